@@ -1,0 +1,114 @@
+"""
+What can go wrong with a campaign, as one tree.
+
+.. code-block:: text
+
+    CampaignError
+    ├── CampaignConfigError       the connection or an argument is wrong     ends the task at once
+    ├── CampaignAuthError         401, 403                                   ends the task at once
+    ├── CampaignNotFoundError     404                                        ends the task at once
+    ├── CampaignConflictError     409, or a state that can't be stopped      ends the task at once
+    ├── CampaignRequestError      other 4xx, a redirect                      ends the task at once
+    ├── CampaignStateError        the awaited status can't come any more     ends the task at once
+    ├── CampaignUnavailableError  network, 5xx, unreadable answer            Airflow may retry
+    │   └── CampaignRateLimitError    429                                    Airflow may retry
+    └── CampaignTimeoutError      the wait ran out                           Airflow may retry
+
+What a retry can't mend is an ``AirflowFailException`` as well: it fails the task without using up its retries.
+"""
+
+from __future__ import annotations
+
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+__all__ = [
+    "CampaignAuthError",
+    "CampaignConfigError",
+    "CampaignConflictError",
+    "CampaignError",
+    "CampaignNotFoundError",
+    "CampaignRateLimitError",
+    "CampaignRequestError",
+    "CampaignStateError",
+    "CampaignTimeoutError",
+    "CampaignUnavailableError",
+]
+
+
+class CampaignError(AirflowException):
+    """
+    Anything this provider raises on purpose; the message is made for the person on call.
+
+    :param message: Which campaign, which connection, what the platform said, what to do.
+    :param http_status: The HTTP status of the platform's answer, if there was one.
+    :param code: The platform's own error code, if it gave one.
+    :param trace_id: The platform's trace id, if it gave one.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        http_status: int | None = None,
+        code: str | None = None,
+        trace_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.http_status = http_status
+        self.code = code
+        self.trace_id = trace_id
+
+
+class CampaignConfigError(CampaignError, AirflowFailException):
+    """The connection or an argument is wrong; nothing was sent."""
+
+
+class CampaignAuthError(CampaignError, AirflowFailException):
+    """The platform refused the credentials (401) or the permission (403)."""
+
+
+class CampaignNotFoundError(CampaignError, AirflowFailException):
+    """The platform does not know the campaign (404)."""
+
+
+class CampaignConflictError(CampaignError, AirflowFailException):
+    """The campaign's state does not allow the call (409)."""
+
+
+class CampaignRequestError(CampaignError, AirflowFailException):
+    """The platform refused the request as such (any other 4xx, or a redirect)."""
+
+
+class CampaignStateError(CampaignError, AirflowFailException):
+    """The campaign is in a status from which the awaited one can't come any more."""
+
+
+class CampaignUnavailableError(CampaignError):
+    """
+    The platform could not be reached, failed (5xx) or gave an answer that can't be read.
+
+    :param maybe_heard: Whether the platform may have acted on the request although its answer is missing.
+    :param retry_after: Seconds that the platform asks to wait, or None where it did not say.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        maybe_heard: bool = False,
+        retry_after: float | None = None,
+        http_status: int | None = None,
+        code: str | None = None,
+        trace_id: str | None = None,
+    ) -> None:
+        super().__init__(message, http_status=http_status, code=code, trace_id=trace_id)
+        self.maybe_heard = maybe_heard
+        self.retry_after = retry_after
+
+
+class CampaignRateLimitError(CampaignUnavailableError):
+    """The account's request budget is used up (429); the request was not carried out."""
+
+
+class CampaignTimeoutError(CampaignError):
+    """The time given for the operation ran out before the campaign reached the awaited status."""

@@ -1,0 +1,138 @@
+"""What Airflow discovers: connection types and the fields of their forms, hooks, operators, sensors, triggers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+JSON = dict[str, Any]
+
+_PACKAGE = "airflow_provider_campaign"
+
+_OPTIONAL_SECONDS = {"type": ["number", "null"], "exclusiveMinimum": 0}
+
+_COMMON_FIELDS: JSON = {
+    "timeout": {
+        "label": "Request Timeout (seconds)",
+        "description": "The longest that one request may take. Default: 30.",
+        "schema": _OPTIONAL_SECONDS,
+    },
+    "retry_budget": {
+        "label": "Retry Budget (seconds)",
+        "description": "The longest that one call may take with all its retries. "
+        "Default: 120, or what is left of the operator's timeout.",
+        "schema": _OPTIONAL_SECONDS,
+    },
+    "ca_bundle": {
+        "label": "CA Bundle",
+        "description": "Path of a PEM file with the certificates to trust, where the host's own CA is private.",
+        "schema": {"type": ["string", "null"]},
+    },
+}
+
+_KORE: JSON = {
+    "connection-type": "kore",
+    "hook-class-name": f"{_PACKAGE}.hooks.kore.KoreHook",
+    "hook-name": "Kore.ai Campaigns",
+    "ui-field-behaviour": {
+        "hidden-fields": ["schema", "port", "extra"],
+        "relabeling": {"host": "Host", "login": "Client ID", "password": "Client Secret"},
+        "placeholders": {"host": "https://platform.kore.ai", "login": "cs-…"},
+    },
+    "conn-fields": {
+        "iid": {
+            "label": "Application ID",
+            "description": "The app's id, st-…, sent as the header iid.",
+            "schema": {"type": "string"},
+        },
+        "account_id": {
+            "label": "Account ID",
+            "description": "The account's id, sent as the header accountId.",
+            "schema": {"type": "string"},
+        },
+        "api_version": {
+            "label": "API Version",
+            "description": "Which version of the campaign API to call. Default: v1.",
+            "schema": {"type": ["string", "null"], "enum": ["v1", "v2"], "default": "v1"},
+        },
+        "jwt_algorithm": {
+            "label": "JWT Algorithm",
+            "description": "The signing algorithm chosen for the client app. Default: HS256, with the Client Secret.",
+            "schema": {
+                "type": ["string", "null"],
+                "enum": ["HS256", "HS384", "HS512", "RS256", "ES256"],
+                "default": "HS256",
+            },
+        },
+        "jwt_subject": {
+            "label": "JWT Subject",
+            "description": "The token's sub claim; any name that tells the platform's logs who called. Default: airflow.",
+            "schema": {"type": ["string", "null"]},
+        },
+        "private_key": {
+            "label": "Private Key",
+            "description": "The PEM private key, for RS256 and ES256 only; line breaks may be written as \\n.",
+            "schema": {"type": ["string", "null"], "format": "password"},
+        },
+        **_COMMON_FIELDS,
+        "endpoints": {
+            "label": "Endpoints",
+            "description": "Paths that replace single entries of the endpoint table, keyed by call: "
+            '{"stop_voice": "/campaign/api/v2/public/{iid}/…"}.',
+            "schema": {"type": ["object", "null"]},
+        },
+    },
+}
+
+_SONARLY: JSON = {
+    "connection-type": "sonarly",
+    "hook-class-name": f"{_PACKAGE}.hooks.sonarly.SonarlyHook",
+    "hook-name": "Sonarly Campaigns",
+    "ui-field-behaviour": {
+        "hidden-fields": ["login", "schema", "port", "extra"],
+        "relabeling": {"host": "Host", "password": "API Key"},
+        "placeholders": {"host": "https://api.sonarly.io"},
+    },
+    "conn-fields": {
+        "account_group_id": {
+            "label": "Account Group ID",
+            "description": "The account group that the campaigns belong to.",
+            "schema": {"type": "string"},
+        },
+        **_COMMON_FIELDS,
+    },
+}
+
+
+def get_provider_info() -> JSON:
+    """Return the provider's metadata, as the entry point ``apache_airflow_provider`` promises."""
+    name = "Campaigns"
+    return {
+        "package-name": "airflow-provider-campaign",
+        "name": name,
+        "description": "Stops outreach campaigns (SMS, voice, outreach) at the end of their window "
+        "and proves that they are stopped.",
+        "integrations": [{"integration-name": name, "tags": ["service"]}],
+        "hooks": [
+            {
+                "integration-name": name,
+                "python-modules": [f"{_PACKAGE}.hooks.kore", f"{_PACKAGE}.hooks.sonarly"],
+            }
+        ],
+        "operators": [{"integration-name": name, "python-modules": [f"{_PACKAGE}.operators.campaign"]}],
+        "sensors": [{"integration-name": name, "python-modules": [f"{_PACKAGE}.sensors.campaign"]}],
+        "triggers": [{"integration-name": name, "python-modules": [f"{_PACKAGE}.triggers.campaign"]}],
+        "connection-types": [_KORE, _SONARLY],
+    }
+
+
+def connection_type_info(conn_type: str) -> JSON:
+    """
+    Return the metadata of one connection type; an empty form for a type of another provider.
+
+    :param conn_type: For instance ``kore``.
+    :returns: The keys ``conn-fields`` and ``ui-field-behaviour``, as in :func:`get_provider_info`.
+    """
+    for info in get_provider_info()["connection-types"]:
+        if info["connection-type"] == conn_type:
+            return dict(info)
+    return {"conn-fields": {}, "ui-field-behaviour": {"relabeling": {}, "placeholders": {}}}

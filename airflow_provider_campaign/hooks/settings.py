@@ -1,0 +1,167 @@
+"""Reading a connection's fields: what is missing or wrong is named with the field's label and the fix."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow.providers.common.compat.sdk import Connection
+
+from airflow_provider_campaign.exceptions import CampaignConfigError
+from airflow_provider_campaign.get_provider_info import connection_type_info
+
+REQUEST_TIMEOUT = 30.0
+"""Seconds that one exchange with the platform may take, unless the connection says."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    What every platform's connection has.
+
+    :param base_url: Scheme, host and port, with no slash at the end.
+    :param timeout: Seconds that one exchange may take.
+    :param retry_budget: Seconds that one hook call may take with its retries, or None for the caller's word.
+    :param ca_bundle: Path of the certificates to trust instead of the usual ones, or None.
+    """
+
+    base_url: str
+    timeout: float
+    retry_budget: float | None
+    ca_bundle: str | None
+
+
+class ConnectionFields:
+    """
+    A connection, read field by field; null, empty and absent are one and the same.
+
+    :raises CampaignConfigError: On construction, when the connection's extra is not a JSON object.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._info = connection_type_info(connection.conn_type)
+        extra = connection.extra_dejson if connection.extra else {}
+        if not isinstance(extra, Mapping):
+            raise self.error("extra", "is not a JSON object", 'Write it as {"field": value, …}.')
+        self._extra = extra
+
+    def error(self, field: str, problem: str, fix: str) -> CampaignConfigError:
+        """Return the error that names this connection, the field under its label, and the fix."""
+        label = self._label(field)
+        name = f"{label} ({field})" if label != field else field
+        return CampaignConfigError(
+            f"Connection {self._connection.conn_id!r}: the field {name} {problem}. Nothing was sent. {fix}"
+        )
+
+    def text(self, field: str, default: str = "") -> str:
+        """Return a field's text without blanks around it, or the default."""
+        value = self._value(field)
+        if value is None:
+            return default
+        if not isinstance(value, str):
+            raise self.error(field, f"is not text but {type(value).__name__}", "Put it in quotes.")
+        text = value.strip()
+        if not text.isprintable() and "-----BEGIN" not in text:
+            raise self.error(field, "holds a line break or control character", "Enter it again on one line.")
+        return text or default
+
+    def required(self, field: str) -> str:
+        """Return a field's text; raise if there is none."""
+        text = self.text(field)
+        if not text:
+            raise self.error(field, "is missing", f"Fill it in: {self._description(field)}")
+        return text
+
+    def choice(self, field: str) -> str:
+        """Return a field's text if it is one of those that its form offers, or the form's default."""
+        schema = self._info["conn-fields"][field]["schema"]
+        text = self.text(field, schema["default"])
+        if text not in schema["enum"]:
+            raise self.error(field, f"is {text!r}", f"Use one of {', '.join(filter(None, schema['enum']))}.")
+        return text
+
+    def seconds(self, field: str, default: float | None) -> float | None:
+        """Return a field's positive number of seconds, or the default."""
+        value = self._value(field)
+        if value is None:
+            return default
+        try:
+            seconds = float(value) if not isinstance(value, bool) else -1.0
+        except (TypeError, ValueError):
+            seconds = -1.0
+        if not 0 < seconds < float("inf"):
+            raise self.error(field, f"is {value!r}", "Give a positive number of seconds, for instance 30.")
+        return seconds
+
+    def mapping(self, field: str) -> Mapping[str, Any]:
+        """Return a field's JSON object, or an empty one."""
+        value = self._value(field)
+        if value is None:
+            return {}
+        if not isinstance(value, Mapping):
+            raise self.error(field, "is not a JSON object", 'Write it as {"key": "value", …}.')
+        return value
+
+    def common(self) -> Settings:
+        """Return the settings that every platform's connection has."""
+        ca_bundle = self.text("ca_bundle") or None
+        if ca_bundle and not Path(ca_bundle).exists():
+            raise self.error(
+                "ca_bundle", f"names {ca_bundle!r}, which is not there", "Give the path of a PEM file."
+            )
+        timeout = self.seconds("timeout", REQUEST_TIMEOUT)
+        return Settings(
+            self.base_url(), timeout or REQUEST_TIMEOUT, self.seconds("retry_budget", None), ca_bundle
+        )
+
+    def base_url(self) -> str:
+        """Return scheme, host and port; ``https`` where none is named, ``http`` for loopback only."""
+        default = self._info["ui-field-behaviour"]["placeholders"]["host"]
+        host = self.text("host", default).rstrip("/")
+        if "://" not in host:
+            scheme = self._connection.schema if self._connection.schema in ("http", "https") else "https"
+            host = f"{scheme}://{host}"
+        fix = f"Give a host such as {default}."
+        try:
+            parts = urlsplit(host)
+            name, port = parts.hostname, parts.port or self._connection.port
+        except ValueError:
+            raise self.error("host", f"is {host!r}, which is not an address", fix) from None
+        if parts.scheme not in ("http", "https") or not name or " " in host:
+            raise self.error("host", f"is {host!r}, which is not an address", fix)
+        if parts.path or parts.query or parts.fragment or parts.username is not None:
+            raise self.error("host", "holds more than scheme, host and port", fix)
+        if parts.scheme == "http" and not _is_loopback(name):
+            raise self.error(
+                "host", f"is {host!r}, which would send credentials unencrypted", "Use https://."
+            )
+        return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}{f':{port}' if port else ''}"
+
+    def _value(self, field: str) -> Any:
+        standard = field in ("host", "login", "password", "schema", "port")
+        value = getattr(self._connection, field) if standard else self._extra.get(field)
+        if value is None or value == {} or (isinstance(value, str) and not value.strip()):
+            return None
+        return value
+
+    def _label(self, field: str) -> str:
+        relabeled = self._info["ui-field-behaviour"]["relabeling"]
+        return str(relabeled.get(field) or self._info["conn-fields"].get(field, {}).get("label", field))
+
+    def _description(self, field: str) -> str:
+        described = self._info["conn-fields"].get(field, {}).get("description")
+        return described or f"the {self._label(field)} that the platform shows for your app."
+
+
+def _is_loopback(name: str) -> bool:
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,137 @@
+"""Run the sandbox from a terminal: ``python -m airflow_provider_campaign.sandbox``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import get_args
+
+from airflow_provider_campaign.sandbox import Sandbox, SandboxConfig
+from airflow_provider_campaign.sandbox.config import StopWhenStopped
+
+# Ids that documentation can name: id, type, status, name.
+SEEDS = (
+    ("cd-sms-evening-1", "sms", "Active", "Evening reminder"),
+    ("cd-voice-evening-1", "voice", "Active", "Renewal call"),
+    ("650000000000000000000001", "sonarly", "Active", "Autumn outreach"),
+    ("cd-sms-evening-2", "sms", "Active", "Payment due"),
+    ("cd-sms-morning-1", "sms", "Stopped", "Morning welcome"),
+    ("cd-voice-tomorrow-1", "voice", "Scheduled", "Appointment confirmation"),
+    ("cd-voice-evening-2", "voice", "Active", "Delivery window"),
+    ("650000000000000000000002", "sonarly", "Active", "Win-back"),
+)
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """
+    Read the command line.
+
+    :param arguments: what follows the module's name; the process's own arguments when None
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m airflow_provider_campaign.sandbox",
+        description="A local stand-in for Kore.ai and Sonarly, reachable from this machine only.",
+    )
+    parser.add_argument("--port", type=int, default=8765, help="TCP port on 127.0.0.1; 0 takes a free one")
+    parser.add_argument("--campaigns", type=int, default=6, help="how many campaigns to begin with")
+    parser.add_argument("--stop-delay", type=float, default=0.0, help="seconds from a stop to Stopped")
+    parser.add_argument("--start-delay", type=float, default=0.0, help="seconds from a start to Active")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds added to every answer")
+    parser.add_argument(
+        "--rate-limit", type=int, default=60, help="Kore requests in a window; 0 for no limit"
+    )
+    parser.add_argument("--rate-window", type=float, default=60.0, help="length of the window in seconds")
+    parser.add_argument("--retry-after", action="store_true", help="send Retry-After with a refusal")
+    parser.add_argument("--require-jti", action="store_true", help="demand a fresh jti in every Kore token")
+    parser.add_argument(
+        "--stop-when-stopped",
+        choices=get_args(StopWhenStopped),
+        default="conflict",
+        help="Kore's answer to a stop of a stopped campaign",
+    )
+    parser.add_argument("--public-key", type=Path, help="PEM file that verifies RS256 and ES256 tokens")
+    return parser.parse_args(arguments)
+
+
+def configured(options: argparse.Namespace) -> SandboxConfig:
+    """
+    Return the settings that the command line asks for.
+
+    :param options: the command line
+    """
+    return SandboxConfig(
+        port=options.port,
+        stop_delay=options.stop_delay,
+        start_delay=options.start_delay,
+        latency=options.latency,
+        rate_limit=options.rate_limit or None,
+        rate_window=options.rate_window,
+        retry_after_header=options.retry_after,
+        require_jti=options.require_jti,
+        stop_when_stopped=options.stop_when_stopped,
+        public_key=options.public_key.read_text() if options.public_key else None,
+    )
+
+
+def seed(sandbox: Sandbox, count: int) -> None:
+    """
+    Add campaigns under ids that stay the same.
+
+    :param sandbox: where to
+    :param count: how many
+    """
+    for campaign_id, campaign_type, status, name in SEEDS[:count]:
+        sandbox.add_campaign(campaign_id, campaign_type, status, name)
+    for number in range(3, 3 + count - len(SEEDS)):
+        sandbox.add_campaign(f"cd-sms-evening-{number}", "sms", "Active", f"Evening reminder {number}")
+
+
+def introduce(sandbox: Sandbox) -> None:
+    """
+    Print where the sandbox is and how Airflow reaches it.
+
+    :param sandbox: the running sandbox
+    """
+    print(f"Campaign sandbox at {sandbox.url} (a status page in the browser; Ctrl-C ends it)")
+    for platform, connection in (
+        ("Kore.ai", sandbox.kore_connection()),
+        ("Sonarly", sandbox.sonarly_connection()),
+    ):
+        print(f"\n# {platform}\nexport AIRFLOW_CONN_CAMPAIGN_DEFAULT={shlex.quote(json.dumps(connection))}")
+    sys.stdout.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Run until Ctrl-C or SIGTERM; return the exit code.
+
+    :param arguments: what follows the module's name
+    """
+    options = parse_arguments(arguments)
+    ended = threading.Event()
+
+    def end(signal_number: int, frame: FrameType | None) -> None:
+        ended.set()
+
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, end)
+    try:
+        with Sandbox(configured(options)) as sandbox:
+            seed(sandbox, options.campaigns)
+            introduce(sandbox)
+            ended.wait()
+    except OSError as error:
+        print(f"The sandbox cannot run: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

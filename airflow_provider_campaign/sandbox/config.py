@@ -1,0 +1,76 @@
+"""What can be set on a sandbox, and its credentials: all of them obviously fake, and all of them here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from airflow_provider_campaign.sandbox.clock import Clock
+
+CLIENT_ID = "cs-sandbox-0000"
+# Long enough for HS512, which wants 64 bytes.
+CLIENT_SECRET = "sandbox-client-secret-not-a-real-one-0001-padded-to-64-bytes-only"
+IID = "st-sandbox-0000"
+ACCOUNT_ID = "acc-sandbox-0000"
+API_KEY = "sk_live_sandbox_not_a_real_key"
+ACCOUNT_GROUP_ID = "ag-sandbox-0000"
+
+StopWhenStopped = Literal["conflict", "bad_request", "ok"]
+
+
+@dataclass
+class SandboxConfig:
+    """
+    The settings of a sandbox; all but `port` and `clock` may be changed while it runs.
+
+    :param port: TCP port on 127.0.0.1; 0 takes a free one
+    :param clock: what stop delays and the rate limit go by; the machine's monotonic clock when None
+    :param stop_delay: seconds between a heard stop and the Kore campaign being Stopped
+    :param start_delay: seconds between a heard start and the Kore campaign being Active
+    :param latency: seconds added to every platform answer
+    :param rate_limit: Kore requests in a window, over all calls of the account; None switches the limit off
+    :param rate_window: length of the window of both platforms' limits, in seconds
+    :param retry_after_header: whether a refusal for the rate limit carries `Retry-After`
+    :param require_jti: whether Kore tokens need a `jti` that was never seen before
+    :param stop_when_stopped: Kore's answer to a stop of a Stopped or Completed campaign: 409, 400 or 200
+    :param public_key: PEM of the key that verifies RS256 and ES256 tokens; None accepts HMAC only
+    :param sonarly_rate_limit: Sonarly requests in a window; None switches the limit off
+    :param sonarly_permissions: what the API key may do
+    :param sonarly_page_size: campaigns in a page of Sonarly's list; None puts all into one answer
+    """
+
+    port: int = 0
+    clock: Clock | None = None
+    stop_delay: float = 0.0
+    start_delay: float = 0.0
+    latency: float = 0.0
+    rate_limit: int | None = 60
+    rate_window: float = 60.0
+    retry_after_header: bool = False
+    require_jti: bool = False
+    stop_when_stopped: StopWhenStopped = "conflict"
+    public_key: str | None = None
+    sonarly_rate_limit: int | None = None
+    sonarly_permissions: frozenset[str] | set[str] = frozenset({"campaigns:read", "campaigns:execute"})
+    sonarly_page_size: int | None = None
+    client_id: str = CLIENT_ID
+    client_secret: str = CLIENT_SECRET
+    iid: str = IID
+    account_id: str = ACCOUNT_ID
+    api_key: str = API_KEY
+    account_group_id: str = ACCOUNT_GROUP_ID
+
+    def public_settings(self) -> dict[str, Any]:
+        """Return the settings that describe the behaviour, without any credential."""
+        return {
+            "stop_delay": self.stop_delay,
+            "start_delay": self.start_delay,
+            "latency": self.latency,
+            "rate_limit": self.rate_limit,
+            "rate_window": self.rate_window,
+            "require_jti": self.require_jti,
+            "stop_when_stopped": self.stop_when_stopped,
+            "sonarly_rate_limit": self.sonarly_rate_limit,
+            "sonarly_permissions": sorted(self.sonarly_permissions),
+            "sonarly_page_size": self.sonarly_page_size,
+        }

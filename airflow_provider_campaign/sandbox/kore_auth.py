@@ -1,0 +1,97 @@
+"""Who may call Kore: the token in the `auth` header, and the application and account in the others."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import jwt
+
+from airflow_provider_campaign.sandbox.answers import PlatformCall, Refusal
+from airflow_provider_campaign.sandbox.config import SandboxConfig
+
+SECRET_ALGORITHMS = ("HS256", "HS384", "HS512")
+KEY_ALGORITHMS = ("RS256", "ES256")
+CLOCK_SKEW = 60.0
+
+
+class TokenError(Exception):
+    """A token that Kore does not accept, and why."""
+
+
+def verify_token(token: str | None, config: SandboxConfig) -> dict[str, Any]:
+    """
+    Return a token's claims.
+
+    :param token: the `auth` header, None when it is missing
+    :param config: the client app's credentials
+    :raises TokenError: when the token is missing, not ours, or out of date
+    """
+    if not token:
+        raise TokenError("the auth header is missing")
+    try:
+        algorithm = jwt.get_unverified_header(token).get("alg")
+        claims = jwt.decode(
+            token,
+            _key(algorithm, config),
+            algorithms=[str(algorithm)],
+            options={"verify_aud": False, "verify_iat": False},
+        )
+    except jwt.PyJWTError as error:
+        raise TokenError(f"the token is invalid: {error}") from error
+    _check_claims(claims, config)
+    return claims
+
+
+def _key(algorithm: object, config: SandboxConfig) -> str:
+    if algorithm in SECRET_ALGORITHMS:
+        return config.client_secret
+    if algorithm in KEY_ALGORITHMS and config.public_key is not None:
+        return config.public_key
+    raise TokenError(f"the app does not accept tokens signed with {algorithm}")
+
+
+def _check_claims(claims: dict[str, Any], config: SandboxConfig) -> None:
+    if claims.get("appId") != config.client_id:
+        raise TokenError("the token's appId is not a client app of this account")
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not subject:
+        raise TokenError("the token has no sub")
+    issued = claims.get("iat", 0)
+    if not isinstance(issued, (int, float)) or issued > time.time() + CLOCK_SKEW:
+        raise TokenError("the token's iat lies in the future")
+
+
+def check_jti(claims: dict[str, Any], seen: set[str]) -> None:
+    """
+    Enforce a `jti` that was never used before, and remember it.
+
+    :param claims: a verified token's claims
+    :param seen: what was used before
+    :raises TokenError: when there is none, or a used one
+    """
+    jti = claims.get("jti")
+    if not isinstance(jti, str) or not jti:
+        raise TokenError("the app enforces JTI, and the token has no jti")
+    if jti in seen:
+        raise TokenError("the token's jti was used before")
+    seen.add(jti)
+
+
+def check_scope(call: PlatformCall, headers: dict[str, str], config: SandboxConfig) -> None:
+    """
+    Check that a request names this application and this account, everywhere it has to.
+
+    :param call: the call
+    :param headers: the request's headers, keys in lower case
+    :param config: the application and the account
+    :raises Refusal: with 403 when it does not
+    """
+    if headers.get("iid") != config.iid or call.parameters["iid"] != config.iid:
+        raise Refusal(403, "The iid header and the path must name the application", "FORBIDDEN_APP")
+    if headers.get("accountid") != config.account_id:
+        raise Refusal(403, "The accountId header does not match the account", "FORBIDDEN_ACCOUNT")
+    # The documented URL of the schedule call is the only one of v2 without the parameter.
+    needs_query = call.platform == "kore-v2" and call.call != "schedule"
+    if needs_query and call.query.get("accountId") != config.account_id:
+        raise Refusal(403, "The accountId parameter does not match the account", "FORBIDDEN_ACCOUNT")

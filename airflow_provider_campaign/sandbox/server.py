@@ -1,0 +1,114 @@
+"""uvicorn in a thread: started and ended by events, on the loopback interface only."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+LOOPBACK = "127.0.0.1"
+START_TIMEOUT = 10.0
+DATE_HEADER_INTERVAL = 1.0
+KEEP_ALIVE = 75
+
+
+class SandboxProtocol(H11Protocol):
+    """uvicorn's HTTP protocol, which also shows the application its transport."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """
+        Put the transport where a request's scope is made from.
+
+        :param transport: the connection
+        """
+        super().connection_made(transport)
+        # asyncio forgets this for listeners made by `socket.create_server`; without it, answers take 40 ms.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.app_state = {**self.app_state, "transport": transport}
+
+
+class SandboxServer(uvicorn.Server):
+    """uvicorn's server, started and ended by events instead of polling, never waiting for clients."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+
+    def end(self) -> None:
+        """Ask the server to end; may be called from any thread."""
+        if self._loop is not None and self._stopping is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+
+    async def main_loop(self) -> None:
+        """Wait for the end, and keep the Date header right meanwhile."""
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        await self.on_tick(0)
+        self.ready.set()
+        while not self._stopping.is_set():
+            try:
+                async with asyncio.timeout(DATE_HEADER_INTERVAL):
+                    await self._stopping.wait()
+            except TimeoutError:
+                await self.on_tick(0)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """
+        Close every connection at once, and end what was being served.
+
+        :param sockets: the listening sockets
+        """
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        # One turn of the loop, in which the requests learn that their clients are gone.
+        await asyncio.sleep(0)
+        tasks = list(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class ServerThread:
+    """
+    A server in a daemon thread.
+
+    :param application: what it serves
+    :param port: TCP port; 0 takes a free one
+    :raises OSError: when the port is taken
+    """
+
+    def __init__(self, application: ASGIApp, port: int) -> None:
+        self._listener = socket.create_server((LOOPBACK, port), backlog=1024)
+        self.port: int = self._listener.getsockname()[1]
+        config = uvicorn.Config(
+            application,
+            http=SandboxProtocol,
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            timeout_keep_alive=KEEP_ALIVE,
+        )
+        self._server = SandboxServer(config)
+        self._thread = threading.Thread(target=self._serve, name="campaign-sandbox", daemon=True)
+        self._thread.start()
+        if not self._server.ready.wait(START_TIMEOUT):
+            raise RuntimeError("the sandbox's server did not start")
+
+    def end(self) -> None:
+        """End the server and every connection to it."""
+        self._server.end()
+        self._thread.join(START_TIMEOUT)
+
+    def _serve(self) -> None:
+        asyncio.run(self._server.serve(sockets=[self._listener]))

@@ -1,0 +1,121 @@
+"""Everything a sandbox knows, shared by both platforms, the control API and the Python interface."""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from airflow_provider_campaign.sandbox.campaigns import (
+    ACTIVE,
+    CALLING_HOURS,
+    CAMPAIGN_TYPES,
+    Campaign,
+    CampaignAccount,
+    canonical_status,
+    new_campaign_id,
+    new_instance_id,
+)
+from airflow_provider_campaign.sandbox.clock import Clock, RealClock, Timeline
+from airflow_provider_campaign.sandbox.config import SandboxConfig
+from airflow_provider_campaign.sandbox.faults import FaultPlan
+from airflow_provider_campaign.sandbox.requestlog import RateLimiter, RequestLog
+
+T = TypeVar("T")
+
+
+class SandboxState:
+    """
+    The state of a sandbox; one lock guards all of it, and its condition is notified of every change.
+
+    :param config: the settings
+    """
+
+    def __init__(self, config: SandboxConfig) -> None:
+        self.config = config
+        self.changed = threading.Condition()
+        clock: Clock = config.clock or RealClock()
+        self.timeline = Timeline(clock)
+        self.account = CampaignAccount(self.timeline, self.changed)
+        self.requests = RequestLog(self.changed)
+        self.faults = FaultPlan(self.changed)
+        self.kore_limiter = RateLimiter(self.timeline)
+        self.sonarly_limiter = RateLimiter(self.timeline)
+        self.seen_jtis: set[str] = set()
+
+    def add_campaign(
+        self,
+        campaign_id: str | None = None,
+        campaign_type: str = "sms",
+        status: str = ACTIVE,
+        name: str | None = None,
+        calling_hours: dict[str, Any] | None = None,
+        **details: Any,
+    ) -> Campaign:
+        """
+        Put a campaign into the account.
+
+        :param campaign_id: its id; made up in the platform's form when None
+        :param campaign_type: `sms`, `voice` or `sonarly`
+        :param status: its status, in any case
+        :param name: its name; made up when None
+        :param calling_hours: the platform's `callingHours` object; weekdays from 9 to 6 when None
+        :param details: further fields of `Campaign`
+        :raises ValueError: for an unknown type or status, or an id that is taken
+        """
+        if campaign_type not in CAMPAIGN_TYPES:
+            raise ValueError(f"campaign type {campaign_type!r} is none of {', '.join(CAMPAIGN_TYPES)}")
+        chosen_id = campaign_id or new_campaign_id(campaign_type)
+        defaults = {
+            "instance_id": new_instance_id(),
+            "schedule": {"isSchedulingEnabled": False, "isRecurrenceEnabled": False},
+            "dialing_mode": "progressive" if campaign_type == "voice" else None,
+        }
+        campaign = Campaign(
+            account=self.account,
+            id=chosen_id,
+            name=name or f"{campaign_type.capitalize()} campaign {chosen_id[-4:]}",
+            campaign_type=campaign_type,
+            created=self.timeline.now(),
+            calling_hours=calling_hours or copy.deepcopy(CALLING_HOURS),
+            **{**defaults, **details},
+        )
+        self.account.add(campaign, canonical_status(status))
+        return campaign
+
+    def reset(self) -> None:
+        """Forget campaigns, faults, requests and what the rate limits counted; keep the settings."""
+        with self.changed:
+            self.account.clear()
+            self.faults.clear()
+            self.requests.clear()
+            self.kore_limiter.clear()
+            self.sonarly_limiter.clear()
+            self.seen_jtis.clear()
+
+    def wait_until(self, holds: Callable[[], T], timeout: float) -> T:
+        """
+        Block until something holds, looking again at every change and when a transition falls due.
+
+        :param holds: what is waited for; called with the lock held
+        :param timeout: seconds of real time
+        :raises TimeoutError: when it does not hold by then
+        """
+        deadline = time.monotonic() + timeout
+        with self.changed:
+            while not (result := holds()):
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError(f"the sandbox did not get there within {timeout:g} seconds")
+                self.changed.wait(min(left, self._seconds_to_transition()))
+            return result
+
+    def _seconds_to_transition(self) -> float:
+        due = self.account.next_due()
+        if due is None:
+            return threading.TIMEOUT_MAX
+        # A clock of the caller's own may be moved on at any time, and does not say so.
+        longest = threading.TIMEOUT_MAX if self.config.clock is None else 0.05
+        return min(longest, max(due - self.timeline.now(), 0.001))

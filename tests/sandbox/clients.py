@@ -1,0 +1,142 @@
+"""Plain HTTP clients for the sandbox's platforms: they know the contracts, and nothing of the provider."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import jwt
+import requests
+
+from airflow_provider_campaign.sandbox import Sandbox
+
+TIMEOUT = 20
+
+
+class KoreClient:
+    """Calls Kore the way PLATFORMS.md says, with hooks to get any single thing wrong."""
+
+    def __init__(self, sandbox: Sandbox, version: str = "v1") -> None:
+        self.sandbox = sandbox
+        self.version = version
+        self.session = requests.Session()
+
+    def token(self, key: str | None = None, algorithm: str = "HS256", **claims: Any) -> str:
+        payload = {"sub": "tests", "appId": self.sandbox.config.client_id, "jti": str(uuid.uuid4()), **claims}
+        payload = {name: value for name, value in payload.items() if value is not None}
+        return jwt.encode(
+            payload, self.sandbox.config.client_secret if key is None else key, algorithm=algorithm
+        )
+
+    def headers(self, **changes: Any) -> dict[str, str]:
+        config = self.sandbox.config
+        headers = {
+            "auth": self.token(),
+            "iid": config.iid,
+            "accountId": config.account_id,
+            "Content-Type": "application/json",
+            **changes,
+        }
+        return {name: value for name, value in headers.items() if value is not None}
+
+    def path(self, call: str, campaign_id: str = "", campaign_type: str = "sms") -> str:
+        config = self.sandbox.config
+        rest, query = {
+            "trigger": (f"/{campaign_id}", f"campaignType={campaign_type}"),
+            "status": (f"/{campaign_id}/status", "view=status"),
+            "list": ("/getAllCampaignDetails", ""),
+            "get": (f"/{campaign_id}", ""),
+            "delete": (f"/{campaign_id}", f"campaignType={campaign_type}"),
+        }[call]
+        if self.version == "v1":
+            prefix = "/campaign" if call == "trigger" else "/agentassist"
+            return f"{prefix}/api/v1/public/{config.iid}/campaign{rest}?{query}"
+        prefix = "" if call == "trigger" and campaign_type == "voice" else "/campaign"
+        rest = f"/trigger{rest}" if call == "trigger" else rest
+        return f"{prefix}/api/v2/public/{config.iid}/campaign{rest}?accountId={config.account_id}&{query}"
+
+    def send(
+        self, method: str, path: str, body: str | None = "{}", **headers: str | None
+    ) -> requests.Response:
+        return self.session.request(
+            method,
+            self.sandbox.url + path,
+            data=body,
+            headers=self.headers(**headers),
+            timeout=TIMEOUT,
+            allow_redirects=False,
+        )
+
+    def stop(self, campaign_id: str, campaign_type: str = "sms", **headers: Any) -> requests.Response:
+        return self.send(
+            "POST", self.path("trigger", campaign_id, campaign_type) + "&trigger=stop", **headers
+        )
+
+    def start(self, campaign_id: str, campaign_type: str = "sms") -> requests.Response:
+        return self.send("POST", self.path("trigger", campaign_id, campaign_type) + "&trigger=play")
+
+    def status(self, campaign_id: str) -> requests.Response:
+        return self.send("POST", self.path("status", campaign_id))
+
+    def list(self, campaign_type: str = "sms", **body: Any) -> requests.Response:
+        return self.session.post(
+            self.sandbox.url + self.path("list"),
+            json={"type": campaign_type, **body},
+            headers=self.headers(),
+            timeout=TIMEOUT,
+        )
+
+    def get(self, campaign_id: str) -> requests.Response:
+        return self.send("GET", self.path("get", campaign_id), body=None)
+
+    def delete(self, campaign_id: str, campaign_type: str = "sms") -> requests.Response:
+        return self.send("DELETE", self.path("delete", campaign_id, campaign_type), body=None)
+
+
+class SonarlyClient:
+    """Calls Sonarly the way PLATFORMS.md says."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.session = requests.Session()
+
+    def send(
+        self, method: str, path: str, body: str | None = None, key: str | None = None
+    ) -> requests.Response:
+        headers = {"Authorization": f"Bearer {key or self.sandbox.config.api_key}"}
+        return self.session.request(
+            method,
+            self.sandbox.url + path,
+            data=body,
+            headers=headers,
+            timeout=TIMEOUT,
+            allow_redirects=False,
+        )
+
+    def path(self, rest: str = "") -> str:
+        return f"/v1/accounts/{self.sandbox.config.account_group_id}/campaigns{rest}"
+
+    def stop(self, campaign_id: str) -> requests.Response:
+        return self.send("POST", self.path(f"/{campaign_id}/stop"))
+
+    def start(self, campaign_id: str) -> requests.Response:
+        return self.send("POST", self.path(f"/{campaign_id}/start"))
+
+    def get(self, campaign_id: str) -> requests.Response:
+        return self.send("GET", self.path(f"/{campaign_id}"))
+
+    def list(self, query: str = "") -> requests.Response:
+        return self.send("GET", self.path(query))
+
+
+class VirtualClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def time(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from airflow_provider_campaign.sandbox import Sandbox
+from tests.sandbox.clients import KoreClient, SonarlyClient, VirtualClock
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def sandbox(clock: VirtualClock) -> Iterator[Sandbox]:
+    with Sandbox(clock=clock) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(params=["v1", "v2"])
+def kore(sandbox: Sandbox, request: pytest.FixtureRequest) -> KoreClient:
+    return KoreClient(sandbox, request.param)
+
+
+@pytest.fixture
+def kore_v1(sandbox: Sandbox) -> KoreClient:
+    return KoreClient(sandbox, "v1")
+
+
+@pytest.fixture
+def kore_v2(sandbox: Sandbox) -> KoreClient:
+    return KoreClient(sandbox, "v2")
+
+
+@pytest.fixture
+def sonarly(sandbox: Sandbox) -> SonarlyClient:
+    return SonarlyClient(sandbox)

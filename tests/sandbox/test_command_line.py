@@ -1,0 +1,94 @@
+"""``python -m airflow_provider_campaign.sandbox`` as a process."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from airflow_provider_campaign.sandbox import Sandbox
+
+PROJECT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "airflow_provider_campaign.sandbox"]
+
+
+def run(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, *arguments], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[str]]:
+    process = run("--port", "0", "--campaigns", "10", "--stop-delay", "3", "--rate-limit", "0")
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def introduction(process: subprocess.Popen[str]) -> tuple[str, list[dict[str, str]]]:
+    """Read what is printed at the start: the address and the connections."""
+    assert process.stdout is not None
+    text = ""
+    while text.count("export ") < 2:
+        line = process.stdout.readline()
+        assert line, process.communicate()
+        text += line
+    exports = re.findall(r"^export AIRFLOW_CONN_CAMPAIGN_DEFAULT='(.*)'$", text, re.MULTILINE)
+    address = re.search(r"http://127\.0\.0\.1:\d+", text)
+    assert address is not None
+    return address.group(), [json.loads(export) for export in exports]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_introduces_itself_serves_and_ends_cleanly(
+    process: subprocess.Popen[str], number: signal.Signals
+) -> None:
+    url, connections = introduction(process)
+    assert [connection["conn_type"] for connection in connections] == ["kore", "sonarly"]
+    assert {connection["host"] for connection in connections} == {url}
+    state = requests.get(f"{url}/_sandbox/state", timeout=20).json()
+    ids = [campaign["id"] for campaign in state["campaigns"]]
+    assert ids[:2] == ["cd-sms-evening-1", "cd-voice-evening-1"]
+    assert len(ids) == len(set(ids)) == 10
+    assert {campaign["status"] for campaign in state["campaigns"]} == {"Active", "Stopped", "Scheduled"}
+    assert {campaign["campaign_type"] for campaign in state["campaigns"]} == {"sms", "voice", "sonarly"}
+    assert (state["config"]["stop_delay"], state["config"]["rate_limit"]) == (3.0, None)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(sandbox: Sandbox) -> None:
+    process = run("--port", str(sandbox.port))
+    output, errors = process.communicate(timeout=30)
+    assert (process.returncode, output) == (1, "")
+    assert errors.startswith("The sandbox cannot run: ")
+    assert len(errors.splitlines()) == 1
+
+
+def test_no_other_interface_is_offered() -> None:
+    process = run("--host", "0.0.0.0")
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "unrecognized arguments" in errors
+
+
+def test_it_imports_nothing_of_airflow() -> None:
+    code = (
+        "import sys, airflow_provider_campaign.sandbox.__main__\n"
+        "print([name for name in sys.modules if name.partition('.')[0] == 'airflow'])\n"
+        "print(sorted(name for name in sys.modules if name.startswith('airflow_provider_campaign.')"
+        " and not name.startswith('airflow_provider_campaign.sandbox')))"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert output.stdout.split("\n")[:2] == ["[]", "[]"]

@@ -1,0 +1,170 @@
+"""The control API and the status page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_campaign.sandbox import Sandbox
+from tests.sandbox.clients import KoreClient, SonarlyClient, VirtualClock
+
+
+class ControlClient:
+    """Calls the control API."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.url = sandbox.url + "/_sandbox/"
+
+    def send(self, method: str, path: str, document: Any = None) -> requests.Response:
+        return requests.request(method, self.url + path, json=document, timeout=20)
+
+    def state(self, query: str = "") -> dict[str, Any]:
+        document: dict[str, Any] = self.send("GET", "state" + query).json()
+        return document
+
+
+@pytest.fixture
+def control(sandbox: Sandbox) -> ControlClient:
+    return ControlClient(sandbox)
+
+
+def test_the_state_tells_of_campaigns_counters_settings_and_connections(
+    sandbox: Sandbox, control: ControlClient, kore_v1: KoreClient, clock: VirtualClock
+) -> None:
+    sandbox.config.rate_limit = 2
+    campaign = sandbox.add_campaign("cd-1", stop_delay=10)
+    sandbox.add_campaign(campaign_type="sonarly", status="Stopped")
+    for _ in range(3):
+        kore_v1.stop("cd-1")
+    clock.advance(4)
+    state = control.state()
+    first = state["campaigns"][0]
+    assert (first["id"], first["platform"], first["status"], first["live"]) == (
+        "cd-1",
+        "Kore.ai",
+        "Active",
+        True,
+    )
+    assert first["pending"] == {"status": "Stopped", "seconds": 6.0}
+    assert (first["stop_requests"], first["updated_at"]) == (2, campaign.updated_at)
+    assert state["counters"] == {
+        "campaigns": 2,
+        "live": 1,
+        "stopped": 1,
+        "requests": 3,
+        "refused": 1,
+        "window_used": 2,
+    }
+    assert state["config"]["rate_limit"] == 2
+    assert state["connections"] == {
+        "kore": sandbox.kore_connection(),
+        "kore_v2": sandbox.kore_connection("v2"),
+        "sonarly": sandbox.sonarly_connection(),
+    }
+
+
+def test_a_short_state_shows_what_lives_and_what_changed_last(
+    sandbox: Sandbox, control: ControlClient, clock: VirtualClock
+) -> None:
+    for number, status in enumerate(["Stopped", "Stopped", "Active", "Stopped"]):
+        sandbox.add_campaign(f"cd-{number}", status=status)
+        clock.advance(1)
+    KoreClient(sandbox).status("cd-2")
+    state = control.state("?campaigns=2&requests=5&connections=0")
+    assert [campaign["id"] for campaign in state["campaigns"]] == ["cd-2", "cd-3"]
+    assert state["counters"]["campaigns"] == 4
+    assert [received["call"] for received in state["requests"]] == ["status"]
+    assert "connections" not in state
+
+
+def test_requests_are_shown_without_headers_bodies_and_tokens(
+    sandbox: Sandbox, control: ControlClient, kore_v1: KoreClient, sonarly: SonarlyClient
+) -> None:
+    token = kore_v1.token()
+    kore_v1.stop(sandbox.add_campaign("cd-1").id, auth=token)
+    sonarly.list()
+    answer = control.send("GET", "requests")
+    assert [(row["call"], row["campaign_id"], row["status_code"]) for row in answer.json()] == [
+        ("stop", "cd-1", 200),
+        ("list", None, 200),
+    ]
+    for text in (answer.text, control.send("GET", "state?requests=9&connections=0").text):
+        for secret in (token, sandbox.config.api_key, sandbox.config.client_secret):
+            assert secret not in text
+
+
+def test_campaigns_can_be_added_changed_and_removed(sandbox: Sandbox, control: ControlClient) -> None:
+    one = control.send("POST", "campaigns", {"campaign_id": "cd-1", "stop_delay": 3, "name": "One"})
+    assert (one.status_code, one.json()["id"]) == (201, "cd-1")
+    many = control.send("POST", "campaigns", [{"campaign_type": "voice"}, {"campaign_type": "sonarly"}])
+    assert [campaign["campaign_type"] for campaign in many.json()] == ["voice", "sonarly"]
+    changed = control.send("PATCH", "campaigns/cd-1", {"status": "paused", "stoppable": False})
+    assert changed.json()["status"] == "Paused"
+    campaign = sandbox.campaign("cd-1")
+    assert (campaign.status, campaign.stoppable, campaign.stop_delay) == ("Paused", False, 3)
+    assert control.send("DELETE", "campaigns/cd-1").status_code == 200
+    assert len(sandbox.campaigns()) == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "document", "status"),
+    [
+        ("POST", "campaigns", {"colour": "red"}, 400),
+        ("POST", "campaigns", {"status": "Sleeping"}, 400),
+        ("POST", "campaigns", "text", 400),
+        ("POST", "campaigns", None, 400),
+        ("PATCH", "campaigns/cd-1", {"id": "cd-2"}, 400),
+        ("PATCH", "campaigns/cd-nobody", {"status": "Active"}, 404),
+        ("DELETE", "campaigns/cd-nobody", None, 404),
+        ("POST", "faults", {"kind": "explode"}, 400),
+        ("POST", "faults", {}, 400),
+        ("POST", "faults", [], 400),
+        ("GET", "nothing", None, 404),
+    ],
+)
+def test_a_mistake_is_answered_and_changes_nothing(
+    sandbox: Sandbox, control: ControlClient, method: str, path: str, document: Any, status: int
+) -> None:
+    sandbox.add_campaign("cd-1")
+    assert control.send(method, path, document).status_code == status
+    assert [campaign.id for campaign in sandbox.campaigns()] == ["cd-1"]
+
+
+def test_faults_can_be_planned_and_cleared(
+    sandbox: Sandbox, control: ControlClient, kore_v1: KoreClient
+) -> None:
+    campaign = sandbox.add_campaign()
+    answer = control.send("POST", "faults", {"kind": "error", "call": "stop", "count": None, "status": 503})
+    assert answer.status_code == 201
+    [planned] = control.state()["faults"]
+    assert (planned["kind"], planned["count"], planned["options"]["status"]) == ("error", None, 503)
+    assert kore_v1.stop(campaign.id).status_code == 503
+    assert control.send("DELETE", "faults").status_code == 200
+    assert kore_v1.stop(campaign.id).status_code == 200
+
+
+def test_a_reset_forgets_campaigns_and_requests(sandbox: Sandbox, control: ControlClient) -> None:
+    sandbox.add_campaign()
+    assert control.send("POST", "reset").status_code == 200
+    assert control.state()["campaigns"] == []
+
+
+def test_control_and_page_are_not_platform_requests(sandbox: Sandbox, control: ControlClient) -> None:
+    control.state()
+    requests.get(sandbox.url, timeout=20)
+    assert sandbox.requests == []
+    assert control.state()["counters"]["requests"] == 0
+
+
+def test_the_page_is_self_contained_and_holds_no_secret(sandbox: Sandbox) -> None:
+    answer = requests.get(sandbox.url, timeout=20)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert "<title>Campaign sandbox</title>" in answer.text
+    for outside in ("src=", "https://", 'href="http', "@import", "innerHTML"):
+        assert outside not in answer.text
+    for secret in (sandbox.config.client_secret, sandbox.config.api_key):
+        assert secret not in answer.text

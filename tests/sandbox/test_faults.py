@@ -1,0 +1,298 @@
+"""Each kind of fault, as a client meets it."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
+from airflow_provider_campaign.sandbox.faults import FAULT_KINDS
+from tests.sandbox.clients import KoreClient, SonarlyClient
+
+TEXT = "You've exceeded the per-minute rate limit. Please wait for sometime before retrying."
+
+
+@pytest.fixture
+def campaign(sandbox: Sandbox) -> Campaign:
+    return sandbox.add_campaign()
+
+
+@pytest.fixture
+def something_is_done() -> None:
+    """Mark a test in which a stop is meant to be heard."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_done(sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Check after each other test that the fault left the stop undone."""
+    yield
+    if "something_is_done" not in request.fixturenames:
+        assert all(campaign.stop_requests == 0 for campaign in sandbox.campaigns())
+
+
+@pytest.fixture
+def open_socket(sandbox: Sandbox, campaign: Campaign) -> Iterator[socket.socket]:
+    """Return a connection on which a stop was sent."""
+    kore = KoreClient(sandbox)
+    url = urlsplit(sandbox.url + kore.path("trigger", campaign.id) + "&trigger=stop")
+    head = [f"POST {url.path}?{url.query} HTTP/1.1", f"Host: {url.netloc}", "Content-Length: 2"]
+    head += [f"{name}: {value}" for name, value in kore.headers().items()]
+    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=20) as connection:
+        connection.sendall("\r\n".join([*head, "", "{}"]).encode())
+        yield connection
+
+
+ANSWERS: list[tuple[Fault, int, str]] = [
+    (Fault("rate_limit"), 429, TEXT),
+    (Fault("rate_limit_text"), 400, TEXT),
+    (Fault("error"), 500, "errors"),
+    (Fault("error", status=503, json=False), 503, ""),
+    (Fault("html"), 502, "502 Bad Gateway"),
+    (Fault("html_ok"), 200, "<h1>"),
+    (Fault("empty"), 200, ""),
+    (Fault("failure", message="No agent"), 200, "No agent"),
+    (Fault("unauthorized"), 401, "errors"),
+    (Fault("forbidden"), 403, "errors"),
+    (Fault("conflict"), 409, "errors"),
+    (Fault("bad_request"), 400, "errors"),
+    (Fault("not_found"), 404, "errors"),
+]
+
+
+@pytest.mark.parametrize(("fault", "status", "text"), ANSWERS, ids=lambda value: getattr(value, "kind", None))
+def test_a_false_answer_takes_the_place_of_the_right_one(
+    sandbox: Sandbox, kore: KoreClient, campaign: Campaign, fault: Fault, status: int, text: str
+) -> None:
+    sandbox.add_fault(fault)
+    answer = kore.stop(campaign.id)
+    assert answer.status_code == status
+    assert text in answer.text
+    assert bool(answer.text) == bool(text)
+    [received] = sandbox.requests
+    assert (received.fault, received.status_code) == (fault.kind, status)
+
+
+@pytest.mark.parametrize("value", [None, "2", "Wed, 21 Oct 2026 07:28:00 GMT"])
+def test_a_refusal_may_say_when_to_come_back(
+    sandbox: Sandbox, kore_v1: KoreClient, campaign: Campaign, value: str | None
+) -> None:
+    sandbox.add_fault(Fault("rate_limit", retry_after=value))
+    assert kore_v1.stop(campaign.id).headers.get("Retry-After") == value
+
+
+def test_broken_json_cannot_be_read(sandbox: Sandbox, kore_v1: KoreClient, campaign: Campaign) -> None:
+    sandbox.add_fault(Fault("broken_json"))
+    answer = kore_v1.stop(campaign.id)
+    assert answer.status_code == 200
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(answer.text)
+
+
+@pytest.mark.parametrize("body", [[], {}, {"status": 7}, "text", None])
+def test_an_answer_may_have_the_wrong_shape(
+    sandbox: Sandbox, kore_v1: KoreClient, campaign: Campaign, body: Any
+) -> None:
+    sandbox.add_fault(Fault("wrong_shape", body=body))
+    answer = kore_v1.stop(campaign.id)
+    assert (answer.status_code, answer.json()) == (200, body)
+
+
+def test_a_failure_is_worded_as_each_platform_words_it(
+    sandbox: Sandbox, kore: KoreClient, sonarly: SonarlyClient, campaign: Campaign
+) -> None:
+    sandbox.add_fault(Fault("failure", count=2))
+    assert kore.status(campaign.id).json()["status"] == "failure"
+    answer = sonarly.list()
+    assert (answer.status_code, answer.json()["success"]) == (200, False)
+
+
+def test_sonarly_words_false_answers_in_its_envelope(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
+    for kind in ("unauthorized", "rate_limit", "error", "conflict"):
+        sandbox.add_fault(Fault(kind))
+        document = sonarly.list().json()
+        assert document["success"] is False
+        assert document["error"]["code"]
+        assert document["traceId"]
+
+
+def test_a_redirect_leads_elsewhere(sandbox: Sandbox, kore_v1: KoreClient, campaign: Campaign) -> None:
+    sandbox.add_fault(Fault("redirect", location="http://127.0.0.1:9/x"))
+    answer = kore_v1.stop(campaign.id)
+    assert (answer.status_code, answer.headers["Location"]) == (302, "http://127.0.0.1:9/x")
+
+
+def test_a_reset_is_a_real_one(sandbox: Sandbox, campaign: Campaign, kore_v1: KoreClient) -> None:
+    sandbox.add_fault(Fault("reset"))
+    with pytest.raises(requests.ConnectionError, match="Connection reset by peer"):
+        kore_v1.stop(campaign.id)
+    sandbox.wait_for(lambda sandbox: sandbox.requests[0].fault == "reset")
+    assert sandbox.requests[0].status_code is None
+
+
+def test_a_hang_says_nothing_until_the_client_leaves(
+    sandbox: Sandbox, campaign: Campaign, kore_v1: KoreClient
+) -> None:
+    sandbox.add_fault(Fault("hang"))
+    with pytest.raises(requests.ReadTimeout):
+        requests.post(
+            sandbox.url + kore_v1.path("trigger", campaign.id) + "&trigger=stop",
+            headers=kore_v1.headers(),
+            data="{}",
+            timeout=0.1,
+        )
+    sandbox.wait_for(lambda sandbox: [received.fault for received in sandbox.requests] == ["hang"])
+    assert sandbox.requests[0].status_code is None
+
+
+def test_a_hang_can_end_with_a_closed_connection(
+    sandbox: Sandbox, campaign: Campaign, kore_v1: KoreClient
+) -> None:
+    sandbox.add_fault(Fault("hang", seconds=0.01))
+    with pytest.raises(requests.ConnectionError, match="without response"):
+        kore_v1.stop(campaign.id)
+
+
+def receive_until(connection: socket.socket, wanted: bytes) -> bytes:
+    received = b""
+    while wanted not in received:
+        piece = connection.recv(4096)
+        assert piece, "the connection was closed"
+        received += piece
+    return received
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted", "header_ends"),
+    [("dribble", b"1\r\n.\r\n1\r\n.\r\n", True), ("dribble_headers", b"X-Padding: ...", False)],
+)
+def test_an_answer_can_come_byte_by_byte(
+    sandbox: Sandbox, campaign: Campaign, kind: str, wanted: bytes, header_ends: bool, request: Any
+) -> None:
+    sandbox.add_fault(Fault(kind, interval=0.001))
+    received = receive_until(request.getfixturevalue("open_socket"), wanted)
+    assert received.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert (b"\r\n\r\n" in received) == header_ends
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_answer_can_be_huge(
+    sandbox: Sandbox, kore_v1: KoreClient, campaign: Campaign, chunked: bool
+) -> None:
+    sandbox.add_fault(Fault("huge", size=1_000_000, chunked=chunked))
+    answer = kore_v1.stop(campaign.id)
+    assert len(answer.content) == 1_000_000
+    assert answer.json().keys() == {"padding"}
+    assert answer.headers.get("Content-Length") == (None if chunked else "1000000")
+
+
+def test_a_huge_answer_may_be_left_half_read(sandbox: Sandbox, campaign: Campaign, request: Any) -> None:
+    sandbox.add_fault(Fault("huge"))
+    connection = request.getfixturevalue("open_socket")
+    receive_until(connection, b'"padding"')
+    connection.close()
+    assert KoreClient(sandbox).status(campaign.id).status_code == 200
+
+
+@pytest.mark.usefixtures("something_is_done")
+def test_a_slow_answer_is_the_right_one(sandbox: Sandbox, kore: KoreClient, campaign: Campaign) -> None:
+    sandbox.add_fault(Fault("slow", seconds=0.01))
+    assert kore.stop(campaign.id).json()["status"] == "Stopped"
+    assert sandbox.requests[0].fault == "slow"
+
+
+@pytest.mark.usefixtures("something_is_done")
+def test_a_slow_call_is_done_even_when_the_client_has_left(
+    sandbox: Sandbox, campaign: Campaign, request: Any
+) -> None:
+    sandbox.add_fault(Fault("slow", seconds=0.05))
+    connection = request.getfixturevalue("open_socket")
+    sandbox.wait_for(lambda sandbox: len(sandbox.requests) == 1)
+    connection.close()
+    sandbox.wait_for(lambda sandbox: sandbox.campaign(campaign.id).status == "Stopped")
+
+
+@pytest.mark.usefixtures("something_is_done")
+@pytest.mark.parametrize(
+    ("how", "symptom"), [("reset", "Connection reset by peer"), ("hang", "Read timed out")]
+)
+def test_a_call_can_be_done_without_any_answer(
+    sandbox: Sandbox, kore: KoreClient, campaign: Campaign, how: str, symptom: str
+) -> None:
+    sandbox.add_fault(Fault("lost", how=how))
+    path = kore.path("trigger", campaign.id) + "&trigger=stop"
+    with pytest.raises((requests.ConnectionError, requests.ReadTimeout), match=symptom):
+        requests.post(sandbox.url + path, headers=kore.headers(), data="{}", timeout=0.2)
+    sandbox.wait_for(lambda sandbox: campaign.status == "Stopped")
+    assert campaign.stop_requests == 1
+    assert sandbox.requests[0].status_code is None
+
+
+@pytest.mark.usefixtures("something_is_done")
+@pytest.mark.parametrize(("how", "status"), [("error", 502), ("broken_json", 200), ("empty", 200)])
+def test_a_call_can_be_done_and_its_answer_spoilt(
+    sandbox: Sandbox, kore: KoreClient, campaign: Campaign, how: str, status: int
+) -> None:
+    sandbox.add_fault(Fault("lost", how=how))
+    answer = kore.stop(campaign.id)
+    assert answer.status_code == status
+    with pytest.raises((json.JSONDecodeError, KeyError)):
+        answer.json()["status"]
+    assert campaign.status == "Stopped"
+
+
+@pytest.mark.usefixtures("something_is_done")
+def test_a_plan_hits_the_requests_it_is_for(sandbox: Sandbox, kore_v1: KoreClient) -> None:
+    first, second = sandbox.add_campaign(), sandbox.add_campaign()
+    sandbox.add_fault(Fault("error", call="stop", campaign_id=first.id, skip=1, count=2))
+    codes = [(kore_v1.stop(first.id).status_code, kore_v1.stop(second.id).status_code) for _ in range(4)]
+    assert codes == [(200, 200), (500, 409), (500, 409), (409, 409)]
+    assert kore_v1.status(first.id).status_code == 200
+
+
+@pytest.mark.usefixtures("something_is_done")
+def test_a_plan_may_be_for_one_platform(sandbox: Sandbox, campaign: Campaign, sonarly: SonarlyClient) -> None:
+    clients = [KoreClient(sandbox, "v1"), KoreClient(sandbox, "v2")]
+    for platform, hit in (("kore-v2", [False, True, False]), ("kore", [True, True, False])):
+        sandbox.add_fault(Fault("error", platform=platform, count=None))
+        answers = [*(client.status(campaign.id) for client in clients), sonarly.list()]
+        assert [answer.status_code == 500 for answer in answers] == hit
+        sandbox.clear_faults()
+
+
+def test_faults_come_in_the_order_in_which_they_were_planned(
+    sandbox: Sandbox, kore_v1: KoreClient, campaign: Campaign
+) -> None:
+    sandbox.add_fault(Fault("error", count=1))
+    sandbox.add_fault(Fault("conflict", count=1))
+    sandbox.add_fault(Fault("html", skip=3, count=None))
+    codes = [kore_v1.status(campaign.id).status_code for _ in range(5)]
+    assert codes == [500, 409, 200, 502, 502]
+
+
+def test_an_undone_call_is_not_counted_against_the_rate_limit(
+    sandbox: Sandbox, kore_v1: KoreClient, campaign: Campaign
+) -> None:
+    sandbox.config.rate_limit = 1
+    sandbox.add_fault(Fault("error", count=3))
+    codes = [kore_v1.status(campaign.id).status_code for _ in range(5)]
+    assert codes == [500, 500, 500, 200, 429]
+
+
+def test_a_misspelt_fault_is_refused() -> None:
+    with pytest.raises(ValueError, match="unknown fault"):
+        Fault("explode")
+    with pytest.raises(TypeError, match="no option secnds"):
+        Fault("hang", secnds=3)
+    with pytest.raises(ValueError, match="lost by"):
+        Fault("lost", how="magic")
+
+
+def test_every_kind_can_be_planned(sandbox: Sandbox) -> None:
+    for kind in FAULT_KINDS:
+        assert kind in repr(sandbox.add_fault(Fault(kind)))

@@ -1,0 +1,140 @@
+"""Who Kore lets in."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from airflow_provider_campaign.sandbox import Sandbox
+from tests.sandbox.clients import KoreClient
+
+Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+
+
+def pem_pair(key: Key) -> tuple[str, str]:
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return private.decode(), public.decode()
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
+def test_a_token_signed_with_the_secret_is_accepted(
+    sandbox: Sandbox, kore: KoreClient, algorithm: str
+) -> None:
+    campaign = sandbox.add_campaign()
+    assert kore.stop(campaign.id, auth=kore.token(algorithm=algorithm)).status_code == 200
+    claims = sandbox.requests[-1].claims
+    assert claims is not None
+    assert claims["appId"] == sandbox.config.client_id
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "key"),
+    [("RS256", rsa.generate_private_key(65537, 2048)), ("ES256", ec.generate_private_key(ec.SECP256R1()))],
+)
+def test_a_token_signed_with_a_registered_key_is_accepted(algorithm: str, key: Key) -> None:
+    private, public = pem_pair(key)
+    with Sandbox(public_key=public) as sandbox:
+        kore, campaign = KoreClient(sandbox), sandbox.add_campaign()
+        assert kore.stop(campaign.id, auth=kore.token(private, algorithm)).status_code == 200
+        sandbox.config.public_key = None
+        assert kore.stop(campaign.id, auth=kore.token(private, algorithm)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"appId": None},
+        {"appId": "cs-somebody-else"},
+        {"appId": None, "appid": "cs-sandbox-0000"},
+        {"sub": None},
+        {"sub": ""},
+        {"sub": 7},
+        {"exp": time.time() - 5},
+        {"iat": time.time() + 3600},
+    ],
+)
+def test_a_token_with_wrong_claims_is_unauthorized(
+    sandbox: Sandbox, kore: KoreClient, claims: dict[str, Any]
+) -> None:
+    campaign = sandbox.add_campaign()
+    answer = kore.stop(campaign.id, auth=kore.token(**claims))
+    assert answer.status_code == 401
+    assert answer.json()["errors"][0]["code"] == 401
+    assert campaign.stop_requests == 0
+    assert sandbox.requests[-1].claims is None
+
+
+def test_a_token_of_now_that_expires_later_is_accepted(sandbox: Sandbox, kore: KoreClient) -> None:
+    campaign = sandbox.add_campaign()
+    token = kore.token(iat=time.time(), exp=time.time() + 300)
+    assert kore.stop(campaign.id, auth=token).status_code == 200
+
+
+@pytest.mark.parametrize("token", [None, "", "nonsense", "a.b.c"])
+def test_a_missing_or_broken_token_is_unauthorized(
+    sandbox: Sandbox, kore: KoreClient, token: str | None
+) -> None:
+    assert kore.stop(sandbox.add_campaign().id, auth=token).status_code == 401
+
+
+def test_an_unsigned_or_wrongly_signed_token_is_unauthorized(sandbox: Sandbox, kore: KoreClient) -> None:
+    campaign = sandbox.add_campaign()
+    assert kore.stop(campaign.id, auth=kore.token("another secret, just as long as ours")).status_code == 401
+    assert kore.stop(campaign.id, auth=kore.token("", "none")).status_code == 401
+    assert kore.stop(campaign.id, auth=None, Authorization=kore.token()).status_code == 401
+
+
+def test_an_enforced_jti_must_be_there_and_fresh() -> None:
+    with Sandbox(require_jti=True) as sandbox:
+        kore, campaign = KoreClient(sandbox), sandbox.add_campaign()
+        token = kore.token()
+        assert kore.status(campaign.id).status_code == 200
+        assert kore.stop(campaign.id, auth=token).status_code == 200
+        assert kore.stop(campaign.id, auth=token).status_code == 401
+        assert kore.stop(campaign.id, auth=kore.token(jti=None)).status_code == 401
+        assert campaign.stop_requests == 1
+
+
+def test_a_jti_may_repeat_where_it_is_not_enforced(sandbox: Sandbox, kore: KoreClient) -> None:
+    campaign, token = sandbox.add_campaign(), kore.token()
+    assert [kore.stop(campaign.id, auth=token).status_code for _ in range(2)] == [200, 409]
+
+
+@pytest.mark.parametrize("name", ["iid", "accountId"])
+@pytest.mark.parametrize("value", [None, "somebody-else"])
+def test_the_headers_must_name_the_application_and_the_account(
+    sandbox: Sandbox, kore: KoreClient, name: str, value: str | None
+) -> None:
+    campaign = sandbox.add_campaign()
+    changed: dict[str, Any] = {name: value}
+    assert kore.stop(campaign.id, **changed).status_code == 403
+    assert campaign.stop_requests == 0
+
+
+def test_header_names_may_be_written_in_any_case(sandbox: Sandbox, kore: KoreClient) -> None:
+    headers: dict[str, Any] = {"accountId": None, "ACCOUNTID": sandbox.config.account_id}
+    assert kore.stop(sandbox.add_campaign().id, **headers).status_code == 200
+
+
+def test_the_path_must_name_the_application(sandbox: Sandbox, kore: KoreClient) -> None:
+    path = kore.path("trigger", sandbox.add_campaign().id).replace(sandbox.config.iid, "st-other")
+    assert kore.send("POST", path + "&trigger=stop").status_code == 403
+    assert kore.send("POST", path + "&trigger=stop", iid="st-other").status_code == 403
+
+
+def test_v2_needs_the_account_in_the_query_too(sandbox: Sandbox, kore_v2: KoreClient) -> None:
+    campaign = sandbox.add_campaign()
+    for call in ("trigger", "status", "list", "get", "delete"):
+        path = kore_v2.path(call, campaign.id).replace("accountId=", "account=")
+        method = {"get": "GET", "delete": "DELETE"}.get(call, "POST")
+        query = "&trigger=stop" if call == "trigger" else ""
+        assert kore_v2.send(method, path + query).status_code == 403

@@ -1,0 +1,208 @@
+"""`Sandbox` itself: its life, its campaigns, what it records."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import socket
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import requests
+
+from airflow_provider_campaign.sandbox import Fault, Sandbox, SandboxConfig
+from tests.sandbox.clients import KoreClient, SonarlyClient, VirtualClock
+
+
+def test_it_listens_on_the_loopback_interface_only(sandbox: Sandbox) -> None:
+    assert sandbox.url == f"http://127.0.0.1:{sandbox.port}"
+    with socket.socket() as elsewhere:
+        elsewhere.settimeout(20)
+        assert elsewhere.connect_ex(("127.0.0.2", sandbox.port)) != 0
+
+
+def test_it_can_be_ended_and_started_again_on_the_same_port(sandbox: Sandbox) -> None:
+    port, campaign = sandbox.port, sandbox.add_campaign()
+    sandbox.stop()
+    with pytest.raises(requests.ConnectionError):
+        KoreClient(sandbox).status(campaign.id)
+    sandbox.start()
+    assert sandbox.port == port
+    assert KoreClient(sandbox).status(campaign.id).status_code == 200
+
+
+def test_a_port_that_is_taken_is_an_error(sandbox: Sandbox) -> None:
+    with pytest.raises(OSError, match="in use"):
+        Sandbox(port=sandbox.port).start()
+
+
+def test_its_end_does_not_wait_for_hanging_clients() -> None:
+    released: list[str] = []
+
+    def ask(sandbox: Sandbox, campaign_id: str) -> None:
+        with contextlib.suppress(requests.RequestException):
+            KoreClient(sandbox).stop(campaign_id)
+        released.append(campaign_id)
+
+    with Sandbox() as sandbox:
+        campaign = sandbox.add_campaign()
+        for fault in (Fault("hang"), Fault("dribble"), Fault("dribble_headers"), Fault("slow", seconds=1000)):
+            sandbox.add_fault(fault)
+        threads = [threading.Thread(target=ask, args=(sandbox, campaign.id)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        sandbox.wait_for(lambda sandbox: len(sandbox.requests) == 4)
+    for thread in threads:
+        thread.join(20)
+    assert released == [campaign.id] * 4
+    assert campaign.status == "Active"
+
+
+def test_a_connection_is_kept_for_the_next_request(sandbox: Sandbox, kore_v1: KoreClient) -> None:
+    campaign = sandbox.add_campaign()
+    for _ in range(3):
+        assert kore_v1.status(campaign.id).json()["status"] == "success"
+    pools = kore_v1.session.get_adapter(sandbox.url).poolmanager.pools  # type: ignore[attr-defined]
+    assert pools.get(next(iter(pools.keys()))).num_connections == 1
+
+
+def test_settings_may_be_given_either_way() -> None:
+    assert Sandbox(SandboxConfig(latency=1.0), stop_delay=2.0).config == SandboxConfig(
+        latency=1.0, stop_delay=2.0
+    )
+    with pytest.raises(TypeError):
+        Sandbox(stop_dealy=2.0)
+
+
+def test_latency_delays_the_answer_but_not_the_deed(clock: VirtualClock) -> None:
+    with Sandbox(latency=0.05, clock=clock) as sandbox:
+        campaign = sandbox.add_campaign()
+        answer = KoreClient(sandbox).stop(campaign.id)
+        assert answer.elapsed >= timedelta(seconds=0.05)
+        assert campaign.history[-1] == (sandbox.requests[0].at, "Stopped")
+
+
+@pytest.mark.parametrize(
+    ("campaign_type", "form"),
+    [("sms", r"cd-[0-9a-f-]{36}"), ("voice", r"cd-[0-9a-f-]{36}"), ("sonarly", r"[0-9a-f]{24}")],
+)
+def test_made_up_ids_look_like_the_platforms(sandbox: Sandbox, campaign_type: str, form: str) -> None:
+    first, second = (sandbox.add_campaign(campaign_type=campaign_type) for _ in range(2))
+    assert re.fullmatch(form, first.id)
+    assert first.id != second.id
+
+
+def test_campaigns_can_be_looked_up_changed_and_removed(sandbox: Sandbox) -> None:
+    campaign = sandbox.add_campaign("cd-1", status="active", name="One")
+    assert sandbox.campaign("cd-1") is campaign
+    sandbox.set_status("cd-1", "Completed")
+    assert (campaign.status, campaign.live) == ("Completed", False)
+    sandbox.remove_campaign("cd-1")
+    for look_up in (sandbox.campaign, sandbox.remove_campaign):
+        with pytest.raises(KeyError):
+            look_up("cd-1")
+
+
+def test_a_mistaken_campaign_is_refused(sandbox: Sandbox) -> None:
+    sandbox.add_campaign("cd-1")
+    with pytest.raises(ValueError, match="exists already"):
+        sandbox.add_campaign("cd-1")
+    with pytest.raises(ValueError, match="unknown campaign status"):
+        sandbox.add_campaign(status="Sleeping")
+    with pytest.raises(ValueError, match="campaign type"):
+        sandbox.add_campaign(campaign_type="fax")
+    with pytest.raises(TypeError):
+        sandbox.add_campaign(stopable=False)
+    assert len(sandbox.campaigns()) == 1
+
+
+def test_requests_are_recorded_as_they_came(sandbox: Sandbox, kore_v2: KoreClient) -> None:
+    campaign = sandbox.add_campaign(campaign_type="voice")
+    kore_v2.stop(campaign.id, "voice")
+    [received] = sandbox.requests
+    config = sandbox.config
+    assert received.method == "POST"
+    assert received.path == f"/api/v2/public/{config.iid}/campaign/trigger/{campaign.id}"
+    assert received.query == f"accountId={config.account_id}&campaignType=voice&trigger=stop"
+    assert received.headers["iid"] == config.iid
+    assert received.headers["auth"]
+    assert received.body == b"{}"
+    assert received.claims is not None
+    assert (received.call, received.platform) == ("stop", "kore-v2")
+    assert (received.campaign_id, received.campaign_type) == (campaign.id, "voice")
+    assert (received.status_code, received.fault, received.at) == (200, None, 1000.0)
+    assert abs(received.wall - datetime.now(UTC)) < timedelta(minutes=1)
+    sandbox.clear_requests()
+    assert sandbox.requests == []
+
+
+def test_the_connections_are_those_that_the_platforms_accept(sandbox: Sandbox) -> None:
+    kore = json.loads(json.dumps(sandbox.kore_connection("v2", jwt_subject="someone")))
+    assert (kore["conn_type"], kore["host"]) == ("kore", sandbox.url)
+    assert (kore["login"], kore["password"]) == (sandbox.config.client_id, sandbox.config.client_secret)
+    assert kore["extra"] == {
+        "iid": sandbox.config.iid,
+        "account_id": sandbox.config.account_id,
+        "api_version": "v2",
+        "jwt_subject": "someone",
+    }
+    sonarly = json.loads(json.dumps(sandbox.sonarly_connection(timeout=3)))
+    assert (sonarly["conn_type"], sonarly["password"]) == ("sonarly", sandbox.config.api_key)
+    assert sonarly["extra"] == {"account_group_id": sandbox.config.account_group_id, "timeout": 3}
+
+
+def test_waiting_ends_at_a_change_made_elsewhere(sandbox: Sandbox) -> None:
+    campaign = sandbox.add_campaign()
+    thread = threading.Thread(target=lambda: KoreClient(sandbox).stop(campaign.id))
+    thread.start()
+    sandbox.wait_for(lambda sandbox: campaign.status == "Stopped" and sandbox.requests[0].status_code == 200)
+    thread.join(20)
+
+
+def test_waiting_sees_a_virtual_clock_move(sandbox: Sandbox, clock: VirtualClock) -> None:
+    campaign = sandbox.add_campaign(stop_delay=60)
+    KoreClient(sandbox).stop(campaign.id)
+    thread = threading.Thread(target=clock.advance, args=(60,))
+    thread.start()
+    sandbox.wait_for(lambda sandbox: campaign.status == "Stopped")
+    thread.join(20)
+
+
+def test_waiting_in_vain_is_a_timeout(sandbox: Sandbox) -> None:
+    with pytest.raises(TimeoutError):
+        sandbox.wait_for(lambda sandbox: sandbox.requests, timeout=0.01)
+
+
+def test_a_reset_forgets_everything_but_the_settings(sandbox: Sandbox) -> None:
+    sandbox.config.require_jti = True
+    campaign = sandbox.add_campaign("cd-1", stop_delay=5)
+    kore = KoreClient(sandbox)
+    kore.stop(campaign.id)
+    sandbox.add_fault(Fault("error", count=None))
+    sandbox.reset()
+    assert (sandbox.campaigns(), sandbox.requests) == ([], [])
+    sandbox.add_campaign("cd-1")
+    assert kore.status("cd-1").status_code == 200
+    assert sandbox.config.require_jti
+
+
+def test_many_clients_at_once_lose_nothing() -> None:
+    with Sandbox(rate_limit=None) as sandbox:
+        campaigns = [sandbox.add_campaign(campaign_type=kind) for kind in ("sms", "sonarly") * 20]
+
+        def stop(index: int) -> None:
+            campaign = campaigns[index]
+            if campaign.campaign_type == "sms":
+                KoreClient(sandbox).stop(campaign.id)
+            else:
+                SonarlyClient(sandbox).stop(campaign.id)
+
+        threads = [threading.Thread(target=stop, args=(index,)) for index in range(len(campaigns))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert {campaign.status for campaign in campaigns} == {"Stopped"}
+        assert sorted(received.status_code or 0 for received in sandbox.requests) == [200] * 40

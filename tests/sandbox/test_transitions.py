@@ -1,0 +1,124 @@
+"""How campaigns come to a stop, and when."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_campaign.sandbox import Sandbox
+from tests.sandbox.clients import KoreClient, SonarlyClient, VirtualClock
+
+
+def test_a_delayed_stop_takes_effect_when_it_falls_due(
+    sandbox: Sandbox, kore: KoreClient, clock: VirtualClock
+) -> None:
+    sandbox.config.stop_delay = 30
+    campaign = sandbox.add_campaign()
+    started = campaign.updated_at
+    answer = kore.stop(campaign.id).json()
+    assert (answer["status"], answer["message"]) == ("Active", "Campaign stop requested")
+    assert answer["updatedAt"] == started
+    clock.advance(29.9)
+    assert kore.status(campaign.id).json()["data"]["status"] == "Active"
+    clock.advance(100)
+    assert kore.status(campaign.id).json()["data"]["status"] == "Stopped"
+    assert campaign.history == [(1000.0, "Active"), (1030.0, "Stopped")]
+    assert campaign.updated_at > started
+
+
+def test_a_further_stop_does_not_begin_the_delay_again(
+    sandbox: Sandbox, kore: KoreClient, clock: VirtualClock
+) -> None:
+    campaign = sandbox.add_campaign(stop_delay=30)
+    kore.stop(campaign.id)
+    clock.advance(20)
+    assert kore.stop(campaign.id).status_code == 200
+    clock.advance(10)
+    assert campaign.status == "Stopped"
+    assert campaign.stop_requests == 2
+
+
+def test_a_campaign_may_be_deaf_to_stops(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
+    campaign = sandbox.add_campaign(stoppable=False)
+    assert kore.stop(campaign.id).json()["status"] == "Active"
+    clock.advance(10_000)
+    assert (campaign.status, campaign.stop_requests) == ("Active", 1)
+
+
+def test_a_campaign_may_complete_instead_of_stopping(sandbox: Sandbox, kore: KoreClient) -> None:
+    campaign = sandbox.add_campaign(completes=True)
+    assert kore.stop(campaign.id).json()["status"] == "Completed"
+    assert campaign.status == "Completed"
+
+
+@pytest.mark.parametrize("status", ["Active", "Preparing", "Paused"])
+def test_what_runs_can_be_stopped(sandbox: Sandbox, kore: KoreClient, status: str) -> None:
+    assert kore.stop(sandbox.add_campaign(status=status).id).json()["status"] == "Stopped"
+
+
+@pytest.mark.parametrize("status", ["Ready", "Scheduled", "Rescheduled"])
+def test_what_has_not_begun_cannot_be_stopped(sandbox: Sandbox, kore: KoreClient, status: str) -> None:
+    campaign = sandbox.add_campaign(status=status)
+    assert kore.stop(campaign.id).status_code == 409
+    assert campaign.status == status
+
+
+@pytest.mark.parametrize("status", ["Stopped", "Completed"])
+@pytest.mark.parametrize(("setting", "code"), [("conflict", 409), ("bad_request", 400), ("ok", 200)])
+def test_a_stop_of_what_has_ended_is_answered_as_configured(
+    sandbox: Sandbox, kore: KoreClient, status: str, setting: str, code: int
+) -> None:
+    sandbox.config.stop_when_stopped = setting  # type: ignore[assignment]
+    answer = kore.stop(sandbox.add_campaign(status=status).id)
+    assert answer.status_code == code
+    if code == 200:
+        assert answer.json()["status"] == status
+
+
+def test_a_delayed_start_is_preparing_until_then(
+    sandbox: Sandbox, kore: KoreClient, clock: VirtualClock
+) -> None:
+    sandbox.config.start_delay = 10
+    campaign = sandbox.add_campaign(status="Scheduled")
+    assert kore.start(campaign.id).json()["status"] == "Preparing"
+    clock.advance(15)
+    assert campaign.history[1:] == [(1000.0, "Preparing"), (1010.0, "Active")]
+
+
+def test_a_stop_overtakes_a_delayed_start(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
+    campaign = sandbox.add_campaign(status="Ready", start_delay=10)
+    kore.start(campaign.id)
+    assert kore.stop(campaign.id).json()["status"] == "Stopped"
+    clock.advance(60)
+    assert campaign.status == "Stopped"
+
+
+def test_a_status_that_is_set_cancels_what_was_to_come(
+    sandbox: Sandbox, kore: KoreClient, clock: VirtualClock
+) -> None:
+    campaign = sandbox.add_campaign(stop_delay=10)
+    kore.stop(campaign.id)
+    sandbox.set_status(campaign.id, "paused")
+    clock.advance(60)
+    assert campaign.status == "Paused"
+
+
+def test_a_sonarly_campaign_lags_only_by_a_delay_of_its_own(
+    sandbox: Sandbox, sonarly: SonarlyClient, clock: VirtualClock
+) -> None:
+    sandbox.config.stop_delay = 30
+    prompt = sandbox.add_campaign(campaign_type="sonarly")
+    lagging = sandbox.add_campaign(campaign_type="sonarly", stop_delay=5)
+    assert sonarly.stop(prompt.id).json()["data"]["campaign"]["status"] == "stopped"
+    answer = sonarly.stop(lagging.id).json()
+    assert (answer["success"], answer["data"]["campaign"]["status"]) == (True, "active")
+    clock.advance(5)
+    assert sonarly.get(lagging.id).json()["data"]["status"] == "stopped"
+
+
+def test_waiting_sees_a_delayed_stop_on_the_real_clock() -> None:
+    with Sandbox(stop_delay=0.05) as sandbox:
+        campaign = sandbox.add_campaign()
+        KoreClient(sandbox).stop(campaign.id)
+        sandbox.wait_for(lambda sandbox: sandbox.campaign(campaign.id).status == "Stopped")
+        [(_, _), (stopped_at, _)] = campaign.history
+        assert stopped_at >= sandbox.requests[0].at + 0.05
