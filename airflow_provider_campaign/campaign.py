@@ -142,9 +142,7 @@ def status_goal(target_statuses: Iterable[str]) -> Goal:
         target_statuses = (target_statuses,)
     targets = tuple(canonical_status(str(word)) for word in target_statuses)
     if not targets or not all(targets):
-        raise CampaignConfigError(
-            "target_statuses is empty: name the statuses to wait for, for instance ('Stopped',)"
-        )
+        raise CampaignConfigError("target_statuses is empty: name the statuses to wait for, for instance ('Stopped',)")
     completed = CampaignStatus.COMPLETED.value
     return Goal(reached=targets, impossible=() if completed in targets else (completed,))
 

@@ -19,6 +19,8 @@ What a retry can't mend is an ``AirflowFailException`` as well: it fails the tas
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 __all__ = [
@@ -43,6 +45,7 @@ class CampaignError(AirflowException):
     :param http_status: The HTTP status of the platform's answer, if there was one.
     :param code: The platform's own error code, if it gave one.
     :param trace_id: The platform's trace id, if it gave one.
+    :param platform_text: The platform's own words, if it gave any.
     """
 
     def __init__(
@@ -52,11 +55,13 @@ class CampaignError(AirflowException):
         http_status: int | None = None,
         code: str | None = None,
         trace_id: str | None = None,
+        platform_text: str | None = None,
     ) -> None:
         super().__init__(message)
         self.http_status = http_status
         self.code = code
         self.trace_id = trace_id
+        self.platform_text = platform_text
 
 
 class CampaignConfigError(CampaignError, AirflowFailException):
@@ -97,11 +102,9 @@ class CampaignUnavailableError(CampaignError):
         *,
         maybe_heard: bool = False,
         retry_after: float | None = None,
-        http_status: int | None = None,
-        code: str | None = None,
-        trace_id: str | None = None,
+        **details: Any,
     ) -> None:
-        super().__init__(message, http_status=http_status, code=code, trace_id=trace_id)
+        super().__init__(message, **details)
         self.maybe_heard = maybe_heard
         self.retry_after = retry_after
 

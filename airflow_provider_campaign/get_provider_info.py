@@ -65,7 +65,7 @@ _KORE: JSON = {
         },
         "jwt_subject": {
             "label": "JWT Subject",
-            "description": "The token's sub claim; any name that tells the platform's logs who called. Default: airflow.",
+            "description": "The token's sub claim: any name, for the platform's logs. Default: airflow.",
             "schema": {"type": ["string", "null"]},
         },
         "private_key": {

@@ -104,7 +104,10 @@ def retrying(
     backoff = wait_random_exponential(multiplier=BACKOFF_FIRST, max=BACKOFF_MAX)
 
     def wait(state: RetryCallState) -> float:
-        return min(_pause(_error(state), backoff(state), rate_window), deadline.before_last_attempt)
+        asked = asked_pause(_error(state), rate_window)
+        # Up to a second more than was asked for, so that those who wait don't all return at once.
+        pause = backoff(state) if asked is None else asked + backoff(state) / BACKOFF_MAX
+        return min(pause, deadline.before_last_attempt)
 
     policy = Retrying(
         retry=retry_if_exception_type(CampaignUnavailableError),
@@ -123,13 +126,12 @@ def _error(state: RetryCallState) -> BaseException:
     return error
 
 
-def _pause(error: BaseException, backoff: float, rate_window: float | None) -> float:
-    asked = getattr(error, "retry_after", None)
+def asked_pause(error: BaseException, rate_window: float | None) -> float | None:
+    """Return the seconds that the platform wants to be left alone for; None where it did not say."""
+    asked: float | None = getattr(error, "retry_after", None)
     if asked is None and isinstance(error, CampaignRateLimitError):
-        asked = rate_window
-    if asked is None:
-        return backoff
-    return float(asked) + backoff / BACKOFF_MAX  # up to a second, so that waiters don't return all at once
+        return rate_window
+    return asked
 
 
 def parse_retry_after(value: str | None) -> float | None:

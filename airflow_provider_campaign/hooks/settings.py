@@ -44,7 +44,7 @@ class ConnectionFields:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._info = connection_type_info(connection.conn_type)
+        self._info = connection_type_info(connection.conn_type or "")
         extra = connection.extra_dejson if connection.extra else {}
         if not isinstance(extra, Mapping):
             raise self.error("extra", "is not a JSON object", 'Write it as {"field": value, …}.')
@@ -111,13 +111,9 @@ class ConnectionFields:
         """Return the settings that every platform's connection has."""
         ca_bundle = self.text("ca_bundle") or None
         if ca_bundle and not Path(ca_bundle).exists():
-            raise self.error(
-                "ca_bundle", f"names {ca_bundle!r}, which is not there", "Give the path of a PEM file."
-            )
+            raise self.error("ca_bundle", f"names {ca_bundle!r}, which is not there", "Give the path of a PEM file.")
         timeout = self.seconds("timeout", REQUEST_TIMEOUT)
-        return Settings(
-            self.base_url(), timeout or REQUEST_TIMEOUT, self.seconds("retry_budget", None), ca_bundle
-        )
+        return Settings(self.base_url(), timeout or REQUEST_TIMEOUT, self.seconds("retry_budget", None), ca_bundle)
 
     def base_url(self) -> str:
         """Return scheme, host and port; ``https`` where none is named, ``http`` for loopback only."""
@@ -137,9 +133,7 @@ class ConnectionFields:
         if parts.path or parts.query or parts.fragment or parts.username is not None:
             raise self.error("host", "holds more than scheme, host and port", fix)
         if parts.scheme == "http" and not _is_loopback(name):
-            raise self.error(
-                "host", f"is {host!r}, which would send credentials unencrypted", "Use https://."
-            )
+            raise self.error("host", f"is {host!r}, which would send credentials unencrypted", "Use https://.")
         return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}{f':{port}' if port else ''}"
 
     def _value(self, field: str) -> Any:

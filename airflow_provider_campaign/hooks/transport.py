@@ -168,7 +168,7 @@ class _BoundedHeaders(HTTPConnection):
     The socket's own time-out starts again with every byte, so that a server could send headers for hours.
     """
 
-    def getresponse(self) -> HTTPResponse:
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
         with _shut_down_after(self.sock, self.timeout):
             return super().getresponse()
 
@@ -187,7 +187,7 @@ class _BoundedPoolTLS(HTTPSConnectionPool):
 
 class _BoundedAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _BoundedPool, "https": _BoundedPoolTLS}
 
 

@@ -44,9 +44,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--stop-delay", type=float, default=0.0, help="seconds from a stop to Stopped")
     parser.add_argument("--start-delay", type=float, default=0.0, help="seconds from a start to Active")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds added to every answer")
-    parser.add_argument(
-        "--rate-limit", type=int, default=60, help="Kore requests in a window; 0 for no limit"
-    )
+    parser.add_argument("--rate-limit", type=int, default=60, help="Kore requests in a window; 0 for no limit")
     parser.add_argument("--rate-window", type=float, default=60.0, help="length of the window in seconds")
     parser.add_argument("--retry-after", action="store_true", help="send Retry-After with a refusal")
     parser.add_argument("--require-jti", action="store_true", help="demand a fresh jti in every Kore token")

@@ -100,7 +100,7 @@ def parse_query(query: str) -> dict[str, str]:
     return {key: values[-1] for key, values in parse_qs(query, keep_blank_values=True).items()}
 
 
-class Refusal(Exception):  # noqa: N818 - a platform's regular answer, not an error of ours
+class Refusal(Exception):
     """
     A platform's reason not to do what was asked.
 

@@ -79,9 +79,7 @@ class Gateway:
         request.claims = platform.claims(request.headers)
         with self.state.changed:
             campaign = self.state.account.find(request.campaign_id or "")
-            request.campaign_type = (
-                campaign.campaign_type if campaign else platform.campaign_type(call, request.body)
-            )
+            request.campaign_type = campaign.campaign_type if campaign else platform.campaign_type(call, request.body)
             fault = self.state.faults.draw(request)
             request.fault = fault.kind if fault else None
             self.state.requests.record(request)

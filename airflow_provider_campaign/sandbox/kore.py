@@ -88,9 +88,7 @@ class KorePlatform:
             parameters = endpoint.match(method, path)
             if parameters is None:
                 continue
-            if endpoint.campaign_type and query.get("campaignType") in {*KORE_TYPES} - {
-                endpoint.campaign_type
-            }:
+            if endpoint.campaign_type and query.get("campaignType") in {*KORE_TYPES} - {endpoint.campaign_type}:
                 continue
             call = TRIGGERS.get(query.get("trigger", "")) if endpoint.call == "trigger" else endpoint.call
             return PlatformCall(endpoint.platform, call, parameters, query)

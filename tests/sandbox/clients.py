@@ -24,9 +24,7 @@ class KoreClient:
     def token(self, key: str | None = None, algorithm: str = "HS256", **claims: Any) -> str:
         payload = {"sub": "tests", "appId": self.sandbox.config.client_id, "jti": str(uuid.uuid4()), **claims}
         payload = {name: value for name, value in payload.items() if value is not None}
-        return jwt.encode(
-            payload, self.sandbox.config.client_secret if key is None else key, algorithm=algorithm
-        )
+        return jwt.encode(payload, self.sandbox.config.client_secret if key is None else key, algorithm=algorithm)
 
     def headers(self, **changes: Any) -> dict[str, str]:
         config = self.sandbox.config
@@ -55,9 +53,7 @@ class KoreClient:
         rest = f"/trigger{rest}" if call == "trigger" else rest
         return f"{prefix}/api/v2/public/{config.iid}/campaign{rest}?accountId={config.account_id}&{query}"
 
-    def send(
-        self, method: str, path: str, body: str | None = "{}", **headers: str | None
-    ) -> requests.Response:
+    def send(self, method: str, path: str, body: str | None = "{}", **headers: str | None) -> requests.Response:
         return self.session.request(
             method,
             self.sandbox.url + path,
@@ -68,9 +64,7 @@ class KoreClient:
         )
 
     def stop(self, campaign_id: str, campaign_type: str = "sms", **headers: Any) -> requests.Response:
-        return self.send(
-            "POST", self.path("trigger", campaign_id, campaign_type) + "&trigger=stop", **headers
-        )
+        return self.send("POST", self.path("trigger", campaign_id, campaign_type) + "&trigger=stop", **headers)
 
     def start(self, campaign_id: str, campaign_type: str = "sms") -> requests.Response:
         return self.send("POST", self.path("trigger", campaign_id, campaign_type) + "&trigger=play")
@@ -100,9 +94,7 @@ class SonarlyClient:
         self.sandbox = sandbox
         self.session = requests.Session()
 
-    def send(
-        self, method: str, path: str, body: str | None = None, key: str | None = None
-    ) -> requests.Response:
+    def send(self, method: str, path: str, body: str | None = None, key: str | None = None) -> requests.Response:
         headers = {"Authorization": f"Bearer {key or self.sandbox.config.api_key}"}
         return self.session.request(
             method,

@@ -48,9 +48,7 @@ def introduction(process: subprocess.Popen[str]) -> tuple[str, list[dict[str, st
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_introduces_itself_serves_and_ends_cleanly(
-    process: subprocess.Popen[str], number: signal.Signals
-) -> None:
+def test_it_introduces_itself_serves_and_ends_cleanly(process: subprocess.Popen[str], number: signal.Signals) -> None:
     url, connections = introduction(process)
     assert [connection["conn_type"] for connection in connections] == ["kore", "sonarly"]
     assert {connection["host"] for connection in connections} == {url}
@@ -88,7 +86,5 @@ def test_it_imports_nothing_of_airflow() -> None:
         "print(sorted(name for name in sys.modules if name.startswith('airflow_provider_campaign.')"
         " and not name.startswith('airflow_provider_campaign.sandbox')))"
     )
-    output = subprocess.run(
-        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
-    )
+    output = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert output.stdout.split("\n")[:2] == ["[]", "[]"]

@@ -132,9 +132,7 @@ def test_a_mistake_is_answered_and_changes_nothing(
     assert [campaign.id for campaign in sandbox.campaigns()] == ["cd-1"]
 
 
-def test_faults_can_be_planned_and_cleared(
-    sandbox: Sandbox, control: ControlClient, kore_v1: KoreClient
-) -> None:
+def test_faults_can_be_planned_and_cleared(sandbox: Sandbox, control: ControlClient, kore_v1: KoreClient) -> None:
     campaign = sandbox.add_campaign()
     answer = control.send("POST", "faults", {"kind": "error", "call": "stop", "count": None, "status": 503})
     assert answer.status_code == 201

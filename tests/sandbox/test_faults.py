@@ -135,9 +135,7 @@ def test_a_reset_is_a_real_one(sandbox: Sandbox, campaign: Campaign, kore_v1: Ko
     assert sandbox.requests[0].status_code is None
 
 
-def test_a_hang_says_nothing_until_the_client_leaves(
-    sandbox: Sandbox, campaign: Campaign, kore_v1: KoreClient
-) -> None:
+def test_a_hang_says_nothing_until_the_client_leaves(sandbox: Sandbox, campaign: Campaign, kore_v1: KoreClient) -> None:
     sandbox.add_fault(Fault("hang"))
     with pytest.raises(requests.ReadTimeout):
         requests.post(
@@ -150,9 +148,7 @@ def test_a_hang_says_nothing_until_the_client_leaves(
     assert sandbox.requests[0].status_code is None
 
 
-def test_a_hang_can_end_with_a_closed_connection(
-    sandbox: Sandbox, campaign: Campaign, kore_v1: KoreClient
-) -> None:
+def test_a_hang_can_end_with_a_closed_connection(sandbox: Sandbox, campaign: Campaign, kore_v1: KoreClient) -> None:
     sandbox.add_fault(Fault("hang", seconds=0.01))
     with pytest.raises(requests.ConnectionError, match="without response"):
         kore_v1.stop(campaign.id)
@@ -181,9 +177,7 @@ def test_an_answer_can_come_byte_by_byte(
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_an_answer_can_be_huge(
-    sandbox: Sandbox, kore_v1: KoreClient, campaign: Campaign, chunked: bool
-) -> None:
+def test_an_answer_can_be_huge(sandbox: Sandbox, kore_v1: KoreClient, campaign: Campaign, chunked: bool) -> None:
     sandbox.add_fault(Fault("huge", size=1_000_000, chunked=chunked))
     answer = kore_v1.stop(campaign.id)
     assert len(answer.content) == 1_000_000
@@ -207,9 +201,7 @@ def test_a_slow_answer_is_the_right_one(sandbox: Sandbox, kore: KoreClient, camp
 
 
 @pytest.mark.usefixtures("something_is_done")
-def test_a_slow_call_is_done_even_when_the_client_has_left(
-    sandbox: Sandbox, campaign: Campaign, request: Any
-) -> None:
+def test_a_slow_call_is_done_even_when_the_client_has_left(sandbox: Sandbox, campaign: Campaign, request: Any) -> None:
     sandbox.add_fault(Fault("slow", seconds=0.05))
     connection = request.getfixturevalue("open_socket")
     sandbox.wait_for(lambda sandbox: len(sandbox.requests) == 1)
@@ -218,9 +210,7 @@ def test_a_slow_call_is_done_even_when_the_client_has_left(
 
 
 @pytest.mark.usefixtures("something_is_done")
-@pytest.mark.parametrize(
-    ("how", "symptom"), [("reset", "Connection reset by peer"), ("hang", "Read timed out")]
-)
+@pytest.mark.parametrize(("how", "symptom"), [("reset", "Connection reset by peer"), ("hang", "Read timed out")])
 def test_a_call_can_be_done_without_any_answer(
     sandbox: Sandbox, kore: KoreClient, campaign: Campaign, how: str, symptom: str
 ) -> None:

@@ -19,16 +19,12 @@ def pem_pair(key: Key) -> tuple[str, str]:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return private.decode(), public.decode()
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
-def test_a_token_signed_with_the_secret_is_accepted(
-    sandbox: Sandbox, kore: KoreClient, algorithm: str
-) -> None:
+def test_a_token_signed_with_the_secret_is_accepted(sandbox: Sandbox, kore: KoreClient, algorithm: str) -> None:
     campaign = sandbox.add_campaign()
     assert kore.stop(campaign.id, auth=kore.token(algorithm=algorithm)).status_code == 200
     claims = sandbox.requests[-1].claims
@@ -62,9 +58,7 @@ def test_a_token_signed_with_a_registered_key_is_accepted(algorithm: str, key: K
         {"iat": time.time() + 3600},
     ],
 )
-def test_a_token_with_wrong_claims_is_unauthorized(
-    sandbox: Sandbox, kore: KoreClient, claims: dict[str, Any]
-) -> None:
+def test_a_token_with_wrong_claims_is_unauthorized(sandbox: Sandbox, kore: KoreClient, claims: dict[str, Any]) -> None:
     campaign = sandbox.add_campaign()
     answer = kore.stop(campaign.id, auth=kore.token(**claims))
     assert answer.status_code == 401
@@ -80,9 +74,7 @@ def test_a_token_of_now_that_expires_later_is_accepted(sandbox: Sandbox, kore: K
 
 
 @pytest.mark.parametrize("token", [None, "", "nonsense", "a.b.c"])
-def test_a_missing_or_broken_token_is_unauthorized(
-    sandbox: Sandbox, kore: KoreClient, token: str | None
-) -> None:
+def test_a_missing_or_broken_token_is_unauthorized(sandbox: Sandbox, kore: KoreClient, token: str | None) -> None:
     assert kore.stop(sandbox.add_campaign().id, auth=token).status_code == 401
 
 

@@ -40,9 +40,7 @@ def test_a_voice_stop_answers_as_documented(sandbox: Sandbox, kore: KoreClient) 
 
 
 @pytest.mark.parametrize("campaign_type", ["sms", "voice"])
-def test_a_stopped_campaign_can_be_started_again(
-    sandbox: Sandbox, kore: KoreClient, campaign_type: str
-) -> None:
+def test_a_stopped_campaign_can_be_started_again(sandbox: Sandbox, kore: KoreClient, campaign_type: str) -> None:
     campaign = sandbox.add_campaign(campaign_type=campaign_type, status="Stopped")
     answer = kore.start(campaign.id, campaign_type)
     assert answer.status_code == 200
@@ -89,9 +87,7 @@ def test_deleting_removes_the_campaign_and_answers_with_its_record(
     assert kore.delete(campaign.id, campaign_type).status_code == 404
 
 
-def test_v2_switches_a_campaigns_own_schedule_off(
-    sandbox: Sandbox, kore_v2: KoreClient, clock: VirtualClock
-) -> None:
+def test_v2_switches_a_campaigns_own_schedule_off(sandbox: Sandbox, kore_v2: KoreClient, clock: VirtualClock) -> None:
     schedule = {"isSchedulingEnabled": True, "isRecurrenceEnabled": True}
     campaign = sandbox.add_campaign(status="Scheduled", name="Next week", schedule=schedule)
     path = f"/campaign/api/v2/public/{sandbox.config.iid}/campaign/schedule"

@@ -96,9 +96,7 @@ def test_pages_cover_everything_once(sandbox: Sandbox, kore: KoreClient) -> None
     assert [row["name"] for row in skipped["results"]] == rows[20:]
 
 
-def test_a_limit_above_a_hundred_is_clamped_and_the_answer_says_so(
-    sandbox: Sandbox, kore: KoreClient
-) -> None:
+def test_a_limit_above_a_hundred_is_clamped_and_the_answer_says_so(sandbox: Sandbox, kore: KoreClient) -> None:
     for _ in range(101):
         sandbox.add_campaign()
     data = kore.list(limit=1000).json()["data"]

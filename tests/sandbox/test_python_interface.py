@@ -69,9 +69,7 @@ def test_a_connection_is_kept_for_the_next_request(sandbox: Sandbox, kore_v1: Ko
 
 
 def test_settings_may_be_given_either_way() -> None:
-    assert Sandbox(SandboxConfig(latency=1.0), stop_delay=2.0).config == SandboxConfig(
-        latency=1.0, stop_delay=2.0
-    )
+    assert Sandbox(SandboxConfig(latency=1.0), stop_delay=2.0).config == SandboxConfig(latency=1.0, stop_delay=2.0)
     with pytest.raises(TypeError):
         Sandbox(stop_dealy=2.0)
 

@@ -33,9 +33,7 @@ def test_the_window_slides_and_refusals_do_not_count(
     assert codes == [200, 200, 429, 200, 429, 429, 200, 429]
 
 
-def test_unauthorized_requests_and_those_for_other_accounts_do_not_count(
-    sandbox: Sandbox, kore_v1: KoreClient
-) -> None:
+def test_unauthorized_requests_and_those_for_other_accounts_do_not_count(sandbox: Sandbox, kore_v1: KoreClient) -> None:
     sandbox.config.rate_limit = 1
     campaign = sandbox.add_campaign()
     assert kore_v1.stop(campaign.id, auth=None).status_code == 401
@@ -43,9 +41,7 @@ def test_unauthorized_requests_and_those_for_other_accounts_do_not_count(
     assert kore_v1.stop(campaign.id).status_code == 200
 
 
-def test_retry_after_tells_when_the_window_has_room(
-    sandbox: Sandbox, kore_v1: KoreClient, clock: VirtualClock
-) -> None:
+def test_retry_after_tells_when_the_window_has_room(sandbox: Sandbox, kore_v1: KoreClient, clock: VirtualClock) -> None:
     sandbox.config.rate_limit, sandbox.config.retry_after_header = 1, True
     campaign = sandbox.add_campaign()
     kore_v1.status(campaign.id)

@@ -124,9 +124,7 @@ def test_an_unknown_campaign_or_group_is_not_found(sandbox: Sandbox, sonarly: So
 
 
 @pytest.mark.parametrize("status", ["Draft", "Scheduled", "Stopped", "Completed"])
-def test_only_an_active_campaign_can_be_stopped(
-    sandbox: Sandbox, sonarly: SonarlyClient, status: str
-) -> None:
+def test_only_an_active_campaign_can_be_stopped(sandbox: Sandbox, sonarly: SonarlyClient, status: str) -> None:
     campaign = sandbox.add_campaign(campaign_type="sonarly", status=status)
     assert_error(sonarly.stop(campaign.id), 409, "CAMPAIGN_NOT_ACTIVE")
     assert campaign.stop_requests == 1

@@ -8,9 +8,7 @@ from airflow_provider_campaign.sandbox import Sandbox
 from tests.sandbox.clients import KoreClient, SonarlyClient, VirtualClock
 
 
-def test_a_delayed_stop_takes_effect_when_it_falls_due(
-    sandbox: Sandbox, kore: KoreClient, clock: VirtualClock
-) -> None:
+def test_a_delayed_stop_takes_effect_when_it_falls_due(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
     sandbox.config.stop_delay = 30
     campaign = sandbox.add_campaign()
     started = campaign.updated_at
@@ -25,9 +23,7 @@ def test_a_delayed_stop_takes_effect_when_it_falls_due(
     assert campaign.updated_at > started
 
 
-def test_a_further_stop_does_not_begin_the_delay_again(
-    sandbox: Sandbox, kore: KoreClient, clock: VirtualClock
-) -> None:
+def test_a_further_stop_does_not_begin_the_delay_again(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
     campaign = sandbox.add_campaign(stop_delay=30)
     kore.stop(campaign.id)
     clock.advance(20)
@@ -74,9 +70,7 @@ def test_a_stop_of_what_has_ended_is_answered_as_configured(
         assert answer.json()["status"] == status
 
 
-def test_a_delayed_start_is_preparing_until_then(
-    sandbox: Sandbox, kore: KoreClient, clock: VirtualClock
-) -> None:
+def test_a_delayed_start_is_preparing_until_then(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
     sandbox.config.start_delay = 10
     campaign = sandbox.add_campaign(status="Scheduled")
     assert kore.start(campaign.id).json()["status"] == "Preparing"
@@ -92,9 +86,7 @@ def test_a_stop_overtakes_a_delayed_start(sandbox: Sandbox, kore: KoreClient, cl
     assert campaign.status == "Stopped"
 
 
-def test_a_status_that_is_set_cancels_what_was_to_come(
-    sandbox: Sandbox, kore: KoreClient, clock: VirtualClock
-) -> None:
+def test_a_status_that_is_set_cancels_what_was_to_come(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
     campaign = sandbox.add_campaign(stop_delay=10)
     kore.stop(campaign.id)
     sandbox.set_status(campaign.id, "paused")

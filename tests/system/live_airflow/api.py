@@ -121,9 +121,7 @@ class AirflowApi:
             run = self.dag_run(dag_id, run_id)
             return run if run["state"] in FINISHED else None
 
-        return wait_until(
-            finished, timeout, lambda: f"run not finished\n{self.describe(dag_id, run_id)}", interval
-        )
+        return wait_until(finished, timeout, lambda: f"run not finished\n{self.describe(dag_id, run_id)}", interval)
 
     def task_instances(self, dag_id: str, run_id: str) -> list[Json]:
         """Return all task instances of a run, mapped ones one by one."""
@@ -158,16 +156,12 @@ class AirflowApi:
 
         return wait_until(reached, timeout, failure, interval)
 
-    def xcom(
-        self, dag_id: str, run_id: str, task_id: str, map_index: int = -1, key: str = "return_value"
-    ) -> Any:
+    def xcom(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1, key: str = "return_value") -> Any:
         """Return the value of an XCom."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
         return self.api("GET", path, params={"map_index": map_index, "deserialize": False})["value"]
 
-    def task_log(
-        self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1
-    ) -> str:
+    def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
         """Return the log of a task as text, one event a line with its level and fields."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
         answer = self.api("GET", path, params={"map_index": map_index, "full_content": True})
