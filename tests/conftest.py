@@ -1,0 +1,59 @@
+"""What tests share: a throw-away Airflow home, a clock that needs no waiting, the sandbox, a way to connect to it."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+if "AIRFLOW_HOME" not in os.environ:  # before anything imports Airflow, which writes its configuration there
+    os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-home-")
+    atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
+
+from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.sandbox import Sandbox
+from tests.clock import VirtualClock
+from tests.kinds import KINDS, KORE_KINDS, Connect, Kind
+
+
+@pytest.fixture
+def virtual_clock(monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
+    """Give all hooks a clock on which every wait is over at once."""
+    clock = VirtualClock()
+    monkeypatch.setattr(CampaignHook, "clock", clock)
+    return clock
+
+
+@pytest.fixture
+def sandbox(virtual_clock: VirtualClock) -> Iterator[Sandbox]:
+    """Run both platforms, by the clock of the hooks."""
+    with Sandbox(clock=virtual_clock) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
+    """Return what makes a connection known to Airflow: ``connect(sandbox.kore_connection("v2"))``."""
+
+    def connect(connection: dict[str, Any], conn_id: str = "campaign_default") -> None:
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
+
+    return connect
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.label)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """Each kind of campaign in turn."""
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture(params=KORE_KINDS, ids=lambda kind: kind.label)
+def kore_kind(request: pytest.FixtureRequest) -> Kind:
+    """Each kind of Kore.ai's campaigns in turn."""
+    return request.param  # type: ignore[no-any-return]

@@ -1,0 +1,80 @@
+"""The five kinds of campaign that every operator treats alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_campaign.operators.campaign import (
+    CampaignOperator,
+    DeleteSmsCampaignOperator,
+    DeleteVoiceCampaignOperator,
+    StartCampaignOperator,
+    StartSmsCampaignOperator,
+    StartVoiceCampaignOperator,
+    StopCampaignOperator,
+    StopSmsCampaignOperator,
+    StopVoiceCampaignOperator,
+)
+from airflow_provider_campaign.sandbox import Campaign, Sandbox
+
+Connect = Callable[..., None]
+"""The fixture ``connect``: takes a connection of the sandbox, and the id to make it known by."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """
+    A platform, a version of its API, and a campaign type there.
+
+    :param label: As test ids show it.
+    :param platform: As the sandbox's request log and faults name it.
+    :param api_version: ``v1`` or ``v2``; None on Sonarly.
+    :param campaign_type: ``sms`` or ``voice``; None on Sonarly.
+    :param delete_operator: None where the platform deletes nothing.
+    """
+
+    label: str
+    platform: str
+    api_version: str | None
+    campaign_type: str | None
+    stop_operator: type[CampaignOperator]
+    start_operator: type[CampaignOperator]
+    delete_operator: type[CampaignOperator] | None
+
+    def connection(self, sandbox: Sandbox, **extra: Any) -> dict[str, Any]:
+        """Return the connection to the sandbox's side of this platform."""
+        if self.api_version is None:
+            return sandbox.sonarly_connection(**extra)
+        return sandbox.kore_connection(self.api_version, **extra)
+
+    def add_campaign(self, sandbox: Sandbox, **details: Any) -> Campaign:
+        """Put a campaign of this kind into the sandbox."""
+        return sandbox.add_campaign(campaign_type=self.campaign_type or "sonarly", **details)
+
+    def stop(self, campaign_id: str, **arguments: Any) -> CampaignOperator:
+        """Return the operator that stops such a campaign."""
+        return self.stop_operator(task_id="stop", campaign_id=campaign_id, **arguments)
+
+    def start(self, campaign_id: str, **arguments: Any) -> CampaignOperator:
+        """Return the operator that starts such a campaign."""
+        return self.start_operator(task_id="start", campaign_id=campaign_id, **arguments)
+
+    def delete(self, campaign_id: str, **arguments: Any) -> CampaignOperator:
+        """Return the operator that deletes such a campaign."""
+        assert self.delete_operator is not None
+        return self.delete_operator(task_id="delete", campaign_id=campaign_id, **arguments)
+
+
+_SMS = ("sms", StopSmsCampaignOperator, StartSmsCampaignOperator, DeleteSmsCampaignOperator)
+_VOICE = ("voice", StopVoiceCampaignOperator, StartVoiceCampaignOperator, DeleteVoiceCampaignOperator)
+
+KORE_KINDS = (
+    Kind("v1-sms", "kore-v1", "v1", *_SMS),
+    Kind("v1-voice", "kore-v1", "v1", *_VOICE),
+    Kind("v2-sms", "kore-v2", "v2", *_SMS),
+    Kind("v2-voice", "kore-v2", "v2", *_VOICE),
+)
+SONARLY = Kind("sonarly", "sonarly", None, None, StopCampaignOperator, StartCampaignOperator, None)
+KINDS = (*KORE_KINDS, SONARLY)
