@@ -96,6 +96,21 @@ class Campaign:
         }
 
 
+def confirmed(record: Mapping[str, Any], seen: Campaign) -> dict[str, Any]:
+    """
+    Return the record of a call, completed by what was seen at the end of the wait for its effect.
+
+    :param record: What :meth:`Campaign.as_dict` gave of the answer to the call.
+    :param seen: The campaign, as it was read.
+    """
+    return {
+        **seen.as_dict(),
+        "message": seen.message or record["message"],
+        "updated_at": seen.updated_at or record["updated_at"],
+        "already_stopped": record["already_stopped"],
+    }
+
+
 class Outlook(Enum):
     """What a campaign's present status means to whoever waits for another."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from http.cookiejar import DefaultCookiePolicy
+from pkgutil import resolve_name
 from typing import Any, ClassVar, Self
 
 import requests
@@ -11,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowException, BaseHook, Conn
 
 from airflow_provider_campaign import __version__
 from airflow_provider_campaign.exceptions import CampaignConfigError
+from airflow_provider_campaign.get_provider_info import connection_type_info
 from airflow_provider_campaign.hooks.form import ConnectionForm
 from airflow_provider_campaign.hooks.settings import ConnectionFields, Settings
 from airflow_provider_campaign.hooks.transport import bounded_session
@@ -42,8 +44,10 @@ class AccountHook(ConnectionForm, BaseHook):
 
         :raises CampaignConfigError: When the type is not one of a campaign platform.
         """
+        class_name = connection_type_info(connection.conn_type or "").get("hook-class-name")
         try:
-            hook = connection.get_hook()  # type: ignore[no-untyped-call]
+            # What is ours needs no search through the metadata of every provider, a third of a second for a task.
+            hook = resolve_name(class_name)(connection.conn_id) if class_name else connection.get_hook()  # type: ignore[no-untyped-call]
         except AirflowException:
             hook = None
         if not isinstance(hook, cls):

@@ -41,6 +41,9 @@ class CampaignHook(CallingHook):
     campaign_types: ClassVar[tuple[str, ...]] = ()
     """The types that its calls tell apart; empty where there is but one."""
 
+    sorts_lists: ClassVar[bool] = False
+    """Whether its lists can be had with the campaigns that changed last at the top."""
+
     # What a platform says of itself.
 
     @abstractmethod

@@ -82,6 +82,9 @@ TOKEN_LIFETIME = 300
 PAGE_SIZE = 100
 """Rows that a list call asks for."""
 
+LISTABLE_STATUSES = {status.value for status in CampaignStatus} - {CampaignStatus.DRAFT.value}
+"""The words that the list's filter accepts."""
+
 _TYPED_CALLS = (Call.STOP, Call.START, Call.DELETE)
 _EMPTY: Mapping[str, Any] = {}
 
@@ -144,6 +147,7 @@ class KoreHook(CampaignHook):
     hook_name = "Kore.ai Campaigns"
     platform = "Kore.ai"
     campaign_types = (CampaignType.SMS.value, CampaignType.VOICE.value)
+    sorts_lists = True
     rate_window = 60.0
     rate_limit = 60
     rate_limit_text = "exceeded the per-minute rate limit"
@@ -306,8 +310,9 @@ class KoreHook(CampaignHook):
         target = Target(Call.LIST, None, campaign_type)
         order = {"updatedAt": "desc"} if newest_first else {"createdAt": "asc"}
         body: dict[str, Any] = {"limit": PAGE_SIZE, "skip": skip, "sortBy": order}
-        if statuses:
-            body["filters"] = {"status": [canonical_status(status) for status in statuses]}
+        wanted = sorted({canonical_status(status) for status in statuses} & LISTABLE_STATUSES)
+        if wanted:
+            body["filters"] = {"status": wanted}
 
         def read(document: Mapping[str, Any]) -> tuple[list[Campaign], bool]:
             data = required_object(document, "data")

@@ -56,22 +56,27 @@ class SystemClock:
 
 @dataclass(frozen=True)
 class Deadline:
-    """A moment on a clock by which a whole operation, with its requests, retries and waits, must be over."""
+    """
+    A moment on a clock by which a whole operation, with its requests, retries and waits, must be over.
+
+    :param retries: Whether there is a second attempt at all.
+    """
 
     clock: Clock
     seconds: float
     at: float
+    retries: bool = True
 
     @classmethod
-    def after(cls, seconds: float, clock: Clock) -> Deadline:
+    def after(cls, seconds: float, clock: Clock, *, retries: bool = True) -> Deadline:
         """Return the deadline that lies so many seconds ahead."""
-        return cls(clock, seconds, clock.monotonic() + seconds)
+        return cls(clock, seconds, clock.monotonic() + seconds, retries)
 
     def sooner(self, seconds: float | None) -> Deadline:
         """Return this deadline, or the one that lies so many seconds ahead if that comes first."""
         if seconds is None or seconds >= self.remaining:
             return self
-        return Deadline.after(seconds, self.clock)
+        return Deadline.after(seconds, self.clock, retries=self.retries)
 
     @property
     def remaining(self) -> float:
@@ -81,7 +86,7 @@ class Deadline:
     @property
     def before_last_attempt(self) -> float:
         """Seconds left before the last attempt is due."""
-        return max(0.0, self.remaining - min(LAST_ATTEMPT, self.seconds / 10))
+        return max(0.0, self.remaining - min(LAST_ATTEMPT, self.seconds / 10)) if self.retries else 0.0
 
 
 def retrying(

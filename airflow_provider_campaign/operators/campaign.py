@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
-from airflow.providers.common.compat.sdk import BaseOperator
+from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_campaign.campaign import START_GOAL, STOP_GOAL, Campaign, CampaignType, Goal, Outlook
+from airflow_provider_campaign.campaign import (
+    START_GOAL,
+    STOP_GOAL,
+    Campaign,
+    CampaignType,
+    Goal,
+    Outlook,
+    confirmed,
+)
 from airflow_provider_campaign.exceptions import CampaignNotFoundError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.retry import Deadline
 from airflow_provider_campaign.hooks.waiting import wait_for
+from airflow_provider_campaign.triggers.deferral import defer_wait
+from airflow_provider_campaign.triggers.outcome import WaitOutcome
 
 POLL_INTERVAL = 30.0
 """Seconds between two looks at a campaign that is winding down."""
@@ -63,32 +72,59 @@ class _WaitingOperator(CampaignOperator):
     :param wait_for_completion: Whether to wait until the status is reached where the platform's answer does not
         say so.
     :param poll_interval: Seconds between two looks while waiting.
+    :param deferrable: Whether to wait in the triggerer, without a worker slot.
     """
 
     goal: ClassVar[Goal]
 
     def __init__(
-        self, *, wait_for_completion: bool = True, poll_interval: float = POLL_INTERVAL, **kwargs: Any
+        self,
+        *,
+        wait_for_completion: bool = True,
+        poll_interval: float = POLL_INTERVAL,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.wait_for_completion = wait_for_completion
         self.poll_interval = poll_interval
+        self.deferrable = deferrable
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Act, wait, and return the campaign's record."""
         deadline = Deadline.after(self.timeout, self.hook.clock)
         campaign = self.act(check_first=_is_retry(context), deadline=deadline)
-        self.log.info("Campaign %s: %s", campaign.id, campaign.message or campaign.status)
-        if self.wait_for_completion and self.goal.outlook(campaign.status) is not Outlook.REACHED:
-            self.log.info("Campaign %s is still %s, waiting for %s", campaign.id, campaign.status, self.goal)
-            seen = wait_for(self.hook, self.campaign_id, self.goal, self.poll_interval, deadline)
-            campaign = _confirmed(campaign, seen)
-        self.log.info("Campaign %s is %s", campaign.id, campaign.status)
-        return campaign.as_dict()
+        record = campaign.as_dict()
+        self.log.info("Campaign %s is %s: %s", campaign.id, campaign.status, campaign.message or "no message")
+        if not self.wait_for_completion or self.goal.outlook(campaign.status) is Outlook.REACHED:
+            return record
+        self.log.info("Waiting for campaign %s to be %s", campaign.id, self.goal)
+        if self.deferrable:
+            self._defer(record, deadline)
+        seen = wait_for(self.hook, self.campaign_id, self.goal, self.poll_interval, deadline)
+        self.log.info("Campaign %s is %s", campaign.id, seen.status)
+        return confirmed(record, seen)
+
+    def execute_complete(self, context: Any, event: Any) -> dict[str, Any]:
+        """Return the record that the trigger completed, or raise what ended its wait."""
+        return dict(WaitOutcome.from_event(event).result())
 
     def act(self, *, check_first: bool, deadline: Deadline) -> Campaign:
         """Send what is to be done."""
         raise NotImplementedError
+
+    def _defer(self, record: dict[str, Any], deadline: Deadline) -> None:
+        defer_wait(
+            self,
+            deadline.remaining,
+            campaign_id=self.campaign_id,
+            campaign_conn_id=self.campaign_conn_id,
+            campaign_type=self.campaign_type,
+            target_statuses=self.goal.reached,
+            impossible_statuses=self.goal.impossible,
+            poll_interval=self.poll_interval,
+            record=record,
+        )
 
 
 class StopCampaignOperator(_WaitingOperator):
@@ -102,6 +138,8 @@ class StopCampaignOperator(_WaitingOperator):
     :param campaign_type: ``sms`` or ``voice`` on Kore.ai; none on Sonarly.
     :param wait_for_completion: Whether to wait until it is stopped where the platform's answer does not say so.
     :param poll_interval: Seconds between two looks while waiting.
+    :param deferrable: Whether to wait in the triggerer, without a worker slot; by default what Airflow's option
+        ``[operators] default_deferrable`` says.
     :param timeout: Seconds for the whole operation: requests, retries and waiting.
     :returns: The keys ``campaign_id``, ``status``, ``message``, ``updated_at``, ``already_stopped`` and ``raw``
         (the platform's own answer).
@@ -209,16 +247,6 @@ class DeleteVoiceCampaignOperator(DeleteCampaignOperator):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(campaign_type=CampaignType.VOICE.value, **kwargs)
-
-
-def _confirmed(acted: Campaign, seen: Campaign) -> Campaign:
-    """Return what was seen at the end of a wait, with what only the answer to the call itself had told."""
-    return dataclasses.replace(
-        seen,
-        message=seen.message or acted.message,
-        updated_at=seen.updated_at or acted.updated_at,
-        already_stopped=acted.already_stopped,
-    )
 
 
 def _is_retry(context: Any) -> bool:

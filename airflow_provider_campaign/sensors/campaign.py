@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.providers.common.compat.sdk import (
+    AirflowSensorTimeout,
+    BaseSensorOperator,
+    PokeReturnValue,
+    conf,
+)
+from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_campaign.campaign import CampaignStatus, status_goal
+from airflow_provider_campaign.exceptions import CampaignTimeoutError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.waiting import look_once
-from airflow_provider_campaign.version_compat import AirflowRescheduleException
+from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
+from airflow_provider_campaign.triggers.deferral import defer_wait, ends_in_trigger
+from airflow_provider_campaign.triggers.outcome import WaitOutcome
+from airflow_provider_campaign.version_compat import SHARED_STREAMS, AirflowRescheduleException
 
 
 class CampaignStatusSensor(BaseSensorOperator):
@@ -25,6 +35,10 @@ class CampaignStatusSensor(BaseSensorOperator):
     :param campaign_id: The campaign's id on its platform. (templated)
     :param campaign_conn_id: The connection id; its type says which platform it is. (templated)
     :param target_statuses: The statuses to wait for, compared without regard to case. (templated)
+    :param deferrable: Whether to wait in the triggerer, without a worker slot; by default what Airflow's option
+        ``[operators] default_deferrable`` says.
+    :param start_from_trigger: Whether to begin in the triggerer as well, so that no worker is needed at all. It
+        takes ``deferrable=True`` and Airflow 3.3; elsewhere, and where the sensor is mapped, it begins on a worker.
     :raises CampaignStateError: When no target can come any more.
     :raises CampaignNotFoundError: When the campaign is gone.
     """
@@ -37,13 +51,19 @@ class CampaignStatusSensor(BaseSensorOperator):
         *,
         campaign_id: str,
         campaign_conn_id: str = CampaignHook.default_conn_name,
-        target_statuses: Iterable[str] = (CampaignStatus.STOPPED.value,),
+        target_statuses: Collection[str] = (CampaignStatus.STOPPED.value,),
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        start_from_trigger: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.campaign_id = campaign_id
         self.campaign_conn_id = campaign_conn_id
         self.target_statuses = target_statuses
+        self.deferrable = deferrable
+        self.start_from_trigger = start_from_trigger and deferrable and SHARED_STREAMS
+        if self.start_from_trigger:
+            self.start_trigger_args = self._start_trigger_args()
 
     @cached_property
     def hook(self) -> CampaignHook:
@@ -51,16 +71,49 @@ class CampaignStatusSensor(BaseSensorOperator):
         return CampaignHook.for_conn_id(self.campaign_conn_id)
 
     def poke(self, context: Any) -> PokeReturnValue:
-        """Look once."""
+        """Look once, and leave the rest to the triggerer if the sensor is deferrable."""
         look = look_once(self.hook, self.campaign_id, status_goal(self.target_statuses))
         status = look.campaign.status if look.campaign else None
         self.log.info("Campaign %s is %s", self.campaign_id, status or "not known at the moment")
-        if not look.reached and look.pause > self.poke_interval:
+        if look.reached:
+            return PokeReturnValue(True, status)
+        if self.deferrable:
+            defer_wait(self, self.timeout, **self._wait())
+        if look.pause > self.poke_interval:
             self._leave_alone(look.pause)
-        return PokeReturnValue(look.reached, status if look.reached else None)
+        return PokeReturnValue(False)
+
+    def execute_complete(self, context: Any, event: Any) -> Any:
+        """Return the status that the trigger saw, or raise what ended its wait."""
+        try:
+            return WaitOutcome.from_event(event).result()
+        except CampaignTimeoutError as error:
+            raise AirflowSensorTimeout(str(error)) from error
+
+    def _wait(self) -> dict[str, Any]:
+        """Return what the trigger looks for, and how often."""
+        longest = self.max_wait.total_seconds() if self.max_wait else self.timeout
+        return {
+            "campaign_id": self.campaign_id,
+            "campaign_conn_id": self.campaign_conn_id,
+            "target_statuses": self.target_statuses,
+            "poll_interval": self.poke_interval,
+            "max_interval": longest if self.exponential_backoff else None,
+        }
+
+    def _start_trigger_args(self) -> StartTriggerArgs:
+        """Return what Airflow starts the trigger with; templates in it are rendered in the triggerer."""
+        return StartTriggerArgs(
+            trigger_cls=f"{CampaignStatusTrigger.__module__}.{CampaignStatusTrigger.__qualname__}",
+            trigger_kwargs={**self._wait(), "for_task": True, "end_task": ends_in_trigger(self)},
+            next_method="execute_complete",
+            timeout=timedelta(seconds=self.timeout),
+        )
 
     def _leave_alone(self, seconds: float) -> None:
         """Wait out a refusal for the rate in the way that the mode allows."""
         if self.reschedule:
-            raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=seconds))  # type: ignore[no-untyped-call]
+            raise AirflowRescheduleException(  # type: ignore[no-untyped-call]
+                datetime.now(UTC) + timedelta(seconds=seconds)
+            )
         self.hook.clock.sleep(seconds - self.poke_interval)

@@ -1,0 +1,208 @@
+"""The wait for a campaign's status in the triggerer."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import time
+from collections.abc import AsyncIterator, Collection, Hashable, Iterator
+from typing import Any
+
+from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
+
+from airflow_provider_campaign.campaign import Campaign, CampaignStatus, Goal, confirmed, status_goal
+from airflow_provider_campaign.exceptions import CampaignError
+from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.hooks.waiting import judge, look_once, timed_out
+from airflow_provider_campaign.hooks.watching import Sightings, Wait
+from airflow_provider_campaign.triggers.outcome import WaitOutcome
+from airflow_provider_campaign.triggers.reaching import Reaching
+from airflow_provider_campaign.triggers.shared import AccountPoll
+from airflow_provider_campaign.version_compat import BaseEventTrigger
+
+FIRST_PAUSE = (0.5, 1.0)
+"""The first look comes after this part of a poll interval, at random, so that waits don't move in step."""
+
+GATHERING = 1.0
+"""Seconds before the first look where nobody has looked yet: triggers that start together look together."""
+
+
+class CampaignStatusTrigger(BaseEventTrigger):
+    """
+    Wait until a campaign's status is one of the targets.
+
+    In an ``AssetWatcher`` it fires each time that the campaign reaches a target, with the keys ``campaign_id``,
+    ``status``, ``name`` and ``updated_at``. For a deferred task it ends the wait.
+
+    :param campaign_id: The campaign's id on its platform.
+    :param campaign_conn_id: The connection id; its type says which platform it is.
+    :param target_statuses: The statuses to wait for, compared without regard to case.
+    :param impossible_statuses: Those from which no target can come; what the sensor takes for such if None.
+    :param campaign_type: ``sms`` or ``voice`` where it is known; it saves a request a look.
+    :param poll_interval: Seconds between two looks.
+    :param for_task: Whether a task waits, which needs one end, rather than an asset.
+    :param since: When the task saw the campaign short of the target (seconds since the epoch), None if never.
+    :param deadline: When the wait is over (seconds since the epoch), None for never.
+    :param record: What a task has to return so far, completed by what is seen; None to return the status.
+    :param end_task: Whether to end the task right here instead of resuming it on a worker.
+    :param max_interval: Seconds; where given, the interval doubles from look to look up to this.
+    """
+
+    def __init__(
+        self,
+        campaign_id: str,
+        campaign_conn_id: str = CampaignHook.default_conn_name,
+        target_statuses: Collection[str] = (CampaignStatus.STOPPED.value,),
+        impossible_statuses: Collection[str] | None = None,
+        campaign_type: str | None = None,
+        poll_interval: float = 30.0,
+        for_task: bool = False,
+        since: float | None = None,
+        deadline: float | None = None,
+        record: dict[str, Any] | None = None,
+        end_task: bool = False,
+        max_interval: float | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.campaign_id = campaign_id
+        self.campaign_conn_id = campaign_conn_id
+        self.target_statuses = [target_statuses] if isinstance(target_statuses, str) else list(target_statuses)
+        self.impossible_statuses = impossible_statuses
+        self.campaign_type = campaign_type
+        self.poll_interval = poll_interval
+        self.for_task = for_task
+        self.since = since
+        self.deadline = deadline
+        self.record = record
+        self.end_task = end_task
+        self.max_interval = max_interval
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and the arguments."""
+        impossible = self.impossible_statuses
+        arguments = {
+            "campaign_id": self.campaign_id,
+            "campaign_conn_id": self.campaign_conn_id,
+            "target_statuses": self.target_statuses,
+            "impossible_statuses": None if impossible is None else list(impossible),
+            "campaign_type": self.campaign_type,
+            "poll_interval": self.poll_interval,
+            "for_task": self.for_task,
+            "since": self.since,
+            "deadline": self.deadline,
+            "record": self.record,
+            "end_task": self.end_task,
+            "max_interval": self.max_interval,
+        }
+        return f"{CampaignStatusTrigger.__module__}.{CampaignStatusTrigger.__qualname__}", arguments
+
+    @property
+    def goal(self) -> Goal:
+        """What is waited for."""
+        if self.impossible_statuses is None:
+            return status_goal(self.target_statuses)
+        return Goal(tuple(self.target_statuses), tuple(self.impossible_statuses))
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Poll for this trigger alone: on Airflow lines before 3.3, or with an interval that grows."""
+        poll = AccountPoll(self.campaign_conn_id)
+        async for event in self._events(poll, poll.sightings(self._pauses())):
+            yield event
+
+    def shared_stream_key(self) -> Hashable | None:
+        """Share one poll with all that wait on the account at the same pace."""
+        return None if self.max_interval else (self.campaign_conn_id, self.poll_interval)
+
+    @classmethod
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Sightings | CampaignError]:
+        """Poll for all that share the account."""
+        trigger = cls(**kwargs)
+        poll = AccountPoll.shared(trigger.shared_stream_key(), trigger.campaign_conn_id)
+        async for seen in poll.sightings(trigger._pauses()):
+            yield seen
+
+    async def filter_shared_stream(
+        self, shared_stream: AsyncIterator[Sightings | CampaignError]
+    ) -> AsyncIterator[TriggerEvent]:
+        """Pick what concerns this trigger's campaign."""
+        poll = AccountPoll.shared(self.shared_stream_key(), self.campaign_conn_id)
+        async for event in self._events(poll, shared_stream):
+            yield event
+
+    def _pauses(self) -> Iterator[float]:
+        """Yield the seconds before each look."""
+        yield GATHERING if self.since is None else self.poll_interval * random.uniform(*FIRST_PAUSE)
+        for doublings in itertools.count():
+            grown = self.poll_interval * 2 ** min(doublings, 32)
+            yield min(grown, self.max_interval) if self.max_interval else self.poll_interval
+
+    async def _events(
+        self, poll: AccountPoll, stream: AsyncIterator[Sightings | CampaignError]
+    ) -> AsyncIterator[TriggerEvent]:
+        wait = Wait(self.campaign_id, self.goal, self.campaign_type, self.since)
+        with poll.joined(wait):
+            if self.for_task:
+                yield self._end(await self._outcome(poll, stream))
+                return
+            reaching = await Reaching.restored(self.goal, getattr(self, "asset_state_store", None), self.campaign_id)
+            async for seen in stream:
+                if isinstance(seen, CampaignError):
+                    self.log.error("Nothing is seen of campaign %s: %s", self.campaign_id, seen)
+                elif (campaign := seen.campaigns.get(self.campaign_id)) and await reaching.by(campaign):
+                    yield TriggerEvent(_asset_payload(campaign))  # type: ignore[no-untyped-call]
+
+    async def _outcome(self, poll: AccountPoll, stream: AsyncIterator[Sightings | CampaignError]) -> WaitOutcome:
+        """Wait until there is something to say."""
+        last = (self.record or {}).get("status", "unknown")
+        left = None if self.deadline is None else max(0.0, self.deadline - time.time())
+        try:
+            async with asyncio.timeout(left):
+                async for seen in stream:
+                    if isinstance(seen, CampaignError):
+                        return WaitOutcome.of_error(seen)
+                    if self.campaign_id in seen.gone:
+                        return WaitOutcome.of_error(seen.gone[self.campaign_id])
+                    campaign = seen.campaigns.get(self.campaign_id)
+                    if campaign is not None:
+                        last = campaign.status
+                        if judge(await poll.hook(), campaign, self.goal).reached:
+                            return self._reached(campaign)
+            raise RuntimeError("the poll ended without an answer")
+        except TimeoutError:
+            return await self._last_look(poll, last)
+        except CampaignError as error:
+            return WaitOutcome.of_error(error)
+
+    async def _last_look(self, poll: AccountPoll, last: str) -> WaitOutcome:
+        """Look once more at the deadline, as the poking wait does."""
+        try:
+            hook = await poll.hook()
+            if not poll.is_quiet():
+                look = await asyncio.to_thread(look_once, hook, self.campaign_id, self.goal)
+                if look.campaign is not None and look.reached:
+                    return self._reached(look.campaign)
+                last = look.campaign.status if look.campaign else last
+            seconds = round((self.deadline or 0.0) - (self.since or 0.0))
+            raise timed_out(hook, self.campaign_id, self.goal, seconds, last)
+        except CampaignError as error:
+            return WaitOutcome.of_error(error)
+
+    def _reached(self, campaign: Campaign) -> WaitOutcome:
+        self.log.info("Campaign %s is %s", campaign.id, campaign.status)
+        return WaitOutcome(campaign.status if self.record is None else confirmed(self.record, campaign))
+
+    def _end(self, outcome: WaitOutcome) -> TriggerEvent:
+        """End the task here, if it may, or hand the outcome to a worker."""
+        if self.end_task and outcome.error is None:
+            return TaskSuccessEvent(xcoms={"return_value": outcome.value})
+        return TriggerEvent(outcome.as_payload())  # type: ignore[no-untyped-call]
+
+
+def _asset_payload(campaign: Campaign) -> dict[str, Any]:
+    return {
+        "campaign_id": campaign.id,
+        "status": campaign.status,
+        "name": campaign.name,
+        "updated_at": campaign.updated_at,
+    }
