@@ -6,16 +6,17 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.poolmanager import PoolManager, ProxyManager
 from urllib3.response import HTTPResponse
 
 CONNECT_TIMEOUT = 10.0
@@ -69,7 +70,7 @@ def exchange(
     """
     Send a request once and read its answer whole; redirects are not followed.
 
-    :param seconds: The longest that the headers, and then the body, may take in all.
+    :param seconds: The longest that the whole answer may take, and connecting before it.
     :raises NotHeard: When no connection could be made.
     :raises Untrusted: When the host's certificate was refused.
     :raises MaybeHeard: When the request left and no complete answer came back.
@@ -80,11 +81,12 @@ def exchange(
             url + request.path,
             json=request.json,
             auth=auth,
+            verify=session.verify,  # said again, or REQUESTS_CA_BUNDLE in the environment would win
             timeout=(min(CONNECT_TIMEOUT, seconds), seconds),
             allow_redirects=False,
             stream=True,
         ) as response:
-            return Answer(response.status_code, response.headers, _read(response, seconds))
+            return Answer(response.status_code, response.headers, _read(response))
     except (requests.ConnectTimeout, requests.exceptions.ProxyError) as error:
         raise NotHeard(_reason(error)) from error
     except requests.exceptions.SSLError as error:
@@ -98,26 +100,24 @@ def exchange(
 
 def bounded_session() -> requests.Session:
     """Return a session whose exchanges end in time even when the other side sends a byte now and then."""
-    session = requests.Session()
+    session = _BoundedSession()
     session.mount("http://", _BoundedAdapter())
     session.mount("https://", _BoundedAdapter())
     return session
 
 
-def _read(response: requests.Response, seconds: float) -> bytes:
-    """Read the body piece by piece, so that neither its size nor its pace can hold the caller."""
+def _read(response: requests.Response) -> bytes:
+    """Read the body piece by piece, so that its size can't hold the caller; its pace is the watchdog's."""
     declared = response.headers.get("Content-Length", "")
     if declared.isdigit() and int(declared) > MAX_ANSWER_BYTES:
         raise MaybeHeard(f"the answer is {declared} bytes long, more than the {MAX_ANSWER_BYTES} accepted")
-    deadline = time.monotonic() + seconds
     body = bytearray()
     raw = cast(HTTPResponse, response.raw)
-    while piece := raw.read1(_CHUNK_BYTES, decode_content=True):
-        body += piece
-        if len(body) > MAX_ANSWER_BYTES:
-            raise MaybeHeard(f"the answer is longer than the {MAX_ANSWER_BYTES} bytes accepted")
-        if time.monotonic() > deadline:
-            raise MaybeHeard(f"the answer was not complete after {seconds:g} s")
+    with getattr(raw.connection, "watchdog", nullcontext()):
+        while piece := raw.read1(_CHUNK_BYTES, decode_content=True):
+            body += piece
+            if len(body) > MAX_ANSWER_BYTES:
+                raise MaybeHeard(f"the answer is longer than the {MAX_ANSWER_BYTES} bytes accepted")
     return bytes(body)
 
 
@@ -161,53 +161,75 @@ _REASONS: tuple[tuple[type[BaseException], str], ...] = (
 )
 
 
-class _BoundedHeaders(HTTPConnection):
+class _Watchdog:
     """
-    A connection whose answer's headers must be there, all of them, within the read time-out.
+    Shut a socket down, and with that wake whoever reads from it, if a block is not over in time.
 
-    The socket's own time-out starts again with every byte, so that a server could send headers for hours.
+    A socket's own time-out starts again with every byte, so that a server could keep a client for hours.
+
+    :param seconds: From now on, for all the blocks together.
+    :raises TimeoutError: At the end of a block that took too long.
     """
+
+    def __init__(self, sock: socket.socket, seconds: float) -> None:
+        self._sock = sock
+        self._due = time.monotonic() + seconds
+
+    def __enter__(self) -> Self:
+        self._timer = threading.Timer(self._due - time.monotonic(), self._shut_down)
+        self._timer.daemon = True
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        if time.monotonic() >= self._due:
+            raise TimeoutError
+
+    def _shut_down(self) -> None:
+        with suppress(OSError):  # the other side was faster
+            # Not the method of a TLS socket, which would pull the session away under the reader.
+            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+
+
+class _BoundedConnection(HTTPConnection):
+    """A connection whose answer must be there, whole, within the read time-out."""
+
+    watchdog: _Watchdog
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        with _shut_down_after(self.sock, self.timeout):
+        self.watchdog = _Watchdog(cast(socket.socket, self.sock), cast(float, self.timeout))
+        with self.watchdog:
             return super().getresponse()
 
 
-class _BoundedHeadersTLS(_BoundedHeaders, HTTPSConnection):
+class _BoundedConnectionTLS(_BoundedConnection, HTTPSConnection):
     pass
 
 
 class _BoundedPool(HTTPConnectionPool):
-    ConnectionCls = _BoundedHeaders
+    ConnectionCls = _BoundedConnection
 
 
 class _BoundedPoolTLS(HTTPSConnectionPool):
-    ConnectionCls = _BoundedHeadersTLS
+    ConnectionCls = _BoundedConnectionTLS
+
+
+_POOLS = {"http": _BoundedPool, "https": _BoundedPoolTLS}
 
 
 class _BoundedAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _BoundedPool, "https": _BoundedPoolTLS}
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> PoolManager:
+        manager: PoolManager = super().proxy_manager_for(*args, **kwargs)
+        if isinstance(manager, ProxyManager):  # SOCKS has pools of its own
+            manager.pool_classes_by_scheme = _POOLS
+        return manager
 
 
-@contextmanager
-def _shut_down_after(sock: socket.socket | None, seconds: object) -> Iterator[None]:
-    """Shut the socket down, and with that wake whoever reads from it, if the block takes longer."""
-    if sock is None or not isinstance(seconds, int | float):
-        yield
-        return
-    timer = threading.Timer(seconds, _shut_down, [sock])
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def _shut_down(sock: socket.socket) -> None:
-    try:
-        sock.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return  # the other side was faster
+class _BoundedSession(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return None: to prepare a redirect, requests reads the answer whole, whatever its size and pace."""
