@@ -13,12 +13,11 @@ from airflow.providers.common.compat.sdk import AirflowException, BaseHook, Conn
 from airflow_provider_campaign import __version__
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.get_provider_info import connection_type_info
-from airflow_provider_campaign.hooks.form import ConnectionForm
 from airflow_provider_campaign.hooks.settings import ConnectionFields, Settings
 from airflow_provider_campaign.hooks.transport import bounded_session
 
 
-class AccountHook(ConnectionForm, BaseHook):
+class AccountHook(BaseHook):
     """
     What a hook knows of its connection; nothing here sends a request.
 

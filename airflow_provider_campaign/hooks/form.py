@@ -2,49 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, TypeVar
 
 from airflow_provider_campaign.get_provider_info import connection_type_info
 
+Hook = TypeVar("Hook", bound=type)
 
-class ConnectionForm:
-    """The form of a hook's connection type."""
 
-    conn_type: ClassVar[str]
+def connection_form(hook: Hook) -> Hook:
+    """
+    Give a hook class the form of its connection type.
 
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Return a form field for each entry of ``conn-fields``."""
-        return {name: _widget(field) for name, field in connection_type_info(cls.conn_type)["conn-fields"].items()}
+    It is put on the class itself, because Airflow does not look for it among the parents.
 
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Return which of Airflow's own fields are hidden, and what the others are called."""
-        behaviour = connection_type_info(cls.conn_type)["ui-field-behaviour"]
-        return {
-            "hidden_fields": behaviour["hidden-fields"],
-            "relabeling": behaviour["relabeling"],
-            "placeholders": behaviour["placeholders"],
-        }
+    :param hook: A class with a ``conn_type`` that the provider's metadata describes.
+    """
+    hook.get_connection_form_widgets = staticmethod(lambda: _widgets(hook.conn_type))  # type: ignore[attr-defined]
+    hook.get_ui_field_behaviour = staticmethod(lambda: _behaviour(hook.conn_type))  # type: ignore[attr-defined]
+    return hook
+
+
+def _widgets(conn_type: str) -> dict[str, Any]:
+    """Return a form field for each entry of ``conn-fields``."""
+    return {name: _widget(field) for name, field in connection_type_info(conn_type)["conn-fields"].items()}
+
+
+def _behaviour(conn_type: str) -> dict[str, Any]:
+    """Return which of Airflow's own fields are hidden, and what the others are called."""
+    behaviour = connection_type_info(conn_type)["ui-field-behaviour"]
+    return {key.replace("-", "_"): value for key, value in behaviour.items()}
 
 
 def _widget(field: dict[str, Any]) -> Any:
-    from flask_appbuilder.fieldwidgets import (
-        BS3PasswordFieldWidget,
-        BS3TextAreaFieldWidget,
-        BS3TextFieldWidget,
-    )
-    from wtforms import FloatField, PasswordField, StringField
-    from wtforms.validators import AnyOf, Optional
+    # Airflow takes no other kinds of field than string, integer, password and boolean; and as it puts the fields of
+    # all connection types into one form, none can be required.
+    from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextAreaFieldWidget, BS3TextFieldWidget
+    from wtforms import IntegerField, PasswordField, StringField
+    from wtforms.validators import Optional, any_of
 
     schema = field["schema"]
-    options: dict[str, Any] = {"description": field["description"], "default": schema.get("default")}
-    types = schema["type"]
-    if "number" in types:
-        return FloatField(field["label"], widget=BS3TextFieldWidget(), validators=[Optional()], **options)
-    if "object" in types:
-        return StringField(field["label"], widget=BS3TextAreaFieldWidget(), **options)
-    if schema.get("format") == "password":
-        return PasswordField(field["label"], widget=BS3PasswordFieldWidget(), **options)
-    validators = [Optional(), AnyOf(schema["enum"])] if "enum" in schema else []
-    return StringField(field["label"], widget=BS3TextFieldWidget(), validators=validators, **options)
+    kind, widget = StringField, BS3TextFieldWidget
+    if "number" in schema["type"]:
+        kind = IntegerField
+    elif "object" in schema["type"]:
+        widget = BS3TextAreaFieldWidget
+    elif schema.get("format") == "password":
+        kind, widget = PasswordField, BS3PasswordFieldWidget
+    validators = [Optional(), any_of(schema["enum"])] if "enum" in schema else [Optional()]
+    description, default = field["description"], schema.get("default")
+    return kind(field["label"], validators=validators, description=description, default=default, widget=widget())

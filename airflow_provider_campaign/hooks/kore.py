@@ -27,6 +27,7 @@ from airflow_provider_campaign.hooks.calls import (
     required_text,
     text_of,
 )
+from airflow_provider_campaign.hooks.form import connection_form
 from airflow_provider_campaign.hooks.retry import Deadline
 from airflow_provider_campaign.hooks.transport import Request
 
@@ -136,6 +137,7 @@ class SignedHeaders(requests.auth.AuthBase):
         return request
 
 
+@connection_form
 class KoreHook(CampaignHook):
     """
     Kore.ai campaign management, API v1 and v2.

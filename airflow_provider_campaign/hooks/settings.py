@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +104,8 @@ class ConnectionFields:
         value = self._value(field)
         if value is None:
             return {}
+        if isinstance(value, str):  # as the form stores it where it has no field for an object (before 3.2)
+            value = _parsed(value)
         if not isinstance(value, Mapping):
             raise self.error(field, "is not a JSON object", 'Write it as {"key": "value", …}.')
         return value
@@ -117,12 +120,12 @@ class ConnectionFields:
 
     def base_url(self) -> str:
         """Return scheme, host and port; ``https`` where none is named, ``http`` for loopback only."""
-        default = self._info["ui-field-behaviour"]["placeholders"]["host"]
-        host = self.text("host", default).rstrip("/")
+        default = self._info["ui-field-behaviour"]["placeholders"].get("host", "")
+        host = (self.text("host", default) or self.required("host")).rstrip("/")
         if "://" not in host:
             scheme = self._connection.schema if self._connection.schema in ("http", "https") else "https"
             host = f"{scheme}://{host}"
-        fix = f"Give a host such as {default}."
+        fix = f"Give a host such as {default or 'https://api.example.com'}."
         try:
             parts = urlsplit(host)
             name, port = parts.hostname, parts.port or self._connection.port
@@ -150,6 +153,13 @@ class ConnectionFields:
     def _description(self, field: str) -> str:
         described = self._info["conn-fields"].get(field, {}).get("description")
         return described or f"the {self._label(field)} that the platform shows for your app."
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def _is_loopback(name: str) -> bool:

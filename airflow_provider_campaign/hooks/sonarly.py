@@ -23,6 +23,7 @@ from airflow_provider_campaign.hooks.calls import (
     required_text,
     text_of,
 )
+from airflow_provider_campaign.hooks.form import connection_form
 from airflow_provider_campaign.hooks.retry import Deadline
 from airflow_provider_campaign.hooks.transport import Request
 
@@ -54,6 +55,7 @@ class BearerKey(requests.auth.AuthBase):
         return request
 
 
+@connection_form
 class SonarlyHook(CampaignHook):
     """
     Sonarly campaigns.

@@ -1,0 +1,94 @@
+"""What Airflow is told of the provider, and the two forms in which it is told of a connection's fields."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import airflow
+import jsonschema
+import pytest
+
+from airflow_provider_campaign.get_provider_info import get_provider_info
+from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.hooks.kore import KoreHook
+from airflow_provider_campaign.hooks.sonarly import SonarlyHook
+
+HOOKS = (KoreHook, SonarlyHook)
+INFO = {info["connection-type"]: info for info in get_provider_info()["connection-types"]}
+
+
+def test_the_provider_info_is_valid_by_airflows_own_schema() -> None:
+    schema = json.loads((Path(airflow.__file__).parent / "provider_info.schema.json").read_text())
+    jsonschema.validate(get_provider_info(), schema)
+
+
+def test_the_provider_info_names_only_what_there_is() -> None:
+    info = get_provider_info()
+    for section in ("hooks", "operators", "sensors", "triggers"):
+        for entry in info[section]:
+            assert entry["integration-name"] in [row["integration-name"] for row in info["integrations"]]
+            for module in entry["python-modules"]:
+                importlib.import_module(module)
+    for entry in info["connection-types"]:
+        module, _, name = entry["hook-class-name"].rpartition(".")
+        hook = getattr(importlib.import_module(module), name)
+        assert (hook.conn_type, hook.hook_name) == (entry["connection-type"], entry["hook-name"])
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_the_hook_itself_has_the_form_that_older_lines_ask_it_for(hook: type[CampaignHook]) -> None:
+    assert {"get_connection_form_widgets", "get_ui_field_behaviour"} <= vars(hook).keys()
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_both_forms_hide_relabel_and_hint_at_the_same_standard_fields(hook: type[CampaignHook]) -> None:
+    told = INFO[hook.conn_type]["ui-field-behaviour"]
+    asked = hook.get_ui_field_behaviour()
+    assert asked == {key.replace("-", "_"): value for key, value in told.items()}
+    shown = {"host", "login", "password"} - set(asked["hidden_fields"])
+    assert shown == set(asked["relabeling"])
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_both_forms_have_the_same_fields(hook: type[CampaignHook]) -> None:
+    pytest.importorskip("flask_appbuilder")
+    fields: dict[str, Any] = hook.get_connection_form_widgets()
+    assert {name: _as_declared(field) for name, field in fields.items()} == {
+        name: {
+            "label": field["label"],
+            "description": field["description"],
+            "default": field["schema"].get("default"),
+            "enum": field["schema"].get("enum"),
+            "secret": field["schema"].get("format") == "password",
+            "number": "number" in field["schema"]["type"],
+        }
+        for name, field in INFO[hook.conn_type]["conn-fields"].items()
+    }
+
+
+def _as_declared(unbound: Any) -> dict[str, Any]:
+    from wtforms import Form, IntegerField, PasswordField
+    from wtforms.validators import AnyOf
+
+    field = type("OneField", (Form,), {"field": unbound})().field
+    return {
+        "label": field.label.text,
+        "description": field.description,
+        "default": field.default,
+        "enum": next((check.values for check in field.validators if isinstance(check, AnyOf)), None),
+        "secret": isinstance(field, PasswordField),
+        "number": isinstance(field, IntegerField),
+    }
+
+
+def test_the_secrets_are_what_the_form_masks() -> None:
+    secret = {
+        (conn_type, name)
+        for conn_type, info in INFO.items()
+        for name, field in info["conn-fields"].items()
+        if field["schema"].get("format") == "password"
+    }
+    assert secret == {("kore", "private_key")}  # beside the password field, which Airflow masks by itself
