@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
@@ -56,8 +57,8 @@ class CallingHook(AccountHook, ABC):
 
     clock: Clock = SystemClock()
 
-    before_request: Callable[[], None] = staticmethod(lambda: None)
-    """Called before each request; whoever shares out an account's budget waits in it."""
+    request_slot: Callable[[], AbstractContextManager[object]] = staticmethod(nullcontext)
+    """What each request is made in; whoever shares out an account's budget holds it back in there."""
 
     @abstractmethod
     def request_for(self, target: Target) -> Request:
@@ -135,10 +136,10 @@ class CallingHook(AccountHook, ABC):
         return Deadline.after(self.settings.retry_budget or RETRY_BUDGET, self.clock)
 
     def _exchange(self, target: Target, request: Request, deadline: Deadline) -> Answer:
-        self.before_request()
         seconds = min(self.settings.timeout, max(SHORTEST_EXCHANGE, deadline.remaining))
         try:
-            return exchange(self.session, self.settings.base_url, request, self.auth(), seconds)
+            with self.request_slot():
+                return exchange(self.session, self.settings.base_url, request, self.auth(), seconds)
         except Untrusted as error:
             raise CampaignConfigError(
                 f"{self.subject(target)}: {error}. Nothing was sent. If the host's CA is a private one, put the "

@@ -21,8 +21,23 @@ from airflow_provider_campaign.exceptions import CampaignNotFoundError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.retry import Deadline
 from airflow_provider_campaign.hooks.waiting import wait_for
+from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
 from airflow_provider_campaign.triggers.deferral import defer_wait
 from airflow_provider_campaign.triggers.outcome import WaitOutcome
+
+__all__ = [
+    "CampaignOperator",
+    "DeleteCampaignOperator",
+    "DeleteSmsCampaignOperator",
+    "DeleteVoiceCampaignOperator",
+    "StartCampaignOperator",
+    "StartSmsCampaignOperator",
+    "StartVoiceCampaignOperator",
+    "StopActiveCampaignsOperator",
+    "StopCampaignOperator",
+    "StopSmsCampaignOperator",
+    "StopVoiceCampaignOperator",
+]
 
 POLL_INTERVAL = 30.0
 """Seconds between two looks at a campaign that is winding down."""

@@ -1,0 +1,108 @@
+"""The end of the window: an operator that stops everything that is live in an account."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from functools import cached_property
+from typing import Any
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_campaign.campaign import LIVE_STATUSES, CampaignType
+from airflow_provider_campaign.exceptions import CampaignError, CampaignRequestError, CampaignTimeoutError
+from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.hooks.retry import Deadline
+from airflow_provider_campaign.hooks.sweeping import Entry, Sweep
+
+
+class StopActiveCampaignsOperator(BaseOperator):
+    """
+    Stop every live campaign of an account, and make sure that they are stopped.
+
+    What is live is listed, stopped all at once with the most urgent first, and listed again until a listing shows
+    none. Every campaign is attempted, whatever happens to the others. A retry sees only what is still live.
+
+    :param campaign_conn_id: The connection id; its type says which platform it is. (templated)
+    :param campaign_types: The types to stop, where the platform tells types apart (Kore.ai).
+    :param statuses: The statuses that count as live, compared without regard to case.
+    :param name_pattern: Only campaigns whose name matches, with ``*``, ``?`` and ``[…]``. (templated)
+    :param dry_run: Whether to list only, and stop nothing.
+    :param timeout: Seconds for the whole sweep.
+    :returns: ``stopped``, ``already_stopped``, ``failed`` and, for a dry run, ``live``: lists with, per campaign,
+        ``campaign_id``, ``name``, ``campaign_type``, ``asked_at`` and ``confirmed_at`` (UTC, ISO 8601), ``status``
+        and ``message``; ``total`` (campaigns found), ``requests`` and ``seconds``.
+    :raises CampaignTimeoutError: When a campaign is not verified stopped, and a retry may mend it.
+    :raises CampaignRequestError: When a campaign is not verified stopped, and a retry can't mend it.
+    """
+
+    template_fields: Sequence[str] = ("campaign_conn_id", "name_pattern")
+    ui_color = "#f6cdb4"
+
+    def __init__(
+        self,
+        *,
+        campaign_conn_id: str = CampaignHook.default_conn_name,
+        campaign_types: Collection[str] = (CampaignType.SMS.value, CampaignType.VOICE.value),
+        statuses: Collection[str] = LIVE_STATUSES,
+        name_pattern: str | None = None,
+        dry_run: bool = False,
+        timeout: float = 900.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.campaign_conn_id = campaign_conn_id
+        self.campaign_types = campaign_types
+        self.statuses = statuses
+        self.name_pattern = name_pattern
+        self.list_only = dry_run  # ``dry_run`` is a method of every operator
+        self.timeout = timeout
+
+    @cached_property
+    def hook(self) -> CampaignHook:
+        """The hook that the connection's type stands for."""
+        return CampaignHook.for_conn_id(self.campaign_conn_id)
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        """Sweep, and return the record; fail, with the record in XCom, if a campaign is not verified stopped."""
+        deadline = Deadline.after(self.timeout, self.hook.clock)
+        sweep = Sweep(self.hook, deadline, self.campaign_types, self.statuses, self.name_pattern)
+        if self.list_only:
+            live = [Entry(campaign).as_dict() for campaign in sweep.live()]
+            self.log.info("Would stop %s campaigns: %s", len(live), ", ".join(row["campaign_id"] for row in live))
+            return {**_record(sweep), "live": live, "total": len(live)}
+        problem = None
+        try:
+            sweep.run()
+        except CampaignError as error:
+            problem = error
+        record = _record(sweep)
+        self.log.info("%s of %s live campaigns are stopped", record["total"] - len(record["failed"]), record["total"])
+        if problem or record["failed"]:
+            if context:
+                context["ti"].xcom_push(key="return_value", value=record)
+            raise self._failure(sweep, problem)
+        return record
+
+    def _failure(self, sweep: Sweep, problem: CampaignError | None) -> CampaignError:
+        """Return the error that names each campaign left, and why."""
+        left = [entry for entry in sweep.entries.values() if not entry.confirmed_at]
+        if problem and not left:
+            return problem
+        names = "; ".join(f"{entry.campaign.id} ({entry.campaign.name}): {entry.why()}" for entry in left)
+        text = f"{len(left)} of {len(sweep.entries)} campaigns ({self.hook.where}) are not verified stopped: {names}"
+        text += f" What is live can't be listed: {problem}" if problem else ""
+        mendable = problem is not None or not all(entry.given_up for entry in left)
+        return (CampaignTimeoutError if mendable else CampaignRequestError)(text)
+
+
+def _record(sweep: Sweep) -> dict[str, Any]:
+    """Return the record of a sweep, as an auditor wants it."""
+    confirmed = [entry for entry in sweep.entries.values() if entry.confirmed_at]
+    return {
+        "stopped": [entry.as_dict() for entry in confirmed if not entry.campaign.already_stopped],
+        "already_stopped": [entry.as_dict() for entry in confirmed if entry.campaign.already_stopped],
+        "failed": [entry.as_dict() for entry in sweep.entries.values() if not entry.confirmed_at],
+        "total": len(sweep.entries),
+        "requests": sweep.budget.requests,
+        "seconds": round(sweep.deadline.seconds - sweep.deadline.remaining, 1),
+    }
