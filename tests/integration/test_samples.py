@@ -1,0 +1,125 @@
+"""Every sample answer in the platforms' documents, served verbatim and read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_campaign.exceptions import (
+    CampaignAuthError,
+    CampaignConflictError,
+    CampaignError,
+    CampaignNotFoundError,
+    CampaignRateLimitError,
+    CampaignRequestError,
+    CampaignUnavailableError,
+)
+from airflow_provider_campaign.sandbox import Sandbox
+from tests.clock import VirtualClock
+from tests.kinds import KORE_KINDS, SONARLY, Connect, Kind
+from tests.local_server import LocalServer, Reply, Sent
+
+SAMPLES = {path.stem: path.read_bytes() for path in (Path(__file__).parents[1] / "data/samples").iterdir()}
+
+V1_SMS, V1_VOICE, _, V2_VOICE = KORE_KINDS
+SONARLY_ID = "507f1f77bcf86cd799439011"
+DELETED_ID = "cd-3aefda80-f98e-5f4f-ad41-92803abbxxxx"
+
+
+@pytest.mark.parametrize(
+    ("sample", "kind", "updated_at", "detail"),
+    [
+        ("kore_stop_sms_v1", V1_SMS, "2025-06-26T14:45:07.956Z", "campaignExecutionType"),
+        ("kore_stop_voice_v1", V1_VOICE, "2025-06-27T07:13:51.444Z", "campaignInstanceId"),
+        ("kore_stop_voice_v2", V2_VOICE, "2025-12-05T12:01:35.312Z", "campaignInstanceId"),
+    ],
+)
+def test_kores_sample_of_a_stop_is_a_stopped_campaign(
+    sandbox: Sandbox, connect: Connect, sample: str, kind: Kind, updated_at: str, detail: str
+) -> None:
+    with LocalServer(lambda sent: Reply(SAMPLES[sample])) as server:
+        connect({**kind.connection(sandbox), "host": server.url})
+        record = kind.stop("cd-1").execute({})
+    assert len(server.requests) == 1
+    assert record.pop("raw").keys() == {"status", "message", "updatedAt", detail}
+    assert record == {
+        "campaign_id": "cd-1",
+        "status": "Stopped",
+        "message": "Campaign Stopped",
+        "updated_at": updated_at,
+        "already_stopped": False,
+    }
+
+
+def test_kores_sample_of_a_delete_is_the_campaign_as_it_was(sandbox: Sandbox, connect: Connect) -> None:
+    with LocalServer(lambda sent: Reply(SAMPLES["kore_delete_sms_v1"])) as server:
+        connect({**V1_SMS.connection(sandbox), "host": server.url})
+        record = V1_SMS.delete(DELETED_ID).execute({})
+    assert record.pop("raw")["data"]["dialingStrategy"]["callingHours"]["timezone"] == "Asia/Kolkata"
+    assert record == {
+        "campaign_id": DELETED_ID,
+        "status": "Stopped",
+        "message": "Campaign Interactive Support SMS Campaign deleted successfully",
+        "updated_at": "2025-06-27T09:31:56.940Z",
+        "already_stopped": False,
+    }
+
+
+def test_sonarlys_sample_of_a_stop_is_a_stopped_campaign(sandbox: Sandbox, connect: Connect) -> None:
+    with LocalServer(lambda sent: Reply(SAMPLES["sonarly_stop_200"])) as server:
+        connect({**SONARLY.connection(sandbox), "host": server.url})
+        record = SONARLY.stop(SONARLY_ID).execute({})
+    assert len(server.requests) == 1
+    raw = record.pop("raw")
+    assert (raw["data"]["campaign"]["status"], raw["data"]["instancesStopped"]) == ("draft", 25)
+    assert record == {
+        "campaign_id": SONARLY_ID,
+        "status": "Stopped",  # the platform's `success`; its example calls the campaign `draft` all the same
+        "message": "instancesStopped: 25",
+        "updated_at": "string",
+        "already_stopped": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "error"),
+    [
+        (400, "active", CampaignRequestError),
+        (401, "active", CampaignAuthError),
+        (403, "active", CampaignAuthError),
+        (404, "active", CampaignNotFoundError),
+        (409, "draft", CampaignConflictError),
+        (429, "active", CampaignRateLimitError),
+        (500, "active", CampaignUnavailableError),
+        (502, "active", CampaignUnavailableError),
+    ],
+)
+def test_sonarlys_sample_of_an_error_is_that_error(
+    virtual_clock: VirtualClock, sandbox: Sandbox, connect: Connect, status: int, state: str, error: type[CampaignError]
+) -> None:
+    """A refusal of the stop is followed by a read of the status, which finds the campaign in the state given."""
+    sample = SAMPLES[f"sonarly_stop_{status}"]
+    campaign = b'{"success": true, "data": {"id": "%s", "status": "%s"}}' % (SONARLY_ID.encode(), state.encode())
+
+    def answer(sent: Sent) -> Reply:
+        return Reply(sample, status) if sent.method == "POST" else Reply(campaign)
+
+    with LocalServer(answer) as server:
+        connect({**SONARLY.connection(sandbox), "host": server.url})
+        with pytest.raises(CampaignError) as caught:
+            SONARLY.stop(SONARLY_ID).execute({})
+    assert type(caught.value) is error
+    if error is CampaignConflictError:
+        assert "it is Draft" in str(caught.value)
+        return
+    assert caught.value.http_status == status
+    assert f"HTTP {status}, Thanks for the context. I can send over details this afternoon. string" in str(caught.value)
+    assert (caught.value.code, caught.value.trace_id) == ("VALIDATION_ERROR" if status == 400 else "string", SONARLY_ID)
+
+
+def test_every_sample_is_read_by_a_test() -> None:
+    stops = {"kore_stop_sms_v1", "kore_stop_voice_v1", "kore_stop_voice_v2", "kore_delete_sms_v1"}
+    assert SAMPLES.keys() == stops | {
+        f"sonarly_stop_{status}" for status in (200, 400, 401, 403, 404, 409, 429, 500, 502)
+    }

@@ -1,0 +1,170 @@
+"""What goes over the wire, byte for byte, for every row of both platforms' endpoint tables."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.sandbox import ReceivedRequest, Sandbox
+from tests.kinds import KINDS, KORE_KINDS, SONARLY, Connect, Kind
+from tests.local_server import LocalServer, Reply
+
+Do = Callable[[CampaignHook, str], Any]
+
+V1 = "/campaign/api/v1/public/st-sandbox-0000/campaign"
+V1_AGENT_ASSIST = "/agentassist/api/v1/public/st-sandbox-0000/campaign"
+V2 = "/campaign/api/v2/public/st-sandbox-0000/campaign"
+V2_VOICE = "/api/v2/public/st-sandbox-0000/campaign"
+ACCOUNT = "accountId=acc-sandbox-0000"
+ID = "cd-1f0e"
+
+ACTIONS: dict[str, tuple[str, str, Do]] = {
+    "stop_sms": ("sms", "Active", lambda hook, id: hook.stop_campaign(id, "sms")),
+    "stop_voice": ("voice", "Active", lambda hook, id: hook.stop_campaign(id, "voice")),
+    "start_sms": ("sms", "Stopped", lambda hook, id: hook.start_campaign(id, "sms")),
+    "start_voice": ("voice", "Stopped", lambda hook, id: hook.start_campaign(id, "voice")),
+    "delete_sms": ("sms", "Stopped", lambda hook, id: hook.delete_campaign(id, "sms")),
+    "delete_voice": ("voice", "Stopped", lambda hook, id: hook.delete_campaign(id, "voice")),
+    "status": ("voice", "Active", lambda hook, id: hook.get_campaign_status(id)),
+    "list": ("sms", "Active", lambda hook, id: list(hook.list_campaigns(["sms"]))),
+    "get": ("sms", "Active", lambda hook, id: hook.get_campaign(id)),
+}
+"""Call: the type and status of the campaign, and what is asked of the hook."""
+
+LIST_BODY = {"type": "sms", "limit": 100, "skip": 0, "sortBy": {"createdAt": "asc"}}
+
+KORE_CALLS: dict[tuple[str, str], tuple[str, str, str, Any]] = {
+    ("v1", "stop_sms"): ("POST", f"{V1}/{ID}", "campaignType=sms&trigger=stop", {}),
+    ("v1", "stop_voice"): ("POST", f"{V1}/{ID}", "campaignType=voice&trigger=stop", {}),
+    ("v1", "start_sms"): ("POST", f"{V1}/{ID}", "campaignType=sms&trigger=play", {}),
+    ("v1", "start_voice"): ("POST", f"{V1}/{ID}", "campaignType=voice&trigger=play", {}),
+    ("v1", "status"): ("POST", f"{V1_AGENT_ASSIST}/{ID}/status", "view=status", {}),
+    ("v1", "list"): ("POST", f"{V1_AGENT_ASSIST}/getAllCampaignDetails", "", LIST_BODY),
+    ("v1", "get"): ("GET", f"{V1_AGENT_ASSIST}/{ID}", "", None),
+    ("v1", "delete_sms"): ("DELETE", f"{V1_AGENT_ASSIST}/{ID}", "campaignType=sms", None),
+    ("v1", "delete_voice"): ("DELETE", f"{V1_AGENT_ASSIST}/{ID}", "campaignType=voice", None),
+    ("v2", "stop_sms"): ("POST", f"{V2}/trigger/{ID}", f"{ACCOUNT}&campaignType=sms&trigger=stop", {}),
+    ("v2", "stop_voice"): ("POST", f"{V2_VOICE}/trigger/{ID}", f"{ACCOUNT}&campaignType=voice&trigger=stop", {}),
+    ("v2", "start_sms"): ("POST", f"{V2}/trigger/{ID}", f"{ACCOUNT}&campaignType=sms&trigger=play", {}),
+    ("v2", "start_voice"): ("POST", f"{V2_VOICE}/trigger/{ID}", f"{ACCOUNT}&campaignType=voice&trigger=play", {}),
+    ("v2", "status"): ("POST", f"{V2}/{ID}/status", f"{ACCOUNT}&view=status", {}),
+    ("v2", "list"): ("POST", f"{V2}/getAllCampaignDetails", ACCOUNT, LIST_BODY),
+    ("v2", "get"): ("GET", f"{V2}/{ID}", ACCOUNT, None),
+    ("v2", "delete_sms"): ("DELETE", f"{V2}/{ID}", f"{ACCOUNT}&campaignType=sms", None),
+    ("v2", "delete_voice"): ("DELETE", f"{V2}/{ID}", f"{ACCOUNT}&campaignType=voice", None),
+}
+"""Version and call: method, path, query and JSON body (None: no body at all)."""
+
+SONARLY_CAMPAIGNS = "/v1/accounts/ag-sandbox-0000/campaigns"
+SONARLY_CALLS: dict[str, tuple[str, str, str, Do]] = {
+    "stop": ("POST", f"{SONARLY_CAMPAIGNS}/{ID}/stop", "Active", lambda hook, id: hook.stop_campaign(id)),
+    "start": ("POST", f"{SONARLY_CAMPAIGNS}/{ID}/start", "Stopped", lambda hook, id: hook.start_campaign(id)),
+    "status": ("GET", f"{SONARLY_CAMPAIGNS}/{ID}", "Active", lambda hook, id: hook.get_campaign_status(id)),
+    "get": ("GET", f"{SONARLY_CAMPAIGNS}/{ID}", "Active", lambda hook, id: hook.get_campaign(id)),
+    "list": ("GET", SONARLY_CAMPAIGNS, "Active", lambda hook, id: list(hook.list_campaigns())),
+}
+"""Call: method, path, the campaign's status and what is asked of the hook; no call has a query or a body."""
+
+EVERY_REQUEST = {"host", "user-agent", "accept", "accept-encoding", "connection"}
+
+
+def only_request(sandbox: Sandbox) -> ReceivedRequest:
+    [request] = sandbox.requests
+    assert request.status_code == 200
+    return request
+
+
+@pytest.mark.parametrize(("version", "call"), KORE_CALLS, ids=lambda part: part)
+def test_a_kore_call_is_what_the_documents_say(sandbox: Sandbox, connect: Connect, version: str, call: str) -> None:
+    method, path, query, body = KORE_CALLS[version, call]
+    campaign_type, status, act = ACTIONS[call]
+    sandbox.add_campaign(ID, campaign_type, status)
+    connect(sandbox.kore_connection(version))
+    act(CampaignHook.for_conn_id("campaign_default"), ID)
+    request = only_request(sandbox)
+    assert (request.method, request.path, request.query) == (method, path, query)
+    if body:
+        assert json.loads(request.body) == body
+    else:
+        assert request.body == (b"" if body is None else b"{}")
+    with_body = set() if method == "GET" else {"content-length"} if body is None else {"content-length", "content-type"}
+    assert request.headers.keys() == EVERY_REQUEST | {"auth", "iid", "accountid"} | with_body
+    assert (request.headers["iid"], request.headers["accountid"]) == ("st-sandbox-0000", "acc-sandbox-0000")
+    assert request.headers.get("content-type", "application/json") == "application/json"
+
+
+@pytest.mark.parametrize("call", SONARLY_CALLS)
+def test_a_sonarly_call_is_what_the_documents_say(sandbox: Sandbox, connect: Connect, call: str) -> None:
+    method, path, status, act = SONARLY_CALLS[call]
+    SONARLY.add_campaign(sandbox, campaign_id=ID, status=status)
+    connect(sandbox.sonarly_connection())
+    act(CampaignHook.for_conn_id("campaign_default"), ID)
+    request = only_request(sandbox)
+    assert (request.method, request.path, request.query, request.body) == (method, path, "", b"")
+    without_body = {"content-length"} if method == "POST" else set()
+    assert request.headers.keys() == EVERY_REQUEST | {"authorization"} | without_body
+    assert request.headers["authorization"] == f"Bearer {sandbox.config.api_key}"
+
+
+def test_a_token_says_who_calls_and_is_valid_for_minutes_only(sandbox: Sandbox, connect: Connect) -> None:
+    campaign = sandbox.add_campaign()
+    connect(sandbox.kore_connection())
+    before = int(time.time())
+    CampaignHook.for_conn_id("campaign_default").stop_campaign(campaign.id, "sms")
+    request = only_request(sandbox)
+    assert jwt.get_unverified_header(request.headers["auth"]) == {"alg": "HS256", "typ": "JWT"}
+    claims = request.claims or {}
+    assert claims.keys() == {"sub", "appId", "jti", "iat", "exp"}
+    assert (claims["sub"], claims["appId"]) == ("airflow", sandbox.config.client_id)
+    assert before <= claims["iat"] <= time.time()
+    assert claims["iat"] < claims["exp"] <= claims["iat"] + 600
+
+
+@pytest.mark.parametrize("kind", KORE_KINDS, ids=lambda kind: kind.label)
+def test_a_hundred_stops_in_a_row_pass_where_no_token_may_come_twice(connect: Connect, kind: Kind) -> None:
+    with Sandbox(require_jti=True, rate_limit=None) as sandbox:
+        connect(kind.connection(sandbox))
+        campaigns = [kind.add_campaign(sandbox) for _ in range(100)]
+        for campaign in campaigns:
+            kind.stop(campaign.id).execute({})
+        assert {campaign.status for campaign in campaigns} == {"Stopped"}
+        assert [request.status_code for request in sandbox.requests] == [200] * 100
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.label)
+def test_a_netrc_file_adds_no_credentials(
+    sandbox: Sandbox, connect: Connect, kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    campaign = kind.add_campaign(sandbox)
+    connect(kind.connection(sandbox))
+    kind.stop(campaign.id).execute({})
+    sent = only_request(sandbox).headers.get("authorization")
+    assert sent == (None if kind.api_version else f"Bearer {sandbox.config.api_key}")
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.label)
+def test_a_cookie_is_not_sent_back(sandbox: Sandbox, connect: Connect, kind: Kind) -> None:
+    with LocalServer(lambda sent: Reply(b"{}", 403, {"Set-Cookie": "session=1; Path=/"})) as server:
+        connect({**kind.connection(sandbox), "host": server.url})
+        hook = CampaignHook.for_conn_id("campaign_default")
+        for _ in range(2):
+            hook.test_connection()
+    assert [request.headers.get("cookie") for request in server.requests] == [None, None]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.label)
+def test_an_id_is_one_percent_encoded_segment_of_the_path(sandbox: Sandbox, connect: Connect, kind: Kind) -> None:
+    campaign = kind.add_campaign(sandbox, campaign_id="evening & offer+50%:ü")
+    connect(kind.connection(sandbox))
+    assert kind.stop(campaign.id).execute({})["status"] == campaign.status == "Stopped"
+    assert "/evening%20%26%20offer%2B50%25%3A%C3%BC" in only_request(sandbox).path
