@@ -108,7 +108,7 @@ def test_sonarlys_sample_of_an_error_is_that_error(
     with LocalServer(answer) as server:
         connect({**SONARLY.connection(sandbox), "host": server.url})
         with pytest.raises(CampaignError) as caught:
-            SONARLY.stop(SONARLY_ID).execute({})
+            SONARLY.stop(SONARLY_ID, timeout=10).execute({})
     assert type(caught.value) is error
     if error is CampaignConflictError:
         assert "it is Draft" in str(caught.value)
