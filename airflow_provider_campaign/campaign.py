@@ -126,10 +126,12 @@ class Goal:
 
     :param reached: Any of these ends the wait well.
     :param impossible: Any of these ends it badly; every other status is waited on.
+    :param under_way: Those which show that the platform is at it already, so that there is nothing to ask for.
     """
 
     reached: tuple[str, ...]
     impossible: tuple[str, ...] = ()
+    under_way: tuple[str, ...] = ()
 
     def outlook(self, status: str) -> Outlook:
         """Say what a status means to this wait, without regard to case."""
@@ -138,12 +140,20 @@ class Goal:
             return Outlook.REACHED
         return Outlook.IMPOSSIBLE if word in map(str.casefold, self.impossible) else Outlook.KEEP_WAITING
 
+    def is_under_way(self, status: str) -> bool:
+        """Tell whether the platform is at it already, without regard to case."""
+        return status.casefold() in map(str.casefold, self.under_way)
+
     def __str__(self) -> str:
         return " or ".join(self.reached)
 
 
 STOP_GOAL = Goal(reached=ENDED_STATUSES, impossible=WAITING_STATUSES)
-START_GOAL = Goal(reached=(CampaignStatus.ACTIVE.value,), impossible=(CampaignStatus.COMPLETED.value,))
+START_GOAL = Goal(
+    reached=(CampaignStatus.ACTIVE.value,),
+    impossible=(CampaignStatus.COMPLETED.value,),
+    under_way=(CampaignStatus.PREPARING.value,),
+)
 
 
 def status_goal(target_statuses: Iterable[str]) -> Goal:

@@ -124,6 +124,10 @@ class CampaignHook(CallingHook):
             except CampaignUnavailableError as error:
                 unsure = unsure or error.maybe_heard
                 raise
+            except CampaignNotFoundError:
+                if not unsure:
+                    raise
+                return None
 
         return self.retrying(attempt, deadline)
 
@@ -157,10 +161,9 @@ class CampaignHook(CallingHook):
         :param deadline: When to give up.
         :raises CampaignConfigError: When a type is not one of the platform's.
         """
-        if campaign_types is None or not self.campaign_types:
-            wanted: Collection[str | None] = self.campaign_types or (None,)
-        else:
-            wanted = campaign_types
+        wanted: Collection[str | None] = self.campaign_types or (None,)
+        if campaign_types is not None and self.campaign_types:
+            wanted = (campaign_types,) if isinstance(campaign_types, str) else campaign_types
         for campaign_type in wanted:
             self._check_type(Target(Call.LIST, None, campaign_type))
         words = {status.casefold() for status in statuses}
@@ -227,7 +230,7 @@ class CampaignHook(CallingHook):
         outlook = goal.outlook(campaign.status)
         if outlook is Outlook.IMPOSSIBLE:
             raise self._conflict(target, campaign)
-        if outlook is Outlook.KEEP_WAITING:
+        if outlook is Outlook.KEEP_WAITING and not goal.is_under_way(campaign.status):
             return None
         return dataclasses.replace(campaign, already_stopped=target.call is Call.STOP and not ours)
 
