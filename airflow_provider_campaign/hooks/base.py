@@ -213,7 +213,7 @@ class CampaignHook(CallingHook):
                 if refusal.http_status == 404 or not 400 <= (refusal.http_status or 0) < 500:
                     raise
                 unsure = True
-                settled = self._settled(target, goal, deadline, ours)
+                settled = self._settled(target, goal, deadline, ours, refusal)
                 unsure = False
                 if settled is None:
                     raise _unexplained(refusal) from refusal
@@ -224,20 +224,25 @@ class CampaignHook(CallingHook):
 
         return self.retrying(attempt, deadline)
 
-    def _settled(self, target: Target, goal: Goal, deadline: Deadline, ours: bool) -> Campaign | None:
-        """Read the state before acting, and return the campaign if there is nothing left to do."""
+    def _settled(
+        self, target: Target, goal: Goal, deadline: Deadline, ours: bool, refusal: CampaignError | None = None
+    ) -> Campaign | None:
+        """Read the state before or after a call, and return the campaign if there is nothing left to do."""
         campaign = self._perform(dataclasses.replace(target, call=Call.STATUS), deadline)
         outlook = goal.outlook(campaign.status)
         if outlook is Outlook.IMPOSSIBLE:
-            raise self._conflict(target, campaign)
+            raise self._conflict(target, campaign, refusal)
         if outlook is Outlook.KEEP_WAITING and not goal.is_under_way(campaign.status):
             return None
         return dataclasses.replace(campaign, already_stopped=target.call is Call.STOP and not ours)
 
-    def _conflict(self, target: Target, campaign: Campaign) -> CampaignConflictError:
+    def _conflict(
+        self, target: Target, campaign: Campaign, refusal: CampaignError | None = None
+    ) -> CampaignConflictError:
         return CampaignConflictError(
             f"Can't {target.call} campaign {campaign.id!r} ({self.where}): it is {campaign.status}. "
-            f"{self.next_step(409)}"
+            f"{self.next_step(409)}{_quote(refusal)}",
+            **_details(refusal),
         )
 
     def _look_up(self, target: Target, deadline: Deadline) -> Campaign | None:
@@ -282,10 +287,18 @@ def _unexplained(refusal: CampaignError) -> CampaignError:
     """Return what a refusal means once the campaign was seen in a state that does not explain it."""
     if not isinstance(refusal, CampaignConflictError):
         return refusal
-    return CampaignUnavailableError(
-        f"{refusal} Its status does not explain the refusal.",
-        http_status=refusal.http_status,
-        code=refusal.code,
-        trace_id=refusal.trace_id,
-        platform_text=refusal.platform_text,
-    )
+    return CampaignUnavailableError(f"{refusal} Its status does not explain the refusal.", **_details(refusal))
+
+
+def _quote(refusal: CampaignError | None) -> str:
+    """Return what the platform said with a refusal, to be added to a message."""
+    if refusal is None:
+        return ""
+    named = {"HTTP": refusal.http_status, "code": refusal.code, "trace id": refusal.trace_id}
+    marks = ", ".join(f"{name} {value}" for name, value in named.items() if value)
+    return f" The platform said: {refusal.platform_text or 'nothing'} [{marks}]."
+
+
+def _details(refusal: CampaignError | None) -> dict[str, Any]:
+    """Return what the platform said with a refusal, for another error that stands for it."""
+    return {name: getattr(refusal, name, None) for name in ("http_status", "code", "trace_id", "platform_text")}

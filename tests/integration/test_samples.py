@@ -16,7 +16,6 @@ from airflow_provider_campaign.exceptions import (
     CampaignUnavailableError,
 )
 from airflow_provider_campaign.sandbox import Sandbox
-from tests.clock import VirtualClock
 from tests.kinds import KORE_KINDS, SONARLY, Connect, Kind
 from tests.local_server import LocalServer, Reply, Sent
 
@@ -96,7 +95,7 @@ def test_sonarlys_sample_of_a_stop_is_a_stopped_campaign(sandbox: Sandbox, conne
     ],
 )
 def test_sonarlys_sample_of_an_error_is_that_error(
-    virtual_clock: VirtualClock, sandbox: Sandbox, connect: Connect, status: int, state: str, error: type[CampaignError]
+    sandbox: Sandbox, connect: Connect, status: int, state: str, error: type[CampaignError]
 ) -> None:
     """A refusal of the stop is followed by a read of the status, which finds the campaign in the state given."""
     sample = SAMPLES[f"sonarly_stop_{status}"]
@@ -110,9 +109,7 @@ def test_sonarlys_sample_of_an_error_is_that_error(
         with pytest.raises(CampaignError) as caught:
             SONARLY.stop(SONARLY_ID, timeout=10).execute({})
     assert type(caught.value) is error
-    if error is CampaignConflictError:
-        assert "it is Draft" in str(caught.value)
-        return
+    assert ("it is Draft" in str(caught.value)) == (error is CampaignConflictError)
     assert caught.value.http_status == status
     assert f"HTTP {status}, Thanks for the context. I can send over details this afternoon. string" in str(caught.value)
     assert (caught.value.code, caught.value.trace_id) == ("VALIDATION_ERROR" if status == 400 else "string", SONARLY_ID)
