@@ -1,0 +1,87 @@
+# Everything installs itself: only make and Python 3.11, 3.12 or 3.13 need to be there.
+#
+#   AIRFLOW=2.11.2      the Airflow line to run on, one of $(LINES)
+#   PYTHON=python3.12   the interpreter to run on; its environment stands beside the default one's
+#   ARGS="-k sensor"    further arguments for pytest
+
+LATEST := 3.3.2
+LINES := 2.11.2 3.0.6 3.1.8 3.2.2 $(LATEST)
+AIRFLOW ?= $(LATEST)
+
+VENV := .venv/$(AIRFLOW)$(if $(PYTHON),-$(notdir $(PYTHON)))
+BIN := $(VENV)/bin
+CONSTRAINTS := constraints/airflow-$(AIRFLOW).txt
+INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(CONSTRAINTS)
+
+NEWEST_PYTHON := $(if $(filter 2.11.2 3.0.6,$(AIRFLOW)),12,13)
+PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
+IS_SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, $(NEWEST_PYTHON)))
+
+# The developer's own Airflow stays out of it, and without bytecode Airflow starts half as fast.
+unexport AIRFLOW_HOME AIRFLOW_CONFIG PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHONPATH VIRTUAL_ENV
+
+.NOTPARALLEL:
+.PHONY: help demo test lint test-matrix test-system debian-packages benchmarks constraints clean
+
+help: ## Show the targets.
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: $(VENV)/.dev ## Stop the sandbox's campaigns (or your own: see README.md) with a DAG, and see what was sent.
+	@$(BIN)/python -m airflow_provider_campaign.sandbox.demo example_dags/stop_campaigns.py
+
+test: $(VENV)/.dev $(if $(filter $(LATEST),$(AIRFLOW)),lint) ## Run linters (on the latest line) and all tests but the system's.
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal --ignore=tests/system $(ARGS)
+
+lint: $(VENV)/.system
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test-matrix: ## Run the tests on every Airflow line, and the latest on every Python that is here.
+	@for line in $(LINES); do $(MAKE) test AIRFLOW=$$line PYTHON=$(PYTHON) || exit; done
+	@for python in python3.12 python3.13; do \
+		if $$python -c 'import venv' 2>/dev/null; then $(MAKE) test PYTHON=$$python || exit; fi; \
+	done
+
+test-system: $(VENV)/.system debian-packages ## Run the tests that bring up a whole Airflow.
+	$(BIN)/python -m pytest tests/system $(ARGS)
+
+debian-packages:
+	@missing="$$(command -v redis-server >/dev/null || echo redis-server) \
+		$$(ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || echo postgresql) \
+		$$(command -v chromium >/dev/null || echo chromium)"; \
+	test -z "$$(echo $$missing)" && exit; \
+	test "$$(id -u)" = 0 || { echo "First install the Debian packages: $$missing" >&2; exit 1; }; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing
+
+benchmarks: $(VENV)/.system debian-packages ## Measure what README.md shows.
+	@for benchmark in $(notdir $(basename $(wildcard benchmarks/[a-z]*.py))); do \
+		$(BIN)/python -m benchmarks.$$benchmark || exit; \
+	done
+
+constraints: $(VENV)/.dev ## Resolve constraints/*.txt anew from constraints/*.in and pyproject.toml.
+	@for line in $(LINES); do \
+		$(BIN)/uv pip compile --quiet --upgrade --all-extras --no-header --no-annotate --python-version 3.11 \
+			--output-file constraints/airflow-$$line.txt pyproject.toml constraints/airflow-$$line.in || exit; \
+	done
+
+clean: ## Remove the virtual environments and everything built.
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.dev: pyproject.toml $(CONSTRAINTS)
+	@python=$$(for python in $(PYTHONS); do $$python -c '$(IS_SUITABLE)' >/dev/null 2>&1 && echo $$python && break; done); \
+	test -n "$$python" || { \
+		echo "Airflow $(AIRFLOW) needs Python 3.11 to 3.$(NEWEST_PYTHON) with its venv module (Debian: python3-venv)." >&2; \
+		echo "None of these is: $(PYTHONS). If yours has another name, say make $(MAKECMDGOALS) PYTHON=/path/to/python" >&2; \
+		exit 1; \
+	}; \
+	echo "Installing Airflow $(AIRFLOW) for $$($$python --version) into $(VENV)"; \
+	$$python -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) uv
+	@$(INSTALL) --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.system: $(VENV)/.dev
+	@$(INSTALL) --editable '.[dev,system]'
+	@touch $@

@@ -1,0 +1,228 @@
+"""
+Run a DAG that stops campaigns, and show what became of each: ``make demo``.
+
+The campaigns are in a sandbox, or in your own account where ``AIRFLOW_CONN_CAMPAIGN_DEFAULT`` leads to one; Airflow
+is a throw-away one in either case.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from airflow_provider_campaign.sandbox import Sandbox
+
+CONNECTION = "AIRFLOW_CONN_CAMPAIGN_DEFAULT"
+# The DAG's parameters, each with the variable that sets it where the account is a real one.
+VARIABLES = {"sms_campaign_id": "SMS_CAMPAIGN_ID", "voice_campaign_id": "VOICE_CAMPAIGN_ID"}
+# Id, type, and the seconds that it takes to wind down.
+CAMPAIGNS = (
+    ("cd-sms-evening-1", "sms", 0.0),
+    ("cd-voice-evening-1", "voice", 0.0),
+    ("cd-sms-evening-2", "sms", 3.0),
+    ("cd-voice-evening-2", "voice", 4.0),
+)
+GONE = "deleted"
+VERIFIED = ("Stopped", "Completed", GONE)
+HEADINGS = ("CAMPAIGN", "BEFORE", "AFTER", "SENT")
+
+
+class Account(Protocol):
+    """Where the campaigns are."""
+
+    runs: Sequence[Mapping[str, str]]
+    """The parameters of each run of the DAG."""
+
+    def status(self, campaign_id: str) -> str:
+        """Return a campaign's present status, `GONE` where there is no such campaign."""
+
+    def sent(self, campaign_id: str) -> str:
+        """Return what the platform was asked about a campaign."""
+
+
+class SandboxAccount:
+    """
+    The campaigns of a sandbox, which tells by itself what it received.
+
+    :param sandbox: a running sandbox
+    """
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        for campaign_id, campaign_type, stop_delay in CAMPAIGNS:
+            sandbox.add_campaign(campaign_id, campaign_type, stop_delay=stop_delay)
+        ids = [campaign_id for campaign_id, _, _ in CAMPAIGNS]
+        self.runs = [dict(zip(VARIABLES, pair, strict=True)) for pair in zip(ids[::2], ids[1::2], strict=True)]
+
+    def status(self, campaign_id: str) -> str:
+        """Return a campaign's present status, `GONE` where there is no such campaign."""
+        try:
+            return self.sandbox.campaign(campaign_id).status
+        except KeyError:
+            return GONE
+
+    def sent(self, campaign_id: str) -> str:
+        """Return the calls that the sandbox received, each with its HTTP status."""
+        calls = [f"{each.call} {each.status_code}" for each in self.sandbox.requests if each.campaign_id == campaign_id]
+        counted = [(call, len(list(repeats))) for call, repeats in itertools.groupby(calls)]
+        return ", ".join(call if count == 1 else f"{count} × {call}" for call, count in counted)
+
+
+class OwnAccount:
+    """
+    The campaigns of the account that the connection leads to, read through its hook.
+
+    :param params: the DAG's parameters
+    """
+
+    def __init__(self, params: Mapping[str, str]) -> None:
+        self.runs = [params]
+
+    def status(self, campaign_id: str) -> str:
+        """Return a campaign's present status, `GONE` where there is no such campaign."""
+        from airflow_provider_campaign.exceptions import CampaignNotFoundError  # Airflow needs its home first
+        from airflow_provider_campaign.hooks.base import CampaignHook
+
+        try:
+            return CampaignHook.for_conn_id(CampaignHook.default_conn_name).get_campaign_status(campaign_id).status
+        except CampaignNotFoundError:
+            return GONE
+
+    def sent(self, campaign_id: str) -> str:
+        """Return nothing: only the platform knows."""
+        return ""
+
+
+def demonstrate(dag_file: Path, account: Account, log: Path) -> bool:
+    """
+    Run the DAG and print the table; tell whether every run succeeded and every campaign is down.
+
+    :param dag_file: a file that defines the DAG of the same name
+    :param account: where the campaigns are
+    :param log: the file for all that Airflow says
+    """
+    campaigns = [campaign_id for params in account.runs for campaign_id in params.values()]
+    before = {campaign_id: account.status(campaign_id) for campaign_id in campaigns}
+    succeeded = airflow("Setting up a throw-away Airflow", ["db", "migrate"], log)
+    for params in account.runs:
+        title = f"Running {dag_file.stem} on {' and '.join(params.values())}"
+        succeeded &= airflow(title, ["dags", "test", dag_file.stem, "--conf", json.dumps(params)], log)
+    after = {campaign_id: account.status(campaign_id) for campaign_id in campaigns}
+    print_table([(each, before[each], after[each], account.sent(each)) for each in campaigns])
+    running = [campaign_id for campaign_id in campaigns if after[campaign_id] not in VERIFIED]
+    for campaign_id in running:
+        print(f"{campaign_id} is {after[campaign_id]}!")
+    return succeeded and not running
+
+
+def airflow(title: str, command: Sequence[str], log: Path) -> bool:
+    """
+    Run a command of Airflow's and tell whether it succeeded.
+
+    :param title: what to print meanwhile
+    :param log: the file for all that it says
+    """
+    print(f"{title} … ", end="", flush=True)
+    began = time.monotonic()
+    with log.open("a") as output:
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", *command], stdout=output, stderr=subprocess.STDOUT, check=False
+        )
+    print(f"{'failed' if done.returncode else 'done'} ({time.monotonic() - began:.0f} s)")
+    return done.returncode == 0
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """
+    Print a table, as wide as its widest cells.
+
+    :param rows: the cells, as many in each row as there are headings
+    """
+    table = [HEADINGS, *rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    print()
+    for row in table:
+        print("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print()
+
+
+@contextmanager
+def account_at_hand() -> Iterator[Account]:
+    """
+    Provide the account that the environment asks for.
+
+    :raises ValueError: when it asks for a real one without naming campaigns
+    """
+    if CONNECTION in os.environ:
+        params = {param: os.environ.get(variable, "").strip() for param, variable in VARIABLES.items()}
+        if not all(params.values()):
+            raise ValueError(
+                f"{CONNECTION} is set, so the demo would run on that account. Name the campaigns to stop in "
+                f"{' and '.join(VARIABLES.values())} (the SMS campaign is deleted afterwards), or unset it for a sandbox."
+            )
+        yield OwnAccount(params)
+        return
+    with Sandbox() as sandbox:
+        os.environ[CONNECTION] = json.dumps(sandbox.kore_connection())
+        print(f"Campaign sandbox at {sandbox.url} (open it in a browser to watch)")
+        yield SandboxAccount(sandbox)
+
+
+@contextmanager
+def throw_away_airflow(dag_file: Path) -> Iterator[None]:
+    """
+    Let this process and those that it starts use an Airflow with this DAG only, whatever the environment said.
+
+    :param dag_file: the file of the DAG
+    """
+    for name in [name for name in os.environ if name.startswith("AIRFLOW_") and name != CONNECTION]:
+        del os.environ[name]
+    with tempfile.TemporaryDirectory(prefix="campaign-demo-") as home:
+        os.environ["AIRFLOW_HOME"] = home
+        os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(dag_file.resolve())
+        os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+        yield
+
+
+def new_log() -> Path:
+    """Return a new file that outlives the demo if it is not removed."""
+    with tempfile.NamedTemporaryFile(prefix="campaign-demo-", suffix=".log", delete=False) as file:
+        return Path(file.name)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Run the demo; return 0 only if every campaign is verified down.
+
+    :param arguments: what follows the module's name; the process's own arguments when None
+    """
+    parser = argparse.ArgumentParser(prog="python -m airflow_provider_campaign.sandbox.demo", description=__doc__)
+    parser.add_argument("dag_file", type=Path, help="a file that defines the DAG of the same name")
+    dag_file = parser.parse_args(arguments).dag_file
+    try:
+        with throw_away_airflow(dag_file), account_at_hand() as account:
+            log = new_log()
+            verified = demonstrate(dag_file, account, log)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if not verified:
+        print(f"NOT every campaign is verified: Airflow's log is {log}", file=sys.stderr)
+        return 1
+    log.unlink()
+    print("Every campaign is verified: stopped, or deleted once it was.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
