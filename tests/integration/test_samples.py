@@ -111,7 +111,8 @@ def test_sonarlys_sample_of_an_error_is_that_error(
     assert type(caught.value) is error
     assert ("it is Draft" in str(caught.value)) == (error is CampaignConflictError)
     assert caught.value.http_status == status
-    assert f"HTTP {status}, Thanks for the context. I can send over details this afternoon. string" in str(caught.value)
+    assert "Thanks for the context. I can send over details this afternoon. string" in str(caught.value)
+    assert f"HTTP {status}" in str(caught.value)
     assert (caught.value.code, caught.value.trace_id) == ("VALIDATION_ERROR" if status == 400 else "string", SONARLY_ID)
 
 
