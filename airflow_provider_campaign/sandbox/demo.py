@@ -62,7 +62,8 @@ class SandboxAccount:
         for campaign_id, campaign_type, stop_delay in CAMPAIGNS:
             sandbox.add_campaign(campaign_id, campaign_type, stop_delay=stop_delay)
         ids = [campaign_id for campaign_id, _, _ in CAMPAIGNS]
-        self.runs = [dict(zip(VARIABLES, pair, strict=True)) for pair in zip(ids[::2], ids[1::2], strict=True)]
+        pairs = zip(ids[::2], ids[1::2], strict=True)
+        self.runs: Sequence[Mapping[str, str]] = [dict(zip(VARIABLES, pair, strict=True)) for pair in pairs]
 
     def status(self, campaign_id: str) -> str:
         """Return a campaign's present status, `GONE` where there is no such campaign."""
@@ -75,7 +76,7 @@ class SandboxAccount:
         """Return the calls that the sandbox received, each with its HTTP status."""
         calls = [f"{each.call} {each.status_code}" for each in self.sandbox.requests if each.campaign_id == campaign_id]
         counted = [(call, len(list(repeats))) for call, repeats in itertools.groupby(calls)]
-        return ", ".join(call if count == 1 else f"{count} × {call}" for call, count in counted)
+        return ", ".join(call if count == 1 else f"{count} x {call}" for call, count in counted)
 
 
 class OwnAccount:
@@ -86,7 +87,7 @@ class OwnAccount:
     """
 
     def __init__(self, params: Mapping[str, str]) -> None:
-        self.runs = [params]
+        self.runs: Sequence[Mapping[str, str]] = [params]
 
     def status(self, campaign_id: str) -> str:
         """Return a campaign's present status, `GONE` where there is no such campaign."""
@@ -135,9 +136,8 @@ def airflow(title: str, command: Sequence[str], log: Path) -> bool:
     print(f"{title} … ", end="", flush=True)
     began = time.monotonic()
     with log.open("a") as output:
-        done = subprocess.run(
-            [sys.executable, "-m", "airflow", *command], stdout=output, stderr=subprocess.STDOUT, check=False
-        )
+        run = [sys.executable, "-m", "airflow", *command]
+        done = subprocess.run(run, stdout=output, stderr=subprocess.STDOUT, check=False)  # noqa: S603
     print(f"{'failed' if done.returncode else 'done'} ({time.monotonic() - began:.0f} s)")
     return done.returncode == 0
 
@@ -167,8 +167,8 @@ def account_at_hand() -> Iterator[Account]:
         params = {param: os.environ.get(variable, "").strip() for param, variable in VARIABLES.items()}
         if not all(params.values()):
             raise ValueError(
-                f"{CONNECTION} is set, so the demo would run on that account. Name the campaigns to stop in "
-                f"{' and '.join(VARIABLES.values())} (the SMS campaign is deleted afterwards), or unset it for a sandbox."
+                f"{CONNECTION} is set, so that the demo would run on that account. Name the campaigns to stop in "
+                f"{' and '.join(VARIABLES.values())} (the SMS campaign is deleted then), or unset it for a sandbox."
             )
         yield OwnAccount(params)
         return
