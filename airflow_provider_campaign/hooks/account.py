@@ -47,7 +47,11 @@ class AccountHook(BaseHook):
         try:
             # What is ours needs no search through the metadata of every provider, a third of a second for a task.
             hook = resolve_name(class_name)(connection.conn_id) if class_name else connection.get_hook()  # type: ignore[no-untyped-call]
-        except AirflowException:
+        except (
+            AirflowException,
+            AttributeError,
+            ImportError,
+        ):  # no such type, one without a hook, one that lacks parts
             hook = None
         if not isinstance(hook, cls):
             raise CampaignConfigError(

@@ -340,9 +340,10 @@ def _problem(call: str, path: Any) -> str | None:
     if not isinstance(path, str) or not path.startswith("/") or path.startswith("//") or not path.isprintable():
         return f"gives {call} something that is not a path beginning with one /"
     try:
-        names = {f"{{{name}}}" for _, name, _, _ in Formatter().parse(path) if name is not None}
+        fields = [field for _, *field in Formatter().parse(path) if field[0] is not None]
     except ValueError:
         return f"gives {call} a path with a single brace"
+    names = {f"{{{name}}}" if not (spec or conversion) else f"{{{name}…}}" for name, spec, conversion in fields}
     unknown = names - set(_PLACEHOLDERS)
     if unknown:
         return f"gives {call} a path with the unknown placeholder {', '.join(sorted(unknown))}"

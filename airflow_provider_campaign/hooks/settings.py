@@ -121,7 +121,7 @@ class ConnectionFields:
     def base_url(self) -> str:
         """Return scheme, host and port; ``https`` where none is named, ``http`` for loopback only."""
         default = self._info["ui-field-behaviour"]["placeholders"].get("host", "")
-        host = (self.text("host", default) or self.required("host")).rstrip("/")
+        host = self.text("host", default) or self.required("host")
         if "://" not in host:
             scheme = self._connection.schema if self._connection.schema in ("http", "https") else "https"
             host = f"{scheme}://{host}"
@@ -133,7 +133,7 @@ class ConnectionFields:
             raise self.error("host", f"is {host!r}, which is not an address", fix) from None
         if parts.scheme not in ("http", "https") or not name or " " in host:
             raise self.error("host", f"is {host!r}, which is not an address", fix)
-        if parts.path or parts.query or parts.fragment or parts.username is not None:
+        if parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None:
             raise self.error("host", "holds more than scheme, host and port", fix)
         if parts.scheme == "http" and not _is_loopback(name):
             raise self.error("host", f"is {host!r}, which would send credentials unencrypted", "Use https://.")
