@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from airflow_provider_campaign.exceptions import CampaignTimeoutError
 from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.hooks.calls import Target
 from airflow_provider_campaign.hooks.retry import Deadline
+
+log = logging.getLogger(__name__)
 
 WINDOW_MARGIN = 0.25
 """Seconds added to the platform's window, for clocks that don't run alike."""
+
+WAIT_WORTH_TELLING = 5.0
+"""Seconds; a wait from here on gets a line in the log."""
 
 
 class RequestBudget:
@@ -27,6 +35,8 @@ class RequestBudget:
 
     def __init__(self, hook: CampaignHook, deadline: Deadline) -> None:
         self.requests = 0
+        self.left_at: dict[Target, datetime] = {}
+        """When a request for a target last left (UTC)."""
         self._limit = hook.rate_limit
         self._window = (hook.rate_window or 0.0) + WINDOW_MARGIN
         self._deadline = deadline
@@ -38,7 +48,7 @@ class RequestBudget:
         hook.request_slot = self.slot
 
     @contextmanager
-    def slot(self) -> Iterator[None]:
+    def slot(self, target: Target) -> Iterator[None]:
         """
         Hold back a request until it may leave, and count it.
 
@@ -46,6 +56,7 @@ class RequestBudget:
         """
         with self._queue:
             self._wait_for_slot()
+            self.left_at[target] = datetime.now(UTC)
         try:
             yield
         finally:
@@ -56,7 +67,8 @@ class RequestBudget:
 
     def leave_alone(self, seconds: float) -> None:
         """Let nothing leave for so many seconds: the platform has refused, somebody else spends requests too."""
-        self._quiet_until = max(self._quiet_until, self._deadline.clock.monotonic() + seconds)
+        with self._changed:
+            self._quiet_until = max(self._quiet_until, self._deadline.clock.monotonic() + seconds)
 
     def _wait_for_slot(self) -> None:
         clock = self._deadline.clock
@@ -71,6 +83,8 @@ class RequestBudget:
                     return
             if seconds > self._deadline.remaining:
                 raise CampaignTimeoutError("The time is up before the account's request budget allows another.")
+            if seconds >= WAIT_WORTH_TELLING:
+                log.info("The account's requests are spent: going on in %.0f s", seconds)
             clock.sleep(seconds)
 
     def _free_at(self) -> float | None:

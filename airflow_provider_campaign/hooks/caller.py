@@ -57,7 +57,7 @@ class CallingHook(AccountHook, ABC):
 
     clock: Clock = SystemClock()
 
-    request_slot: Callable[[], AbstractContextManager[object]] = staticmethod(nullcontext)
+    request_slot: Callable[[Target], AbstractContextManager[object]] = staticmethod(lambda target: nullcontext())
     """What each request is made in; whoever shares out an account's budget holds it back in there."""
 
     @abstractmethod
@@ -136,9 +136,9 @@ class CallingHook(AccountHook, ABC):
         return Deadline.after(self.settings.retry_budget or RETRY_BUDGET, self.clock)
 
     def _exchange(self, target: Target, request: Request, deadline: Deadline) -> Answer:
-        seconds = min(self.settings.timeout, max(SHORTEST_EXCHANGE, deadline.remaining))
         try:
-            with self.request_slot():
+            with self.request_slot(target):
+                seconds = min(self.settings.timeout, max(SHORTEST_EXCHANGE, deadline.remaining))
                 return exchange(self.session, self.settings.base_url, request, self.auth(), seconds)
         except Untrusted as error:
             raise CampaignConfigError(

@@ -20,6 +20,7 @@ from airflow_provider_campaign.exceptions import (
 )
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.budget import RequestBudget
+from airflow_provider_campaign.hooks.calls import Call, Target
 from airflow_provider_campaign.hooks.retry import Deadline, asked_pause
 from airflow_provider_campaign.hooks.watching import AccountWatch, Wait
 
@@ -27,6 +28,9 @@ log = logging.getLogger(__name__)
 
 CONCURRENCY = 5
 """Stops under way at the same time; no more than these are refused when the budget turns out to be spent."""
+
+DELETED = "Deleted"
+"""What stands for the status of a campaign that somebody has deleted meanwhile."""
 
 PAUSE_FIRST = 1.0
 """Seconds before the first look at what winds down, or the second try of what failed; they double each time."""
@@ -44,9 +48,10 @@ class Entry:
     What is known of a campaign that was found live.
 
     :param campaign: The campaign as it was seen last.
-    :param asked_at: When the platform was asked to stop it (UTC), None as long as it was not.
+    :param asked_at: When the request to stop it last left (UTC), None as long as none did.
     :param confirmed_at: When it was seen stopped (UTC).
     :param heard: Whether the platform has answered the request, so that it must not be sent again.
+    :param unsure: Whether an earlier request may have been heard, so that the status is read before another one.
     :param error: What kept it from being stopped.
     """
 
@@ -54,16 +59,18 @@ class Entry:
     asked_at: datetime | None = None
     confirmed_at: datetime | None = None
     heard: bool = False
+    unsure: bool = False
     error: CampaignError | None = None
 
     @property
     def given_up(self) -> bool:
         """Whether another try can't mend what went wrong."""
-        return self.error is not None and not isinstance(self.error, CampaignUnavailableError | CampaignTimeoutError)
+        return self.error is not None and not mendable(self.error)
 
-    def confirm(self, campaign: Campaign) -> None:
-        """Note that the campaign was seen stopped."""
-        self.campaign, self.confirmed_at, self.heard, self.error = campaign, datetime.now(UTC), True, None
+    @property
+    def open(self) -> bool:
+        """Whether there is still something to be done about it."""
+        return not self.confirmed_at and not self.given_up
 
     def note(self, seen: Campaign) -> None:
         """Note what the platform answered, or what was read later."""
@@ -71,14 +78,31 @@ class Entry:
             self.campaign,
             status=seen.status,
             message=seen.message or self.campaign.message,
-            already_stopped=seen.already_stopped or self.campaign.already_stopped,
+            already_stopped=seen.already_stopped and not self.unsure,
         )
-        self.heard, self.error = True, None
         outlook = STOP_GOAL.outlook(seen.status)
+        self.error = None
         if outlook is Outlook.REACHED:
-            self.confirm(self.campaign)
+            self.confirmed_at = datetime.now(UTC)
         elif outlook is Outlook.IMPOSSIBLE:
-            self.error = CampaignConflictError(f"was asked to stop and is {seen.status}: it may start again")
+            self.error = CampaignConflictError(f"is {seen.status}, neither live nor stopped: it may start again")
+
+    def note_deleted(self, error: CampaignNotFoundError) -> None:
+        """Note that the platform does not know it any more: it sends nothing."""
+        message = error.platform_text or "deleted meanwhile"
+        self.campaign = replace(self.campaign, status=DELETED, already_stopped=not self.heard, message=message)
+        self.error, self.confirmed_at = None, datetime.now(UTC)
+
+    def note_failure(self, error: CampaignError) -> None:
+        """Note why it could not be asked."""
+        self.error = error
+        self.unsure = self.unsure or getattr(error, "maybe_heard", False)
+
+    def reopen(self, listed: Campaign) -> None:
+        """Note that it is listed as live after all: somebody has started it again, or the list is behind."""
+        log.warning("Campaign %s was %s and is listed as %s", listed.id, self.campaign.status, listed.status)
+        self.campaign = replace(self.campaign, status=listed.status)
+        self.confirmed_at, self.heard, self.unsure = None, False, True
 
     def wait(self) -> Wait:
         """Return what to look for until it is stopped."""
@@ -89,7 +113,9 @@ class Entry:
         """Say why the campaign is not verified stopped."""
         if self.error is not None:
             return str(self.error)
-        return f"was asked to stop but is still {self.campaign.status}" if self.heard else "was not reached in time"
+        if self.heard:
+            return f"was asked to stop, and was last seen {self.campaign.status}"
+        return f"is live again, {self.campaign.status}" if self.unsure else "was not reached in time"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the campaign's line in the record."""
@@ -130,10 +156,9 @@ class Sweep:
         self.budget = RequestBudget(self.hook, self.deadline)
         self._watch = AccountWatch(self.hook)
 
-    def live(self, campaign_types: Collection[str] | None = None) -> list[Campaign]:
+    def live(self) -> list[Campaign]:
         """Return what is live now, the most urgent first."""
-        types = self.campaign_types if campaign_types is None else campaign_types
-        found = self.hook.list_campaigns(types, self.statuses, deadline=self.deadline)
+        found = self.hook.list_campaigns(self.campaign_types, self.statuses, deadline=self.deadline)
         pattern = self.name_pattern
         return sorted(
             (campaign for campaign in found if pattern is None or fnmatchcase(campaign.name or "", pattern)),
@@ -146,110 +171,97 @@ class Sweep:
 
         :raises CampaignError: When what is live can't be listed.
         """
-        live = self.live()
-        pause = PAUSE_FIRST
-        while (to_stop := self._to_stop(live)) or self._open():
-            self._stop_all(to_stop)
-            if self._open():
+        pause = 0.0
+        self._take_in(self.live())
+        while self._open() and self.deadline.remaining:
+            self._stop_all([entry for entry in self._open() if not entry.heard])
+            if self._open() or pause:
+                pause = min(2 * pause or PAUSE_FIRST, PAUSE_MAX)
                 self.hook.clock.sleep(min(pause, self.deadline.remaining))
-                pause = min(2 * pause, PAUSE_MAX)
-                self._look_at_winding_down()
-            if self.deadline.remaining <= 0:
-                return
-            live = self._list_again()
+            live = self.live()
+            self._look_at_those_that_left(live)
+            self._take_in(live)
+            self._report()
 
     def _open(self) -> list[Entry]:
         """Return the entries that are not at their end yet."""
-        return [entry for entry in self.entries.values() if not entry.confirmed_at and not entry.given_up]
+        return [entry for entry in self.entries.values() if entry.open]
 
-    def _list_again(self) -> list[Campaign]:
-        """List what is live, unless all that is open is known to wind down; what has left the list was heard."""
-        unheard = [entry for entry in self._open() if not entry.heard]
-        if self._open() and not unheard:
-            return []
-        live = self.live({entry.campaign.campaign_type or "" for entry in self.entries.values()})
-        ids = {campaign.id for campaign in live}
-        for entry in unheard:
-            entry.heard = entry.campaign.id not in ids
-        return live
-
-    def _to_stop(self, live: Iterable[Campaign]) -> list[Entry]:
-        """Return the entries to ask; one that was heard is asked again only after somebody has started it."""
-        to_stop = []
+    def _take_in(self, live: Iterable[Campaign]) -> None:
+        """Note what a listing shows as live."""
         for campaign in live:
             entry = self.entries.setdefault(campaign.id, Entry(campaign))
-            if entry.confirmed_at and not _is_stopped(self._read(campaign)):
-                log.warning("Campaign %s was stopped and has been started again", campaign.id)
-                entry = self.entries[campaign.id] = Entry(campaign)
-            if not entry.heard and not entry.given_up:
-                to_stop.append(entry)
-        return to_stop
-
-    def _read(self, campaign: Campaign) -> Campaign:
-        """Read a campaign that was seen stopped and is listed as live: the list may be behind."""
-        return self.hook.get_campaign_status(campaign.id, deadline=self.deadline)
+            if entry.confirmed_at:
+                entry.reopen(campaign)
 
     def _stop_all(self, to_stop: Collection[Entry]) -> None:
         """Ask all to stop, each once."""
         with ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="sweep") as pool:
-            for _ in as_completed([pool.submit(self._stop, entry) for entry in to_stop]):
-                self._report()
-        if to_stop:
-            self._report(at_once=True)
+            asked = [pool.submit(self._stop, entry) for entry in to_stop]
+            try:
+                for _ in as_completed(asked):
+                    self._report()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)  # on the way out when the task is to end
+        for future in asked:
+            future.result()
 
     def _stop(self, entry: Entry) -> None:
         """Ask one to stop, and note what comes of it."""
-        once = Deadline.after(self.deadline.remaining, self.hook.clock, retries=False)
-        if not once.remaining:
+        if not self.deadline.remaining:
             return
-        entry.asked_at = datetime.now(UTC)
+        target = Target(Call.STOP, entry.campaign.id, entry.campaign.campaign_type)
+        once = replace(self.deadline, retries=False)
         try:
-            answer = self.hook.stop_campaign(entry.campaign.id, entry.campaign.campaign_type, deadline=once)
+            answer = self.hook.stop_campaign(
+                entry.campaign.id, entry.campaign.campaign_type, check_first=entry.unsure, deadline=once
+            )
         except CampaignNotFoundError as error:
-            entry.confirm(_deleted(entry.campaign, error))
+            entry.note_deleted(error)
         except CampaignError as error:
             log.debug("Campaign %s is not stopped yet: %s", entry.campaign.id, error)
-            entry.error = error
-            if isinstance(error, CampaignUnavailableError):
-                self.budget.leave_alone(asked_pause(error, self.hook.rate_window) or 0.0)
+            entry.note_failure(error)
+            self.budget.leave_alone(asked_pause(error, self.hook.rate_window) or 0.0)
         else:
             entry.note(answer)
+            entry.heard = True
+        finally:
+            entry.asked_at = self.budget.left_at.get(target)
 
-    def _look_at_winding_down(self) -> None:
-        """Look once at all that was heard and is not confirmed."""
-        winding_down = {entry.campaign.id: entry for entry in self._open() if entry.heard}
-        if not winding_down:
+    def _look_at_those_that_left(self, live: Iterable[Campaign]) -> None:
+        """Look once at all that is not listed as live any more and not confirmed either."""
+        listed = {campaign.id for campaign in live}
+        left = {entry.campaign.id: entry for entry in self._open() if entry.campaign.id not in listed}
+        if not left:
             return
-        seen = self._watch.look([entry.wait() for entry in winding_down.values()])
+        try:
+            seen = self._watch.look([entry.wait() for entry in left.values()])
+        except CampaignError as error:
+            log.warning("Will look again: %s", error)
+            return
         for campaign_id, campaign in seen.campaigns.items():
-            winding_down[campaign_id].note(campaign)
-        for campaign_id, error in seen.gone.items():
-            entry = winding_down[campaign_id]
-            entry.confirm(_deleted(entry.campaign, error))
+            left[campaign_id].note(campaign)
+        for campaign_id, gone in seen.gone.items():
+            left[campaign_id].note_deleted(gone)
         self.budget.leave_alone(seen.pause)
-        self._report()
 
-    def _report(self, at_once: bool = False) -> None:
+    def _report(self) -> None:
         """Write a line about the progress, not more often than each second."""
         now = self.hook.clock.monotonic()
-        if now - self._reported < PROGRESS_INTERVAL and not at_once:
+        if now - self._reported < PROGRESS_INTERVAL:
             return
         self._reported = now
         entries = list(self.entries.values())
         stopped = sum(1 for entry in entries if entry.confirmed_at)
-        winding_down = sum(1 for entry in entries if entry.heard and not entry.confirmed_at)
+        winding_down = sum(1 for entry in entries if entry.heard and entry.open)
         problems = [entry.error for entry in entries if entry.error]
         text = f"Stopped {stopped} of {len(entries)}, {winding_down} winding down, {len(problems)} with a problem"
         log.info("%s", f"{text}, the last: {problems[-1]}" if problems else text)
 
 
-def _is_stopped(campaign: Campaign) -> bool:
-    return STOP_GOAL.outlook(campaign.status) is Outlook.REACHED
-
-
-def _deleted(campaign: Campaign, error: CampaignNotFoundError) -> Campaign:
-    """Return what is left of a campaign that somebody has deleted meanwhile: it sends nothing any more."""
-    return replace(campaign, status="Deleted", already_stopped=True, message=error.platform_text or "deleted meanwhile")
+def mendable(error: CampaignError) -> bool:
+    """Return whether another try may go well."""
+    return isinstance(error, CampaignUnavailableError | CampaignTimeoutError)
 
 
 def _urgency(campaign: Campaign) -> tuple[float, str]:

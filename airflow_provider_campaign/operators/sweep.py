@@ -8,11 +8,16 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_campaign.campaign import LIVE_STATUSES, CampaignType
-from airflow_provider_campaign.exceptions import CampaignError, CampaignRequestError, CampaignTimeoutError
+from airflow_provider_campaign.campaign import LIVE_STATUSES, STOP_GOAL, CampaignType, Outlook
+from airflow_provider_campaign.exceptions import (
+    CampaignConfigError,
+    CampaignError,
+    CampaignRequestError,
+    CampaignTimeoutError,
+)
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.retry import Deadline
-from airflow_provider_campaign.hooks.sweeping import Entry, Sweep
+from airflow_provider_campaign.hooks.sweeping import Entry, Sweep, mendable
 
 
 class StopActiveCampaignsOperator(BaseOperator):
@@ -64,8 +69,7 @@ class StopActiveCampaignsOperator(BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Sweep, and return the record; fail, with the record in XCom, if a campaign is not verified stopped."""
-        deadline = Deadline.after(self.timeout, self.hook.clock)
-        sweep = Sweep(self.hook, deadline, self.campaign_types, self.statuses, self.name_pattern)
+        sweep = self._sweep()
         if self.list_only:
             live = [Entry(campaign).as_dict() for campaign in sweep.live()]
             self.log.info("Would stop %s campaigns: %s", len(live), ", ".join(row["campaign_id"] for row in live))
@@ -83,16 +87,41 @@ class StopActiveCampaignsOperator(BaseOperator):
             raise self._failure(sweep, problem)
         return record
 
+    def _sweep(self) -> Sweep:
+        """
+        Return the sweep to run.
+
+        :raises CampaignConfigError: When nothing could match, so that it would end well and stop nothing.
+        """
+        types, statuses = _words(self.campaign_types), _words(self.statuses)
+        ended = [word for word in statuses if STOP_GOAL.outlook(word) is Outlook.REACHED]
+        problem = (
+            ("campaign_types is empty" if not types else None)
+            or ("statuses is empty" if not statuses else None)
+            or (f"statuses has {ended[0]!r}, which is not live" if ended else None)
+            or ("name_pattern is blank" if self.name_pattern is not None and not self.name_pattern.strip() else None)
+        )
+        if problem:
+            raise CampaignConfigError(f"{problem}. Nothing was sent. Leave the argument out, or say what to stop.")
+        deadline = Deadline.after(self.timeout, self.hook.clock)
+        return Sweep(self.hook, deadline, types, statuses, self.name_pattern)
+
     def _failure(self, sweep: Sweep, problem: CampaignError | None) -> CampaignError:
         """Return the error that names each campaign left, and why."""
         left = [entry for entry in sweep.entries.values() if not entry.confirmed_at]
-        if problem and not left:
+        if problem and not sweep.entries:
             return problem
         names = "; ".join(f"{entry.campaign.id} ({entry.campaign.name}): {entry.why()}" for entry in left)
-        text = f"{len(left)} of {len(sweep.entries)} campaigns ({self.hook.where}) are not verified stopped: {names}"
-        text += f" What is live can't be listed: {problem}" if problem else ""
-        mendable = problem is not None or not all(entry.given_up for entry in left)
-        return (CampaignTimeoutError if mendable else CampaignRequestError)(text)
+        text = f"{len(left)} of {len(sweep.entries)} campaigns ({self.hook.where}) are not verified stopped: "
+        text += names or "each was seen stopped, but others may be live"
+        text += f". What is live can't be listed: {problem}" if problem else ""
+        may_go_well = mendable(problem) if problem else not all(entry.given_up for entry in left)
+        return (CampaignTimeoutError if may_go_well else CampaignRequestError)(text)
+
+
+def _words(value: str | Collection[str]) -> tuple[str, ...]:
+    """Return a single word as a collection of one; its letters are not meant."""
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _record(sweep: Sweep) -> dict[str, Any]:
