@@ -31,6 +31,9 @@ RETRY_AFTER_MAX = 300.0
 LAST_ATTEMPT = 5.0
 """Seconds kept back at the end of a budget, so that the last attempt is made with time to be answered."""
 
+CLOCK_ROUNDING = 0.001
+"""Seconds: a moment as near as this has come. Sums of floats don't meet exactly."""
+
 
 class Clock(Protocol):
     """The time that waits are measured by, and the way to pass it."""
@@ -81,12 +84,16 @@ class Deadline:
     @property
     def remaining(self) -> float:
         """Seconds left, never negative."""
-        return max(0.0, self.at - self.clock.monotonic())
+        return self._until(self.at)
 
     @property
     def before_last_attempt(self) -> float:
         """Seconds left before the last attempt is due."""
-        return max(0.0, self.remaining - min(LAST_ATTEMPT, self.seconds / 10)) if self.retries else 0.0
+        return self._until(self.at - min(LAST_ATTEMPT, self.seconds / 10)) if self.retries else 0.0
+
+    def _until(self, moment: float) -> float:
+        seconds = moment - self.clock.monotonic()
+        return seconds if seconds > CLOCK_ROUNDING else 0.0
 
 
 def retrying(
