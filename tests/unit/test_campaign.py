@@ -1,0 +1,108 @@
+"""Statuses, goals and ids, which mean the same on every platform."""
+
+from __future__ import annotations
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from airflow_provider_campaign import exceptions
+from airflow_provider_campaign.campaign import (
+    ENDED_STATUSES,
+    LIVE_STATUSES,
+    START_GOAL,
+    STOP_GOAL,
+    WAITING_STATUSES,
+    Campaign,
+    CampaignStatus,
+    Outlook,
+    canonical_status,
+    check_campaign_id,
+    status_goal,
+)
+
+WORDS = ["Ready", "Scheduled", "Rescheduled", "Preparing", "Active", "Paused", "Stopped", "Completed", "Draft"]
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_known_status_is_spelled_in_one_way(word: str) -> None:
+    assert canonical_status(f" {word.upper()} ") == canonical_status(word.lower()) == word
+
+
+def test_an_unknown_status_stays_as_the_platform_wrote_it() -> None:
+    assert canonical_status("windingDown") == "windingDown"
+
+
+def test_every_status_but_paused_is_live_ended_or_waiting() -> None:
+    sorted_out = [*LIVE_STATUSES, *ENDED_STATUSES, *WAITING_STATUSES]
+    assert sorted(sorted_out) == sorted(set(CampaignStatus) - {"Paused"})
+
+
+@pytest.mark.parametrize(
+    ("status", "outlook"),
+    [
+        *((word, Outlook.REACHED) for word in ("Stopped", "Completed", "stopped", "COMPLETED")),
+        *((word, Outlook.KEEP_WAITING) for word in ("Active", "Preparing", "Paused", "windingDown")),
+        *((word, Outlook.IMPOSSIBLE) for word in ("Ready", "Scheduled", "Rescheduled", "draft")),
+    ],
+)
+def test_what_a_status_means_to_a_stop(status: str, outlook: Outlook) -> None:
+    assert STOP_GOAL.outlook(status) is outlook
+
+
+@pytest.mark.parametrize(
+    ("status", "outlook"),
+    [
+        ("active", Outlook.REACHED),
+        *((word, Outlook.KEEP_WAITING) for word in ("Preparing", "Stopped", "Ready", "Scheduled")),
+        ("Completed", Outlook.IMPOSSIBLE),
+    ],
+)
+def test_what_a_status_means_to_a_start(status: str, outlook: Outlook) -> None:
+    assert START_GOAL.outlook(status) is outlook
+
+
+def test_what_a_status_means_to_a_sensor() -> None:
+    assert status_goal("paused").outlook("Completed") is Outlook.IMPOSSIBLE
+    assert status_goal(("paused", "COMPLETED")).outlook("completed") is Outlook.REACHED
+    assert status_goal(["windingdown"]).outlook("windingDown") is Outlook.REACHED
+
+
+def test_a_goal_reads_as_its_statuses() -> None:
+    assert str(STOP_GOAL) == "Stopped or Completed"
+
+
+@pytest.mark.parametrize(
+    "campaign_id", ["cd-3aefda80-f98e-5f4f-ad41-92803abb0000", "507f1f77bcf86cd799439011", "a b", "ü.1"]
+)
+def test_whatever_can_stand_in_a_path_is_an_id(campaign_id: str) -> None:
+    assert check_campaign_id(campaign_id) == campaign_id
+
+
+def test_a_record_has_the_same_keys_whatever_is_known() -> None:
+    assert Campaign("c-1", "Active").as_dict() == {
+        "campaign_id": "c-1",
+        "status": "Active",
+        "message": None,
+        "updated_at": None,
+        "already_stopped": False,
+        "raw": {},
+    }
+
+
+def test_the_platforms_answer_is_not_in_a_campaigns_repr() -> None:
+    assert "secret" not in repr(Campaign("c-1", "Active", raw={"phone": "secret"}))
+
+
+MENDED_BY_A_RETRY = {
+    "CampaignUnavailableError",
+    "CampaignRateLimitError",
+    "CampaignTimeoutError",
+}
+
+
+@pytest.mark.parametrize("name", sorted(set(exceptions.__all__) - {"CampaignError"}))
+def test_only_what_a_retry_can_mend_uses_up_retries(name: str) -> None:
+    error = getattr(exceptions, name)
+    assert issubclass(error, exceptions.CampaignError)
+    assert issubclass(error, AirflowException)
+    assert issubclass(error, AirflowFailException) == (name not in MENDED_BY_A_RETRY)

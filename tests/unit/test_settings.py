@@ -1,0 +1,105 @@
+"""How a connection's fields are read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import Connection
+
+from airflow_provider_campaign.exceptions import CampaignConfigError
+from airflow_provider_campaign.hooks.settings import ConnectionFields, Settings
+
+
+def fields(conn_type: str = "kore", extra: dict[str, Any] | None = None, **standard: Any) -> ConnectionFields:
+    return ConnectionFields(
+        Connection(conn_id="a_connection", conn_type=conn_type, extra=json.dumps(extra or {}), **standard)
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("https://platform.example", "https://platform.example"),
+        ("https://platform.example/", "https://platform.example"),
+        ("HTTPS://platform.example", "https://platform.example"),
+        ("platform.example", "https://platform.example"),
+        (" platform.example ", "https://platform.example"),
+        ("platform.example/", "https://platform.example"),
+        ("platform.example:8443", "https://platform.example:8443"),
+        ("https://platform.example:8443", "https://platform.example:8443"),
+        ("10.0.0.1", "https://10.0.0.1"),
+        ("https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443"),
+        ("http://127.0.0.1:8765", "http://127.0.0.1:8765"),
+        ("http://127.3.2.1", "http://127.3.2.1"),
+        ("http://localhost:8765", "http://localhost:8765"),
+        ("http://[::1]:8765", "http://[::1]:8765"),
+    ],
+)
+def test_a_host_is_given_with_or_without_scheme_and_port(host: str, url: str) -> None:
+    assert fields(host=host).base_url() == url
+
+
+def test_a_port_of_its_own_counts_where_the_host_has_none() -> None:
+    assert fields(host="platform.example", port=8443).base_url() == "https://platform.example:8443"
+    assert fields(host="platform.example:9443", port=8443).base_url() == "https://platform.example:9443"
+
+
+def test_the_scheme_of_a_connection_given_as_a_uri_counts() -> None:
+    assert fields(host="127.0.0.1", schema="http", port=8765).base_url() == "http://127.0.0.1:8765"
+    with pytest.raises(CampaignConfigError, match="Use https://"):
+        fields(host="platform.example", schema="http").base_url()
+
+
+@pytest.mark.parametrize("host", [None, "", "  "])
+@pytest.mark.parametrize(
+    ("conn_type", "url"), [("kore", "https://platform.kore.ai"), ("sonarly", "https://api.sonarly.io")]
+)
+def test_without_a_host_it_is_the_platforms_own(conn_type: str, url: str, host: str | None) -> None:
+    assert fields(conn_type, host=host).base_url() == url
+
+
+OPTIONAL = ("timeout", "retry_budget", "ca_bundle")
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [{}, dict.fromkeys(OPTIONAL), dict.fromkeys(OPTIONAL, ""), dict.fromkeys(OPTIONAL, " ")],
+    ids=["absent", "null", "empty", "blank"],
+)
+@pytest.mark.parametrize("conn_type", ["kore", "sonarly"])
+def test_null_empty_and_absent_are_one_and_the_same(conn_type: str, extra: dict[str, Any]) -> None:
+    assert fields(conn_type, extra, host="h.example").common() == Settings("https://h.example", 30.0, None, None)
+
+
+@pytest.mark.parametrize("value", [None, "", " ", {}])
+def test_untouched_fields_of_kores_form_have_their_defaults(value: Any) -> None:
+    read = fields(extra=dict.fromkeys(("api_version", "jwt_algorithm", "jwt_subject", "endpoints"), value))
+    assert (read.choice("api_version"), read.choice("jwt_algorithm")) == ("v1", "HS256")
+    assert (read.text("jwt_subject", "airflow"), read.mapping("endpoints")) == ("airflow", {})
+
+
+@pytest.mark.parametrize("value", [45, 45.0, "45", " 45.0 "])
+def test_seconds_may_be_a_number_or_its_text(value: Any) -> None:
+    assert fields(extra={"timeout": value}).common().timeout == 45.0
+    assert fields(extra={"retry_budget": value}).common().retry_budget == 45.0
+
+
+@pytest.mark.parametrize("value", [{"get": "/x/{campaign_id}"}, '{"get": "/x/{campaign_id}"}'])
+def test_an_object_may_be_its_text_as_older_forms_store_it(value: Any) -> None:
+    assert fields(extra={"endpoints": value}).mapping("endpoints") == {"get": "/x/{campaign_id}"}
+
+
+def test_blanks_around_a_credential_are_not_part_of_it() -> None:
+    read = fields(login=" cs-1 ", password="secret\n", extra={"iid": "\tst-1"})
+    assert (read.required("login"), read.required("password"), read.required("iid")) == ("cs-1", "secret", "st-1")
+
+
+def test_an_error_names_connection_label_field_and_fix() -> None:
+    with pytest.raises(CampaignConfigError) as caught:
+        fields().required("iid")
+    assert str(caught.value) == (
+        "Connection 'a_connection': the field Application ID (iid) is missing. Nothing was sent. "
+        "Fill it in: The app's id, st-…, sent as the header iid."
+    )
