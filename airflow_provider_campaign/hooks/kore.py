@@ -295,7 +295,9 @@ class KoreHook(CampaignHook):
 
     def describe_list(self, document: Mapping[str, Any]) -> str:
         """Say how many campaigns the account has."""
-        total = required_object(document, "data").get("totalResults")
+        data = required_object(document, "data")
+        required_rows(data, "results")
+        total = text_of(data, "totalResults") or "an unknown number of"
         return (
             f"API {self.fields.choice('api_version')} answers, account {self.app.account_id} has {total} SMS campaigns."
         )

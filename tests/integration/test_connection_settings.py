@@ -1,0 +1,150 @@
+"""Each setting of a connection has its effect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from airflow_provider_campaign.exceptions import CampaignAuthError, CampaignUnavailableError
+from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.sandbox import Fault, Sandbox
+from tests.kinds import KORE_KINDS, Connect, Kind
+from tests.local_server import LocalServer, Reply
+
+V1_SMS = KORE_KINDS[0]
+
+
+def the_hook() -> CampaignHook:
+    return CampaignHook.for_conn_id("campaign_default")
+
+
+# How tokens are signed.
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
+def test_a_token_is_signed_with_the_client_secret(sandbox: Sandbox, connect: Connect, algorithm: str) -> None:
+    campaign = sandbox.add_campaign()
+    connect(sandbox.kore_connection(jwt_algorithm=algorithm))
+    assert V1_SMS.stop(campaign.id).execute({})["status"] == "Stopped"
+    [request] = sandbox.requests
+    assert jwt.get_unverified_header(request.headers["auth"])["alg"] == algorithm
+
+
+KEYS = {
+    "RS256": rsa.generate_private_key(public_exponent=65537, key_size=2048),
+    "ES256": ec.generate_private_key(ec.SECP256R1()),
+}
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "as-it-is": lambda pem: pem,
+    "escaped-line-breaks": lambda pem: pem.replace("\n", "\\n"),
+    "line-breaks-lost-in-the-form": lambda pem: pem.replace("\n", ""),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("algorithm", KEYS)
+@pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL], ids=["pkcs8", "traditional"])
+def test_a_token_is_signed_with_the_private_key(
+    sandbox: Sandbox, connect: Connect, algorithm: str, spelling: str, form: PrivateFormat
+) -> None:
+    key = KEYS[algorithm]
+    pem = key.private_bytes(Encoding.PEM, form, NoEncryption()).decode()
+    sandbox.config.public_key = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    campaign = sandbox.add_campaign()
+    connection = sandbox.kore_connection(jwt_algorithm=algorithm, private_key=SPELLINGS[spelling](pem))
+    connect({**connection, "password": None})
+    assert V1_SMS.stop(campaign.id).execute({})["status"] == "Stopped"
+    [request] = sandbox.requests
+    assert jwt.get_unverified_header(request.headers["auth"])["alg"] == algorithm
+
+
+def test_a_token_is_made_out_to_the_subject(sandbox: Sandbox, connect: Connect) -> None:
+    connect(sandbox.kore_connection(jwt_subject="night shift"))
+    the_hook().test_connection()
+    assert [(request.claims or {}).get("sub") for request in sandbox.requests] == ["night shift"]
+
+
+# Where requests go.
+
+CALLS: dict[str, tuple[str, Callable[[CampaignHook], Any]]] = {
+    "stop_sms": ("POST", lambda hook: hook.stop_campaign("cd-1", "sms")),
+    "stop_voice": ("POST", lambda hook: hook.stop_campaign("cd-1", "voice")),
+    "start_sms": ("POST", lambda hook: hook.start_campaign("cd-1", "sms")),
+    "start_voice": ("POST", lambda hook: hook.start_campaign("cd-1", "voice")),
+    "delete_sms": ("DELETE", lambda hook: hook.delete_campaign("cd-1", "sms")),
+    "delete_voice": ("DELETE", lambda hook: hook.delete_campaign("cd-1", "voice")),
+    "status": ("POST", lambda hook: hook.get_campaign_status("cd-1")),
+    "list": ("POST", lambda hook: list(hook.list_campaigns(["sms"]))),
+    "get": ("GET", lambda hook: hook.get_campaign("cd-1")),
+}
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+@pytest.mark.parametrize("call", CALLS)
+def test_a_single_path_can_be_replaced(sandbox: Sandbox, connect: Connect, call: str, version: str) -> None:
+    method, _ = CALLS[call]
+    campaign = "" if call == "list" else "/{campaign_id}"
+    with LocalServer(lambda sent: Reply(b"{}", 403)) as server:
+        path = f"/other/{{iid}}/{{account_id}}{campaign}/here?x=1"
+        connect({**sandbox.kore_connection(version, endpoints={call: path}), "host": server.url})
+        for other in CALLS.values():
+            with pytest.raises(CampaignAuthError):
+                other[1](the_hook())
+        moved = [sent for sent in server.requests if sent.target.startswith("/other/")]
+    expected = f"/other/st-sandbox-0000/acc-sandbox-0000{campaign.format(campaign_id='cd-1')}/here?x=1"
+    assert [(sent.method, sent.target) for sent in moved] == [(method, expected)]
+    assert len(server.requests) == len(CALLS)
+
+
+def test_the_api_version_picks_the_paths(sandbox: Sandbox, connect: Connect, kore_kind: Kind) -> None:
+    connect(kore_kind.connection(sandbox))
+    kore_kind.stop(kore_kind.add_campaign(sandbox).id).execute({})
+    assert [request.platform for request in sandbox.requests] == [kore_kind.platform]
+
+
+# How long things may take.
+
+
+def test_a_request_may_take_as_long_as_the_timeout(sandbox: Sandbox, connect: Connect, kind: Kind) -> None:
+    campaign = kind.add_campaign(sandbox)
+    sandbox.add_fault(Fault("slow", seconds=0.4, count=None))
+    connect(kind.connection(sandbox, timeout=30))
+    assert the_hook().glance(campaign.id).status == "Active"
+    connect(kind.connection(sandbox, timeout=0.1))
+    with pytest.raises(CampaignUnavailableError, match="no answer within the time-out"):
+        the_hook().glance(campaign.id)
+
+
+@pytest.mark.parametrize(("setting", "seconds"), [({}, 120), ({"retry_budget": 40}, 40), ({"retry_budget": 300}, 300)])
+def test_a_call_may_take_as_long_with_its_retries_as_the_budget(
+    sandbox: Sandbox, connect: Connect, kind: Kind, setting: dict[str, Any], seconds: float
+) -> None:
+    sandbox.add_fault(Fault("error", status=503, count=None))
+    connect(kind.connection(sandbox, **setting))
+    with pytest.raises(CampaignUnavailableError, match="HTTP 503"):
+        the_hook().get_campaign("cd-1")
+    last = sandbox.requests[-1].at - 1000
+    assert seconds * 0.9 <= last <= seconds
+
+
+@pytest.mark.parametrize(("setting", "seconds"), [({}, 900), ({"retry_budget": 40}, 40)])
+def test_an_operator_tries_until_its_own_timeout_or_the_budget(
+    sandbox: Sandbox, connect: Connect, kind: Kind, setting: dict[str, Any], seconds: float
+) -> None:
+    sandbox.add_fault(Fault("error", status=503, count=None))
+    connect(kind.connection(sandbox, **setting))
+    with pytest.raises(CampaignUnavailableError, match="HTTP 503"):
+        kind.stop("cd-1").execute({})
+    last = sandbox.requests[-1].at - 1000
+    assert seconds * 0.9 <= last <= seconds
+
+
+def test_another_connection_is_taken_by_its_id(sandbox: Sandbox, connect: Connect, kind: Kind) -> None:
+    campaign = kind.add_campaign(sandbox)
+    connect(kind.connection(sandbox), "night_account")
+    assert kind.stop(campaign.id, campaign_conn_id="night_account").execute({})["status"] == "Stopped"
