@@ -29,14 +29,15 @@ _COMMON_FIELDS: JSON = {
     },
 }
 
+# The field Port is shown because Airflow 3.3.1 and 3.3.2 can't test a connection that has none (apache/airflow 73298).
 _KORE: JSON = {
     "connection-type": "kore",
     "hook-class-name": f"{_PACKAGE}.hooks.kore.KoreHook",
     "hook-name": "Kore.ai Campaigns",
     "ui-field-behaviour": {
-        "hidden-fields": ["schema", "port", "extra"],
+        "hidden-fields": ["schema", "extra"],
         "relabeling": {"host": "Host", "login": "Client ID", "password": "Client Secret"},
-        "placeholders": {"host": "https://platform.kore.ai", "login": "cs-…"},
+        "placeholders": {"host": "https://platform.kore.ai", "port": "443", "login": "cs-…"},
     },
     "conn-fields": {
         "iid": {
@@ -88,9 +89,9 @@ _SONARLY: JSON = {
     "hook-class-name": f"{_PACKAGE}.hooks.sonarly.SonarlyHook",
     "hook-name": "Sonarly Campaigns",
     "ui-field-behaviour": {
-        "hidden-fields": ["login", "schema", "port", "extra"],
+        "hidden-fields": ["login", "schema", "extra"],
         "relabeling": {"host": "Host", "password": "API Key"},
-        "placeholders": {"host": "https://api.sonarly.io"},
+        "placeholders": {"host": "https://api.sonarly.io", "port": "443"},
     },
     "conn-fields": {
         "account_group_id": {

@@ -1,0 +1,232 @@
+"""
+Run Airflow's UI with the sandbox behind it, for a person who wants to click: ``make airflow``.
+
+Everything is on loopback, in a throw-away AIRFLOW_HOME, and gone after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import requests
+
+from airflow_provider_campaign.sandbox import Sandbox
+from airflow_provider_campaign.sandbox.__main__ import SEEDS, seed
+
+START_TIMEOUT = 240.0
+"""Seconds that Airflow may take to come up."""
+
+END_TIMEOUT = 30.0
+"""Seconds that Airflow may take to end."""
+
+COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+
+
+def settings(home: Path, dags_folder: Path, port: int) -> dict[str, str]:
+    """
+    Return the environment of an Airflow that is open to this machine and stores nothing outside its home.
+
+    :param home: AIRFLOW_HOME
+    :param dags_folder: the folder with the DAGs
+    :param port: the UI's port
+    """
+    url = f"http://127.0.0.1:{port}"
+    log_port, trigger_log_port = free_ports(2)
+    options: Mapping[str, Any] = {
+        "CORE__DAGS_FOLDER": dags_folder.resolve(),
+        "CORE__EXECUTOR": "LocalExecutor",
+        "CORE__PARALLELISM": 4,
+        "CORE__LOAD_EXAMPLES": False,
+        "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": True,
+        "CORE__TEST_CONNECTION": "Enabled",
+        "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "API__BASE_URL": url,
+        "API__HOST": "127.0.0.1",
+        "API__PORT": port,
+        "API__WORKERS": 1,
+        "API_AUTH__JWT_SECRET": secrets.token_urlsafe(64),
+        "API_AUTH__JWT_ISSUER": "playground",  # 3.0 needs one
+        "LOGGING__WORKER_LOG_SERVER_PORT": log_port,
+        "LOGGING__TRIGGER_LOG_SERVER_PORT": trigger_log_port,
+        "DAG_PROCESSOR__REFRESH_INTERVAL": 5,
+        "USAGE_DATA_COLLECTION__ENABLED": False,
+    }
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW_"))}
+    return {
+        **inherited,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+        "AIRFLOW_HOME": str(home),
+        **{f"AIRFLOW__{name}": str(value) for name, value in options.items()},
+    }
+
+
+@contextmanager
+def standalone(environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """
+    Run ``airflow standalone`` in a process group of its own, and end all of it.
+
+    :param environment: its environment
+    :param log: the file for all that it says
+    """
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "airflow", "standalone"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(END_TIMEOUT)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def wait_until_healthy(process: subprocess.Popen[bytes], url: str) -> None:
+    """
+    Wait until every component of Airflow works.
+
+    :param process: ``airflow standalone``
+    :param url: where its UI will be
+    :raises RuntimeError: when it ends, or takes too long
+    """
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError("Airflow has ended by itself")
+        with suppress(requests.RequestException, ValueError):
+            health = requests.get(f"{url}/api/v2/monitor/health", timeout=10).json()
+            if all(health.get(name, {}).get("status") == "healthy" for name in COMPONENTS):
+                return
+        time.sleep(0.5)
+    raise RuntimeError(f"Airflow is not up after {START_TIMEOUT:g} seconds")
+
+
+def create_connections(url: str, sandbox: Sandbox) -> None:
+    """
+    Enter the connections that the example DAGs use, so that they can be seen and edited in the UI.
+
+    :param url: where the UI is
+    :param sandbox: what they lead to
+    """
+    connections = {
+        "campaign_default": sandbox.kore_connection(),
+        "kore_v2": sandbox.kore_connection("v2"),
+        "sonarly": sandbox.sonarly_connection(),
+    }
+    token = requests.get(f"{url}/auth/token", timeout=60).json()["access_token"]
+    for conn_id, connection in connections.items():
+        requests.post(
+            f"{url}/api/v2/connections",
+            headers={"Authorization": f"Bearer {token}"},
+            json={**connection, "connection_id": conn_id, "extra": json.dumps(connection["extra"])},
+            timeout=60,
+        ).raise_for_status()
+
+
+def free_ports(count: int) -> list[int]:
+    """
+    Return free ports of this machine.
+
+    :param count: how many
+    """
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def check_ports(*ports: int) -> None:
+    """
+    Make sure that ports can be listened on.
+
+    :param ports: the ports
+    :raises RuntimeError: when one is taken
+    """
+    for port in ports:
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError as error:
+            problem = f"Can't listen on port {port}: {error.strerror}. Choose others with --port and --sandbox-port."
+            raise RuntimeError(problem) from None
+
+
+def interrupt(signal_number: int, frame: FrameType | None) -> None:
+    """End as on Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Run until Ctrl-C or SIGTERM; return the exit code.
+
+    :param arguments: what follows the module's name
+    """
+    parser = argparse.ArgumentParser(prog="python -m airflow_provider_campaign.sandbox.playground", description=__doc__)
+    parser.add_argument("dags_folder", type=Path, help="the folder with the DAGs")
+    parser.add_argument("--port", type=int, default=8080, help="the port of Airflow's UI")
+    parser.add_argument("--sandbox-port", type=int, default=8765, help="the port of the sandbox")
+    options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        check_ports(options.port, options.sandbox_port)
+        with Sandbox(port=options.sandbox_port, stop_delay=3, start_delay=3) as sandbox:
+            seed(sandbox, len(SEEDS))
+            play(options.dags_folder, options.port, sandbox)
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nEverything is stopped.")
+    return 0
+
+
+def play(dags_folder: Path, port: int, sandbox: Sandbox) -> None:
+    """
+    Bring Airflow up, say where it is, and stay until it ends or is interrupted.
+
+    :raises RuntimeError: when Airflow ends by itself, with the end of what it said
+    """
+    url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory(prefix="airflow-playground-", ignore_cleanup_errors=True) as home:
+        log = Path(home) / "standalone.log"
+        print("Airflow is starting; this takes about a minute …", flush=True)
+        try:
+            with standalone(settings(Path(home), dags_folder, port), log) as airflow:
+                wait_until_healthy(airflow, url)
+                create_connections(url, sandbox)
+                print(f"Airflow   {url}  (no login: everybody on this machine is an admin)")
+                print(f"Sandbox   {sandbox.url}  (campaigns and requests, as they change)")
+                print(f"Log       {log}")
+                print("Ctrl-C ends both and removes everything.", flush=True)
+                airflow.wait()
+                raise RuntimeError("Airflow has ended by itself")
+        except RuntimeError as error:
+            raise RuntimeError(f"{error}:\n{log.read_text(errors='replace')[-3000:]}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""One Airflow with two Celery workers, the sandbox behind its connections, for all tests that can share it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_campaign.sandbox import Sandbox, SandboxConfig
+from tests.system.live_airflow import LiveAirflow
+
+if TYPE_CHECKING:  # most system tests need no browser
+    from playwright.sync_api import Browser, Page
+
+REPOSITORY = Path(__file__).parents[2]
+
+SETTINGS = {
+    # A task whose worker was killed is noticed after this many seconds.
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that share an Airflow last, so that it does not run beside those that bring up their own."""
+    items.sort(key=lambda item: "shared_airflow" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(scope="session")
+def shared_platform() -> Iterator[Sandbox]:
+    """Run both platforms for the shared Airflow."""
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def shared_airflow(shared_platform: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveAirflow]:
+    """Bring up Airflow with the example DAGs, those of the tests, and a connection to each platform."""
+    dags = tmp_path_factory.mktemp("shared") / "dags"
+    for folder in (REPOSITORY / "example_dags", REPOSITORY / "tests/system/dags"):
+        shutil.copytree(folder, dags, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    connections = {
+        "CAMPAIGN_DEFAULT": shared_platform.kore_connection("v1"),
+        "KORE_V2": shared_platform.kore_connection("v2"),
+        "SONARLY": shared_platform.sonarly_connection(),
+    }
+    environment = {f"AIRFLOW_CONN_{name}": json.dumps(connection) for name, connection in connections.items()}
+    with LiveAirflow(
+        dags, executor="CeleryExecutor", celery_workers=2, celery_concurrency=3, env={**SETTINGS, **environment}
+    ) as airflow:
+        yield airflow
+
+
+@pytest.fixture
+def platform(shared_platform: Sandbox) -> Sandbox:
+    """Return the shared platforms, empty and with their usual settings."""
+    usual = SandboxConfig()
+    shared_platform.reset()
+    for setting in ("stop_delay", "latency", "rate_limit"):
+        setattr(shared_platform.config, setting, getattr(usual, setting))
+    return shared_platform
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Start Chromium; its own sandbox does not start for root."""
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=30_000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """Return an empty page, large enough to show a form whole."""
+    page = browser.new_page(viewport={"width": 1200, "height": 1700})
+    page.set_default_timeout(30_000)
+    yield page
+    page.close()

@@ -1,0 +1,29 @@
+"""What runs while components are killed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG
+
+from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator, StopSmsCampaignOperator
+from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
+
+RETRIES = {"retries": 3, "retry_delay": timedelta(seconds=1)}
+
+with DAG("stop_one", default_args=RETRIES):
+    StopSmsCampaignOperator(task_id="stop", campaign_id="cd-one", poll_interval=1)
+
+with DAG("sweep", default_args=RETRIES):
+    StopActiveCampaignsOperator(task_id="sweep", timeout=300)
+
+with DAG("watch_many"):
+    for number in range(100):
+        CampaignStatusSensor(
+            task_id=f"watch_{number}",
+            campaign_id=f"cd-{number}",
+            poke_interval=2,
+            timeout=600,
+            deferrable=True,
+            start_from_trigger=True,
+        )

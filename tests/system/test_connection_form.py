@@ -1,0 +1,202 @@
+"""A person enters a connection in Airflow's own form, in a real browser, and presses Test."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+pytest.importorskip("airflow.sdk", reason="Airflow 3 is not installed")
+
+from playwright.sync_api import Locator, Page, expect
+
+from airflow_provider_campaign.get_provider_info import get_provider_info
+from airflow_provider_campaign.sandbox import Sandbox
+from tests.system.live_airflow import LiveAirflow
+from tests.system.pictures import take_picture
+
+pytestmark = pytest.mark.timeout(400)
+
+STANDARD_FIELDS = {
+    "kore": ["Description", "Host", "Client ID", "Client Secret", "Port"],
+    "sonarly": ["Description", "Host", "API Key", "Port"],
+}
+EXTRA_FIELDS = {
+    "kore": [
+        "Application ID",
+        "Account ID",
+        "API Version",
+        "JWT Algorithm",
+        "JWT Subject",
+        "Private Key",
+        "Request Timeout (seconds)",
+        "Retry Budget (seconds)",
+        "CA Bundle",
+        "Endpoints",
+    ],
+    "sonarly": ["Account Group ID", "Request Timeout (seconds)", "Retry Budget (seconds)", "CA Bundle"],
+}
+SECRETS = {"Client Secret", "API Key", "Private Key"}
+REQUIRED = {"Application ID", "Account ID", "Account Group ID"}
+SECRET_LABEL = {"kore": "Client Secret", "sonarly": "API Key"}
+INFO = {info["connection-type"]: info for info in get_provider_info()["connection-types"]}
+
+
+@pytest.fixture
+def connections_page(page: Page, shared_airflow: LiveAirflow) -> Page:
+    page.goto(f"{shared_airflow.url}/connections")
+    return page
+
+
+@pytest.fixture(params=["kore", "sonarly"])
+def conn_type(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+class Form:
+    """Airflow's dialogue for a connection, as a person sees it: sections, labels, help texts, values."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.dialog = page.get_by_role("dialog")
+
+    @classmethod
+    def new(cls, page: Page, conn_id: str, conn_type: str) -> Form:
+        """Open the form for a new connection."""
+        page.get_by_role("button", name="Add Connection").click()
+        form = cls(page)
+        form.fill("Connection ID", conn_id)
+        form.input("Connection Type").fill(INFO[conn_type]["hook-name"])
+        page.keyboard.press("Enter")
+        expect(form.section("Standard Fields")).to_be_visible()
+        return form
+
+    def section(self, title: str) -> Locator:
+        """Return the heading that opens and closes a section."""
+        return self.dialog.get_by_role("button", name=title, exact=True)
+
+    def open_section(self, title: str) -> None:
+        """Open a section, unless it is open."""
+        if self.section(title).get_attribute("aria-expanded") == "false":
+            self.section(title).click()
+        expect(self.section(title)).to_have_attribute("aria-expanded", "true")
+
+    def field(self, label: str) -> Locator:
+        """Return a field with its label and help text."""
+        its_label = self.page.locator("label", has_text=re.compile(rf"^\s*{re.escape(label)}[\s*]*$"))
+        return self.dialog.locator("[data-scope=field][data-part=root]").filter(has=its_label)
+
+    def input(self, label: str) -> Locator:
+        """Return what a field is typed into."""
+        return self.field(label).locator("input, textarea").first
+
+    def fill(self, label: str, value: str) -> None:
+        """Type a value."""
+        self.input(label).fill(value)
+
+    def labels(self) -> list[str]:
+        """Return the labels of the fields in view, without the mark of those that are required."""
+        texts = self.dialog.locator("label:visible").all_inner_texts()
+        return [text.replace("*", "").strip() for text in texts]
+
+    def save(self) -> None:
+        """Save, and wait until the form is gone."""
+        self.dialog.get_by_role("button", name="Save").click()
+        expect(self.dialog).to_have_count(0)
+
+
+def entries(platform: Sandbox, conn_type: str) -> dict[str, str]:
+    """Return what a person types for a connection to the sandbox, by label."""
+    config = platform.config
+    usual = {"Host": "http://127.0.0.1", "Port": str(platform.port)}
+    if conn_type == "sonarly":
+        return {**usual, "API Key": config.api_key, "Account Group ID": config.account_group_id}
+    return {
+        **usual,
+        "Client ID": config.client_id,
+        "Client Secret": config.client_secret,
+        "Application ID": config.iid,
+        "Account ID": config.account_id,
+    }
+
+
+def enter(page: Page, conn_id: str, conn_type: str, values: dict[str, str]) -> None:
+    """Fill in the form for a new connection and save it."""
+    form = Form.new(page, conn_id, conn_type)
+    for title, labels in (("Standard Fields", STANDARD_FIELDS), ("Extra Fields", EXTRA_FIELDS)):
+        form.open_section(title)
+        for label in filter(values.__contains__, labels[conn_type]):
+            form.fill(label, values[label])
+    form.save()
+
+
+def row(page: Page, conn_id: str) -> Locator:
+    """Return the connection's row in the list."""
+    return page.get_by_role("row").filter(has=page.get_by_text(conn_id, exact=True))
+
+
+def press_test(page: Page, conn_id: str) -> Locator:
+    """Press Test in the connection's row and return the message that Airflow shows."""
+    row(page, conn_id).get_by_role("button", name="Test Connection").click()
+    toast = page.get_by_role("status").filter(has_text="Test Connection").last
+    expect(toast).to_be_visible()
+    return toast
+
+
+def test_the_form_shows_exactly_the_fields_with_their_help_texts(connections_page: Page, conn_type: str) -> None:
+    form = Form.new(connections_page, "unsaved", conn_type)
+    general = ["Connection ID", "Connection Type"]
+    assert sorted(form.labels()) == sorted(general + STANDARD_FIELDS[conn_type])
+    for label in STANDARD_FIELDS[conn_type]:
+        assert (form.input(label).get_attribute("type") == "password") == (label in SECRETS), label
+    form.open_section("Extra Fields")
+    expect(form.input("Host")).to_be_hidden()
+    assert form.labels() == general + EXTRA_FIELDS[conn_type]
+    described = {field["label"]: field["description"] for field in INFO[conn_type]["conn-fields"].values()}
+    for label in EXTRA_FIELDS[conn_type]:
+        expect(form.field(label)).to_contain_text(described[label])
+        assert (form.input(label).get_attribute("type") == "password") == (label in SECRETS), label
+        assert ("*" in form.field(label).locator("label").inner_text()) == (label in REQUIRED), label
+    expect(form.dialog.get_by_role("button", name="Save")).to_be_disabled()
+
+
+def test_a_saved_connection_is_shown_again_without_its_secret(
+    connections_page: Page, platform: Sandbox, shared_airflow: LiveAirflow, conn_type: str
+) -> None:
+    values = entries(platform, conn_type)
+    enter(connections_page, f"{conn_type}_evening", conn_type, values)
+    row(connections_page, f"{conn_type}_evening").get_by_role("button", name="Edit Connection").click()
+    form = Form(connections_page)
+    for title, labels in (("Standard Fields", STANDARD_FIELDS), ("Extra Fields", EXTRA_FIELDS)):
+        form.open_section(title)
+        for label in filter(values.__contains__, labels[conn_type]):
+            expect(form.input(label)).to_have_value("***" if label in SECRETS else values[label])
+    take_picture(form.dialog, f"connection-form-{conn_type}")
+    stored: dict[str, Any] = shared_airflow.api("GET", f"/connections/{conn_type}_evening")
+    assert values[SECRET_LABEL[conn_type]] not in str(stored)
+    shared_airflow.delete_connection(f"{conn_type}_evening")
+
+
+def test_the_test_button_says_what_the_platform_has(
+    connections_page: Page, platform: Sandbox, shared_airflow: LiveAirflow, conn_type: str
+) -> None:
+    platform.add_campaign(campaign_type="sonarly" if conn_type == "sonarly" else "sms")
+    enter(connections_page, f"{conn_type}_right", conn_type, entries(platform, conn_type))
+    toast = press_test(connections_page, f"{conn_type}_right")
+    expected = "account group ag-sandbox-0000 has 1" if conn_type == "sonarly" else "account acc-sandbox-0000 has 1"
+    expect(toast).to_contain_text(expected)
+    assert [request.call for request in platform.requests] == ["list"]
+    shared_airflow.delete_connection(f"{conn_type}_right")
+
+
+def test_the_test_button_says_what_to_fix_if_the_secret_is_wrong(
+    connections_page: Page, platform: Sandbox, shared_airflow: LiveAirflow, conn_type: str
+) -> None:
+    label = SECRET_LABEL[conn_type]
+    enter(connections_page, f"{conn_type}_wrong", conn_type, {**entries(platform, conn_type), label: "not-the-secret"})
+    toast = press_test(connections_page, f"{conn_type}_wrong")
+    expect(toast).to_contain_text("HTTP 401")
+    expect(toast).to_contain_text(label)
+    take_picture(toast, f"connection-test-{conn_type}")
+    shared_airflow.delete_connection(f"{conn_type}_wrong")

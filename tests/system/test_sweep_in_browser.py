@@ -1,0 +1,37 @@
+"""What a person sees of a sweep: in Airflow, and on the sandbox's page."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("airflow.sdk", reason="Airflow 3 is not installed")
+
+from playwright.sync_api import Page, expect
+
+from airflow_provider_campaign.sandbox import Sandbox
+from tests.system.live_airflow import LiveAirflow
+from tests.system.pictures import take_picture
+
+pytestmark = pytest.mark.timeout(400)
+
+NAMES = ("Evening reminder", "Renewal call", "Payment due", "Delivery window", "Appointment", "Win-back")
+
+
+def test_a_finished_sweep_can_be_read_in_the_task_log_and_seen_on_the_sandboxs_page(
+    page: Page, shared_airflow: LiveAirflow, platform: Sandbox
+) -> None:
+    for number, name in enumerate(NAMES * 2):
+        kind = ("sms", "voice")[number % 2]
+        platform.add_campaign(f"cd-{kind}-{number:02}", kind, name=name, stop_delay=number % 3)
+    run = shared_airflow.trigger_dag("sweep")["dag_run_id"]
+    assert shared_airflow.wait_for_run("sweep", run)["state"] == "success"
+
+    page.set_viewport_size({"width": 1200, "height": 700})
+    page.goto(f"{shared_airflow.url}/dags/sweep/runs/{run}/tasks/sweep")
+    expect(page.get_by_text("12 of 12 live campaigns are stopped")).to_be_visible()
+    take_picture(page, "sweep-in-airflow")
+
+    page.goto(platform.url)
+    expect(page.get_by_text("cd-sms-00").first).to_be_visible()
+    expect(page.get_by_text("Active", exact=True)).to_have_count(0)
+    take_picture(page, "sweep-on-the-platform")
