@@ -203,7 +203,9 @@ def _origin(location: str) -> str:
         parts = urlsplit(location)
     except ValueError:
         return "an address that can't be read"
-    return f"{parts.scheme}://{parts.hostname}" if parts.hostname else "another path of the same host"
+    if not parts.hostname:
+        return "another path of the same host"
+    return f"{parts.scheme}://{parts.hostname}" if parts.scheme else parts.hostname
 
 
 _NEXT_STEPS: Mapping[int, str] = {

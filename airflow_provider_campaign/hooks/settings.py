@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,11 +113,25 @@ class ConnectionFields:
 
     def common(self) -> Settings:
         """Return the settings that every platform's connection has."""
-        ca_bundle = self.text("ca_bundle") or None
-        if ca_bundle and not Path(ca_bundle).exists():
-            raise self.error("ca_bundle", f"names {ca_bundle!r}, which is not there", "Give the path of a PEM file.")
         timeout = self.seconds("timeout", REQUEST_TIMEOUT)
-        return Settings(self.base_url(), timeout or REQUEST_TIMEOUT, self.seconds("retry_budget", None), ca_bundle)
+        return Settings(
+            self.base_url(), timeout or REQUEST_TIMEOUT, self.seconds("retry_budget", None), self.ca_bundle()
+        )
+
+    def ca_bundle(self) -> str | None:
+        """Return the path of a file, or a folder, of certificates; None where there is none."""
+        path = self.text("ca_bundle")
+        if not path:
+            return None
+        if not Path(path).exists():
+            raise self.error("ca_bundle", f"names {path!r}, which is not there", "Give the path of a PEM file.")
+        kind = "capath" if Path(path).is_dir() else "cafile"
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(**{kind: path})
+        except OSError:
+            problem = f"names {path!r}, which holds no certificate"
+            raise self.error("ca_bundle", problem, "Give the path of a PEM file.") from None
+        return path
 
     def base_url(self) -> str:
         """Return scheme, host and port; ``https`` where none is named, ``http`` for loopback only."""

@@ -87,7 +87,7 @@ def exchange(
             stream=True,
         ) as response:
             return Answer(response.status_code, response.headers, _read(response))
-    except (requests.ConnectTimeout, requests.exceptions.ProxyError) as error:
+    except requests.ConnectTimeout as error:
         raise NotHeard(_reason(error)) from error
     except requests.exceptions.SSLError as error:
         if _cause(error, ssl.SSLCertVerificationError):
@@ -147,14 +147,13 @@ def _reason(error: BaseException) -> str:
 
 _REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (requests.ConnectTimeout, "no connection within the time-out"),
-    (requests.exceptions.ProxyError, "the proxy could not be reached or refused"),
+    (TimeoutError, "no answer within the time-out"),
+    (requests.exceptions.ProxyError, "the proxy could not be reached, refused, or broke off"),
     (socket.gaierror, "the host name could not be resolved"),
     (ConnectionRefusedError, "the connection was refused"),
     (NewConnectionError, "no connection could be made"),
     (ssl.SSLCertVerificationError, "the host's certificate could not be verified"),
     (ssl.SSLError, "the TLS session failed"),
-    (requests.ReadTimeout, "no answer within the time-out"),
-    (TimeoutError, "no answer within the time-out"),
     (ConnectionError, "the connection was closed before the answer was complete"),
     (requests.ConnectionError, "the connection was closed before the answer was complete"),
     (HTTPError, "the answer broke off or was not HTTP"),

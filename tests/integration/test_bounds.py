@@ -1,0 +1,298 @@
+"""What holds whatever the other side does: sizes, times, redirects, certificates."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_campaign.exceptions import (
+    CampaignConfigError,
+    CampaignError,
+    CampaignRequestError,
+    CampaignUnavailableError,
+)
+from airflow_provider_campaign.hooks.transport import MAX_ANSWER_BYTES
+from airflow_provider_campaign.operators.campaign import StopCampaignOperator
+from airflow_provider_campaign.sandbox import Fault, Sandbox
+from tests.certificates import Authority
+from tests.clock import VirtualClock
+from tests.kinds import SONARLY, Connect
+from tests.raw_server import RawServer, Speak
+
+PACE = 0.02
+"""Seconds between two bytes: far less than any time-out of a socket."""
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+STOPPED = b'{"success": true, "data": {"campaign": {"id": "c1", "status": "stopped"}}}'
+
+
+def connection_to(url: str, **extra: Any) -> dict[str, Any]:
+    extra = {"account_group_id": "ag", "timeout": 0.3, "retry_budget": 0.2, **extra}
+    return {"conn_type": "sonarly", "host": url, "password": "sk_live_bounds", "extra": extra}
+
+
+def stop() -> dict[str, Any]:
+    return StopCampaignOperator(task_id="stop", campaign_id="c1").execute({})
+
+
+def answering(body: bytes, head: bytes = OK) -> Speak:
+    """Return what answers properly."""
+    length = f"Content-Length: {len(body)}\r\n\r\n".encode()
+    return lambda connection: connection.sendall(head + length + body)
+
+
+def dribbling(beginning: bytes, piece: bytes = b".") -> Speak:
+    """Return what begins an answer and then sends a piece now and then, for ever."""
+
+    def speak(connection: socket.socket) -> None:
+        connection.sendall(beginning)
+        while True:
+            time.sleep(PACE)  # the pace is what is tested
+            connection.sendall(piece)
+
+    return speak
+
+
+NEVER_ENDING = {
+    "status-line": dribbling(b"HTTP/1.1 200 "),
+    "interim-answers": dribbling(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "header": dribbling(OK + b"X-Padding: "),
+    "headers": dribbling(OK, b"X-Padding: .\r\n"),
+    "body": dribbling(OK + b"Content-Length: 1000000\r\n\r\n"),
+    "body-without-length": dribbling(OK + b"Connection: close\r\n\r\n"),
+    "chunks": dribbling(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n.\r\n"),
+    "chunk-size": dribbling(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"0"),
+    "trailers": dribbling(OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X: .\r\n"),
+    "packed-header": dribbling(OK + b"Content-Encoding: gzip\r\n\r\n\x1f\x8b\x08\x08\x00\x00\x00\x00\x00\x03"),
+    "redirect": dribbling(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 1000000\r\n\r\n"),
+}
+
+
+def through(proxy: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the environment say that requests go by way of a proxy."""
+    monkeypatch.setenv("http_proxy", proxy.url)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.usefixtures("virtual_clock")
+@pytest.mark.parametrize("part", NEVER_ENDING)
+def test_an_answer_that_never_ends_is_given_up(connect: Connect, part: str) -> None:
+    with RawServer(NEVER_ENDING[part]) as server:
+        connect(connection_to(server.url))
+        with pytest.raises(CampaignUnavailableError, match="no answer within the time-out"):
+            stop()
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.usefixtures("virtual_clock")
+@pytest.mark.parametrize("part", ["header", "body"])
+def test_an_answer_that_never_ends_is_given_up_over_tls_too(connect: Connect, authority: Authority, part: str) -> None:
+    with RawServer(NEVER_ENDING[part], authority.server_context()) as server:
+        connect(connection_to(server.url, ca_bundle=str(authority.bundle)))
+        with pytest.raises(CampaignUnavailableError, match="no answer within the time-out"):
+            stop()
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.usefixtures("virtual_clock")
+@pytest.mark.parametrize("part", ["header", "body"])
+def test_an_answer_that_never_ends_is_given_up_through_a_proxy_too(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    with RawServer(NEVER_ENDING[part]) as proxy:
+        through(proxy, monkeypatch)
+        connect(connection_to("http://127.0.0.1:9"))
+        with pytest.raises(CampaignUnavailableError, match="no answer within the time-out"):
+            stop()
+        assert b"http://127.0.0.1:9/v1/accounts/ag/campaigns/c1" in proxy.requests[0]
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("fault", ["hang", "dribble", "dribble_headers"])
+def test_the_budget_of_a_call_ends_even_an_exchange_that_might_take_hours(
+    sandbox: Sandbox, connect: Connect, virtual_clock: VirtualClock, fault: str
+) -> None:
+    campaign = SONARLY.add_campaign(sandbox)
+    sandbox.add_fault(Fault(fault, count=None))
+    connect(SONARLY.connection(sandbox, timeout=7200, retry_budget=1))
+    with pytest.raises(CampaignUnavailableError):
+        SONARLY.stop(campaign.id).execute({})
+    assert virtual_clock.now <= 1001
+
+
+@pytest.mark.usefixtures("virtual_clock")
+def test_a_request_that_a_proxy_took_may_have_been_heard(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    def speak(connection: socket.socket) -> None:
+        if len(proxy.requests) > 1:
+            answering(b'{"success": true, "data": {"id": "c1", "status": "stopped"}}')(connection)
+
+    with RawServer(speak) as proxy:
+        through(proxy, monkeypatch)
+        connect(connection_to("http://127.0.0.1:9"))
+        assert stop()["status"] == "Stopped"
+        assert [request.split(b" ")[0] for request in proxy.requests] == [b"POST", b"GET"]
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["declared", "chunked"])
+def test_an_answer_above_the_limit_is_refused(sandbox: Sandbox, connect: Connect, chunked: bool) -> None:
+    campaign = SONARLY.add_campaign(sandbox)
+    sandbox.add_fault(Fault("huge", size=MAX_ANSWER_BYTES + 1, chunked=chunked, count=None))
+    connect(SONARLY.connection(sandbox, retry_budget=0.2))
+    with pytest.raises(CampaignUnavailableError, match=rf"the answer is .* the {MAX_ANSWER_BYTES} (bytes )?accepted"):
+        SONARLY.stop(campaign.id).execute({})
+
+
+@pytest.mark.usefixtures("virtual_clock")
+def test_an_answer_at_the_limit_is_read(connect: Connect) -> None:
+    body = STOPPED.ljust(MAX_ANSWER_BYTES)
+    with RawServer(answering(body)) as server:
+        connect(connection_to(server.url, timeout=30))
+        assert stop()["status"] == "Stopped"
+
+
+@pytest.mark.usefixtures("virtual_clock")
+def test_an_answer_that_unpacks_to_more_than_the_limit_is_refused(connect: Connect) -> None:
+    packed = gzip.compress(b" " * (4 * MAX_ANSWER_BYTES))
+    with RawServer(answering(packed, OK + b"Content-Encoding: gzip\r\n")) as server:
+        connect(connection_to(server.url, timeout=30))
+        with pytest.raises(CampaignUnavailableError, match="the answer is longer than"):
+            stop()
+
+
+@pytest.mark.usefixtures("virtual_clock")
+def test_a_packed_answer_in_small_pieces_is_read_whole(connect: Connect) -> None:
+    packed = gzip.compress(STOPPED)
+
+    def speak(connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(OK + f"Content-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n".encode())
+        for index in range(len(packed)):
+            connection.sendall(packed[index : index + 1])
+
+    with RawServer(speak) as server:
+        connect(connection_to(server.url, timeout=30))
+        assert stop()["status"] == "Stopped"
+
+
+@pytest.mark.usefixtures("virtual_clock")
+def test_what_is_declared_too_long_is_not_read(connect: Connect) -> None:
+    taken = 0
+
+    def speak(connection: socket.socket) -> None:
+        nonlocal taken
+        connection.sendall(OK + b"Content-Length: 1000000000\r\n\r\n")
+        for _ in range(1000):
+            taken += connection.send(b" " * 1_000_000)
+
+    with RawServer(speak) as server:
+        connect(connection_to(server.url, timeout=30))
+        with pytest.raises(CampaignUnavailableError, match="the answer is 1000000000 bytes long"):
+            stop()
+    assert taken < 100_000_000  # no more than the buffers of both sides hold, a few times
+
+
+REDIRECTS = {
+    "http://elsewhere.test/login?next=secret-path": "it redirects to http://elsewhere.test, which",
+    "https://user:secret-word@elsewhere.test:8443/secret-path#part": "it redirects to https://elsewhere.test, which",
+    "//elsewhere.test/secret-path": "it redirects to elsewhere.test, which",
+    "/secret-path": "it redirects to another path of the same host, which",
+    "http://[secret-path": "it redirects to an address that can't be read, which",
+    "http://elsewhere.test/\xff\xfe": "it redirects to http://elsewhere.test, which",
+    "": "it redirects to another path of the same host, which",
+}
+
+
+@pytest.mark.usefixtures("virtual_clock")
+@pytest.mark.parametrize("location", REDIRECTS, ids=range(len(REDIRECTS)))
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_reported_by_scheme_and_host_only(connect: Connect, location: str, status: int) -> None:
+    head = f"HTTP/1.1 {status} Elsewhere\r\nLocation: {location}\r\n".encode("latin-1")
+    with RawServer(answering(b"", head)) as server:
+        connect(connection_to(server.url))
+        with pytest.raises(CampaignRequestError) as raised:
+            stop()
+    assert REDIRECTS[location] in str(raised.value)
+    assert "field Host" in str(raised.value)
+    assert "secret" not in str(raised.value)
+    assert len(server.requests) == 1
+
+
+def test_nothing_is_sent_to_where_a_redirect_leads(sandbox: Sandbox, connect: Connect) -> None:
+    with RawServer(answering(STOPPED)) as elsewhere:
+        campaign = sandbox.add_campaign(campaign_type="sms")
+        sandbox.add_fault(Fault("redirect", location=f"{elsewhere.url}/v1", status=307))
+        connect(sandbox.kore_connection())
+        with pytest.raises(CampaignRequestError):
+            StopCampaignOperator(task_id="stop", campaign_id=campaign.id, campaign_type="sms").execute({})
+        assert elsewhere.requests == []
+
+
+def test_a_redirect_with_a_huge_body_is_not_read(sandbox: Sandbox, connect: Connect) -> None:
+    head = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 1000000000\r\n\r\n"
+    taken = 0
+
+    def speak(connection: socket.socket) -> None:
+        nonlocal taken
+        connection.sendall(head)
+        for _ in range(1000):
+            taken += connection.send(b" " * 1_000_000)
+
+    with RawServer(speak) as server:
+        connect(connection_to(server.url, timeout=30))
+        with pytest.raises(CampaignError):
+            stop()
+    assert taken < 100_000_000
+
+
+@pytest.mark.usefixtures("virtual_clock")
+def test_a_certificate_of_an_unknown_authority_points_to_the_field_for_it(
+    connect: Connect, authority: Authority
+) -> None:
+    with RawServer(answering(STOPPED), authority.server_context()) as server:
+        connect(connection_to(server.url))
+        with pytest.raises(CampaignConfigError, match=r"certificate could not be verified.*CA Bundle \(ca_bundle\)"):
+            stop()
+        assert server.requests == []
+
+
+@pytest.mark.usefixtures("virtual_clock")
+def test_a_certificate_of_another_host_is_refused(connect: Connect, authority: Authority) -> None:
+    with RawServer(answering(STOPPED), authority.server_context("127.0.0.2")) as server:
+        connect(connection_to(server.url, ca_bundle=str(authority.bundle)))
+        with pytest.raises(CampaignConfigError, match="certificate could not be verified"):
+            stop()
+        assert server.requests == []
+
+
+@pytest.mark.usefixtures("virtual_clock")
+@pytest.mark.parametrize("variable", [None, "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_a_private_authority_is_trusted_whatever_the_environment_says(
+    connect: Connect, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str | None
+) -> None:
+    if variable:
+        monkeypatch.setenv(variable, str(Authority(tmp_path, "another").bundle))
+    with RawServer(answering(STOPPED), authority.server_context()) as server:
+        connect(connection_to(server.url, ca_bundle=str(authority.bundle)))
+        assert stop()["status"] == "Stopped"
+        assert len(server.requests) == 1
+
+
+@pytest.mark.usefixtures("virtual_clock")
+def test_a_ca_bundle_that_holds_no_certificate_is_named(connect: Connect, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text("no certificate\n")
+    connect(connection_to("https://127.0.0.1:9", ca_bundle=str(bundle)))
+    with pytest.raises(CampaignConfigError, match=r"CA Bundle \(ca_bundle\)"):
+        stop()
