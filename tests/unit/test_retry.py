@@ -1,0 +1,223 @@
+"""The retry policy: what is tried again, when, and until when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_campaign.exceptions import (
+    CampaignAuthError,
+    CampaignConfigError,
+    CampaignConflictError,
+    CampaignError,
+    CampaignNotFoundError,
+    CampaignRateLimitError,
+    CampaignRequestError,
+    CampaignStateError,
+    CampaignTimeoutError,
+    CampaignUnavailableError,
+)
+from airflow_provider_campaign.hooks.retry import (
+    BACKOFF_FIRST,
+    BACKOFF_MAX,
+    CLOCK_ROUNDING,
+    LAST_ATTEMPT,
+    RETRY_AFTER_MAX,
+    Deadline,
+    parse_retry_after,
+    retrying,
+)
+from tests.clock import VirtualClock
+
+PERMANENT = (
+    CampaignAuthError,
+    CampaignConfigError,
+    CampaignConflictError,
+    CampaignNotFoundError,
+    CampaignRequestError,
+    CampaignStateError,
+    CampaignTimeoutError,
+)
+WINDOW = 60.0
+
+budgets = st.floats(min_value=0.05, max_value=5000)
+starts = st.floats(min_value=0, max_value=1e9)
+
+
+class Platform:
+    """Raises one error after the other, the last of them for ever, until it has recovered."""
+
+    def __init__(self, clock: VirtualClock, errors: list[CampaignError], recovered_at: float = float("inf")) -> None:
+        self.clock = clock
+        self.errors = errors
+        self.recovered_at = recovered_at
+        self.asked_at: list[float] = []
+
+    def __call__(self) -> str:
+        self.asked_at.append(self.clock.now)
+        if self.clock.now >= self.recovered_at:
+            return "done"
+        raise self.errors[min(len(self.asked_at), len(self.errors)) - 1]
+
+
+def clock_at(start: float) -> VirtualClock:
+    clock = VirtualClock()
+    clock.now = start
+    return clock
+
+
+def call(
+    platform: Callable[[], str], deadline: Deadline, rate_window: float | None = None, told: list[float] | None = None
+) -> str:
+    pauses = told if told is not None else []
+    return retrying(platform, deadline, rate_window=rate_window, on_retry=lambda _, seconds: pauses.append(seconds))
+
+
+def passing(retry_after: float | None = None) -> CampaignUnavailableError:
+    return CampaignUnavailableError("passing", retry_after=retry_after)
+
+
+@given(budget=budgets, start=starts, retry_afters=st.lists(st.none() | st.floats(0, RETRY_AFTER_MAX), min_size=1))
+def test_the_last_attempt_comes_just_before_the_deadline_and_no_attempt_after_it(
+    budget: float, start: float, retry_afters: list[float | None]
+) -> None:
+    clock = clock_at(start)
+    platform = Platform(clock, [passing(seconds) for seconds in retry_afters])
+    with pytest.raises(CampaignUnavailableError):
+        call(platform, Deadline.after(budget, clock))
+    last = start + budget - min(LAST_ATTEMPT, budget / 10)
+    assert platform.asked_at[0] == start
+    assert platform.asked_at[-1] == pytest.approx(last, abs=2 * CLOCK_ROUNDING)
+    assert all(at < last - CLOCK_ROUNDING for at in platform.asked_at[:-1])
+
+
+@given(budget=budgets, start=starts, share=st.floats(0, 1))
+def test_a_platform_that_is_back_by_the_last_attempt_is_not_missed(budget: float, start: float, share: float) -> None:
+    clock = clock_at(start)
+    last = budget - min(LAST_ATTEMPT, budget / 10) - CLOCK_ROUNDING
+    platform = Platform(clock, [passing()], recovered_at=start + share * last)
+    assert call(platform, Deadline.after(budget, clock)) == "done"
+
+
+@given(budget=budgets)
+def test_waits_grow_up_to_their_bound(budget: float) -> None:
+    clock = clock_at(0)
+    told: list[float] = []
+    with pytest.raises(CampaignUnavailableError):
+        call(Platform(clock, [passing()]), Deadline.after(budget, clock), told=told)
+    assert told == clock.slept
+    assert all(pause <= min(BACKOFF_MAX, BACKOFF_FIRST * 2**number) for number, pause in enumerate(told))
+
+
+@given(asked=st.floats(0, RETRY_AFTER_MAX))
+def test_a_platform_that_asks_to_be_left_alone_is_left_alone_so_long(asked: float) -> None:
+    clock = clock_at(0)
+    platform = Platform(clock, [passing(asked)], recovered_at=CLOCK_ROUNDING)
+    call(platform, Deadline.after(1000, clock))
+    assert asked <= platform.asked_at[1] <= asked + 1 + CLOCK_ROUNDING
+
+
+def test_a_refusal_for_the_rate_waits_for_the_window_where_it_is_known() -> None:
+    clock = clock_at(0)
+    platform = Platform(clock, [CampaignRateLimitError()], recovered_at=1)
+    call(platform, Deadline.after(1000, clock), rate_window=WINDOW)
+    assert WINDOW <= platform.asked_at[1] <= WINDOW + 1
+
+
+def test_a_refusal_for_the_rate_backs_off_where_no_window_is_known() -> None:
+    clock = clock_at(0)
+    platform = Platform(clock, [CampaignRateLimitError()], recovered_at=1e-9)
+    call(platform, Deadline.after(1000, clock))
+    assert platform.asked_at[1] <= BACKOFF_FIRST
+
+
+def test_what_the_platform_asks_for_goes_before_its_window() -> None:
+    clock = clock_at(0)
+    platform = Platform(clock, [CampaignRateLimitError(retry_after=7)], recovered_at=1)
+    call(platform, Deadline.after(1000, clock), rate_window=WINDOW)
+    assert 7 <= platform.asked_at[1] <= 8
+
+
+@pytest.mark.parametrize("kind", PERMANENT)
+def test_what_a_retry_can_not_mend_is_not_tried_again(kind: type[CampaignError]) -> None:
+    clock = clock_at(0)
+    platform = Platform(clock, [kind("for good")])
+    with pytest.raises(kind):
+        call(platform, Deadline.after(1000, clock))
+    assert platform.asked_at == [0]
+
+
+def test_the_error_of_the_last_attempt_comes_out() -> None:
+    clock = clock_at(0)
+    platform = Platform(clock, [passing(WINDOW), CampaignNotFoundError("gone")])
+    with pytest.raises(CampaignNotFoundError):
+        call(platform, Deadline.after(1000, clock))
+    assert len(platform.asked_at) == 2
+
+
+def test_one_attempt_is_made_even_when_the_time_is_up() -> None:
+    clock = clock_at(0)
+    deadline = Deadline.after(10, clock)
+    clock.advance(11)
+    platform = Platform(clock, [passing()])
+    with pytest.raises(CampaignUnavailableError):
+        call(platform, deadline)
+    assert len(platform.asked_at) == 1
+
+
+def test_a_deadline_without_retries_allows_one_attempt() -> None:
+    clock = clock_at(0)
+    platform = Platform(clock, [passing()])
+    with pytest.raises(CampaignUnavailableError):
+        call(platform, Deadline.after(1000, clock, retries=False).sooner(500))
+    assert len(platform.asked_at) == 1
+
+
+def test_the_sooner_of_two_deadlines_counts() -> None:
+    clock = clock_at(0)
+    deadline = Deadline.after(100, clock)
+    assert deadline.sooner(None) is deadline
+    assert deadline.sooner(200) is deadline
+    assert deadline.sooner(30).remaining == 30
+
+
+NOW = datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "least", "most"),
+    [
+        ("0", 0, 0),
+        (" 7 ", 7, 7),
+        ("299", 299, 299),
+        ("301", RETRY_AFTER_MAX, RETRY_AFTER_MAX),
+        ("9" * 400, RETRY_AFTER_MAX, RETRY_AFTER_MAX),
+        (format_datetime(NOW + timedelta(seconds=200), usegmt=True), 0, 200),
+        ((NOW + timedelta(seconds=200)).strftime("%A, %d-%b-%y %H:%M:%S GMT"), 0, 200),
+        ((NOW + timedelta(seconds=200)).strftime("%a %b %d %H:%M:%S %Y"), 0, 200),
+        (format_datetime(NOW + timedelta(days=2), usegmt=True), RETRY_AFTER_MAX, RETRY_AFTER_MAX),
+        (format_datetime(NOW - timedelta(days=2), usegmt=True), 0, 0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", RETRY_AFTER_MAX, RETRY_AFTER_MAX),
+    ],
+)
+def test_retry_after_is_read_in_both_its_forms_and_capped(value: str, least: float, most: float) -> None:
+    seconds = parse_retry_after(value)
+    assert seconds is not None
+    assert least <= seconds <= most
+    assert most == 0 or seconds > 0
+
+
+@pytest.mark.parametrize("value", [None, "", " ", "soon", "-3", "1.5", "1e3", "٣", "Mon", "Mon, 99 Foo 2020"])
+def test_a_retry_after_that_can_not_be_read_counts_as_absent(value: str | None) -> None:
+    assert parse_retry_after(value) is None
+
+
+@given(st.text())
+def test_any_retry_after_is_absent_or_within_its_bounds(value: str) -> None:
+    seconds = parse_retry_after(value)
+    assert seconds is None or 0 <= seconds <= RETRY_AFTER_MAX
