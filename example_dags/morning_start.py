@@ -1,0 +1,21 @@
+"""Start yesterday's campaign again when the calling hours begin: a stopped campaign goes on where it was stopped."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pendulum
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_campaign.operators.campaign import StartSmsCampaignOperator
+
+with DAG(
+    dag_id="morning_start",
+    schedule="0 9 * * MON-FRI",
+    # Set this to tomorrow: with a past date Airflow makes up for the last morning as soon as the DAG is unpaused.
+    start_date=pendulum.datetime(2026, 1, 1, tz="Asia/Kolkata"),
+    catchup=False,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
+    params={"campaign_id": "cd-sms-morning-1"},
+):
+    StartSmsCampaignOperator(task_id="start", campaign_id="{{ params.campaign_id }}", timeout=600)
