@@ -21,13 +21,16 @@ IS_SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_
 unexport AIRFLOW_HOME AIRFLOW_CONFIG PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
 .NOTPARALLEL:
-.PHONY: help demo test lint test-matrix test-system debian-packages benchmarks constraints clean
+.PHONY: help demo airflow test lint test-matrix test-system debian-packages benchmarks constraints clean
 
 help: ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: $(VENV)/.dev ## Stop the sandbox's campaigns (or your own: see README.md) with a DAG, and see what was sent.
 	@$(BIN)/python -m airflow_provider_campaign.sandbox.demo example_dags/stop_campaigns.py
+
+airflow: $(VENV)/.dev ## Run Airflow's UI with the sandbox behind it, to click through (ARGS="--port 8081" for another port).
+	@$(BIN)/python -m airflow_provider_campaign.sandbox.playground example_dags $(ARGS)
 
 test: $(VENV)/.dev $(if $(filter $(LATEST),$(AIRFLOW)),lint) ## Run linters (on the latest line) and all tests but the system's.
 	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal --ignore=tests/system $(ARGS)

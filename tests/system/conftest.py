@@ -79,7 +79,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """Return an empty page, large enough to show a form whole."""
-    page = browser.new_page(viewport={"width": 1200, "height": 1700})
+    page = browser.new_page(viewport={"width": 1200, "height": 2000})
     page.set_default_timeout(30_000)
     yield page
     page.close()

@@ -1,0 +1,245 @@
+"""What the README and the documentation show is true: code runs, commands and links exist."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_campaign.get_provider_info import get_provider_info
+from airflow_provider_campaign.operators import campaign as operators
+from airflow_provider_campaign.sandbox import Sandbox
+from airflow_provider_campaign.sandbox.__main__ import SEEDS, seed
+from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
+from tests.integration import docs_runner
+from tests.local_server import LocalServer, Reply, Sent
+
+REPOSITORY = Path(__file__).parents[2]
+PAGES = sorted([REPOSITORY / "README.md", *REPOSITORY.glob("docs/*.md")])
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+FILE_NAME = re.compile(r"# ([\w./-]+\.(?:py|toml))\n")
+EXPORT = re.compile(r"^export (AIRFLOW_CONN_\w+)='(.*?)'$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """
+    A block of code on a page.
+
+    :param line: The line of the page that it begins on.
+    """
+
+    page: Path
+    line: int
+    language: str
+    code: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.page.relative_to(REPOSITORY)}:{self.line}"
+
+    @property
+    def file_name(self) -> str | None:
+        """The file that the block is the content of, as its first line says."""
+        match = FILE_NAME.match(self.code)
+        return match.group(1) if match else None
+
+
+@cache
+def blocks(page: Path) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    return [
+        Block(page, text[: match.start()].count("\n") + 1, match.group(1), match.group(2))
+        for match in FENCE.finditer(text)
+    ]
+
+
+def blocks_in(*languages: str) -> list[Block]:
+    return [block for page in PAGES for block in blocks(page) if block.language in languages]
+
+
+def relative(page: Path) -> str:
+    return str(page.relative_to(REPOSITORY))
+
+
+@pytest.fixture
+def accounts() -> Iterator[dict[str, str]]:
+    """Run what the documentation's connections lead to; return the variables that hold them."""
+    with Sandbox(rate_limit=None) as sandbox, acme_platform() as acme:
+        seed(sandbox, len(SEEDS))
+        connections: dict[str, dict[str, Any]] = {
+            "CAMPAIGN_DEFAULT": sandbox.kore_connection(),
+            "KORE_V2": sandbox.kore_connection("v2"),
+            "SONARLY": sandbox.sonarly_connection(),
+            "ACME": {"conn_type": "acme", "host": acme.url, "login": "me", "password": "not-a-real-one"},
+        }
+        yield {f"AIRFLOW_CONN_{name}": json.dumps(connection) for name, connection in connections.items()}
+
+
+def acme_platform() -> LocalServer:
+    """Return the platform of the page "Adding a platform", with two campaigns."""
+    campaigns = {
+        "spring": {"id": "spring", "state": "active", "title": "Spring sale"},
+        "summer": {"id": "summer", "state": "active", "title": "Summer sale"},
+    }
+
+    def answer(sent: Sent) -> Reply:
+        _, campaign_id, action = (*sent.target.strip("/").split("/"), "", "")[:3]
+        if action == "stop":
+            campaigns[campaign_id]["state"] = "stopped"
+        document = campaigns[campaign_id] if campaign_id else {"campaigns": list(campaigns.values())}
+        return Reply(json.dumps(document).encode())
+
+    return LocalServer(answer)
+
+
+def install(files: list[Block], folder: Path) -> None:
+    """Lay out the files that a page shows as installing them would."""
+    for block in files:
+        assert block.file_name is not None
+        path = folder / block.file_name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block.code)
+        if block.file_name == "pyproject.toml":
+            project = tomllib.loads(block.code)["project"]
+            metadata = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+            metadata.mkdir()
+            (metadata / "METADATA").write_text(f"Name: {project['name']}\nVersion: {project['version']}\n")
+            lines = [
+                f"[{group}]\n" + "\n".join(f"{name} = {target}" for name, target in entries.items())
+                for group, entries in project["entry-points"].items()
+            ]
+            (metadata / "entry_points.txt").write_text("\n".join(lines))
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if any(block.language == "python" for block in blocks(page))], ids=relative
+)
+def test_the_python_on_a_page_runs(page: Path, accounts: dict[str, str], tmp_path: Path) -> None:
+    files = [block for block in blocks(page) if block.file_name]
+    scripts = [block for block in blocks(page) if block.language == "python" and not block.file_name]
+    install(files, tmp_path / "installed")
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_CONN_")},
+        **accounts,
+        "AIRFLOW_HOME": str(tmp_path / "home"),
+        "PYTHONPATH": os.pathsep.join([str(tmp_path / "installed"), str(REPOSITORY)]),
+    }
+    done = subprocess.run(
+        [sys.executable, docs_runner.__file__],
+        input=json.dumps([(block.title, block.code) for block in scripts]),
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert len(re.findall(r"^\S+\.md:\d+", done.stdout, re.MULTILINE)) == len(scripts)
+
+
+@pytest.mark.parametrize("block", blocks_in("json"), ids=lambda block: block.title)
+def test_json_can_be_read(block: Block) -> None:
+    json.loads(block.code)
+
+
+@pytest.mark.parametrize("block", blocks_in("toml"), ids=lambda block: block.title)
+def test_toml_can_be_read(block: Block) -> None:
+    tomllib.loads(block.code)
+
+
+@pytest.mark.parametrize("block", blocks_in("bash", "console", "sh"), ids=lambda block: block.title)
+def test_commands_exist(block: Block) -> None:
+    known = {info["connection-type"] for info in get_provider_info()["connection-types"]}
+    for _, connection in EXPORT.findall(block.code):
+        assert json.loads(connection)["conn_type"] in known
+    for line in EXPORT.sub("", block.code).replace("\\\n", " ").splitlines():
+        words = shlex.split(line.removeprefix("$ "), comments=True)
+        while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+            words.pop(0)
+        if words:
+            check_command(words)
+
+
+def check_command(words: list[str]) -> None:
+    """Assert that there is such a command, as far as can be told without doing what it does."""
+    match words:
+        case ["make", target, *_]:
+            assert re.search(rf"^{re.escape(target)}:", (REPOSITORY / "Makefile").read_text(), re.MULTILINE), target
+        case ["airflow", *arguments]:
+            from airflow.cli.cli_parser import get_parser
+
+            get_parser().parse_args(arguments)
+        case ["python", "-m", "build" | "twine" | "benchmarks.import_cost" as module, *_]:
+            __import__(module)
+        case ["python", "-m", module, *arguments]:
+            parsed = [sys.executable, "-m", module, *arguments, "--help"]
+            assert subprocess.run(parsed, capture_output=True, timeout=60, check=False).returncode == 0, words
+        case ["pip", "install", requirement]:
+            name, _, extras = requirement.rstrip("]").partition("[")
+            project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+            assert name == project["name"]
+            assert set(filter(None, extras.split(","))) <= project["optional-dependencies"].keys()
+        case ["git", "clone", *_] | ["cd", _]:
+            pass
+        case _:
+            pytest.fail(f"nothing is known of the command {shlex.join(words)}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_links_and_pictures_lead_somewhere(page: Path) -> None:
+    for target in LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8"))):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = page.parent / path if path else page
+        assert file.exists(), f"{relative(page)} links to {target}"
+        if anchor:
+            assert anchor in anchors(file), f"{relative(page)} links to {target}"
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+def test_the_index_has_every_page() -> None:
+    index = (REPOSITORY / "docs/README.md").read_text(encoding="utf-8")
+    for page in REPOSITORY.glob("docs/*.md"):
+        assert page.name == "README.md" or f"({page.name})" in index
+
+
+def test_the_connection_page_has_every_field() -> None:
+    text = (REPOSITORY / "docs/connections.md").read_text(encoding="utf-8")
+    for info in get_provider_info()["connection-types"]:
+        labels = list(info["ui-field-behaviour"]["relabeling"].values())
+        labels += [field["label"].removesuffix(" (seconds)") for field in info["conn-fields"].values()]
+        for label in labels:
+            assert re.search(rf"^\| .*{re.escape(label)}.* \|", text, re.MULTILINE), label
+        for name in info["conn-fields"]:
+            assert f"`extra.{name}`" in text
+
+
+def test_the_operator_page_has_every_operator_and_argument() -> None:
+    text = (REPOSITORY / "docs/operators.md").read_text(encoding="utf-8")
+    public = [getattr(operators, name) for name in operators.__all__ if name != "CampaignOperator"]
+    for operator in [*public, CampaignStatusSensor]:
+        assert f"`{operator.__name__}`" in text
+        for base in operator.__mro__:
+            if base.__module__.startswith("airflow_provider_campaign"):
+                arguments = base.__init__.__kwdefaults__ or {}
+                assert all(f"`{argument}`" in text for argument in arguments), (operator, arguments)
