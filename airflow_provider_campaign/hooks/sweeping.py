@@ -175,9 +175,10 @@ class Sweep:
         self._take_in(self.live())
         while self._open() and self.deadline.remaining:
             self._stop_all([entry for entry in self._open() if not entry.heard])
-            if self._open() or pause:
-                pause = min(2 * pause or PAUSE_FIRST, PAUSE_MAX)
-                self.hook.clock.sleep(min(pause, self.deadline.remaining))
+            if self._open():
+                pause = pause or PAUSE_FIRST
+            self.hook.clock.sleep(min(pause, self.deadline.remaining))
+            pause = min(2 * pause or PAUSE_FIRST, PAUSE_MAX)
             live = self.live()
             self._look_at_those_that_left(live)
             self._take_in(live)
@@ -241,8 +242,12 @@ class Sweep:
             return
         for campaign_id, campaign in seen.campaigns.items():
             left[campaign_id].note(campaign)
-        for campaign_id, gone in seen.gone.items():
-            left[campaign_id].note_deleted(gone)
+        for campaign_id, failure in seen.failed.items():
+            entry = left[campaign_id]
+            if isinstance(failure, CampaignNotFoundError):
+                entry.note_deleted(failure)
+            else:
+                entry.note_failure(failure)
         self.budget.leave_alone(seen.pause)
 
     def _report(self) -> None:

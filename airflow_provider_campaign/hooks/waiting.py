@@ -41,23 +41,24 @@ def look_once(hook: CampaignHook, campaign_id: str, goal: Goal, deadline: Deadli
     except CampaignUnavailableError as error:
         hook.log.warning("Will look again: %s", error)
         return Look(pause=asked_pause(error, hook.rate_window) or 0.0)
-    return judge(hook, campaign, goal)
+    hook.log.debug("Campaign %s is %s", campaign.id, campaign.status)
+    return Look(campaign, is_reached(campaign, goal, hook.where))
 
 
-def judge(hook: CampaignHook, campaign: Campaign, goal: Goal) -> Look:
+def is_reached(campaign: Campaign, goal: Goal, where: str) -> bool:
     """
-    Say what a campaign's status means to a wait.
+    Tell whether a campaign's status ends a wait.
 
+    :param where: The connection, as messages name it.
     :raises CampaignStateError: When the goal can't be reached any more.
     """
     outlook = goal.outlook(campaign.status)
-    hook.log.debug("Campaign %s is %s", campaign.id, campaign.status)
     if outlook is Outlook.IMPOSSIBLE:
         raise CampaignStateError(
-            f"Campaign {campaign.id!r} ({hook.where}) is {campaign.status}: it will not become {goal} any more. "
+            f"Campaign {campaign.id!r} ({where}) is {campaign.status}: it will not become {goal} any more. "
             "Look at it in the platform's console; somebody may have changed it."
         )
-    return Look(campaign, outlook is Outlook.REACHED)
+    return outlook is Outlook.REACHED
 
 
 def wait_for(hook: CampaignHook, campaign_id: str, goal: Goal, poll_interval: float, deadline: Deadline) -> Campaign:
@@ -77,14 +78,19 @@ def wait_for(hook: CampaignHook, campaign_id: str, goal: Goal, poll_interval: fl
                 return look.campaign
             last = look.campaign.status
         if deadline.remaining <= 0:
-            raise timed_out(hook, campaign_id, goal, deadline.seconds, last)
+            raise timed_out(campaign_id, hook.where, goal, last, deadline.seconds)
         pause = look.pause
 
 
-def timed_out(hook: CampaignHook, campaign_id: str, goal: Goal, seconds: float, last: str) -> CampaignTimeoutError:
-    """Return the error for a wait that ran out of time."""
+def timed_out(campaign_id: str, where: str, goal: Goal, last: str, seconds: float) -> CampaignTimeoutError:
+    """
+    Return the error for a wait that ran out of time.
+
+    :param where: The connection, as messages name it.
+    :param last: The status seen last.
+    """
     return CampaignTimeoutError(
-        f"Campaign {campaign_id!r} ({hook.where}) is not {goal} after {seconds:g} s; last seen: {last}. "
+        f"Campaign {campaign_id!r} ({where}) is not {goal} after {seconds:g} s; last seen: {last}. "
         "It may still be sending: look at it in the platform's console, and give the task a longer timeout "
         "if campaigns take longer to wind down."
     )

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from airflow_provider_campaign.campaign import Campaign, Goal
-from airflow_provider_campaign.exceptions import CampaignNotFoundError, CampaignUnavailableError
+from airflow_provider_campaign.exceptions import CampaignAuthError, CampaignError, CampaignUnavailableError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.retry import Deadline, asked_pause
 
 FEW = 2
-"""Waits that are cheaper to read one by one than to find in lists."""
+"""Campaigns that are cheaper to read one by one than to find in lists."""
 
-FIRST_LOOKS = 20
-"""Campaigns that nobody has looked at yet which one look at the account reads directly."""
+URGENT = 20
+"""Campaigns that one look reads directly because no list can be relied on for them."""
 
 CLOCK_SKEW = 600.0
 """Seconds that the platform's clock and ours may differ by."""
@@ -32,12 +33,16 @@ class Wait:
 
     :param campaign_type: The campaign's type where it is known.
     :param since: When the campaign was last seen short of the goal (seconds since the epoch), None if never.
+    :param deadline: When the wait is over (seconds since the epoch), None for never.
+    :param waiter: What tells this wait from another one for the same.
     """
 
     campaign_id: str
     goal: Goal
     campaign_type: str | None = None
     since: float | None = None
+    deadline: float | None = None
+    waiter: object = None
 
 
 @dataclass(frozen=True)
@@ -45,36 +50,66 @@ class Sightings:
     """
     What one look at an account showed.
 
+    :param began: When the look began (seconds since the epoch).
     :param campaigns: The campaigns that were read in this look, by id; of those not in here nothing new is known.
-    :param gone: The campaigns that the platform does not know any more, with the error that says so.
+    :param failed: The campaigns that can't be read, now or later, with the error that says why.
+    :param error: What keeps everybody from seeing anything, now or later.
     :param pause: Seconds that the platform wants to be left alone for.
     """
 
-    campaigns: Mapping[str, Campaign] = field(default_factory=dict)
-    gone: Mapping[str, CampaignNotFoundError] = field(default_factory=dict)
+    began: float = 0.0
+    campaigns: dict[str, Campaign] = field(default_factory=dict)
+    failed: dict[str, CampaignError] = field(default_factory=dict)
+    error: CampaignError | None = None
     pause: float = 0.0
+
+    def error_for(self, campaign_id: str) -> CampaignError | None:
+        """Return why nothing will be seen of a campaign, if that is so."""
+        return self.error or self.failed.get(campaign_id)
+
+
+@dataclass
+class Mark:
+    """
+    How far a list has been read.
+
+    :param newest: The time of the last change that was seen (seconds since the epoch, by the platform's clock).
+    :param seen_at: When it was seen first, by the hook's clock.
+    :param lag: Seconds before it in which changes may still show up.
+    """
+
+    newest: float
+    seen_at: float = 0.0
+    lag: float = COMMIT_LAG
+
+    def advance(self, newest: float, now: float) -> None:
+        """Note the time of the last change in a list that was read at this moment."""
+        if newest > self.newest:
+            self.newest, self.seen_at, self.lag = newest, now, COMMIT_LAG
+        elif now - self.seen_at >= COMMIT_LAG:
+            self.lag = 0.0
 
 
 class AccountWatch:
     """
     Look at an account again and again for those who wait on it.
 
-    A status counts only where it was read in the very look. A few waits are read one by one. Many are found in
-    lists of the campaigns that changed last, read back to where the look before began, so that a look at which
-    nothing has changed costs one request a type. What such a list can't show is read directly: a campaign that
-    nobody has looked at yet, one whose change was listed before its wait began, and, where that makes two requests
-    in all, the one that was not seen for the longest time.
+    A status counts only where it was read in the very look. A few campaigns are read one by one. Many are found in
+    lists of those that changed last, read back to where the look before began, so that a look at which nothing has
+    changed costs one request a type; for a wait that is new the lists are read back to its beginning. What they
+    can't show is read directly: a campaign that nobody has seen short of the goal, one whose wait ends with this
+    look, and, where that makes two requests in all, the one that was not read for the longest time.
 
     :param hook: The account's hook.
     """
 
     def __init__(self, hook: CampaignHook) -> None:
         self.hook = hook
-        self._statuses: frozenset[str] = frozenset()
-        self._listed: set[str] = set()
-        self._newest: dict[str | None, float] = {}
-        self._reach: dict[str | None, float] = {}
-        self._looked: dict[str, int] = {}
+        self._lock = threading.Lock()  # a look whose triggers have left may still be under way in its thread
+        self._known: set[Wait] = set()
+        self._marks: dict[str | None, Mark] = {}
+        self._looked_at = time.time()
+        self._read_in: dict[str, int] = {}
         self._looks = 0
 
     def look(self, waits: Collection[Wait]) -> Sightings:
@@ -83,71 +118,85 @@ class AccountWatch:
 
         :raises CampaignError: For a failure that concerns them all and that another look can't mend.
         """
-        self._looks += 1
-        wanted = {wait.campaign_id: wait for wait in waits}
-        self._looked = {campaign_id: self._looked.get(campaign_id, 0) for campaign_id in wanted}
-        campaigns: dict[str, Campaign] = {}
-        gone: dict[str, CampaignNotFoundError] = {}
-        try:
-            listed_before = set(self._listed)
-            if len(wanted) > FEW:
-                self._read_lists(wanted, campaigns)
-            for campaign_id in self._worth_a_request(wanted, campaigns, listed_before):
-                try:
-                    campaigns[campaign_id] = self.hook.glance(campaign_id)
-                except CampaignNotFoundError as error:
-                    gone[campaign_id] = error
-                self._listed.discard(campaign_id)
-                self._looked[campaign_id] = self._looks
-        except CampaignUnavailableError as error:
-            self.hook.log.warning("Will look again: %s", error)
-            return Sightings(campaigns, gone, asked_pause(error, self.hook.rate_window) or 0.0)
-        return Sightings(campaigns, gone)
+        with self._lock:
+            self._looks += 1
+            self._known.intersection_update(waits)
+            self._read_in = {wait.campaign_id: self._read_in.get(wait.campaign_id, 0) for wait in waits}
+            seen = Sightings(began=time.time())
+            deadline = Deadline.after(self.hook.settings.timeout, self.hook.clock, retries=False)
+            try:
+                if len(self._read_in) > FEW:
+                    self._read_lists(waits, seen, deadline)
+                self._read_directly(waits, seen, deadline)
+            except CampaignUnavailableError as error:
+                self.hook.log.warning("Will look again: %s", error)
+                pause = asked_pause(error, self.hook.rate_window) or 0.0
+                return replace(seen, pause=pause)
+            if len(self._read_in) <= FEW:
+                self._marks.clear()
+            self._looked_at = seen.began
+            return seen
 
-    def _read_lists(self, wanted: Mapping[str, Wait], campaigns: dict[str, Campaign]) -> None:
-        """Read what has changed since the last look."""
-        waits = wanted.values()
-        statuses = frozenset(word for wait in waits for word in (*wait.goal.reached, *wait.goal.impossible))
-        if statuses != self._statuses:
-            self._statuses = statuses
-            self._newest.clear()
-        deadline = Deadline.after(self.hook.settings.timeout, self.hook.clock, retries=False)
-        since = min((wait.since for wait in waits if wait.since is not None), default=time.time()) - CLOCK_SKEW
+    def _read_lists(self, waits: Collection[Wait], seen: Sightings, deadline: Deadline) -> None:
+        """Read what has changed since the last look, and since the beginning of each wait that is new."""
+        statuses = {word for wait in waits for word in (*wait.goal.reached, *wait.goal.impossible)}
+        begun = [wait.since - CLOCK_SKEW for wait in waits if wait.since is not None and wait not in self._known]
         for campaign_type in self._types(waits):
-            back_to = self._back_to(campaign_type, since)
-            newest = back_to
+            mark = self._marks.setdefault(campaign_type, Mark(self._looked_at - CLOCK_SKEW))
+            back_to = min([mark.newest - mark.lag, *begun])
+            newest = mark.newest
             types = None if campaign_type is None else (campaign_type,)
             for campaign in self.hook.list_campaigns(types, statuses, newest_first=True, deadline=deadline):
                 changed = _moment(campaign.updated_at)
-                if self.hook.sorts_lists and changed is not None and changed < back_to:
+                if changed is not None:
+                    if self.hook.sorts_lists and changed <= back_to:
+                        break
+                    if changed <= seen.began + CLOCK_SKEW:  # a date far in the future must not hide the others
+                        newest = max(newest, changed)
+                if campaign.id in self._read_in:
+                    seen.campaigns[campaign.id] = campaign
+                    self._read_in[campaign.id] = self._looks
+            mark.advance(newest, self.hook.clock.monotonic())
+        self._known.update(wait for wait in waits if wait.since is not None or wait.campaign_id in seen.campaigns)
+
+    def _read_directly(self, waits: Collection[Wait], seen: Sightings, deadline: Deadline) -> None:
+        """
+        Read one by one what is worth a request; one campaign's failure does not keep the others from being read.
+
+        :raises CampaignUnavailableError: When not all of them could be read.
+        """
+        unavailable = None
+        for campaign_id in self._worth_a_request(waits, seen):
+            self._read_in[campaign_id] = self._looks
+            try:
+                seen.campaigns[campaign_id] = self.hook.glance(campaign_id, deadline=deadline)
+            except CampaignUnavailableError as error:
+                unavailable = error
+                if asked_pause(error, self.hook.rate_window) or not deadline.remaining:
                     break
-                newest = max(newest, changed or newest)
-                self._listed.add(campaign.id)
-                if campaign.id in wanted:
-                    campaigns[campaign.id] = campaign
-                    self._looked[campaign.id] = self._looks
-            self._newest[campaign_type] = newest
+                continue
+            except CampaignAuthError:
+                raise
+            except CampaignError as error:
+                seen.failed[campaign_id] = error
+            self._known.update(wait for wait in waits if wait.campaign_id == campaign_id)
+        if unavailable is not None:
+            raise unavailable
 
-    def _back_to(self, campaign_type: str | None, since: float) -> float:
-        """Return the time back to which a list is read: the last look, or further for a wait that began earlier."""
-        if campaign_type in self._newest and since >= self._reach[campaign_type]:
-            return self._newest[campaign_type] - COMMIT_LAG
-        self._reach[campaign_type] = since
-        return since
-
-    def _worth_a_request(
-        self, wanted: Mapping[str, Wait], campaigns: Mapping[str, Campaign], listed_before: Collection[str]
-    ) -> Iterable[str]:
-        """Return the ids of the campaigns to read directly."""
-        if len(wanted) <= FEW:
-            return list(wanted)
-        unseen = [campaign_id for campaign_id in wanted if campaign_id not in campaigns]
-        never = [campaign_id for campaign_id in unseen if wanted[campaign_id].since is None]
-        new = [campaign_id for campaign_id in never if not self._looked[campaign_id]][:FIRST_LOOKS]
-        suspects = [campaign_id for campaign_id in unseen if campaign_id in listed_before]
-        single = len(self._types(wanted.values())) == 1
-        longest = sorted(unseen, key=self._looked.__getitem__)[: int(single)]
-        return dict.fromkeys([*new, *suspects, *longest])
+    def _worth_a_request(self, waits: Collection[Wait], seen: Sightings) -> Collection[str]:
+        """Return the ids of the campaigns to read directly, those first that were not read for the longest time."""
+        unseen = [wait for wait in waits if wait.campaign_id not in seen.campaigns]
+        urgent = {
+            wait.campaign_id
+            for wait in unseen
+            if wait not in self._known or (wait.deadline is not None and wait.deadline <= seen.began)
+        }
+        if len(self._read_in) <= FEW:
+            return sorted(self._read_in, key=self._read_in.__getitem__)
+        if urgent:
+            return sorted(urgent, key=self._read_in.__getitem__)[:URGENT]
+        spare = int(len(self._types(waits)) == 1)
+        return sorted({wait.campaign_id for wait in unseen}, key=self._read_in.__getitem__)[:spare]
 
     def _types(self, waits: Iterable[Wait]) -> Collection[str | None]:
         """Return the types that have to be listed: all of them as soon as one is not known."""

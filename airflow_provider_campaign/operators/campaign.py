@@ -132,6 +132,7 @@ class _WaitingOperator(CampaignOperator):
         defer_wait(
             self,
             deadline.remaining,
+            seen=True,
             campaign_id=self.campaign_id,
             campaign_conn_id=self.campaign_conn_id,
             campaign_type=self.campaign_type,

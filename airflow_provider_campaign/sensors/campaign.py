@@ -19,7 +19,7 @@ from airflow_provider_campaign.campaign import CampaignStatus, status_goal
 from airflow_provider_campaign.exceptions import CampaignTimeoutError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.waiting import look_once
-from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
+from airflow_provider_campaign.triggers.campaign import TRIGGERER_GRACE, CampaignStatusTrigger
 from airflow_provider_campaign.triggers.deferral import defer_wait, ends_in_trigger
 from airflow_provider_campaign.triggers.outcome import WaitOutcome
 from airflow_provider_campaign.version_compat import SHARED_STREAMS, AirflowRescheduleException
@@ -78,7 +78,7 @@ class CampaignStatusSensor(BaseSensorOperator):
         if look.reached:
             return PokeReturnValue(True, status)
         if self.deferrable:
-            defer_wait(self, self.timeout, **self._wait())
+            defer_wait(self, self.timeout, seen=look.campaign is not None, **self._wait())
         if look.pause > self.poke_interval:
             self._leave_alone(look.pause)
         return PokeReturnValue(False)
@@ -105,9 +105,14 @@ class CampaignStatusSensor(BaseSensorOperator):
         """Return what Airflow starts the trigger with; templates in it are rendered in the triggerer."""
         return StartTriggerArgs(
             trigger_cls=f"{CampaignStatusTrigger.__module__}.{CampaignStatusTrigger.__qualname__}",
-            trigger_kwargs={**self._wait(), "for_task": True, "end_task": ends_in_trigger(self)},
+            trigger_kwargs={
+                **self._wait(),
+                "for_task": True,
+                "timeout": self.timeout,
+                "end_task": ends_in_trigger(self),
+            },
             next_method="execute_complete",
-            timeout=timedelta(seconds=self.timeout),
+            timeout=timedelta(seconds=self.timeout + TRIGGERER_GRACE),
         )
 
     def _leave_alone(self, seconds: float) -> None:

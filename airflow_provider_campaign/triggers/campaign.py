@@ -7,14 +7,15 @@ import itertools
 import random
 import time
 from collections.abc import AsyncIterator, Collection, Hashable, Iterator
+from datetime import UTC
 from typing import Any
 
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_campaign.campaign import Campaign, CampaignStatus, Goal, confirmed, status_goal
-from airflow_provider_campaign.exceptions import CampaignError
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.hooks.waiting import judge, look_once, timed_out
+from airflow_provider_campaign.hooks.waiting import is_reached, timed_out
 from airflow_provider_campaign.hooks.watching import Sightings, Wait
 from airflow_provider_campaign.triggers.outcome import WaitOutcome
 from airflow_provider_campaign.triggers.reaching import Reaching
@@ -26,6 +27,12 @@ FIRST_PAUSE = (0.5, 1.0)
 
 GATHERING = 1.0
 """Seconds before the first look where nobody has looked yet: triggers that start together look together."""
+
+LAST_LOOK = 40.0
+"""Seconds after a deadline that the last look may take."""
+
+TRIGGERER_GRACE = 60.0
+"""Seconds after the deadline before the scheduler ends the wait, should the triggerer not do it."""
 
 
 class CampaignStatusTrigger(BaseEventTrigger):
@@ -43,7 +50,8 @@ class CampaignStatusTrigger(BaseEventTrigger):
     :param poll_interval: Seconds between two looks.
     :param for_task: Whether a task waits, which needs one end, rather than an asset.
     :param since: When the task saw the campaign short of the target (seconds since the epoch), None if never.
-    :param deadline: When the wait is over (seconds since the epoch), None for never.
+    :param timeout: Seconds that the task's wait may take, None for no end.
+    :param deadline: When that time is up (seconds since the epoch); if None, by when Airflow has the task time out.
     :param record: What a task has to return so far, completed by what is seen; None to return the status.
     :param end_task: Whether to end the task right here instead of resuming it on a worker.
     :param max_interval: Seconds; where given, the interval doubles from look to look up to this.
@@ -59,6 +67,7 @@ class CampaignStatusTrigger(BaseEventTrigger):
         poll_interval: float = 30.0,
         for_task: bool = False,
         since: float | None = None,
+        timeout: float | None = None,
         deadline: float | None = None,
         record: dict[str, Any] | None = None,
         end_task: bool = False,
@@ -73,6 +82,7 @@ class CampaignStatusTrigger(BaseEventTrigger):
         self.poll_interval = poll_interval
         self.for_task = for_task
         self.since = since
+        self.timeout = timeout
         self.deadline = deadline
         self.record = record
         self.end_task = end_task
@@ -90,6 +100,7 @@ class CampaignStatusTrigger(BaseEventTrigger):
             "poll_interval": self.poll_interval,
             "for_task": self.for_task,
             "since": self.since,
+            "timeout": self.timeout,
             "deadline": self.deadline,
             "record": self.record,
             "end_task": self.end_task,
@@ -104,6 +115,14 @@ class CampaignStatusTrigger(BaseEventTrigger):
             return status_goal(self.target_statuses)
         return Goal(tuple(self.target_statuses), tuple(self.impossible_statuses))
 
+    @property
+    def ends_at(self) -> float | None:
+        """When the task's wait is over (seconds since the epoch)."""
+        cut_off = getattr(self, "timeout_after", None)  # set by Airflow
+        if self.timeout is None or self.deadline is not None or cut_off is None:
+            return self.deadline
+        return float(cut_off.replace(tzinfo=UTC).timestamp()) - TRIGGERER_GRACE
+
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll for this trigger alone: on Airflow lines before 3.3, or with an interval that grows."""
         poll = AccountPoll(self.campaign_conn_id)
@@ -115,16 +134,14 @@ class CampaignStatusTrigger(BaseEventTrigger):
         return None if self.max_interval else (self.campaign_conn_id, self.poll_interval)
 
     @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Sightings | CampaignError]:
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Sightings]:
         """Poll for all that share the account."""
         trigger = cls(**kwargs)
         poll = AccountPoll.shared(trigger.shared_stream_key(), trigger.campaign_conn_id)
         async for seen in poll.sightings(trigger._pauses()):
             yield seen
 
-    async def filter_shared_stream(
-        self, shared_stream: AsyncIterator[Sightings | CampaignError]
-    ) -> AsyncIterator[TriggerEvent]:
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Sightings]) -> AsyncIterator[TriggerEvent]:
         """Pick what concerns this trigger's campaign."""
         poll = AccountPoll.shared(self.shared_stream_key(), self.campaign_conn_id)
         async for event in self._events(poll, shared_stream):
@@ -137,56 +154,45 @@ class CampaignStatusTrigger(BaseEventTrigger):
             grown = self.poll_interval * 2 ** min(doublings, 32)
             yield min(grown, self.max_interval) if self.max_interval else self.poll_interval
 
-    async def _events(
-        self, poll: AccountPoll, stream: AsyncIterator[Sightings | CampaignError]
-    ) -> AsyncIterator[TriggerEvent]:
-        wait = Wait(self.campaign_id, self.goal, self.campaign_type, self.since)
+    async def _events(self, poll: AccountPoll, stream: AsyncIterator[Sightings]) -> AsyncIterator[TriggerEvent]:
+        try:
+            goal = self.goal
+        except CampaignConfigError as empty:  # a template rendered to nothing
+            yield self._end(WaitOutcome.of_error(empty))
+            return
+        wait = Wait(self.campaign_id, goal, self.campaign_type, self.since, self.ends_at, waiter=object())
         with poll.joined(wait):
             if self.for_task:
-                yield self._end(await self._outcome(poll, stream))
+                yield self._end(await self._outcome(wait, poll, stream))
                 return
-            reaching = await Reaching.restored(self.goal, getattr(self, "asset_state_store", None), self.campaign_id)
+            reaching = await Reaching.restored(goal, getattr(self, "asset_state_store", None), self.campaign_id)
             async for seen in stream:
-                if isinstance(seen, CampaignError):
-                    self.log.error("Nothing is seen of campaign %s: %s", self.campaign_id, seen)
+                if error := seen.error_for(self.campaign_id):
+                    self.log.error("Nothing is seen of campaign %s: %s", self.campaign_id, error)
                 elif (campaign := seen.campaigns.get(self.campaign_id)) and await reaching.by(campaign):
                     yield TriggerEvent(_asset_payload(campaign))  # type: ignore[no-untyped-call]
 
-    async def _outcome(self, poll: AccountPoll, stream: AsyncIterator[Sightings | CampaignError]) -> WaitOutcome:
-        """Wait until there is something to say."""
+    async def _outcome(self, wait: Wait, poll: AccountPoll, stream: AsyncIterator[Sightings]) -> WaitOutcome:
+        """Wait until there is something to say; the look that begins at the deadline is the last."""
         last = (self.record or {}).get("status", "unknown")
-        left = None if self.deadline is None else max(0.0, self.deadline - time.time())
+        left = None if wait.deadline is None else max(0.0, wait.deadline - time.time()) + LAST_LOOK
         try:
             async with asyncio.timeout(left):
                 async for seen in stream:
-                    if isinstance(seen, CampaignError):
-                        return WaitOutcome.of_error(seen)
-                    if self.campaign_id in seen.gone:
-                        return WaitOutcome.of_error(seen.gone[self.campaign_id])
+                    if error := seen.error_for(self.campaign_id):
+                        return WaitOutcome.of_error(error)
                     campaign = seen.campaigns.get(self.campaign_id)
                     if campaign is not None:
                         last = campaign.status
-                        if judge(await poll.hook(), campaign, self.goal).reached:
+                        if is_reached(campaign, wait.goal, poll.where):
                             return self._reached(campaign)
-            raise RuntimeError("the poll ended without an answer")
+                    if wait.deadline is not None and seen.began >= wait.deadline:
+                        break
         except TimeoutError:
-            return await self._last_look(poll, last)
+            self.log.warning("The last look at campaign %s was not over in time", self.campaign_id)
         except CampaignError as error:
             return WaitOutcome.of_error(error)
-
-    async def _last_look(self, poll: AccountPoll, last: str) -> WaitOutcome:
-        """Look once more at the deadline, as the poking wait does."""
-        try:
-            hook = await poll.hook()
-            if not poll.is_quiet():
-                look = await asyncio.to_thread(look_once, hook, self.campaign_id, self.goal)
-                if look.campaign is not None and look.reached:
-                    return self._reached(look.campaign)
-                last = look.campaign.status if look.campaign else last
-            seconds = round((self.deadline or 0.0) - (self.since or 0.0))
-            raise timed_out(hook, self.campaign_id, self.goal, seconds, last)
-        except CampaignError as error:
-            return WaitOutcome.of_error(error)
+        return WaitOutcome.of_error(timed_out(self.campaign_id, poll.where, wait.goal, last, round(self.timeout or 0)))
 
     def _reached(self, campaign: Campaign) -> WaitOutcome:
         self.log.info("Campaign %s is %s", campaign.id, campaign.status)

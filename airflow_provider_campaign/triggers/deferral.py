@@ -8,25 +8,24 @@ from typing import Any, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
-
-TRIGGERER_GRACE = 60.0
-"""Seconds after the deadline that the triggerer has for a last look, before the scheduler ends the wait."""
+from airflow_provider_campaign.triggers.campaign import TRIGGERER_GRACE, CampaignStatusTrigger
 
 
-def defer_wait(task: BaseOperator, seconds: float, **wait: Any) -> NoReturn:
+def defer_wait(task: BaseOperator, seconds: float, seen: bool, **wait: Any) -> NoReturn:
     """
-    Defer a task that has just seen its campaign short of the target.
+    Defer a task that has just looked at its campaign.
 
     :param task: An operator or sensor with the method ``execute_complete``.
     :param seconds: How long the wait may take.
+    :param seen: Whether it saw the campaign, short of the target.
     :param wait: The other arguments of :class:`CampaignStatusTrigger`.
     """
     now = time.time()
     task.defer(
         trigger=CampaignStatusTrigger(
             for_task=True,
-            since=now,
+            since=now if seen else None,
+            timeout=seconds,
             deadline=now + seconds,
             end_task=ends_in_trigger(task),
             **wait,
@@ -48,6 +47,8 @@ def ends_in_trigger(task: BaseOperator) -> bool:
         task.outlets,
         task.on_success_callback,
         getattr(task, "_post_execute_hook", None),
+        type(task).post_execute is not BaseOperator.post_execute,
         not task.do_xcom_push,
+        task.multiple_outputs,
     )
     return not any(left_to_do)
