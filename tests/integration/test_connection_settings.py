@@ -35,7 +35,7 @@ def test_a_token_is_signed_with_the_client_secret(sandbox: Sandbox, connect: Con
     assert jwt.get_unverified_header(request.headers["auth"])["alg"] == algorithm
 
 
-KEYS = {
+KEYS: dict[str, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey] = {
     "RS256": rsa.generate_private_key(public_exponent=65537, key_size=2048),
     "ES256": ec.generate_private_key(ec.SECP256R1()),
 }

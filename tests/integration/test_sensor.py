@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +21,7 @@ from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from airflow_provider_campaign.version_compat import AirflowRescheduleException
 from tests.clock import VirtualClock
 from tests.kinds import SONARLY, Connect, Kind
+from tests.meanwhile import meanwhile, requests_received
 
 KORE_FAULTS_THAT_PASS = ["rate_limit", "rate_limit_text", "error", "html", "html_ok", "broken_json", "empty", "reset"]
 
@@ -40,20 +39,6 @@ def sensor(campaign_id: str, **arguments: Any) -> CampaignStatusSensor:
     return CampaignStatusSensor(campaign_id=campaign_id, **{**defaults, **arguments})
 
 
-@contextmanager
-def after_requests(sandbox: Sandbox, count: int, act: Callable[[], object]) -> Iterator[None]:
-    """Act as soon as the sandbox has received so many requests."""
-
-    def wait_and_act() -> None:
-        sandbox.wait_for(lambda sandbox: len(sandbox.requests) >= count)
-        act()
-
-    thread = threading.Thread(target=wait_and_act, daemon=True)
-    thread.start()
-    yield
-    thread.join()
-
-
 def test_a_status_that_is_there_ends_the_wait_with_one_request(connected: Sandbox, kind: Kind) -> None:
     campaign = kind.add_campaign(connected, status="Stopped")
     assert sensor(campaign.id).execute({}) == "Stopped"
@@ -63,7 +48,7 @@ def test_a_status_that_is_there_ends_the_wait_with_one_request(connected: Sandbo
 
 def test_a_status_that_is_to_come_is_polled_for(connected: Sandbox, kind: Kind) -> None:
     campaign = kind.add_campaign(connected)
-    with after_requests(connected, 3, lambda: connected.set_status(campaign.id, "Stopped")):
+    with meanwhile(connected, requests_received(3), lambda: connected.set_status(campaign.id, "Stopped")):
         assert sensor(campaign.id).execute({}) == "Stopped"
     assert len(connected.requests) > 3
 
@@ -97,7 +82,7 @@ def test_completed_when_it_is_no_target_fails_at_once(connected: Sandbox, kind: 
 def test_a_campaign_that_is_deleted_meanwhile_fails_at_once(connected: Sandbox, kind: Kind) -> None:
     campaign = kind.add_campaign(connected)
     with (
-        after_requests(connected, 2, lambda: connected.remove_campaign(campaign.id)),
+        meanwhile(connected, requests_received(2), lambda: connected.remove_campaign(campaign.id)),
         pytest.raises(CampaignNotFoundError, match=campaign.id) as caught,
     ):
         sensor(campaign.id).execute({})

@@ -1,0 +1,65 @@
+"""An evening's campaigns: stopped, waited for, deleted; and how it went, as one line of JSON."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.providers.common.compat.sdk import DAG, task
+
+from airflow_provider_campaign.operators.campaign import (
+    DeleteSmsCampaignOperator,
+    StopCampaignOperator,
+    StopSmsCampaignOperator,
+    StopVoiceCampaignOperator,
+)
+from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
+
+with DAG("evening", start_date=datetime(2026, 1, 1, tzinfo=UTC), schedule=None) as dag:
+
+    @task
+    def ids() -> list[str]:
+        return ["cd-sms-1", "cd-sms-2", "cd-sms-3"]
+
+    stop_sms = StopSmsCampaignOperator.partial(task_id="stop_sms").expand(campaign_id=ids())
+    stop_voice = StopVoiceCampaignOperator(
+        task_id="stop_voice",
+        campaign_id="cd-voice-{{ params.number }}",
+        campaign_conn_id="{{ params.account }}",
+        wait_for_completion=False,
+        params={"number": 1, "account": "kore_v2"},
+    )
+    wait = CampaignStatusSensor(
+        task_id="wait",
+        campaign_id="{{ ti.xcom_pull(task_ids='stop_voice')['campaign_id'] }}",
+        campaign_conn_id="kore_v2",
+        target_statuses="{{ 'stopped' }}",
+        mode="reschedule",
+        poke_interval=0.2,
+        timeout=60,
+    )
+    stop_outreach = StopCampaignOperator.partial(task_id="stop_outreach", campaign_id="outreach-1").expand(
+        campaign_conn_id=["sonarly"]
+    )
+    delete = DeleteSmsCampaignOperator(task_id="delete", campaign_id="cd-sms-1")
+    [stop_sms, stop_voice >> wait, stop_outreach] >> delete
+
+
+def outcome() -> dict[str, Any]:
+    """Run the DAG and return each task instance's state and XCom."""
+    run = dag.test()
+    return {
+        "state": run.state,
+        **{
+            instance.task_id + (f"[{instance.map_index}]" if instance.map_index >= 0 else ""): [
+                instance.state,
+                instance.xcom_pull(task_ids=instance.task_id, map_indexes=instance.map_index),
+            ]
+            for instance in run.get_task_instances()
+        },
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(outcome(), default=str))
