@@ -1,10 +1,10 @@
-"""What runs while components are killed."""
+"""What the system tests run beside the example DAGs."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, task
 
 from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator, StopSmsCampaignOperator
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
@@ -27,3 +27,12 @@ with DAG("watch_many"):
             deferrable=True,
             start_from_trigger=True,
         )
+
+with DAG("stop_given", params={"campaign_ids": []}):
+
+    @task
+    def campaign_ids(params: dict[str, list[str]]) -> list[str]:
+        """Return what the run was asked for."""
+        return params["campaign_ids"]
+
+    StopSmsCampaignOperator.partial(task_id="stop").expand(campaign_id=campaign_ids())  # type: ignore[call-arg]
