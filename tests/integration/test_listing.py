@@ -1,0 +1,165 @@
+"""A listing shows each campaign once, whatever happens while it is read."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Collection, Iterator
+
+import pytest
+
+from airflow_provider_campaign.campaign import Campaign
+from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.sandbox import Fault, Sandbox
+from tests.kinds import KORE_KINDS, SONARLY, Connect, Kind
+
+MANY = 1000
+LIVE = ("Active", "Preparing")
+V1_SMS = KORE_KINDS[0]
+
+
+@pytest.fixture
+def unlimited(sandbox: Sandbox) -> Sandbox:
+    """Lift Kore's limit of 60 requests a minute."""
+    sandbox.config.rate_limit = None
+    return sandbox
+
+
+def listing(kind: Kind, statuses: Collection[str] = ()) -> Iterator[Campaign]:
+    """Return the listing of one kind's campaigns."""
+    types = None if kind.campaign_type is None else [kind.campaign_type]
+    return CampaignHook.for_conn_id("campaign_default").list_campaigns(types, statuses)
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_a_thousand_campaigns_of_both_types_are_listed_once_each(
+    unlimited: Sandbox, connect: Connect, version: str
+) -> None:
+    connect(unlimited.kore_connection(version))
+    for number in range(MANY):
+        unlimited.add_campaign(campaign_type="sms" if number % 2 else "voice")
+    listed = list(CampaignHook.for_conn_id("campaign_default").list_campaigns())
+    assert {(campaign.id, campaign.campaign_type) for campaign in listed} == {
+        (campaign.id, campaign.campaign_type) for campaign in unlimited.campaigns()
+    }
+    assert len(listed) == MANY
+
+
+@pytest.mark.parametrize("page_size", [None, 1000, 100, 7])
+def test_a_thousand_campaigns_of_sonarlys_are_listed_once_each(
+    unlimited: Sandbox, connect: Connect, page_size: int | None
+) -> None:
+    unlimited.config.sonarly_page_size = page_size
+    connect(unlimited.sonarly_connection())
+    for _ in range(MANY):
+        SONARLY.add_campaign(unlimited)
+    listed = [campaign.id for campaign in listing(SONARLY)]
+    assert listed == [campaign.id for campaign in unlimited.campaigns()]
+    assert len(unlimited.requests) == -(-MANY // (page_size or MANY))
+
+
+def test_a_row_says_what_the_platform_says(unlimited: Sandbox, connect: Connect, kind: Kind) -> None:
+    connect(kind.connection(unlimited))
+    campaign = kind.add_campaign(unlimited, name="Renewals", status="Paused", priority="1")
+    [row] = listing(kind)
+    assert (row.id, row.name, row.status, row.campaign_type) == (campaign.id, "Renewals", "Paused", kind.campaign_type)
+    assert (row.updated_at, row.priority) == (campaign.updated_at, "1" if kind.api_version else None)
+    key = "_id" if kind.label == "v2-voice" else "id"
+    assert row.raw[key] == campaign.id
+
+
+def test_an_empty_account_has_no_campaigns(unlimited: Sandbox, connect: Connect, kind: Kind) -> None:
+    connect(kind.connection(unlimited))
+    assert list(listing(kind)) == []
+
+
+def test_a_page_is_read_when_it_is_needed(unlimited: Sandbox, connect: Connect, kind: Kind) -> None:
+    unlimited.config.sonarly_page_size = 100
+    connect(kind.connection(unlimited))
+    for _ in range(300):
+        kind.add_campaign(unlimited)
+    campaigns = listing(kind)
+    assert unlimited.requests == []
+    next(campaigns)
+    assert len(unlimited.requests) == 1
+
+
+@pytest.mark.parametrize("wanted", [["active", "PREPARING"], ("Active", "Preparing", "Draft")])
+def test_only_campaigns_in_the_wanted_statuses_are_listed(
+    unlimited: Sandbox, connect: Connect, kind: Kind, wanted: Collection[str]
+) -> None:
+    connect(kind.connection(unlimited))
+    live = [kind.add_campaign(unlimited, status=status).id for status in LIVE]
+    for status in ("Ready", "Paused", "Stopped", "Completed"):
+        kind.add_campaign(unlimited, status=status)
+    assert sorted(row.id for row in listing(kind, wanted)) == sorted(live)
+
+
+def read_while(sandbox: Sandbox, campaigns: Iterator[Campaign], chance: random.Random, choices: list[str]) -> list[str]:
+    """Read a listing to its end; between two rows, campaigns change to one of the statuses given."""
+    listed = []
+    everything = sandbox.campaigns()
+    for row in campaigns:
+        listed.append(row.id)
+        for _ in range(chance.choice((0, 0, 1, 3))):
+            sandbox.set_status(chance.choice(everything).id, chance.choice(choices))
+    return listed
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_that_change_status_meanwhile_cost_no_other_row_its_place(
+    unlimited: Sandbox, connect: Connect, kind: Kind, seed: int
+) -> None:
+    """Rows that leave the filter between two pages move the later ones up, those that enter it down."""
+    unlimited.config.sonarly_page_size = 100
+    connect(kind.connection(unlimited))
+    for number in range(MANY):
+        kind.add_campaign(unlimited, status="Stopped" if number % 10 == 0 else "Active")
+    listed = read_while(unlimited, listing(kind, LIVE), random.Random(seed), ["Active", "Stopped", "Stopped"])
+    steady = {campaign.id for campaign in unlimited.campaigns() if [word for _, word in campaign.history] == ["Active"]}
+    assert len(steady) > 100
+    assert steady <= set(listed)
+    assert Counter(listed).most_common(1)[0][1] == 1
+
+
+def test_a_page_that_has_moved_up_whole_is_looked_for(unlimited: Sandbox, connect: Connect, kore_kind: Kind) -> None:
+    connect(kore_kind.connection(unlimited))
+    ids = sorted(kore_kind.add_campaign(unlimited).id for _ in range(MANY))
+    campaigns = listing(kore_kind, LIVE)
+    listed = [next(campaigns).id for _ in range(500)]
+    for campaign_id in ids[:480]:
+        unlimited.set_status(campaign_id, "Stopped")
+    listed += [row.id for row in campaigns]
+    assert listed == ids
+
+
+def test_rows_that_are_deleted_meanwhile_cost_no_other_row_its_place(
+    unlimited: Sandbox, connect: Connect, kore_kind: Kind
+) -> None:
+    connect(kore_kind.connection(unlimited))
+    ids = sorted(kore_kind.add_campaign(unlimited).id for _ in range(300))
+    campaigns = listing(kore_kind)
+    listed = [next(campaigns).id for _ in range(100)]
+    for campaign_id in ids[:50]:
+        unlimited.remove_campaign(campaign_id)
+    assert listed + [row.id for row in campaigns] == ids
+
+
+def test_all_that_changed_last_come_first_where_the_platform_can_sort(
+    unlimited: Sandbox, connect: Connect, kore_kind: Kind
+) -> None:
+    connect(kore_kind.connection(unlimited))
+    ids = [kore_kind.add_campaign(unlimited).id for _ in range(3)]
+    unlimited.state.timeline.clock.sleep(1)  # type: ignore[attr-defined]
+    unlimited.set_status(ids[1], "Paused")
+    types = [kore_kind.campaign_type or ""]
+    hook = CampaignHook.for_conn_id("campaign_default")
+    assert next(hook.list_campaigns(types, newest_first=True)).id == ids[1]
+
+
+def test_a_failure_between_two_pages_is_tried_again(unlimited: Sandbox, connect: Connect, kind: Kind) -> None:
+    unlimited.config.sonarly_page_size = 100
+    connect(kind.connection(unlimited))
+    expected = {kind.add_campaign(unlimited).id for _ in range(300)}
+    unlimited.add_fault(Fault("broken_json", skip=1))
+    assert {row.id for row in listing(kind)} == expected
