@@ -25,7 +25,7 @@ with DAG(
     catchup=False,
     default_args={"retries": 3, "retry_delay": timedelta(minutes=1)},
     params={"sms_campaign_id": "cd-sms-evening-1", "voice_campaign_id": "cd-voice-evening-1"},
-) as dag:
+):
     stop_sms = StopSmsCampaignOperator(task_id="stop_sms", campaign_id=SMS, wait_for_completion=False)
     sms_stopped = CampaignStatusSensor(task_id="sms_stopped", campaign_id=SMS, poke_interval=5, timeout=900)
     delete_sms = DeleteSmsCampaignOperator(task_id="delete_sms", campaign_id=SMS)

@@ -1,0 +1,151 @@
+"""The package as users get it: built in isolation, installed into an environment of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from email.message import Message
+from email.parser import Parser
+from pathlib import Path
+
+import airflow
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from airflow_provider_campaign import __version__
+
+REPOSITORY = Path(__file__).parents[2]
+PACKAGE = "airflow_provider_campaign"
+DISTRIBUTION = "airflow-provider-campaign"
+
+USERS_DAG = """\
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.operators.campaign import StopCampaignOperator
+from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
+
+with DAG(dag_id="users", schedule=None):
+    stop = StopCampaignOperator(task_id="stop", campaign_id="cd-1", campaign_type="sms", poll_interval=10)
+    stop >> CampaignStatusSensor(task_id="stopped", campaign_id="cd-1", target_statuses=("Stopped",))
+
+
+def status(conn_id: str) -> str:
+    return CampaignHook.for_conn_id(conn_id).get_campaign_status("cd-1").status
+"""
+
+USERS_MISTAKES = """\
+from airflow_provider_campaign.hooks.base import CampaignHook
+
+hook = CampaignHook.for_conn_id("campaign_default")
+hook.stop_campaign(1)
+hook.get_campaign_status("cd-1").state
+"""
+
+
+def run(*command: str | Path, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
+    """Run a command outside of this environment's Airflow and of this repository's sources."""
+    unwanted = ("AIRFLOW_", "PYTHONPATH", "VIRTUAL_ENV")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
+    environment["AIRFLOW_HOME"] = str(cwd / "airflow-home")
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+def python(*arguments: str | Path, cwd: Path = REPOSITORY) -> str:
+    """Run a module of this environment; return what it prints, and fail with it if the module does."""
+    done = run(sys.executable, "-m", *arguments, cwd=cwd)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of a fresh wheel and sdist."""
+    directory = tmp_path_factory.mktemp("dist")
+    python("build", "--installer=uv", "--outdir", directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> Path:
+    return built / f"{PACKAGE}-{__version__}-py3-none-any.whl"
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of an environment that has nothing but the wheel and what it pulls in."""
+    directory = tmp_path_factory.mktemp("installed")
+    constraints = REPOSITORY / "constraints" / f"airflow-{airflow.__version__}.txt"
+    python("uv", "venv", "--quiet", "--python", sys.executable, directory / "venv")
+    interpreter = directory / "venv/bin/python"
+    python("uv", "pip", "install", "--quiet", "--python", interpreter, "--constraint", constraints, wheel)
+    return directory
+
+
+def metadata(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        return Parser().parsestr(archive.read(f"{PACKAGE}-{__version__}.dist-info/METADATA").decode())
+
+
+def test_the_metadata_pass_the_registrys_check(built: Path) -> None:
+    python("twine", "check", "--strict", *built.iterdir())
+
+
+def test_the_wheel_holds_the_package_with_its_data_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert {name.split("/")[0] for name in names} == {PACKAGE, f"{PACKAGE}-{__version__}.dist-info"}
+    assert {f"{PACKAGE}/py.typed", f"{PACKAGE}/sandbox/page.html"} <= set(names)
+    sources = {str(file.relative_to(REPOSITORY)) for file in (REPOSITORY / PACKAGE).rglob("*.py")}
+    assert {name for name in names if name.endswith(".py")} == sources
+
+
+def test_the_sdist_holds_what_a_user_may_copy(built: Path) -> None:
+    with tarfile.open(built / f"{PACKAGE}-{__version__}.tar.gz") as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"LICENSE", "README.md", "CHANGELOG.md", "example_dags/stop_campaigns.py"} <= names
+    assert not {name for name in names if name.startswith(("tests/", ".venv", ".ci"))}
+
+
+def test_a_plain_install_asks_for_no_more_than_airflow_has_already(wheel: Path) -> None:
+    requirements = [Requirement(line) for line in metadata(wheel).get_all("Requires-Dist", [])]
+    plain = {each.name for each in requirements if each.marker is None or each.marker.evaluate({"extra": ""})}
+    assert plain == {
+        "apache-airflow",
+        "apache-airflow-providers-common-compat",
+        "requests",
+        "pyjwt",
+        "tenacity",
+    }
+
+
+def test_the_version_stands_in_one_place_and_heads_the_changelog(wheel: Path) -> None:
+    assert metadata(wheel)["Version"] == __version__
+    assert __version__ not in (REPOSITORY / "pyproject.toml").read_text()
+    headings = [line for line in (REPOSITORY / "CHANGELOG.md").read_text().splitlines() if line.startswith("## ")]
+    assert headings[0] == f"## {__version__}"
+
+
+def test_the_requirements_of_what_is_installed_agree(installed: Path) -> None:
+    assert python("pip", "--python", installed / "venv/bin/python", "check") == "No broken requirements found.\n"
+
+
+def test_airflow_lists_the_installed_provider_with_its_version(installed: Path) -> None:
+    listed = run(installed / "venv/bin/airflow", "providers", "list", "--output", "json", cwd=installed)
+    providers = {row["package_name"]: row["version"] for row in json.loads(listed.stdout)}
+    assert providers[DISTRIBUTION] == __version__
+
+
+@pytest.mark.skipif(Version(airflow.__version__) < Version("3.3"), reason="types are checked on the latest line only")
+def test_a_users_dag_is_checked_against_the_types_of_what_is_installed(installed: Path) -> None:
+    (installed / "right.py").write_text(USERS_DAG)
+    (installed / "wrong.py").write_text(USERS_MISTAKES)
+    mypy = (sys.executable, "-m", "mypy", "--strict", "--python-executable", installed / "venv/bin/python")
+    checked = run(*mypy, "--no-error-summary", "right.py", "wrong.py", cwd=installed)
+    complaints = [line.partition(" error: ")[0] for line in checked.stdout.splitlines()]
+    assert complaints == ["wrong.py:4:", "wrong.py:5:"], checked.stdout + checked.stderr
