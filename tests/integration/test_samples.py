@@ -16,7 +16,7 @@ from airflow_provider_campaign.exceptions import (
     CampaignUnavailableError,
 )
 from airflow_provider_campaign.sandbox import Sandbox
-from tests.kinds import KORE_KINDS, SONARLY, Connect, Kind
+from tests.kinds import KORE_KINDS, SONARLY, Connect
 from tests.local_server import LocalServer, Reply, Sent
 
 SAMPLES = {path.stem: path.read_bytes() for path in (Path(__file__).parents[1] / "data/samples").iterdir()}
@@ -26,17 +26,17 @@ SONARLY_ID = "507f1f77bcf86cd799439011"
 DELETED_ID = "cd-3aefda80-f98e-5f4f-ad41-92803abbxxxx"
 
 
-@pytest.mark.parametrize(
-    ("sample", "kind", "updated_at", "detail"),
-    [
-        ("kore_stop_sms_v1", V1_SMS, "2025-06-26T14:45:07.956Z", "campaignExecutionType"),
-        ("kore_stop_voice_v1", V1_VOICE, "2025-06-27T07:13:51.444Z", "campaignInstanceId"),
-        ("kore_stop_voice_v2", V2_VOICE, "2025-12-05T12:01:35.312Z", "campaignInstanceId"),
-    ],
-)
-def test_kores_sample_of_a_stop_is_a_stopped_campaign(
-    sandbox: Sandbox, connect: Connect, sample: str, kind: Kind, updated_at: str, detail: str
-) -> None:
+STOPS = {
+    "kore_stop_sms_v1": (V1_SMS, "2025-06-26T14:45:07.956Z", "campaignExecutionType"),
+    "kore_stop_voice_v1": (V1_VOICE, "2025-06-27T07:13:51.444Z", "campaignInstanceId"),
+    "kore_stop_voice_v2": (V2_VOICE, "2025-12-05T12:01:35.312Z", "campaignInstanceId"),
+}
+"""Sample: the kind of campaign, when it was stopped, and what else the answer tells."""
+
+
+@pytest.mark.parametrize("sample", STOPS)
+def test_kores_sample_of_a_stop_is_a_stopped_campaign(sandbox: Sandbox, connect: Connect, sample: str) -> None:
+    kind, updated_at, detail = STOPS[sample]
     with LocalServer(lambda sent: Reply(SAMPLES[sample])) as server:
         connect({**kind.connection(sandbox), "host": server.url})
         record = kind.stop("cd-1").execute({})
@@ -81,23 +81,22 @@ def test_sonarlys_sample_of_a_stop_is_a_stopped_campaign(sandbox: Sandbox, conne
     }
 
 
-@pytest.mark.parametrize(
-    ("status", "state", "error"),
-    [
-        (400, "active", CampaignRequestError),
-        (401, "active", CampaignAuthError),
-        (403, "active", CampaignAuthError),
-        (404, "active", CampaignNotFoundError),
-        (409, "draft", CampaignConflictError),
-        (429, "active", CampaignRateLimitError),
-        (500, "active", CampaignUnavailableError),
-        (502, "active", CampaignUnavailableError),
-    ],
-)
-def test_sonarlys_sample_of_an_error_is_that_error(
-    sandbox: Sandbox, connect: Connect, status: int, state: str, error: type[CampaignError]
-) -> None:
-    """A refusal of the stop is followed by a read of the status, which finds the campaign in the state given."""
+ERRORS: dict[int, tuple[type[CampaignError], str]] = {
+    400: (CampaignRequestError, "active"),
+    401: (CampaignAuthError, "active"),
+    403: (CampaignAuthError, "active"),
+    404: (CampaignNotFoundError, "active"),
+    409: (CampaignConflictError, "draft"),
+    429: (CampaignRateLimitError, "active"),
+    500: (CampaignUnavailableError, "active"),
+    502: (CampaignUnavailableError, "active"),
+}
+"""HTTP status: the error it is, and the state in which a read then finds the campaign."""
+
+
+@pytest.mark.parametrize("status", ERRORS)
+def test_sonarlys_sample_of_an_error_is_that_error(sandbox: Sandbox, connect: Connect, status: int) -> None:
+    error, state = ERRORS[status]
     sample = SAMPLES[f"sonarly_stop_{status}"]
     campaign = b'{"success": true, "data": {"id": "%s", "status": "%s"}}' % (SONARLY_ID.encode(), state.encode())
 
@@ -117,7 +116,5 @@ def test_sonarlys_sample_of_an_error_is_that_error(
 
 
 def test_every_sample_is_read_by_a_test() -> None:
-    stops = {"kore_stop_sms_v1", "kore_stop_voice_v1", "kore_stop_voice_v2", "kore_delete_sms_v1"}
-    assert SAMPLES.keys() == stops | {
-        f"sonarly_stop_{status}" for status in (200, 400, 401, 403, 404, 409, 429, 500, 502)
-    }
+    errors = {f"sonarly_stop_{status}" for status in ERRORS}
+    assert SAMPLES.keys() == {*STOPS, "kore_delete_sms_v1", "sonarly_stop_200", *errors}
