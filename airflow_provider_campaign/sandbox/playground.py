@@ -141,7 +141,14 @@ def create_connections(url: str, sandbox: Sandbox) -> None:
         requests.post(
             f"{url}/api/v2/connections",
             headers={"Authorization": f"Bearer {token}"},
-            json={**connection, "connection_id": conn_id, "extra": json.dumps(connection["extra"])},
+            json={
+                **connection,
+                "connection_id": conn_id,
+                # Apart from the host, because the UI of Airflow 3.3.2 can't test a connection without a port.
+                "host": "http://127.0.0.1",
+                "port": sandbox.port,
+                "extra": json.dumps(connection["extra"]),
+            },
             timeout=60,
         ).raise_for_status()
 
