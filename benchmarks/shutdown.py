@@ -1,0 +1,85 @@
+"""The end of the window: the sweep against mapped HttpOperator >> mapped HttpSensor, on a live Airflow.
+
+Run it with ``python -m benchmarks.shutdown``; it takes about a quarter of an hour, on a machine with nothing
+else to do. It writes ``results/shutdown.json``, the table in ``docs/benchmarks.md`` and the plot beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import matplotlib as mpl
+
+from airflow_provider_campaign.sandbox import Sandbox
+from benchmarks.common.measuring import LATENCY, Measurement, live_airflow, measure
+from benchmarks.common.reporting import ROOT, publish, save, table
+
+mpl.use("agg")
+
+from matplotlib import pyplot as plt
+
+SWEEP, PEER = "StopActiveCampaignsOperator", "HttpOperator >> HttpSensor"
+COUNTS = (20, 50, 100, 300)
+PEER_COUNTS = (20, 50, 100)
+STOPPED_BEFORE = 10_000
+PLOT = ROOT / "docs" / "images" / "shutdown.png"
+COLOURS = {SWEEP: "#1f6f8b", PEER: "#d98e32"}
+
+
+def main() -> None:
+    """Measure, and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--counts", type=int, nargs="*", default=COUNTS, help="live campaigns")
+    parser.add_argument("--python", default=sys.executable, help="the Python that Airflow is installed in")
+    arguments = parser.parse_args()
+    found = []
+    with Sandbox(latency=LATENCY) as sandbox, live_airflow(sandbox, arguments.python) as airflow:
+        for count in arguments.counts:
+            found.append(measure(airflow, sandbox, SWEEP, "sweep", count))
+            print(found[-1], flush=True)
+            if count in PEER_COUNTS:
+                found.append(measure(airflow, sandbox, PEER, f"peer_{count}", count))
+                print(found[-1], flush=True)
+        crowded = f"{SWEEP}, and {STOPPED_BEFORE:,} stopped ones"
+        found.append(measure(airflow, sandbox, crowded, "sweep", 50, STOPPED_BEFORE))
+    save("shutdown", found)
+    publish("shutdown", as_table(found))
+    plot([measurement for measurement in found if measurement.who in COLOURS])
+
+
+def as_table(found: Sequence[Measurement]) -> str:
+    """Return the table of the page."""
+    head = ["", "live campaigns", "run", "last one stopped (s)", "run ends (s)", "requests accepted", "refused (429)"]
+    return table(head, [(m.who, m.campaigns, m.state, m.last_stopped, m.seconds, m.accepted, m.refused) for m in found])
+
+
+def plot(found: Sequence[Measurement]) -> None:
+    """Draw, for each side, how long a run takes and what it asks of the platform."""
+    figure, (times, requests) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    counts = sorted({measurement.campaigns for measurement in found})
+    for who, shift in ((SWEEP, -0.2), (PEER, 0.2)):
+        own = [measurement for measurement in found if measurement.who == who]
+        places = [counts.index(measurement.campaigns) + shift for measurement in own]
+        bars = times.bar(places, [m.seconds for m in own], 0.38, label=who, color=COLOURS[who])
+        labels = [f"{m.seconds:.0f} s" if m.state == "success" else f"{m.state}\n{m.seconds:.0f} s" for m in own]
+        times.bar_label(bars, labels, fontsize=8)
+        accepted = [m.accepted for m in own]
+        requests.bar(places, accepted, 0.38, label=who, color=COLOURS[who])
+        refused = requests.bar(
+            places, [m.refused for m in own], 0.38, bottom=accepted, color=COLOURS[who], alpha=0.4, hatch="//"
+        )
+        requests.bar_label(refused, [f"{m.refused} refused" if m.refused else "" for m in own], fontsize=8)
+    for axes, title in ((times, "Seconds until the run ends"), (requests, "Requests to the platform")):
+        axes.set_xticks(range(len(counts)), [str(count) for count in counts])
+        axes.set_xlabel("live campaigns")
+        axes.set_title(title)
+        axes.margins(y=0.15)
+        axes.spines[["top", "right"]].set_visible(False)
+    times.legend(frameon=False)
+    figure.savefig(PLOT, dpi=120)
+
+
+if __name__ == "__main__":
+    main()
