@@ -9,7 +9,8 @@ from tests.system.live_airflow.live import LiveAirflow
 
 def task_processes(airflow: LiveAirflow) -> list[int]:
     """Return the ids of the processes that tasks run in now: each is the child of a worker of the scheduler's."""
-    return [task for worker in children(airflow.processes["scheduler"].pid) for task in children(worker)]
+    workers = children(airflow.processes["scheduler"].pid)
+    return [task for worker in workers for task in children(worker) if runs(task)]
 
 
 def children(pid: int) -> list[int]:
@@ -21,3 +22,11 @@ def children(pid: int) -> list[int]:
         except OSError:  # the thread has ended
             continue
     return found
+
+
+def runs(pid: int) -> bool:
+    """Tell whether a process is there and is more than what its parent has not collected yet."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes() != b""
+    except OSError:
+        return False
