@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Collection, Hashable, Iterator
 from datetime import UTC
 from typing import Any
 
+from airflow.providers.common.compat.sdk import XCom
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_campaign.campaign import Campaign, CampaignStatus, Goal, confirmed, status_goal
@@ -20,7 +21,7 @@ from airflow_provider_campaign.hooks.watching import Sightings, Wait
 from airflow_provider_campaign.triggers.outcome import WaitOutcome
 from airflow_provider_campaign.triggers.reaching import Reaching
 from airflow_provider_campaign.triggers.shared import AccountPoll
-from airflow_provider_campaign.version_compat import BaseEventTrigger
+from airflow_provider_campaign.version_compat import AirflowRuntimeError, BaseEventTrigger
 
 FIRST_PAUSE = (0.5, 1.0)
 """The first look comes after this part of a poll interval, at random, so that waits don't move in step."""
@@ -158,12 +159,12 @@ class CampaignStatusTrigger(BaseEventTrigger):
         try:
             goal = self.goal
         except CampaignConfigError as empty:  # a template rendered to nothing
-            yield self._end(WaitOutcome.of_error(empty))
+            yield await self._end(WaitOutcome.of_error(empty))
             return
         wait = Wait(self.campaign_id, goal, self.campaign_type, self.since, self.ends_at, waiter=object())
         with poll.joined(wait):
             if self.for_task:
-                yield self._end(await self._outcome(wait, poll, stream))
+                yield await self._end(await self._outcome(wait, poll, stream))
                 return
             reaching = await Reaching.restored(goal, getattr(self, "asset_state_store", None), self.campaign_id)
             async for seen in stream:
@@ -198,11 +199,28 @@ class CampaignStatusTrigger(BaseEventTrigger):
         self.log.info("Campaign %s is %s", campaign.id, campaign.status)
         return WaitOutcome(campaign.status if self.record is None else confirmed(self.record, campaign))
 
-    def _end(self, outcome: WaitOutcome) -> TriggerEvent:
+    async def _end(self, outcome: WaitOutcome) -> TriggerEvent:
         """End the task here, if it may, or hand the outcome to a worker."""
-        if self.end_task and outcome.error is None:
-            return TaskSuccessEvent(xcoms={"return_value": outcome.value})
+        if self.end_task and outcome.error is None and await self._return(outcome.value):
+            return TaskSuccessEvent()
         return TriggerEvent(outcome.as_payload())  # type: ignore[no-untyped-call]
+
+    async def _return(self, value: Any) -> bool:
+        """
+        Push what the task returns, and tell whether that went well.
+
+        ``TaskSuccessEvent(xcoms=...)`` would do it too, but Airflow 3 then stores it encoded twice, so that the next
+        task is given a text of JSON, and passes the XCom backend by.
+        """
+        task = self.task_instance
+        assert task is not None  # noqa: S101
+        names = {"dag_id": task.dag_id, "run_id": task.run_id, "task_id": task.task_id, "map_index": task.map_index}
+        try:
+            await asyncio.to_thread(XCom.set, key="return_value", value=value, **names)
+        except AirflowRuntimeError as error:
+            self.log.warning("The XCom can't be pushed here, a worker will do it: %s", error)
+            return False
+        return True
 
 
 def _asset_payload(campaign: Campaign) -> dict[str, Any]:

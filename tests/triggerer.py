@@ -1,0 +1,63 @@
+"""What the triggerer does with a trigger, in this process: alone, or through Airflow's own shared streams."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+from airflow.triggers.base import TriggerEvent
+
+from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
+from airflow_provider_campaign.version_compat import SHARED_STREAMS
+
+WAYS = ["alone", "shared"] if SHARED_STREAMS else ["alone"]
+
+
+class Triggerer:
+    """
+    Run triggers.
+
+    :param way: ``alone`` as on Airflow lines before 3.3, or ``shared``.
+    """
+
+    def __init__(self, way: str = WAYS[-1]) -> None:
+        self._streams: Any = None
+        self._ids = iter(range(1_000_000))
+        if way == "shared":
+            from airflow.triggers.shared_stream import SharedStreamManager
+
+            self._streams = SharedStreamManager()
+
+    async def events(self, trigger: CampaignStatusTrigger) -> AsyncIterator[TriggerEvent]:
+        """Yield what a trigger fires; it went through the database before."""
+        _, arguments = trigger.serialize()
+        again = CampaignStatusTrigger(**arguments)
+        again.task_instance = SimpleNamespace(dag_id="dag", run_id="run", task_id="task", map_index=3)
+        again.timeout_after = getattr(trigger, "timeout_after", None)  # type: ignore[attr-defined]
+        key = again.shared_stream_key() if self._streams else None
+        if key is None:
+            async for event in again.run():
+                yield event
+            return
+        trigger_id = next(self._ids)
+        stream = self._streams.subscribe(trigger_id=trigger_id, trigger=again, key=key)
+        try:
+            async for event in again.filter_shared_stream(stream):
+                yield event
+        finally:
+            await self._streams.unsubscribe(trigger_id, key)
+
+    async def first(self, trigger: CampaignStatusTrigger) -> TriggerEvent:
+        """Return the first event, which is what ends a deferred task."""
+        events = self.events(trigger)
+        try:
+            return await anext(events)
+        finally:
+            await events.aclose()  # type: ignore[attr-defined]
+
+
+def run_to_its_end(trigger: CampaignStatusTrigger, way: str = WAYS[-1]) -> TriggerEvent:
+    """Return the event that ends a deferred task."""
+    return asyncio.run(Triggerer(way).first(trigger))
