@@ -36,6 +36,7 @@ class StopActiveCampaignsOperator(BaseOperator):
     :returns: ``stopped``, ``already_stopped``, ``failed`` and, for a dry run, ``live``: lists with, per campaign,
         ``campaign_id``, ``name``, ``campaign_type``, ``asked_at`` and ``confirmed_at`` (UTC, ISO 8601), ``status``
         and ``message``; ``total`` (campaigns found), ``requests`` and ``seconds``.
+    :raises CampaignConfigError: When an argument leaves nothing to stop: empty types, statuses or pattern.
     :raises CampaignTimeoutError: When a campaign is not verified stopped, and a retry may mend it.
     :raises CampaignRequestError: When a campaign is not verified stopped, and a retry can't mend it.
     """
