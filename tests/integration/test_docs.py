@@ -217,6 +217,12 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
+def test_every_picture_is_shown() -> None:
+    shown = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    for picture in REPOSITORY.glob("docs/images/*"):
+        assert f"images/{picture.name})" in shown
+
+
 def test_the_index_has_every_page() -> None:
     index = (REPOSITORY / "docs/README.md").read_text(encoding="utf-8")
     for page in REPOSITORY.glob("docs/*.md"):
