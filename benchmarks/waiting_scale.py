@@ -1,0 +1,119 @@
+"""
+Measure what a thousand deferred waits on one triggerer cost, on a live local Airflow and the sandbox.
+
+The sensors start from their triggers, so that no worker is involved. Measured are, while nothing changes, the
+requests that reach the platform in a poll interval, the longest time for which the triggerer's event loop was
+blocked and what its memory has grown by; and then the seconds from the end of all campaigns to that of all tasks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import tempfile
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+from airflow_provider_campaign.sandbox import Sandbox
+from tests.system.live_airflow import LiveAirflow
+from tests.system.live_airflow.waiting import wait_until
+
+DAG = """
+from airflow.sdk import DAG
+
+from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
+
+with DAG("waits"):
+    for number in range({waits}):
+        CampaignStatusSensor(
+            task_id=f"wait_{{number}}",
+            campaign_id=f"cd-{{number}}",
+            poke_interval={interval},
+            deferrable=True,
+            start_from_trigger=True,
+        )
+"""
+
+WATCHDOG = 0.1
+"""Seconds that Airflow's watchdog sleeps, and so are part of what it says."""
+
+BLOCKED = re.compile(r"async thread was blocked for (\d+\.\d+) seconds")
+
+
+def resident(pids: Collection[int]) -> float:
+    """Return the memory of processes in MB."""
+    total = 0
+    for pid in pids:
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS"):
+                total += int(line.split()[1])
+    return total / 1024
+
+
+def longest_block(log: str) -> float:
+    """Return the longest time in seconds for which the event loop did nothing else, as Airflow's log has it."""
+    return max([max(0.0, float(found) - WATCHDOG) for found in BLOCKED.findall(log)], default=0.0)
+
+
+def measure(waits: int, interval: float, looks: int) -> dict[str, float]:
+    """Return the figures."""
+    with Sandbox(rate_limit=None) as sandbox, tempfile.TemporaryDirectory() as folder:
+        for number in range(waits):
+            sandbox.add_campaign(f"cd-{number}")
+        (Path(folder) / "waits.py").write_text(DAG.format(waits=waits, interval=interval))
+        environment = {
+            "AIRFLOW_CONN_CAMPAIGN_DEFAULT": json.dumps(sandbox.kore_connection()),
+            "AIRFLOW__TRIGGERER__BLOCKED_MAIN_THREAD_WARNING_THRESHOLD": str(WATCHDOG + 0.02),
+        }
+        with LiveAirflow(folder, env=environment, triggerer_capacity=2 * waits) as airflow:
+            airflow.wait_for_dag("waits")
+            triggerer = airflow.processes["triggerer"]
+            before = resident(triggerer.pids())
+            began = time.monotonic()
+            run_id = airflow.trigger_dag("waits")["dag_run_id"]
+
+            def known() -> int:
+                return len({request.campaign_id for request in sandbox.requests if request.call == "status"})
+
+            wait_until(lambda: known() == waits, 900, lambda: f"{known()} of {waits} are waited for", interval=1)
+            joined = time.monotonic() - began
+            at_start, said = longest_block(triggerer.output()), len(triggerer.output())
+            sandbox.clear_requests()
+            time.sleep(looks * interval)
+            requests = len(sandbox.requests)
+            after = resident(triggerer.pids())
+            blocked = longest_block(triggerer.output()[said:])
+            for number in range(waits):
+                sandbox.set_status(f"cd-{number}", "Stopped")
+            stopped = time.monotonic()
+            run = airflow.wait_for_run("waits", run_id, timeout=900, interval=1)
+            assert run["state"] == "success", airflow.describe("waits", run_id)
+            return {
+                "waits": waits,
+                "poll interval (s)": interval,
+                "until all are waited for (s)": joined,
+                "longest block of the event loop meanwhile (ms)": 1000 * at_start,
+                "requests in a poll interval, nothing changing": requests / looks,
+                "longest block of the event loop (ms)": 1000 * blocked,
+                "memory of the triggerer before (MB)": before,
+                "memory of the triggerer with all waits (MB)": after,
+                "growth (MB)": after - before,
+                "from all stopped to all tasks ended (s)": time.monotonic() - stopped,
+            }
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--waits", type=int, default=1000)
+    parser.add_argument("--interval", type=float, default=3.0, help="poll interval in seconds")
+    parser.add_argument("--looks", type=int, default=20, help="poll intervals to measure over")
+    arguments = parser.parse_args()
+    for name, figure in measure(arguments.waits, arguments.interval, arguments.looks).items():
+        print(f"{name:<50} {figure:>8.1f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,289 @@
+"""A wait has the same outcome on a worker, rescheduled, and in the triggerer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import (
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseOperator,
+    TaskDeferred,
+    XCom,
+)
+from airflow.triggers.base import TaskSuccessEvent
+
+from airflow_provider_campaign.exceptions import (
+    CampaignAuthError,
+    CampaignConfigError,
+    CampaignNotFoundError,
+    CampaignStateError,
+    CampaignTimeoutError,
+)
+from airflow_provider_campaign.hooks.kore import KoreHook
+from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
+from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
+from airflow_provider_campaign.triggers import campaign as campaign_trigger
+from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
+from airflow_provider_campaign.version_compat import AirflowRescheduleException
+from tests.kinds import KORE_KINDS, Connect, Kind
+from tests.triggerer import run_to_its_end
+
+INTERVAL = 0.1
+SOON = 0.4
+SMS = KORE_KINDS[0]
+
+PASSING = [
+    *[Fault(kind) for kind in ("error", "html", "html_ok", "broken_json", "empty", "failure", "wrong_shape", "reset")],
+    *[Fault("error", status=status, json=False) for status in (502, 503)],
+    Fault("hang"),
+    Fault("lost"),
+    Fault("rate_limit"),
+    Fault("rate_limit_text"),
+    Fault("rate_limit", retry_after="1"),
+]
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch, connect: Connect) -> Iterator[Sandbox]:
+    """Real time passes here, so that the pauses are short."""
+    monkeypatch.setattr(campaign_trigger, "GATHERING", INTERVAL)
+    monkeypatch.setattr(KoreHook, "rate_window", SOON)
+    with Sandbox(rate_limit=None) as sandbox:
+        connect(sandbox.kore_connection(timeout=1))
+        yield sandbox
+
+
+def executed(task: BaseOperator, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return what a task returns, however often it is rescheduled or deferred meanwhile."""
+    began = datetime.now(UTC)
+    instance = SimpleNamespace(
+        get_first_reschedule_date=lambda context: began,
+        max_tries=0,
+        dag_id="dag",
+        task_id="task",
+        run_id="run",
+        map_index=-1,
+        try_number=1,
+    )
+    if find_spec("airflow.sdk") is None:  # on Airflow 2.11 the sensor itself asks the database when it began
+        monkeypatch.setattr("airflow.sensors.base._orig_start_date", lambda *args, **kwargs: began)
+    while True:
+        try:
+            return task.execute({"ti": instance})  # type: ignore[typeddict-item]
+        except AirflowRescheduleException as asked:
+            time.sleep(max(0.0, (asked.reschedule_date - datetime.now(UTC)).total_seconds()))
+        except TaskDeferred as deferred:
+            return resumed(task, deferred, monkeypatch)
+
+
+def resumed(task: BaseOperator, deferred: TaskDeferred, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Do what triggerer and worker do with a deferred task."""
+    pushed: list[Any] = []
+    monkeypatch.setattr(XCom, "set", lambda **xcom: pushed.append(xcom["value"]))
+    assert isinstance(deferred.trigger, CampaignStatusTrigger)
+    event = run_to_its_end(deferred.trigger)
+    if isinstance(event, TaskSuccessEvent):
+        return pushed.pop()
+    return task.resume_execution(deferred.method_name, {"event": event.payload}, {})
+
+
+Wait = Callable[..., Any]
+
+
+@pytest.fixture(params=["poke", "reschedule", "deferrable"])
+def wait(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Wait:
+    """Return what waits by a sensor: on a worker, rescheduled, or in the triggerer."""
+    mode = {"deferrable": True} if request.param == "deferrable" else {"deferrable": False, "mode": request.param}
+
+    def wait(campaign_id: str, **arguments: Any) -> Any:
+        arguments = {"poke_interval": INTERVAL, "timeout": 20, **mode, **arguments}
+        return executed(CampaignStatusSensor(task_id="wait", campaign_id=campaign_id, **arguments), monkeypatch)
+
+    return wait
+
+
+@pytest.fixture(params=["worker", "deferrable"])
+def act(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Wait:
+    """Return what executes an operator: with its wait on a worker, or in the triggerer."""
+
+    def act(make: Callable[..., BaseOperator], campaign_id: str, **arguments: Any) -> Any:
+        arguments = {"poll_interval": INTERVAL, "deferrable": request.param == "deferrable", **arguments}
+        return executed(make(campaign_id, **arguments), monkeypatch)
+
+    return act
+
+
+def soon(sandbox: Sandbox, campaign: Campaign, status: str) -> None:
+    """Have a campaign change its status in a moment."""
+    sandbox.state.account.become(campaign, status, SOON)
+
+
+def test_a_status_that_is_reached_already_is_returned_after_one_request(
+    sandbox: Sandbox, connect: Connect, kind: Kind, wait: Wait
+) -> None:
+    connect(kind.connection(sandbox))
+    assert wait(kind.add_campaign(sandbox, status="Stopped").id) == "Stopped"
+    assert len(sandbox.requests) == 1
+
+
+def test_a_status_that_is_reached_later_is_returned(sandbox: Sandbox, connect: Connect, kind: Kind, wait: Wait) -> None:
+    connect(kind.connection(sandbox))
+    campaign = kind.add_campaign(sandbox)
+    soon(sandbox, campaign, "Completed")
+    assert wait(campaign.id, target_statuses=["sTOPPED", "cOMPLETED"]) == "Completed"
+    assert len(sandbox.requests) > 1
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_status_from_which_the_target_can_not_come_fails_at_once(sandbox: Sandbox, wait: Wait, at_once: bool) -> None:
+    campaign = sandbox.add_campaign(status="Completed" if at_once else "Active")
+    soon(sandbox, campaign, "Completed")
+    with pytest.raises(CampaignStateError, match=rf"'{campaign.id}'.*is Completed: it will not become Stopped"):
+        wait(campaign.id)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_campaign_that_is_gone_fails_at_once(sandbox: Sandbox, wait: Wait, at_once: bool) -> None:
+    campaign = sandbox.add_campaign()
+
+    def remove() -> None:
+        sandbox.wait_for(lambda sandbox: at_once or sandbox.requests)
+        sandbox.remove_campaign(campaign.id)
+
+    thread = threading.Thread(target=remove)
+    thread.start()
+    if at_once:
+        thread.join()
+    with pytest.raises(CampaignNotFoundError, match=rf"'{campaign.id}'.*HTTP 404"):
+        wait(campaign.id)
+    thread.join()
+
+
+@pytest.mark.parametrize("skip", [0, 1])
+@pytest.mark.parametrize("fault", PASSING, ids=lambda fault: f"{fault.kind}-{list(fault.options.values())}")
+def test_a_passing_failure_is_survived(sandbox: Sandbox, wait: Wait, fault: Fault, skip: int) -> None:
+    campaign = sandbox.add_campaign()
+    soon(sandbox, campaign, "Stopped")
+    sandbox.add_fault(Fault(fault.kind, skip=skip, **fault.options))
+    assert wait(campaign.id) == "Stopped"
+    assert len(sandbox.requests) >= 2 + skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({}, AirflowSensorTimeout),
+        ({"soft_fail": True}, AirflowSkipException),
+        ({"silent_fail": True}, AirflowSensorTimeout),
+        ({"exponential_backoff": True, "max_wait": INTERVAL}, AirflowSensorTimeout),
+    ],
+    ids=str,
+)
+def test_a_wait_that_runs_out_of_time_ends_as_the_sensor_is_told(
+    sandbox: Sandbox, wait: Wait, arguments: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        wait(sandbox.add_campaign().id, timeout=SOON, **arguments)
+
+
+def test_a_wait_fails_in_time_although_the_platform_does(sandbox: Sandbox, wait: Wait) -> None:
+    campaign = sandbox.add_campaign()
+    sandbox.add_fault(Fault("error", count=None))
+    with pytest.raises(AirflowSensorTimeout):
+        wait(campaign.id, timeout=SOON)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({}, CampaignAuthError),
+        ({"soft_fail": True}, AirflowSkipException),
+        ({"never_fail": True}, AirflowSkipException),
+        ({"silent_fail": True}, CampaignAuthError),
+    ],
+    ids=str,
+)
+def test_what_can_not_be_mended_ends_as_the_sensor_is_told(
+    sandbox: Sandbox, wait: Wait, arguments: dict[str, Any], error: type[Exception], at_once: bool
+) -> None:
+    campaign = sandbox.add_campaign()
+    sandbox.add_fault(Fault("forbidden", skip=0 if at_once else 1, count=None))
+    with pytest.raises(error):
+        wait(campaign.id, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("campaign_id", "arguments"),
+    [
+        ("cd-1", {"campaign_conn_id": "wrong_type"}),
+        ("cd-1", {"target_statuses": []}),
+        ("cd-1", {"target_statuses": [""]}),
+        ("None", {}),
+        ("../cd-1", {}),
+    ],
+    ids=str,
+)
+def test_a_wrong_argument_or_connection_fails_before_anything_is_sent(
+    sandbox: Sandbox, connect: Connect, wait: Wait, campaign_id: str, arguments: dict[str, Any]
+) -> None:
+    connect({"conn_type": "http", "host": sandbox.url}, "wrong_type")
+    with pytest.raises(CampaignConfigError):
+        wait(campaign_id, **arguments)
+    assert sandbox.requests == []
+
+
+def test_a_growing_interval_ends_as_well(sandbox: Sandbox, wait: Wait) -> None:
+    campaign = sandbox.add_campaign()
+    soon(sandbox, campaign, "Stopped")
+    assert wait(campaign.id, exponential_backoff=True, max_wait=INTERVAL) == "Stopped"
+
+
+def test_a_stop_that_winds_down_returns_the_record_of_what_was_seen(
+    sandbox: Sandbox, connect: Connect, kore_kind: Kind, act: Wait
+) -> None:
+    connect(kore_kind.connection(sandbox))
+    campaign = kore_kind.add_campaign(sandbox, stop_delay=SOON)
+    record = act(kore_kind.stop, campaign.id)
+    assert (record["campaign_id"], record["status"], record["already_stopped"]) == (campaign.id, "Stopped", False)
+    assert record["updated_at"] is not None
+    assert record["message"] == "Campaign stop requested"
+    assert [request.call for request in sandbox.requests][:2] == ["stop", "status"]
+    assert campaign.stop_requests == 1
+
+
+def test_a_start_that_takes_its_time_returns_the_record_of_what_was_seen(
+    sandbox: Sandbox, connect: Connect, kore_kind: Kind, act: Wait
+) -> None:
+    connect(kore_kind.connection(sandbox))
+    campaign = kore_kind.add_campaign(sandbox, status="Stopped", start_delay=SOON)
+    assert act(kore_kind.start, campaign.id)["status"] == "Active"
+
+
+@pytest.mark.parametrize("fault", PASSING, ids=lambda fault: f"{fault.kind}-{list(fault.options.values())}")
+def test_a_stop_survives_passing_failures_while_it_winds_down(sandbox: Sandbox, act: Wait, fault: Fault) -> None:
+    campaign = sandbox.add_campaign(stop_delay=SOON)
+    sandbox.add_fault(Fault(fault.kind, call="status", **fault.options))
+    assert act(SMS.stop, campaign.id)["status"] == "Stopped"
+    assert campaign.stop_requests == 1
+
+
+def test_a_stop_that_is_not_over_in_time_says_what_was_seen_last(sandbox: Sandbox, act: Wait) -> None:
+    campaign = sandbox.add_campaign(stoppable=False)
+    with pytest.raises(CampaignTimeoutError, match=rf"'{campaign.id}'.*is not Stopped or Completed.*seen: Active"):
+        act(SMS.stop, campaign.id, timeout=SOON)
+
+
+def test_a_stop_whose_campaign_is_put_back_to_ready_fails_at_once(sandbox: Sandbox, act: Wait) -> None:
+    campaign = sandbox.add_campaign(stoppable=False)
+    soon(sandbox, campaign, "Ready")
+    with pytest.raises(CampaignStateError, match="is Ready: it will not become Stopped"):
+        act(SMS.stop, campaign.id)
