@@ -163,9 +163,11 @@ def status_goal(target_statuses: Iterable[str]) -> Goal:
     :param target_statuses: Status words, in any case.
     :raises CampaignConfigError: When there is none, or one is empty.
     """
-    if isinstance(target_statuses, str):
-        target_statuses = (target_statuses,)
-    targets = tuple(canonical_status(str(word)) for word in target_statuses)
+    words = (target_statuses,) if isinstance(target_statuses, str) else target_statuses
+    words = tuple(words) if isinstance(words, Iterable) else (words,)
+    if not all(isinstance(word, str) for word in words):
+        raise CampaignConfigError("target_statuses is not a list of words: give, for instance, ('Stopped',)")
+    targets = tuple(map(canonical_status, words))
     if not targets or not all(targets):
         raise CampaignConfigError("target_statuses is empty: name the statuses to wait for, for instance ('Stopped',)")
     completed = CampaignStatus.COMPLETED.value

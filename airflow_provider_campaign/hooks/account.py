@@ -107,7 +107,7 @@ class AccountHook(BaseHook):
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must never be shown, even where the platform echoes it."""
-        return tuple(filter(None, (self.connection.password,)))
+        return tuple(filter(None, ((self.connection.password or "").strip(),)))
 
     @property
     def where(self) -> str:

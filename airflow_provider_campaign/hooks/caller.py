@@ -36,6 +36,9 @@ Result = TypeVar("Result")
 SHORTEST_EXCHANGE = 1.0
 """Seconds that even the last exchange before a deadline is given."""
 
+STALE_PAGES = 3
+"""Pages of a list that may show nothing new before one that does: rows move while it is read."""
+
 
 class CallingHook(AccountHook, ABC):
     """Send requests as a platform wants them, and make of every answer a document or the right error."""
@@ -93,6 +96,17 @@ class CallingHook(AccountHook, ABC):
             deadline,
         )
 
+    def check_progress(self, target: Target, stale: int) -> None:
+        """
+        Give up on a list that goes in circles.
+
+        :param stale: Pages in a row that showed nothing new and said that there is more.
+        :raises CampaignUnavailableError: When they are too many.
+        """
+        if stale > STALE_PAGES:
+            circles = "the answers say that there is more, and show nothing new"
+            raise CampaignUnavailableError(f"{self.subject(target)}: {circles}. {self.next_step(500)}")
+
     def send(self, target: Target, request: Request, deadline: Deadline) -> Mapping[str, Any]:
         """
         Send a request once and return the JSON object that it is answered with.
@@ -102,7 +116,7 @@ class CallingHook(AccountHook, ABC):
         answer = self._exchange(target, request, deadline)
         if answer.status == 401 and self.signs_tokens:
             answer = self._exchange(target, request, deadline)
-        document = calls.parse_json(answer)
+        document = calls.parse_json(answer, self.secrets)
         verdict = self.verdict(document) if document is not None else Verdict()
         kind = calls.error_class(answer)
         if document is not None and kind is None and not verdict.failed:
@@ -117,7 +131,8 @@ class CallingHook(AccountHook, ABC):
             return read(document)
         except Unreadable as error:
             raise CampaignUnavailableError(
-                f"{self.subject(target)}: {error}, so that it can't be relied on. {self.next_step(500)}",
+                f"{self.subject(target)}: {calls.readable(error, ())}, so that it can't be relied on. "
+                f"{self.next_step(500)}",
                 maybe_heard=True,
                 trace_id=self.verdict(document).trace_id,
             ) from error
@@ -165,7 +180,8 @@ class CallingHook(AccountHook, ABC):
         if self.rate_limit_text and self.rate_limit_text.encode() in answer.body:
             kind, advice = CampaignRateLimitError, self.next_step(429)
         elif 300 <= answer.status < 400:
-            problem = f"it redirects to {_origin(answer.headers.get('Location', ''))}, which is not followed"
+            origin = calls.readable(_origin(answer.headers.get("Location", "")), self.secrets)
+            problem = f"it redirects to {origin}, which is not followed"
             advice = "Put the address of the API itself into the connection's field Host."
         elif kind is CampaignNotFoundError and document is None and answer.body.strip():
             kind, problem = CampaignRequestError, "no such path, and the answer is not the platform's"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -24,7 +25,11 @@ from airflow_provider_campaign.hooks.transport import Answer
 TEXT_MAX = 300
 """Characters of a platform's text that a message quotes."""
 
-_TOKEN = re.compile(r"[\w-]{8,}\.[\w-]{8,}\.[\w-]+|(?i:bearer)\s+\S+")
+SECRET_MIN = 8
+"""Characters of a secret that is masked wherever it stands; a shorter one may be part of any word."""
+
+_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+(\.[\w-]*)?")
+"""A JSON Web Token: its header is a JSON object, and ``{"`` in base64 is ``eyJ``."""
 
 
 class Call(StrEnum):
@@ -97,13 +102,41 @@ def error_class(answer: Answer) -> type[CampaignError] | None:
     return _ERRORS.get(answer.status, default)
 
 
-def parse_json(answer: Answer) -> Mapping[str, Any] | None:
-    """Return the JSON object of an answer; None where its body is anything else."""
+def parse_json(answer: Answer, secrets: Iterable[str] = ()) -> Mapping[str, Any] | None:
+    """
+    Return the JSON object of an answer; None where its body is anything else.
+
+    :param secrets: What is masked in its texts: they go into logs and XCom.
+    """
+    long = [secret for secret in secrets if len(secret) >= SECRET_MIN]
     try:
-        document = json.loads(answer.body)
+        document = _masked(json.loads(answer.body, parse_constant=_finite, parse_float=_finite), long)
     except (ValueError, RecursionError):
         return None
     return document if isinstance(document, Mapping) else None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("JSON has no such number, nor has XCom")
+    return number
+
+
+def _masked(value: Any, secrets: Collection[str]) -> Any:
+    if isinstance(value, str):
+        return _mask(value, secrets)
+    if isinstance(value, list):
+        return [_masked(item, secrets) for item in value]
+    if isinstance(value, dict):
+        return {key: _masked(item, secrets) for key, item in value.items()}
+    return value
+
+
+def _mask(text: str, secrets: Iterable[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return _TOKEN.sub("***", text)
 
 
 def build_error(kind: type[CampaignError], message: str, answer: Answer, **details: str | None) -> CampaignError:
@@ -127,10 +160,8 @@ def readable(text: object, secrets: Iterable[str]) -> str | None:
     """
     if text is None or isinstance(text, Mapping | list):
         return None
-    line = " ".join(str(text).split())
-    for secret in filter(None, secrets):
-        line = line.replace(secret, "***")
-    line = "".join(mark for mark in _TOKEN.sub("***", line) if mark.isprintable())
+    line = " ".join(_mask(str(text), filter(None, secrets)).split())
+    line = "".join(mark for mark in line if mark.isprintable())
     return (line if len(line) <= TEXT_MAX else line[: TEXT_MAX - 1] + "…") or None
 
 
@@ -146,12 +177,23 @@ def required_text(document: Mapping[str, Any], key: str) -> str:
     """
     Return a field's text.
 
-    :raises Unreadable: When there is none.
+    :raises Unreadable: When there is none, or it is not a word.
     """
     value = document.get(key)
     if not isinstance(value, str) or not value.strip():
         raise Unreadable(f"the answer has no {key}")
-    return value.strip()
+    return word(value.strip(), key)
+
+
+def word(text: str, key: str) -> str:
+    """
+    Return a field's text if it can be an id or a status.
+
+    :raises Unreadable: When it holds control characters or is far too long.
+    """
+    if not text.isprintable() or len(text) > TEXT_MAX:
+        raise Unreadable(f"the answer's {key} is not a word")
+    return text
 
 
 def required_object(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -26,6 +26,7 @@ from airflow_provider_campaign.hooks.calls import (
     required_rows,
     required_text,
     text_of,
+    word,
 )
 from airflow_provider_campaign.hooks.form import connection_form
 from airflow_provider_campaign.hooks.retry import Deadline
@@ -174,8 +175,8 @@ class KoreHook(CampaignHook):
         symmetric = algorithm.startswith("HS")
         app = KoreApp(
             client_id=fields.required("login"),
-            iid=fields.required("iid"),
-            account_id=fields.required("account_id"),
+            iid=fields.header("iid"),
+            account_id=fields.header("account_id"),
             algorithm=algorithm,
             subject=fields.text("jwt_subject", "airflow"),
             key=fields.required("password") if symmetric else _pem(fields.required("private_key")),
@@ -273,19 +274,20 @@ class KoreHook(CampaignHook):
         of the one before, and where it does not, the reading steps back until it does.
         """
         seen: set[str] = set()
-        skip, overlap = 0, False
+        skip, overlap, stale = 0, False, 0
         while True:
             rows, more = self._page(campaign_type, statuses, newest_first, skip, deadline)
             if overlap and not (rows and rows[0].id in seen):
                 skip = max(0, skip - PAGE_SIZE)
                 overlap = skip > 0
                 continue
-            for row in rows:
-                if row.id not in seen:
-                    seen.add(row.id)
-                    yield row
+            fresh = {row.id: row for row in rows if row.id not in seen}
+            yield from fresh.values()
             if not more:
                 return
+            stale = 0 if fresh else stale + 1
+            self.check_progress(Target(Call.LIST, None, campaign_type), stale)
+            seen.update(fresh)
             overlap = len(rows) > 1
             skip += max(1, len(rows) - 1)
 
@@ -366,7 +368,7 @@ def _row(row: Mapping[str, Any], campaign_type: str | None, campaign_id: str | N
     if row_id and campaign_id and row_id != campaign_id:
         raise Unreadable(f"the answer is about another campaign, {row_id!r}")
     return Campaign(
-        id=row_id or campaign_id or "",
+        id=word(row_id or campaign_id or "", "id"),
         status=canonical_status(required_text(row, "status")),
         name=text_of(row, "name"),
         campaign_type=campaign_type,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import requests
 from airflow.providers.common.compat.sdk import Connection
 
 from airflow_provider_campaign.exceptions import CampaignConfigError
@@ -18,6 +19,9 @@ from airflow_provider_campaign.get_provider_info import connection_type_info
 
 REQUEST_TIMEOUT = 30.0
 """Seconds that one exchange with the platform may take, unless the connection says."""
+
+SECONDS_MAX = 86_400.0
+"""A day: more than any request takes, and less than a socket can't wait for."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,13 @@ class ConnectionFields:
             raise self.error(field, "is missing", f"Fill it in: {self._description(field)}")
         return text
 
+    def header(self, field: str) -> str:
+        """Return a field's text, which goes into a header and so may hold ASCII only; raise if there is none."""
+        text = self.required(field)
+        if not (text.isascii() and text.isprintable()):
+            raise self.error(field, "holds a character that no header can carry", "Copy it from the platform again.")
+        return text
+
     def choice(self, field: str) -> str:
         """Return a field's text if it is one of those that its form offers, or the form's default."""
         schema = self._info["conn-fields"][field]["schema"]
@@ -94,9 +105,9 @@ class ConnectionFields:
             return default
         try:
             seconds = float(value) if not isinstance(value, bool) else -1.0
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             seconds = -1.0
-        if not 0 < seconds < float("inf"):
+        if not 0 < seconds <= SECONDS_MAX:
             raise self.error(field, f"is {value!r}", "Give a positive number of seconds, for instance 30.")
         return seconds
 
@@ -143,7 +154,9 @@ class ConnectionFields:
         fix = f"Give a host such as {default or 'https://api.example.com'}."
         try:
             parts = urlsplit(host)
-            name, port = parts.hostname, parts.port or self._connection.port
+            name, port = parts.hostname or "", parts.port or self._connection.port
+            url = f"{parts.scheme}://{f'[{name}]' if ':' in name else name}{f':{port}' if port else ''}"
+            requests.PreparedRequest().prepare_url(url, None)
         except ValueError:
             raise self.error("host", f"is {host!r}, which is not an address", fix) from None
         if parts.scheme not in ("http", "https") or not name or " " in host:
@@ -152,7 +165,7 @@ class ConnectionFields:
             raise self.error("host", "holds more than scheme, host and port", fix)
         if parts.scheme == "http" and not _is_loopback(name):
             raise self.error("host", f"is {host!r}, which would send credentials unencrypted", "Use https://.")
-        return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}{f':{port}' if port else ''}"
+        return url
 
     def _value(self, field: str) -> Any:
         standard = field in ("host", "login", "password", "schema", "port")

@@ -79,7 +79,7 @@ class SonarlyHook(CampaignHook):
 
     def auth(self) -> requests.auth.AuthBase:
         """Return what signs a request."""
-        return BearerKey(self.fields.required("password"))
+        return BearerKey(self.fields.header("password"))
 
     def request_for(self, target: Target) -> Request:
         """Return a call as it goes over the wire."""
@@ -129,22 +129,17 @@ class SonarlyHook(CampaignHook):
         request = self.request_for(target)
         seen: set[str] = set()
         cursor: str | None = None
-
-        def read(document: Mapping[str, Any]) -> tuple[list[Campaign], str | None]:
-            rows, following = _page(document)
-            if following is not None and (following == cursor or not rows):
-                raise Unreadable("the list says that there is more but does not go on")
-            return rows, following
-
+        stale = 0
         while True:
             query = f"?{urlencode({'cursor': cursor})}" if cursor else ""
-            rows, cursor = self.fetch(target, replace(request, path=request.path + query), deadline, read)
-            for row in rows:
-                if row.id not in seen:
-                    seen.add(row.id)
-                    yield row
+            rows, cursor = self.fetch(target, replace(request, path=request.path + query), deadline, _page)
+            fresh = {row.id: row for row in rows if row.id not in seen}
+            yield from fresh.values()
             if cursor is None:
                 return
+            stale = 0 if fresh else stale + 1
+            self.check_progress(target, stale)
+            seen.update(fresh)
 
     def describe_list(self, document: Mapping[str, Any]) -> str:
         """Say how many campaigns the first page shows."""
