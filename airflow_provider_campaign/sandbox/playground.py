@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -199,6 +200,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, interrupt)
     try:
+        if version("apache-airflow").startswith("2."):
+            raise RuntimeError("The playground needs Airflow 3.")
         check_ports(options.port, options.sandbox_port)
         with Sandbox(port=options.sandbox_port, stop_delay=3, start_delay=3) as sandbox:
             seed(sandbox, len(SEEDS))
