@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+import airflow
 import pytest
+from packaging.version import Version
 
 from airflow_provider_campaign import __version__
 from airflow_provider_campaign.get_provider_info import get_provider_info
@@ -26,6 +30,18 @@ widgets = ProvidersManager().connection_form_widgets
 printed["secrets"] = [name for name, widget in widgets.items() if widget.is_sensitive]
 print(json.dumps(printed))
 """
+UI = """
+import json
+from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
+
+forms = {form.connection_type: form.model_dump() for form in HookMetaService.hook_meta_data()}
+print(json.dumps(forms, default=str))
+"""
+line = Version(airflow.__version__)
+HAS_FORMS_LIBRARY = find_spec("flask_appbuilder") is not None
+NEEDS_FORMS = pytest.mark.skipif(
+    line < Version("3.2") and not HAS_FORMS_LIBRARY, reason="before 3.2, the commands know forms by flask_appbuilder"
+)
 FIELDS = {
     f"extra__{info['connection-type']}__{field}"
     for info in get_provider_info()["connection-types"]
@@ -55,18 +71,37 @@ def test_both_connection_types_are_listed_with_their_hooks(printed: Printed) -> 
         assert hooks[info["connection-type"]] == (info["hook-class-name"], info["hook-name"])
 
 
+@NEEDS_FORMS
 def test_all_fields_of_the_form_are_listed(printed: Printed) -> None:
     names = [row["connection_parameter_name"] for row in printed["widgets"]]
     assert sorted(name for name in names if name.startswith(("extra__kore__", "extra__sonarly__"))) == sorted(FIELDS)
 
 
+@NEEDS_FORMS
 def test_both_forms_relabel_and_hide_fields(printed: Printed) -> None:
     assert {"kore", "sonarly"} <= {row["field_behaviours"] for row in printed["behaviours"]}
 
 
+@NEEDS_FORMS
 def test_the_secrets_of_the_form_are_marked_as_such(printed: Printed) -> None:
     assert FIELDS & set(printed["secrets"]) == {"extra__kore__private_key"}
 
 
 def test_the_triggers_are_listed(printed: Printed) -> None:
     assert "airflow_provider_campaign.triggers.campaign" in str(printed["triggers"])
+
+
+@pytest.mark.skipif(line < Version("3.1"), reason="the UI of 2.11 is Flask's, that of 3.0 has no forms without it")
+def test_the_ui_shows_every_field_under_its_label_and_masks_the_secrets(tmp_path: Path) -> None:
+    forms = AirflowProcess(tmp_path, {}).answer("-c", UI)
+    for info in get_provider_info()["connection-types"]:
+        form = forms[info["connection-type"]]
+        shown = {name: field["schema"] for name, field in form["extra_fields"].items()}
+        assert {
+            name: (schema["title"], schema.get("format"), schema.get("enum")) for name, schema in shown.items()
+        } == {
+            name: (field["label"], field["schema"].get("format"), field["schema"].get("enum"))
+            for name, field in info["conn-fields"].items()
+        }
+        labels = {name: form["standard_fields"][name]["title"] for name in info["ui-field-behaviour"]["relabeling"]}
+        assert labels == info["ui-field-behaviour"]["relabeling"]

@@ -50,7 +50,7 @@ def test_a_status_that_is_to_come_is_polled_for(connected: Sandbox, kind: Kind) 
     campaign = kind.add_campaign(connected)
     with meanwhile(connected, requests_received(3), lambda: connected.set_status(campaign.id, "Stopped")):
         assert sensor(campaign.id).execute({}) == "Stopped"
-    assert len(connected.requests) > 3
+    assert len(connected.requests) >= 3
 
 
 @pytest.mark.parametrize("targets", ["paused", ("PAUSED",), ["Stopped", " pAuSeD "]])
