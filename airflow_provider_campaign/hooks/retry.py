@@ -117,8 +117,10 @@ def retrying(
 
     def wait(state: RetryCallState) -> float:
         asked = asked_pause(_error(state), rate_window)
-        # Up to a second more than was asked for, so that those who wait don't all return at once.
-        pause = backoff(state) if asked is None else asked + backoff(state) / BACKOFF_MAX
+        pause = backoff(state)
+        if asked is not None:
+            # Up to a second more than was asked for, so that those who wait don't all return at once.
+            pause = max(pause, asked + pause / BACKOFF_MAX)
         return min(pause, deadline.before_last_attempt)
 
     policy = Retrying(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_campaign.exceptions import (
@@ -82,6 +82,7 @@ def passing(retry_after: float | None = None) -> CampaignUnavailableError:
     return CampaignUnavailableError("passing", retry_after=retry_after)
 
 
+@settings(deadline=None)
 @given(budget=budgets, start=starts, retry_afters=st.lists(st.none() | st.floats(0, RETRY_AFTER_MAX), min_size=1))
 def test_the_last_attempt_comes_just_before_the_deadline_and_no_attempt_after_it(
     budget: float, start: float, retry_afters: list[float | None]
@@ -96,6 +97,7 @@ def test_the_last_attempt_comes_just_before_the_deadline_and_no_attempt_after_it
     assert all(at < last - CLOCK_ROUNDING for at in platform.asked_at[:-1])
 
 
+@settings(deadline=None)
 @given(budget=budgets, start=starts, share=st.floats(0, 1))
 def test_a_platform_that_is_back_by_the_last_attempt_is_not_missed(budget: float, start: float, share: float) -> None:
     clock = clock_at(start)
@@ -104,6 +106,7 @@ def test_a_platform_that_is_back_by_the_last_attempt_is_not_missed(budget: float
     assert call(platform, Deadline.after(budget, clock)) == "done"
 
 
+@settings(deadline=None)
 @given(budget=budgets)
 def test_waits_grow_up_to_their_bound(budget: float) -> None:
     clock = clock_at(0)
@@ -120,6 +123,14 @@ def test_a_platform_that_asks_to_be_left_alone_is_left_alone_so_long(asked: floa
     platform = Platform(clock, [passing(asked)], recovered_at=CLOCK_ROUNDING)
     call(platform, Deadline.after(1000, clock))
     assert asked <= platform.asked_at[1] <= asked + 1 + CLOCK_ROUNDING
+
+
+def test_a_platform_that_asks_for_no_pause_is_not_hammered() -> None:
+    clock = clock_at(0)
+    platform = Platform(clock, [passing(0)])
+    with pytest.raises(CampaignUnavailableError):
+        call(platform, Deadline.after(900, clock))
+    assert len(platform.asked_at) < 150
 
 
 def test_a_refusal_for_the_rate_waits_for_the_window_where_it_is_known() -> None:
