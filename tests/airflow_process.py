@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).parents[1]
-TIMEOUT = 120
+TIMEOUT = 280
 
 
 @dataclass(frozen=True)
