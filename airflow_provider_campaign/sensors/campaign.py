@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
+    AirflowSkipException,
     BaseSensorOperator,
     PokeReturnValue,
     conf,
@@ -16,7 +17,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_campaign.campaign import CampaignStatus, status_goal
-from airflow_provider_campaign.exceptions import CampaignTimeoutError
+from airflow_provider_campaign.exceptions import CampaignError, CampaignTimeoutError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.waiting import look_once
 from airflow_provider_campaign.triggers.campaign import TRIGGERER_GRACE, CampaignStatusTrigger
@@ -89,6 +90,10 @@ class CampaignStatusSensor(BaseSensorOperator):
             return WaitOutcome.from_event(event).result()
         except CampaignTimeoutError as error:
             raise AirflowSensorTimeout(str(error)) from error
+        except CampaignError as error:
+            if self.never_fail:  # Airflow 2.11 does not look at it for a task that was deferred
+                raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
+            raise
 
     def _wait(self) -> dict[str, Any]:
         """Return what the trigger looks for, and how often."""

@@ -28,17 +28,30 @@ class Example:
 
     :param changes: the campaigns that are different afterwards, each with its status then
     :param since: the first Airflow that it runs on
+    :param task_id: run this task alone, where ``dags test`` can't run the DAG
     """
 
     changes: Mapping[str, str]
     since: str = "2.11"
+    task_id: str | None = None
 
+
+SMS_AND_VOICE = ("cd-sms-evening-1", "cd-sms-evening-2", "cd-voice-evening-1", "cd-voice-evening-2")
+ALL_STOPPED = dict.fromkeys(SMS_AND_VOICE, "Stopped")
 
 EXAMPLES = {
+    # With a deadline, ``dags test`` fails once all tasks have succeeded (seen on 3.1.8 and 3.3.2).
+    "deadline_alert": Example(ALL_STOPPED, since="3.1", task_id="stop_active_campaigns"),
+    "end_of_window": Example(ALL_STOPPED),
     "kore_v2": Example({"cd-voice-evening-1": GONE}),
     "mapped_stop": Example({"cd-sms-evening-1": "Stopped", "cd-sms-evening-2": "Stopped"}),
     "morning_start": Example({"cd-sms-morning-1": "Active"}),
+    "report_on_asset": Example({}, since="3.0"),
+    "several_accounts": Example(
+        {**ALL_STOPPED, "650000000000000000000001": "Stopped", "650000000000000000000002": "Stopped"}
+    ),
     "sonarly": Example({"650000000000000000000001": "Stopped"}),
+    "start_of_window": Example({"cd-sms-morning-1": "Active", "cd-voice-tomorrow-1": "Active"}),
     "stop_campaigns": Example({"cd-sms-evening-1": GONE, "cd-voice-evening-1": "Stopped"}),
 }
 
@@ -93,7 +106,10 @@ def test_an_example_dag_changes_the_campaigns_that_it_names_and_no_other(dag_id:
         seed(sandbox, len(SEEDS))
         before = statuses(sandbox)
         dag_file = EXAMPLE_DAGS / f"{dag_id}.py"
-        run_airflow(airflow_home, "dags", "test", dag_id, dags=dag_file, **connections(sandbox))
+        command = (
+            ["tasks", "test", dag_id, example.task_id, "2026-01-02"] if example.task_id else ["dags", "test", dag_id]
+        )
+        run_airflow(airflow_home, *command, dags=dag_file, **connections(sandbox))
         assert statuses(sandbox) == {**before, **example.changes}
 
 
