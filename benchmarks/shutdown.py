@@ -70,12 +70,13 @@ def plot(found: Sequence[Measurement]) -> None:
         refused = requests.bar(
             places, [m.refused for m in own], 0.38, bottom=accepted, color=COLOURS[who], alpha=0.4, hatch="//"
         )
-        requests.bar_label(refused, [f"{m.refused} refused" if m.refused else "" for m in own], fontsize=8)
+        labels = [f"{m.accepted}" + (f"\n+ {m.refused} refused" if m.refused else "") for m in own]
+        requests.bar_label(refused, labels, fontsize=8)
     for axes, title in ((times, "Seconds until the run ends"), (requests, "Requests to the platform")):
         axes.set_xticks(range(len(counts)), [str(count) for count in counts])
         axes.set_xlabel("live campaigns")
         axes.set_title(title)
-        axes.margins(y=0.15)
+        axes.set_ylim(top=1.15 * axes.get_ylim()[1])
         axes.spines[["top", "right"]].set_visible(False)
     times.legend(frameon=False)
     figure.savefig(PLOT, dpi=120)
