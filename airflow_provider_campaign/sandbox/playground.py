@@ -64,6 +64,8 @@ def settings(home: Path, dags_folder: Path, port: int) -> dict[str, str]:
         "LOGGING__WORKER_LOG_SERVER_PORT": log_port,
         "LOGGING__TRIGGER_LOG_SERVER_PORT": trigger_log_port,
         "DAG_PROCESSOR__REFRESH_INTERVAL": 5,
+        # Else a DAG that is unpaused makes up for its last run, beside the one that the person has asked for.
+        "SCHEDULER__USE_JOB_SCHEDULE": False,
         "USAGE_DATA_COLLECTION__ENABLED": False,
     }
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW_"))}
@@ -231,6 +233,7 @@ def play(dags_folder: Path, port: int, sandbox: Sandbox) -> None:
                 print(f"Airflow   {url}  (no login: everybody on this machine is an admin)")
                 print(f"Sandbox   {sandbox.url}  (campaigns and requests, as they change)")
                 print(f"Log       {log}")
+                print("Schedules are off: trigger the DAGs by hand.")
                 print("Ctrl-C ends both and removes everything.", flush=True)
                 airflow.wait()
                 raise RuntimeError("Airflow has ended by itself")

@@ -48,6 +48,7 @@ def test_it_prints_where_everything_is_runs_dags_and_leaves_nothing_behind(tmp_p
             assert listed.keys() == {"campaign_default", "kore_v2", "sonarly"}
             run = airflow.trigger_dag("mapped_stop")["dag_run_id"]
             assert airflow.wait_for_run("mapped_stop", run)["state"] == "success"
+            assert len(airflow.pages("/dags/mapped_stop/dagRuns", "dag_runs")) == 1
         finally:
             playground.send_signal(signal.SIGINT)
         assert playground.wait(60) == 0
