@@ -20,7 +20,7 @@ from airflow_provider_campaign.hooks.waiting import is_reached, timed_out
 from airflow_provider_campaign.hooks.watching import Sightings, Wait
 from airflow_provider_campaign.triggers.outcome import WaitOutcome
 from airflow_provider_campaign.triggers.reaching import Reaching
-from airflow_provider_campaign.triggers.shared import AccountPoll
+from airflow_provider_campaign.triggers.shared import AccountPoll, off_the_loop
 from airflow_provider_campaign.version_compat import AirflowRuntimeError, BaseEventTrigger
 
 FIRST_PAUSE = (0.5, 1.0)
@@ -216,7 +216,7 @@ class CampaignStatusTrigger(BaseEventTrigger):
         assert task is not None  # noqa: S101
         names = {"dag_id": task.dag_id, "run_id": task.run_id, "task_id": task.task_id, "map_index": task.map_index}
         try:
-            await asyncio.to_thread(XCom.set, key="return_value", value=value, **names)
+            await off_the_loop(XCom.set, key="return_value", value=value, **names)
         except AirflowRuntimeError as error:
             self.log.warning("The XCom can't be pushed here, a worker will do it: %s", error)
             return False

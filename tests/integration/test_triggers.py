@@ -56,7 +56,7 @@ def waiting(campaign_id: str, timeout: float | None = 30, **details: Any) -> Cam
 
 def airflow_is_unavailable() -> Exception:
     """Return what Airflow raises when its API, or on 2.11 its database, can't be reached."""
-    if AirflowRuntimeError is OperationalError:
+    if AirflowRuntimeError.__module__.startswith("sqlalchemy"):
         return OperationalError("insert", {}, Exception("not now"))
     from airflow.sdk.execution_time.comms import ErrorResponse
 
