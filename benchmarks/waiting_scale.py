@@ -1,9 +1,10 @@
 """
 Measure what a thousand deferred waits on one triggerer cost, on a live local Airflow and the sandbox.
 
-Each run of the DAG is one sensor, which starts from its trigger, so that no worker is involved. Measured are, while nothing changes, the
-requests that reach the platform in a poll interval, the longest time for which the triggerer's event loop was
-blocked and what its memory has grown by; and then the seconds from the end of all campaigns to that of all tasks.
+Each run of the DAG is one sensor, which starts from its trigger, so that no worker is involved. Measured are, while
+nothing changes, the requests that reach the platform in a poll interval, the longest time for which the triggerer's
+event loop was blocked and what its memory has grown by; and then the seconds from the end of all campaigns to that
+of all tasks.
 """
 
 from __future__ import annotations
