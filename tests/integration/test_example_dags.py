@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import airflow
 import pytest
@@ -16,6 +13,7 @@ from packaging.version import Version
 
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.__main__ import SEEDS, seed
+from tests.airflow_process import AirflowProcess
 
 EXAMPLE_DAGS = Path(__file__).parents[2] / "example_dags"
 GONE = "deleted"
@@ -34,6 +32,10 @@ class Example:
     changes: Mapping[str, str]
     since: str = "2.11"
     task_id: str | None = None
+
+    def command(self, dag_id: str) -> list[str]:
+        """Return the command of Airflow's that runs it."""
+        return ["tasks", "test", dag_id, self.task_id, "2026-01-02"] if self.task_id else ["dags", "test", dag_id]
 
 
 SMS_AND_VOICE = ("cd-sms-evening-1", "cd-sms-evening-2", "cd-voice-evening-1", "cd-voice-evening-2")
@@ -56,40 +58,20 @@ EXAMPLES = {
 }
 
 
-def connections(sandbox: Sandbox) -> dict[str, str]:
-    """Return the environment that holds every connection an example DAG names."""
-    named = {
+@pytest.fixture(scope="module")
+def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("airflow-home")
+    AirflowProcess(home, {}).run("-m", "airflow", "db", "migrate")
+    return home
+
+
+def connections(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
+    """Return every connection that an example DAG names."""
+    return {
         "campaign_default": sandbox.kore_connection("v1"),
         "kore_v2": sandbox.kore_connection("v2"),
         "sonarly": sandbox.sonarly_connection(),
     }
-    return {f"AIRFLOW_CONN_{conn_id.upper()}": json.dumps(connection) for conn_id, connection in named.items()}
-
-
-def run_airflow(home: Path, *command: str, dags: Path = EXAMPLE_DAGS, **environment: str) -> None:
-    """Run a command of Airflow's, and fail with what it said if it does."""
-    done = subprocess.run(
-        [sys.executable, "-m", "airflow", *command],
-        env={
-            **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")},
-            "AIRFLOW_HOME": str(home),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            **environment,
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-
-
-@pytest.fixture(scope="module")
-def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("airflow-home")
-    run_airflow(home, "db", "migrate")
-    return home
 
 
 def statuses(sandbox: Sandbox) -> dict[str, str]:
@@ -105,11 +87,8 @@ def test_an_example_dag_changes_the_campaigns_that_it_names_and_no_other(dag_id:
     with Sandbox() as sandbox:
         seed(sandbox, len(SEEDS))
         before = statuses(sandbox)
-        dag_file = EXAMPLE_DAGS / f"{dag_id}.py"
-        command = (
-            ["tasks", "test", dag_id, example.task_id, "2026-01-02"] if example.task_id else ["dags", "test", dag_id]
-        )
-        run_airflow(airflow_home, *command, dags=dag_file, **connections(sandbox))
+        process = AirflowProcess(airflow_home, connections(sandbox), EXAMPLE_DAGS / f"{dag_id}.py")
+        process.run("-m", "airflow", *example.command(dag_id))
         assert statuses(sandbox) == {**before, **example.changes}
 
 
