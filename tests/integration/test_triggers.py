@@ -100,6 +100,7 @@ def test_a_task_that_may_end_in_the_trigger_is_given_its_xcom_there(
     assert isinstance(event, TaskSuccessEvent)
     [xcom] = pushed
     record = xcom.pop("value")
+    assert event.payload["value"] == record  # which is what dags test resumes the task with
     assert xcom == {"key": "return_value", "dag_id": "dag", "run_id": "run", "task_id": "task", "map_index": 3}
     assert (record["campaign_id"], record["status"], record["message"]) == (campaign.id, "Stopped", "Campaign Stopped")
 
