@@ -115,6 +115,26 @@ def test_sonarlys_sample_of_an_error_is_that_error(sandbox: Sandbox, connect: Co
     assert (caught.value.code, caught.value.trace_id) == ("VALIDATION_ERROR" if status == 400 else "string", SONARLY_ID)
 
 
+def test_sonarlys_sample_is_no_stop_without_its_success(sandbox: Sandbox, connect: Connect) -> None:
+    body = SAMPLES["sonarly_stop_200"].replace(b'"success": true', b'"success": false')
+    with LocalServer(lambda sent: Reply(body)) as server:
+        connect({**SONARLY.connection(sandbox), "host": server.url})
+        with pytest.raises(
+            CampaignUnavailableError, match=f"HTTP 200, the answer says .*trace id {SONARLY_ID}"
+        ) as caught:
+            SONARLY.stop(SONARLY_ID, timeout=10).execute({})
+    assert caught.value.http_status == 200
+
+
+@pytest.mark.parametrize("word", [b"failure", b"error"])
+def test_kores_sample_is_no_delete_without_its_success(sandbox: Sandbox, connect: Connect, word: bytes) -> None:
+    body = SAMPLES["kore_delete_sms_v1"].replace(b'"status": "success"', b'"status": "%s"' % word)
+    with LocalServer(lambda sent: Reply(body)) as server:
+        connect({**V1_SMS.connection(sandbox), "host": server.url})
+        with pytest.raises(CampaignUnavailableError, match="HTTP 200, Campaign Interactive Support"):
+            V1_SMS.delete(DELETED_ID, timeout=10).execute({})
+
+
 def test_every_sample_is_read_by_a_test() -> None:
     errors = {f"sonarly_stop_{status}" for status in ERRORS}
     assert SAMPLES.keys() == {*STOPS, "kore_delete_sms_v1", "sonarly_stop_200", *errors}
