@@ -24,7 +24,7 @@ unexport AIRFLOW_HOME AIRFLOW_CONFIG PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHONPA
 .PHONY: help demo airflow test lint test-matrix test-system debian-packages benchmarks constraints clean
 
 help: ## Show the targets.
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.dev ## Stop the sandbox's campaigns (or your own: see README.md) with a DAG, and see what was sent.
 	@$(BIN)/python -m airflow_provider_campaign.sandbox.demo example_dags/stop_campaigns.py
