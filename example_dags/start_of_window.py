@@ -1,4 +1,4 @@
-"""Start the day's SMS campaigns when their calling hours start, and wait until each is running."""
+"""Start the day's campaigns when their calling hours start, and wait until each is running."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ with DAG(
     catchup=False,
     default_args={"retries": 3, "retry_delay": timedelta(minutes=1)},
 ) as dag:
-    StartCampaignOperator.partial(task_id="start", campaign_type="sms", poll_interval=5).expand(
-        campaign_id=["cd-sms-morning-1", "cd-sms-morning-2"]
+    StartCampaignOperator.partial(task_id="start", poll_interval=5).expand_kwargs(
+        [
+            {"campaign_id": "cd-sms-morning-1", "campaign_type": "sms"},
+            {"campaign_id": "cd-voice-tomorrow-1", "campaign_type": "voice"},
+        ]
     )
