@@ -34,7 +34,8 @@ class Triggerer:
         """Yield what a trigger fires; it went through the database before."""
         _, arguments = trigger.serialize()
         again = CampaignStatusTrigger(**arguments)
-        again.task_instance = SimpleNamespace(dag_id="dag", run_id="run", task_id="task", map_index=3)
+        task_instance: Any = SimpleNamespace(dag_id="dag", run_id="run", task_id="task", map_index=3)
+        again.task_instance = task_instance
         again.timeout_after = getattr(trigger, "timeout_after", None)  # type: ignore[attr-defined]
         key = again.shared_stream_key() if self._streams else None
         if key is None:
