@@ -41,6 +41,7 @@ class Call(StrEnum):
     STATUS = "status"
     GET = "get"
     LIST = "list"
+    SCHEDULE = "schedule"
 
 
 @dataclass(frozen=True)

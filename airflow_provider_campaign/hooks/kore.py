@@ -78,6 +78,9 @@ ENDPOINTS: Mapping[str, Mapping[str, str]] = {
 }
 """Method and path of every call, as the platform's pages print them (their slips settled)."""
 
+SCHEDULE_OFF = f"POST {_V2}/schedule?enableSchedule=false&campaignName={{campaign_name}}"
+"""Method and path of a call that only API v2 has, and that goes by the campaign's name."""
+
 TOKEN_LIFETIME = 300
 """Seconds that a token is valid for; it is used once, at once, and the clocks may differ."""
 
@@ -290,6 +293,29 @@ class KoreHook(CampaignHook):
             seen.update(fresh)
             overlap = len(rows) > 1
             skip += max(1, len(rows) - 1)
+
+    def switch_schedule_off(self, campaign_name: str, *, deadline: Deadline | None = None) -> Campaign:
+        """
+        Switch a campaign's own schedule off, so that the platform does not start it by itself again (API v2).
+
+        :param campaign_name: The campaign's name; this call does not go by the id.
+        :param deadline: When to give up.
+        :raises CampaignConfigError: When the name is empty, or the connection's API version is v1.
+        """
+        target = Target(Call.SCHEDULE, campaign_name)
+        if self.fields.choice("api_version") != "v2" or not campaign_name.strip():
+            raise CampaignConfigError(
+                f"{self.subject(target)}: only API v2 has this call, and it takes the campaign's name. "
+                "Nothing was sent. Set API Version (api_version) to v2, and give the name."
+            )
+        method, template = SCHEDULE_OFF.split(" ", 1)
+        path = template.format(iid=quote(self.app.iid, safe=""), campaign_name=quote(campaign_name, safe=""))
+        return self.fetch(
+            target,
+            Request(method, path, _EMPTY),
+            deadline or self.default_deadline(),
+            lambda document: replace(_row(required_object(document, "data"), None), raw=document),
+        )
 
     def probe(self, target: Target) -> Request:
         """Return the list call for a single row."""

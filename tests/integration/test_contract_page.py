@@ -22,6 +22,7 @@ def rows(title: str) -> list[list[str]]:
 
 def test_every_call_of_kores_is_on_the_page() -> None:
     calls = {(call, version): path for call, paths in kore.ENDPOINTS.items() for version, path in paths.items()}
+    calls["schedule_off", "v2"] = kore.SCHEDULE_OFF
     assert {(call, version): path for call, version, path, _ in rows("Kore.ai")} == calls
 
 
