@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
@@ -23,7 +23,7 @@ from airflow_provider_campaign.hooks.waiting import look_once
 from airflow_provider_campaign.triggers.campaign import TRIGGERER_GRACE, CampaignStatusTrigger
 from airflow_provider_campaign.triggers.deferral import defer_wait, ends_in_trigger
 from airflow_provider_campaign.triggers.outcome import WaitOutcome
-from airflow_provider_campaign.version_compat import SHARED_STREAMS, AirflowRescheduleException
+from airflow_provider_campaign.version_compat import SHARED_STREAMS
 
 
 class CampaignStatusSensor(BaseSensorOperator):
@@ -61,6 +61,7 @@ class CampaignStatusSensor(BaseSensorOperator):
         self.campaign_id = campaign_id
         self.campaign_conn_id = campaign_conn_id
         self.target_statuses = target_statuses
+        self._pause = 0.0
         self.deferrable = deferrable
         self.start_from_trigger = start_from_trigger and deferrable and SHARED_STREAMS
         if self.start_from_trigger:
@@ -80,8 +81,7 @@ class CampaignStatusSensor(BaseSensorOperator):
             return PokeReturnValue(True, status)
         if self.deferrable:
             defer_wait(self, self.timeout, seen=look.campaign is not None, **self._wait())
-        if look.pause > self.poke_interval:
-            self._leave_alone(look.pause)
+        self._pause = look.pause
         return PokeReturnValue(False)
 
     def execute_complete(self, context: Any, event: Any) -> Any:
@@ -120,10 +120,10 @@ class CampaignStatusSensor(BaseSensorOperator):
             timeout=timedelta(seconds=self.timeout + TRIGGERER_GRACE),
         )
 
-    def _leave_alone(self, seconds: float) -> None:
-        """Wait out a refusal for the rate in the way that the mode allows."""
+    def _get_next_poke_interval(self, *args: Any, **kwargs: Any) -> float:
+        """Leave a platform that refuses for the rate alone for as long as it wants."""
+        interval = float(super()._get_next_poke_interval(*args, **kwargs))
         if self.reschedule:
-            raise AirflowRescheduleException(  # type: ignore[no-untyped-call]
-                datetime.now(UTC) + timedelta(seconds=seconds)
-            )
-        self.hook.clock.sleep(seconds - self.poke_interval)
+            return max(interval, self._pause)
+        self.hook.clock.sleep(max(0.0, self._pause - interval))
+        return interval

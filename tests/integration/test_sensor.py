@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -18,7 +17,6 @@ from airflow_provider_campaign.exceptions import (
 )
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
-from airflow_provider_campaign.version_compat import AirflowRescheduleException
 from tests.clock import VirtualClock
 from tests.kinds import SONARLY, Connect, Kind
 from tests.meanwhile import meanwhile, requests_received
@@ -172,13 +170,3 @@ def test_reschedule_mode_fails_at_once_for_the_same_reasons(
     happen(connected, campaign.id)
     with pytest.raises(error):
         poke_in_reschedule_mode(campaign.id)
-
-
-def test_reschedule_mode_leaves_a_platform_that_asks_for_rest_alone(connected: Sandbox, kind: Kind) -> None:
-    campaign = kind.add_campaign(connected, status="Stopped")
-    connected.add_fault(Fault("rate_limit", retry_after="170"))
-    before = datetime.now(UTC)
-    with pytest.raises(AirflowRescheduleException) as caught:
-        poke_in_reschedule_mode(campaign.id)
-    assert (caught.value.reschedule_date - before).total_seconds() >= 170
-    assert len(connected.requests) == 1

@@ -287,3 +287,13 @@ def test_a_stop_whose_campaign_is_put_back_to_ready_fails_at_once(sandbox: Sandb
     soon(sandbox, campaign, "Ready")
     with pytest.raises(CampaignStateError, match="is Ready: it will not become Stopped"):
         act(SMS.stop, campaign.id)
+
+
+def test_a_platform_that_refuses_for_the_rate_all_the_time_does_not_keep_the_wait_from_its_end(
+    sandbox: Sandbox, wait: Wait
+) -> None:
+    campaign = sandbox.add_campaign("cd-1")
+    sandbox.add_fault(Fault("rate_limit", count=None))
+    with pytest.raises(AirflowSensorTimeout):
+        wait(campaign.id, timeout=1.5)
+    assert len(sandbox.requests) <= 1.5 / SOON + 3  # a look a window, the first, the triggerer's first, the last
