@@ -58,6 +58,14 @@ WAITING_STATUSES = (
 """A campaign in one of these has not started, so that there is nothing to stop, but it may start later."""
 
 
+_AT_REST = tuple(status.casefold() for status in (*ENDED_STATUSES, *WAITING_STATUSES, CampaignStatus.PAUSED.value))
+
+
+def may_be_live(status: str) -> bool:
+    """Tell whether a campaign may be sending: it is live, or in a status that no documentation explains."""
+    return status.casefold() not in _AT_REST
+
+
 @dataclass(frozen=True)
 class Campaign:
     """

@@ -44,6 +44,9 @@ class CampaignHook(CallingHook):
     sorts_lists: ClassVar[bool] = False
     """Whether its lists can be had with the campaigns that changed last at the top."""
 
+    documents_statuses: ClassVar[bool] = True
+    """Whether all its status words are known, so that any other is none of a live campaign."""
+
     # What a platform says of itself.
 
     @abstractmethod
@@ -125,9 +128,10 @@ class CampaignHook(CallingHook):
                 unsure = unsure or error.maybe_heard
                 raise
             except CampaignNotFoundError:
-                if not unsure:
-                    raise
-                return None
+                # An earlier request may have done it late; but a wrong type is not found either.
+                if unsure and self._look_up(target, deadline) is None:
+                    return None
+                raise
 
         return self.retrying(attempt, deadline)
 

@@ -66,6 +66,7 @@ class SonarlyHook(CampaignHook):
     conn_type = "sonarly"
     hook_name = "Sonarly Campaigns"
     platform = "Sonarly"
+    documents_statuses = False
     advice = {
         401: "Check the connection's API Key (password): it is missing, mistyped or revoked.",
         403: "Check that the API key has the permissions campaigns:read and campaigns:execute.",

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
-from airflow_provider_campaign.campaign import STOP_GOAL, Campaign, Outlook
+from airflow_provider_campaign.campaign import LIVE_STATUSES, STOP_GOAL, Campaign, Outlook, may_be_live
 from airflow_provider_campaign.exceptions import (
     CampaignConflictError,
     CampaignError,
@@ -138,7 +138,8 @@ class Sweep:
     :param hook: The account's hook.
     :param deadline: When to give up.
     :param campaign_types: The types to sweep; a platform without types has no use for them.
-    :param statuses: The statuses that count as live.
+    :param statuses: The statuses that count as live; left as they are by default, a word that the platform does
+        not document counts too.
     :param name_pattern: Only campaigns whose name matches (glob).
     """
 
@@ -158,12 +159,21 @@ class Sweep:
 
     def live(self) -> list[Campaign]:
         """Return what is live now, the most urgent first."""
-        found = self.hook.list_campaigns(self.campaign_types, self.statuses, deadline=self.deadline)
-        pattern = self.name_pattern
+        guessing = set(self.statuses) == set(LIVE_STATUSES) and not self.hook.documents_statuses
+        statuses = () if guessing else self.statuses
+        found = self.hook.list_campaigns(self.campaign_types, statuses, deadline=self.deadline)
         return sorted(
-            (campaign for campaign in found if pattern is None or fnmatchcase(campaign.name or "", pattern)),
+            (
+                campaign
+                for campaign in found
+                if self._is_meant(campaign) and (not guessing or may_be_live(campaign.status))
+            ),
             key=_urgency,
         )
+
+    def _is_meant(self, campaign: Campaign) -> bool:
+        """Tell whether the campaign's name is one of those asked for."""
+        return self.name_pattern is None or fnmatchcase(campaign.name or "", self.name_pattern)
 
     def run(self) -> None:
         """

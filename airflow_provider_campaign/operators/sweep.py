@@ -29,7 +29,8 @@ class StopActiveCampaignsOperator(BaseOperator):
 
     :param campaign_conn_id: The connection id; its type says which platform it is. (templated)
     :param campaign_types: The types to stop, where the platform tells types apart (Kore.ai).
-    :param statuses: The statuses that count as live, compared without regard to case.
+    :param statuses: The statuses that count as live, compared without regard to case. Sonarly does not document its
+        words: by default one that is not known counts as live there; name those that are to end that.
     :param name_pattern: Only campaigns whose name matches, with ``*``, ``?`` and ``[…]``. (templated)
     :param dry_run: Whether to list only, and stop nothing.
     :param timeout: Seconds for the whole sweep.

@@ -220,6 +220,18 @@ def test_only_the_statuses_asked_for_are_stopped_in_any_case(sandbox: Sandbox) -
     assert sandbox.campaign("paused").status == "Stopped"
 
 
+def test_a_status_that_sonarly_does_not_document_counts_as_live_unless_the_live_ones_are_named(
+    sandbox: Sandbox, connect: Connect
+) -> None:
+    connect(sandbox.sonarly_connection())
+    sandbox.add_campaign("s-1", "sonarly")
+    sandbox.add_campaign("s-2", "sonarly").settled_status = "Delivering"
+    with pytest.raises(CampaignTimeoutError, match="s-2"):
+        sweep(timeout=30)
+    assert sandbox.campaign("s-1").status == "Stopped"
+    assert sweep(statuses=("active",), timeout=30)["total"] == 0
+
+
 def test_only_names_that_match_are_stopped(sandbox: Sandbox, account: tuple[str, ...]) -> None:
     for name in ("Spring sale", "spring sale", "Spring", "Autumn sale"):
         sandbox.add_campaign(name.replace(" ", "-"), account[0], name=name)
