@@ -1,0 +1,47 @@
+"""The example DAG with a deadline: whoever is on call hears of a window that was not closed, and of no other."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+pytest.importorskip("airflow.sdk.definitions.deadline", reason="Airflow before 3.1 has no deadline alerts")
+
+from airflow_provider_campaign.sandbox import Sandbox
+from tests.system.live_airflow import LiveAirflow
+from tests.system.live_airflow.waiting import wait_until
+
+pytestmark = pytest.mark.timeout(400)
+
+DAG_ID = "deadline_alert"
+INTERVAL = timedelta(minutes=5)
+"""What the DAG allows itself after the end of the window."""
+
+
+def start_run(airflow: LiveAirflow, deadline: datetime) -> str:
+    """Start a run for a window that ended just so long ago that the alarm is due then; return its id."""
+    window_end = (deadline - INTERVAL).isoformat()
+    return str(airflow.trigger_dag(DAG_ID, logical_date=window_end)["dag_run_id"])
+
+
+def test_the_alarm_is_raised_for_the_run_that_misses_its_deadline_and_for_no_other(
+    shared_airflow: LiveAirflow, platform: Sandbox
+) -> None:
+    deadline = datetime.now(UTC) + timedelta(seconds=90)
+    platform.add_campaign("cd-good")
+    in_time = start_run(shared_airflow, deadline)
+    assert shared_airflow.wait_for_run(DAG_ID, in_time)["state"] == "success"
+
+    platform.add_campaign("cd-bad", stoppable=False)
+    late = start_run(shared_airflow, deadline + timedelta(seconds=1))
+    triggerer = shared_airflow.processes["triggerer"]
+    try:
+        wait_until(
+            lambda: f"Run {late} of DAG {DAG_ID} has not succeeded by its deadline" in triggerer.output(),
+            timeout=200,
+            failure=lambda: f"no alarm\n{triggerer.tail()}",
+        )
+        assert f"Run {in_time}" not in triggerer.output()
+    finally:
+        shared_airflow.api("PATCH", f"/dags/{DAG_ID}/dagRuns/{late}", json={"state": "failed"})
