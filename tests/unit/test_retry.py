@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 
 import pytest
 from hypothesis import given, settings
@@ -197,30 +196,27 @@ def test_the_sooner_of_two_deadlines_counts() -> None:
     assert deadline.sooner(30).remaining == 30
 
 
-NOW = datetime.now(UTC)
-
-
 @pytest.mark.parametrize(
-    ("value", "least", "most"),
+    ("value", "seconds"),
     [
-        ("0", 0, 0),
-        (" 7 ", 7, 7),
-        ("299", 299, 299),
-        ("301", RETRY_AFTER_MAX, RETRY_AFTER_MAX),
-        ("9" * 400, RETRY_AFTER_MAX, RETRY_AFTER_MAX),
-        (format_datetime(NOW + timedelta(seconds=200), usegmt=True), 0, 200),
-        ((NOW + timedelta(seconds=200)).strftime("%A, %d-%b-%y %H:%M:%S GMT"), 0, 200),
-        ((NOW + timedelta(seconds=200)).strftime("%a %b %d %H:%M:%S %Y"), 0, 200),
-        (format_datetime(NOW + timedelta(days=2), usegmt=True), RETRY_AFTER_MAX, RETRY_AFTER_MAX),
-        (format_datetime(NOW - timedelta(days=2), usegmt=True), 0, 0),
-        ("Fri, 31 Dec 9999 23:59:59 GMT", RETRY_AFTER_MAX, RETRY_AFTER_MAX),
+        ("0", 0),
+        (" 7 ", 7),
+        ("299", 299),
+        ("301", RETRY_AFTER_MAX),
+        ("9" * 400, RETRY_AFTER_MAX),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", RETRY_AFTER_MAX),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 0),
     ],
 )
-def test_retry_after_is_read_in_both_its_forms_and_capped(value: str, least: float, most: float) -> None:
-    seconds = parse_retry_after(value)
+def test_retry_after_is_read_in_both_its_forms_and_capped(value: str, seconds: float) -> None:
+    assert parse_retry_after(value) == seconds
+
+
+@pytest.mark.parametrize("form", ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y"])
+def test_a_retry_after_that_is_a_date_counts_from_now(form: str) -> None:
+    seconds = parse_retry_after((datetime.now(UTC) + timedelta(seconds=200)).strftime(form))
     assert seconds is not None
-    assert least <= seconds <= most
-    assert most == 0 or seconds > 0
+    assert 0 < seconds <= 200
 
 
 @pytest.mark.parametrize("value", [None, "", " ", "soon", "-3", "1.5", "1e3", "٣", "Mon", "Mon, 99 Foo 2020"])
