@@ -1,0 +1,118 @@
+"""The page docs/what-happens-when.md says what is really seen."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_campaign import exceptions
+from airflow_provider_campaign.exceptions import (
+    CampaignConfigError,
+    CampaignConflictError,
+    CampaignError,
+    CampaignStateError,
+    CampaignTimeoutError,
+    CampaignUnavailableError,
+)
+from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator, StopSmsCampaignOperator
+from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox.faults import FAULT_KINDS
+from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
+from tests.kinds import Connect
+
+PAGE = (Path(__file__).parents[2] / "docs" / "what-happens-when.md").read_text()
+
+
+def rows() -> dict[str, tuple[str, str]]:
+    """Return, for each fault, what the page says that is seen, and whether it is tried again."""
+    lines = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in PAGE.splitlines() if line[:1] == "|"]
+    return {cells[4].strip(" |`"): (cells[1], cells[2]) for cells in lines if len(cells) == 5 and "`" in cells[4]}
+
+
+def failure(sandbox: Sandbox, connect: Connect, fault: str) -> CampaignError:
+    """Stop a campaign while a fault lasts, and return what comes of it."""
+    connect(sandbox.kore_connection(timeout=0.2, retry_budget=1))
+    sandbox.add_campaign("cd-1")
+    sandbox.add_fault(Fault(fault, call="stop", count=None))
+    with pytest.raises(CampaignError) as caught:
+        StopSmsCampaignOperator(task_id="stop", campaign_id="cd-1").execute({})
+    return caught.value
+
+
+def test_every_fault_has_its_row() -> None:
+    assert rows().keys() == FAULT_KINDS.keys()
+
+
+@pytest.mark.parametrize("fault", sorted(FAULT_KINDS.keys() - {"lost"}))
+def test_what_is_seen_and_whether_it_is_tried_again_is_as_the_page_says(
+    sandbox: Sandbox, connect: Connect, fault: str
+) -> None:
+    error = failure(sandbox, connect, fault)
+    quoted, tried_again = rows()[fault]
+    assert quoted.strip("`") in str(error)
+    assert isinstance(error, CampaignUnavailableError) == tried_again.startswith("in the call")
+
+
+def test_a_lost_answer_is_not_seen(sandbox: Sandbox, connect: Connect) -> None:
+    connect(sandbox.kore_connection())
+    sandbox.add_campaign("cd-1")
+    sandbox.add_fault(Fault("lost", call="stop"))
+    assert StopSmsCampaignOperator(task_id="stop", campaign_id="cd-1").execute({})["status"] == "Stopped"
+
+
+def test_the_example_of_a_message_is_a_real_one(sandbox: Sandbox, connect: Connect) -> None:
+    (example,) = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
+    assert " ".join(example.split()) == str(failure(sandbox, connect, "forbidden"))
+
+
+def test_every_error_is_on_the_page() -> None:
+    assert set(exceptions.__all__) <= set(re.findall(r"Campaign\w+Error|CampaignError", PAGE))
+
+
+@pytest.mark.parametrize(
+    ("status", "task", "error", "words"),
+    [
+        ("Scheduled", StopSmsCampaignOperator, CampaignConflictError, "it is Scheduled"),
+        ("Completed", CampaignStatusSensor, CampaignStateError, "it will not become"),
+    ],
+)
+def test_a_campaign_that_is_not_what_it_should_be(
+    sandbox: Sandbox, connect: Connect, status: str, task: type, error: type[CampaignError], words: str
+) -> None:
+    connect(sandbox.kore_connection())
+    sandbox.add_campaign("cd-1", status=status)
+    assert words in PAGE
+    with pytest.raises(error, match=words):
+        task(task_id="task", campaign_id="cd-1").execute({})
+
+
+def test_a_campaign_that_does_not_stop_in_time(sandbox: Sandbox, connect: Connect) -> None:
+    connect(sandbox.kore_connection())
+    sandbox.add_campaign("cd-1", stoppable=False)
+    with pytest.raises(CampaignTimeoutError, match="is not Stopped or Completed after"):
+        StopSmsCampaignOperator(task_id="stop", campaign_id="cd-1", timeout=60).execute({})
+    with pytest.raises(CampaignTimeoutError, match=r"are not verified stopped:.*cd-1"):
+        StopActiveCampaignsOperator(task_id="sweep", timeout=60).execute({})
+    assert "is not Stopped or Completed after" in PAGE
+    assert "are not verified stopped:" in PAGE
+
+
+@pytest.mark.parametrize(
+    ("changes", "campaign_type", "words"),
+    [
+        ({"extra": {"account_id": "acc"}}, "sms", "the field Application ID (iid)"),
+        ({"conn_type": "http"}, "sms", "which is not a campaign platform"),
+        ({"host": "http://campaigns.example"}, "sms", "which would send credentials unencrypted"),
+        ({}, None, "campaign_type is missing"),
+    ],
+)
+def test_what_is_wrong_with_a_connection_is_said_as_the_page_says(
+    sandbox: Sandbox, connect: Connect, changes: dict[str, object], campaign_type: str | None, words: str
+) -> None:
+    connect({**sandbox.kore_connection(), **changes})
+    assert words in PAGE
+    with pytest.raises(CampaignConfigError, match=re.escape(words)):
+        CampaignHook.for_conn_id("campaign_default").stop_campaign("cd-1", campaign_type)
