@@ -51,7 +51,10 @@ class ConnectionFields:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._info = connection_type_info(connection.conn_type or "")
-        extra = connection.extra_dejson if connection.extra else {}
+        try:
+            extra = connection.extra_dejson if connection.extra else {}
+        except UnicodeEncodeError:  # Airflow 2.11 masks it, and can't
+            raise self.error("extra", "holds half of a character", "Enter it again.") from None
         if not isinstance(extra, Mapping):
             raise self.error("extra", "is not a JSON object", 'Write it as {"field": value, …}.')
         self._extra = extra
