@@ -18,6 +18,7 @@ from airflow_provider_campaign.exceptions import (
 )
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.retry import BACKOFF_FIRST, BACKOFF_MAX
+from airflow_provider_campaign.operators.campaign import DeleteSmsCampaignOperator
 from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
 from airflow_provider_campaign.sandbox.faults import FAULT_KINDS, LOST_WAYS
 from tests.clock import VirtualClock
@@ -231,3 +232,14 @@ def test_a_fault_that_stays_is_reported_after_no_more_than_the_stated_cost(
     if row.last_error is not CampaignRateLimitError:
         caps = [min(BACKOFF_MAX, BACKOFF_FIRST * 2**number) for number in range(attempts)]
         assert all(slept <= cap for slept, cap in zip(virtual_clock.slept, caps, strict=False))
+
+
+def test_a_delete_of_the_wrong_type_is_not_reported_done_after_one_that_may_have_been_heard(
+    sandbox: Sandbox, connect: Connect
+) -> None:
+    connect(sandbox.kore_connection())
+    campaign = sandbox.add_campaign(campaign_type="voice", status="Stopped")
+    sandbox.add_fault(Fault("html", call="delete"))
+    with pytest.raises(CampaignNotFoundError):
+        DeleteSmsCampaignOperator(task_id="delete", campaign_id=campaign.id).execute({})
+    assert sandbox.campaigns() == [campaign]
