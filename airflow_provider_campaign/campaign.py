@@ -75,7 +75,7 @@ class Campaign:
     :param status: Its status, spelled as :class:`CampaignStatus` does where the word is known.
     :param name: Its display name, where the answer has one.
     :param campaign_type: ``sms`` or ``voice`` on Kore.ai, None on Sonarly.
-    :param priority: The platform's priority, where the answer has one (Kore.ai: 1 is the most urgent).
+    :param priority: The platform's priority, where the answer has one (Kore.ai: 1 is the lowest).
     :param message: What the platform said about the call.
     :param updated_at: When the platform last changed the campaign (ISO 8601), where the answer tells.
     :param already_stopped: True where a stop found the campaign stopped or completed before it acted.

@@ -158,7 +158,7 @@ class Sweep:
         self._watch = AccountWatch(self.hook)
 
     def live(self) -> list[Campaign]:
-        """Return what is live now, the most urgent first."""
+        """Return what is live now, the highest priority first."""
         guessing = set(self.statuses) == set(LIVE_STATUSES) and not self.hook.documents_statuses
         statuses = () if guessing else self.statuses
         found = self.hook.list_campaigns(self.campaign_types, statuses, deadline=self.deadline)
@@ -280,8 +280,8 @@ def mendable(error: CampaignError) -> bool:
 
 
 def _urgency(campaign: Campaign) -> tuple[float, str]:
-    """Return what campaigns are sorted by: the platform's priority, 1 first; those without one come last."""
+    """Return what campaigns are sorted by: the highest priority first; those without one come last."""
     try:
-        return float(campaign.priority or "inf"), campaign.id
+        return -float(campaign.priority or "-inf"), campaign.id
     except ValueError:
         return float("inf"), campaign.id

@@ -24,7 +24,7 @@ class StopActiveCampaignsOperator(BaseOperator):
     """
     Stop every live campaign of an account, and make sure that they are stopped.
 
-    What is live is listed, stopped all at once with the most urgent first, and listed again until a listing shows
+    What is live is listed, stopped all at once with the highest priority first, and listed again until a listing shows
     none. Every campaign is attempted, whatever happens to the others. A retry sees only what is still live.
 
     :param campaign_conn_id: The connection id; its type says which platform it is. (templated)
@@ -73,7 +73,7 @@ class StopActiveCampaignsOperator(BaseOperator):
         """Sweep, and return the record; fail, with the record in XCom, if a campaign is not verified stopped."""
         sweep = self._sweep()
         if self.list_only:
-            live = [Entry(campaign).as_dict() for campaign in sweep.live()]
+            live = [{**Entry(campaign).as_dict(), "message": None} for campaign in sweep.live()]
             self.log.info("Would stop %s campaigns: %s", len(live), ", ".join(row["campaign_id"] for row in live))
             return {**_record(sweep), "live": live, "total": len(live)}
         problem = None

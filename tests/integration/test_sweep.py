@@ -240,9 +240,11 @@ def test_only_names_that_match_are_stopped(sandbox: Sandbox, account: tuple[str,
     assert record["total"] == 1
 
 
-def test_the_most_urgent_are_asked_before_the_budget_is_spent(sandbox: Sandbox, clock: EventfulClock) -> None:
+def test_those_of_the_highest_priority_are_asked_before_the_budget_is_spent(
+    sandbox: Sandbox, clock: EventfulClock
+) -> None:
     for number in range(100):
-        sandbox.add_campaign(f"c-{number}", priority="1" if number >= 60 else "4")
+        sandbox.add_campaign(f"c-{number}", priority="5" if number >= 60 else "2")
     sandbox.add_campaign("without", priority="none")
     sweep(campaign_types=("sms",))
     received = [(request.campaign_id or "", request.at) for request in sandbox.requests if request.call == "stop"]
