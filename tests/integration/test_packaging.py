@@ -137,7 +137,8 @@ def test_the_requirements_of_what_is_installed_agree(installed: Path) -> None:
 
 def test_airflow_lists_the_installed_provider_with_its_version(installed: Path) -> None:
     listed = run(installed / "venv/bin/airflow", "providers", "list", "--output", "json", cwd=installed)
-    providers = {row["package_name"]: row["version"] for row in json.loads(listed.stdout)}
+    rows = json.loads(listed.stdout.splitlines()[-1])  # some lines log to standard output first
+    providers = {row["package_name"]: row["version"] for row in rows}
     assert providers[DISTRIBUTION] == __version__
 
 
