@@ -220,6 +220,8 @@ class CampaignHook(CallingHook):
                 settled = self._settled(target, goal, deadline, ours, refusal)
                 unsure = False
                 if settled is None:
+                    if not isinstance(refusal, CampaignConflictError):
+                        raise
                     raise _unexplained(refusal) from refusal
                 return dataclasses.replace(settled, message=refusal.platform_text)
             if goal.outlook(campaign.status) is Outlook.IMPOSSIBLE:
@@ -287,10 +289,8 @@ class CampaignHook(CallingHook):
         )
 
 
-def _unexplained(refusal: CampaignError) -> CampaignError:
-    """Return what a refusal means once the campaign was seen in a state that does not explain it."""
-    if not isinstance(refusal, CampaignConflictError):
-        return refusal
+def _unexplained(refusal: CampaignConflictError) -> CampaignUnavailableError:
+    """Return what a conflict means once the campaign was seen in a state that does not explain it."""
     return CampaignUnavailableError(f"{refusal} Its status does not explain the refusal.", **_details(refusal))
 
 
