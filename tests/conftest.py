@@ -20,6 +20,9 @@ from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Sandbox
 from tests.clock import VirtualClock
 from tests.kinds import KINDS, KORE_KINDS, Connect, Kind
+from tests.secrets_guard import nothing_secret_is_kept, pytest_runtest_makereport, pytest_sessionstart
+
+__all__ = ["nothing_secret_is_kept", "pytest_runtest_makereport", "pytest_sessionstart"]
 
 
 @pytest.fixture
