@@ -1,4 +1,4 @@
-"""Where figures go: raw into ``benchmarks/results``, tables into ``docs/benchmarks.md``."""
+"""Where figures go: raw into ``benchmarks/results``, tables into ``docs/benchmarks.md`` and ``README.md``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.common.measuring import Measurement
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
-PAGE = ROOT / "docs" / "benchmarks.md"
+PAGES = (ROOT / "docs" / "benchmarks.md", ROOT / "README.md")
 
 
 def save(name: str, measurements: Iterable[Measurement]) -> None:
@@ -28,9 +28,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def publish(name: str, markdown: str) -> None:
-    """Print a table, and put it into the page between the marks that bear its name."""
+    """Print a table, and put it into the pages between the marks that bear its name."""
     print(markdown)
     begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
-    page = PAGE.read_text()
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-    PAGE.write_text(pattern.sub(lambda _: f"{begin}{markdown}{end}", page))
+    for page in PAGES:
+        page.write_text(pattern.sub(lambda _: f"{begin}{markdown}{end}", page.read_text()))

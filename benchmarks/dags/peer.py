@@ -46,6 +46,7 @@ for count in (1, 20, 50, 100):
             request_params="{}",
             response_check=lambda response: response.json()["data"]["status"] == "Stopped",
             poke_interval=15,
+            mode="reschedule",  # so that it holds no slot between two pokes
             timeout=900,
         ).expand(
             endpoint=[
