@@ -1,0 +1,263 @@
+"""Secrets and tokens stay where they belong, even when the platform shows them around."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import re
+import textwrap
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from airflow_provider_campaign.exceptions import CampaignError
+from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.operators.campaign import (
+    DeleteCampaignOperator,
+    StartCampaignOperator,
+    StopActiveCampaignsOperator,
+    StopCampaignOperator,
+)
+from airflow_provider_campaign.sandbox import Sandbox
+from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
+from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
+from tests.airflow_process import AirflowProcess
+from tests.kinds import Connect
+from tests.local_server import LocalServer, Reply, Sent
+from tests.secrets_guard import leak_in
+
+API_KEY = "sk_live_another-key+with/marks"
+CLIENT_SECRET = "another-client-secret/with+marks=" * 2
+TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+")
+
+
+def private_key() -> str:
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode().strip()
+
+
+@dataclass(frozen=True)
+class Account:
+    """A connection with its own secrets."""
+
+    conn_type: str
+    password: str | None
+    extra: dict[str, Any]
+
+    @property
+    def campaign_type(self) -> str | None:
+        return "sms" if self.conn_type == "kore" else None
+
+    def connection(self, host: str) -> dict[str, Any]:
+        extra = {"timeout": 30, "retry_budget": 0.2, **self.extra}
+        return {
+            "conn_type": self.conn_type,
+            "host": host,
+            "login": "cs-1",
+            "password": self.password,
+            "extra": extra,
+        }
+
+    @property
+    def secrets(self) -> list[str]:
+        return [secret for secret in (self.password, self.extra.get("private_key")) if secret]
+
+
+KORE_EXTRA = {"iid": "st-1", "account_id": "acc-1"}
+ACCOUNTS = {
+    "kore": Account("kore", CLIENT_SECRET, KORE_EXTRA),
+    "kore-private-key": Account("kore", None, {**KORE_EXTRA, "jwt_algorithm": "ES256", "private_key": private_key()}),
+    "sonarly": Account("sonarly", API_KEY, {"account_group_id": "ag-1"}),
+}
+
+
+class Echo:
+    """A platform that answers with all that it was sent, and with the secrets that it knows."""
+
+    def __init__(self, status: int, account: Account) -> None:
+        self.status = status
+        self.account = account
+        self.tokens: list[str] = []
+
+    def __call__(self, sent: Sent) -> Reply:
+        token = sent.headers.get("auth") or sent.headers["authorization"].removeprefix("Bearer ")
+        self.tokens.append(token)
+        told = " ".join([f"Bearer {token}", *self.account.secrets, json.dumps(dict(sent.headers))])
+        campaign = {"id": "c1", "status": "Stopped", "name": told, "message": told, "updatedAt": told}
+        document = {
+            "status": "Stopped" if self.status == 200 else told,
+            "success": self.status == 200,
+            "message": told,
+            "updatedAt": told,
+            "traceId": told,
+            "code": told,
+            "data": {**campaign, "campaign": campaign, "results": [campaign], "items": [campaign]},
+            "errors": [{"msg": told, "code": told}] if self.status != 200 else [],
+            "error": {"message": told, "code": told, "details": told} if self.status != 200 else None,
+        }
+        headers = {
+            "Content-Type": "application/json",
+            "Location": f"https://{token}.{quote(self.account.secrets[0])}/{quote(told)}",
+        }
+        return Reply(json.dumps(document).encode(), self.status, headers)
+
+
+@pytest.fixture
+def debugging(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """Have every library say all that it can say."""
+    caplog.set_level(logging.DEBUG)
+    for name in ("urllib3", "requests", "airflow", "airflow.task", "airflow_provider_campaign"):
+        caplog.set_level(logging.DEBUG, name)
+    return caplog
+
+
+USES: dict[str, Callable[[str | None], object]] = {
+    "stop": lambda kind: StopCampaignOperator(task_id="t", campaign_id="c1", campaign_type=kind).execute({}),
+    "start": lambda kind: StartCampaignOperator(
+        task_id="t", campaign_id="c1", campaign_type=kind, timeout=1, poll_interval=1
+    ).execute({}),
+    "delete": lambda kind: DeleteCampaignOperator(task_id="t", campaign_id="c1", campaign_type=kind).execute({}),
+    "sweep": lambda kind: StopActiveCampaignsOperator(task_id="t", timeout=1).execute({}),
+    "sensor": lambda kind: CampaignStatusSensor(task_id="t", campaign_id="c1", poke_interval=1, timeout=1).execute({}),
+    "check": lambda kind: CampaignHook.for_conn_id("campaign_default").test_connection(),
+    "read": lambda kind: CampaignHook.for_conn_id("campaign_default").get_campaign("c1"),
+    "list": lambda kind: list(CampaignHook.for_conn_id("campaign_default").list_campaigns()),
+}
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 409, 429, 500])
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("name", ACCOUNTS)
+@pytest.mark.usefixtures("virtual_clock")
+def test_what_a_platform_echoes_is_not_passed_on(
+    connect: Connect,
+    debugging: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    name: str,
+    use: str,
+    status: int,
+) -> None:
+    account = ACCOUNTS[name]
+    echo = Echo(status, account)
+    shown = []
+    with LocalServer(echo) as server:
+        connect(account.connection(server.url))
+        try:
+            shown.append(repr(USES[use](account.campaign_type)))
+        except Exception as error:  # noqa: BLE001
+            shown += [*traceback.format_exception(error), repr(error), str(vars(error))]
+    shown += [debugging.text, *capfd.readouterr()]
+    assert echo.tokens or (name, use) == ("sonarly", "delete")
+    text = "\n".join(shown)
+    for secret in (*account.secrets, *echo.tokens):
+        assert secret not in text
+        assert json.dumps(secret)[1:-1] not in text
+    assert not TOKEN.search(text)
+
+
+@pytest.mark.parametrize("name", ACCOUNTS)
+def test_what_a_task_is_made_of_shows_no_secret(sandbox: Sandbox, connect: Connect, name: str) -> None:
+    account = ACCOUNTS[name]
+    connect(account.connection(sandbox.url))
+    hook = CampaignHook.for_conn_id("campaign_default")
+    operator = StopCampaignOperator(task_id="t", campaign_id="c1", campaign_type=account.campaign_type)
+    sensor = CampaignStatusSensor(task_id="t", campaign_id="c1")
+    trigger = CampaignStatusTrigger("c1")
+    hook.auth()
+    things = [hook, hook.auth(), hook.settings, hook.fields, hook.session, hook.get_conn(), operator, sensor, trigger]
+    things += [trigger.serialize(), getattr(hook, "app", None)]
+    things += [getattr(task, field) for task in (operator, sensor) for field in task.template_fields]
+    shown = "\n".join(f"{thing} {thing!r}" for thing in things)
+    assert not any(secret in shown for secret in account.secrets)
+
+
+def test_an_error_can_be_sent_to_another_process_and_still_shows_no_secret(sandbox: Sandbox, connect: Connect) -> None:
+    connect({**sandbox.sonarly_connection(), "password": API_KEY})
+    with pytest.raises(CampaignError) as raised:
+        StopCampaignOperator(task_id="t", campaign_id="c1").execute({})
+    sent = pickle.dumps(raised.value)
+    assert API_KEY.encode() not in sent
+    assert str(pickle.loads(sent)) == str(raised.value)
+
+
+@pytest.mark.parametrize("name", ACCOUNTS)
+def test_a_wrong_connection_is_refused_without_showing_what_it_holds(
+    sandbox: Sandbox, connect: Connect, name: str
+) -> None:
+    account = ACCOUNTS[name]
+    spoilt = {"private_key": account.extra["private_key"][:-40]} if "private_key" in account.extra else {}
+    password = account.password and account.password + "✓"
+    connect({**account.connection(sandbox.url), "password": password, "extra": {**account.extra, **spoilt}})
+    with pytest.raises(CampaignError) as raised:
+        StopCampaignOperator(task_id="t", campaign_id="c1", campaign_type=account.campaign_type).execute({})
+    shown = "\n".join([*traceback.format_exception(raised.value), repr(raised.value), str(vars(raised.value))])
+    assert not any(secret[:20] in shown for secret in account.secrets)
+
+
+DAG = """
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator, StopCampaignOperator
+from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
+
+with DAG("secrets", schedule=None) as dag:
+    StopCampaignOperator(task_id="stop", campaign_id="c1")
+    StopCampaignOperator(task_id="stop_sms", campaign_id="c1", campaign_type="sms", campaign_conn_id="other")
+    StopActiveCampaignsOperator(task_id="sweep", timeout=5)
+    CampaignStatusSensor(task_id="sensor", campaign_id="c1", poke_interval=0.1, timeout=1)
+
+if __name__ == "__main__":
+    dag.test()
+"""
+
+RUN_AT_DEBUG_LEVEL = """
+import logging, os, runpy
+os.dup2(1, 2)
+os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "DEBUG"
+import airflow.settings
+for name in ("urllib3", "requests"):
+    logging.getLogger(name).setLevel(logging.DEBUG)
+runpy.run_path("dag.py", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_real_run_at_debug_level_keeps_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    accounts = {"campaign_default": ACCOUNTS["sonarly"], "other": ACCOUNTS["kore"]}
+    echoes = {name: Echo(status, account) for name, account in accounts.items()}
+    (tmp_path / "dag.py").write_text(textwrap.dedent(DAG))
+    with LocalServer(echoes["campaign_default"]) as sonarly, LocalServer(echoes["other"]) as kore:
+        hosts = {"campaign_default": sonarly.url, "other": kore.url}
+        connections = {name: account.connection(hosts[name]) for name, account in accounts.items()}
+        airflow = AirflowProcess(tmp_path, connections)
+        airflow.run("-m", "airflow", "db", "migrate")
+        said = airflow.run("-c", RUN_AT_DEBUG_LEVEL)
+    kept = [
+        path.read_bytes().decode(errors="replace") for path in tmp_path.rglob("*") if path.suffix in (".db", ".log")
+    ]
+    assert "connectionpool" in said
+    # At debug level Airflow 3 itself logs what it tells its supervisor to mask, a connection's password included.
+    text = "\n".join(line for line in "\n".join([said, *kept]).splitlines() if "MaskSecret" not in line)
+    assert "c1" in "".join(kept)
+    for echo in echoes.values():
+        assert echo.tokens
+        for secret in (*echo.tokens, *echo.account.secrets):
+            assert [line for line in text.splitlines() if secret in line] == []
+
+
+def test_the_watch_over_the_suite_notices_what_it_is_for() -> None:
+    assert leak_in(f"password={Sandbox().config.client_secret};") == "the Client Secret"
+    assert leak_in(f"Bearer {Sandbox().config.api_key}") == "the API key"
+    assert leak_in(jwt.encode({"appId": "cs-1"}, "k" * 64)) == "a token"
+    assert leak_in("Campaign c1 is Stopped") is None
