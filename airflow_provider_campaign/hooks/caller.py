@@ -175,6 +175,8 @@ class CallingHook(AccountHook, ABC):
         verdict: Verdict,
     ) -> CampaignError:
         """Return the error for an answer that is not a success."""
+        if kind is CampaignNotFoundError and document is None and answer.body.lstrip().startswith(b"{"):
+            kind = None  # cut short: whether it is the campaign or the path that was not found is in what is missing
         said = calls.readable(verdict.message, self.secrets)
         problem, advice = said, self.next_step(answer.status)
         if self.rate_limit_text and self.rate_limit_text.encode() in answer.body:
