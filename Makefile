@@ -33,7 +33,7 @@ airflow: $(VENV)/.dev ## Run Airflow's UI with the sandbox behind it, to click t
 	@$(BIN)/python -m airflow_provider_campaign.sandbox.playground example_dags $(ARGS)
 
 test: $(VENV)/.dev $(if $(filter $(LATEST),$(AIRFLOW)),lint) ## Run linters (on the latest line) and all tests but the system's.
-	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal --ignore=tests/system $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal --ignore=tests/system $(ARGS)
 
 lint: $(VENV)/.system
 	$(BIN)/ruff check .
