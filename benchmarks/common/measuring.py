@@ -38,6 +38,7 @@ class Measurement:
     :param refused: Requests that it refused for the rate (429).
     :param other_calls: Requests, accepted or refused, other than stops.
     :param slot_seconds: Seconds that task processes ran, summed over all of them.
+    :param slots: Tasks that could run at the same time.
     :param load: The machine's load average at the start: beyond the number of its cores, times are disturbed.
     """
 
@@ -50,6 +51,7 @@ class Measurement:
     refused: int
     other_calls: int
     slot_seconds: float
+    slots: int
     load: float
 
     def as_dict(self) -> dict[str, Any]:
@@ -111,12 +113,19 @@ def live_airflow(sandbox: Sandbox, python: str) -> Iterator[LiveAirflow]:
 
 
 def measure(
-    airflow: LiveAirflow, sandbox: Sandbox, who: str, dag_id: str, campaigns: int, stopped_before: int = 0
+    airflow: LiveAirflow,
+    sandbox: Sandbox,
+    who: str,
+    dag_id: str,
+    campaigns: int,
+    stopped_before: int = 0,
+    slots: int = SLOTS,
 ) -> Measurement:
     """
     Run a DAG on an account with so many live campaigns, and measure it.
 
     :param stopped_before: Further campaigns of the account, which are stopped already.
+    :param slots: Tasks that the pool lets run at the same time.
     """
     sandbox.reset()
     for number in range(stopped_before):
@@ -125,7 +134,7 @@ def measure(
         sandbox.add_campaign(f"c-{number}")
     airflow.wait_for_dag(dag_id)
     load = os.getloadavg()[0]
-    with SlotTime(airflow) as slots:
+    with SlotTime(airflow) as slot_time:
         run_id = airflow.trigger_dag(dag_id)["dag_run_id"]
         run = airflow.wait_for_run(dag_id, run_id, timeout=RUN_TIMEOUT)
     began, ended = (datetime.fromisoformat(run[key]) for key in ("start_date", "end_date"))
@@ -141,6 +150,7 @@ def measure(
         accepted=len(sandbox.requests) - refused,
         refused=refused,
         other_calls=sum(request.call != "stop" for request in sandbox.requests),
-        slot_seconds=round(slots.seconds, 1),
+        slot_seconds=round(slot_time.seconds, 1),
+        slots=slots,
         load=round(load, 1),
     )
