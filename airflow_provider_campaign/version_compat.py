@@ -10,9 +10,8 @@ if TYPE_CHECKING:
     from airflow.sdk import CronTriggerTimetable, MultipleCronTriggerTimetable
 
 try:
-    from airflow.sdk.exceptions import AirflowRescheduleException, AirflowRuntimeError
+    from airflow.sdk.exceptions import AirflowRuntimeError
 except ImportError:  # Airflow 2.11
-    from airflow.exceptions import AirflowRescheduleException
     from sqlalchemy.exc import OperationalError as AirflowRuntimeError  # type: ignore[assignment]
 
 try:
@@ -23,13 +22,7 @@ except ImportError:  # Airflow 2.11: there are no asset watchers
 SHARED_STREAMS = hasattr(BaseEventTrigger, "shared_stream_key")
 """Whether triggers can share one poll, and a task whose arguments are templates can start from its trigger (3.3)."""
 
-__all__ = [
-    "SHARED_STREAMS",
-    "AirflowRescheduleException",
-    "AirflowRuntimeError",
-    "BaseEventTrigger",
-    "trigger_timetables",
-]
+__all__ = ["SHARED_STREAMS", "AirflowRuntimeError", "BaseEventTrigger", "trigger_timetables"]
 
 
 def trigger_timetables() -> tuple[type[CronTriggerTimetable], type[MultipleCronTriggerTimetable] | None]:

@@ -1,7 +1,7 @@
 """Waiting for campaigns that wind down: the deferrable stop against HttpOperator >> HttpSensor, on a live Airflow.
 
-Run it with ``python -m benchmarks.waiting --repeat 5``; each hundred campaigns take about two minutes, on a
-machine with nothing else to do. It writes ``results/waiting.json`` and the table in ``docs/benchmarks.md``.
+Run it with ``python -m benchmarks.waiting``; it takes about twenty minutes, on a machine with nothing else
+to do. It writes ``results/waiting.json`` and the tables in ``docs/benchmarks.md`` and ``README.md``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main() -> None:
     """Measure, and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--counts", type=int, nargs="*", default=(20, 50, 100), help="campaigns")
-    parser.add_argument("--repeat", type=int, default=1, help="runs of our side with the most campaigns")
+    parser.add_argument("--repeat", type=int, default=5, help="runs of our side with the most campaigns")
     parser.add_argument("--python", default=sys.executable, help="the Python that Airflow is installed in")
     arguments = parser.parse_args()
     found = []

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -32,7 +33,6 @@ from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from airflow_provider_campaign.triggers import campaign as campaign_trigger
 from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
-from airflow_provider_campaign.version_compat import AirflowRescheduleException
 from tests.kinds import KORE_KINDS, Connect, Kind
 from tests.triggerer import run_to_its_end
 
