@@ -21,7 +21,7 @@ def token() -> str:
     return jwt.encode(claims, connection.password or "", algorithm="HS256")
 
 
-for count in (1, 20, 50, 100):
+for count in (1, 20, 50, 100, 300):
     ids = [f"c-{number}" for number in range(count)]
     with DAG(
         f"peer_{count}",

@@ -161,7 +161,8 @@ def test_where_no_type_is_known_each_is_listed_once_while_nothing_changes(sms: A
     assert sms.look() == {voice.id: "Stopped"}
 
 
-def test_a_late_joiner_is_told_of_a_change_that_was_listed_before_it_joined(account: Account) -> None:
+def join_late(account: Account) -> str:
+    """Wait for a campaign whose change was listed before."""
     account.wait(account.add(5))
     [late] = account.add(1)
     began = account.now()
@@ -170,18 +171,16 @@ def test_a_late_joiner_is_told_of_a_change_that_was_listed_before_it_joined(acco
     for _ in range(3):
         account.look()
     account.wait([late], since=began)
+    return late
+
+
+def test_a_late_joiner_is_told_of_a_change_that_was_listed_before_it_joined(account: Account) -> None:
+    late = join_late(account)
     assert account.look() == {late: "Stopped"}
 
 
 def test_a_late_joiner_is_told_in_spite_of_a_failure_in_its_first_look(account: Account) -> None:
-    account.wait(account.add(5))
-    [late] = account.add(1)
-    began = account.now()
-    account.look()
-    account.sandbox.set_status(late, "Stopped")
-    for _ in range(3):
-        account.look()
-    account.wait([late], since=began)
+    late = join_late(account)
     account.sandbox.add_fault(Fault("error", call="list"))
     assert account.look() == {}
     assert account.look() == {late: "Stopped"}
