@@ -43,7 +43,10 @@ lint: $(VENV)/.system
 test-matrix: ## Run the tests on every Airflow line, and the latest on every Python that is here.
 	@for line in $(LINES); do $(MAKE) test AIRFLOW=$$line PYTHON=$(PYTHON) || exit; done
 	@for python in python3.12 python3.13; do \
-		if $$python -c 'import venv' 2>/dev/null; then $(MAKE) test PYTHON=$$python || exit; fi; \
+		pyenv=$$(pyenv prefix $$(pyenv latest $${python#python}) 2>/dev/null)/bin/$$python; \
+		for python in $$python $$pyenv; do \
+			if $$python -c 'import venv' 2>/dev/null; then $(MAKE) test PYTHON=$$python || exit; break; fi; \
+		done; \
 	done
 
 test-system: $(VENV)/.system debian-packages ## Run the tests that bring up a whole Airflow.
