@@ -59,8 +59,8 @@ class AccountPoll:
 
     @classmethod
     def shared(cls, key: Hashable, campaign_conn_id: str) -> AccountPoll:
-        """Return the poll that everybody with this key shares, for as long as somebody does."""
-        return cls._polls.setdefault(key, cls(campaign_conn_id))
+        """Return the poll that everybody on this event loop with this key shares, for as long as somebody does."""
+        return cls._polls.setdefault((asyncio.get_running_loop(), key), cls(campaign_conn_id))
 
     @property
     def where(self) -> str:
