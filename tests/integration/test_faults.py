@@ -30,7 +30,7 @@ BUDGET = 120
 LEAD = 100
 """Seconds that a refusal before the fault asks for: attempts come at 0, 100 and, the last one, at 115."""
 
-TIMEOUT = 0.25
+TIMEOUT = 0.5
 """Seconds of real time after which a platform that does not answer is given up."""
 
 SILENT_BUDGET = 3
