@@ -54,6 +54,11 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         default="conflict",
         help="Kore's answer to a stop of a stopped campaign",
     )
+    parser.add_argument("--ignore-sort", action="store_true", help="let Kore's list ignore sortBy")
+    parser.add_argument("--ignore-filters", action="store_true", help="let Kore's list ignore filters")
+    parser.add_argument("--clock-offset", type=float, default=0.0, help="seconds that the platform's clock is ahead")
+    parser.add_argument("--start-status-word", help="the status in Sonarly's answer to a start")
+    parser.add_argument("--stop-status-word", help="the status in Sonarly's answer to a stop")
     parser.add_argument("--public-key", type=Path, help="PEM file that verifies RS256 and ES256 tokens")
     return parser.parse_args(arguments)
 
@@ -74,6 +79,11 @@ def configured(options: argparse.Namespace) -> SandboxConfig:
         retry_after_header=options.retry_after,
         require_jti=options.require_jti,
         stop_when_stopped=options.stop_when_stopped,
+        ignore_sort=options.ignore_sort,
+        ignore_filters=options.ignore_filters,
+        clock_offset=options.clock_offset,
+        start_status_word=options.start_status_word,
+        stop_status_word=options.stop_status_word,
         public_key=options.public_key.read_text() if options.public_key else None,
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote
 
+from airflow_provider_campaign.sandbox.faults import Fault
 from airflow_provider_campaign.sandbox.requestlog import ReceivedRequest
 
 NOT_FOUND_PAGE = (
@@ -78,12 +79,17 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class PlatformCall:
-    """A request that met a row of an endpoint table."""
+    """
+    A request that met a row of an endpoint table.
+
+    :param list_fault: the fault that alters the answer to a list call
+    """
 
     platform: str
     call: str | None
     parameters: dict[str, str]
     query: dict[str, str]
+    list_fault: Fault | None = None
 
     @property
     def campaign_id(self) -> str | None:

@@ -52,13 +52,14 @@ class Campaign:
     :param stop_delay: seconds between a heard stop and the end; None for the platform's delay
     :param stoppable: whether stops have an effect at all
     :param completes: whether a stop ends it as Completed instead of Stopped
+    :param restarts: how many times somebody starts it again after it became Stopped
+    :param restart_delay: seconds from Stopped to such a restart
     """
 
     account: CampaignAccount
     id: str
     name: str
     campaign_type: str
-    created: float
     priority: str = "5"
     description: str = ""
     dialing_mode: str | None = None
@@ -71,9 +72,14 @@ class Campaign:
     start_delay: float | None = None
     stoppable: bool = True
     completes: bool = False
+    restarts: int = 0
+    restart_delay: float = 0.0
     instance_id: str = ""
     stop_requests: int = 0
+    # By the platform's clock, as it was at that time.
+    created: float = 0.0
     changed: float = 0.0
+    started: float | None = None
     settled_status: str = READY
     past: list[tuple[float, str]] = field(default_factory=list)
     pending: Transition | None = None
@@ -108,8 +114,8 @@ class Campaign:
     @property
     def started_at(self) -> str | None:
         """When the campaign last became Active, as the platform writes it; None when it never was."""
-        starts = [at for at, status in self.history if status == ACTIVE]
-        return self.account.timeline.iso(starts[-1]) if starts else None
+        self.account.settle()
+        return None if self.started is None else self.account.timeline.iso(self.started)
 
     @property
     def live(self) -> bool:
@@ -202,7 +208,8 @@ class CampaignAccount:
             if campaign.id in self._campaigns:
                 raise ValueError(f"campaign {campaign.id!r} exists already")
             self._campaigns[campaign.id] = campaign
-            self._enter(campaign, status, campaign.created)
+            self._enter(campaign, status, self.timeline.now())
+            campaign.created = campaign.changed
 
     def find(self, campaign_id: str) -> Campaign | None:
         """
@@ -252,8 +259,7 @@ class CampaignAccount:
             if delay <= 0:
                 self._enter(campaign, status, now)
                 return
-            campaign.pending = Transition(now + delay, next(self._sequence), status, campaign)
-            heapq.heappush(self._transitions, campaign.pending)
+            self._plan(campaign, status, now + delay)
             self.changed.notify_all()
 
     def clear(self) -> None:
@@ -265,11 +271,20 @@ class CampaignAccount:
 
     def _enter(self, campaign: Campaign, status: str, at: float) -> None:
         campaign.pending = None
-        campaign.changed = at
+        campaign.changed = self.timeline.platform_time(at)
         if not campaign.past or campaign.settled_status != status:
             campaign.settled_status = status
             campaign.past.append((at, status))
+            if status == ACTIVE:
+                campaign.started = campaign.changed
+            if status == STOPPED and campaign.restarts > 0:
+                campaign.restarts -= 1
+                self._plan(campaign, ACTIVE, at + campaign.restart_delay)
         self.changed.notify_all()
+
+    def _plan(self, campaign: Campaign, status: str, due: float) -> None:
+        campaign.pending = Transition(due, next(self._sequence), status, campaign)
+        heapq.heappush(self._transitions, campaign.pending)
 
 
 def new_campaign_id(campaign_type: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -23,10 +24,16 @@ class RealClock:
 
 
 class Timeline:
-    """A clock whose readings can be written as dates: it was anchored to the wall clock once."""
+    """
+    A clock whose readings can be written as dates: it was anchored to the wall clock once.
 
-    def __init__(self, clock: Clock) -> None:
+    :param clock: what delays and rate limits go by
+    :param offset: tells by how many seconds the platform's own clock, which its dates are from, is ahead
+    """
+
+    def __init__(self, clock: Clock, offset: Callable[[], float]) -> None:
         self.clock = clock
+        self._offset = offset
         self._anchor = clock.time()
         self._anchor_date = datetime.now(UTC)
 
@@ -34,14 +41,29 @@ class Timeline:
         """Return the clock's time in seconds."""
         return self.clock.time()
 
+    def platform_time(self, at: float) -> float:
+        """
+        Return what the platform's clock shows at a time of ours.
+
+        :param at: a reading of the clock, in seconds
+        """
+        return at + self._offset()
+
     def iso(self, at: float) -> str:
         """
         Return a clock time the way the platforms write dates.
 
         :param at: a reading of the clock, in seconds
         """
-        date = self._anchor_date + timedelta(seconds=at - self._anchor)
-        return date.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return self.date(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def date(self, at: float) -> datetime:
+        """
+        Return the date that a clock time stands for.
+
+        :param at: a reading of the clock, in seconds
+        """
+        return self._anchor_date + timedelta(seconds=at - self._anchor)
 
     def at(self, date: datetime) -> float:
         """

@@ -15,6 +15,26 @@ ACCOUNT_ID = "acc-sandbox-0000"
 API_KEY = "sk_live_sandbox_not_a_real_key"
 ACCOUNT_GROUP_ID = "ag-sandbox-0000"
 
+# What other processes may read and change: the behaviour, no credential.
+PUBLIC_SETTINGS = (
+    "stop_delay",
+    "start_delay",
+    "latency",
+    "rate_limit",
+    "rate_window",
+    "retry_after_header",
+    "require_jti",
+    "stop_when_stopped",
+    "ignore_sort",
+    "ignore_filters",
+    "clock_offset",
+    "start_status_word",
+    "stop_status_word",
+    "sonarly_rate_limit",
+    "sonarly_permissions",
+    "sonarly_page_size",
+)
+
 StopWhenStopped = Literal["conflict", "bad_request", "ok"]
 
 
@@ -34,6 +54,11 @@ class SandboxConfig:
     :param require_jti: whether Kore tokens need a `jti` that was never seen before
     :param stop_when_stopped: Kore's answer to a stop of a Stopped or Completed campaign: 409, 400 or 200
     :param public_key: PEM of the key that verifies RS256 and ES256 tokens; None accepts HMAC only
+    :param ignore_sort: whether Kore's list ignores `sortBy`: campaigns come in the order in which they were added
+    :param ignore_filters: whether Kore's list ignores `filters`
+    :param clock_offset: seconds by which the platform's clock is ahead of ours; dates that are written keep theirs
+    :param start_status_word: the campaign's status in Sonarly's answer to a start; its true one when None
+    :param stop_status_word: the campaign's status in Sonarly's answer to a stop; its true one when None
     :param sonarly_rate_limit: Sonarly requests in a window; None switches the limit off
     :param sonarly_permissions: what the API key may do
     :param sonarly_page_size: campaigns in a page of Sonarly's list; None puts all into one answer
@@ -50,6 +75,11 @@ class SandboxConfig:
     require_jti: bool = False
     stop_when_stopped: StopWhenStopped = "conflict"
     public_key: str | None = None
+    ignore_sort: bool = False
+    ignore_filters: bool = False
+    clock_offset: float = 0.0
+    start_status_word: str | None = None
+    stop_status_word: str | None = None
     sonarly_rate_limit: int | None = None
     sonarly_permissions: frozenset[str] | set[str] = frozenset({"campaigns:read", "campaigns:execute"})
     sonarly_page_size: int | None = None
@@ -62,15 +92,5 @@ class SandboxConfig:
 
     def public_settings(self) -> dict[str, Any]:
         """Return the settings that describe the behaviour, without any credential."""
-        return {
-            "stop_delay": self.stop_delay,
-            "start_delay": self.start_delay,
-            "latency": self.latency,
-            "rate_limit": self.rate_limit,
-            "rate_window": self.rate_window,
-            "require_jti": self.require_jti,
-            "stop_when_stopped": self.stop_when_stopped,
-            "sonarly_rate_limit": self.sonarly_rate_limit,
-            "sonarly_permissions": sorted(self.sonarly_permissions),
-            "sonarly_page_size": self.sonarly_page_size,
-        }
+        settings = {name: getattr(self, name) for name in PUBLIC_SETTINGS}
+        return {**settings, "sonarly_permissions": sorted(self.sonarly_permissions)}

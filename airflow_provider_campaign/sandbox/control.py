@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
 from airflow_provider_campaign.sandbox.campaigns import LIVE_STATUSES, STOPPED, Campaign
+from airflow_provider_campaign.sandbox.config import PUBLIC_SETTINGS
 from airflow_provider_campaign.sandbox.faults import Fault
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ CHANGEABLE = {
     "start_delay",
     "stoppable",
     "completes",
+    "restarts",
+    "restart_delay",
 }
 ADDABLE = CHANGEABLE | {"campaign_id", "campaign_type", "status"}
 
@@ -122,6 +125,21 @@ class Control:
         self.sandbox.remove_campaign(request.path_params["campaign_id"])
         return JSONResponse({})
 
+    async def change_config(self, request: Request) -> JSONResponse:
+        """
+        Change settings, and answer with all of them.
+
+        :param request: the HTTP request
+        """
+        changes = await request.json()
+        _check_keys(changes, set(PUBLIC_SETTINGS))
+        config = self.sandbox.config
+        with self.sandbox.state.changed:
+            for name, value in changes.items():
+                setattr(config, name, value)
+            self.sandbox.state.changed.notify_all()
+        return JSONResponse(config.public_settings())
+
     async def add_fault(self, request: Request) -> JSONResponse:
         """
         Plan a fault; the body holds the arguments of `Fault`.
@@ -161,7 +179,7 @@ class Control:
             "live": campaign.live,
             "created_at": campaign.created_at,
             "updated_at": campaign.updated_at,
-            "seconds_since_change": max(0.0, now - campaign.changed),
+            "seconds_since_change": max(0.0, timeline.platform_time(now) - campaign.changed),
             "pending": pending and {"status": pending.status, "seconds": max(0.0, pending.due - now)},
             "stop_requests": campaign.stop_requests,
             "history": [[timeline.iso(at), status] for at, status in campaign.history],
@@ -205,6 +223,7 @@ def control_routes(sandbox: Sandbox) -> list[Mount]:
         ("POST", "/campaigns", control.add_campaigns),
         ("PATCH", "/campaigns/{campaign_id:path}", control.change_campaign),
         ("DELETE", "/campaigns/{campaign_id:path}", control.remove_campaign),
+        ("PATCH", "/config", control.change_config),
         ("POST", "/faults", control.add_fault),
         ("DELETE", "/faults", control.clear_faults),
         ("POST", "/reset", control.reset),

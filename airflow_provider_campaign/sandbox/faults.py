@@ -33,6 +33,12 @@ FAULT_KINDS: dict[str, dict[str, Any]] = {
     "slow": {"seconds": 1.0},
     "lost": {"how": "reset"},
 }
+# Kinds that alter the answer to a list call, which otherwise takes its course.
+LIST_FAULT_KINDS: dict[str, dict[str, Any]] = {
+    "contradiction": {"how": "no_rows"},
+    "unreadable_row": {"field": "status", "value": None},
+}
+CONTRADICTIONS = ("no_rows", "total", "more", "short", "page_size")
 LOST_WAYS = ("reset", "hang", "error", "broken_json", "empty")
 
 
@@ -40,16 +46,22 @@ class Fault:
     """
     Something that goes wrong with certain requests.
 
-    All kinds but `slow` and `lost` leave the call undone, and uncounted against the rate limit.
+    All kinds but `slow`, `lost` and those of `LIST_FAULT_KINDS` leave the call undone, and uncounted against the
+    rate limit. A `contradiction` is a list that contradicts itself: `no_rows` has none, although its total says how
+    many there are; `total` says that there are no more, although its total says more; `more` says that there are
+    more, although there are none; `short` lacks half of its rows; `page_size` has twice the rows that were asked
+    for. Sonarly's list has no total: there the cursor to the rest contradicts `hasMore`. An `unreadable_row` is a
+    row with `value` in the place of its `field`.
 
-    :param kind: one of `FAULT_KINDS`
-    :param call: only this call (`stop`, `status`, ...); None for any
-    :param campaign_id: only this campaign; None for any
+    :param kind: one of `FAULT_KINDS` or `LIST_FAULT_KINDS`
+    :param call: only this call (`stop`, `status`, ...); None for any, which is `list` for `LIST_FAULT_KINDS`
+    :param campaign_id: only this campaign; None for any. Of an `unreadable_row`: whose row, None for the first one
     :param platform: only `kore-v1`, `kore-v2` or `sonarly` (`kore`: both versions); None for any
     :param skip: matching requests that are let through first
     :param count: matching requests that then fail; None for all of them
-    :param options: what the kind can vary, see `FAULT_KINDS`
-    :raises ValueError: for an unknown kind, or an unknown way of losing an answer
+    :param options: what the kind can vary, see `FAULT_KINDS` and `LIST_FAULT_KINDS`
+    :raises ValueError: for an unknown kind, an unknown way of losing an answer or of contradicting itself, or a
+        kind that can't befall that call
     :raises TypeError: for an option that the kind does not have
     """
 
@@ -63,20 +75,25 @@ class Fault:
         count: int | None = 1,
         **options: Any,
     ) -> None:
-        if kind not in FAULT_KINDS:
-            raise ValueError(f"unknown fault {kind!r}; known are {', '.join(FAULT_KINDS)}")
-        unknown = options.keys() - FAULT_KINDS[kind].keys()
+        kinds = FAULT_KINDS | LIST_FAULT_KINDS
+        if kind not in kinds:
+            raise ValueError(f"unknown fault {kind!r}; known are {', '.join(kinds)}")
+        unknown = options.keys() - kinds[kind].keys()
         if unknown:
             raise TypeError(f"fault {kind!r} has no option {', '.join(sorted(unknown))}")
+        if kind in LIST_FAULT_KINDS and call not in (None, "list"):
+            raise ValueError(f"fault {kind!r} befalls only list calls, not {call!r}")
         self.kind = kind
-        self.call = call
+        self.call = "list" if kind in LIST_FAULT_KINDS else call
         self.campaign_id = campaign_id
         self.platform = platform
         self.skip = skip
         self.count = count
-        self.options: dict[str, Any] = {**FAULT_KINDS[kind], **options}
+        self.options: dict[str, Any] = {**kinds[kind], **options}
         if kind == "lost" and self.options["how"] not in LOST_WAYS:
             raise ValueError(f"an answer is lost by {', '.join(LOST_WAYS)}, not by {self.options['how']!r}")
+        if kind == "contradiction" and self.options["how"] not in CONTRADICTIONS:
+            raise ValueError(f"a list contradicts itself by {', '.join(CONTRADICTIONS)}, not {self.options['how']!r}")
 
     def matches(self, request: ReceivedRequest) -> bool:
         """
@@ -84,9 +101,10 @@ class Fault:
 
         :param request: the request, as it was recorded on arrival
         """
+        of_any_campaign = self.campaign_id is None or self.kind == "unreadable_row"
         return (
             (self.call is None or self.call == request.call)
-            and (self.campaign_id is None or self.campaign_id == request.campaign_id)
+            and (of_any_campaign or self.campaign_id == request.campaign_id)
             and (self.platform is None or (request.platform or "").startswith(self.platform))
         )
 

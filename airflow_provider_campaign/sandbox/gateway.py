@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from datetime import UTC, datetime
+from email.utils import format_datetime
 
 from starlette.types import Receive, Scope, Send
 
@@ -16,7 +18,7 @@ from airflow_provider_campaign.sandbox.answers import (
     html_answer,
     parse_query,
 )
-from airflow_provider_campaign.sandbox.faults import Fault
+from airflow_provider_campaign.sandbox.faults import LIST_FAULT_KINDS, Fault
 from airflow_provider_campaign.sandbox.misbehaviour import damaged_answer, false_answer, misbehave
 from airflow_provider_campaign.sandbox.requestlog import ReceivedRequest
 from airflow_provider_campaign.sandbox.state import SandboxState
@@ -92,6 +94,9 @@ class Gateway:
             await asyncio.sleep(fault.options["seconds"])
             await self._answer(wire, request, platform.perform(call, request))
             return
+        if fault.kind in LIST_FAULT_KINDS:
+            await self._answer(wire, request, platform.perform(replace(call, list_fault=fault), request))
+            return
         answer = false_answer(fault, platform)
         deed = fault.kind
         if fault.kind == "lost":
@@ -107,7 +112,11 @@ class Gateway:
         if self.state.config.latency > 0:
             await asyncio.sleep(self.state.config.latency)
         self.state.requests.announce(request, answer.status)
-        await wire.answer(answer)
+        await wire.answer(answer, self._date())
+
+    def _date(self) -> str:
+        timeline = self.state.timeline
+        return format_datetime(timeline.date(timeline.platform_time(timeline.now())), usegmt=True)
 
 
 def _received(scope: Scope, body: bytes, at: float) -> ReceivedRequest:

@@ -222,8 +222,8 @@ class KorePlatform:
     def _list(self, call: PlatformCall, request: ReceivedRequest) -> dict[str, Any]:
         query = ListQuery.parse(parse_object(request.body, request.headers.get("content-type")))
         campaigns = self.state.account.campaigns([query.campaign_type])
-        chosen = query.select(campaigns, self.state.timeline)
-        data = query.document(chosen, call.platform)
+        chosen = query.select(campaigns, self.state.timeline, self.state.config)
+        data = query.document(chosen, call.platform, call.list_fault)
         return {"status": "success", "message": "Campaigns retrieved successfully", "data": data}
 
     def _get(self, call: PlatformCall, request: ReceivedRequest) -> dict[str, Any]:

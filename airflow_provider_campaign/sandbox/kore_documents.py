@@ -6,22 +6,26 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
+from operator import attrgetter
 from typing import Any
 
 from airflow_provider_campaign.sandbox.answers import Refusal
 from airflow_provider_campaign.sandbox.campaigns import KORE_STATUSES, KORE_TYPES, Campaign
 from airflow_provider_campaign.sandbox.clock import Timeline
+from airflow_provider_campaign.sandbox.config import SandboxConfig
+from airflow_provider_campaign.sandbox.faults import Fault
+from airflow_provider_campaign.sandbox.listing import Page, spoil_row
 
 DEFAULT_LIMIT, LARGEST_LIMIT = 10, 100
 SORT_KEYS: dict[str, Callable[[Campaign], Any]] = {
-    "name": lambda campaign: campaign.name,
-    "createdAt": lambda campaign: campaign.created,
-    "updatedAt": lambda campaign: campaign.changed,
+    "name": attrgetter("name"),
+    "createdAt": attrgetter("created"),
+    "updatedAt": attrgetter("changed"),
 }
 FILTERS: dict[str, Callable[[Campaign], str | None]] = {
-    "status": lambda campaign: campaign.settled_status,
-    "priority": lambda campaign: campaign.priority,
-    "dialingMode": lambda campaign: campaign.dialing_mode,
+    "status": attrgetter("settled_status"),
+    "priority": attrgetter("priority"),
+    "dialingMode": attrgetter("dialing_mode"),
 }
 
 
@@ -133,15 +137,16 @@ class ListQuery:
             end=_date(document, "endDate", time.max),
         )
 
-    def select(self, campaigns: Iterable[Campaign], timeline: Timeline) -> list[Campaign]:
+    def select(self, campaigns: Iterable[Campaign], timeline: Timeline, config: SandboxConfig) -> list[Campaign]:
         """
-        Return the campaigns that are asked for, in the order that is asked for.
+        Return the campaigns that are asked for, in the order that is asked for, as far as Kore heeds either.
 
-        :param campaigns: settled campaigns of the right type
+        :param campaigns: settled campaigns of the right type, in the order in which they were added
         :param timeline: to compare dates with
+        :param config: says whether filters and order are ignored
         """
         chosen = list(campaigns)
-        for name, values in self.filters.items():
+        for name, values in {} if config.ignore_filters else self.filters.items():
             value_of = FILTERS[name]
             chosen = [campaign for campaign in chosen if value_of(campaign) in values]
         if self.start is not None:
@@ -150,23 +155,27 @@ class ListQuery:
         if self.end is not None:
             latest = timeline.at(self.end)
             chosen = [campaign for campaign in chosen if campaign.created <= latest]
-        chosen.sort(key=lambda campaign: campaign.id)
-        chosen.sort(key=SORT_KEYS[self.sort_by], reverse=self.descending)
+        if not config.ignore_sort:
+            chosen.sort(key=attrgetter("id"))
+            chosen.sort(key=SORT_KEYS[self.sort_by], reverse=self.descending)
         return chosen
 
-    def document(self, chosen: list[Campaign], platform: str) -> dict[str, Any]:
+    def document(self, chosen: list[Campaign], platform: str, fault: Fault | None) -> dict[str, Any]:
         """
         Return the answer's `data`: one page of the campaigns.
 
         :param chosen: all campaigns that are asked for, in order
         :param platform: `kore-v1` or `kore-v2`
+        :param fault: what alters the page
         """
-        page = chosen[self.skip : self.skip + self.limit]
+        page = Page.of(chosen, self.skip, self.limit, fault)
+        rows = [campaign_row(campaign, platform) for campaign in page.campaigns]
+        spoil_row(rows, fault)
         return {
-            "results": [campaign_row(campaign, platform) for campaign in page],
+            "results": rows,
             "skip": self.skip,
             "limit": self.limit,
-            "hasMore": self.skip + len(page) < len(chosen),
+            "hasMore": page.has_more,
             "totalPages": -(-len(chosen) // self.limit),
             "totalResults": len(chosen),
         }

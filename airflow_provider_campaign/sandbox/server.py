@@ -12,7 +12,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 LOOPBACK = "127.0.0.1"
 START_TIMEOUT = 10.0
-DATE_HEADER_INTERVAL = 1.0
 KEEP_ALIVE = 75
 
 
@@ -32,7 +31,7 @@ class SandboxProtocol(H11Protocol):
 
 
 class SandboxServer(uvicorn.Server):
-    """uvicorn's server, started and ended by events instead of polling, never waiting for clients."""
+    """uvicorn's server, started and ended by an event instead of polling, never waiting for clients."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -46,16 +45,10 @@ class SandboxServer(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._stopping.set)
 
     async def main_loop(self) -> None:
-        """Wait for the end, and keep the Date header right meanwhile."""
+        """Wait for the end."""
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        await self.on_tick(0)
         self.ready.set()
-        while not self._stopping.is_set():
-            try:
-                async with asyncio.timeout(DATE_HEADER_INTERVAL):
-                    await self._stopping.wait()
-            except TimeoutError:
-                await self.on_tick(0)
+        await self._stopping.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """
@@ -97,6 +90,7 @@ class ServerThread:
             lifespan="off",
             log_config=None,
             log_level="warning",
+            date_header=False,  # the platform's clock need not be ours
             timeout_keep_alive=KEEP_ALIVE,
         )
         self._server = SandboxServer(config)

@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_provider_campaign.sandbox.answers import Answer, Endpoint, PlatformCall, Refusal, json_answer
 from airflow_provider_campaign.sandbox.campaigns import ACTIVE, COMPLETED, PREPARING, Campaign
+from airflow_provider_campaign.sandbox.listing import Page, spoil_row
 from airflow_provider_campaign.sandbox.requestlog import ReceivedRequest
 from airflow_provider_campaign.sandbox.state import SandboxState
 
@@ -138,19 +139,17 @@ class SonarlyPlatform:
 
     def _list(self, call: PlatformCall, request: ReceivedRequest) -> dict[str, Any]:
         campaigns = self.state.account.campaigns(["sonarly"])
-        size = self.state.config.sonarly_page_size
-        if size is None:
-            return {"items": [campaign_document(campaign) for campaign in campaigns]}
+        size, fault = self.state.config.sonarly_page_size, call.list_fault
         cursor = call.query.get("cursor", "0")
         if not cursor.isdecimal():
             raise Refusal(400, "Request validation failed: cursor", "VALIDATION_ERROR")
-        end = int(cursor) + size
-        more = end < len(campaigns)
-        return {
-            "items": [campaign_document(campaign) for campaign in campaigns[int(cursor) : end]],
-            "nextCursor": str(end) if more else None,
-            "hasMore": more,
-        }
+        page = Page.of(campaigns, int(cursor), len(campaigns) if size is None else size, fault)
+        items = [campaign_document(campaign) for campaign in page.campaigns]
+        spoil_row(items, fault)
+        contradiction = fault.options["how"] if fault is not None and fault.kind == "contradiction" else None
+        if size is None and contradiction is None:
+            return {"items": items}
+        return {"items": items, **_paging(page, contradiction)}
 
     def _get(self, call: PlatformCall, request: ReceivedRequest) -> dict[str, Any]:
         return campaign_document(self._find(call))
@@ -164,7 +163,7 @@ class SonarlyPlatform:
             raise Refusal(409, f"Campaign is {campaign.status.lower()}, not active", "CAMPAIGN_NOT_ACTIVE")
         # Sonarly documents `success` as done: only a delay of the campaign's own makes it lag behind.
         acted = campaign.stop(default_delay=0.0)
-        document = campaign_document(campaign)
+        document = campaign_document(campaign, self.state.config.stop_status_word)
         return {"campaign": document, "instancesStopped": campaign.lead_count if acted else 0}
 
     def _start(self, call: PlatformCall, request: ReceivedRequest) -> dict[str, Any]:
@@ -172,22 +171,31 @@ class SonarlyPlatform:
         if campaign.status in (ACTIVE, PREPARING, COMPLETED):
             message = f"Campaign is {campaign.status.lower()} and cannot be started"
             raise Refusal(409, message, "CAMPAIGN_NOT_STARTABLE")
-        self.state.account.become(campaign, ACTIVE, campaign.start_delay or 0.0)
-        document = campaign_document(campaign)
+        campaign.start(default_delay=0.0)
+        document = campaign_document(campaign, self.state.config.start_status_word)
         return {"campaign": document, "triggered": True, "instancesCreated": campaign.lead_count}
 
 
-def campaign_document(campaign: Campaign) -> dict[str, Any]:
+def _paging(page: Page, contradiction: str | None) -> dict[str, Any]:
+    """Return what Sonarly says about the rest of a list, which it doesn't count."""
+    if contradiction == "no_rows":
+        return {"nextCursor": None, "hasMore": True}
+    has_cursor = page.has_more or contradiction in ("total", "short")
+    return {"nextCursor": str(page.end) if has_cursor else None, "hasMore": page.has_more}
+
+
+def campaign_document(campaign: Campaign, status_word: str | None = None) -> dict[str, Any]:
     """
     Return a campaign as Sonarly shows it.
 
     :param campaign: the campaign
+    :param status_word: shown in the place of its status
     """
     return {
         "id": campaign.id,
         "name": campaign.name,
         "description": campaign.description,
-        "status": campaign.status.lower(),
+        "status": status_word or campaign.status.lower(),
         "selectedLeadCount": campaign.lead_count,
         "includeConversationHistory": True,
         "autoCancelOnMessageReceived": True,

@@ -37,7 +37,7 @@ class SandboxState:
         self.config = config
         self.changed = threading.Condition()
         clock: Clock = config.clock or RealClock()
-        self.timeline = Timeline(clock)
+        self.timeline = Timeline(clock, lambda: config.clock_offset)
         self.account = CampaignAccount(self.timeline, self.changed)
         self.requests = RequestLog(self.changed)
         self.faults = FaultPlan(self.changed)
@@ -78,7 +78,6 @@ class SandboxState:
             id=chosen_id,
             name=name or f"{campaign_type.capitalize()} campaign {chosen_id[-4:]}",
             campaign_type=campaign_type,
-            created=self.timeline.now(),
             calling_hours=calling_hours or copy.deepcopy(CALLING_HOURS),
             **{**defaults, **details},
         )

@@ -40,13 +40,14 @@ class Wire:
             if not message.get("more_body", False):
                 return bytes(body)
 
-    async def answer(self, answer: Answer) -> None:
+    async def answer(self, answer: Answer, date: str) -> None:
         """
         Send an answer.
 
         :param answer: the answer
+        :param date: its `Date` header
         """
-        await self._start(answer, {"Content-Length": str(len(answer.body))})
+        await self._start(answer, {"Content-Length": str(len(answer.body)), "Date": date})
         await self._send({"type": "http.response.body", "body": answer.body})
 
     async def gone(self, seconds: float | None = None) -> bool:

@@ -88,3 +88,14 @@ def test_it_imports_nothing_of_airflow() -> None:
     )
     output = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert output.stdout.split("\n")[:2] == ["[]", "[]"]
+
+
+def test_the_platform_may_be_an_odd_one() -> None:
+    process = run("--port", "0", "--ignore-sort", "--ignore-filters", "--clock-offset", "-90.5")
+    try:
+        url, _ = introduction(process)
+        config = requests.get(f"{url}/_sandbox/state", timeout=20).json()["config"]
+    finally:
+        process.kill()
+        process.communicate()
+    assert (config["ignore_sort"], config["ignore_filters"], config["clock_offset"]) == (True, True, -90.5)

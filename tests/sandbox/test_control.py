@@ -118,7 +118,11 @@ def test_campaigns_can_be_added_changed_and_removed(sandbox: Sandbox, control: C
         ("PATCH", "campaigns/cd-1", {"id": "cd-2"}, 400),
         ("PATCH", "campaigns/cd-nobody", {"status": "Active"}, 404),
         ("DELETE", "campaigns/cd-nobody", None, 404),
+        ("PATCH", "config", {"port": 1}, 400),
+        ("PATCH", "config", {"client_secret": "x"}, 400),
+        ("PATCH", "config", [], 400),
         ("POST", "faults", {"kind": "explode"}, 400),
+        ("POST", "faults", {"kind": "contradiction", "how": "magic"}, 400),
         ("POST", "faults", {}, 400),
         ("POST", "faults", [], 400),
         ("GET", "nothing", None, 404),
@@ -166,3 +170,42 @@ def test_the_page_is_self_contained_and_holds_no_secret(sandbox: Sandbox) -> Non
         assert outside not in answer.text
     for secret in (sandbox.config.client_secret, sandbox.config.api_key):
         assert secret not in answer.text
+
+
+SETTINGS: dict[str, Any] = {
+    "ignore_sort": True,
+    "ignore_filters": True,
+    "clock_offset": -3600,
+    "start_status_word": "preparing",
+    "sonarly_permissions": ["campaigns:read"],
+    "rate_limit": None,
+}
+
+
+def test_settings_can_be_changed(sandbox: Sandbox, control: ControlClient) -> None:
+    answer = control.send("PATCH", "config", SETTINGS)
+    assert answer.status_code == 200
+    assert answer.json() == control.state()["config"] == sandbox.config.public_settings()
+    assert answer.json().items() >= SETTINGS.items()
+    assert answer.json()["stop_delay"] == 0.0
+
+
+def test_a_changed_setting_takes_effect(sandbox: Sandbox, control: ControlClient, sonarly: SonarlyClient) -> None:
+    campaign = sandbox.add_campaign(campaign_type="sonarly")
+    control.send("PATCH", "config", SETTINGS)
+    assert sonarly.stop(campaign.id).status_code == 403
+
+
+def test_restarts_can_be_given_and_taken_away(sandbox: Sandbox, control: ControlClient) -> None:
+    control.send("POST", "campaigns", {"campaign_id": "cd-1", "restarts": 3, "restart_delay": 7})
+    campaign = sandbox.campaign("cd-1")
+    assert (campaign.restarts, campaign.restart_delay) == (3, 7)
+    control.send("PATCH", "campaigns/cd-1", {"restarts": 0})
+    assert campaign.restarts == 0
+
+
+def test_a_contradiction_can_be_planned(sandbox: Sandbox, control: ControlClient, kore_v1: KoreClient) -> None:
+    sandbox.add_campaign()
+    control.send("POST", "faults", {"kind": "contradiction", "how": "more"})
+    assert control.state()["faults"][0]["call"] == "list"
+    assert kore_v1.list().json()["data"]["hasMore"] is True

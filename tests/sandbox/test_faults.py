@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
-from airflow_provider_campaign.sandbox.faults import FAULT_KINDS
+from airflow_provider_campaign.sandbox.faults import FAULT_KINDS, LIST_FAULT_KINDS
 from tests.sandbox.clients import KoreClient, SonarlyClient
 
 TEXT = "You've exceeded the per-minute rate limit. Please wait for sometime before retrying."
@@ -284,5 +284,5 @@ def test_a_misspelt_fault_is_refused() -> None:
 
 
 def test_every_kind_can_be_planned(sandbox: Sandbox) -> None:
-    for kind in FAULT_KINDS:
+    for kind in FAULT_KINDS | LIST_FAULT_KINDS:
         assert kind in repr(sandbox.add_fault(Fault(kind)))

@@ -138,3 +138,22 @@ def test_a_list_request_is_recorded_with_its_type(sandbox: Sandbox, kore: KoreCl
     kore.list("voice")
     kore.send("POST", kore.path("list"), "[]")
     assert [received.campaign_type for received in sandbox.requests] == ["voice", None]
+
+
+def test_a_server_may_ignore_the_order(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
+    sandbox.config.ignore_sort = True
+    for name in ("b", "a", "c"):
+        sandbox.add_campaign(name=name)
+        clock.advance(1)
+    for order in ({"name": "asc"}, {"updatedAt": "desc"}, None):
+        assert names(kore, sortBy=order) == ["b", "a", "c"]
+    assert kore.list(sortBy={"size": "asc"}).status_code == 400
+
+
+def test_a_server_may_ignore_the_filters(sandbox: Sandbox, kore: KoreClient) -> None:
+    sandbox.config.ignore_filters = True
+    sandbox.add_campaign(name="a", status="Stopped")
+    sandbox.add_campaign(name="b")
+    data = kore.list(filters={"status": ["Active"]}, sortBy={"name": "asc"}).json()["data"]
+    assert [row["name"] for row in data["results"]] == ["a", "b"]
+    assert data["totalResults"] == 2

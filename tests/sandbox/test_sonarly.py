@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from airflow_provider_campaign.sandbox import Sandbox
-from tests.sandbox.clients import SonarlyClient
+from tests.sandbox.clients import SonarlyClient, VirtualClock
 
 FIELDS = {
     "id",
@@ -140,3 +140,32 @@ def test_a_stop_takes_no_body(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
 def test_an_unknown_path_meets_a_gateways_page(sonarly: SonarlyClient) -> None:
     answer = sonarly.send("GET", "/v1/campaigns")
     assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/html")
+
+
+def test_a_delayed_start_is_preparing_until_then(sandbox: Sandbox, sonarly: SonarlyClient, clock: VirtualClock) -> None:
+    campaign = sandbox.add_campaign(campaign_type="sonarly", status="Draft", start_delay=5)
+    document = sonarly.start(campaign.id).json()
+    assert (document["success"], document["data"]["campaign"]["status"]) == (True, "preparing")
+    assert document["data"]["campaign"]["startedAt"] is None
+    clock.advance(5)
+    data = sonarly.get(campaign.id).json()["data"]
+    assert (data["status"], data["startedAt"]) == ("active", campaign.updated_at)
+
+
+def test_a_stop_of_a_lagging_campaign_says_active_until_it_is_over(
+    sandbox: Sandbox, sonarly: SonarlyClient, clock: VirtualClock
+) -> None:
+    campaign = sandbox.add_campaign(campaign_type="sonarly", stop_delay=5)
+    document = sonarly.stop(campaign.id).json()
+    assert (document["success"], document["data"]["campaign"]["status"]) == (True, "active")
+    assert sonarly.get(campaign.id).json()["data"]["status"] == "active"
+    clock.advance(5)
+    assert sonarly.get(campaign.id).json()["data"]["status"] == "stopped"
+
+
+def test_an_answer_may_have_a_word_of_its_own_for_the_status(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
+    sandbox.config.start_status_word, sandbox.config.stop_status_word = "queued", "stopping"
+    campaign = sandbox.add_campaign(campaign_type="sonarly", status="Draft")
+    for act, word, status in ((sonarly.start, "queued", "active"), (sonarly.stop, "stopping", "stopped")):
+        assert act(campaign.id).json()["data"]["campaign"]["status"] == word
+        assert sonarly.get(campaign.id).json()["data"]["status"] == status

@@ -114,3 +114,37 @@ def test_waiting_sees_a_delayed_stop_on_the_real_clock() -> None:
         sandbox.wait_for(lambda sandbox: sandbox.campaign(campaign.id).status == "Stopped")
         [(_, _), (stopped_at, _)] = campaign.history
         assert stopped_at >= sandbox.requests[0].at + 0.05
+
+
+def test_somebody_may_start_a_campaign_again_each_time_it_is_stopped(
+    sandbox: Sandbox, kore: KoreClient, clock: VirtualClock
+) -> None:
+    campaign = sandbox.add_campaign(restarts=2, restart_delay=5, stop_delay=1)
+    for _ in range(3):
+        kore.stop(campaign.id)
+        clock.advance(1)
+        assert kore.status(campaign.id).json()["data"]["status"] == "Stopped"
+        clock.advance(5)
+    assert [status for _, status in campaign.history] == ["Active", "Stopped"] * 3
+    assert campaign.history[2] == (1006.0, "Active")
+    assert campaign.restarts == 0
+
+
+def test_a_restart_may_come_at_once(sandbox: Sandbox, kore: KoreClient) -> None:
+    campaign = sandbox.add_campaign(restarts=1)
+    assert kore.stop(campaign.id).json()["status"] == "Active"
+    assert [status for _, status in campaign.history] == ["Active", "Stopped", "Active"]
+    assert kore.stop(campaign.id).json()["status"] == "Stopped"
+
+
+def test_what_was_stopped_from_the_beginning_is_started_too(sandbox: Sandbox, clock: VirtualClock) -> None:
+    campaign = sandbox.add_campaign(status="Stopped", restarts=1, restart_delay=5)
+    clock.advance(5)
+    assert campaign.status == "Active"
+
+
+def test_what_completes_is_not_started_again(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
+    campaign = sandbox.add_campaign(completes=True, restarts=1)
+    kore.stop(campaign.id)
+    clock.advance(60)
+    assert (campaign.status, campaign.restarts) == ("Completed", 1)

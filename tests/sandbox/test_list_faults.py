@@ -1,0 +1,140 @@
+"""Lists that contradict themselves, or hold a row that can't be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox.faults import CONTRADICTIONS, LIST_FAULT_KINDS
+from tests.sandbox.clients import KoreClient, SonarlyClient
+
+TOTAL = 25
+
+
+@pytest.fixture
+def ids(sandbox: Sandbox) -> list[str]:
+    return [sandbox.add_campaign(f"cd-{number:02}").id for number in range(TOTAL)]
+
+
+@pytest.fixture
+def sonarly_ids(sandbox: Sandbox) -> list[str]:
+    sandbox.config.sonarly_page_size = 10
+    return [sandbox.add_campaign(f"{number:024}", "sonarly").id for number in range(TOTAL)]
+
+
+def page(kore: KoreClient, skip: int = 0) -> dict[str, Any]:
+    data: dict[str, Any] = kore.list(limit=10, skip=skip, sortBy={"createdAt": "asc"}).json()["data"]
+    return data
+
+
+@pytest.mark.parametrize(
+    ("how", "skip", "shown", "has_more"),
+    [
+        ("no_rows", 0, slice(0, 0), False),
+        ("total", 10, slice(10, 20), False),
+        ("more", 20, slice(20, 25), True),
+        ("more", 25, slice(0, 0), True),
+        ("short", 10, slice(10, 15), False),
+        ("short", 20, slice(20, 22), False),
+        ("page_size", 0, slice(0, 20), True),
+        ("page_size", 10, slice(10, 25), False),
+    ],
+)
+def test_kores_list_contradicts_itself(
+    sandbox: Sandbox, kore: KoreClient, ids: list[str], how: str, skip: int, shown: slice, has_more: bool
+) -> None:
+    sandbox.add_fault(Fault("contradiction", call="list", how=how))
+    data = page(kore, skip)
+    assert [row["id"] for row in data.pop("results")] == ids[shown]
+    assert data == {"skip": skip, "limit": 10, "hasMore": has_more, "totalPages": 3, "totalResults": TOTAL}
+    assert [row["id"] for row in page(kore)["results"]] == ids[:10]
+
+
+@pytest.mark.parametrize(
+    ("how", "cursor", "shown", "next_cursor", "has_more"),
+    [
+        ("no_rows", "0", slice(0, 0), None, True),
+        ("total", "10", slice(10, 20), "20", False),
+        ("more", "20", slice(20, 25), "25", True),
+        ("more", "25", slice(0, 0), "25", True),
+        ("short", "10", slice(10, 15), "15", False),
+        ("page_size", "0", slice(0, 20), "20", True),
+        ("page_size", "10", slice(10, 25), None, False),
+    ],
+)
+def test_sonarlys_list_contradicts_itself(
+    sandbox: Sandbox,
+    sonarly: SonarlyClient,
+    sonarly_ids: list[str],
+    how: str,
+    cursor: str,
+    shown: slice,
+    next_cursor: str | None,
+    has_more: bool,
+) -> None:
+    sandbox.add_fault(Fault("contradiction", how=how))
+    data = sonarly.list(f"?cursor={cursor}").json()["data"]
+    assert [item["id"] for item in data["items"]] == sonarly_ids[shown]
+    assert (data["nextCursor"], data["hasMore"]) == (next_cursor, has_more)
+
+
+def test_a_list_in_one_answer_can_promise_more_and_give_nothing(
+    sandbox: Sandbox, sonarly: SonarlyClient, sonarly_ids: list[str]
+) -> None:
+    sandbox.config.sonarly_page_size = None
+    sandbox.add_fault(Fault("contradiction"))
+    assert sonarly.list().json()["data"] == {"items": [], "nextCursor": None, "hasMore": True}
+    assert sonarly.list().json()["data"].keys() == {"items"}
+
+
+def test_a_contradiction_counts_against_the_rate_limit(sandbox: Sandbox, kore: KoreClient, ids: list[str]) -> None:
+    sandbox.config.rate_limit = 1
+    sandbox.add_fault(Fault("contradiction", count=None))
+    assert [kore.list().status_code for _ in range(2)] == [200, 429]
+    assert [(each.fault, each.status_code) for each in sandbox.requests] == [
+        ("contradiction", 200),
+        ("contradiction", 429),
+    ]
+
+
+@pytest.mark.parametrize("campaign_id", [None, "cd-07"])
+def test_one_row_cannot_be_read(sandbox: Sandbox, kore: KoreClient, ids: list[str], campaign_id: str | None) -> None:
+    sandbox.add_fault(Fault("unreadable_row", campaign_id=campaign_id))
+    statuses = {row["id"]: row["status"] for row in page(kore)["results"]}
+    assert statuses == {**dict.fromkeys(ids[:10], "Active"), campaign_id or ids[0]: None}
+
+
+def test_a_page_without_the_row_is_left_as_it_is(sandbox: Sandbox, kore: KoreClient, ids: list[str]) -> None:
+    sandbox.add_fault(Fault("unreadable_row", campaign_id="cd-07", count=None))
+    assert {row["status"] for row in page(kore, skip=10)["results"]} == {"Active"}
+    assert [row["status"] for row in page(kore, skip=7)["results"]] == [None, *["Active"] * 9]
+
+
+def test_a_row_whose_key_is_another_is_found_by_its_id(sandbox: Sandbox, kore_v2: KoreClient) -> None:
+    first, second = (sandbox.add_campaign(f"cd-{number}", "voice") for number in range(2))
+    sandbox.add_fault(Fault("unreadable_row", campaign_id=second.id))
+    rows = kore_v2.list("voice").json()["data"]["results"]
+    assert {row["_id"]: row["status"] for row in rows} == {first.id: "Active", second.id: None}
+
+
+def test_any_field_of_a_row_can_be_anything(sandbox: Sandbox, sonarly: SonarlyClient, sonarly_ids: list[str]) -> None:
+    sandbox.add_fault(Fault("unreadable_row", campaign_id=sonarly_ids[3], field="updatedAt", value=7))
+    items = sonarly.list().json()["data"]["items"]
+    assert [item["id"] for item in items if item["updatedAt"] == 7] == [sonarly_ids[3]]
+
+
+def test_other_calls_are_left_alone(sandbox: Sandbox, kore: KoreClient, ids: list[str]) -> None:
+    for kind in LIST_FAULT_KINDS:
+        sandbox.add_fault(Fault(kind))
+    assert kore.status(ids[0]).json()["data"]["status"] == "Active"
+    assert sandbox.requests[0].fault is None
+
+
+def test_a_mistaken_list_fault_is_refused() -> None:
+    with pytest.raises(ValueError, match=", ".join(CONTRADICTIONS)):
+        Fault("contradiction", how="magic")
+    for kind in LIST_FAULT_KINDS:
+        with pytest.raises(ValueError, match="only list calls, not 'stop'"):
+            Fault(kind, call="stop")
