@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import heapq
 import itertools
 import secrets
@@ -9,6 +10,7 @@ import threading
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Literal, get_args
 
 from airflow_provider_campaign.sandbox.clock import Timeline
@@ -24,11 +26,14 @@ STATUSES = (*KORE_STATUSES, DRAFT)
 LIVE_STATUSES = (ACTIVE, PREPARING)
 ENDED = (STOPPED, COMPLETED)
 
-CALLING_HOURS: dict[str, Any] = {
-    "frequency": "WEEKLY",
-    "timezone": "Asia/Kolkata",
-    "days": [{"day": day, "start": "9:00 AM", "end": "6:00 PM"} for day in ("MO", "TU", "WE", "TH", "FR")],
-}
+
+def weekday_calling_hours() -> dict[str, Any]:
+    """Return the platform's `callingHours` object for weekdays from 9 to 6."""
+    return {
+        "frequency": "WEEKLY",
+        "timezone": "Asia/Kolkata",
+        "days": [{"day": day, "start": "9:00 AM", "end": "6:00 PM"} for day in ("MO", "TU", "WE", "TH", "FR")],
+    }
 
 
 def canonical_status(status: str) -> str:
@@ -177,6 +182,7 @@ class CampaignAccount:
         self.timeline = timeline
         self.changed = changed
         self._campaigns: dict[str, Campaign] = {}
+        self._in_id_order: list[Campaign] = []
         self._transitions: list[Transition] = []
         self._sequence = itertools.count()
 
@@ -208,6 +214,7 @@ class CampaignAccount:
             if campaign.id in self._campaigns:
                 raise ValueError(f"campaign {campaign.id!r} exists already")
             self._campaigns[campaign.id] = campaign
+            bisect.insort(self._in_id_order, campaign, key=attrgetter("id"))
             self._enter(campaign, status, self.timeline.now())
             campaign.created = campaign.changed
 
@@ -232,19 +239,21 @@ class CampaignAccount:
             campaign = self._campaigns.pop(campaign_id, None)
             if campaign is not None:
                 campaign.pending = None
+                self._in_id_order.remove(campaign)
                 self.changed.notify_all()
             return campaign
 
-    def campaigns(self, types: Iterable[str] = CAMPAIGN_TYPES) -> list[Campaign]:
+    def campaigns(self, types: Iterable[str] = CAMPAIGN_TYPES, in_id_order: bool = False) -> list[Campaign]:
         """
-        Return the campaigns of some types, in the order in which they were added.
+        Return the campaigns of some types.
 
-        :param types: the types wanted
+        :param in_id_order: sorted by id, instead of in the order in which they were added
         """
         wanted = frozenset(types)
         with self.changed:
             self.settle()
-            return [campaign for campaign in self._campaigns.values() if campaign.campaign_type in wanted]
+            found = self._in_id_order if in_id_order else self._campaigns.values()
+            return [campaign for campaign in found if campaign.campaign_type in wanted]
 
     def become(self, campaign: Campaign, status: str, delay: float = 0.0) -> None:
         """
@@ -266,6 +275,7 @@ class CampaignAccount:
         """Forget all campaigns."""
         with self.changed:
             self._campaigns.clear()
+            self._in_id_order.clear()
             self._transitions.clear()
             self.changed.notify_all()
 

@@ -221,8 +221,9 @@ class KorePlatform:
 
     def _list(self, call: PlatformCall, request: ReceivedRequest) -> dict[str, Any]:
         query = ListQuery.parse(parse_object(request.body, request.headers.get("content-type")))
-        campaigns = self.state.account.campaigns([query.campaign_type])
-        chosen = query.select(campaigns, self.state.timeline, self.state.config)
+        config = self.state.config
+        campaigns = self.state.account.campaigns([query.campaign_type], in_id_order=not config.ignore_sort)
+        chosen = query.select(campaigns, self.state.timeline, config)
         data = query.document(chosen, call.platform, call.list_fault)
         return {"status": "success", "message": "Campaigns retrieved successfully", "data": data}
 

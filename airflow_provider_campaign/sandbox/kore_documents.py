@@ -141,7 +141,7 @@ class ListQuery:
         """
         Return the campaigns that are asked for, in the order that is asked for, as far as Kore heeds either.
 
-        :param campaigns: settled campaigns of the right type, in the order in which they were added
+        :param campaigns: settled campaigns of the right type; ties stay in their order
         :param timeline: to compare dates with
         :param config: says whether filters and order are ignored
         """
@@ -156,7 +156,6 @@ class ListQuery:
             latest = timeline.at(self.end)
             chosen = [campaign for campaign in chosen if campaign.created <= latest]
         if not config.ignore_sort:
-            chosen.sort(key=attrgetter("id"))
             chosen.sort(key=SORT_KEYS[self.sort_by], reverse=self.descending)
         return chosen
 

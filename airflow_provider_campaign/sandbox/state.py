@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 import time
 from collections.abc import Callable
@@ -10,13 +9,13 @@ from typing import Any, TypeVar
 
 from airflow_provider_campaign.sandbox.campaigns import (
     ACTIVE,
-    CALLING_HOURS,
     CAMPAIGN_TYPES,
     Campaign,
     CampaignAccount,
     canonical_status,
     new_campaign_id,
     new_instance_id,
+    weekday_calling_hours,
 )
 from airflow_provider_campaign.sandbox.clock import Clock, RealClock, Timeline
 from airflow_provider_campaign.sandbox.config import SandboxConfig
@@ -78,7 +77,7 @@ class SandboxState:
             id=chosen_id,
             name=name or f"{campaign_type.capitalize()} campaign {chosen_id[-4:]}",
             campaign_type=campaign_type,
-            calling_hours=calling_hours or copy.deepcopy(CALLING_HOURS),
+            calling_hours=calling_hours or weekday_calling_hours(),
             **{**defaults, **details},
         )
         self.account.add(campaign, canonical_status(status))
