@@ -31,44 +31,40 @@ SEEDS = (
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """
-    Read the command line.
+    Parse the command line.
 
-    :param arguments: what follows the module's name; the process's own arguments when None
+    :param arguments: those after the module's name; None for the process's own
     """
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_campaign.sandbox",
         description="A local stand-in for Kore.ai and Sonarly, reachable from this machine only.",
     )
     parser.add_argument("--port", type=int, default=8765, help="TCP port on 127.0.0.1; 0 takes a free one")
-    parser.add_argument("--campaigns", type=int, default=6, help="how many campaigns to begin with")
+    parser.add_argument("--campaigns", type=int, default=6, help="number of campaigns at the start")
     parser.add_argument("--stop-delay", type=float, default=0.0, help="seconds from a stop to Stopped")
     parser.add_argument("--start-delay", type=float, default=0.0, help="seconds from a start to Active")
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds added to every answer")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds added to every response")
     parser.add_argument("--rate-limit", type=int, default=60, help="Kore requests in a window; 0 for no limit")
-    parser.add_argument("--rate-window", type=float, default=60.0, help="length of the window in seconds")
-    parser.add_argument("--retry-after", action="store_true", help="send Retry-After with a refusal")
-    parser.add_argument("--require-jti", action="store_true", help="demand a fresh jti in every Kore token")
+    parser.add_argument("--rate-window", type=float, default=60.0, help="seconds in the window")
+    parser.add_argument("--retry-after", action="store_true", help="send Retry-After with a 429")
+    parser.add_argument("--require-jti", action="store_true", help="require a fresh jti in every Kore token")
     parser.add_argument(
         "--stop-when-stopped",
         choices=get_args(StopWhenStopped),
         default="conflict",
-        help="Kore's answer to a stop of a stopped campaign",
+        help="Kore's response to a stop of a stopped campaign",
     )
     parser.add_argument("--ignore-sort", action="store_true", help="let Kore's list ignore sortBy")
     parser.add_argument("--ignore-filters", action="store_true", help="let Kore's list ignore filters")
     parser.add_argument("--clock-offset", type=float, default=0.0, help="seconds that the platform's clock is ahead")
-    parser.add_argument("--start-status-word", help="the status in Sonarly's answer to a start")
-    parser.add_argument("--stop-status-word", help="the status in Sonarly's answer to a stop")
+    parser.add_argument("--start-status-word", help="the status in Sonarly's response to a start")
+    parser.add_argument("--stop-status-word", help="the status in Sonarly's response to a stop")
     parser.add_argument("--public-key", type=Path, help="PEM file that verifies RS256 and ES256 tokens")
     return parser.parse_args(arguments)
 
 
-def configured(options: argparse.Namespace) -> SandboxConfig:
-    """
-    Return the settings that the command line asks for.
-
-    :param options: the command line
-    """
+def build_config(options: argparse.Namespace) -> SandboxConfig:
+    """Return the settings of the command line."""
     return SandboxConfig(
         port=options.port,
         stop_delay=options.stop_delay,
@@ -89,24 +85,15 @@ def configured(options: argparse.Namespace) -> SandboxConfig:
 
 
 def seed(sandbox: Sandbox, count: int) -> None:
-    """
-    Add campaigns under ids that stay the same.
-
-    :param sandbox: where to
-    :param count: how many
-    """
+    """Add campaigns with the same ids in every run."""
     for campaign_id, campaign_type, status, name in SEEDS[:count]:
         sandbox.add_campaign(campaign_id, campaign_type, status, name)
     for number in range(3, 3 + count - len(SEEDS)):
         sandbox.add_campaign(f"cd-sms-evening-{number}", "sms", "Active", f"Evening reminder {number}")
 
 
-def introduce(sandbox: Sandbox) -> None:
-    """
-    Print where the sandbox is and how Airflow reaches it.
-
-    :param sandbox: the running sandbox
-    """
+def print_banner(sandbox: Sandbox) -> None:
+    """Print the sandbox's address and Airflow connections to it."""
     print(f"Campaign sandbox at {sandbox.url} (a status page in the browser; Ctrl-C ends it)")
     for platform, connection in (
         ("Kore.ai", sandbox.kore_connection()),
@@ -120,21 +107,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     Run until Ctrl-C or SIGTERM; return the exit code.
 
-    :param arguments: what follows the module's name
+    :param arguments: those after the module's name; None for the process's own
     """
     options = parse_arguments(arguments)
-    ended = threading.Event()
+    stop_requested = threading.Event()
 
-    def end(signal_number: int, frame: FrameType | None) -> None:
-        ended.set()
+    def request_stop(signal_number: int, frame: FrameType | None) -> None:
+        stop_requested.set()
 
-    signal.signal(signal.SIGINT, end)
-    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, request_stop)
+    signal.signal(signal.SIGTERM, request_stop)
     try:
-        with Sandbox(configured(options)) as sandbox:
+        with Sandbox(build_config(options)) as sandbox:
             seed(sandbox, options.campaigns)
-            introduce(sandbox)
-            ended.wait()
+            print_banner(sandbox)
+            stop_requested.wait()
     except OSError as error:
         print(f"The sandbox cannot run: {error}", file=sys.stderr)
         return 1

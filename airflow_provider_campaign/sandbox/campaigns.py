@@ -1,4 +1,4 @@
-"""Campaigns, the status each has at a time, and the account that holds them."""
+"""Campaigns, their status over time, and the account that holds them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ ACTIVE, PAUSED, STOPPED, COMPLETED, DRAFT = "Active", "Paused", "Stopped", "Comp
 KORE_STATUSES = (READY, SCHEDULED, RESCHEDULED, PREPARING, ACTIVE, PAUSED, STOPPED, COMPLETED)
 STATUSES = (*KORE_STATUSES, DRAFT)
 LIVE_STATUSES = (ACTIVE, PREPARING)
-ENDED = (STOPPED, COMPLETED)
+ENDED_STATUSES = (STOPPED, COMPLETED)
 
 
 def weekday_calling_hours() -> dict[str, Any]:
-    """Return the platform's `callingHours` object for weekdays from 9 to 6."""
+    """Return the platform's ``callingHours`` object for weekdays from 9 to 6."""
     return {
         "frequency": "WEEKLY",
         "timezone": "Asia/Kolkata",
@@ -40,8 +40,8 @@ def canonical_status(status: str) -> str:
     """
     Return the platform's spelling of a status.
 
-    :param status: a status in any case
-    :raises ValueError: when no platform has such a status
+    :param status: in any case
+    :raises ValueError: if no platform has such a status
     """
     for known in STATUSES:
         if known.lower() == status.lower():
@@ -52,12 +52,13 @@ def canonical_status(status: str) -> str:
 @dataclass(eq=False, repr=False)
 class Campaign:
     """
-    One campaign as the platform sees it; reading `status` applies what has fallen due meanwhile.
+    One campaign as the platform sees it; reading ``status`` applies the transitions that are due.
 
-    :param stop_delay: seconds between a heard stop and the end; None for the platform's delay
-    :param stoppable: whether stops have an effect at all
-    :param completes: whether a stop ends it as Completed instead of Stopped
-    :param restarts: how many times somebody starts it again after it became Stopped
+    :param stop_delay: seconds from a stop to the end; None for the platform's delay
+    :param start_delay: seconds from a start to Active; None for the platform's delay
+    :param stoppable: whether stops have an effect
+    :param completes: whether a stop makes it Completed instead of Stopped
+    :param restarts: how often somebody will start it again once it is Stopped
     :param restart_delay: seconds from Stopped to such a restart
     """
 
@@ -81,7 +82,7 @@ class Campaign:
     restart_delay: float = 0.0
     instance_id: str = ""
     stop_requests: int = 0
-    # By the platform's clock, as it was at that time.
+    # Times on the platform's clock, unlike those of ``past``.
     created: float = 0.0
     changed: float = 0.0
     started: float | None = None
@@ -90,84 +91,81 @@ class Campaign:
     pending: Transition | None = None
 
     def __repr__(self) -> str:
-        """Show what tells one campaign from another."""
+        """Show type, id and status."""
         return f"<{self.campaign_type} campaign {self.id}: {self.status}>"
 
     @property
     def status(self) -> str:
-        """The canonical status at this moment of the clock."""
-        self.account.settle()
+        """The current status, in the platform's spelling."""
+        self.account.apply_due_transitions()
         return self.settled_status
 
     @property
     def history(self) -> list[tuple[float, str]]:
         """Each status with the clock time at which it took effect, oldest first."""
-        self.account.settle()
+        self.account.apply_due_transitions()
         return list(self.past)
 
     @property
     def created_at(self) -> str:
-        """When the campaign was made, as the platform writes it."""
+        """When the campaign was created, in the platform's format."""
         return self.account.timeline.iso(self.created)
 
     @property
     def updated_at(self) -> str:
-        """When the campaign last changed, as the platform writes it."""
-        self.account.settle()
+        """When the campaign last changed, in the platform's format."""
+        self.account.apply_due_transitions()
         return self.account.timeline.iso(self.changed)
 
     @property
     def started_at(self) -> str | None:
-        """When the campaign last became Active, as the platform writes it; None when it never was."""
-        self.account.settle()
+        """When the campaign last became Active, in the platform's format; None if it never was."""
+        self.account.apply_due_transitions()
         return None if self.started is None else self.account.timeline.iso(self.started)
 
     @property
     def live(self) -> bool:
-        """Whether the campaign reaches people at this moment."""
+        """Whether the campaign contacts people now."""
         return self.status in LIVE_STATUSES
 
     def stop(self, default_delay: float) -> bool:
         """
-        Heed a stop: end after the delay, unless that is under way already or the campaign cannot be stopped.
+        End after the stop delay, unless the campaign is ending already or cannot be stopped.
 
-        :param default_delay: seconds, for a campaign that has no delay of its own
+        :param default_delay: seconds, for a campaign without a delay of its own
         :return: whether the stop had an effect
         """
         with self.account.changed:
-            ending = self.pending is not None and self.pending.status in ENDED
+            ending = self.pending is not None and self.pending.status in ENDED_STATUSES
             if ending or not self.stoppable:
                 return False
             delay = default_delay if self.stop_delay is None else self.stop_delay
-            self.account.become(self, COMPLETED if self.completes else STOPPED, delay)
+            self.account.set_status(self, COMPLETED if self.completes else STOPPED, delay)
             return True
 
     def start(self, default_delay: float) -> None:
         """
-        Start: Preparing at once, Active after the delay.
+        Become Preparing at once and Active after the start delay.
 
-        :param default_delay: seconds, for a campaign that has no delay of its own
+        :param default_delay: seconds, for a campaign without a delay of its own
         """
         with self.account.changed:
             delay = default_delay if self.start_delay is None else self.start_delay
-            self.account.become(self, PREPARING)
-            self.account.become(self, ACTIVE, delay)
+            self.account.set_status(self, PREPARING)
+            self.account.set_status(self, ACTIVE, delay)
 
     def enable_schedule(self, enabled: bool) -> None:
-        """
-        Switch the campaign's own schedule on or off; a Scheduled campaign is Ready without it.
-
-        :param enabled: whether it is on
-        """
+        """Switch the campaign's own schedule on or off; a Scheduled campaign is Ready without it."""
         with self.account.changed:
             self.schedule = {**self.schedule, "isSchedulingEnabled": enabled}
-            waiting = self.status in (SCHEDULED, RESCHEDULED)
-            self.account.become(self, READY if waiting and not enabled else self.status)
+            self.account.touch(self)
+            if not enabled and self.status in (SCHEDULED, RESCHEDULED):
+                self.account.set_status(self, READY)
 
 
 @dataclass(order=True)
 class Transition:
-    """A change of status that falls due."""
+    """A change of status in the future."""
 
     due: float
     sequence: int
@@ -176,7 +174,7 @@ class Transition:
 
 
 class CampaignAccount:
-    """All campaigns, and what will become of them; nothing in here runs on a timer."""
+    """All campaigns and their future transitions, which are applied when somebody looks: there is no timer."""
 
     def __init__(self, timeline: Timeline, changed: threading.Condition) -> None:
         self.timeline = timeline
@@ -186,17 +184,17 @@ class CampaignAccount:
         self._transitions: list[Transition] = []
         self._sequence = itertools.count()
 
-    def settle(self) -> None:
-        """Apply every transition that has fallen due, at the time at which it fell due."""
+    def apply_due_transitions(self) -> None:
+        """Apply every transition that is due, dated at the time when it fell due."""
         with self.changed:
             now = self.timeline.now()
             while self._transitions and self._transitions[0].due <= now:
                 transition = heapq.heappop(self._transitions)
                 if transition.campaign.pending is transition:
-                    self._enter(transition.campaign, transition.status, transition.due)
+                    self._apply(transition.campaign, transition.status, transition.due)
 
     def next_due(self) -> float | None:
-        """Return the clock time of the next transition, None when nothing is under way."""
+        """Return the clock time of the next transition, None if there is none."""
         with self.changed:
             while self._transitions and self._transitions[0].campaign.pending is not self._transitions[0]:
                 heapq.heappop(self._transitions)
@@ -204,38 +202,29 @@ class CampaignAccount:
 
     def add(self, campaign: Campaign, status: str) -> None:
         """
-        Take a new campaign in.
+        Add a new campaign.
 
-        :param campaign: the campaign
-        :param status: its canonical status
-        :raises ValueError: when the id is taken
+        :param status: in the platform's spelling
+        :raises ValueError: if the id is taken
         """
         with self.changed:
             if campaign.id in self._campaigns:
                 raise ValueError(f"campaign {campaign.id!r} exists already")
             self._campaigns[campaign.id] = campaign
             bisect.insort(self._in_id_order, campaign, key=attrgetter("id"))
-            self._enter(campaign, status, self.timeline.now())
+            self._apply(campaign, status, self.timeline.now())
             campaign.created = campaign.changed
 
     def find(self, campaign_id: str) -> Campaign | None:
-        """
-        Return a campaign.
-
-        :param campaign_id: its id
-        """
+        """Return a campaign, None if there is none of that id."""
         with self.changed:
-            self.settle()
+            self.apply_due_transitions()
             return self._campaigns.get(campaign_id)
 
     def remove(self, campaign_id: str) -> Campaign | None:
-        """
-        Forget a campaign and what was to become of it; return it as it was.
-
-        :param campaign_id: its id
-        """
+        """Remove a campaign and its future transition; return it, None if there is none of that id."""
         with self.changed:
-            self.settle()
+            self.apply_due_transitions()
             campaign = self._campaigns.pop(campaign_id, None)
             if campaign is not None:
                 campaign.pending = None
@@ -251,35 +240,43 @@ class CampaignAccount:
         """
         wanted = frozenset(types)
         with self.changed:
-            self.settle()
+            self.apply_due_transitions()
             found = self._in_id_order if in_id_order else self._campaigns.values()
             return [campaign for campaign in found if campaign.campaign_type in wanted]
 
-    def become(self, campaign: Campaign, status: str, delay: float = 0.0) -> None:
+    def set_status(self, campaign: Campaign, status: str, delay: float = 0.0) -> None:
         """
-        Give a campaign a status, now or later; what was to become of it before is off.
+        Set a campaign's status, now or later; its pending transition is cancelled.
 
-        :param campaign: the campaign
-        :param status: the canonical status
+        :param status: in the platform's spelling
         :param delay: seconds from now
         """
         with self.changed:
             now = self.timeline.now()
             if delay <= 0:
-                self._enter(campaign, status, now)
+                self._apply(campaign, status, now)
                 return
-            self._plan(campaign, status, now + delay)
+            self._schedule_transition(campaign, status, now + delay)
+            self.changed.notify_all()
+
+    # Its former name, until every test says ``Sandbox.set_status``.
+    become = set_status
+
+    def touch(self, campaign: Campaign) -> None:
+        """Date a campaign's last change to now."""
+        with self.changed:
+            campaign.changed = self.timeline.platform_time(self.timeline.now())
             self.changed.notify_all()
 
     def clear(self) -> None:
-        """Forget all campaigns."""
+        """Remove all campaigns."""
         with self.changed:
             self._campaigns.clear()
             self._in_id_order.clear()
             self._transitions.clear()
             self.changed.notify_all()
 
-    def _enter(self, campaign: Campaign, status: str, at: float) -> None:
+    def _apply(self, campaign: Campaign, status: str, at: float) -> None:
         campaign.pending = None
         campaign.changed = self.timeline.platform_time(at)
         if not campaign.past or campaign.settled_status != status:
@@ -289,23 +286,19 @@ class CampaignAccount:
                 campaign.started = campaign.changed
             if status == STOPPED and campaign.restarts > 0:
                 campaign.restarts -= 1
-                self._plan(campaign, ACTIVE, at + campaign.restart_delay)
+                self._schedule_transition(campaign, ACTIVE, at + campaign.restart_delay)
         self.changed.notify_all()
 
-    def _plan(self, campaign: Campaign, status: str, due: float) -> None:
+    def _schedule_transition(self, campaign: Campaign, status: str, due: float) -> None:
         campaign.pending = Transition(due, next(self._sequence), status, campaign)
         heapq.heappush(self._transitions, campaign.pending)
 
 
 def new_campaign_id(campaign_type: str) -> str:
-    """
-    Return a fresh id of the form that the campaign's platform gives out.
-
-    :param campaign_type: `sms`, `voice` or `sonarly`
-    """
+    """Return a new campaign id in the platform's format."""
     return secrets.token_hex(12) if campaign_type == "sonarly" else f"cd-{uuid.uuid4()}"
 
 
 def new_instance_id() -> str:
-    """Return a fresh id of a campaign's run."""
+    """Return a new id of a campaign's run."""
     return f"cid-{uuid.uuid4()}"

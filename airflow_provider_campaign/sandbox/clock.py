@@ -1,4 +1,4 @@
-"""The sandbox's time: a clock that tests may replace, and the dates that its readings stand for."""
+"""The sandbox's time: a clock that tests may replace, and the platform's dates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the sandbox needs of a clock; the module `time` would do, too."""
+    """What the sandbox needs of a clock; the module ``time`` has it, too."""
 
     def time(self) -> float:
         """Return the present time in seconds, on any scale that does not run backwards."""
@@ -25,10 +25,10 @@ class RealClock:
 
 class Timeline:
     """
-    A clock whose readings can be written as dates: it was anchored to the wall clock once.
+    Converts between readings of a clock and dates.
 
     :param clock: what delays and rate limits go by
-    :param offset: tells by how many seconds the platform's own clock, which its dates are from, is ahead
+    :param offset: returns by how many seconds the platform's own clock is ahead
     """
 
     def __init__(self, clock: Clock, offset: Callable[[], float]) -> None:
@@ -43,32 +43,32 @@ class Timeline:
 
     def platform_time(self, at: float) -> float:
         """
-        Return what the platform's clock shows at a time of ours.
+        Return the reading of the platform's clock at a reading of ours.
 
-        :param at: a reading of the clock, in seconds
+        :param at: seconds
         """
         return at + self._offset()
 
     def iso(self, at: float) -> str:
         """
-        Return a clock time the way the platforms write dates.
+        Return the date of a reading in the platforms' format.
 
-        :param at: a reading of the clock, in seconds
+        :param at: seconds
         """
         return self.date(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def date(self, at: float) -> datetime:
         """
-        Return the date that a clock time stands for.
+        Return the date of a reading.
 
-        :param at: a reading of the clock, in seconds
+        :param at: seconds
         """
         return self._anchor_date + timedelta(seconds=at - self._anchor)
 
     def at(self, date: datetime) -> float:
         """
-        Return the clock time of a date.
+        Return the reading at a date.
 
-        :param date: an aware date
+        :param date: aware
         """
         return self._anchor + (date - self._anchor_date).total_seconds()

@@ -1,4 +1,4 @@
-"""What can be set on a sandbox, and its credentials: all of them obviously fake, and all of them here."""
+"""The settings of a sandbox, and its credentials: all of them obviously fake, and all of them here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ACCOUNT_ID = "acc-sandbox-0000"
 API_KEY = "sk_live_sandbox_not_a_real_key"
 ACCOUNT_GROUP_ID = "ag-sandbox-0000"
 
-# What other processes may read and change: the behaviour, no credential.
+# What other processes may read and change: behaviour, never a credential.
 PUBLIC_SETTINGS = (
     "stop_delay",
     "start_delay",
@@ -41,27 +41,27 @@ StopWhenStopped = Literal["conflict", "bad_request", "ok"]
 @dataclass
 class SandboxConfig:
     """
-    The settings of a sandbox; all but `port` and `clock` may be changed while it runs.
+    The settings of a sandbox; all but ``port`` and ``clock`` may be changed while it runs.
 
     :param port: TCP port on 127.0.0.1; 0 takes a free one
-    :param clock: what stop delays and the rate limit go by; the machine's monotonic clock when None
-    :param stop_delay: seconds between a heard stop and the Kore campaign being Stopped
-    :param start_delay: seconds between a heard start and the Kore campaign being Active
-    :param latency: seconds added to every platform answer
-    :param rate_limit: Kore requests in a window, over all calls of the account; None switches the limit off
-    :param rate_window: length of the window of both platforms' limits, in seconds
-    :param retry_after_header: whether a refusal for the rate limit carries `Retry-After`
-    :param require_jti: whether Kore tokens need a `jti` that was never seen before
-    :param stop_when_stopped: Kore's answer to a stop of a Stopped or Completed campaign: 409, 400 or 200
-    :param public_key: PEM of the key that verifies RS256 and ES256 tokens; None accepts HMAC only
-    :param ignore_sort: whether Kore's list ignores `sortBy`: campaigns come in the order in which they were added
-    :param ignore_filters: whether Kore's list ignores `filters`
-    :param clock_offset: seconds by which the platform's clock is ahead of ours; dates that are written keep theirs
-    :param start_status_word: the campaign's status in Sonarly's answer to a start; its true one when None
-    :param stop_status_word: the campaign's status in Sonarly's answer to a stop; its true one when None
-    :param sonarly_rate_limit: Sonarly requests in a window; None switches the limit off
-    :param sonarly_permissions: what the API key may do
-    :param sonarly_page_size: campaigns in a page of Sonarly's list; None puts all into one answer
+    :param clock: for delays and rate limits; None for the machine's monotonic clock
+    :param stop_delay: seconds from a stop to Stopped, for Kore campaigns
+    :param start_delay: seconds from a start to Active, for Kore campaigns
+    :param latency: seconds added to every platform response
+    :param rate_limit: Kore requests in a window, over all endpoints; None for no limit
+    :param rate_window: seconds; the window of both platforms' limits
+    :param retry_after_header: whether a 429 has a ``Retry-After`` header
+    :param require_jti: whether Kore tokens need a ``jti`` that was never used before
+    :param stop_when_stopped: Kore's response to a stop of a Stopped or Completed campaign: 409, 400 or 200
+    :param public_key: PEM of the key of RS256 and ES256 tokens; None accepts HMAC only
+    :param ignore_sort: whether Kore's list ignores ``sortBy`` and keeps the order in which campaigns were added
+    :param ignore_filters: whether Kore's list ignores ``filters``
+    :param clock_offset: seconds by which the platform's clock is ahead of ours; a change moves no past date
+    :param start_status_word: status in Sonarly's response to a start; None for the campaign's own
+    :param stop_status_word: status in Sonarly's response to a stop; None for the campaign's own
+    :param sonarly_rate_limit: Sonarly requests in a window; None for no limit
+    :param sonarly_permissions: those of the API key
+    :param sonarly_page_size: campaigns on a page of Sonarly's list; None for all on one
     """
 
     port: int = 0
@@ -91,6 +91,6 @@ class SandboxConfig:
     account_group_id: str = ACCOUNT_GROUP_ID
 
     def public_settings(self) -> dict[str, Any]:
-        """Return the settings that describe the behaviour, without any credential."""
+        """Return the settings without credentials."""
         settings = {name: getattr(self, name) for name in PUBLIC_SETTINGS}
         return {**settings, "sonarly_permissions": sorted(self.sonarly_permissions)}

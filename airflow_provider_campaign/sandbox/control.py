@@ -1,4 +1,4 @@
-"""The control API under `/_sandbox/`: what the Python interface does, for other processes."""
+"""The control API under ``/_sandbox/``: what the Python interface does, for other processes."""
 
 from __future__ import annotations
 
@@ -39,28 +39,22 @@ ADDABLE = CHANGEABLE | {"campaign_id", "campaign_type", "status"}
 
 
 class Control:
-    """
-    The handlers of the control API.
-
-    :param sandbox: the sandbox
-    """
+    """The handlers of the control API."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
 
     async def state(self, request: Request) -> JSONResponse:
         """
-        Answer with campaigns, counters, settings and planned faults.
+        Return campaigns, counters, settings and planned faults.
 
-        The query may say how many `campaigns` and `requests` (newest first) are wanted, and `connections=0`.
-
-        :param request: the HTTP request
+        Query parameters: how many ``campaigns`` and ``requests`` (newest first); ``connections=0`` omits connections.
         """
         query, state = request.query_params, self.sandbox.state
         requests = int(query.get("requests", 0))
         with state.changed:
             campaigns = self.sandbox.campaigns()
-            shown = most_telling(campaigns, int(query.get("campaigns", len(campaigns))))
+            shown = most_relevant(campaigns, int(query.get("campaigns", len(campaigns))))
             document: dict[str, Any] = {
                 "url": self.sandbox.url,
                 "now": state.timeline.iso(state.timeline.now()),
@@ -68,7 +62,7 @@ class Control:
                 "counters": self._counters(campaigns),
                 "config": state.config.public_settings(),
                 "faults": state.faults.describe(),
-                "requests": [received.describe() for received in state.requests.latest(requests)],
+                "requests": [request.describe() for request in state.requests.latest(requests)],
             }
         if query.get("connections") != "0":
             document["connections"] = {
@@ -79,19 +73,11 @@ class Control:
         return JSONResponse(document)
 
     async def requests(self, request: Request) -> JSONResponse:
-        """
-        Answer with the platform requests, oldest first, without headers and bodies.
-
-        :param request: the HTTP request
-        """
-        return JSONResponse([received.describe() for received in self.sandbox.requests])
+        """Return the platform requests, oldest first, without headers and bodies."""
+        return JSONResponse([request.describe() for request in self.sandbox.requests])
 
     async def add_campaigns(self, request: Request) -> JSONResponse:
-        """
-        Add a campaign, or each of a list.
-
-        :param request: the HTTP request
-        """
+        """Add a campaign, or each of a list."""
         document = await request.json()
         items = document if isinstance(document, list) else [document]
         for item in items:
@@ -101,11 +87,7 @@ class Control:
         return JSONResponse(described if isinstance(document, list) else described[0], status_code=201)
 
     async def change_campaign(self, request: Request) -> JSONResponse:
-        """
-        Change a campaign's status or other fields.
-
-        :param request: the HTTP request
-        """
+        """Change a campaign's status or other fields."""
         changes = await request.json()
         _check_keys(changes, CHANGEABLE | {"status"})
         campaign = self.sandbox.campaign(request.path_params["campaign_id"])
@@ -117,20 +99,12 @@ class Control:
         return JSONResponse(self._describe(campaign))
 
     async def remove_campaign(self, request: Request) -> JSONResponse:
-        """
-        Remove a campaign.
-
-        :param request: the HTTP request
-        """
+        """Remove a campaign."""
         self.sandbox.remove_campaign(request.path_params["campaign_id"])
         return JSONResponse({})
 
     async def change_config(self, request: Request) -> JSONResponse:
-        """
-        Change settings, and answer with all of them.
-
-        :param request: the HTTP request
-        """
+        """Change settings; return all of them."""
         changes = await request.json()
         _check_keys(changes, set(PUBLIC_SETTINGS))
         config = self.sandbox.config
@@ -141,29 +115,17 @@ class Control:
         return JSONResponse(config.public_settings())
 
     async def add_fault(self, request: Request) -> JSONResponse:
-        """
-        Plan a fault; the body holds the arguments of `Fault`.
-
-        :param request: the HTTP request
-        """
+        """Add a fault; the body holds the arguments of ``Fault``."""
         self.sandbox.add_fault(Fault(**await request.json()))
         return JSONResponse(self.sandbox.state.faults.describe(), status_code=201)
 
     async def clear_faults(self, request: Request) -> JSONResponse:
-        """
-        Plan no fault any more.
-
-        :param request: the HTTP request
-        """
+        """Remove all faults."""
         self.sandbox.clear_faults()
         return JSONResponse([])
 
     async def reset(self, request: Request) -> JSONResponse:
-        """
-        Forget campaigns, faults, requests and what the rate limits counted.
-
-        :param request: the HTTP request
-        """
+        """Remove campaigns, faults and requests and reset the rate limits."""
         self.sandbox.reset()
         return JSONResponse({})
 
@@ -198,12 +160,11 @@ class Control:
         }
 
 
-def most_telling(campaigns: list[Campaign], limit: int) -> list[Campaign]:
+def most_relevant(campaigns: list[Campaign], limit: int) -> list[Campaign]:
     """
-    Return all campaigns when they are few enough; else the live ones first, then those that changed last.
+    Return all campaigns if they are few enough; else the live ones first, then those that changed last.
 
-    :param campaigns: settled campaigns
-    :param limit: how many at most
+    :param limit: campaigns at most
     """
     if len(campaigns) <= limit:
         return campaigns
@@ -211,11 +172,7 @@ def most_telling(campaigns: list[Campaign], limit: int) -> list[Campaign]:
 
 
 def control_routes(sandbox: Sandbox) -> list[Mount]:
-    """
-    Return the routes of the control API.
-
-    :param sandbox: the sandbox
-    """
+    """Return the routes of the control API."""
     control = Control(sandbox)
     table: list[tuple[str, str, Handler]] = [
         ("GET", "/state", control.state),
@@ -228,15 +185,15 @@ def control_routes(sandbox: Sandbox) -> list[Mount]:
         ("DELETE", "/faults", control.clear_faults),
         ("POST", "/reset", control.reset),
     ]
-    routes = [Route(path, _forgiving(handler), methods=[method]) for method, path, handler in table]
+    routes = [Route(path, _with_error_responses(handler), methods=[method]) for method, path, handler in table]
     return [Mount("/_sandbox", routes=routes)]
 
 
-def _forgiving(handler: Handler) -> Handler:
-    """Make a handler answer what it cannot make sense of, instead of failing."""
+def _with_error_responses(handler: Handler) -> Handler:
+    """Have a handler respond 4xx to invalid requests."""
 
     @functools.wraps(handler)
-    async def answer(request: Request) -> JSONResponse:
+    async def respond(request: Request) -> JSONResponse:
         try:
             return await handler(request)
         except KeyError as error:
@@ -244,7 +201,7 @@ def _forgiving(handler: Handler) -> Handler:
         except (TypeError, ValueError) as error:
             return JSONResponse({"error": str(error)}, status_code=400)
 
-    return answer
+    return respond
 
 
 def _check_keys(document: Any, known: set[str]) -> None:

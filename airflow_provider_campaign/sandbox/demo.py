@@ -32,8 +32,8 @@ CAMPAIGNS = (
     ("cd-sms-evening-2", "sms", 3.0),
     ("cd-voice-evening-2", "voice", 4.0),
 )
-GONE = "deleted"
-VERIFIED = ("Stopped", "Completed", GONE)
+DELETED = "deleted"
+VERIFIED = ("Stopped", "Completed", DELETED)
 HEADINGS = ("CAMPAIGN", "BEFORE", "AFTER", "SENT")
 
 
@@ -44,18 +44,14 @@ class Account(Protocol):
     """The parameters of each run of the DAG."""
 
     def status(self, campaign_id: str) -> str:
-        """Return a campaign's present status, `GONE` where there is no such campaign."""
+        """Return a campaign's status, ``DELETED`` if there is no such campaign."""
 
     def sent(self, campaign_id: str) -> str:
-        """Return what the platform was asked about a campaign."""
+        """Return the requests that the platform received for a campaign, empty if only the platform knows."""
 
 
 class SandboxAccount:
-    """
-    The campaigns of a sandbox, which tells by itself what it received.
-
-    :param sandbox: a running sandbox
-    """
+    """The campaigns of a sandbox, which also knows the requests that it received."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
@@ -66,51 +62,47 @@ class SandboxAccount:
         self.runs: Sequence[Mapping[str, str]] = [dict(zip(VARIABLES, pair, strict=True)) for pair in pairs]
 
     def status(self, campaign_id: str) -> str:
-        """Return a campaign's present status, `GONE` where there is no such campaign."""
+        """Return a campaign's status, ``DELETED`` if there is no such campaign."""
         try:
             return self.sandbox.campaign(campaign_id).status
         except KeyError:
-            return GONE
+            return DELETED
 
     def sent(self, campaign_id: str) -> str:
-        """Return the calls that the sandbox received, each with its HTTP status."""
-        calls = [f"{each.call} {each.status_code}" for each in self.sandbox.requests if each.campaign_id == campaign_id]
-        counted = [(call, len(list(repeats))) for call, repeats in itertools.groupby(calls)]
-        return ", ".join(call if count == 1 else f"{count} x {call}" for call, count in counted)
+        """Return the requests that the sandbox received for a campaign, each with its HTTP status."""
+        received = [each for each in self.sandbox.requests if each.campaign_id == campaign_id]
+        requests = [f"{each.call} {each.status_code}" for each in received]
+        counted = [(request, len(list(repeats))) for request, repeats in itertools.groupby(requests)]
+        return ", ".join(request if count == 1 else f"{count} x {request}" for request, count in counted)
 
 
-class OwnAccount:
-    """
-    The campaigns of the account that the connection leads to, read through its hook.
-
-    :param params: the DAG's parameters
-    """
+class RealAccount:
+    """The campaigns of the account that the connection leads to, read through its hook."""
 
     def __init__(self, params: Mapping[str, str]) -> None:
         self.runs: Sequence[Mapping[str, str]] = [params]
 
     def status(self, campaign_id: str) -> str:
-        """Return a campaign's present status, `GONE` where there is no such campaign."""
+        """Return a campaign's status, ``DELETED`` if there is no such campaign."""
         from airflow_provider_campaign.exceptions import CampaignNotFoundError  # Airflow needs its home first
         from airflow_provider_campaign.hooks.base import CampaignHook
 
         try:
             return CampaignHook.for_conn_id(CampaignHook.default_conn_name).get_campaign_status(campaign_id).status
         except CampaignNotFoundError:
-            return GONE
+            return DELETED
 
     def sent(self, campaign_id: str) -> str:
-        """Return nothing: only the platform knows."""
+        """Return an empty string: only the platform knows."""
         return ""
 
 
 def demonstrate(dag_file: Path, account: Account, log: Path) -> bool:
     """
-    Run the DAG and print the table; tell whether every run succeeded and every campaign is down.
+    Run the DAG and print the table; return whether every run succeeded and every campaign is down.
 
     :param dag_file: a file that defines the DAG of the same name
-    :param account: where the campaigns are
-    :param log: the file for all that Airflow says
+    :param log: file for Airflow's output
     """
     campaigns = [campaign_id for params in account.runs for campaign_id in params.values()]
     before = {campaign_id: account.status(campaign_id) for campaign_id in campaigns}
@@ -128,10 +120,9 @@ def demonstrate(dag_file: Path, account: Account, log: Path) -> bool:
 
 def airflow(title: str, command: Sequence[str], log: Path) -> bool:
     """
-    Run a command of Airflow's and tell whether it succeeded.
+    Run a command of Airflow's and return whether it succeeded.
 
-    :param title: what to print meanwhile
-    :param log: the file for all that it says
+    :param log: file for its output
     """
     print(f"{title} … ", end="", flush=True)
     began = time.monotonic()
@@ -143,11 +134,7 @@ def airflow(title: str, command: Sequence[str], log: Path) -> bool:
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """
-    Print a table, as wide as its widest cells.
-
-    :param rows: the cells, as many in each row as there are headings
-    """
+    """Print a table, as wide as its widest cells."""
     table = [HEADINGS, *rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     print()
@@ -157,7 +144,7 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
 
 
 @contextmanager
-def account_at_hand() -> Iterator[Account]:
+def open_account() -> Iterator[Account]:
     """
     Provide the account that the environment asks for.
 
@@ -170,7 +157,7 @@ def account_at_hand() -> Iterator[Account]:
                 f"{CONNECTION} is set, so that the demo would run on that account. Name the campaigns to stop in "
                 f"{' and '.join(VARIABLES.values())} (the SMS campaign is deleted then), or unset it for a sandbox."
             )
-        yield OwnAccount(params)
+        yield RealAccount(params)
         return
     with Sandbox() as sandbox:
         os.environ[CONNECTION] = json.dumps(sandbox.kore_connection())
@@ -179,12 +166,8 @@ def account_at_hand() -> Iterator[Account]:
 
 
 @contextmanager
-def throw_away_airflow(dag_file: Path) -> Iterator[None]:
-    """
-    Let this process and those that it starts use an Airflow with this DAG only, whatever the environment said.
-
-    :param dag_file: the file of the DAG
-    """
+def temporary_airflow(dag_file: Path) -> Iterator[None]:
+    """Let this process and those that it starts use an Airflow with this DAG only, whatever the environment said."""
     for name in [name for name in os.environ if name.startswith("AIRFLOW_") and name != CONNECTION]:
         del os.environ[name]
     with tempfile.TemporaryDirectory(prefix="campaign-demo-") as home:
@@ -204,13 +187,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     Run the demo; return 0 only if every campaign is verified down.
 
-    :param arguments: what follows the module's name; the process's own arguments when None
+    :param arguments: those after the module's name; None for the process's own
     """
     parser = argparse.ArgumentParser(prog="python -m airflow_provider_campaign.sandbox.demo", description=__doc__)
     parser.add_argument("dag_file", type=Path, help="a file that defines the DAG of the same name")
     dag_file = parser.parse_args(arguments).dag_file
     try:
-        with throw_away_airflow(dag_file), account_at_hand() as account:
+        with temporary_airflow(dag_file), open_account() as account:
             log = new_log()
             verified = demonstrate(dag_file, account, log)
     except ValueError as error:

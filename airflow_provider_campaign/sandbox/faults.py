@@ -1,4 +1,4 @@
-"""Faults: what can go wrong between a client and a platform, and the plan that says when it does."""
+"""Faults: what can go wrong between a client and a platform, and the plan that says when."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_campaign.sandbox.requestlog import ReceivedRequest
+from airflow_provider_campaign.sandbox.request_log import ReceivedRequest
 
 # Each kind with its options and their defaults.
 FAULT_KINDS: dict[str, dict[str, Any]] = {
@@ -33,36 +33,38 @@ FAULT_KINDS: dict[str, dict[str, Any]] = {
     "slow": {"seconds": 1.0},
     "lost": {"how": "reset"},
 }
-# Kinds that alter the answer to a list call, which otherwise takes its course.
+# Kinds that alter the response to a list request; it is executed and counted like any other.
 LIST_FAULT_KINDS: dict[str, dict[str, Any]] = {
     "contradiction": {"how": "no_rows"},
     "unreadable_row": {"field": "status", "value": None},
 }
 CONTRADICTIONS = ("no_rows", "total", "more", "short", "page_size")
 LOST_WAYS = ("reset", "hang", "error", "broken_json", "empty")
+WAYS = {"contradiction": CONTRADICTIONS, "lost": LOST_WAYS}
 
 
 class Fault:
     """
     Something that goes wrong with certain requests.
 
-    All kinds but `slow`, `lost` and those of `LIST_FAULT_KINDS` leave the call undone, and uncounted against the
-    rate limit. A `contradiction` is a list that contradicts itself: `no_rows` has none, although its total says how
-    many there are; `total` says that there are no more, although its total says more; `more` says that there are
-    more, although there are none; `short` lacks half of its rows; `page_size` has twice the rows that were asked
-    for. Sonarly's list has no total: there the cursor to the rest contradicts `hasMore`. An `unreadable_row` is a
-    row with `value` in the place of its `field`.
+    A request that meets a fault is neither executed nor counted against the rate limit, unless the fault is ``slow``,
+    ``lost`` (executed, but the response does not arrive) or one of ``LIST_FAULT_KINDS``:
 
-    :param kind: one of `FAULT_KINDS` or `LIST_FAULT_KINDS`
-    :param call: only this call (`stop`, `status`, ...); None for any, which is `list` for `LIST_FAULT_KINDS`
-    :param campaign_id: only this campaign; None for any. Of an `unreadable_row`: whose row, None for the first one
-    :param platform: only `kore-v1`, `kore-v2` or `sonarly` (`kore`: both versions); None for any
-    :param skip: matching requests that are let through first
+    - ``contradiction``: a list that contradicts itself. ``no_rows`` comes without rows, although the total is not zero;
+      ``total`` says that there is no more, although the total says so; ``more`` says that there is more, although
+      there is not; ``short`` omits half of the rows; ``page_size`` has twice as many rows as were asked for.
+      Sonarly's list has no total: there ``nextCursor`` contradicts ``hasMore``.
+    - ``unreadable_row``: a row whose ``field`` is ``value``.
+
+    :param kind: one of ``FAULT_KINDS`` or ``LIST_FAULT_KINDS``
+    :param call: only this call (``stop``, ``status``, ...); None for any. ``LIST_FAULT_KINDS`` are for ``list`` only
+    :param campaign_id: only this campaign; None for any. For ``unreadable_row`` whose row it is; None for the first
+    :param platform: only ``kore-v1``, ``kore-v2`` or ``sonarly`` (``kore``: both versions); None for any
+    :param skip: matching requests that succeed first
     :param count: matching requests that then fail; None for all of them
-    :param options: what the kind can vary, see `FAULT_KINDS` and `LIST_FAULT_KINDS`
-    :raises ValueError: for an unknown kind, an unknown way of losing an answer or of contradicting itself, or a
-        kind that can't befall that call
-    :raises TypeError: for an option that the kind does not have
+    :param options: of the kind, see ``FAULT_KINDS`` and ``LIST_FAULT_KINDS``
+    :raises ValueError: if the kind or its ``how`` is unknown, or no such request can meet it
+    :raises TypeError: if the kind has no such option
     """
 
     def __init__(
@@ -82,7 +84,9 @@ class Fault:
         if unknown:
             raise TypeError(f"fault {kind!r} has no option {', '.join(sorted(unknown))}")
         if kind in LIST_FAULT_KINDS and call not in (None, "list"):
-            raise ValueError(f"fault {kind!r} befalls only list calls, not {call!r}")
+            raise ValueError(f"fault {kind!r} is for list requests only, not for {call!r}")
+        if kind == "contradiction" and campaign_id is not None:
+            raise ValueError("fault 'contradiction' is for a whole list, not for one campaign")
         self.kind = kind
         self.call = "list" if kind in LIST_FAULT_KINDS else call
         self.campaign_id = campaign_id
@@ -90,21 +94,16 @@ class Fault:
         self.skip = skip
         self.count = count
         self.options: dict[str, Any] = {**kinds[kind], **options}
-        if kind == "lost" and self.options["how"] not in LOST_WAYS:
-            raise ValueError(f"an answer is lost by {', '.join(LOST_WAYS)}, not by {self.options['how']!r}")
-        if kind == "contradiction" and self.options["how"] not in CONTRADICTIONS:
-            raise ValueError(f"a list contradicts itself by {', '.join(CONTRADICTIONS)}, not {self.options['how']!r}")
+        known_ways = WAYS.get(kind)
+        if known_ways and self.options["how"] not in known_ways:
+            raise ValueError(f"how of {kind!r} must be one of {', '.join(known_ways)}, not {self.options['how']!r}")
 
     def matches(self, request: ReceivedRequest) -> bool:
-        """
-        Tell whether a request is of the kind that this fault is for.
-
-        :param request: the request, as it was recorded on arrival
-        """
-        of_any_campaign = self.campaign_id is None or self.kind == "unreadable_row"
+        """Return whether this fault is for a request."""
+        any_campaign = self.campaign_id is None or self.kind == "unreadable_row"
         return (
             (self.call is None or self.call == request.call)
-            and (of_any_campaign or self.campaign_id == request.campaign_id)
+            and (any_campaign or self.campaign_id == request.campaign_id)
             and (self.platform is None or (request.platform or "").startswith(self.platform))
         )
 
@@ -117,48 +116,40 @@ class Fault:
 class _Planned:
     fault: Fault
     skip: int
-    left: int | None
+    remaining: int | None
 
 
 class FaultPlan:
-    """The faults to come, in the order in which they were planned."""
+    """The planned faults, in order."""
 
     def __init__(self, changed: threading.Condition) -> None:
         self._changed = changed
         self._planned: list[_Planned] = []
 
     def add(self, fault: Fault) -> None:
-        """
-        Plan a fault.
-
-        :param fault: the fault
-        """
+        """Add a fault after those that are planned already."""
         with self._changed:
             self._planned.append(_Planned(fault, fault.skip, fault.count))
 
     def clear(self) -> None:
-        """Plan nothing any more."""
+        """Remove all faults."""
         with self._changed:
             self._planned.clear()
 
-    def draw(self, request: ReceivedRequest) -> Fault | None:
-        """
-        Return the fault that hits a request; each request uses up the `skip` of every fault it matches.
-
-        :param request: the request
-        """
+    def next_fault(self, request: ReceivedRequest) -> Fault | None:
+        """Return the fault that a request meets, None for none; it counts against ``skip`` of every matching fault."""
         with self._changed:
-            hit: Fault | None = None
+            fault: Fault | None = None
             for planned in self._planned:
                 if not planned.fault.matches(request):
                     continue
                 if planned.skip > 0:
                     planned.skip -= 1
-                elif hit is None and planned.left != 0:
-                    hit = planned.fault
-                    planned.left = None if planned.left is None else planned.left - 1
-            self._planned = [planned for planned in self._planned if planned.left != 0]
-            return hit
+                elif fault is None and planned.remaining != 0:
+                    fault = planned.fault
+                    planned.remaining = None if planned.remaining is None else planned.remaining - 1
+            self._planned = [planned for planned in self._planned if planned.remaining != 0]
+            return fault
 
     def describe(self) -> list[dict[str, Any]]:
         """Return what is still planned, as plain data."""
@@ -170,7 +161,7 @@ class FaultPlan:
                     "campaign_id": planned.fault.campaign_id,
                     "platform": planned.fault.platform,
                     "skip": planned.skip,
-                    "count": planned.left,
+                    "count": planned.remaining,
                     "options": planned.fault.options,
                 }
                 for planned in self._planned

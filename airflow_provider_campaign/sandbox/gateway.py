@@ -1,4 +1,4 @@
-"""The ASGI application in front of both platforms: record, recognise, let go wrong or let through, answer."""
+"""The ASGI application in front of both platforms: log and route each request, inject a fault or respond."""
 
 from __future__ import annotations
 
@@ -10,30 +10,23 @@ from email.utils import format_datetime
 
 from starlette.types import Receive, Scope, Send
 
-from airflow_provider_campaign.sandbox.answers import (
-    NOT_FOUND_PAGE,
-    Answer,
-    Platform,
-    PlatformCall,
-    html_answer,
-    parse_query,
-)
+from airflow_provider_campaign.sandbox.client_connection import ClientConnection
+from airflow_provider_campaign.sandbox.fault_injection import disrupt, injected_response, lost_response
 from airflow_provider_campaign.sandbox.faults import LIST_FAULT_KINDS, Fault
-from airflow_provider_campaign.sandbox.misbehaviour import damaged_answer, false_answer, misbehave
-from airflow_provider_campaign.sandbox.requestlog import ReceivedRequest
+from airflow_provider_campaign.sandbox.request_log import ReceivedRequest
+from airflow_provider_campaign.sandbox.responses import NOT_FOUND_PAGE, HttpResponse, html_response
+from airflow_provider_campaign.sandbox.routing import Platform, RouteMatch, parse_query
 from airflow_provider_campaign.sandbox.state import SandboxState
-from airflow_provider_campaign.sandbox.wire import Wire
 
-# Faults during which the client does see a status line.
-STATUS_OF_MISBEHAVIOUR = {"dribble": 200, "huge": 200}
+# Of the faults that break the connection, those that send a status line.
+STATUS_SENT = {"dribble": 200, "huge": 200}
 
 
 class Gateway:
     """
     All platform paths.
 
-    :param state: the sandbox's state
-    :param platforms: the platforms, asked in turn whether a path is theirs
+    :param platforms: asked in turn whether a path is theirs
     """
 
     def __init__(self, state: SandboxState, *platforms: Platform) -> None:
@@ -41,85 +34,81 @@ class Gateway:
         self.platforms = platforms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """
-        Serve one request.
-
-        :param scope: the ASGI scope
-        :param receive: the ASGI receive function
-        :param send: the ASGI send function
-        """
-        # A request is cancelled only when the server ends; there is nobody left to tell.
+        """Serve one request."""
+        # A request is cancelled only when the server stops; there is no client left to tell.
         with contextlib.suppress(asyncio.CancelledError):
-            await self._serve(scope, Wire(scope, receive, send))
+            await self._serve(scope, ClientConnection(scope, receive, send))
 
-    async def _serve(self, scope: Scope, wire: Wire) -> None:
-        body = await wire.body()
+    async def _serve(self, scope: Scope, connection: ClientConnection) -> None:
+        body = await connection.read_body()
         if body is None:
             return
-        request = _received(scope, body, self.state.timeline.now())
-        platform, call = self._recognise(request)
-        if platform is None or call is None:
+        request = _received_request(scope, body, self.state.timeline.now())
+        platform, match = self._route(request)
+        if platform is None or match is None:
             self.state.requests.record(request)
-            await self._answer(wire, request, html_answer(404, NOT_FOUND_PAGE))
+            await self._respond(connection, request, html_response(404, NOT_FOUND_PAGE))
             return
-        fault = self._record(request, platform, call)
+        fault = self._record(request, platform, match)
+        if fault is not None and fault.kind in LIST_FAULT_KINDS:
+            match, fault = replace(match, list_fault=fault), None
         if fault is None:
-            await self._answer(wire, request, platform.perform(call, request))
+            await self._respond(connection, request, platform.handle(match, request))
         else:
-            await self._go_wrong(fault, wire, request, platform, call)
+            await self._inject(fault, connection, request, platform, match)
 
-    def _recognise(self, request: ReceivedRequest) -> tuple[Platform | None, PlatformCall | None]:
+    def _route(self, request: ReceivedRequest) -> tuple[Platform | None, RouteMatch | None]:
         query = parse_query(request.query)
         for platform in self.platforms:
-            call = platform.route(request.method, request.path, query)
-            if call is not None:
-                return platform, call
+            match = platform.route(request.method, request.path, query)
+            if match is not None:
+                return platform, match
         return None, None
 
-    def _record(self, request: ReceivedRequest, platform: Platform, call: PlatformCall) -> Fault | None:
-        request.platform, request.call, request.campaign_id = call.platform, call.call, call.campaign_id
+    def _record(self, request: ReceivedRequest, platform: Platform, match: RouteMatch) -> Fault | None:
+        request.platform, request.call, request.campaign_id = match.platform, match.call, match.campaign_id
         request.claims = platform.claims(request.headers)
         with self.state.changed:
             campaign = self.state.account.find(request.campaign_id or "")
-            request.campaign_type = campaign.campaign_type if campaign else platform.campaign_type(call, request.body)
-            fault = self.state.faults.draw(request)
+            request.campaign_type = campaign.campaign_type if campaign else platform.campaign_type(match, request.body)
+            fault = self.state.faults.next_fault(request)
             request.fault = fault.kind if fault else None
             self.state.requests.record(request)
         return fault
 
-    async def _go_wrong(
-        self, fault: Fault, wire: Wire, request: ReceivedRequest, platform: Platform, call: PlatformCall
+    async def _inject(
+        self,
+        fault: Fault,
+        connection: ClientConnection,
+        request: ReceivedRequest,
+        platform: Platform,
+        match: RouteMatch,
     ) -> None:
+        response, disruption = injected_response(fault, platform), fault.kind
         if fault.kind == "slow":
             await asyncio.sleep(fault.options["seconds"])
-            await self._answer(wire, request, platform.perform(call, request))
-            return
-        if fault.kind in LIST_FAULT_KINDS:
-            await self._answer(wire, request, platform.perform(replace(call, list_fault=fault), request))
-            return
-        answer = false_answer(fault, platform)
-        deed = fault.kind
+            response = platform.handle(match, request)
         if fault.kind == "lost":
-            answer = damaged_answer(fault, platform.perform(call, request), platform)
-            deed = fault.options["how"]
-        if answer is not None:
-            await self._answer(wire, request, answer)
+            disruption = fault.options["how"]
+            response = lost_response(disruption, platform.handle(match, request), platform)
+        if response is not None:
+            await self._respond(connection, request, response)
             return
-        self.state.requests.announce(request, STATUS_OF_MISBEHAVIOUR.get(deed))
-        await misbehave(deed, fault.options, wire)
+        self.state.requests.record_response(request, STATUS_SENT.get(disruption))
+        await disrupt(connection, disruption, fault.options)
 
-    async def _answer(self, wire: Wire, request: ReceivedRequest, answer: Answer) -> None:
+    async def _respond(self, connection: ClientConnection, request: ReceivedRequest, response: HttpResponse) -> None:
         if self.state.config.latency > 0:
             await asyncio.sleep(self.state.config.latency)
-        self.state.requests.announce(request, answer.status)
-        await wire.answer(answer, self._date())
+        self.state.requests.record_response(request, response.status)
+        await connection.send_response(response, self._date_header())
 
-    def _date(self) -> str:
+    def _date_header(self) -> str:
         timeline = self.state.timeline
         return format_datetime(timeline.date(timeline.platform_time(timeline.now())), usegmt=True)
 
 
-def _received(scope: Scope, body: bytes, at: float) -> ReceivedRequest:
+def _received_request(scope: Scope, body: bytes, at: float) -> ReceivedRequest:
     return ReceivedRequest(
         method=scope["method"],
         path=scope["raw_path"].decode("ascii"),

@@ -1,4 +1,4 @@
-"""Who may call Kore: the token in the `auth` header, and the application and account in the others."""
+"""Authentication at Kore: the token in the ``auth`` header, the application and account in the others."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 import jwt
 
-from airflow_provider_campaign.sandbox.answers import PlatformCall, Refusal
 from airflow_provider_campaign.sandbox.config import SandboxConfig
+from airflow_provider_campaign.sandbox.responses import ApiError
+from airflow_provider_campaign.sandbox.routing import RouteMatch
 
 SECRET_ALGORITHMS = ("HS256", "HS384", "HS512")
 KEY_ALGORITHMS = ("RS256", "ES256")
@@ -21,11 +22,10 @@ class TokenError(Exception):
 
 def verify_token(token: str | None, config: SandboxConfig) -> dict[str, Any]:
     """
-    Return a token's claims.
+    Return the claims of a valid token.
 
-    :param token: the `auth` header, None when it is missing
-    :param config: the client app's credentials
-    :raises TokenError: when the token is missing, not ours, or out of date
+    :param token: the ``auth`` header, None if it is missing
+    :raises TokenError: if the token is missing, signed with another key, or expired
     """
     if not token:
         raise TokenError("the auth header is missing")
@@ -64,11 +64,9 @@ def _check_claims(claims: dict[str, Any], config: SandboxConfig) -> None:
 
 def check_jti(claims: dict[str, Any], seen: set[str]) -> None:
     """
-    Enforce a `jti` that was never used before, and remember it.
+    Require a ``jti`` that was never used before, and remember it.
 
-    :param claims: a verified token's claims
-    :param seen: what was used before
-    :raises TokenError: when there is none, or a used one
+    :raises TokenError: if there is none, or a used one
     """
     jti = claims.get("jti")
     if not isinstance(jti, str) or not jti:
@@ -78,20 +76,18 @@ def check_jti(claims: dict[str, Any], seen: set[str]) -> None:
     seen.add(jti)
 
 
-def check_scope(call: PlatformCall, headers: dict[str, str], config: SandboxConfig) -> None:
+def check_scope(match: RouteMatch, headers: dict[str, str], config: SandboxConfig) -> None:
     """
     Check that a request names this application and this account, everywhere it has to.
 
-    :param call: the call
-    :param headers: the request's headers, keys in lower case
-    :param config: the application and the account
-    :raises Refusal: with 403 when it does not
+    :param headers: keys in lower case
+    :raises ApiError: 403 if it does not
     """
-    if headers.get("iid") != config.iid or call.parameters["iid"] != config.iid:
-        raise Refusal(403, "The iid header and the path must name the application", "FORBIDDEN_APP")
+    if headers.get("iid") != config.iid or match.parameters["iid"] != config.iid:
+        raise ApiError(403, "The iid header and the path must name the application", "FORBIDDEN_APP")
     if headers.get("accountid") != config.account_id:
-        raise Refusal(403, "The accountId header does not match the account", "FORBIDDEN_ACCOUNT")
-    # The documented URL of the schedule call is the only one of v2 without the parameter.
-    needs_query = call.platform == "kore-v2" and call.call != "schedule"
-    if needs_query and call.query.get("accountId") != config.account_id:
-        raise Refusal(403, "The accountId parameter does not match the account", "FORBIDDEN_ACCOUNT")
+        raise ApiError(403, "The accountId header does not match the account", "FORBIDDEN_ACCOUNT")
+    # The documented URL of the schedule endpoint is the only one of v2 without the parameter.
+    needs_query = match.platform == "kore-v2" and match.call != "schedule"
+    if needs_query and match.query.get("accountId") != config.account_id:
+        raise ApiError(403, "The accountId parameter does not match the account", "FORBIDDEN_ACCOUNT")

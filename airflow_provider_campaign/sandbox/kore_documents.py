@@ -1,4 +1,4 @@
-"""Kore's JSON documents: the record of a campaign, a row of the list, and the list itself."""
+"""Kore's JSON documents: a campaign's record, a row of the list, and the list itself."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from datetime import UTC, datetime, time
 from operator import attrgetter
 from typing import Any
 
-from airflow_provider_campaign.sandbox.answers import Refusal
 from airflow_provider_campaign.sandbox.campaigns import KORE_STATUSES, KORE_TYPES, Campaign
 from airflow_provider_campaign.sandbox.clock import Timeline
 from airflow_provider_campaign.sandbox.config import SandboxConfig
-from airflow_provider_campaign.sandbox.faults import Fault
-from airflow_provider_campaign.sandbox.listing import Page, spoil_row
+from airflow_provider_campaign.sandbox.listing import Page, corrupt_row
+from airflow_provider_campaign.sandbox.responses import ApiError
+from airflow_provider_campaign.sandbox.routing import RouteMatch
 
-DEFAULT_LIMIT, LARGEST_LIMIT = 10, 100
+DEFAULT_LIMIT, MAX_LIMIT = 10, 100
 SORT_KEYS: dict[str, Callable[[Campaign], Any]] = {
     "name": attrgetter("name"),
     "createdAt": attrgetter("created"),
@@ -30,11 +30,7 @@ FILTERS: dict[str, Callable[[Campaign], str | None]] = {
 
 
 def campaign_record(campaign: Campaign) -> dict[str, Any]:
-    """
-    Return a campaign as `get` and `delete` show it.
-
-    :param campaign: the campaign
-    """
+    """Return a campaign as ``get`` and ``delete`` show it."""
     return {
         "_id": campaign.id,
         "name": campaign.name,
@@ -60,8 +56,7 @@ def campaign_row(campaign: Campaign, platform: str) -> dict[str, Any]:
     """
     Return a campaign as the list shows it.
 
-    :param campaign: the campaign
-    :param platform: `kore-v1` or `kore-v2`, which differ in the key of a voice campaign's id
+    :param platform: ``kore-v1`` or ``kore-v2``, which differ in the key of a voice campaign's id
     """
     id_key = "_id" if platform == "kore-v2" and campaign.campaign_type == "voice" else "id"
     row = {
@@ -84,24 +79,22 @@ def parse_object(body: bytes, content_type: str | None) -> dict[str, Any]:
     """
     Return a request's JSON object.
 
-    :param body: the request's body
-    :param content_type: its `Content-Type` header
-    :raises Refusal: with 400 when it is anything else
+    :raises ApiError: 400 if the body is anything else
     """
     if (content_type or "").partition(";")[0].strip().lower() != "application/json":
-        raise Refusal(400, "Content-Type must be application/json", "INVALID_CONTENT_TYPE")
+        raise ApiError(400, "Content-Type must be application/json", "INVALID_CONTENT_TYPE")
     try:
         document = json.loads(body)
     except ValueError:
         document = None
     if not isinstance(document, dict):
-        raise Refusal(400, "The request body must be a JSON object", "INVALID_BODY")
+        raise ApiError(400, "The request body must be a JSON object", "INVALID_BODY")
     return document
 
 
 @dataclass(frozen=True)
 class ListQuery:
-    """What a list call asks for, checked."""
+    """The validated body of a list request."""
 
     campaign_type: str
     limit: int
@@ -115,21 +108,20 @@ class ListQuery:
     @classmethod
     def parse(cls, document: dict[str, Any]) -> ListQuery:
         """
-        Read a list call's body.
+        Validate the body of a list request.
 
-        :param document: the body
-        :raises Refusal: with 400 when something in it is not as documented
+        :raises ApiError: 400 if something in it is not as documented
         """
         campaign_type = document.get("type")
         if campaign_type not in KORE_TYPES:
             raise _invalid("type is required and must be sms or voice")
-        limit = min(_whole_number(document, "limit", DEFAULT_LIMIT, least=1), LARGEST_LIMIT)
-        page = _whole_number(document, "page", 1, least=1)
+        limit = min(_whole_number(document, "limit", DEFAULT_LIMIT, minimum=1), MAX_LIMIT)
+        page = _whole_number(document, "page", 1, minimum=1)
         sort_by, descending = _sort_order(document.get("sortBy"))
         return cls(
             campaign_type=campaign_type,
             limit=limit,
-            skip=_whole_number(document, "skip", (page - 1) * limit, least=0),
+            skip=_whole_number(document, "skip", (page - 1) * limit, minimum=0),
             sort_by=sort_by,
             descending=descending,
             filters=_filters(document.get("filters")),
@@ -139,57 +131,53 @@ class ListQuery:
 
     def select(self, campaigns: Iterable[Campaign], timeline: Timeline, config: SandboxConfig) -> list[Campaign]:
         """
-        Return the campaigns that are asked for, in the order that is asked for, as far as Kore heeds either.
+        Filter and sort campaigns, unless Kore is configured to ignore filters or order.
 
-        :param campaigns: settled campaigns of the right type; ties stay in their order
-        :param timeline: to compare dates with
-        :param config: says whether filters and order are ignored
+        :param campaigns: those of the right type, transitions applied; ties stay in their order
         """
-        chosen = list(campaigns)
+        selected = list(campaigns)
         for name, values in {} if config.ignore_filters else self.filters.items():
             value_of = FILTERS[name]
-            chosen = [campaign for campaign in chosen if value_of(campaign) in values]
+            selected = [campaign for campaign in selected if value_of(campaign) in values]
         if self.start is not None:
             earliest = timeline.at(self.start)
-            chosen = [campaign for campaign in chosen if campaign.created >= earliest]
+            selected = [campaign for campaign in selected if campaign.created >= earliest]
         if self.end is not None:
             latest = timeline.at(self.end)
-            chosen = [campaign for campaign in chosen if campaign.created <= latest]
+            selected = [campaign for campaign in selected if campaign.created <= latest]
         if not config.ignore_sort:
-            chosen.sort(key=SORT_KEYS[self.sort_by], reverse=self.descending)
-        return chosen
+            selected.sort(key=SORT_KEYS[self.sort_by], reverse=self.descending)
+        return selected
 
-    def document(self, chosen: list[Campaign], platform: str, fault: Fault | None) -> dict[str, Any]:
+    def document(self, selected: list[Campaign], match: RouteMatch) -> dict[str, Any]:
         """
-        Return the answer's `data`: one page of the campaigns.
+        Return the response's ``data``: one page of the selected campaigns.
 
-        :param chosen: all campaigns that are asked for, in order
-        :param platform: `kore-v1` or `kore-v2`
-        :param fault: what alters the page
+        :param match: the request, whose API version and fault shape the page
         """
-        page = Page.of(chosen, self.skip, self.limit, fault)
-        rows = [campaign_row(campaign, platform) for campaign in page.campaigns]
-        spoil_row(rows, fault)
+        page = Page.of(selected, self.skip, self.limit, match.contradiction)
+        rows = [campaign_row(campaign, match.platform) for campaign in page.campaigns]
+        corrupt_row(rows, match.list_fault)
         return {
             "results": rows,
             "skip": self.skip,
             "limit": self.limit,
             "hasMore": page.has_more,
-            "totalPages": -(-len(chosen) // self.limit),
-            "totalResults": len(chosen),
+            "totalPages": -(-len(selected) // self.limit),
+            "totalResults": len(selected),
         }
 
 
-def _invalid(message: str) -> Refusal:
-    return Refusal(400, message, "INVALID_REQUEST")
+def _invalid(message: str) -> ApiError:
+    return ApiError(400, message, "INVALID_REQUEST")
 
 
-def _whole_number(document: dict[str, Any], name: str, default: int, least: int) -> int:
+def _whole_number(document: dict[str, Any], name: str, default: int, minimum: int) -> int:
     value = document.get(name)
     if value is None:
         return default
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise _invalid(f"{name} must be a whole number of at least {least}")
+    if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+        raise _invalid(f"{name} must be a whole number of at least {minimum}")
     return value
 
 

@@ -1,4 +1,4 @@
-"""One page of a list of campaigns, before a platform writes it in its own form; faults may alter it."""
+"""One page of a campaign list, in no platform's format yet, and how faults alter it."""
 
 from __future__ import annotations
 
@@ -13,42 +13,37 @@ from airflow_provider_campaign.sandbox.faults import Fault
 @dataclass(frozen=True)
 class Page:
     """
-    Some campaigns in a row out of a list, and what the platform says about the rest.
+    A slice of a list, and whether the platform says that there is more.
 
-    :param listed: the whole list
-    :param skip: how many of them come before the page
-    :param size: how many the page shows at most
+    :param selected: the whole list
+    :param skip: campaigns before the page
+    :param size: campaigns on the page at most
     """
 
-    listed: Sequence[Campaign]
+    selected: Sequence[Campaign]
     skip: int
     size: int
     has_more: bool
 
     @classmethod
-    def of(cls, listed: Sequence[Campaign], skip: int, size: int, fault: Fault | None = None) -> Page:
+    def of(cls, selected: Sequence[Campaign], skip: int, size: int, contradiction: str | None = None) -> Page:
         """
-        Return a page, or what a fault makes of it.
+        Return a page of a list.
 
-        :param listed: the whole list
-        :param skip: how many of them come before the page
-        :param size: how many the page shows at most
-        :param fault: one of `LIST_FAULT_KINDS`
+        :param contradiction: one of ``CONTRADICTIONS``; None for a correct page
         """
-        page = cls(listed, skip, size, has_more=skip + size < len(listed))
-        if fault is None or fault.kind != "contradiction":
-            return page
-        return _CONTRADICTIONS[fault.options["how"]](page)
+        page = cls(selected, skip, size, has_more=skip + size < len(selected))
+        return page if contradiction is None else _CONTRADICTIONS[contradiction](page)
 
     @property
     def end(self) -> int:
-        """How many campaigns of the list come before the end of the page."""
+        """Index of the first campaign after the page."""
         return self.skip + len(self.campaigns)
 
     @property
     def campaigns(self) -> Sequence[Campaign]:
         """The campaigns on the page."""
-        return self.listed[self.skip : self.skip + self.size]
+        return self.selected[self.skip : self.skip + self.size]
 
 
 _CONTRADICTIONS: dict[str, Callable[[Page], Page]] = {
@@ -56,16 +51,15 @@ _CONTRADICTIONS: dict[str, Callable[[Page], Page]] = {
     "total": lambda page: replace(page, has_more=False),
     "more": lambda page: replace(page, has_more=True),
     "short": lambda page: replace(page, size=len(page.campaigns) // 2, has_more=False),
-    "page_size": lambda page: Page.of(page.listed, page.skip, 2 * page.size),
+    "page_size": lambda page: Page.of(page.selected, page.skip, 2 * page.size),
 }
 
 
-def spoil_row(rows: list[dict[str, Any]], fault: Fault | None) -> None:
+def corrupt_row(rows: list[dict[str, Any]], fault: Fault | None) -> None:
     """
-    Make one row unreadable if that is what a fault does: that of the fault's campaign, else the first.
+    Apply an ``unreadable_row`` to the row of its campaign, or to the first row if it names none.
 
-    :param rows: the rows as the platform writes them
-    :param fault: one of `LIST_FAULT_KINDS`
+    :param fault: one of ``LIST_FAULT_KINDS``; any other than ``unreadable_row`` changes nothing
     """
     if fault is None or fault.kind != "unreadable_row":
         return

@@ -1,4 +1,4 @@
-"""The status page: one self-contained HTML document that reads `/_sandbox/state` every second."""
+"""The status page: one self-contained HTML document that reads ``/_sandbox/state`` every second."""
 
 from __future__ import annotations
 
@@ -15,15 +15,11 @@ POLICY = (
 )
 
 
-async def show(request: Request) -> Response:
-    """
-    Answer with the page.
-
-    :param request: the HTTP request
-    """
+async def status_page(request: Request) -> Response:
+    """Return the page."""
     return HTMLResponse(PAGE, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"})
 
 
 def page_routes() -> list[Route]:
     """Return the routes of the page."""
-    return [Route("/", show, methods=["GET"])]
+    return [Route("/", status_page, methods=["GET"])]

@@ -29,22 +29,16 @@ from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.__main__ import SEEDS, seed
 
 START_TIMEOUT = 240.0
-"""Seconds that Airflow may take to come up."""
+"""Seconds until Airflow must be up."""
 
 END_TIMEOUT = 30.0
-"""Seconds that Airflow may take to end."""
+"""Seconds until Airflow must have exited."""
 
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
 def settings(home: Path, dags_folder: Path, port: int) -> dict[str, str]:
-    """
-    Return the environment of an Airflow that is open to this machine and stores nothing outside its home.
-
-    :param home: AIRFLOW_HOME
-    :param dags_folder: the folder with the DAGs
-    :param port: the UI's port
-    """
+    """Return the environment of an Airflow that is open to this machine and stores nothing outside its home."""
     url = f"http://127.0.0.1:{port}"
     log_port, trigger_log_port = free_ports(2)
     options: Mapping[str, Any] = {
@@ -84,8 +78,7 @@ def standalone(environment: Mapping[str, str], log: Path) -> Iterator[subprocess
     """
     Run ``airflow standalone`` in a process group of its own, and end all of it.
 
-    :param environment: its environment
-    :param log: the file for all that it says
+    :param log: file for its output
     """
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -111,9 +104,7 @@ def wait_until_healthy(process: subprocess.Popen[bytes], url: str) -> None:
     """
     Wait until every component of Airflow works.
 
-    :param process: ``airflow standalone``
-    :param url: where its UI will be
-    :raises RuntimeError: when it ends, or takes too long
+    :raises RuntimeError: if it exits, or takes too long
     """
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
@@ -131,8 +122,7 @@ def create_connections(url: str, sandbox: Sandbox) -> None:
     """
     Enter the connections that the example DAGs use, so that they can be seen and edited in the UI.
 
-    :param url: where the UI is
-    :param sandbox: what they lead to
+    :param sandbox: where they lead
     """
     connections = {
         "campaign_default": sandbox.kore_connection(),
@@ -157,11 +147,7 @@ def create_connections(url: str, sandbox: Sandbox) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """
-    Return free ports of this machine.
-
-    :param count: how many
-    """
+    """Return free ports of this machine."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [each.getsockname()[1] for each in sockets]
     for each in sockets:
@@ -173,8 +159,7 @@ def check_ports(*ports: int) -> None:
     """
     Make sure that ports can be listened on.
 
-    :param ports: the ports
-    :raises RuntimeError: when one is taken
+    :raises RuntimeError: if one is taken
     """
     for port in ports:
         try:
@@ -193,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     Run until Ctrl-C or SIGTERM; return the exit code.
 
-    :param arguments: what follows the module's name
+    :param arguments: those after the module's name; None for the process's own
     """
     parser = argparse.ArgumentParser(prog="python -m airflow_provider_campaign.sandbox.playground", description=__doc__)
     parser.add_argument("dags_folder", type=Path, help="the folder with the DAGs")
@@ -207,7 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_ports(options.port, options.sandbox_port)
         with Sandbox(port=options.sandbox_port, stop_delay=3, start_delay=3) as sandbox:
             seed(sandbox, len(SEEDS))
-            play(options.dags_folder, options.port, sandbox)
+            run(options.dags_folder, options.port, sandbox)
     except RuntimeError as error:
         print(error, file=sys.stderr)
         return 1
@@ -216,11 +201,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def play(dags_folder: Path, port: int, sandbox: Sandbox) -> None:
+def run(dags_folder: Path, port: int, sandbox: Sandbox) -> None:
     """
     Bring Airflow up, say where it is, and stay until it ends or is interrupted.
 
-    :raises RuntimeError: when Airflow ends by itself, with the end of what it said
+    :raises RuntimeError: if Airflow exits by itself, with the end of its output
     """
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory(prefix="airflow-playground-", ignore_cleanup_errors=True) as home:

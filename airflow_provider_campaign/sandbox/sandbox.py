@@ -17,7 +17,7 @@ from airflow_provider_campaign.sandbox.faults import Fault
 from airflow_provider_campaign.sandbox.gateway import Gateway
 from airflow_provider_campaign.sandbox.kore import KorePlatform
 from airflow_provider_campaign.sandbox.page import page_routes
-from airflow_provider_campaign.sandbox.requestlog import ReceivedRequest
+from airflow_provider_campaign.sandbox.request_log import ReceivedRequest
 from airflow_provider_campaign.sandbox.server import LOOPBACK, ServerThread
 from airflow_provider_campaign.sandbox.sonarly import SonarlyPlatform
 from airflow_provider_campaign.sandbox.state import SandboxState
@@ -25,10 +25,10 @@ from airflow_provider_campaign.sandbox.state import SandboxState
 
 class Sandbox:
     """
-    Both platforms on a port of this machine, from `with` to its end.
+    Both platforms on a port of this machine; a context manager.
 
-    :param config: the settings; or give them as keyword arguments
-    :param settings: fields of `SandboxConfig`
+    :param config: None for the defaults
+    :param settings: fields of ``SandboxConfig``, which override those of ``config``
     """
 
     def __init__(self, config: SandboxConfig | None = None, **settings: Any) -> None:
@@ -50,17 +50,17 @@ class Sandbox:
 
     def start(self) -> None:
         """
-        Listen, and serve in a daemon thread; after a `stop`, on the same port again.
+        Listen and serve in a daemon thread; after a ``stop``, on the same port again.
 
-        :raises OSError: when the port is taken
+        :raises OSError: if the port is taken
         """
         self._server = ServerThread(self._application(), self.port)
         self.port = self._server.port
 
     def stop(self) -> None:
-        """End the server and every connection to it; what it saw can still be read."""
+        """Stop the server and close all connections; campaigns and requests can still be read."""
         if self._server is not None:
-            self._server.end()
+            self._server.stop()
             self._server = None
 
     @property
@@ -70,9 +70,9 @@ class Sandbox:
 
     def kore_connection(self, api_version: str = "v1", **extra: Any) -> dict[str, Any]:
         """
-        Return an Airflow connection to the Kore side, ready for `AIRFLOW_CONN_...` when dumped as JSON.
+        Return an Airflow connection to the Kore side, whose JSON ``AIRFLOW_CONN_...`` accepts.
 
-        :param api_version: `v1` or `v2`
+        :param api_version: ``v1`` or ``v2``
         :param extra: further fields of the connection's extra
         """
         config = self.config
@@ -91,7 +91,7 @@ class Sandbox:
 
     def sonarly_connection(self, **extra: Any) -> dict[str, Any]:
         """
-        Return an Airflow connection to the Sonarly side, ready for `AIRFLOW_CONN_...` when dumped as JSON.
+        Return an Airflow connection to the Sonarly side, whose JSON ``AIRFLOW_CONN_...`` accepts.
 
         :param extra: further fields of the connection's extra
         """
@@ -111,23 +111,22 @@ class Sandbox:
         **details: Any,
     ) -> Campaign:
         """
-        Put a campaign into the account and return its live state.
+        Add a campaign; the returned object follows its state.
 
-        :param campaign_id: its id; made up in the platform's form when None
-        :param campaign_type: `sms`, `voice` or `sonarly`
-        :param status: its status, in any case
-        :param name: its name; made up when None
-        :param details: `stop_delay`, `start_delay`, `stoppable`, `completes`, `priority`, `calling_hours`,
-            and any other field of `Campaign`
+        :param campaign_id: None generates one in the platform's format
+        :param campaign_type: ``sms``, ``voice`` or ``sonarly``
+        :param status: in any case
+        :param name: None generates one
+        :param details: ``stop_delay``, ``start_delay``, ``stoppable``, ``completes``, ``priority``, ``calling_hours``,
+            and any other field of ``Campaign``
         """
         return self.state.add_campaign(campaign_id, campaign_type, status, name, **details)
 
     def campaign(self, campaign_id: str) -> Campaign:
         """
-        Return a campaign's live state.
+        Return a campaign; the object follows its state.
 
-        :param campaign_id: its id
-        :raises KeyError: when there is none
+        :raises KeyError: if there is none of that id
         """
         campaign = self.state.account.find(campaign_id)
         if campaign is None:
@@ -142,20 +141,22 @@ class Sandbox:
         """
         Remove a campaign, as if somebody had deleted it in the platform's console.
 
-        :param campaign_id: its id
-        :raises KeyError: when there is none
+        :raises KeyError: if there is none of that id
         """
         if self.state.account.remove(campaign_id) is None:
             raise KeyError(campaign_id)
 
-    def set_status(self, campaign_id: str, status: str) -> None:
+    def set_status(self, campaign_id: str, status: str, delay: float = 0.0, documented: bool = True) -> None:
         """
-        Give a campaign a status; what was to become of it before is off.
+        Set a campaign's status, now or later; its pending transition is cancelled.
 
-        :param campaign_id: its id
-        :param status: the status, in any case
+        :param status: in any case
+        :param delay: seconds from now
+        :param documented: whether it must be a known status; otherwise any word is taken as it is
+        :raises KeyError: if there is no campaign of that id
         """
-        self.state.account.become(self.campaign(campaign_id), canonical_status(status))
+        word = canonical_status(status) if documented else status
+        self.state.account.set_status(self.campaign(campaign_id), word, delay)
 
     @property
     def requests(self) -> list[ReceivedRequest]:
@@ -163,34 +164,29 @@ class Sandbox:
         return self.state.requests.all()
 
     def clear_requests(self) -> None:
-        """Forget the requests so far; the rate limits do not."""
+        """Remove the requests so far; they still count against the rate limits."""
         self.state.requests.clear()
 
     def add_fault(self, fault: Fault) -> Fault:
-        """
-        Plan a fault, after those that are planned already.
-
-        :param fault: the fault
-        """
+        """Add a fault after those that are planned already, and return it."""
         self.state.faults.add(fault)
         return fault
 
     def clear_faults(self) -> None:
-        """Plan no fault any more."""
+        """Remove all faults."""
         self.state.faults.clear()
 
     def wait_for(self, predicate: Callable[[Sandbox], Any], timeout: float = 10.0) -> None:
         """
-        Block until something holds of this sandbox.
+        Block until a predicate of this sandbox holds.
 
-        :param predicate: what is waited for
         :param timeout: seconds of real time
-        :raises TimeoutError: when it does not hold by then
+        :raises TimeoutError: if it does not hold by then
         """
         self.state.wait_until(lambda: predicate(self), timeout)
 
     def reset(self) -> None:
-        """Forget campaigns, faults, requests and what the rate limits counted; keep the settings."""
+        """Remove campaigns, faults and requests and reset the rate limits; keep the settings."""
         self.state.reset()
 
     def _application(self) -> Starlette:

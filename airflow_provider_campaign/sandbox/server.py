@@ -1,4 +1,4 @@
-"""uvicorn in a thread: started and ended by events, on the loopback interface only."""
+"""uvicorn in a thread: started and stopped by events, on the loopback interface only."""
 
 from __future__ import annotations
 
@@ -16,22 +16,18 @@ KEEP_ALIVE = 75
 
 
 class SandboxProtocol(H11Protocol):
-    """uvicorn's HTTP protocol, which also shows the application its transport."""
+    """uvicorn's HTTP protocol, which also gives the application its transport."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """
-        Put the transport where a request's scope is made from.
-
-        :param transport: the connection
-        """
+        """Put the transport into the state of the connection's scopes."""
         super().connection_made(transport)
-        # asyncio forgets this for listeners made by `socket.create_server`; without it, answers take 40 ms.
+        # asyncio forgets this for listeners made by ``socket.create_server``; without it, responses take 40 ms.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.app_state = {**self.app_state, "transport": transport}
 
 
 class SandboxServer(uvicorn.Server):
-    """uvicorn's server, started and ended by an event instead of polling, never waiting for clients."""
+    """uvicorn's server, stopped by an event instead of polling, and without waiting for clients."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -39,30 +35,26 @@ class SandboxServer(uvicorn.Server):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
 
-    def end(self) -> None:
-        """Ask the server to end; may be called from any thread."""
+    def stop(self) -> None:
+        """Request the end of ``main_loop``, from any thread."""
         if self._loop is not None and self._stopping is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stopping.set)
 
     async def main_loop(self) -> None:
-        """Wait for the end."""
+        """Wait for ``stop``."""
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         self.ready.set()
         await self._stopping.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """
-        Close every connection at once, and end what was being served.
-
-        :param sockets: the listening sockets
-        """
+        """Abort all connections and cancel their requests."""
         for server in self.servers:
             server.close()
         for listener in sockets or []:
             listener.close()
         for connection in list(self.server_state.connections):
             connection.transport.abort()
-        # One turn of the loop, in which the requests learn that their clients are gone.
+        # One turn of the loop, in which the requests see that their clients have disconnected.
         await asyncio.sleep(0)
         tasks = list(self.server_state.tasks)
         for task in tasks:
@@ -74,9 +66,8 @@ class ServerThread:
     """
     A server in a daemon thread.
 
-    :param application: what it serves
     :param port: TCP port; 0 takes a free one
-    :raises OSError: when the port is taken
+    :raises OSError: if the port is taken
     """
 
     def __init__(self, application: ASGIApp, port: int) -> None:
@@ -99,9 +90,9 @@ class ServerThread:
         if not self._server.ready.wait(START_TIMEOUT):
             raise RuntimeError("the sandbox's server did not start")
 
-    def end(self) -> None:
-        """End the server and every connection to it."""
-        self._server.end()
+    def stop(self) -> None:
+        """Stop the server and close all connections."""
+        self._server.stop()
         self._thread.join(START_TIMEOUT)
 
     def _serve(self) -> None:

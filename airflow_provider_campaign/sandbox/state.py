@@ -20,17 +20,14 @@ from airflow_provider_campaign.sandbox.campaigns import (
 from airflow_provider_campaign.sandbox.clock import Clock, RealClock, Timeline
 from airflow_provider_campaign.sandbox.config import SandboxConfig
 from airflow_provider_campaign.sandbox.faults import FaultPlan
-from airflow_provider_campaign.sandbox.requestlog import RateLimiter, RequestLog
+from airflow_provider_campaign.sandbox.rate_limiter import RateLimiter
+from airflow_provider_campaign.sandbox.request_log import RequestLog
 
 T = TypeVar("T")
 
 
 class SandboxState:
-    """
-    The state of a sandbox; one lock guards all of it, and its condition is notified of every change.
-
-    :param config: the settings
-    """
+    """The state of a sandbox; one lock guards all of it, and its condition is notified of every change."""
 
     def __init__(self, config: SandboxConfig) -> None:
         self.config = config
@@ -54,14 +51,13 @@ class SandboxState:
         **details: Any,
     ) -> Campaign:
         """
-        Put a campaign into the account.
+        Add a campaign.
 
-        :param campaign_id: its id; made up in the platform's form when None
-        :param campaign_type: `sms`, `voice` or `sonarly`
-        :param status: its status, in any case
-        :param name: its name; made up when None
-        :param calling_hours: the platform's `callingHours` object; weekdays from 9 to 6 when None
-        :param details: further fields of `Campaign`
+        :param campaign_id: None generates one in the platform's format
+        :param status: in any case
+        :param name: None generates one
+        :param calling_hours: the platform's ``callingHours`` object; None for weekdays from 9 to 6
+        :param details: further fields of ``Campaign``
         :raises ValueError: for an unknown type or status, or an id that is taken
         """
         if campaign_type not in CAMPAIGN_TYPES:
@@ -84,7 +80,7 @@ class SandboxState:
         return campaign
 
     def reset(self) -> None:
-        """Forget campaigns, faults, requests and what the rate limits counted; keep the settings."""
+        """Remove campaigns, faults and requests and reset the rate limits; keep the settings."""
         with self.changed:
             self.account.clear()
             self.faults.clear()
@@ -93,27 +89,27 @@ class SandboxState:
             self.sonarly_limiter.clear()
             self.seen_jtis.clear()
 
-    def wait_until(self, holds: Callable[[], T], timeout: float) -> T:
+    def wait_until(self, predicate: Callable[[], T], timeout: float) -> T:
         """
-        Block until something holds, looking again at every change and when a transition falls due.
+        Block until a predicate holds, evaluated at every change and when a transition is due.
 
-        :param holds: what is waited for; called with the lock held
+        :param predicate: called with the lock held
         :param timeout: seconds of real time
-        :raises TimeoutError: when it does not hold by then
+        :raises TimeoutError: if it does not hold by then
         """
         deadline = time.monotonic() + timeout
         with self.changed:
-            while not (result := holds()):
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise TimeoutError(f"the sandbox did not get there within {timeout:g} seconds")
-                self.changed.wait(min(left, self._seconds_to_transition()))
+            while not (result := predicate()):
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
+                    raise TimeoutError(f"the predicate did not hold within {timeout:g} seconds")
+                self.changed.wait(min(remaining, self._seconds_to_transition()))
             return result
 
     def _seconds_to_transition(self) -> float:
         due = self.account.next_due()
         if due is None:
             return threading.TIMEOUT_MAX
-        # A clock of the caller's own may be moved on at any time, and does not say so.
-        longest = threading.TIMEOUT_MAX if self.config.clock is None else 0.05
-        return min(longest, max(due - self.timeline.now(), 0.001))
+        # A clock of the caller's own may be advanced at any time without a notification.
+        max_wait = threading.TIMEOUT_MAX if self.config.clock is None else 0.05
+        return min(max_wait, max(due - self.timeline.now(), 0.001))

@@ -14,7 +14,7 @@ TIMEOUT = 20
 
 
 class KoreClient:
-    """Calls Kore the way PLATFORMS.md says, with hooks to get any single thing wrong."""
+    """Sends Kore requests as documented, and lets a test get any single thing wrong."""
 
     def __init__(self, sandbox: Sandbox, version: str = "v1") -> None:
         self.sandbox = sandbox
@@ -88,7 +88,7 @@ class KoreClient:
 
 
 class SonarlyClient:
-    """Calls Sonarly the way PLATFORMS.md says."""
+    """Sends Sonarly requests as documented."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox

@@ -33,7 +33,7 @@ def process() -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
-def introduction(process: subprocess.Popen[str]) -> tuple[str, list[dict[str, str]]]:
+def read_banner(process: subprocess.Popen[str]) -> tuple[str, list[dict[str, str]]]:
     """Read what is printed at the start: the address and the connections."""
     assert process.stdout is not None
     text = ""
@@ -48,8 +48,8 @@ def introduction(process: subprocess.Popen[str]) -> tuple[str, list[dict[str, st
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_introduces_itself_serves_and_ends_cleanly(process: subprocess.Popen[str], number: signal.Signals) -> None:
-    url, connections = introduction(process)
+def test_it_prints_a_banner_serves_and_ends_cleanly(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    url, connections = read_banner(process)
     assert [connection["conn_type"] for connection in connections] == ["kore", "sonarly"]
     assert {connection["host"] for connection in connections} == {url}
     state = requests.get(f"{url}/_sandbox/state", timeout=20).json()
@@ -64,7 +64,7 @@ def test_it_introduces_itself_serves_and_ends_cleanly(process: subprocess.Popen[
     assert (process.returncode, errors) == (0, "")
 
 
-def test_a_port_that_is_taken_is_said_in_one_line(sandbox: Sandbox) -> None:
+def test_a_port_that_is_taken_is_one_line_on_stderr(sandbox: Sandbox) -> None:
     process = run("--port", str(sandbox.port))
     output, errors = process.communicate(timeout=30)
     assert (process.returncode, output) == (1, "")
@@ -90,10 +90,10 @@ def test_it_imports_nothing_of_airflow() -> None:
     assert output.stdout.split("\n")[:2] == ["[]", "[]"]
 
 
-def test_the_platform_may_be_an_odd_one() -> None:
+def test_options_of_the_platforms_behaviour_are_applied() -> None:
     process = run("--port", "0", "--ignore-sort", "--ignore-filters", "--clock-offset", "-90.5")
     try:
-        url, _ = introduction(process)
+        url, _ = read_banner(process)
         config = requests.get(f"{url}/_sandbox/state", timeout=20).json()["config"]
     finally:
         process.kill()

@@ -12,7 +12,7 @@ from tests.sandbox.clients import KoreClient, SonarlyClient, VirtualClock
 
 
 class ControlClient:
-    """Calls the control API."""
+    """A client of the control API."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.url = sandbox.url + "/_sandbox/"
@@ -30,7 +30,7 @@ def control(sandbox: Sandbox) -> ControlClient:
     return ControlClient(sandbox)
 
 
-def test_the_state_tells_of_campaigns_counters_settings_and_connections(
+def test_the_state_has_campaigns_counters_settings_and_connections(
     sandbox: Sandbox, control: ControlClient, kore_v1: KoreClient, clock: VirtualClock
 ) -> None:
     sandbox.config.rate_limit = 2
@@ -65,7 +65,7 @@ def test_the_state_tells_of_campaigns_counters_settings_and_connections(
     }
 
 
-def test_a_short_state_shows_what_lives_and_what_changed_last(
+def test_a_short_state_shows_live_campaigns_and_those_that_changed_last(
     sandbox: Sandbox, control: ControlClient, clock: VirtualClock
 ) -> None:
     for number, status in enumerate(["Stopped", "Stopped", "Active", "Stopped"]):
@@ -85,12 +85,12 @@ def test_requests_are_shown_without_headers_bodies_and_tokens(
     token = kore_v1.token()
     kore_v1.stop(sandbox.add_campaign("cd-1").id, auth=token)
     sonarly.list()
-    answer = control.send("GET", "requests")
-    assert [(row["call"], row["campaign_id"], row["status_code"]) for row in answer.json()] == [
+    response = control.send("GET", "requests")
+    assert [(row["call"], row["campaign_id"], row["status_code"]) for row in response.json()] == [
         ("stop", "cd-1", 200),
         ("list", None, 200),
     ]
-    for text in (answer.text, control.send("GET", "state?requests=9&connections=0").text):
+    for text in (response.text, control.send("GET", "state?requests=9&connections=0").text):
         for secret in (token, sandbox.config.api_key, sandbox.config.client_secret):
             assert secret not in text
 
@@ -128,7 +128,7 @@ def test_campaigns_can_be_added_changed_and_removed(sandbox: Sandbox, control: C
         ("GET", "nothing", None, 404),
     ],
 )
-def test_a_mistake_is_answered_and_changes_nothing(
+def test_an_invalid_request_is_an_error_and_changes_nothing(
     sandbox: Sandbox, control: ControlClient, method: str, path: str, document: Any, status: int
 ) -> None:
     sandbox.add_campaign("cd-1")
@@ -138,8 +138,8 @@ def test_a_mistake_is_answered_and_changes_nothing(
 
 def test_faults_can_be_planned_and_cleared(sandbox: Sandbox, control: ControlClient, kore_v1: KoreClient) -> None:
     campaign = sandbox.add_campaign()
-    answer = control.send("POST", "faults", {"kind": "error", "call": "stop", "count": None, "status": 503})
-    assert answer.status_code == 201
+    response = control.send("POST", "faults", {"kind": "error", "call": "stop", "count": None, "status": 503})
+    assert response.status_code == 201
     [planned] = control.state()["faults"]
     assert (planned["kind"], planned["count"], planned["options"]["status"]) == ("error", None, 503)
     assert kore_v1.stop(campaign.id).status_code == 503
@@ -147,7 +147,7 @@ def test_faults_can_be_planned_and_cleared(sandbox: Sandbox, control: ControlCli
     assert kore_v1.stop(campaign.id).status_code == 200
 
 
-def test_a_reset_forgets_campaigns_and_requests(sandbox: Sandbox, control: ControlClient) -> None:
+def test_a_reset_removes_campaigns_and_requests(sandbox: Sandbox, control: ControlClient) -> None:
     sandbox.add_campaign()
     assert control.send("POST", "reset").status_code == 200
     assert control.state()["campaigns"] == []
@@ -161,15 +161,15 @@ def test_control_and_page_are_not_platform_requests(sandbox: Sandbox, control: C
 
 
 def test_the_page_is_self_contained_and_holds_no_secret(sandbox: Sandbox) -> None:
-    answer = requests.get(sandbox.url, timeout=20)
-    assert answer.status_code == 200
-    assert answer.headers["Content-Type"].startswith("text/html")
-    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-    assert "<title>Campaign sandbox</title>" in answer.text
+    response = requests.get(sandbox.url, timeout=20)
+    assert response.status_code == 200
+    assert response.headers["Content-Type"].startswith("text/html")
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+    assert "<title>Campaign sandbox</title>" in response.text
     for outside in ("src=", "https://", 'href="http', "@import", "innerHTML"):
-        assert outside not in answer.text
+        assert outside not in response.text
     for secret in (sandbox.config.client_secret, sandbox.config.api_key):
-        assert secret not in answer.text
+        assert secret not in response.text
 
 
 SETTINGS: dict[str, Any] = {
@@ -183,11 +183,11 @@ SETTINGS: dict[str, Any] = {
 
 
 def test_settings_can_be_changed(sandbox: Sandbox, control: ControlClient) -> None:
-    answer = control.send("PATCH", "config", SETTINGS)
-    assert answer.status_code == 200
-    assert answer.json() == control.state()["config"] == sandbox.config.public_settings()
-    assert answer.json().items() >= SETTINGS.items()
-    assert answer.json()["stop_delay"] == 0.0
+    response = control.send("PATCH", "config", SETTINGS)
+    assert response.status_code == 200
+    assert response.json() == control.state()["config"] == sandbox.config.public_settings()
+    assert response.json().items() >= SETTINGS.items()
+    assert response.json()["stop_delay"] == 0.0
 
 
 def test_a_changed_setting_takes_effect(sandbox: Sandbox, control: ControlClient, sonarly: SonarlyClient) -> None:
@@ -196,7 +196,7 @@ def test_a_changed_setting_takes_effect(sandbox: Sandbox, control: ControlClient
     assert sonarly.stop(campaign.id).status_code == 403
 
 
-def test_restarts_can_be_given_and_taken_away(sandbox: Sandbox, control: ControlClient) -> None:
+def test_restarts_can_be_set_and_changed(sandbox: Sandbox, control: ControlClient) -> None:
     control.send("POST", "campaigns", {"campaign_id": "cd-1", "restarts": 3, "restart_delay": 7})
     campaign = sandbox.campaign("cd-1")
     assert (campaign.restarts, campaign.restart_delay) == (3, 7)

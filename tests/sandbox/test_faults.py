@@ -24,15 +24,15 @@ def campaign(sandbox: Sandbox) -> Campaign:
 
 
 @pytest.fixture
-def something_is_done() -> None:
-    """Mark a test in which a stop is meant to be heard."""
+def stop_is_executed() -> None:
+    """Mark a test in which the stop is meant to be executed."""
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_done(sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Check after each other test that the fault left the stop undone."""
+def no_stop_is_executed(sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Check after each other test that no stop was executed."""
     yield
-    if "something_is_done" not in request.fixturenames:
+    if "stop_is_executed" not in request.fixturenames:
         assert all(campaign.stop_requests == 0 for campaign in sandbox.campaigns())
 
 
@@ -48,7 +48,7 @@ def open_socket(sandbox: Sandbox, campaign: Campaign) -> Iterator[socket.socket]
         yield connection
 
 
-ANSWERS: list[tuple[Fault, int, str]] = [
+INJECTED_RESPONSES: list[tuple[Fault, int, str]] = [
     (Fault("rate_limit"), 429, TEXT),
     (Fault("rate_limit_text"), 400, TEXT),
     (Fault("error"), 500, "errors"),
@@ -65,21 +65,23 @@ ANSWERS: list[tuple[Fault, int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("fault", "status", "text"), ANSWERS, ids=lambda value: getattr(value, "kind", None))
-def test_a_false_answer_takes_the_place_of_the_right_one(
+@pytest.mark.parametrize(
+    ("fault", "status", "text"), INJECTED_RESPONSES, ids=lambda value: getattr(value, "kind", None)
+)
+def test_an_injected_response_replaces_the_platforms(
     sandbox: Sandbox, kore: KoreClient, campaign: Campaign, fault: Fault, status: int, text: str
 ) -> None:
     sandbox.add_fault(fault)
-    answer = kore.stop(campaign.id)
-    assert answer.status_code == status
-    assert text in answer.text
-    assert bool(answer.text) == bool(text)
+    response = kore.stop(campaign.id)
+    assert response.status_code == status
+    assert text in response.text
+    assert bool(response.text) == bool(text)
     [received] = sandbox.requests
     assert (received.fault, received.status_code) == (fault.kind, status)
 
 
 @pytest.mark.parametrize("value", [None, "2", "Wed, 21 Oct 2026 07:28:00 GMT"])
-def test_a_refusal_may_say_when_to_come_back(
+def test_a_429_may_have_a_retry_after_header(
     sandbox: Sandbox, kore_v1: KoreClient, campaign: Campaign, value: str | None
 ) -> None:
     sandbox.add_fault(Fault("rate_limit", retry_after=value))
@@ -88,31 +90,31 @@ def test_a_refusal_may_say_when_to_come_back(
 
 def test_broken_json_cannot_be_read(sandbox: Sandbox, kore_v1: KoreClient, campaign: Campaign) -> None:
     sandbox.add_fault(Fault("broken_json"))
-    answer = kore_v1.stop(campaign.id)
-    assert answer.status_code == 200
+    response = kore_v1.stop(campaign.id)
+    assert response.status_code == 200
     with pytest.raises(json.JSONDecodeError):
-        json.loads(answer.text)
+        json.loads(response.text)
 
 
 @pytest.mark.parametrize("body", [[], {}, {"status": 7}, "text", None])
-def test_an_answer_may_have_the_wrong_shape(
+def test_a_response_may_have_the_wrong_shape(
     sandbox: Sandbox, kore_v1: KoreClient, campaign: Campaign, body: Any
 ) -> None:
     sandbox.add_fault(Fault("wrong_shape", body=body))
-    answer = kore_v1.stop(campaign.id)
-    assert (answer.status_code, answer.json()) == (200, body)
+    response = kore_v1.stop(campaign.id)
+    assert (response.status_code, response.json()) == (200, body)
 
 
-def test_a_failure_is_worded_as_each_platform_words_it(
+def test_a_failure_has_each_platforms_format(
     sandbox: Sandbox, kore: KoreClient, sonarly: SonarlyClient, campaign: Campaign
 ) -> None:
     sandbox.add_fault(Fault("failure", count=2))
     assert kore.status(campaign.id).json()["status"] == "failure"
-    answer = sonarly.list()
-    assert (answer.status_code, answer.json()["success"]) == (200, False)
+    response = sonarly.list()
+    assert (response.status_code, response.json()["success"]) == (200, False)
 
 
-def test_sonarly_words_false_answers_in_its_envelope(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
+def test_sonarlys_injected_errors_have_its_envelope(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
     for kind in ("unauthorized", "rate_limit", "error", "conflict"):
         sandbox.add_fault(Fault(kind))
         document = sonarly.list().json()
@@ -123,8 +125,8 @@ def test_sonarly_words_false_answers_in_its_envelope(sandbox: Sandbox, sonarly: 
 
 def test_a_redirect_leads_elsewhere(sandbox: Sandbox, kore_v1: KoreClient, campaign: Campaign) -> None:
     sandbox.add_fault(Fault("redirect", location="http://127.0.0.1:9/x"))
-    answer = kore_v1.stop(campaign.id)
-    assert (answer.status_code, answer.headers["Location"]) == (302, "http://127.0.0.1:9/x")
+    response = kore_v1.stop(campaign.id)
+    assert (response.status_code, response.headers["Location"]) == (302, "http://127.0.0.1:9/x")
 
 
 def test_a_reset_is_a_real_one(sandbox: Sandbox, campaign: Campaign, kore_v1: KoreClient) -> None:
@@ -135,7 +137,9 @@ def test_a_reset_is_a_real_one(sandbox: Sandbox, campaign: Campaign, kore_v1: Ko
     assert sandbox.requests[0].status_code is None
 
 
-def test_a_hang_says_nothing_until_the_client_leaves(sandbox: Sandbox, campaign: Campaign, kore_v1: KoreClient) -> None:
+def test_a_hang_sends_nothing_until_the_client_disconnects(
+    sandbox: Sandbox, campaign: Campaign, kore_v1: KoreClient
+) -> None:
     sandbox.add_fault(Fault("hang"))
     with pytest.raises(requests.ReadTimeout):
         requests.post(
@@ -167,7 +171,7 @@ def receive_until(connection: socket.socket, wanted: bytes) -> bytes:
     ("kind", "wanted", "header_ends"),
     [("dribble", b"1\r\n.\r\n1\r\n.\r\n", True), ("dribble_headers", b"X-Padding: ...", False)],
 )
-def test_an_answer_can_come_byte_by_byte(
+def test_a_response_can_come_byte_by_byte(
     sandbox: Sandbox, campaign: Campaign, kind: str, wanted: bytes, header_ends: bool, request: Any
 ) -> None:
     sandbox.add_fault(Fault(kind, interval=0.001))
@@ -177,15 +181,17 @@ def test_an_answer_can_come_byte_by_byte(
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_an_answer_can_be_huge(sandbox: Sandbox, kore_v1: KoreClient, campaign: Campaign, chunked: bool) -> None:
+def test_a_response_can_be_huge(sandbox: Sandbox, kore_v1: KoreClient, campaign: Campaign, chunked: bool) -> None:
     sandbox.add_fault(Fault("huge", size=1_000_000, chunked=chunked))
-    answer = kore_v1.stop(campaign.id)
-    assert len(answer.content) == 1_000_000
-    assert answer.json().keys() == {"padding"}
-    assert answer.headers.get("Content-Length") == (None if chunked else "1000000")
+    response = kore_v1.stop(campaign.id)
+    assert len(response.content) == 1_000_000
+    assert response.json().keys() == {"padding"}
+    assert response.headers.get("Content-Length") == (None if chunked else "1000000")
 
 
-def test_a_huge_answer_may_be_left_half_read(sandbox: Sandbox, campaign: Campaign, request: Any) -> None:
+def test_a_client_may_disconnect_in_the_middle_of_a_huge_response(
+    sandbox: Sandbox, campaign: Campaign, request: Any
+) -> None:
     sandbox.add_fault(Fault("huge"))
     connection = request.getfixturevalue("open_socket")
     receive_until(connection, b'"padding"')
@@ -193,15 +199,17 @@ def test_a_huge_answer_may_be_left_half_read(sandbox: Sandbox, campaign: Campaig
     assert KoreClient(sandbox).status(campaign.id).status_code == 200
 
 
-@pytest.mark.usefixtures("something_is_done")
-def test_a_slow_answer_is_the_right_one(sandbox: Sandbox, kore: KoreClient, campaign: Campaign) -> None:
+@pytest.mark.usefixtures("stop_is_executed")
+def test_a_slow_response_is_the_platforms_own(sandbox: Sandbox, kore: KoreClient, campaign: Campaign) -> None:
     sandbox.add_fault(Fault("slow", seconds=0.01))
     assert kore.stop(campaign.id).json()["status"] == "Stopped"
     assert sandbox.requests[0].fault == "slow"
 
 
-@pytest.mark.usefixtures("something_is_done")
-def test_a_slow_call_is_done_even_when_the_client_has_left(sandbox: Sandbox, campaign: Campaign, request: Any) -> None:
+@pytest.mark.usefixtures("stop_is_executed")
+def test_a_slow_request_is_executed_even_if_the_client_has_disconnected(
+    sandbox: Sandbox, campaign: Campaign, request: Any
+) -> None:
     sandbox.add_fault(Fault("slow", seconds=0.05))
     connection = request.getfixturevalue("open_socket")
     sandbox.wait_for(lambda sandbox: len(sandbox.requests) == 1)
@@ -209,9 +217,9 @@ def test_a_slow_call_is_done_even_when_the_client_has_left(sandbox: Sandbox, cam
     sandbox.wait_for(lambda sandbox: sandbox.campaign(campaign.id).status == "Stopped")
 
 
-@pytest.mark.usefixtures("something_is_done")
+@pytest.mark.usefixtures("stop_is_executed")
 @pytest.mark.parametrize(("how", "symptom"), [("reset", "Connection reset by peer"), ("hang", "Read timed out")])
-def test_a_call_can_be_done_without_any_answer(
+def test_a_request_can_be_executed_without_a_response(
     sandbox: Sandbox, kore: KoreClient, campaign: Campaign, how: str, symptom: str
 ) -> None:
     sandbox.add_fault(Fault("lost", how=how))
@@ -223,21 +231,21 @@ def test_a_call_can_be_done_without_any_answer(
     assert sandbox.requests[0].status_code is None
 
 
-@pytest.mark.usefixtures("something_is_done")
+@pytest.mark.usefixtures("stop_is_executed")
 @pytest.mark.parametrize(("how", "status"), [("error", 502), ("broken_json", 200), ("empty", 200)])
-def test_a_call_can_be_done_and_its_answer_spoilt(
+def test_a_request_can_be_executed_and_its_response_damaged(
     sandbox: Sandbox, kore: KoreClient, campaign: Campaign, how: str, status: int
 ) -> None:
     sandbox.add_fault(Fault("lost", how=how))
-    answer = kore.stop(campaign.id)
-    assert answer.status_code == status
+    response = kore.stop(campaign.id)
+    assert response.status_code == status
     with pytest.raises((json.JSONDecodeError, KeyError)):
-        answer.json()["status"]
+        response.json()["status"]
     assert campaign.status == "Stopped"
 
 
-@pytest.mark.usefixtures("something_is_done")
-def test_a_plan_hits_the_requests_it_is_for(sandbox: Sandbox, kore_v1: KoreClient) -> None:
+@pytest.mark.usefixtures("stop_is_executed")
+def test_a_fault_applies_to_matching_requests_only(sandbox: Sandbox, kore_v1: KoreClient) -> None:
     first, second = sandbox.add_campaign(), sandbox.add_campaign()
     sandbox.add_fault(Fault("error", call="stop", campaign_id=first.id, skip=1, count=2))
     codes = [(kore_v1.stop(first.id).status_code, kore_v1.stop(second.id).status_code) for _ in range(4)]
@@ -245,13 +253,13 @@ def test_a_plan_hits_the_requests_it_is_for(sandbox: Sandbox, kore_v1: KoreClien
     assert kore_v1.status(first.id).status_code == 200
 
 
-@pytest.mark.usefixtures("something_is_done")
-def test_a_plan_may_be_for_one_platform(sandbox: Sandbox, campaign: Campaign, sonarly: SonarlyClient) -> None:
+@pytest.mark.usefixtures("stop_is_executed")
+def test_a_fault_may_be_for_one_platform(sandbox: Sandbox, campaign: Campaign, sonarly: SonarlyClient) -> None:
     clients = [KoreClient(sandbox, "v1"), KoreClient(sandbox, "v2")]
     for platform, hit in (("kore-v2", [False, True, False]), ("kore", [True, True, False])):
         sandbox.add_fault(Fault("error", platform=platform, count=None))
-        answers = [*(client.status(campaign.id) for client in clients), sonarly.list()]
-        assert [answer.status_code == 500 for answer in answers] == hit
+        responses = [*(client.status(campaign.id) for client in clients), sonarly.list()]
+        assert [response.status_code == 500 for response in responses] == hit
         sandbox.clear_faults()
 
 
@@ -265,7 +273,7 @@ def test_faults_come_in_the_order_in_which_they_were_planned(
     assert codes == [500, 409, 200, 502, 502]
 
 
-def test_an_undone_call_is_not_counted_against_the_rate_limit(
+def test_a_request_that_is_not_executed_does_not_count_against_the_rate_limit(
     sandbox: Sandbox, kore_v1: KoreClient, campaign: Campaign
 ) -> None:
     sandbox.config.rate_limit = 1
@@ -274,12 +282,12 @@ def test_an_undone_call_is_not_counted_against_the_rate_limit(
     assert codes == [500, 500, 500, 200, 429]
 
 
-def test_a_misspelt_fault_is_refused() -> None:
+def test_an_invalid_fault_is_an_error() -> None:
     with pytest.raises(ValueError, match="unknown fault"):
         Fault("explode")
     with pytest.raises(TypeError, match="no option secnds"):
         Fault("hang", secnds=3)
-    with pytest.raises(ValueError, match="lost by"):
+    with pytest.raises(ValueError, match="how of 'lost'"):
         Fault("lost", how="magic")
 
 

@@ -1,4 +1,4 @@
-"""Who Kore lets in."""
+"""Kore's authentication."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def test_a_token_signed_with_a_registered_key_is_accepted(algorithm: str, key: K
 )
 def test_a_token_with_wrong_claims_is_unauthorized(sandbox: Sandbox, kore: KoreClient, claims: dict[str, Any]) -> None:
     campaign = sandbox.add_campaign()
-    answer = kore.stop(campaign.id, auth=kore.token(**claims))
-    assert answer.status_code == 401
-    assert answer.json()["errors"][0]["code"] == 401
+    response = kore.stop(campaign.id, auth=kore.token(**claims))
+    assert response.status_code == 401
+    assert response.json()["errors"][0]["code"] == 401
     assert campaign.stop_requests == 0
     assert sandbox.requests[-1].claims is None
 
@@ -85,7 +85,7 @@ def test_an_unsigned_or_wrongly_signed_token_is_unauthorized(sandbox: Sandbox, k
     assert kore.stop(campaign.id, auth=None, Authorization=kore.token()).status_code == 401
 
 
-def test_an_enforced_jti_must_be_there_and_fresh() -> None:
+def test_an_enforced_jti_must_be_present_and_unused() -> None:
     with Sandbox(require_jti=True) as sandbox:
         kore, campaign = KoreClient(sandbox), sandbox.add_campaign()
         token = kore.token()

@@ -1,4 +1,4 @@
-"""Kore's list call: filters, order and pages."""
+"""Kore's list endpoint: filters, order and pages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def names(kore: KoreClient, **body: Any) -> list[str]:
     return [row["name"] for row in kore.list(**body).json()["data"]["results"]]
 
 
-def test_a_list_holds_one_type_and_says_how_much_there_is(sandbox: Sandbox, kore: KoreClient) -> None:
+def test_a_list_has_one_type_and_its_total(sandbox: Sandbox, kore: KoreClient) -> None:
     campaign = sandbox.add_campaign(name="Only")
     sandbox.add_campaign(campaign_type="voice")
     sandbox.add_campaign(campaign_type="sonarly")
@@ -54,9 +54,7 @@ def test_filters_are_combined(sandbox: Sandbox, kore: KoreClient) -> None:
     assert names(kore, sortBy=order, filters={"status": []}) == ["a", "b", "c"]
 
 
-def test_a_filter_sees_a_transition_that_has_fallen_due(
-    sandbox: Sandbox, kore: KoreClient, clock: VirtualClock
-) -> None:
+def test_a_filter_sees_a_transition_that_is_due(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
     campaign = sandbox.add_campaign(name="a", stop_delay=5)
     kore.stop(campaign.id)
     assert names(kore, filters={"status": ["Active"]}) == ["a"]
@@ -96,7 +94,7 @@ def test_pages_cover_everything_once(sandbox: Sandbox, kore: KoreClient) -> None
     assert [row["name"] for row in skipped["results"]] == rows[20:]
 
 
-def test_a_limit_above_a_hundred_is_clamped_and_the_answer_says_so(sandbox: Sandbox, kore: KoreClient) -> None:
+def test_a_limit_above_a_hundred_is_clamped_and_the_response_says_so(sandbox: Sandbox, kore: KoreClient) -> None:
     for _ in range(101):
         sandbox.add_campaign()
     data = kore.list(limit=1000).json()["data"]

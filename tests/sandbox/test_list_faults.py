@@ -80,7 +80,7 @@ def test_sonarlys_list_contradicts_itself(
     assert (data["nextCursor"], data["hasMore"]) == (next_cursor, has_more)
 
 
-def test_a_list_in_one_answer_can_promise_more_and_give_nothing(
+def test_an_unpaged_list_can_say_that_there_is_more_and_show_nothing(
     sandbox: Sandbox, sonarly: SonarlyClient, sonarly_ids: list[str]
 ) -> None:
     sandbox.config.sonarly_page_size = None
@@ -119,22 +119,26 @@ def test_a_row_whose_key_is_another_is_found_by_its_id(sandbox: Sandbox, kore_v2
     assert {row["_id"]: row["status"] for row in rows} == {first.id: "Active", second.id: None}
 
 
-def test_any_field_of_a_row_can_be_anything(sandbox: Sandbox, sonarly: SonarlyClient, sonarly_ids: list[str]) -> None:
+def test_any_field_of_a_row_can_have_any_value(
+    sandbox: Sandbox, sonarly: SonarlyClient, sonarly_ids: list[str]
+) -> None:
     sandbox.add_fault(Fault("unreadable_row", campaign_id=sonarly_ids[3], field="updatedAt", value=7))
     items = sonarly.list().json()["data"]["items"]
     assert [item["id"] for item in items if item["updatedAt"] == 7] == [sonarly_ids[3]]
 
 
-def test_other_calls_are_left_alone(sandbox: Sandbox, kore: KoreClient, ids: list[str]) -> None:
+def test_other_requests_are_unaffected(sandbox: Sandbox, kore: KoreClient, ids: list[str]) -> None:
     for kind in LIST_FAULT_KINDS:
         sandbox.add_fault(Fault(kind))
     assert kore.status(ids[0]).json()["data"]["status"] == "Active"
     assert sandbox.requests[0].fault is None
 
 
-def test_a_mistaken_list_fault_is_refused() -> None:
+def test_an_invalid_list_fault_is_an_error() -> None:
     with pytest.raises(ValueError, match=", ".join(CONTRADICTIONS)):
         Fault("contradiction", how="magic")
+    with pytest.raises(ValueError, match="not for one campaign"):
+        Fault("contradiction", campaign_id="cd-1")
     for kind in LIST_FAULT_KINDS:
-        with pytest.raises(ValueError, match="only list calls, not 'stop'"):
+        with pytest.raises(ValueError, match="list requests only, not for 'stop'"):
             Fault(kind, call="stop")

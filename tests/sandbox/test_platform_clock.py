@@ -28,7 +28,7 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def test_what_changes_is_dated_by_the_platforms_clock(
+def test_a_change_is_dated_by_the_platforms_clock(
     sandbox: Sandbox, kore: KoreClient, campaign: Campaign, clock: VirtualClock
 ) -> None:
     before = row(kore)
@@ -41,7 +41,7 @@ def test_what_changes_is_dated_by_the_platforms_clock(
     assert campaign.history[-1] == (1010.0, "Stopped")
 
 
-def test_a_clock_that_is_put_back_dates_later_changes_earlier(
+def test_a_clock_set_back_dates_later_changes_earlier(
     sandbox: Sandbox, kore: KoreClient, campaign: Campaign, clock: VirtualClock
 ) -> None:
     before = row(kore)["updatedAt"]
@@ -51,7 +51,7 @@ def test_a_clock_that_is_put_back_dates_later_changes_earlier(
     assert moment(row(kore)["updatedAt"]) - moment(before) == timedelta(seconds=10 - HOUR)
 
 
-def test_a_campaign_that_is_made_then_has_the_platforms_time(sandbox: Sandbox, kore: KoreClient) -> None:
+def test_a_new_campaign_is_dated_by_the_platforms_clock(sandbox: Sandbox, kore: KoreClient) -> None:
     first = sandbox.add_campaign("cd-1", name="1")
     sandbox.config.clock_offset = HOUR
     second = sandbox.add_campaign("cd-2", name="2")
@@ -60,7 +60,7 @@ def test_a_campaign_that_is_made_then_has_the_platforms_time(sandbox: Sandbox, k
     assert [found["name"] for found in data["results"]] == ["2"]
 
 
-def test_sonarly_dates_a_start_by_it(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
+def test_sonarly_dates_a_start_by_its_clock(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
     campaign = sandbox.add_campaign(campaign_type="sonarly", status="Draft")
     sandbox.config.clock_offset = HOUR
     document = sonarly.start(campaign.id).json()["data"]["campaign"]
@@ -69,7 +69,9 @@ def test_sonarly_dates_a_start_by_it(sandbox: Sandbox, sonarly: SonarlyClient) -
 
 
 @pytest.mark.parametrize("offset", [0.0, -HOUR, HOUR])
-def test_every_answer_has_its_date(sandbox: Sandbox, kore: KoreClient, campaign: Campaign, offset: float) -> None:
+def test_the_date_header_is_the_platforms_time(
+    sandbox: Sandbox, kore: KoreClient, campaign: Campaign, offset: float
+) -> None:
     sandbox.config.clock_offset = offset
     date = parsedate_to_datetime(kore.status(campaign.id).headers["Date"])
     assert date == moment(campaign.updated_at).replace(microsecond=0) + timedelta(seconds=offset)

@@ -1,4 +1,4 @@
-"""`Sandbox` itself: its life, its campaigns, what it records."""
+"""``Sandbox`` itself: start and stop, campaigns, recorded requests."""
 
 from __future__ import annotations
 
@@ -74,11 +74,11 @@ def test_settings_may_be_given_either_way() -> None:
         Sandbox(stop_dealy=2.0)
 
 
-def test_latency_delays_the_answer_but_not_the_deed(clock: VirtualClock) -> None:
+def test_latency_delays_the_response_but_not_the_execution(clock: VirtualClock) -> None:
     with Sandbox(latency=0.05, clock=clock) as sandbox:
         campaign = sandbox.add_campaign()
-        answer = KoreClient(sandbox).stop(campaign.id)
-        assert answer.elapsed >= timedelta(seconds=0.05)
+        response = KoreClient(sandbox).stop(campaign.id)
+        assert response.elapsed >= timedelta(seconds=0.05)
         assert campaign.history[-1] == (sandbox.requests[0].at, "Stopped")
 
 
@@ -86,7 +86,7 @@ def test_latency_delays_the_answer_but_not_the_deed(clock: VirtualClock) -> None
     ("campaign_type", "form"),
     [("sms", r"cd-[0-9a-f-]{36}"), ("voice", r"cd-[0-9a-f-]{36}"), ("sonarly", r"[0-9a-f]{24}")],
 )
-def test_made_up_ids_look_like_the_platforms(sandbox: Sandbox, campaign_type: str, form: str) -> None:
+def test_generated_ids_have_the_platforms_format(sandbox: Sandbox, campaign_type: str, form: str) -> None:
     first, second = (sandbox.add_campaign(campaign_type=campaign_type) for _ in range(2))
     assert re.fullmatch(form, first.id)
     assert first.id != second.id
@@ -103,7 +103,7 @@ def test_campaigns_can_be_looked_up_changed_and_removed(sandbox: Sandbox) -> Non
             look_up("cd-1")
 
 
-def test_a_mistaken_campaign_is_refused(sandbox: Sandbox) -> None:
+def test_an_invalid_campaign_is_an_error(sandbox: Sandbox) -> None:
     sandbox.add_campaign("cd-1")
     with pytest.raises(ValueError, match="exists already"):
         sandbox.add_campaign("cd-1")
@@ -168,12 +168,12 @@ def test_waiting_sees_a_virtual_clock_move(sandbox: Sandbox, clock: VirtualClock
     thread.join(20)
 
 
-def test_waiting_in_vain_is_a_timeout(sandbox: Sandbox) -> None:
+def test_waiting_for_what_never_happens_is_a_timeout(sandbox: Sandbox) -> None:
     with pytest.raises(TimeoutError):
         sandbox.wait_for(lambda sandbox: sandbox.requests, timeout=0.01)
 
 
-def test_a_reset_forgets_everything_but_the_settings(sandbox: Sandbox) -> None:
+def test_a_reset_keeps_only_the_settings(sandbox: Sandbox) -> None:
     sandbox.config.require_jti = True
     campaign = sandbox.add_campaign("cd-1", stop_delay=5)
     kore = KoreClient(sandbox)

@@ -1,4 +1,4 @@
-"""Kore's budget of requests, and Sonarly's."""
+"""The platforms' rate limits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.sandbox.clients import KoreClient, SonarlyClient, VirtualClock
 TEXT = "You've exceeded the per-minute rate limit. Please wait for sometime before retrying."
 
 
-def test_the_sixty_first_request_of_a_minute_is_refused(sandbox: Sandbox) -> None:
+def test_the_sixty_first_request_of_a_minute_is_rejected(sandbox: Sandbox) -> None:
     campaign = sandbox.add_campaign()
     clients = [KoreClient(sandbox, "v1"), KoreClient(sandbox, "v2")]
     assert {clients[number % 2].status(campaign.id).status_code for number in range(60)} == {200}
@@ -21,7 +21,7 @@ def test_the_sixty_first_request_of_a_minute_is_refused(sandbox: Sandbox) -> Non
     assert campaign.stop_requests == 0
 
 
-def test_the_window_slides_and_refusals_do_not_count(
+def test_the_window_slides_and_rejected_requests_do_not_count(
     sandbox: Sandbox, kore_v1: KoreClient, clock: VirtualClock
 ) -> None:
     sandbox.config.rate_limit = 2
@@ -41,7 +41,9 @@ def test_unauthorized_requests_and_those_for_other_accounts_do_not_count(sandbox
     assert kore_v1.stop(campaign.id).status_code == 200
 
 
-def test_retry_after_tells_when_the_window_has_room(sandbox: Sandbox, kore_v1: KoreClient, clock: VirtualClock) -> None:
+def test_retry_after_is_the_time_until_the_window_has_room(
+    sandbox: Sandbox, kore_v1: KoreClient, clock: VirtualClock
+) -> None:
     sandbox.config.rate_limit, sandbox.config.retry_after_header = 1, True
     campaign = sandbox.add_campaign()
     kore_v1.status(campaign.id)

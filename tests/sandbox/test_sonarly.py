@@ -24,16 +24,16 @@ FIELDS = {
 }
 
 
-def assert_error(answer: requests.Response, status: int, code: str) -> None:
-    document = answer.json()
-    assert answer.status_code == status
+def assert_error(response: requests.Response, status: int, code: str) -> None:
+    document = response.json()
+    assert response.status_code == status
     assert (document["success"], document["data"]) == (False, None)
     assert document["error"].keys() == {"code", "message", "details"}
     assert document["error"]["code"] == code
     assert document["traceId"]
 
 
-def test_a_stop_answers_as_documented(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
+def test_the_response_to_a_stop_is_as_documented(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
     campaign = sandbox.add_campaign(campaign_type="sonarly", lead_count=7)
     document = sonarly.stop(campaign.id).json()
     assert (document["success"], document["error"]) == (True, None)
@@ -43,7 +43,7 @@ def test_a_stop_answers_as_documented(sandbox: Sandbox, sonarly: SonarlyClient) 
     assert campaign.status == "Stopped"
 
 
-def test_a_start_answers_as_documented(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
+def test_the_response_to_a_start_is_as_documented(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
     campaign = sandbox.add_campaign(campaign_type="sonarly", status="Draft", lead_count=7)
     document = sonarly.start(campaign.id).json()
     assert document["data"].keys() == {"campaign", "triggered", "instancesCreated"}
@@ -59,7 +59,7 @@ def test_one_campaign_is_shown(sandbox: Sandbox, sonarly: SonarlyClient) -> None
     assert data["startedAt"] is None
 
 
-def test_a_list_comes_in_one_answer(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
+def test_a_list_comes_in_one_response(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
     ids = [sandbox.add_campaign(campaign_type="sonarly").id for _ in range(30)]
     sandbox.add_campaign()
     data = sonarly.list().json()["data"]
@@ -103,17 +103,17 @@ def test_a_key_may_lack_a_permission(
 ) -> None:
     sandbox.config.sonarly_permissions = {permission}
     campaign = sandbox.add_campaign(campaign_type="sonarly")
-    answers = {
+    responses = {
         "get": sonarly.get(campaign.id),
         "list": sonarly.list(),
         "stop": sonarly.stop(campaign.id),
         "start": sonarly.start(campaign.id),
     }
-    for call, answer in answers.items():
+    for call, response in responses.items():
         if call in allowed:
-            assert answer.status_code == 200
+            assert response.status_code == 200
         else:
-            assert_error(answer, 403, "FORBIDDEN")
+            assert_error(response, 403, "FORBIDDEN")
 
 
 def test_an_unknown_campaign_or_group_is_not_found(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
@@ -132,14 +132,14 @@ def test_only_an_active_campaign_can_be_stopped(sandbox: Sandbox, sonarly: Sonar
 
 def test_a_stop_takes_no_body(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
     campaign = sandbox.add_campaign(campaign_type="sonarly")
-    answer = sonarly.send("POST", sonarly.path(f"/{campaign.id}/stop"), body="{}")
-    assert_error(answer, 400, "VALIDATION_ERROR")
+    response = sonarly.send("POST", sonarly.path(f"/{campaign.id}/stop"), body="{}")
+    assert_error(response, 400, "VALIDATION_ERROR")
     assert campaign.status == "Active"
 
 
-def test_an_unknown_path_meets_a_gateways_page(sonarly: SonarlyClient) -> None:
-    answer = sonarly.send("GET", "/v1/campaigns")
-    assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/html")
+def test_an_unknown_path_is_a_gateways_404_page(sonarly: SonarlyClient) -> None:
+    response = sonarly.send("GET", "/v1/campaigns")
+    assert (response.status_code, response.headers["Content-Type"]) == (404, "text/html")
 
 
 def test_a_delayed_start_is_preparing_until_then(sandbox: Sandbox, sonarly: SonarlyClient, clock: VirtualClock) -> None:
@@ -152,9 +152,7 @@ def test_a_delayed_start_is_preparing_until_then(sandbox: Sandbox, sonarly: Sona
     assert (data["status"], data["startedAt"]) == ("active", campaign.updated_at)
 
 
-def test_a_stop_of_a_lagging_campaign_says_active_until_it_is_over(
-    sandbox: Sandbox, sonarly: SonarlyClient, clock: VirtualClock
-) -> None:
+def test_a_delayed_stop_is_active_until_then(sandbox: Sandbox, sonarly: SonarlyClient, clock: VirtualClock) -> None:
     campaign = sandbox.add_campaign(campaign_type="sonarly", stop_delay=5)
     document = sonarly.stop(campaign.id).json()
     assert (document["success"], document["data"]["campaign"]["status"]) == (True, "active")
@@ -163,7 +161,7 @@ def test_a_stop_of_a_lagging_campaign_says_active_until_it_is_over(
     assert sonarly.get(campaign.id).json()["data"]["status"] == "stopped"
 
 
-def test_an_answer_may_have_a_word_of_its_own_for_the_status(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
+def test_a_response_may_have_a_status_of_its_own(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
     sandbox.config.start_status_word, sandbox.config.stop_status_word = "queued", "stopping"
     campaign = sandbox.add_campaign(campaign_type="sonarly", status="Draft")
     for act, word, status in ((sonarly.start, "queued", "active"), (sonarly.stop, "stopping", "stopped")):

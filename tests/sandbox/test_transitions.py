@@ -12,9 +12,9 @@ def test_a_delayed_stop_takes_effect_when_it_falls_due(sandbox: Sandbox, kore: K
     sandbox.config.stop_delay = 30
     campaign = sandbox.add_campaign()
     started = campaign.updated_at
-    answer = kore.stop(campaign.id).json()
-    assert (answer["status"], answer["message"]) == ("Active", "Campaign stop requested")
-    assert answer["updatedAt"] == started
+    response = kore.stop(campaign.id).json()
+    assert (response["status"], response["message"]) == ("Active", "Campaign stop requested")
+    assert response["updatedAt"] == started
     clock.advance(29.9)
     assert kore.status(campaign.id).json()["data"]["status"] == "Active"
     clock.advance(100)
@@ -33,7 +33,7 @@ def test_a_further_stop_does_not_begin_the_delay_again(sandbox: Sandbox, kore: K
     assert campaign.stop_requests == 2
 
 
-def test_a_campaign_may_be_deaf_to_stops(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
+def test_a_campaign_may_ignore_stops(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
     campaign = sandbox.add_campaign(stoppable=False)
     assert kore.stop(campaign.id).json()["status"] == "Active"
     clock.advance(10_000)
@@ -60,14 +60,14 @@ def test_what_has_not_begun_cannot_be_stopped(sandbox: Sandbox, kore: KoreClient
 
 @pytest.mark.parametrize("status", ["Stopped", "Completed"])
 @pytest.mark.parametrize(("setting", "code"), [("conflict", 409), ("bad_request", 400), ("ok", 200)])
-def test_a_stop_of_what_has_ended_is_answered_as_configured(
+def test_the_response_to_a_stop_of_an_ended_campaign_is_as_configured(
     sandbox: Sandbox, kore: KoreClient, status: str, setting: str, code: int
 ) -> None:
     sandbox.config.stop_when_stopped = setting  # type: ignore[assignment]
-    answer = kore.stop(sandbox.add_campaign(status=status).id)
-    assert answer.status_code == code
+    response = kore.stop(sandbox.add_campaign(status=status).id)
+    assert response.status_code == code
     if code == 200:
-        assert answer.json()["status"] == status
+        assert response.json()["status"] == status
 
 
 def test_a_delayed_start_is_preparing_until_then(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
@@ -78,7 +78,7 @@ def test_a_delayed_start_is_preparing_until_then(sandbox: Sandbox, kore: KoreCli
     assert campaign.history[1:] == [(1000.0, "Preparing"), (1010.0, "Active")]
 
 
-def test_a_stop_overtakes_a_delayed_start(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
+def test_a_stop_cancels_a_delayed_start(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
     campaign = sandbox.add_campaign(status="Ready", start_delay=10)
     kore.start(campaign.id)
     assert kore.stop(campaign.id).json()["status"] == "Stopped"
@@ -86,12 +86,20 @@ def test_a_stop_overtakes_a_delayed_start(sandbox: Sandbox, kore: KoreClient, cl
     assert campaign.status == "Stopped"
 
 
-def test_a_status_that_is_set_cancels_what_was_to_come(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
+def test_setting_a_status_cancels_a_pending_transition(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
     campaign = sandbox.add_campaign(stop_delay=10)
     kore.stop(campaign.id)
     sandbox.set_status(campaign.id, "paused")
     clock.advance(60)
     assert campaign.status == "Paused"
+
+
+def test_a_status_can_be_set_for_later_and_be_any_word(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
+    campaign = sandbox.add_campaign()
+    sandbox.set_status(campaign.id, "on fire", delay=5, documented=False)
+    assert kore.status(campaign.id).json()["data"]["status"] == "Active"
+    clock.advance(5)
+    assert kore.status(campaign.id).json()["data"]["status"] == "on fire"
 
 
 def test_a_sonarly_campaign_lags_only_by_a_delay_of_its_own(
@@ -101,8 +109,8 @@ def test_a_sonarly_campaign_lags_only_by_a_delay_of_its_own(
     prompt = sandbox.add_campaign(campaign_type="sonarly")
     lagging = sandbox.add_campaign(campaign_type="sonarly", stop_delay=5)
     assert sonarly.stop(prompt.id).json()["data"]["campaign"]["status"] == "stopped"
-    answer = sonarly.stop(lagging.id).json()
-    assert (answer["success"], answer["data"]["campaign"]["status"]) == (True, "active")
+    response = sonarly.stop(lagging.id).json()
+    assert (response["success"], response["data"]["campaign"]["status"]) == (True, "active")
     clock.advance(5)
     assert sonarly.get(lagging.id).json()["data"]["status"] == "stopped"
 
@@ -130,20 +138,20 @@ def test_somebody_may_start_a_campaign_again_each_time_it_is_stopped(
     assert campaign.restarts == 0
 
 
-def test_a_restart_may_come_at_once(sandbox: Sandbox, kore: KoreClient) -> None:
+def test_a_restart_may_be_immediate(sandbox: Sandbox, kore: KoreClient) -> None:
     campaign = sandbox.add_campaign(restarts=1)
     assert kore.stop(campaign.id).json()["status"] == "Active"
     assert [status for _, status in campaign.history] == ["Active", "Stopped", "Active"]
     assert kore.stop(campaign.id).json()["status"] == "Stopped"
 
 
-def test_what_was_stopped_from_the_beginning_is_started_too(sandbox: Sandbox, clock: VirtualClock) -> None:
+def test_a_campaign_added_as_stopped_is_restarted_too(sandbox: Sandbox, clock: VirtualClock) -> None:
     campaign = sandbox.add_campaign(status="Stopped", restarts=1, restart_delay=5)
     clock.advance(5)
     assert campaign.status == "Active"
 
 
-def test_what_completes_is_not_started_again(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
+def test_a_completed_campaign_is_not_restarted(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
     campaign = sandbox.add_campaign(completes=True, restarts=1)
     kore.stop(campaign.id)
     clock.advance(60)

@@ -13,11 +13,11 @@ from tests.sandbox.clients import KoreClient, VirtualClock
 DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
-def test_an_sms_stop_answers_as_documented(sandbox: Sandbox, kore: KoreClient) -> None:
+def test_the_response_to_an_sms_stop_is_as_documented(sandbox: Sandbox, kore: KoreClient) -> None:
     campaign = sandbox.add_campaign()
-    answer = kore.stop(campaign.id)
-    assert answer.status_code == 200
-    assert answer.json() == {
+    response = kore.stop(campaign.id)
+    assert response.status_code == 200
+    assert response.json() == {
         "status": "Stopped",
         "message": "Campaign Stopped",
         "updatedAt": campaign.updated_at,
@@ -27,11 +27,11 @@ def test_an_sms_stop_answers_as_documented(sandbox: Sandbox, kore: KoreClient) -
     assert campaign.status == "Stopped"
 
 
-def test_a_voice_stop_answers_as_documented(sandbox: Sandbox, kore: KoreClient) -> None:
+def test_the_response_to_a_voice_stop_is_as_documented(sandbox: Sandbox, kore: KoreClient) -> None:
     campaign = sandbox.add_campaign(campaign_type="voice")
-    answer = kore.stop(campaign.id, "voice")
-    assert answer.status_code == 200
-    assert answer.json() == {
+    response = kore.stop(campaign.id, "voice")
+    assert response.status_code == 200
+    assert response.json() == {
         "status": "Stopped",
         "message": "Campaign Stopped",
         "updatedAt": campaign.updated_at,
@@ -42,9 +42,9 @@ def test_a_voice_stop_answers_as_documented(sandbox: Sandbox, kore: KoreClient) 
 @pytest.mark.parametrize("campaign_type", ["sms", "voice"])
 def test_a_stopped_campaign_can_be_started_again(sandbox: Sandbox, kore: KoreClient, campaign_type: str) -> None:
     campaign = sandbox.add_campaign(campaign_type=campaign_type, status="Stopped")
-    answer = kore.start(campaign.id, campaign_type)
-    assert answer.status_code == 200
-    assert answer.json()["status"] == "Active"
+    response = kore.start(campaign.id, campaign_type)
+    assert response.status_code == 200
+    assert response.json()["status"] == "Active"
     assert campaign.status == "Active"
 
 
@@ -55,11 +55,11 @@ def test_what_runs_or_is_completed_cannot_be_started(sandbox: Sandbox, kore: Kor
     assert campaign.status == status
 
 
-def test_the_status_call_tells_its_own_result_and_the_campaigns(sandbox: Sandbox, kore: KoreClient) -> None:
+def test_the_status_response_has_its_own_result_and_the_campaigns_status(sandbox: Sandbox, kore: KoreClient) -> None:
     campaign = sandbox.add_campaign(status="Paused", name="Renewals")
-    answer = kore.status(campaign.id)
+    response = kore.status(campaign.id)
     data = {"id": campaign.id, "status": "Paused", "name": "Renewals"}
-    assert (answer.status_code, answer.json()) == (200, {"status": "success", "data": data})
+    assert (response.status_code, response.json()) == (200, {"status": "success", "data": data})
 
 
 def test_one_campaign_is_shown_with_its_calling_hours(sandbox: Sandbox, kore: KoreClient) -> None:
@@ -75,14 +75,14 @@ def test_one_campaign_is_shown_with_its_calling_hours(sandbox: Sandbox, kore: Ko
 
 
 @pytest.mark.parametrize("campaign_type", ["sms", "voice"])
-def test_deleting_removes_the_campaign_and_answers_with_its_record(
+def test_a_delete_removes_the_campaign_and_returns_its_record(
     sandbox: Sandbox, kore: KoreClient, campaign_type: str
 ) -> None:
     campaign = sandbox.add_campaign(campaign_type=campaign_type, name="Old one")
-    answer = kore.delete(campaign.id, campaign_type)
-    assert answer.status_code == 200
-    assert answer.json()["message"] == "Campaign Old one deleted successfully"
-    assert answer.json()["data"]["_id"] == campaign.id
+    response = kore.delete(campaign.id, campaign_type)
+    assert response.status_code == 200
+    assert response.json()["message"] == "Campaign Old one deleted successfully"
+    assert response.json()["data"]["_id"] == campaign.id
     assert sandbox.campaigns() == []
     assert kore.delete(campaign.id, campaign_type).status_code == 404
 
@@ -91,20 +91,33 @@ def test_v2_switches_a_campaigns_own_schedule_off(sandbox: Sandbox, kore_v2: Kor
     schedule = {"isSchedulingEnabled": True, "isRecurrenceEnabled": True}
     campaign = sandbox.add_campaign(status="Scheduled", name="Next week", schedule=schedule)
     path = f"/campaign/api/v2/public/{sandbox.config.iid}/campaign/schedule"
-    answer = kore_v2.send("POST", f"{path}?enableSchedule=false&campaignName=Next%20week")
-    assert answer.status_code == 200
-    assert answer.json()["data"]["schedule"]["isSchedulingEnabled"] is False
+    response = kore_v2.send("POST", f"{path}?enableSchedule=false&campaignName=Next%20week")
+    assert response.status_code == 200
+    assert response.json()["data"]["schedule"]["isSchedulingEnabled"] is False
     assert campaign.status == "Ready"
     assert sandbox.requests[-1].call == "schedule"
     assert kore_v2.send("POST", f"{path}?enableSchedule=false&campaignName=Other").status_code == 404
     assert kore_v2.send("POST", f"{path}?campaignName=Other").status_code == 400
 
 
+def test_switching_a_schedule_off_does_not_cancel_a_delayed_stop(
+    sandbox: Sandbox, kore_v2: KoreClient, clock: VirtualClock
+) -> None:
+    campaign = sandbox.add_campaign(name="Tonight", stop_delay=5)
+    kore_v2.stop(campaign.id)
+    clock.advance(1)
+    path = f"/campaign/api/v2/public/{sandbox.config.iid}/campaign/schedule"
+    record = kore_v2.send("POST", f"{path}?enableSchedule=false&campaignName=Tonight").json()["data"]
+    assert (record["status"], record["updatedAt"] > record["createdAt"]) == ("Active", True)
+    clock.advance(4)
+    assert campaign.status == "Stopped"
+
+
 @pytest.mark.parametrize("call", ["stop", "start", "status", "get", "delete"])
 def test_an_unknown_campaign_is_not_found(kore: KoreClient, call: str) -> None:
-    answer = getattr(kore, call)("cd-nobody")
-    assert answer.status_code == 404
-    assert answer.json() == {"errors": [{"msg": "Campaign not found", "code": "CAMPAIGN_NOT_FOUND"}]}
+    response = getattr(kore, call)("cd-nobody")
+    assert response.status_code == 404
+    assert response.json() == {"errors": [{"msg": "Campaign not found", "code": "CAMPAIGN_NOT_FOUND"}]}
 
 
 def test_a_campaign_is_not_found_under_the_other_type(sandbox: Sandbox, kore: KoreClient) -> None:
@@ -133,13 +146,13 @@ def test_a_sonarly_campaign_does_not_exist_on_kore(sandbox: Sandbox, kore: KoreC
         ("GET", "/nothing/here"),
     ],
 )
-def test_a_path_that_no_document_has_meets_a_gateways_page(
+def test_an_undocumented_path_is_a_gateways_404_page(
     sandbox: Sandbox, kore_v1: KoreClient, method: str, path: str
 ) -> None:
     campaign = sandbox.add_campaign()
-    answer = kore_v1.send(method, path.format(iid=sandbox.config.iid, id=campaign.id))
-    assert answer.status_code == 404
-    assert answer.headers["Content-Type"].startswith("text/html")
+    response = kore_v1.send(method, path.format(iid=sandbox.config.iid, id=campaign.id))
+    assert response.status_code == 404
+    assert response.headers["Content-Type"].startswith("text/html")
     assert campaign.status == "Active"
     assert sandbox.requests[-1].call is None
 
@@ -179,7 +192,7 @@ def test_the_content_type_must_be_json(sandbox: Sandbox, kore: KoreClient) -> No
     assert codes == [400, 400, 200]
 
 
-def test_the_status_call_needs_its_view(sandbox: Sandbox, kore: KoreClient) -> None:
+def test_a_status_request_needs_its_view(sandbox: Sandbox, kore: KoreClient) -> None:
     campaign = sandbox.add_campaign()
     path = kore.path("status", campaign.id).replace("view=status", "")
     assert kore.send("POST", path).status_code == 400
