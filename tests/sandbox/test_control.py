@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -170,6 +171,45 @@ def test_the_page_is_self_contained_and_holds_no_secret(sandbox: Sandbox) -> Non
         assert outside not in response.text
     for secret in (sandbox.config.client_secret, sandbox.config.api_key):
         assert secret not in response.text
+
+
+class Buttons(HTMLParser):
+    """The buttons of a page: their label with the request that each sends."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.requests: dict[str, dict[str, str | None]] = {}
+        self._attributes: dict[str, str | None] | None = None
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._attributes = dict(attrs) if tag == "button" else None
+
+    def handle_data(self, data: str) -> None:
+        if self._attributes is not None:
+            self.requests[data] = self._attributes
+        self._attributes = None
+
+
+def press(sandbox: Sandbox, label: str) -> requests.Response:
+    """Send what a button of the page sends."""
+    button = Buttons(requests.get(sandbox.url, timeout=20).text).requests[label]
+    headers = {"Content-Type": "application/json"}
+    url = f"{sandbox.url}{button['data-path']}"
+    return requests.request(str(button["data-method"]), url, data=button.get("data-body"), headers=headers, timeout=20)
+
+
+def test_the_page_has_a_button_that_adds_a_campaign_of_each_type(sandbox: Sandbox) -> None:
+    for count in (1, 2):
+        assert press(sandbox, "Add campaigns").status_code == 201
+        types = [(campaign.campaign_type, campaign.status) for campaign in sandbox.campaigns()]
+        assert types == [("sms", "Active"), ("voice", "Active"), ("sonarly", "Active")] * count
+
+
+def test_the_page_has_a_button_that_resets(sandbox: Sandbox, kore_v1: KoreClient) -> None:
+    kore_v1.stop(sandbox.add_campaign().id)
+    assert press(sandbox, "Reset").status_code == 200
+    assert (sandbox.campaigns(), sandbox.requests) == ([], [])
 
 
 SETTINGS: dict[str, Any] = {
