@@ -1,4 +1,4 @@
-"""What a campaign is, on every platform: its record, its statuses, and what a status means to a wait."""
+"""What a campaign is on every platform: its fields, its statuses, and what a status means to a wait."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ LIVE_STATUSES = (CampaignStatus.ACTIVE.value, CampaignStatus.PREPARING.value)
 ENDED_STATUSES = (CampaignStatus.STOPPED.value, CampaignStatus.COMPLETED.value)
 """A campaign in one of these sends nothing more unless somebody starts it again."""
 
-WAITING_STATUSES = (
+NOT_STARTED_STATUSES = (
     CampaignStatus.DRAFT.value,
     CampaignStatus.READY.value,
     CampaignStatus.SCHEDULED.value,
@@ -58,28 +58,33 @@ WAITING_STATUSES = (
 """A campaign in one of these has not started, so that there is nothing to stop, but it may start later."""
 
 
-_AT_REST = tuple(status.casefold() for status in (*ENDED_STATUSES, *WAITING_STATUSES, CampaignStatus.PAUSED.value))
+_IDLE_STATUSES = (*ENDED_STATUSES, *NOT_STARTED_STATUSES, CampaignStatus.PAUSED.value)
+
+
+def is_live(status: str) -> bool:
+    """Tell whether a status is one of a campaign that sends messages, or is about to."""
+    return _contains(LIVE_STATUSES, status)
 
 
 def may_be_live(status: str) -> bool:
     """Tell whether a campaign may be sending: it is live, or in a status that no documentation explains."""
-    return status.casefold() not in _AT_REST
+    return not _contains(_IDLE_STATUSES, status)
 
 
 @dataclass(frozen=True)
 class Campaign:
     """
-    A campaign as its platform answered, the same for every platform.
+    A campaign as its platform describes it, the same for every platform.
 
     :param id: The campaign's id on the platform.
     :param status: Its status, spelled as :class:`CampaignStatus` does where the word is known.
-    :param name: Its display name, where the answer has one.
+    :param name: Its display name, where the response has one.
     :param campaign_type: ``sms`` or ``voice`` on Kore.ai, None on Sonarly.
-    :param priority: The platform's priority, where the answer has one (Kore.ai: 1 is the lowest).
-    :param message: What the platform said about the call.
-    :param updated_at: When the platform last changed the campaign (ISO 8601), where the answer tells.
+    :param priority: The platform's priority, where the response has one (Kore.ai: 1 is the lowest).
+    :param message: What the platform said.
+    :param updated_at: When the platform last changed the campaign (ISO 8601), where the response tells.
     :param already_stopped: True where a stop found the campaign stopped or completed before it acted.
-    :param raw: The platform's own answer.
+    :param raw: The platform's own response.
     """
 
     id: str
@@ -93,7 +98,7 @@ class Campaign:
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the record that operators put into XCom: the same keys on every platform."""
+        """Return what operators put into XCom: the same keys on every platform."""
         return {
             "campaign_id": self.id,
             "status": self.status,
@@ -104,69 +109,79 @@ class Campaign:
         }
 
 
-def confirmed(record: Mapping[str, Any], seen: Campaign) -> dict[str, Any]:
+def merge_final_status(result: Mapping[str, Any], campaign: Campaign) -> dict[str, Any]:
     """
-    Return the record of a call, completed by what was seen at the end of the wait for its effect.
+    Return the result of an action, completed by the campaign as it was read at the end of the wait.
 
-    :param record: What :meth:`Campaign.as_dict` gave of the answer to the call.
-    :param seen: The campaign, as it was read.
+    :param result: What :meth:`Campaign.as_dict` gave of the response to the action.
     """
     return {
-        **seen.as_dict(),
-        "message": seen.message or record["message"],
-        "updated_at": seen.updated_at or record["updated_at"],
-        "already_stopped": record["already_stopped"],
+        **campaign.as_dict(),
+        "message": campaign.message or result["message"],
+        "updated_at": campaign.updated_at or result["updated_at"],
+        "already_stopped": result["already_stopped"],
     }
 
 
-class Outlook(Enum):
-    """What a campaign's present status means to whoever waits for another."""
+class WaitState(Enum):
+    """What a campaign's present status means to a wait."""
 
-    REACHED = "reached"
-    KEEP_WAITING = "keep waiting"
-    IMPOSSIBLE = "impossible"
+    SUCCESS = "success"
+    RETRY = "retry"
+    FAILURE = "failure"
 
 
 @dataclass(frozen=True)
-class Goal:
+class WaitCondition:
     """
-    The statuses a wait is for, and those from which they can no longer come.
+    The statuses that end a wait; every other one is waited on. All are compared without regard to case.
 
-    :param reached: Any of these ends the wait well.
-    :param impossible: Any of these ends it badly; every other status is waited on.
-    :param under_way: Those which show that the platform is at it already, so that there is nothing to ask for.
+    :param success: Any of these ends it well.
+    :param failure: From any of these the awaited status can no longer come.
+    :param in_progress: These show that the platform is at it already, so that there is nothing to ask for.
     """
 
-    reached: tuple[str, ...]
-    impossible: tuple[str, ...] = ()
-    under_way: tuple[str, ...] = ()
+    success: tuple[str, ...]
+    failure: tuple[str, ...] = ()
+    in_progress: tuple[str, ...] = ()
 
-    def outlook(self, status: str) -> Outlook:
-        """Say what a status means to this wait, without regard to case."""
-        word = status.casefold()
-        if word in map(str.casefold, self.reached):
-            return Outlook.REACHED
-        return Outlook.IMPOSSIBLE if word in map(str.casefold, self.impossible) else Outlook.KEEP_WAITING
+    def state_of(self, status: str) -> WaitState:
+        """Return what a status means to this wait."""
+        if _contains(self.success, status):
+            return WaitState.SUCCESS
+        return WaitState.FAILURE if _contains(self.failure, status) else WaitState.RETRY
 
-    def is_under_way(self, status: str) -> bool:
-        """Tell whether the platform is at it already, without regard to case."""
-        return status.casefold() in map(str.casefold, self.under_way)
+    def is_met_by(self, status: str) -> bool:
+        """Tell whether a status ends the wait well."""
+        return self.state_of(status) is WaitState.SUCCESS
+
+    def is_in_progress(self, status: str) -> bool:
+        """Tell whether the platform is at it already."""
+        return _contains(self.in_progress, status)
 
     def __str__(self) -> str:
-        return " or ".join(self.reached)
+        return " or ".join(self.success)
 
 
-STOP_GOAL = Goal(reached=ENDED_STATUSES, impossible=WAITING_STATUSES)
-START_GOAL = Goal(
-    reached=(CampaignStatus.ACTIVE.value,),
-    impossible=(CampaignStatus.COMPLETED.value,),
-    under_way=(CampaignStatus.PREPARING.value,),
+def _contains(statuses: Iterable[str], status: str) -> bool:
+    return status.casefold() in map(str.casefold, statuses)
+
+
+STOP_CONDITION = WaitCondition(success=ENDED_STATUSES, failure=NOT_STARTED_STATUSES)
+
+START_CONDITION = WaitCondition(
+    success=(CampaignStatus.ACTIVE.value,),
+    failure=(CampaignStatus.COMPLETED.value,),
+    in_progress=(CampaignStatus.PREPARING.value,),
 )
 
+STARTED_CONDITION = WaitCondition(success=(CampaignStatus.ACTIVE.value, CampaignStatus.COMPLETED.value))
+"""Of a start that the platform has acknowledged: a short campaign may be through before it is looked at."""
 
-def status_goal(target_statuses: Iterable[str]) -> Goal:
+
+def status_condition(target_statuses: Iterable[str]) -> WaitCondition:
     """
-    Return the goal of a sensor: one of the targets; never, once Completed is not among them.
+    Return the condition of a sensor: one of the targets; never, once Completed is not among them.
 
     :param target_statuses: Status words, in any case.
     :raises CampaignConfigError: When there is none, or one is empty.
@@ -179,10 +194,10 @@ def status_goal(target_statuses: Iterable[str]) -> Goal:
     if not targets or not all(targets):
         raise CampaignConfigError("target_statuses is empty: name the statuses to wait for, for instance ('Stopped',)")
     completed = CampaignStatus.COMPLETED.value
-    return Goal(reached=targets, impossible=() if completed in targets else (completed,))
+    return WaitCondition(success=targets, failure=() if completed in targets else (completed,))
 
 
-def check_campaign_id(campaign_id: object) -> str:
+def validate_campaign_id(campaign_id: object) -> str:
     """
     Return the id if it can stand in a path as one segment.
 

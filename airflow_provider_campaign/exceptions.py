@@ -10,9 +10,11 @@ What can go wrong with a campaign, as one tree.
     ├── CampaignConflictError     409, or a state that can't be stopped      ends the task at once
     ├── CampaignRequestError      other 4xx, a redirect                      ends the task at once
     ├── CampaignStateError        the awaited status can't come any more     ends the task at once
-    ├── CampaignUnavailableError  network, 5xx, unreadable answer            Airflow may retry
+    ├── CampaignUnavailableError  network, 5xx, unreadable response          Airflow may retry
     │   └── CampaignRateLimitError    429                                    Airflow may retry
-    └── CampaignTimeoutError      the wait ran out                           Airflow may retry
+    ├── CampaignTimeoutError      the wait ran out                           Airflow may retry
+    └── CampaignSweepError        a campaign is not verified stopped         Airflow may retry
+        └── CampaignSweepFinalError   and no retry can mend it               ends the task at once
 
 What a retry can't mend is an ``AirflowFailException`` as well: it fails the task without using up its retries.
 """
@@ -32,6 +34,8 @@ __all__ = [
     "CampaignRateLimitError",
     "CampaignRequestError",
     "CampaignStateError",
+    "CampaignSweepError",
+    "CampaignSweepFinalError",
     "CampaignTimeoutError",
     "CampaignUnavailableError",
 ]
@@ -42,7 +46,7 @@ class CampaignError(AirflowException):
     Anything this provider raises on purpose; the message is made for the person on call.
 
     :param message: Which campaign, which connection, what the platform said, what to do.
-    :param http_status: The HTTP status of the platform's answer, if there was one.
+    :param http_status: The HTTP status of the platform's response, if there was one.
     :param code: The platform's own error code, if it gave one.
     :param trace_id: The platform's trace id, if it gave one.
     :param platform_text: The platform's own words, if it gave any.
@@ -73,11 +77,28 @@ class CampaignAuthError(CampaignError, AirflowFailException):
 
 
 class CampaignNotFoundError(CampaignError, AirflowFailException):
-    """The platform does not know the campaign (404)."""
+    """
+    The platform does not know the campaign (404).
+
+    :param shown_status: The campaign's status, where a request for it shows the campaign all the same.
+    :param is_confirmed: Whether a request for its status does not find the campaign either.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        shown_status: str | None = None,
+        is_confirmed: bool = False,
+        **details: Any,
+    ) -> None:
+        super().__init__(message, **details)
+        self.shown_status = shown_status
+        self.is_confirmed = is_confirmed
 
 
 class CampaignConflictError(CampaignError, AirflowFailException):
-    """The campaign's state does not allow the call (409)."""
+    """The campaign's state does not allow the action (409)."""
 
 
 class CampaignRequestError(CampaignError, AirflowFailException):
@@ -90,9 +111,9 @@ class CampaignStateError(CampaignError, AirflowFailException):
 
 class CampaignUnavailableError(CampaignError):
     """
-    The platform could not be reached, failed (5xx) or gave an answer that can't be read.
+    The platform could not be reached, failed (5xx) or gave a response that can't be read.
 
-    :param maybe_heard: Whether the platform may have acted on the request although its answer is missing.
+    :param outcome_unknown: Whether the platform may have acted on the request although its response is missing.
     :param retry_after: Seconds that the platform asks to wait, or None where it did not say.
     """
 
@@ -100,12 +121,12 @@ class CampaignUnavailableError(CampaignError):
         self,
         message: str = "",
         *,
-        maybe_heard: bool = False,
+        outcome_unknown: bool = False,
         retry_after: float | None = None,
         **details: Any,
     ) -> None:
         super().__init__(message, **details)
-        self.maybe_heard = maybe_heard
+        self.outcome_unknown = outcome_unknown
         self.retry_after = retry_after
 
 
@@ -115,3 +136,11 @@ class CampaignRateLimitError(CampaignUnavailableError):
 
 class CampaignTimeoutError(CampaignError):
     """The time given for the operation ran out before the campaign reached the awaited status."""
+
+
+class CampaignSweepError(CampaignError):
+    """Campaigns are not verified stopped; another try may mend it."""
+
+
+class CampaignSweepFinalError(CampaignSweepError, AirflowFailException):
+    """Campaigns are not verified stopped, and no other try can mend it."""

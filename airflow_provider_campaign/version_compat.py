@@ -1,18 +1,15 @@
-"""What differs between Airflow lines and ``common.compat.sdk`` does not yet cover."""
+"""What differs between Airflow versions, and the few private names of Airflow that there is no public way around."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator
 from airflow.triggers.base import BaseTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import CronTriggerTimetable, MultipleCronTriggerTimetable
-
-try:
-    from airflow.sdk.exceptions import AirflowRuntimeError
-except ImportError:  # Airflow 2.11
-    from sqlalchemy.exc import OperationalError as AirflowRuntimeError  # type: ignore[assignment]
 
 try:
     from airflow.triggers.base import BaseEventTrigger
@@ -22,7 +19,14 @@ except ImportError:  # Airflow 2.11: there are no asset watchers
 SHARED_STREAMS = hasattr(BaseEventTrigger, "shared_stream_key")
 """Whether triggers can share one poll, and a task whose arguments are templates can start from its trigger (3.3)."""
 
-__all__ = ["SHARED_STREAMS", "AirflowRuntimeError", "BaseEventTrigger", "trigger_timetables"]
+__all__ = [
+    "SHARED_STREAMS",
+    "BaseEventTrigger",
+    "PausableSensor",
+    "has_post_execute",
+    "is_connection_missing",
+    "trigger_timetables",
+]
 
 
 def trigger_timetables() -> tuple[type[CronTriggerTimetable], type[MultipleCronTriggerTimetable] | None]:
@@ -39,3 +43,57 @@ def trigger_timetables() -> tuple[type[CronTriggerTimetable], type[MultipleCronT
         several = getattr(trigger, "MultipleCronTriggerTimetable", None)
         return trigger.CronTriggerTimetable, several  # type: ignore[return-value]
     return CronTriggerTimetable, MultipleCronTriggerTimetable
+
+
+def is_connection_missing(conn_id: str) -> bool:
+    """
+    Tell whether every secrets backend and Airflow's API answer, and none of them has the connection.
+
+    Airflow raises the same error for a connection that is not there and for a backend that fails, and has no public
+    way to tell them apart.
+    """
+    try:
+        return not any(backend.get_connection(conn_id) for backend in _secrets_backends()) and _api_denies(conn_id)
+    except Exception:  # noqa: BLE001 whatever a backend raises, it has not answered
+        return False
+
+
+def _secrets_backends() -> Iterable[Any]:
+    try:
+        from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
+    except ImportError:  # Airflow 2.11
+        from airflow.configuration import ensure_secrets_loaded
+
+        return ensure_secrets_loaded()
+    return ensure_secrets_backend_loaded()
+
+
+def _api_denies(conn_id: str) -> bool:
+    """Tell whether Airflow's API says that there is no such connection; True where there is no API to ask."""
+    try:
+        from airflow.sdk.execution_time import task_runner
+        from airflow.sdk.execution_time.comms import ErrorResponse, GetConnection
+    except ImportError:  # Airflow 2.11: the database is one of the backends
+        return True
+    supervisor = getattr(task_runner, "SUPERVISOR_COMMS", None)
+    if supervisor is None:
+        return True
+    answer = supervisor.send(GetConnection(conn_id=conn_id))
+    return isinstance(answer, ErrorResponse) and answer.error.name == "CONNECTION_NOT_FOUND"
+
+
+def has_post_execute(task: BaseOperator) -> bool:
+    """Tell whether a task has something to do after ``execute``; what was given as argument has no public name."""
+    overridden = type(task).post_execute is not BaseOperator.post_execute
+    return overridden or getattr(task, "_post_execute_hook", None) is not None
+
+
+class PausableSensor(BaseSensorOperator):
+    """A sensor whose next poke can be put off; Airflow has no public way for that which keeps the time-out."""
+
+    def next_poke_delay(self, interval: float) -> float:
+        """Return the seconds until the next poke, given those that the sensor's own arguments make."""
+        return interval
+
+    def _get_next_poke_interval(self, *args: Any, **kwargs: Any) -> float:
+        return self.next_poke_delay(float(super()._get_next_poke_interval(*args, **kwargs)))

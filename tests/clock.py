@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 
 
 class VirtualClock:
-    """A clock for hook and sandbox alike; a sleep moves it on and returns at once."""
+    """A clock for client and sandbox alike; a sleep moves it on and returns at once."""
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self._epoch = time.time() - self.now
         self.slept: list[float] = []
         self._lock = threading.Lock()
 
     def time(self) -> float:
-        return self.now
+        return self._epoch + self.now
 
     def monotonic(self) -> float:
         return self.now
 
-    def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float, is_cancelled: Callable[[], bool] = lambda: False) -> None:
+        if is_cancelled():
+            return
         with self._lock:
             self.slept.append(seconds)
             self.now += seconds

@@ -6,24 +6,23 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
-from airflow.providers.common.compat.sdk import BaseOperator, conf
+from airflow.providers.common.compat.sdk import BaseOperator, Context, conf
 
 from airflow_provider_campaign.campaign import (
-    START_GOAL,
-    STOP_GOAL,
+    STARTED_CONDITION,
+    STOP_CONDITION,
     Campaign,
     CampaignType,
-    Goal,
-    Outlook,
-    confirmed,
+    WaitCondition,
+    merge_final_status,
 )
-from airflow_provider_campaign.exceptions import CampaignNotFoundError
+from airflow_provider_campaign.client.clock import Cancellation, Deadline
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignNotFoundError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.hooks.retry import Deadline
-from airflow_provider_campaign.hooks.waiting import wait_for
+from airflow_provider_campaign.operations.wait import wait_for_status
 from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
 from airflow_provider_campaign.triggers.deferral import defer_wait
-from airflow_provider_campaign.triggers.outcome import WaitOutcome
+from airflow_provider_campaign.triggers.wait_outcome import WaitOutcome
 
 __all__ = [
     "CampaignOperator",
@@ -39,10 +38,10 @@ __all__ = [
     "StopVoiceCampaignOperator",
 ]
 
-POLL_INTERVAL = 30.0
-"""Seconds between two looks at a campaign that is winding down."""
+DEFAULT_POLL_INTERVAL = 30.0
+"""Seconds between two polls of a campaign that is winding down."""
 
-OPERATION_TIMEOUT = 900.0
+DEFAULT_TIMEOUT = 900.0
 """Seconds for a whole operation: requests, retries and waiting."""
 
 
@@ -59,44 +58,60 @@ class CampaignOperator(BaseOperator):
     template_fields: Sequence[str] = ("campaign_id", "campaign_conn_id")
     ui_color = "#fbe3d6"
 
+    fixed_campaign_type: ClassVar[CampaignType | None] = None
+    """The type that a subclass is for."""
+
     def __init__(
         self,
         *,
         campaign_id: str,
         campaign_conn_id: str = CampaignHook.default_conn_name,
         campaign_type: str | None = None,
-        timeout: float = OPERATION_TIMEOUT,
+        timeout: float = DEFAULT_TIMEOUT,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if self.fixed_campaign_type and campaign_type not in (None, self.fixed_campaign_type.value):
+            raise CampaignConfigError(
+                f"{type(self).__name__}: campaign_type is {campaign_type!r}, but this operator is for "
+                f"{self.fixed_campaign_type.value!r}. Leave campaign_type out, or use another operator."
+            )
         self.campaign_id = campaign_id
         self.campaign_conn_id = campaign_conn_id
-        self.campaign_type = campaign_type
+        self.campaign_type = self.fixed_campaign_type.value if self.fixed_campaign_type else campaign_type
         self.timeout = timeout
+        self._cancellation = Cancellation()
 
     @cached_property
     def hook(self) -> CampaignHook:
         """The hook that the connection's type stands for."""
         return CampaignHook.for_conn_id(self.campaign_conn_id)
 
+    def on_kill(self) -> None:
+        """Send nothing more."""
+        self._cancellation.request()
 
-class _WaitingOperator(CampaignOperator):
+    def _deadline(self) -> Deadline:
+        return Deadline(self.timeout, self.hook.clock, cancellation=self._cancellation)
+
+
+class _StatusChangeOperator(CampaignOperator):
     """
-    What stop and start have in common: act, then wait for the status.
+    Bring a campaign to a status, and wait until the platform says that it is there.
 
-    :param wait_for_completion: Whether to wait until the status is reached where the platform's answer does not
-        say so.
-    :param poll_interval: Seconds between two looks while waiting.
+    :param wait_for_completion: Whether to wait where the platform's response does not say so.
+    :param poll_interval: Seconds between two polls while waiting.
     :param deferrable: Whether to wait in the triggerer, without a worker slot.
     """
 
-    goal: ClassVar[Goal]
+    condition: ClassVar[WaitCondition]
+    """What ends the wait for the action's effect."""
 
     def __init__(
         self,
         *,
         wait_for_completion: bool = True,
-        poll_interval: float = POLL_INTERVAL,
+        poll_interval: float = DEFAULT_POLL_INTERVAL,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
@@ -105,45 +120,45 @@ class _WaitingOperator(CampaignOperator):
         self.poll_interval = poll_interval
         self.deferrable = deferrable
 
-    def execute(self, context: Any) -> dict[str, Any]:
-        """Act, wait, and return the campaign's record."""
-        deadline = Deadline.after(self.timeout, self.hook.clock)
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Act, wait, and return what became of the campaign."""
+        deadline = self._deadline()
         campaign = self.act(check_first=_is_retry(context), deadline=deadline)
-        record = campaign.as_dict()
+        result = campaign.as_dict()
         self.log.info("Campaign %s is %s: %s", campaign.id, campaign.status, campaign.message or "no message")
-        if not self.wait_for_completion or self.goal.outlook(campaign.status) is Outlook.REACHED:
-            return record
-        self.log.info("Waiting for campaign %s to be %s", campaign.id, self.goal)
+        if not self.wait_for_completion or self.condition.is_met_by(campaign.status):
+            return result
+        self.log.info("Waiting for campaign %s to be %s", campaign.id, self.condition)
         if self.deferrable:
-            self._defer(record, deadline)
-        seen = wait_for(self.hook, self.campaign_id, self.goal, self.poll_interval, deadline)
-        self.log.info("Campaign %s is %s", campaign.id, seen.status)
-        return confirmed(record, seen)
+            self._defer(result, deadline)
+        final = wait_for_status(self.hook.client, self.campaign_id, self.condition, self.poll_interval, deadline)
+        self.log.info("Campaign %s is %s", campaign.id, final.status)
+        return merge_final_status(result, final)
 
-    def execute_complete(self, context: Any, event: Any) -> dict[str, Any]:
-        """Return the record that the trigger completed, or raise what ended its wait."""
-        return dict(WaitOutcome.from_event(event).result())
+    def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
+        """Return the result that the trigger completed, or raise what ended its wait."""
+        return dict(WaitOutcome.from_event(event).value_or_raise())
 
     def act(self, *, check_first: bool, deadline: Deadline) -> Campaign:
         """Send what is to be done."""
         raise NotImplementedError
 
-    def _defer(self, record: dict[str, Any], deadline: Deadline) -> None:
+    def _defer(self, result: dict[str, Any], deadline: Deadline) -> None:
         defer_wait(
             self,
             deadline.remaining,
-            seen=True,
+            is_seen=True,
             campaign_id=self.campaign_id,
             campaign_conn_id=self.campaign_conn_id,
             campaign_type=self.campaign_type,
-            target_statuses=self.goal.reached,
-            impossible_statuses=self.goal.impossible,
+            target_statuses=self.condition.success,
+            failure_statuses=self.condition.failure,
             poll_interval=self.poll_interval,
-            record=record,
+            result=result,
         )
 
 
-class StopCampaignOperator(_WaitingOperator):
+class StopCampaignOperator(_StatusChangeOperator):
     """
     Stop a campaign on any platform, and make sure that it is stopped.
 
@@ -152,18 +167,18 @@ class StopCampaignOperator(_WaitingOperator):
     :param campaign_id: The campaign's id on its platform. (templated)
     :param campaign_conn_id: The connection id; its type says which platform it is. (templated)
     :param campaign_type: ``sms`` or ``voice`` on Kore.ai; none on Sonarly.
-    :param wait_for_completion: Whether to wait until it is stopped where the platform's answer does not say so.
-    :param poll_interval: Seconds between two looks while waiting.
+    :param wait_for_completion: Whether to wait until it is stopped where the platform's response does not say so.
+    :param poll_interval: Seconds between two polls while waiting.
     :param deferrable: Whether to wait in the triggerer, without a worker slot; by default what Airflow's option
         ``[operators] default_deferrable`` says.
     :param timeout: Seconds for the whole operation: requests, retries and waiting.
     :returns: The keys ``campaign_id``, ``status``, ``message``, ``updated_at``, ``already_stopped`` and ``raw``
-        (the platform's own answer).
+        (the platform's own response).
     :raises CampaignConflictError: When the campaign has not started, so that there is nothing to stop.
     :raises CampaignTimeoutError: When it is not stopped in time.
     """
 
-    goal = STOP_GOAL
+    condition = STOP_CONDITION
 
     def act(self, *, check_first: bool, deadline: Deadline) -> Campaign:
         """Stop the campaign."""
@@ -173,26 +188,24 @@ class StopCampaignOperator(_WaitingOperator):
 class StopSmsCampaignOperator(StopCampaignOperator):
     """Stop an SMS campaign on Kore.ai; the parameters are those of :class:`StopCampaignOperator`."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(campaign_type=CampaignType.SMS.value, **kwargs)
+    fixed_campaign_type = CampaignType.SMS
 
 
 class StopVoiceCampaignOperator(StopCampaignOperator):
     """Stop a voice campaign on Kore.ai; the parameters are those of :class:`StopCampaignOperator`."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(campaign_type=CampaignType.VOICE.value, **kwargs)
+    fixed_campaign_type = CampaignType.VOICE
 
 
-class StartCampaignOperator(_WaitingOperator):
+class StartCampaignOperator(_StatusChangeOperator):
     """
     Start a campaign on any platform, and make sure that it is active: the morning counterpart of a stop.
 
-    A campaign that is active already is a success. Parameters, result and errors are those of
-    :class:`StopCampaignOperator`.
+    A campaign that is active already is a success, and so is one that was started and is through. Parameters, result
+    and errors are those of :class:`StopCampaignOperator`.
     """
 
-    goal = START_GOAL
+    condition = STARTED_CONDITION
 
     def act(self, *, check_first: bool, deadline: Deadline) -> Campaign:
         """Start the campaign."""
@@ -204,15 +217,13 @@ class StartCampaignOperator(_WaitingOperator):
 class StartSmsCampaignOperator(StartCampaignOperator):
     """Start an SMS campaign on Kore.ai; the parameters are those of :class:`StopCampaignOperator`."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(campaign_type=CampaignType.SMS.value, **kwargs)
+    fixed_campaign_type = CampaignType.SMS
 
 
 class StartVoiceCampaignOperator(StartCampaignOperator):
     """Start a voice campaign on Kore.ai; the parameters are those of :class:`StopCampaignOperator`."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(campaign_type=CampaignType.VOICE.value, **kwargs)
+    fixed_campaign_type = CampaignType.VOICE
 
 
 class DeleteCampaignOperator(CampaignOperator):
@@ -233,15 +244,14 @@ class DeleteCampaignOperator(CampaignOperator):
         super().__init__(**kwargs)
         self.ignore_missing = ignore_missing
 
-    def execute(self, context: Any) -> dict[str, Any]:
-        """Delete the campaign and return its record."""
-        deadline = Deadline.after(self.timeout, self.hook.clock)
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Delete the campaign and return what it was."""
         try:
             campaign = self.hook.delete_campaign(
-                self.campaign_id, self.campaign_type, check_first=_is_retry(context), deadline=deadline
+                self.campaign_id, self.campaign_type, check_first=_is_retry(context), deadline=self._deadline()
             )
         except CampaignNotFoundError as error:
-            if not self.ignore_missing:
+            if not self.ignore_missing or error.shown_status is not None:
                 raise
             self.log.info("There is nothing to delete: %s", error)
             campaign = None
@@ -254,18 +264,16 @@ class DeleteCampaignOperator(CampaignOperator):
 class DeleteSmsCampaignOperator(DeleteCampaignOperator):
     """Delete an SMS campaign on Kore.ai; the parameters are those of :class:`DeleteCampaignOperator`."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(campaign_type=CampaignType.SMS.value, **kwargs)
+    fixed_campaign_type = CampaignType.SMS
 
 
 class DeleteVoiceCampaignOperator(DeleteCampaignOperator):
     """Delete a voice campaign on Kore.ai; the parameters are those of :class:`DeleteCampaignOperator`."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(campaign_type=CampaignType.VOICE.value, **kwargs)
+    fixed_campaign_type = CampaignType.VOICE
 
 
-def _is_retry(context: Any) -> bool:
+def _is_retry(context: Context) -> bool:
     """Tell whether an earlier try of this task may have been heard by the platform."""
     task_instance = context.get("ti") if context else None
     return (getattr(task_instance, "try_number", None) or 1) > 1

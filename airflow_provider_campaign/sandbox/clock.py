@@ -34,12 +34,16 @@ class Timeline:
     def __init__(self, clock: Clock, offset: Callable[[], float]) -> None:
         self.clock = clock
         self._offset = offset
-        self._anchor = clock.time()
+        self._anchor = clock.monotonic()
         self._anchor_date = datetime.now(UTC)
 
     def now(self) -> float:
         """Return the clock's time in seconds."""
-        return self.clock.time()
+        return self.clock.monotonic()
+
+    def epoch(self) -> float:
+        """Return the seconds since the epoch that a client's clock shows now."""
+        return self.date(self.now()).timestamp()
 
     def platform_time(self, at: float) -> float:
         """

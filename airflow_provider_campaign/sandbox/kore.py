@@ -82,7 +82,7 @@ class KorePlatform:
     def claims(self, headers: dict[str, str]) -> dict[str, Any] | None:
         """Return the claims of a request's token, None if it is not valid."""
         try:
-            return verify_token(headers.get("auth"), self.state.config)
+            return verify_token(headers.get("auth"), self.state.config, self.state.timeline.epoch())
         except TokenError:
             return None
 
@@ -120,7 +120,7 @@ class KorePlatform:
     def _check_access(self, match: RouteMatch, request: ReceivedRequest) -> None:
         state, config = self.state, self.state.config
         try:
-            claims = verify_token(request.headers.get("auth"), config)
+            claims = verify_token(request.headers.get("auth"), config, state.timeline.epoch())
             if config.require_jti:
                 check_jti(claims, state.seen_jtis)
         except TokenError as error:

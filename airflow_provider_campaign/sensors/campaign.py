@@ -10,23 +10,24 @@ from typing import Any
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
     AirflowSkipException,
-    BaseSensorOperator,
+    Context,
     PokeReturnValue,
     conf,
 )
 from airflow.triggers.base import StartTriggerArgs
 
-from airflow_provider_campaign.campaign import CampaignStatus, status_goal
+from airflow_provider_campaign.campaign import CampaignStatus, status_condition
+from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.exceptions import CampaignError, CampaignTimeoutError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.hooks.waiting import look_once
-from airflow_provider_campaign.triggers.campaign import TRIGGERER_GRACE, CampaignStatusTrigger
-from airflow_provider_campaign.triggers.deferral import defer_wait, ends_in_trigger
-from airflow_provider_campaign.triggers.outcome import WaitOutcome
-from airflow_provider_campaign.version_compat import SHARED_STREAMS
+from airflow_provider_campaign.operations.wait import PollResult, poll_once
+from airflow_provider_campaign.triggers.deferral import can_finish_in_triggerer, defer_wait
+from airflow_provider_campaign.triggers.wait import TRIGGERER_GRACE, CampaignWaitTrigger
+from airflow_provider_campaign.triggers.wait_outcome import WaitOutcome
+from airflow_provider_campaign.version_compat import SHARED_STREAMS, PausableSensor
 
 
-class CampaignStatusSensor(BaseSensorOperator):
+class CampaignStatusSensor(PausableSensor):
     """
     Wait until a campaign's status is one of the targets; return the status.
 
@@ -61,9 +62,10 @@ class CampaignStatusSensor(BaseSensorOperator):
         self.campaign_id = campaign_id
         self.campaign_conn_id = campaign_conn_id
         self.target_statuses = target_statuses
-        self._pause = 0.0
         self.deferrable = deferrable
         self.start_from_trigger = start_from_trigger and deferrable and SHARED_STREAMS
+        self._requested_delay = 0.0
+        self._cancellation = Cancellation()
         if self.start_from_trigger:
             self.start_trigger_args = self._start_trigger_args()
 
@@ -72,22 +74,25 @@ class CampaignStatusSensor(BaseSensorOperator):
         """The hook that the connection's type stands for."""
         return CampaignHook.for_conn_id(self.campaign_conn_id)
 
-    def poke(self, context: Any) -> PokeReturnValue:
-        """Look once, and leave the rest to the triggerer if the sensor is deferrable."""
-        look = look_once(self.hook, self.campaign_id, status_goal(self.target_statuses))
-        status = look.campaign.status if look.campaign else None
-        self.log.info("Campaign %s is %s", self.campaign_id, status or "not known at the moment")
-        if look.reached:
-            return PokeReturnValue(True, status)
-        if self.deferrable:
-            defer_wait(self, self.timeout, seen=look.campaign is not None, **self._wait())
-        self._pause = look.pause
-        return PokeReturnValue(False)
+    def execute(self, context: Context) -> Any:
+        """Poll until a target is reached; if deferrable, poll once and leave the rest to the triggerer."""
+        if not self.deferrable:
+            return super().execute(context)
+        result = self._first_poll()
+        if result.is_done and result.campaign:
+            return result.campaign.status
+        return defer_wait(self, self.timeout, is_seen=result.campaign is not None, **self._wait())
 
-    def execute_complete(self, context: Any, event: Any) -> Any:
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Poll once."""
+        result = self._poll()
+        self._requested_delay = result.delay
+        return PokeReturnValue(result.is_done, result.campaign.status if result.campaign else None)
+
+    def execute_complete(self, context: Context, event: Any) -> Any:
         """Return the status that the trigger saw, or raise what ended its wait."""
         try:
-            return WaitOutcome.from_event(event).result()
+            return WaitOutcome.from_event(event).value_or_raise()
         except CampaignTimeoutError as error:
             raise AirflowSensorTimeout(str(error)) from error
         except CampaignError as error:
@@ -95,8 +100,48 @@ class CampaignStatusSensor(BaseSensorOperator):
                 raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
             raise
 
+    def next_poke_delay(self, interval: float) -> float:
+        """Leave a platform that refuses for the rate alone for as long as it wants."""
+        if self.reschedule:
+            return max(interval, self._requested_delay)
+        self._deadline().sleep(self._requested_delay - interval)
+        return interval
+
+    def on_kill(self) -> None:
+        """Send nothing more."""
+        self._cancellation.request()
+
+    def _poll(self) -> PollResult:
+        condition = status_condition(self.target_statuses)
+        result = poll_once(self.hook.client, self.campaign_id, condition, self._deadline())
+        status = result.campaign.status if result.campaign else "not known at the moment"
+        self.log.info("Campaign %s is %s", self.campaign_id, status)
+        return result
+
+    def _first_poll(self) -> PollResult:
+        """Poll as Airflow's own loop would: a failure skips the task, or is logged, where the arguments say so."""
+        try:
+            return self._poll()
+        except CampaignError as error:
+            if self.soft_fail or self.never_fail:
+                setting = "soft_fail" if self.soft_fail else "never_fail"
+                raise AirflowSkipException(f"Skipping due to {setting} is set to True.") from error
+            raise
+        except Exception as error:
+            if self.silent_fail:
+                self.log.exception("Sensor poke failed")
+                return PollResult()
+            if self.never_fail:
+                raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
+            raise
+
+    def _deadline(self) -> Deadline:
+        """Return the deadline of one poll."""
+        clock = self.hook.clock
+        return Deadline(self.timeout, clock, cancellation=self._cancellation)
+
     def _wait(self) -> dict[str, Any]:
-        """Return what the trigger looks for, and how often."""
+        """Return what the trigger waits for, and how often it polls."""
         longest = self.max_wait.total_seconds() if self.max_wait else self.timeout
         return {
             "campaign_id": self.campaign_id,
@@ -109,21 +154,8 @@ class CampaignStatusSensor(BaseSensorOperator):
     def _start_trigger_args(self) -> StartTriggerArgs:
         """Return what Airflow starts the trigger with; templates in it are rendered in the triggerer."""
         return StartTriggerArgs(
-            trigger_cls=f"{CampaignStatusTrigger.__module__}.{CampaignStatusTrigger.__qualname__}",
-            trigger_kwargs={
-                **self._wait(),
-                "for_task": True,
-                "timeout": self.timeout,
-                "end_task": ends_in_trigger(self),
-            },
+            trigger_cls=f"{CampaignWaitTrigger.__module__}.{CampaignWaitTrigger.__qualname__}",
+            trigger_kwargs={**self._wait(), "timeout": self.timeout, "end_task": can_finish_in_triggerer(self)},
             next_method="execute_complete",
             timeout=timedelta(seconds=self.timeout + TRIGGERER_GRACE),
         )
-
-    def _get_next_poke_interval(self, *args: Any, **kwargs: Any) -> float:
-        """Leave a platform that refuses for the rate alone for as long as it wants."""
-        interval = float(super()._get_next_poke_interval(*args, **kwargs))
-        if self.reschedule:
-            return max(interval, self._pause)
-        self.hook.clock.sleep(max(0.0, self._pause - interval))
-        return interval

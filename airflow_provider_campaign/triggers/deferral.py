@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 from typing import Any, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_campaign.triggers.campaign import TRIGGERER_GRACE, CampaignStatusTrigger
+from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.triggers.wait import TRIGGERER_GRACE, CampaignWaitTrigger
+from airflow_provider_campaign.version_compat import has_post_execute
 
 
-def defer_wait(task: BaseOperator, seconds: float, seen: bool, **wait: Any) -> NoReturn:
+def defer_wait(task: BaseOperator, seconds: float, *, is_seen: bool, **wait: Any) -> NoReturn:
     """
-    Defer a task that has just looked at its campaign.
+    Defer a task that has just polled its campaign.
 
     :param task: An operator or sensor with the method ``execute_complete``.
     :param seconds: How long the wait may take.
-    :param seen: Whether it saw the campaign, short of the target.
-    :param wait: The other arguments of :class:`CampaignStatusTrigger`.
+    :param is_seen: Whether it saw the campaign, short of the target.
+    :param wait: The other arguments of :class:`CampaignWaitTrigger`.
     """
-    now = time.time()
+    now = CampaignHook.clock.time()
     task.defer(
-        trigger=CampaignStatusTrigger(
-            for_task=True,
-            since=now if seen else None,
+        trigger=CampaignWaitTrigger(
+            since=now if is_seen else None,
             timeout=seconds,
             deadline=now + seconds,
-            end_task=ends_in_trigger(task),
+            end_task=can_finish_in_triggerer(task),
             **wait,
         ),
         method_name="execute_complete",
@@ -36,19 +36,21 @@ def defer_wait(task: BaseOperator, seconds: float, seen: bool, **wait: Any) -> N
     raise AssertionError("defer never returns")
 
 
-def ends_in_trigger(task: BaseOperator) -> bool:
+def can_finish_in_triggerer(task: BaseOperator) -> bool:
     """
     Tell whether the trigger may end the task without a worker, because a worker would have nothing left to do.
 
     A task that resumes on a worker right after it was deferred can be failed by a stale event of the executor
     (apache/airflow issues 66374, 67287, 72716); one that its trigger ends can not.
     """
+    package = __name__.partition(".")[0]
+    execute_complete = getattr(type(task), "execute_complete", None)
     left_to_do = (
         task.outlets,
         task.on_success_callback,
-        getattr(task, "_post_execute_hook", None),
-        type(task).post_execute is not BaseOperator.post_execute,
+        has_post_execute(task),
         not task.do_xcom_push,
         task.multiple_outputs,
+        getattr(execute_complete, "__module__", "").partition(".")[0] != package,  # a subclass has its own
     )
     return not any(left_to_do)

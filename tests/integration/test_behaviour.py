@@ -98,7 +98,7 @@ def test_a_campaign_that_is_not_there_is_not_found(connected: Sandbox, kind: Kin
     with pytest.raises(CampaignNotFoundError, match=r"cd-gone.*campaign_default.*HTTP 404") as caught:
         kind.stop("cd-gone").execute({})
     assert isinstance(caught.value, AirflowFailException)
-    assert calls(connected) == ["stop"]
+    assert calls(connected) == ["stop", "status" if kind.api_version else "get"]
 
 
 def test_an_answer_cut_short_does_not_tell_whether_the_campaign_is_there(
@@ -107,7 +107,8 @@ def test_an_answer_cut_short_does_not_tell_whether_the_campaign_is_there(
     connected.add_fault(Fault("lost", how="broken_json"))
     with pytest.raises(CampaignNotFoundError, match=r"cd-gone.*HTTP 404, "):
         kind.stop("cd-gone").execute({})
-    assert calls(connected) == ["stop", "status" if kind.api_version else "get"]
+    look = "status" if kind.api_version else "get"
+    assert calls(connected) == ["stop", look, "stop", look]  # it is the stop that has to say so
 
 
 def test_a_missing_permission_is_named_and_not_tried_again(connected: Sandbox, kind: Kind) -> None:
@@ -157,12 +158,31 @@ def test_a_campaign_that_completes_while_it_winds_down_has_ended(connected_kore:
     assert (record["status"], record["already_stopped"]) == ("Completed", False)
 
 
-def test_a_word_of_success_is_all_that_sonarly_says(sandbox: Sandbox, connect: Connect) -> None:
+def test_a_word_of_success_is_enough_on_sonarly_where_the_status_is_not_known_to_be_live(
+    sandbox: Sandbox, connect: Connect
+) -> None:
+    connect(sandbox.sonarly_connection())
+    campaign = SONARLY.add_campaign(sandbox)
+    sandbox.config.stop_status_word = "winding-down"
+    record = SONARLY.stop(campaign.id).execute({})
+    assert (record["status"], record["raw"]["data"]["campaign"]["status"]) == ("Stopped", "winding-down")
+    assert calls(sandbox) == ["stop"]
+
+
+def test_a_stop_that_sonarly_answers_with_a_live_status_is_waited_for(sandbox: Sandbox, connect: Connect) -> None:
     connect(sandbox.sonarly_connection())
     campaign = SONARLY.add_campaign(sandbox, stop_delay=90)
-    record = SONARLY.stop(campaign.id).execute({})
-    assert (record["status"], record["raw"]["data"]["campaign"]["status"]) == ("Stopped", "active")
-    assert calls(sandbox) == ["stop"]
+    record = SONARLY.stop(campaign.id, poll_interval=60).execute({})
+    assert (record["status"], campaign.status) == ("Stopped", "Stopped")
+    assert calls(sandbox) == ["stop", "get", "get"]
+
+
+def test_a_start_that_sonarly_answers_with_preparing_is_waited_for(sandbox: Sandbox, connect: Connect) -> None:
+    connect(sandbox.sonarly_connection())
+    campaign = SONARLY.add_campaign(sandbox, status="Draft", start_delay=90)
+    record = SONARLY.start(campaign.id, poll_interval=60).execute({})
+    assert (record["status"], campaign.status) == ("Active", "Active")
+    assert calls(sandbox) == ["start", "get", "get"]
 
 
 def test_a_stop_that_does_not_wait_returns_what_the_platform_said(connected_kore: Sandbox, kore_kind: Kind) -> None:
@@ -223,7 +243,7 @@ def test_a_deleted_campaign_is_gone_and_its_record_stays(connected_kore: Sandbox
     assert (record["campaign_id"], record["status"]) == (campaign.id, "Stopped")
     assert "deleted successfully" in record["message"]
     assert connected_kore.campaigns() == []
-    assert calls(connected_kore) == ["delete"]
+    assert calls(connected_kore) == ["status", "delete"]
 
 
 def test_nothing_to_delete_is_an_error(connected_kore: Sandbox, kore_kind: Kind) -> None:
@@ -235,11 +255,11 @@ def test_nothing_to_delete_is_a_success_where_that_is_wanted(connected_kore: San
     record = kore_kind.delete("cd-gone", ignore_missing=True).execute({})
     assert record.keys() == RECORD
     assert (record["campaign_id"], record["status"]) == ("cd-gone", "Deleted")
-    assert calls(connected_kore) == ["delete"]
+    assert calls(connected_kore) == ["status", "delete"]
 
 
 def test_ignoring_what_is_missing_ignores_nothing_else(connected_kore: Sandbox, kore_kind: Kind) -> None:
-    connected_kore.add_fault(Fault("forbidden"))
+    connected_kore.add_fault(Fault("forbidden", call="delete"))
     with pytest.raises(CampaignAuthError):
         kore_kind.delete("cd-1", ignore_missing=True).execute({})
 
@@ -256,7 +276,7 @@ def test_ignoring_what_is_missing_ignores_nothing_else(connected_kore: Sandbox, 
         ),
         (StopVoiceCampaignOperator(task_id="task", campaign_id="c-1"), "no campaigns of type 'voice'"),
         (StartCampaignOperator(task_id="task", campaign_id="c-1", campaign_type="sms"), "no campaigns of type 'sms'"),
-        (DeleteCampaignOperator(task_id="task", campaign_id="c-1"), "no such call.*It can stop, start, status"),
+        (DeleteCampaignOperator(task_id="task", campaign_id="c-1"), "no such action.*It can stop, start, status"),
     ],
 )
 def test_what_sonarly_does_not_have_is_said_before_anything_is_sent(
@@ -291,5 +311,5 @@ def test_the_general_operators_take_the_type_as_an_argument(
     assert (
         operator(task_id="task", campaign_id="cd-1", campaign_type=campaign_type).execute({})["campaign_id"] == "cd-1"
     )
-    [request] = sandbox.requests
+    request = sandbox.requests[-1]
     assert f"campaignType={campaign_type}" in request.query

@@ -16,7 +16,7 @@ from airflow_provider_campaign.exceptions import (
     CampaignRequestError,
     CampaignUnavailableError,
 )
-from airflow_provider_campaign.hooks.transport import MAX_ANSWER_BYTES
+from airflow_provider_campaign.client.transport import MAX_RESPONSE_BYTES
 from airflow_provider_campaign.operators.campaign import StopCampaignOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.certificates import Authority
@@ -91,7 +91,7 @@ def authority(tmp_path: Path) -> Authority:
 def test_an_answer_that_never_ends_is_given_up(connect: Connect, part: str) -> None:
     with RawServer(NEVER_ENDING[part]) as server:
         connect(connection_to(server.url))
-        with pytest.raises(CampaignUnavailableError, match="no answer within the time-out"):
+        with pytest.raises(CampaignUnavailableError, match="no response within the time-out"):
             stop()
 
 
@@ -101,7 +101,7 @@ def test_an_answer_that_never_ends_is_given_up(connect: Connect, part: str) -> N
 def test_an_answer_that_never_ends_is_given_up_over_tls_too(connect: Connect, authority: Authority, part: str) -> None:
     with RawServer(NEVER_ENDING[part], authority.server_context()) as server:
         connect(connection_to(server.url, ca_bundle=str(authority.bundle)))
-        with pytest.raises(CampaignUnavailableError, match="no answer within the time-out"):
+        with pytest.raises(CampaignUnavailableError, match="no response within the time-out"):
             stop()
 
 
@@ -114,7 +114,7 @@ def test_an_answer_that_never_ends_is_given_up_through_a_proxy_too(
     with RawServer(NEVER_ENDING[part]) as proxy:
         through(proxy, monkeypatch)
         connect(connection_to("http://127.0.0.1:9"))
-        with pytest.raises(CampaignUnavailableError, match="no answer within the time-out"):
+        with pytest.raises(CampaignUnavailableError, match="no response within the time-out"):
             stop()
         assert b"http://127.0.0.1:9/v1/accounts/ag/campaigns/c1" in proxy.requests[0]
 
@@ -148,15 +148,15 @@ def test_a_request_that_a_proxy_took_may_have_been_heard(connect: Connect, monke
 @pytest.mark.parametrize("chunked", [False, True], ids=["declared", "chunked"])
 def test_an_answer_above_the_limit_is_refused(sandbox: Sandbox, connect: Connect, chunked: bool) -> None:
     campaign = SONARLY.add_campaign(sandbox)
-    sandbox.add_fault(Fault("huge", size=MAX_ANSWER_BYTES + 1, chunked=chunked, count=None))
+    sandbox.add_fault(Fault("huge", size=MAX_RESPONSE_BYTES + 1, chunked=chunked, count=None))
     connect(SONARLY.connection(sandbox, retry_budget=0.2))
-    with pytest.raises(CampaignUnavailableError, match=rf"the answer is .* the {MAX_ANSWER_BYTES} (bytes )?accepted"):
+    with pytest.raises(CampaignUnavailableError, match=rf"the answer is .* the {MAX_RESPONSE_BYTES} (bytes )?accepted"):
         SONARLY.stop(campaign.id).execute({})
 
 
 @pytest.mark.usefixtures("virtual_clock")
 def test_an_answer_at_the_limit_is_read(connect: Connect) -> None:
-    body = STOPPED.ljust(MAX_ANSWER_BYTES)
+    body = STOPPED.ljust(MAX_RESPONSE_BYTES)
     with RawServer(answering(body)) as server:
         connect(connection_to(server.url, timeout=30))
         assert stop()["status"] == "Stopped"
@@ -164,7 +164,7 @@ def test_an_answer_at_the_limit_is_read(connect: Connect) -> None:
 
 @pytest.mark.usefixtures("virtual_clock")
 def test_an_answer_that_unpacks_to_more_than_the_limit_is_refused(connect: Connect) -> None:
-    packed = gzip.compress(b" " * (4 * MAX_ANSWER_BYTES))
+    packed = gzip.compress(b" " * (4 * MAX_RESPONSE_BYTES))
     with RawServer(answering(packed, OK + b"Content-Encoding: gzip\r\n")) as server:
         connect(connection_to(server.url, timeout=30))
         with pytest.raises(CampaignUnavailableError, match="the answer is longer than"):

@@ -17,7 +17,7 @@ from airflow_provider_campaign.exceptions import (
     CampaignUnavailableError,
 )
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.hooks.retry import BACKOFF_FIRST, BACKOFF_MAX
+from airflow_provider_campaign.client.retry import INITIAL_RETRY_DELAY, MAX_RETRY_DELAY
 from airflow_provider_campaign.operators.campaign import DeleteSmsCampaignOperator
 from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
 from airflow_provider_campaign.sandbox.faults import FAULT_KINDS, LOST_WAYS
@@ -230,7 +230,7 @@ def test_a_fault_that_stays_is_reported_after_no_more_than_the_stated_cost(
     assert attempts <= (3 if row.last_error is CampaignRateLimitError and platform.api_version else MOST_ATTEMPTS)
     assert virtual_clock.now <= began + budget
     if row.last_error is not CampaignRateLimitError:
-        caps = [min(BACKOFF_MAX, BACKOFF_FIRST * 2**number) for number in range(attempts)]
+        caps = [min(MAX_RETRY_DELAY, INITIAL_RETRY_DELAY * 2**number) for number in range(attempts)]
         assert all(slept <= cap for slept, cap in zip(virtual_clock.slept, caps, strict=False))
 
 

@@ -8,7 +8,7 @@ virtual; it passes in the operator's own waits.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +25,8 @@ from airflow_provider_campaign.exceptions import (
     CampaignUnavailableError,
 )
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.hooks.retry import BACKOFF_MAX, LAST_ATTEMPT
+from airflow_provider_campaign.client.clock import FINAL_ATTEMPT_RESERVE
+from airflow_provider_campaign.client.retry import MAX_RETRY_DELAY
 from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
 from airflow_provider_campaign.sandbox.faults import LOST_WAYS
 from tests.clock import VirtualClock
@@ -37,7 +38,7 @@ RUNS = 450
 RETRY_AFTER = 40
 """Seconds: the most that a platform in these plans asks to be left alone for."""
 
-LONGEST_PAUSE = max(60, RETRY_AFTER, BACKOFF_MAX) + 1
+LONGEST_PAUSE = max(60, RETRY_AFTER, MAX_RETRY_DELAY) + 1
 """Seconds after which something is sent again, whatever went wrong before."""
 
 RETRY_DELAY = 120.0
@@ -57,8 +58,8 @@ class RecoveringClock(VirtualClock):
     sandbox: Sandbox
     recovers_at = 0.0
 
-    def sleep(self, seconds: float) -> None:
-        super().sleep(seconds)
+    def sleep(self, seconds: float, is_cancelled: Callable[[], bool] = lambda: False) -> None:
+        super().sleep(seconds, is_cancelled)
         if self.now >= self.recovers_at:
             self.sandbox.clear_faults()
 
@@ -203,7 +204,7 @@ class Run:
     def recovers_in_time(self) -> bool:
         """Whether the present try has to succeed if nothing but the faults is in its way."""
         ends = self.began + self.plan.timeout
-        kept_back = min(LAST_ATTEMPT, self.plan.timeout / 10)
+        kept_back = min(FINAL_ATTEMPT_RESERVE, self.plan.timeout / 10)
         recovers_at = max(self.began, self.clock.recovers_at)
         if self.plan.delay <= kept_back:
             return recovers_at <= ends - kept_back - 0.01

@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import XCom
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 from sqlalchemy.exc import OperationalError
 
-from airflow_provider_campaign.campaign import STOP_GOAL
+from airflow_provider_campaign.campaign import STOP_CONDITION
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.triggers import campaign as campaign_trigger
 from airflow_provider_campaign.triggers import shared
@@ -393,6 +393,6 @@ def test_an_asset_outlasts_failures_of_every_kind(sandbox: Sandbox) -> None:
 
 def test_the_goal_of_a_stop_can_be_waited_for(sandbox: Sandbox, way: str) -> None:
     campaign = sandbox.add_campaign(status="Ready")
-    goal: dict[str, Any] = {"target_statuses": STOP_GOAL.reached, "impossible_statuses": STOP_GOAL.impossible}
+    goal: dict[str, Any] = {"target_statuses": STOP_CONDITION.reached, "impossible_statuses": STOP_CONDITION.impossible}
     event = run_to_its_end(waiting(campaign.id, **goal), way)
     assert event.payload["error"] == "CampaignStateError"

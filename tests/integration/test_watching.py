@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_campaign.campaign import START_GOAL, STOP_GOAL, Goal, Outlook, status_goal
+from airflow_provider_campaign.campaign import START_CONDITION, STOP_CONDITION, Goal, WaitState, status_condition
 from airflow_provider_campaign.exceptions import (
     CampaignAuthError,
     CampaignConfigError,
@@ -28,7 +28,7 @@ from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
 from tests.clock import VirtualClock
 from tests.kinds import KINDS, Connect, Kind
 
-STOPPED = status_goal(["Stopped"])
+STOPPED = status_condition(["Stopped"])
 INTERVAL = 30.0
 
 
@@ -75,7 +75,7 @@ class Account:
 
     @staticmethod
     def _is_over(wait: Wait, campaign: Any) -> bool:
-        return campaign is not None and wait.goal.outlook(campaign.status) is not Outlook.KEEP_WAITING
+        return campaign is not None and wait.goal.state_of(campaign.status) is not WaitState.RETRY
 
     @property
     def cost(self) -> Counter[str | None]:
@@ -202,7 +202,7 @@ def test_whoever_joins_later_for_a_campaign_that_is_watched_already_is_told_its_
     [campaign_id] = sms.add(1, status="Stopped")
     sms.clock.advance(10 * CLOCK_SKEW)
     sms.wait(sms.add(5), campaign_type=None)
-    sms.wait([campaign_id], goal=status_goal(["Completed", "Active"]), since=None)
+    sms.wait([campaign_id], goal=status_condition(["Completed", "Active"]), since=None)
     sms.look()
     sms.wait([campaign_id], since=None)
     assert sms.look() == {campaign_id: "Stopped"}
@@ -369,7 +369,7 @@ def test_a_wait_whose_time_is_up_is_read_directly(sms: Account) -> None:
 STATUSES = ["Active", "Paused", "Stopped", "Completed", "Preparing"]
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("join"), st.integers(0, 7), st.sampled_from([STOPPED, STOP_GOAL, START_GOAL])),
+        st.tuples(st.just("join"), st.integers(0, 7), st.sampled_from([STOPPED, STOP_CONDITION, START_CONDITION])),
         st.tuples(st.just("become"), st.integers(0, 7), st.sampled_from(STATUSES)),
         st.tuples(st.just("fail"), st.integers(0, 3), st.sampled_from(["error", "reset", "rate_limit"])),
         st.tuples(st.just("look"), st.just(0), st.none()),
@@ -398,7 +398,7 @@ def test_whatever_happens_a_wait_ends_by_what_the_platform_says_and_by_nothing_e
     for step, number, what in steps:
         campaign = sandbox.campaign(ids[number])
         if step == "join":
-            short = what.outlook(campaign.status) is Outlook.KEEP_WAITING
+            short = what.state_of(campaign.status) is WaitState.RETRY
             details = {} if typed else {"campaign_type": None}
             account.wait(
                 [campaign.id], what, since=account.now() if short and random.random() < 0.8 else None, **details
@@ -412,4 +412,4 @@ def test_whatever_happens_a_wait_ends_by_what_the_platform_says_and_by_nothing_e
     sandbox.clear_faults()
     settle()
     for wait in account.waits:
-        assert wait.goal.outlook(sandbox.campaign(wait.campaign_id).status) is Outlook.KEEP_WAITING
+        assert wait.goal.state_of(sandbox.campaign(wait.campaign_id).status) is WaitState.RETRY

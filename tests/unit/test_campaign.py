@@ -9,15 +9,15 @@ from airflow_provider_campaign import exceptions
 from airflow_provider_campaign.campaign import (
     ENDED_STATUSES,
     LIVE_STATUSES,
-    START_GOAL,
-    STOP_GOAL,
-    WAITING_STATUSES,
+    START_CONDITION,
+    STOP_CONDITION,
+    NOT_STARTED_STATUSES,
     Campaign,
     CampaignStatus,
-    Outlook,
+    WaitState,
     canonical_status,
-    check_campaign_id,
-    status_goal,
+    validate_campaign_id,
+    status_condition,
 )
 
 WORDS = ["Ready", "Scheduled", "Rescheduled", "Preparing", "Active", "Paused", "Stopped", "Completed", "Draft"]
@@ -33,49 +33,49 @@ def test_an_unknown_status_stays_as_the_platform_wrote_it() -> None:
 
 
 def test_every_status_but_paused_is_live_ended_or_waiting() -> None:
-    sorted_out = [*LIVE_STATUSES, *ENDED_STATUSES, *WAITING_STATUSES]
+    sorted_out = [*LIVE_STATUSES, *ENDED_STATUSES, *NOT_STARTED_STATUSES]
     assert sorted(sorted_out) == sorted(set(CampaignStatus) - {"Paused"})
 
 
 @pytest.mark.parametrize(
-    ("status", "outlook"),
+    ("status", "state"),
     [
-        *((word, Outlook.REACHED) for word in ("Stopped", "Completed", "stopped", "COMPLETED")),
-        *((word, Outlook.KEEP_WAITING) for word in ("Active", "Preparing", "Paused", "windingDown")),
-        *((word, Outlook.IMPOSSIBLE) for word in ("Ready", "Scheduled", "Rescheduled", "draft")),
+        *((word, WaitState.SUCCESS) for word in ("Stopped", "Completed", "stopped", "COMPLETED")),
+        *((word, WaitState.RETRY) for word in ("Active", "Preparing", "Paused", "windingDown")),
+        *((word, WaitState.FAILURE) for word in ("Ready", "Scheduled", "Rescheduled", "draft")),
     ],
 )
-def test_what_a_status_means_to_a_stop(status: str, outlook: Outlook) -> None:
-    assert STOP_GOAL.outlook(status) is outlook
+def test_what_a_status_means_to_a_stop(status: str, state: WaitState) -> None:
+    assert STOP_CONDITION.state_of(status) is state
 
 
 @pytest.mark.parametrize(
-    ("status", "outlook"),
+    ("status", "state"),
     [
-        ("active", Outlook.REACHED),
-        *((word, Outlook.KEEP_WAITING) for word in ("Preparing", "Stopped", "Ready", "Scheduled")),
-        ("Completed", Outlook.IMPOSSIBLE),
+        ("active", WaitState.SUCCESS),
+        *((word, WaitState.RETRY) for word in ("Preparing", "Stopped", "Ready", "Scheduled")),
+        ("Completed", WaitState.FAILURE),
     ],
 )
-def test_what_a_status_means_to_a_start(status: str, outlook: Outlook) -> None:
-    assert START_GOAL.outlook(status) is outlook
+def test_what_a_status_means_to_a_start(status: str, state: WaitState) -> None:
+    assert START_CONDITION.state_of(status) is state
 
 
 def test_what_a_status_means_to_a_sensor() -> None:
-    assert status_goal("paused").outlook("Completed") is Outlook.IMPOSSIBLE
-    assert status_goal(("paused", "COMPLETED")).outlook("completed") is Outlook.REACHED
-    assert status_goal(["windingdown"]).outlook("windingDown") is Outlook.REACHED
+    assert status_condition("paused").state_of("Completed") is WaitState.FAILURE
+    assert status_condition(("paused", "COMPLETED")).state_of("completed") is WaitState.SUCCESS
+    assert status_condition(["windingdown"]).state_of("windingDown") is WaitState.SUCCESS
 
 
 def test_a_goal_reads_as_its_statuses() -> None:
-    assert str(STOP_GOAL) == "Stopped or Completed"
+    assert str(STOP_CONDITION) == "Stopped or Completed"
 
 
 @pytest.mark.parametrize(
     "campaign_id", ["cd-3aefda80-f98e-5f4f-ad41-92803abb0000", "507f1f77bcf86cd799439011", "a b", "ü.1"]
 )
 def test_whatever_can_stand_in_a_path_is_an_id(campaign_id: str) -> None:
-    assert check_campaign_id(campaign_id) == campaign_id
+    assert validate_campaign_id(campaign_id) == campaign_id
 
 
 def test_a_record_has_the_same_keys_whatever_is_known() -> None:

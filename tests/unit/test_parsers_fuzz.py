@@ -14,19 +14,19 @@ from airflow.providers.common.compat.sdk import Connection
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_campaign.campaign import Campaign, check_campaign_id, status_goal
+from airflow_provider_campaign.campaign import Campaign, validate_campaign_id, status_condition
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.hooks import calls
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.hooks.calls import TEXT_MAX
-from airflow_provider_campaign.hooks.transport import Answer
+from airflow_provider_campaign.client.response import MAX_QUOTED_LENGTH
+from airflow_provider_campaign.platforms.base import HttpResponse
 from airflow_provider_campaign.sandbox.config import SandboxConfig
 from tests.clock import VirtualClock
 from tests.local_server import LocalServer, Reply
 from tests.raw_server import RawServer
 
 CONFIG = SandboxConfig()
-MESSAGE_MAX = 3 * TEXT_MAX + 600
+MESSAGE_MAX = 3 * MAX_QUOTED_LENGTH + 600
 """Characters of a message: what it quotes of the platform, and its own words."""
 
 KEYS = (
@@ -262,7 +262,7 @@ def test_parse_json_returns_an_object_or_nothing(body: bytes) -> None:
 def test_readable_text_is_one_short_line_without_secrets(text: object, secrets: list[str]) -> None:
     shown = calls.readable(text, secrets)
     if shown is not None:
-        assert 0 < len(shown) <= TEXT_MAX
+        assert 0 < len(shown) <= MAX_QUOTED_LENGTH
         assert shown.isprintable()
         assert not any(secret in shown.replace("***", "") for secret in secrets if secret)
 
@@ -270,7 +270,7 @@ def test_readable_text_is_one_short_line_without_secrets(text: object, secrets: 
 @given(values | st.text())
 def test_any_campaign_id_is_taken_as_it_is_or_refused(campaign_id: object) -> None:
     try:
-        assert check_campaign_id(campaign_id) == campaign_id
+        assert validate_campaign_id(campaign_id) == campaign_id
     except CampaignConfigError as error:
         check_message(error)
 
@@ -278,7 +278,7 @@ def test_any_campaign_id_is_taken_as_it_is_or_refused(campaign_id: object) -> No
 @given(values | st.lists(words) | words)
 def test_any_target_statuses_are_a_goal_or_refused(targets: Any) -> None:
     try:
-        assert status_goal(targets).reached
+        assert status_condition(targets).success
     except CampaignConfigError as error:
         check_message(error)
 

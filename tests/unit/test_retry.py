@@ -22,11 +22,11 @@ from airflow_provider_campaign.exceptions import (
     CampaignUnavailableError,
 )
 from airflow_provider_campaign.hooks.retry import (
-    BACKOFF_FIRST,
-    BACKOFF_MAX,
+    INITIAL_RETRY_DELAY,
+    MAX_RETRY_DELAY,
     CLOCK_ROUNDING,
-    LAST_ATTEMPT,
-    RETRY_AFTER_MAX,
+    FINAL_ATTEMPT_RESERVE,
+    MAX_RETRY_AFTER,
     Deadline,
     parse_retry_after,
     retrying,
@@ -82,7 +82,7 @@ def passing(retry_after: float | None = None) -> CampaignUnavailableError:
 
 
 @settings(deadline=None)
-@given(budget=budgets, start=starts, retry_afters=st.lists(st.none() | st.floats(0, RETRY_AFTER_MAX), min_size=1))
+@given(budget=budgets, start=starts, retry_afters=st.lists(st.none() | st.floats(0, MAX_RETRY_AFTER), min_size=1))
 def test_the_last_attempt_comes_just_before_the_deadline_and_no_attempt_after_it(
     budget: float, start: float, retry_afters: list[float | None]
 ) -> None:
@@ -90,7 +90,7 @@ def test_the_last_attempt_comes_just_before_the_deadline_and_no_attempt_after_it
     platform = Platform(clock, [passing(seconds) for seconds in retry_afters])
     with pytest.raises(CampaignUnavailableError):
         call(platform, Deadline.after(budget, clock))
-    last = start + budget - min(LAST_ATTEMPT, budget / 10)
+    last = start + budget - min(FINAL_ATTEMPT_RESERVE, budget / 10)
     assert platform.asked_at[0] == start
     assert platform.asked_at[-1] == pytest.approx(last, abs=2 * CLOCK_ROUNDING)
     assert all(at < last - CLOCK_ROUNDING for at in platform.asked_at[:-1])
@@ -100,7 +100,7 @@ def test_the_last_attempt_comes_just_before_the_deadline_and_no_attempt_after_it
 @given(budget=budgets, start=starts, share=st.floats(0, 1))
 def test_a_platform_that_is_back_by_the_last_attempt_is_not_missed(budget: float, start: float, share: float) -> None:
     clock = clock_at(start)
-    last = budget - min(LAST_ATTEMPT, budget / 10) - CLOCK_ROUNDING
+    last = budget - min(FINAL_ATTEMPT_RESERVE, budget / 10) - CLOCK_ROUNDING
     platform = Platform(clock, [passing()], recovered_at=start + share * last)
     assert call(platform, Deadline.after(budget, clock)) == "done"
 
@@ -113,10 +113,10 @@ def test_waits_grow_up_to_their_bound(budget: float) -> None:
     with pytest.raises(CampaignUnavailableError):
         call(Platform(clock, [passing()]), Deadline.after(budget, clock), told=told)
     assert told == clock.slept
-    assert all(pause <= min(BACKOFF_MAX, BACKOFF_FIRST * 2**number) for number, pause in enumerate(told))
+    assert all(pause <= min(MAX_RETRY_DELAY, INITIAL_RETRY_DELAY * 2**number) for number, pause in enumerate(told))
 
 
-@given(asked=st.floats(0, RETRY_AFTER_MAX))
+@given(asked=st.floats(0, MAX_RETRY_AFTER))
 def test_a_platform_that_asks_to_be_left_alone_is_left_alone_so_long(asked: float) -> None:
     clock = clock_at(0)
     platform = Platform(clock, [passing(asked)], recovered_at=CLOCK_ROUNDING)
@@ -143,7 +143,7 @@ def test_a_refusal_for_the_rate_backs_off_where_no_window_is_known() -> None:
     clock = clock_at(0)
     platform = Platform(clock, [CampaignRateLimitError()], recovered_at=1e-9)
     call(platform, Deadline.after(1000, clock))
-    assert platform.asked_at[1] <= BACKOFF_FIRST
+    assert platform.asked_at[1] <= INITIAL_RETRY_DELAY
 
 
 def test_what_the_platform_asks_for_goes_before_its_window() -> None:
@@ -202,9 +202,9 @@ def test_the_sooner_of_two_deadlines_counts() -> None:
         ("0", 0),
         (" 7 ", 7),
         ("299", 299),
-        ("301", RETRY_AFTER_MAX),
-        ("9" * 400, RETRY_AFTER_MAX),
-        ("Fri, 31 Dec 9999 23:59:59 GMT", RETRY_AFTER_MAX),
+        ("301", MAX_RETRY_AFTER),
+        ("9" * 400, MAX_RETRY_AFTER),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", MAX_RETRY_AFTER),
         ("Sun, 06 Nov 1994 08:49:37 GMT", 0),
     ],
 )
@@ -227,4 +227,4 @@ def test_a_retry_after_that_can_not_be_read_counts_as_absent(value: str | None) 
 @given(st.text())
 def test_any_retry_after_is_absent_or_within_its_bounds(value: str) -> None:
     seconds = parse_retry_after(value)
-    assert seconds is None or 0 <= seconds <= RETRY_AFTER_MAX
+    assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER

@@ -9,7 +9,7 @@ import pytest
 from airflow.providers.common.compat.sdk import Connection
 
 from airflow_provider_campaign.exceptions import CampaignConfigError
-from airflow_provider_campaign.hooks.settings import ConnectionFields, Settings
+from airflow_provider_campaign.hooks.connection_fields import ConnectionFields, Settings
 
 
 def fields(conn_type: str = "kore", extra: dict[str, Any] | None = None, **standard: Any) -> ConnectionFields:

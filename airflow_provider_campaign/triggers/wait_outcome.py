@@ -44,7 +44,7 @@ class WaitOutcome:
         except TypeError:
             raise CampaignError(f"The wait ended with an event that can't be read: {event!r}") from None
 
-    def result(self) -> Any:
+    def value_or_raise(self) -> Any:
         """
         Return the value.
 

@@ -14,14 +14,12 @@ from urllib.parse import urlsplit
 import requests
 from airflow.providers.common.compat.sdk import Connection
 
+from airflow_provider_campaign.client.client import DEFAULT_REQUEST_TIMEOUT
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.get_provider_info import connection_type_info
 
-REQUEST_TIMEOUT = 30.0
-"""Seconds that one exchange with the platform may take, unless the connection says."""
-
-SECONDS_MAX = 86_400.0
-"""A day: more than any request takes, and less than a socket can't wait for."""
+MAX_SECONDS = 86_400.0
+"""A day: longer values overflow socket timeouts."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +28,8 @@ class Settings:
     What every platform's connection has.
 
     :param base_url: Scheme, host and port, with no slash at the end.
-    :param timeout: Seconds that one exchange may take.
-    :param retry_budget: Seconds that one hook call may take with its retries, or None for the caller's word.
+    :param timeout: Seconds that one request may take.
+    :param retry_budget: Seconds that one client method may take with its retries, or None for the caller's deadline.
     :param ca_bundle: Path of the certificates to trust instead of the usual ones, or None.
     """
 
@@ -110,7 +108,7 @@ class ConnectionFields:
             seconds = float(value) if not isinstance(value, bool) else -1.0
         except (TypeError, ValueError, OverflowError):
             seconds = -1.0
-        if not 0 < seconds <= SECONDS_MAX:
+        if not 0 < seconds <= MAX_SECONDS:
             raise self.error(field, f"is {value!r}", "Give a positive number of seconds, for instance 30.")
         return seconds
 
@@ -127,9 +125,9 @@ class ConnectionFields:
 
     def common(self) -> Settings:
         """Return the settings that every platform's connection has."""
-        timeout = self.seconds("timeout", REQUEST_TIMEOUT)
+        timeout = self.seconds("timeout", DEFAULT_REQUEST_TIMEOUT)
         return Settings(
-            self.base_url(), timeout or REQUEST_TIMEOUT, self.seconds("retry_budget", None), self.ca_bundle()
+            self.base_url(), timeout or DEFAULT_REQUEST_TIMEOUT, self.seconds("retry_budget", None), self.ca_bundle()
         )
 
     def ca_bundle(self) -> str | None:
@@ -155,19 +153,20 @@ class ConnectionFields:
             scheme = self._connection.schema if self._connection.schema in ("http", "https") else "https"
             host = f"{scheme}://{host}"
         fix = f"Give a host such as {default or 'https://api.example.com'}."
+        shown = "not shown, because it holds credentials" if "@" in host else repr(host)
         try:
             parts = urlsplit(host)
             name, port = parts.hostname or "", parts.port or self._connection.port
             url = f"{parts.scheme}://{f'[{name}]' if ':' in name else name}{f':{port}' if port else ''}"
             requests.PreparedRequest().prepare_url(url, None)
         except ValueError:
-            raise self.error("host", f"is {host!r}, which is not an address", fix) from None
+            raise self.error("host", f"is {shown}, which is not an address", fix) from None
         if parts.scheme not in ("http", "https") or not name or " " in host:
-            raise self.error("host", f"is {host!r}, which is not an address", fix)
+            raise self.error("host", f"is {shown}, which is not an address", fix)
         if parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None:
             raise self.error("host", "holds more than scheme, host and port", fix)
         if parts.scheme == "http" and not _is_loopback(name):
-            raise self.error("host", f"is {host!r}, which would send credentials unencrypted", "Use https://.")
+            raise self.error("host", f"is {shown}, which would send credentials unencrypted", "Use https://.")
         return url
 
     def _value(self, field: str) -> Any:

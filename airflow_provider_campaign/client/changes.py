@@ -1,0 +1,209 @@
+"""Stopping, starting and deleting a campaign: what to send, and what the platform's responses mean together."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from datetime import datetime
+from typing import Protocol
+
+from airflow_provider_campaign.campaign import Campaign, CampaignStatus, WaitCondition, WaitState, is_live
+from airflow_provider_campaign.client.clock import Deadline
+from airflow_provider_campaign.client.errors import quote_refusal, refusal_details, remediation
+from airflow_provider_campaign.exceptions import (
+    CampaignConflictError,
+    CampaignError,
+    CampaignNotFoundError,
+    CampaignRequestError,
+    CampaignUnavailableError,
+)
+from airflow_provider_campaign.platforms.base import Action, ApiRequest, Platform
+
+log = logging.getLogger(__name__)
+
+CLOCK_TOLERANCE = 600.0
+"""Seconds that the platform's clock and ours may differ by."""
+
+
+class SingleRequests(Protocol):
+    """What a change needs of a client."""
+
+    platform: Platform
+
+    @property
+    def description(self) -> str:
+        """What messages call the account."""
+
+    def perform(self, request: ApiRequest, deadline: Deadline) -> Campaign:
+        """Make a request about one campaign once, and read the response."""
+
+
+class StatusChange:
+    """
+    A stop or a start, over all its attempts: it acts unless the campaign's state says that there is nothing to do.
+
+    :param condition: What the campaign is brought to.
+    :param check_first: Whether an earlier run may have been heard, so that the status is read before anything is sent.
+    """
+
+    def __init__(
+        self, client: SingleRequests, request: ApiRequest, condition: WaitCondition, *, check_first: bool
+    ) -> None:
+        self._client = client
+        self._request = request
+        self._condition = condition
+        self._must_check = check_first
+        self._outcome_unknown = False
+        self._sent_at: float | None = None
+
+    def attempt(self, deadline: Deadline) -> Campaign:
+        """Make one attempt."""
+        if self._must_check and (campaign := self._check_status(deadline)):
+            return campaign
+        self._sent_at = self._sent_at or deadline.clock.time()
+        try:
+            campaign = self._client.perform(self._request, deadline)
+        except CampaignUnavailableError as error:
+            self._must_check = self._outcome_unknown = self._outcome_unknown or error.outcome_unknown
+            raise
+        except CampaignNotFoundError as error:
+            raise explained_not_found(self._client, self._request, error, deadline) from error
+        except (CampaignConflictError, CampaignRequestError) as refusal:
+            return self._explain(refusal, deadline)
+        if self._condition.state_of(campaign.status) is WaitState.FAILURE:
+            raise self._conflict(campaign)
+        return campaign
+
+    def _explain(self, refusal: CampaignError, deadline: Deadline) -> Campaign:
+        """Return the campaign if its status explains the refusal: there is nothing left to do."""
+        if refusal.http_status == 404 or not 400 <= (refusal.http_status or 0) < 500:
+            raise refusal
+        self._must_check = True
+        campaign = self._check_status(deadline, refusal)
+        self._must_check = False
+        if campaign is not None:
+            return dataclasses.replace(campaign, message=refusal.platform_text)
+        if isinstance(refusal, CampaignConflictError):
+            raise _unexplained_conflict(refusal) from refusal
+        raise refusal
+
+    def _check_status(self, deadline: Deadline, refusal: CampaignError | None = None) -> Campaign | None:
+        """
+        Read the status, and return the campaign if there is nothing left to do.
+
+        A status request alone that does not find the campaign proves nothing: the action's own response has to decide.
+        """
+        try:
+            campaign = self._client.perform(dataclasses.replace(self._request, action=Action.STATUS), deadline)
+        except CampaignNotFoundError as error:
+            if refusal is None:
+                return None
+            raise error from refusal
+        state = self._condition.state_of(campaign.status)
+        if state is WaitState.FAILURE and not self._ran_already(campaign, deadline):
+            raise self._conflict(campaign, refusal)
+        if state is WaitState.RETRY and not self._condition.is_in_progress(campaign.status):
+            return None
+        already_stopped = self._request.action is Action.STOP and not self._outcome_unknown
+        return dataclasses.replace(campaign, already_stopped=already_stopped)
+
+    def _ran_already(self, campaign: Campaign, deadline: Deadline) -> bool:
+        """Tell whether a start whose outcome is unknown was heard, and the campaign is through already."""
+        if not self._outcome_unknown or self._request.action is not Action.START:
+            return False
+        if campaign.status != CampaignStatus.COMPLETED or self._sent_at is None:
+            return False
+        details = self._client.perform(dataclasses.replace(self._request, action=Action.GET), deadline)
+        changed_at = seconds_of(details.updated_at)
+        return changed_at is not None and changed_at > self._sent_at - CLOCK_TOLERANCE
+
+    def _conflict(self, campaign: Campaign, refusal: CampaignError | None = None) -> CampaignConflictError:
+        return CampaignConflictError(
+            f"Can't {self._request.action} campaign {campaign.id!r} ({self._client.description}): "
+            f"it is {campaign.status}. {remediation(self._client.platform, 409)}{quote_refusal(refusal)}",
+            **refusal_details(refusal),
+        )
+
+
+class Deletion:
+    """
+    A delete, over all its attempts. Only the response to the delete itself counts: what a status request does not
+    find may be deleted, mistyped, or at another path.
+
+    :param check_first: Whether an earlier run may have been heard.
+    """
+
+    def __init__(self, client: SingleRequests, request: ApiRequest, *, check_first: bool) -> None:
+        self._client = client
+        self._request = request
+        self._check_first = check_first
+        self._outcome_unknown = check_first
+        self._existed: bool | None = None
+
+    def attempt(self, deadline: Deadline) -> Campaign | None:
+        """Make one attempt; None where an earlier one that may have been heard did it."""
+        if self._existed is None and (not self._outcome_unknown or self._check_first):
+            self._look_before(deadline)
+        try:
+            return self._client.perform(self._request, deadline)
+        except CampaignUnavailableError as error:
+            self._outcome_unknown = self._outcome_unknown or error.outcome_unknown
+            raise
+        except CampaignNotFoundError as error:
+            if self._existed is False:
+                raise
+            explained = explained_not_found(self._client, self._request, error, deadline)
+            if explained.shown_status is None and self._outcome_unknown:
+                return None
+            raise explained from error
+
+    def _look_before(self, deadline: Deadline) -> None:
+        """Note whether the campaign is there before it is deleted; a look that fails tells nothing."""
+        try:
+            campaign = self._client.perform(dataclasses.replace(self._request, action=Action.STATUS), deadline)
+        except CampaignNotFoundError:
+            self._existed = None if self._check_first else False
+        except CampaignError as error:
+            log.debug("Campaign %s can't be read before it is deleted: %s", self._request.campaign_id, error)
+        else:
+            self._existed = True
+            if is_live(campaign.status):
+                log.warning(
+                    "Campaign %s is %s while it is deleted: stop it first, if it may be sending",
+                    self._request.campaign_id,
+                    campaign.status,
+                )
+
+
+def explained_not_found(
+    client: SingleRequests, request: ApiRequest, error: CampaignNotFoundError, deadline: Deadline
+) -> CampaignNotFoundError:
+    """Return the error with what a request for the status says about the same id."""
+    try:
+        campaign = client.perform(dataclasses.replace(request, action=Action.STATUS), deadline)
+    except CampaignNotFoundError:
+        return CampaignNotFoundError(str(error), is_confirmed=True, **refusal_details(error))
+    except CampaignError:
+        return error
+    advice = ""
+    if others := [kind for kind in client.platform.campaign_types if kind != request.campaign_type]:
+        advice = f" It may not be of type {request.campaign_type!r}: try campaign_type={others[0]!r}."
+    return CampaignNotFoundError(
+        f"{error} But the platform shows a campaign with this id, which is {campaign.status}.{advice}",
+        shown_status=campaign.status,
+        **refusal_details(error),
+    )
+
+
+def seconds_of(timestamp: str | None) -> float | None:
+    """Return a platform's time as seconds since the epoch; None where it can't be read."""
+    try:
+        moment = datetime.fromisoformat(timestamp or "")
+    except ValueError:
+        return None
+    return moment.timestamp() if moment.tzinfo else None
+
+
+def _unexplained_conflict(refusal: CampaignConflictError) -> CampaignUnavailableError:
+    """Return what a conflict means once the campaign was seen in a state that does not explain it."""
+    return CampaignUnavailableError(f"{refusal} Its status does not explain the refusal.", **refusal_details(refusal))

@@ -1,0 +1,263 @@
+"""A client for one account on any platform; it needs no Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from typing import Self
+
+from airflow_provider_campaign.campaign import START_CONDITION, STOP_CONDITION, Campaign, validate_campaign_id
+from airflow_provider_campaign.client.changes import Deletion, StatusChange
+from airflow_provider_campaign.client.clock import Clock, Deadline, SystemClock
+from airflow_provider_campaign.client.list_reader import ListReader
+from airflow_provider_campaign.client.rate_limiter import RateLimiter
+from airflow_provider_campaign.client.requester import Requester
+from airflow_provider_campaign.client.transport import Transport
+from airflow_provider_campaign.exceptions import CampaignConfigError
+from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpRequest, Platform
+
+DEFAULT_REQUEST_TIMEOUT = 30.0
+"""Seconds that one request may take, unless the connection says."""
+
+
+class CampaignClient:
+    """
+    Stop, start, delete, read and list the campaigns of one account.
+
+    :param description: What messages call the account, for instance ``connection 'campaign_default', Kore.ai``.
+    :param timeout: Seconds that one request may take.
+    :param retry_budget: Seconds that one method may take with its retries; None for the caller's deadline.
+    :param rate_limiter: Holds requests back; by default by what the platform documents.
+    :param on_request: Told each request when it leaves.
+    """
+
+    def __init__(
+        self,
+        platform: Platform,
+        transport: Transport,
+        *,
+        description: str | None = None,
+        timeout: float = DEFAULT_REQUEST_TIMEOUT,
+        retry_budget: float | None = None,
+        clock: Clock | None = None,
+        rate_limiter: RateLimiter | None = None,
+        on_request: Callable[[ApiRequest], None] | None = None,
+    ) -> None:
+        self.platform = platform
+        self.transport = transport
+        self.clock = clock or SystemClock()
+        self.rate_limiter = rate_limiter or RateLimiter(platform.rate_limit, platform.rate_window, self.clock)
+        self.requester = Requester(
+            platform,
+            transport,
+            self.rate_limiter,
+            self.clock,
+            description or platform.name,
+            timeout,
+            retry_budget,
+            on_request,
+        )
+
+    @property
+    def description(self) -> str:
+        """What messages call the account."""
+        return self.requester.description
+
+    def observed_by(self, on_request: Callable[[ApiRequest], None]) -> Self:
+        """Return the same client, which tells each request when it leaves."""
+        return type(self)(
+            self.platform,
+            self.transport,
+            description=self.description,
+            timeout=self.requester.timeout,
+            retry_budget=self.requester.retry_budget,
+            clock=self.clock,
+            rate_limiter=self.rate_limiter,
+            on_request=on_request,
+        )
+
+    def deadline(self, seconds: float, *, retries: bool = True) -> Deadline:
+        """Return the deadline that lies so many seconds ahead on this client's clock."""
+        return Deadline(seconds, self.clock, retries=retries)
+
+    def stop_campaign(
+        self,
+        campaign_id: str,
+        campaign_type: str | None = None,
+        *,
+        check_first: bool = False,
+        deadline: Deadline | None = None,
+    ) -> Campaign:
+        """
+        Stop a campaign, or find that it is stopped or completed.
+
+        The campaign returned may still be winding down: look at its status, or wait for it.
+
+        :param campaign_type: ``sms`` or ``voice`` where the platform tells types apart.
+        :param check_first: Read the status before anything is sent: an earlier run may have been heard.
+        :param deadline: When to give up.
+        :raises CampaignConflictError: When the campaign has not started, so that there is nothing to stop.
+        :raises CampaignError: As the platform's response demands.
+        """
+        request = self._validated(ApiRequest(Action.STOP, campaign_id, campaign_type))
+        change = StatusChange(self, request, STOP_CONDITION, check_first=check_first)
+        return self.requester.retry(change.attempt, deadline)
+
+    def start_campaign(
+        self,
+        campaign_id: str,
+        campaign_type: str | None = None,
+        *,
+        check_first: bool = False,
+        deadline: Deadline | None = None,
+    ) -> Campaign:
+        """
+        Start a campaign, or find that it is running; the parameters are those of :meth:`stop_campaign`.
+
+        :raises CampaignConflictError: When the campaign can't be started.
+        """
+        request = self._validated(ApiRequest(Action.START, campaign_id, campaign_type))
+        change = StatusChange(self, request, START_CONDITION, check_first=check_first)
+        return self.requester.retry(change.attempt, deadline)
+
+    def delete_campaign(
+        self,
+        campaign_id: str,
+        campaign_type: str | None = None,
+        *,
+        check_first: bool = False,
+        deadline: Deadline | None = None,
+    ) -> Campaign | None:
+        """
+        Delete a campaign; the parameters are those of :meth:`stop_campaign`.
+
+        :returns: The campaign as it was, or None where an earlier request that may have been heard did it.
+        :raises CampaignNotFoundError: When there is no such campaign.
+        """
+        request = self._validated(ApiRequest(Action.DELETE, campaign_id, campaign_type))
+        return self.requester.retry(Deletion(self, request, check_first=check_first).attempt, deadline)
+
+    def get_campaign(self, campaign_id: str, *, deadline: Deadline | None = None) -> Campaign:
+        """Return a campaign with all that the platform tells about it in ``raw``."""
+        return self._read(ApiRequest(Action.GET, campaign_id), deadline)
+
+    def get_campaign_status(
+        self, campaign_id: str, *, deadline: Deadline | None = None, retry: bool = True
+    ) -> Campaign:
+        """
+        Return a campaign with its status, by the cheapest request there is.
+
+        :param retry: Whether to try again after a passing failure; not for those who will look again anyway.
+        """
+        request = ApiRequest(Action.STATUS, campaign_id)
+        if retry:
+            return self._read(request, deadline)
+        return self.perform(self._validated(request), deadline or self.requester.default_deadline())
+
+    def list_campaigns(
+        self,
+        campaign_types: Collection[str] | None = None,
+        statuses: Collection[str] = (),
+        *,
+        newest_first: bool = False,
+        deadline: Deadline | None = None,
+    ) -> Iterator[Campaign]:
+        """
+        Yield each campaign of the account once, page by page as it is asked for.
+
+        Rows that can't be read, and pages that contradict themselves, raise an error once all others were yielded.
+
+        :param campaign_types: Some of the platform's types; all of them where None.
+        :param statuses: Only campaigns in one of these, without regard to case; all of them where empty.
+        :param newest_first: Those changed last come first, where the platform can sort.
+        :param deadline: When to give up.
+        :raises CampaignConfigError: When a type is not one of the platform's.
+        """
+        wanted: Collection[str | None] = self.platform.campaign_types or (None,)
+        if campaign_types is not None and self.platform.campaign_types:
+            wanted = (campaign_types,) if isinstance(campaign_types, str) else campaign_types
+        readers = [self.read_list(campaign_type, statuses, newest_first=newest_first) for campaign_type in wanted]
+        words = {status.casefold() for status in statuses}
+        deadline = deadline or self.requester.default_deadline()
+        for reader in readers:
+            for campaign in reader.read_all(deadline):
+                if not words or campaign.status.casefold() in words:
+                    yield campaign
+        for reader in readers:
+            reader.check()
+
+    def read_list(
+        self, campaign_type: str | None, statuses: Collection[str] = (), *, newest_first: bool = False
+    ) -> ListReader:
+        """
+        Return a reading of the list of one type, which sends nothing yet.
+
+        :raises CampaignConfigError: When the type is not one of the platform's.
+        """
+        request = ApiRequest(Action.LIST, None, campaign_type)
+        self._validate_type(request)
+        return ListReader(
+            self.requester, request, self.platform.pager(campaign_type, statuses, newest_first=newest_first)
+        )
+
+    def switch_schedule_off(self, campaign_name: str, *, deadline: Deadline | None = None) -> Campaign:
+        """
+        Switch a campaign's own schedule off, so that the platform does not start it by itself (Kore.ai, API v2).
+
+        :param campaign_name: The campaign's name; this request does not go by the id.
+        :raises CampaignConfigError: When the name is empty, or the platform has no such action.
+        """
+        return self._read(ApiRequest(Action.SCHEDULE, campaign_name), deadline)
+
+    def probe(self) -> str:
+        """
+        Make one cheap read, and say in a few words what was seen.
+
+        :raises CampaignError: As the platform's response demands.
+        """
+        request = ApiRequest(Action.LIST, None, next(iter(self.platform.campaign_types), None))
+        deadline = self.deadline(self.requester.timeout)
+        http_request = self.platform.probe(request)
+        return self.requester.send_and_read(request, http_request, deadline, self.platform.describe_list)
+
+    def perform(self, request: ApiRequest, deadline: Deadline) -> Campaign:
+        """Make a request about one campaign once, and read the response."""
+        return self.requester.send_and_read(
+            request,
+            self._http_request(request),
+            deadline,
+            lambda document: self.platform.read_campaign(request, document),
+        )
+
+    def _read(self, request: ApiRequest, deadline: Deadline | None) -> Campaign:
+        request = self._validated(request)
+        return self.requester.retry(lambda part: self.perform(request, part), deadline)
+
+    def _validated(self, request: ApiRequest) -> ApiRequest:
+        """
+        Return the request if it can be made.
+
+        :raises CampaignConfigError: When anything is wrong with it; nothing has been sent.
+        """
+        if request.action is not Action.SCHEDULE:
+            validate_campaign_id(request.campaign_id)
+        if request.campaign_type is not None:
+            self._validate_type(request)
+        self._http_request(request)
+        return request
+
+    def _http_request(self, request: ApiRequest) -> HttpRequest:
+        try:
+            return self.platform.http_request(request)
+        except CampaignConfigError as error:
+            raise CampaignConfigError(f"{self.requester.subject(request)}: {error}") from None
+
+    def _validate_type(self, request: ApiRequest) -> None:
+        types = self.platform.campaign_types
+        if request.campaign_type is None or request.campaign_type in types:
+            return
+        has = " or ".join(map(repr, types))
+        raise CampaignConfigError(
+            f"{self.requester.subject(request)}: {self.platform.name} has no campaigns of type "
+            f"{request.campaign_type!r}. Nothing was sent. "
+            f"{f'Use {has}' if has else 'Leave campaign_type out, or use StopCampaignOperator'}."
+        )

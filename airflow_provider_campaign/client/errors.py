@@ -1,0 +1,141 @@
+"""From a response that is no success to the error that says what happened and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow_provider_campaign.client.response import sanitize
+from airflow_provider_campaign.client.retry import parse_retry_after
+from airflow_provider_campaign.exceptions import (
+    CampaignAuthError,
+    CampaignConflictError,
+    CampaignError,
+    CampaignNotFoundError,
+    CampaignRateLimitError,
+    CampaignRequestError,
+    CampaignUnavailableError,
+)
+from airflow_provider_campaign.platforms.base import ApiStatus, HttpResponse, Platform
+
+_ERRORS: Mapping[int, type[CampaignError]] = {
+    401: CampaignAuthError,
+    403: CampaignAuthError,
+    404: CampaignNotFoundError,
+    408: CampaignUnavailableError,
+    409: CampaignConflictError,
+    425: CampaignUnavailableError,
+    429: CampaignRateLimitError,
+}
+
+_REMEDIATION: Mapping[int, str] = {
+    200: "If it keeps happening, something else than the platform may be answering at the connection's Host.",
+    400: "The request itself was refused: check the campaign's type and the connection's fields.",
+    401: "Check the connection's credentials.",
+    403: "The credentials are valid but lack the permission: ask the platform's administrator for it.",
+    404: "Check the id in the platform's console; it may have been deleted, or belong to another account.",
+    409: "It has not started or can't be changed now: look at it, and at its schedule, in the platform's console.",
+    429: "The account's request budget is used up: wait for the next window, and see who else spends it.",
+    500: "The platform has a problem: check its status page, and the campaign in its console.",
+    503: "Check that the platform is up and reachable from the worker, and the connection's Host.",
+}
+
+
+def remediation(platform: Platform, status: int) -> str:
+    """Return what to do about an HTTP status."""
+    default = _REMEDIATION.get(status) or _REMEDIATION[500 if status >= 500 else 400]
+    return platform.remediation.get(status) or default
+
+
+def error_class(status: int) -> type[CampaignError] | None:
+    """Return the error that an HTTP status stands for; None for a success."""
+    if 200 <= status < 300:
+        return None
+    return _ERRORS.get(status, CampaignUnavailableError if status >= 500 else CampaignRequestError)
+
+
+def response_error(
+    platform: Platform,
+    subject: str,
+    response: HttpResponse,
+    document: Mapping[str, Any] | None,
+    api_status: ApiStatus,
+) -> CampaignError:
+    """
+    Return the error for a response that is not a success.
+
+    :param subject: How the message begins: the action, the campaign, the connection.
+    :param document: The response's JSON object, None where it has none.
+    """
+    text = sanitize(api_status.message, platform.secrets)
+    kind, problem, advice = _classify(platform, response, document, text)
+    code, trace_id = (sanitize(mark, platform.secrets) for mark in (api_status.code, api_status.trace_id))
+    marks = ", ".join(filter(None, (code and f"code {code}", trace_id and f"trace id {trace_id}")))
+    message = f"{subject}: HTTP {response.status}"
+    message += f", {problem.rstrip('.')}" if problem else ""
+    message += f" [{marks}]" if marks else ""
+    details = {"http_status": response.status, "code": code, "trace_id": trace_id, "platform_text": text}
+    return _build(kind, f"{message}. {advice}", response, details)
+
+
+def _classify(
+    platform: Platform, response: HttpResponse, document: Mapping[str, Any] | None, text: str | None
+) -> tuple[type[CampaignError], str | None, str]:
+    """Return the class of error, what is wrong, and what to do about it."""
+    kind = error_class(response.status)
+    is_json = response.body.lstrip().startswith(b"{")
+    if platform.rate_limit_text and platform.rate_limit_text.encode() in response.body:
+        return CampaignRateLimitError, text, remediation(platform, 429)
+    if 300 <= response.status < 400:
+        origin = sanitize(_origin(response.headers.get("Location", "")), platform.secrets)
+        problem = f"it redirects to {origin}, which is not followed"
+        return CampaignRequestError, problem, "Put the address of the API itself into the connection's field Host."
+    if kind is CampaignNotFoundError and document is None and response.body.strip() and not is_json:
+        problem = "no such path, and the response is not the platform's"
+        return CampaignRequestError, problem, "Check the connection's Host, and its Endpoints where there are any."
+    if kind is CampaignNotFoundError and document is None and is_json:
+        # Cut short: whether it is the campaign or the path that was not found is in what is missing.
+        kind = None
+    if kind is None and document is None:
+        return CampaignUnavailableError, "the response is not a JSON object", remediation(platform, 200)
+    if kind is None:
+        problem = text or "the response says that the request failed"
+        return CampaignUnavailableError, problem, remediation(platform, 500)
+    return kind, text, remediation(platform, response.status)
+
+
+def _build(
+    kind: type[CampaignError], message: str, response: HttpResponse, details: Mapping[str, Any]
+) -> CampaignError:
+    """Return the error; what may have been acted on is marked as of unknown outcome."""
+    if not issubclass(kind, CampaignUnavailableError):
+        return kind(message, **details)
+    retry_after = parse_retry_after(response.headers.get("Retry-After")) if response.status in (429, 503) else None
+    outcome_unknown = not issubclass(kind, CampaignRateLimitError)
+    return kind(message, outcome_unknown=outcome_unknown, retry_after=retry_after, **details)
+
+
+def _origin(location: str) -> str:
+    """Return scheme and host of an address; what follows them may hold secrets."""
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return "an address that can't be read"
+    if not parts.hostname:
+        return "another path of the same host"
+    return f"{parts.scheme}://{parts.hostname}" if parts.scheme else parts.hostname
+
+
+def quote_refusal(refusal: CampaignError | None) -> str:
+    """Return what the platform said with a refusal, to be added to a message."""
+    if refusal is None:
+        return ""
+    named = {"HTTP": refusal.http_status, "code": refusal.code, "trace id": refusal.trace_id}
+    marks = ", ".join(f"{name} {value}" for name, value in named.items() if value)
+    return f" The platform said: {refusal.platform_text or 'nothing'} [{marks}]."
+
+
+def refusal_details(refusal: CampaignError | None) -> dict[str, Any]:
+    """Return what the platform said with a refusal, for another error that stands for it."""
+    return {name: getattr(refusal, name, None) for name in ("http_status", "code", "trace_id", "platform_text")}

@@ -1,0 +1,72 @@
+"""Reading a list page by page, over one or several polls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from airflow_provider_campaign.campaign import Campaign
+from airflow_provider_campaign.client.clock import Deadline
+from airflow_provider_campaign.client.errors import remediation
+from airflow_provider_campaign.client.requester import Requester
+from airflow_provider_campaign.client.response import sanitize
+from airflow_provider_campaign.exceptions import CampaignUnavailableError
+from airflow_provider_campaign.platforms.base import ApiRequest, Pager
+
+
+class UnreliableListError(CampaignUnavailableError):
+    """A list could be read, but is no proof of what is not in it."""
+
+
+class ListReader:
+    """
+    One reading of the list of one type. A page that can't be had leaves it where it is, to be resumed.
+
+    :param request: What messages call it.
+    """
+
+    def __init__(self, requester: Requester, request: ApiRequest, pager: Pager) -> None:
+        self._requester = requester
+        self._request = request
+        self._pager = pager
+        self.pages_read = 0
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether there is no further page."""
+        return self._pager.next_request is None
+
+    @property
+    def total(self) -> int | None:
+        """How many campaigns the platform says that the list has, None where it does not say."""
+        return self._pager.total
+
+    def read_page(self, deadline: Deadline) -> list[Campaign]:
+        """
+        Return the campaigns of the next page that no page before it had.
+
+        :raises CampaignError: When the page can't be had; it is next again then.
+        """
+        http_request = self._pager.next_request
+        if http_request is None:
+            return []
+        campaigns = self._requester.fetch(self._request, http_request, deadline, self._pager.read_page)
+        self.pages_read += 1
+        return campaigns
+
+    def read_all(self, deadline: Deadline) -> Iterator[Campaign]:
+        """Yield the campaigns of all pages that are left, each page as it is asked for."""
+        while not self.is_finished:
+            yield from self.read_page(deadline)
+
+    def check(self) -> None:
+        """
+        Raise if the list is no proof of what is not in it.
+
+        :raises UnreliableListError: When a row could not be read, or the list contradicts itself.
+        """
+        if self._pager.problems:
+            raise UnreliableListError(
+                f"{self._requester.subject(self._request)}: {sanitize('; '.join(self._pager.problems), ())}. "
+                f"{remediation(self._requester.platform, 500)}",
+                outcome_unknown=True,
+            )

@@ -1,0 +1,136 @@
+"""The one way in which a request is made: signed, sent, classified, tried again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from airflow_provider_campaign.client.clock import Clock, Deadline
+from airflow_provider_campaign.client.errors import error_class, remediation, response_error
+from airflow_provider_campaign.client.rate_limiter import RateLimiter
+from airflow_provider_campaign.client.response import parse_json, sanitize
+from airflow_provider_campaign.client.retry import DEFAULT_RETRY_BUDGET, retry_until
+from airflow_provider_campaign.client.transport import CertificateError, NotSent, OutcomeUnknown, Transport
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignRateLimitError, CampaignUnavailableError
+from airflow_provider_campaign.platforms.base import (
+    ApiRequest,
+    ApiStatus,
+    HttpRequest,
+    HttpResponse,
+    InvalidResponseError,
+    Platform,
+)
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+MIN_REQUEST_TIMEOUT = 1.0
+"""Seconds that even the last request before a deadline is given."""
+
+
+@dataclass(frozen=True)
+class Requester:
+    """
+    Send requests as a platform wants them, and make of every response a document or the right error.
+
+    :param description: What messages call the account, for instance ``connection 'campaign_default', Kore.ai``.
+    :param timeout: Seconds that one request may take.
+    :param retry_budget: Seconds that a request may take with its retries; None for the caller's deadline.
+    :param on_request: Told each request when it leaves.
+    """
+
+    platform: Platform
+    transport: Transport
+    rate_limiter: RateLimiter
+    clock: Clock
+    description: str
+    timeout: float
+    retry_budget: float | None = None
+    on_request: Callable[[ApiRequest], None] | None = None
+
+    def fetch(
+        self,
+        request: ApiRequest,
+        http_request: HttpRequest,
+        deadline: Deadline,
+        read: Callable[[Mapping[str, Any]], Result],
+    ) -> Result:
+        """Send what changes nothing, again and again until the response can be read."""
+        return self.retry(lambda part: self.send_and_read(request, http_request, part, read), deadline)
+
+    def send_and_read(
+        self,
+        request: ApiRequest,
+        http_request: HttpRequest,
+        deadline: Deadline,
+        read: Callable[[Mapping[str, Any]], Result],
+    ) -> Result:
+        """
+        Send a request once and read the response.
+
+        :raises CampaignError: For every response but a success that can be read.
+        """
+        document = self._send(request, http_request, deadline)
+        try:
+            return read(document)
+        except InvalidResponseError as error:
+            raise CampaignUnavailableError(
+                f"{self.subject(request)}: {sanitize(error, ())}, so that it can't be relied on. "
+                f"{remediation(self.platform, 500)}",
+                outcome_unknown=True,
+                trace_id=self.platform.api_status(document).trace_id,
+            ) from error
+
+    def retry(self, attempt: Callable[[Deadline], Result], deadline: Deadline | None) -> Result:
+        """Make attempts until one succeeds, fails for good, or the time is up."""
+        part = self.default_deadline() if deadline is None else deadline.sooner(self.retry_budget)
+
+        def on_retry(error: BaseException, seconds: float) -> None:
+            log.warning("Trying again in %.1f s: %s", seconds, error)
+
+        return retry_until(part, lambda: attempt(part), rate_window=self.platform.rate_window, on_retry=on_retry)
+
+    def default_deadline(self) -> Deadline:
+        """Return the deadline of a caller who named none."""
+        return Deadline(self.retry_budget or DEFAULT_RETRY_BUDGET, self.clock)
+
+    def subject(self, request: ApiRequest) -> str:
+        """Return how a message begins: the action, the campaign, the connection."""
+        return f"{request} ({self.description})"
+
+    def _send(self, request: ApiRequest, http_request: HttpRequest, deadline: Deadline) -> Mapping[str, Any]:
+        """Send a request once and return the JSON object of a success."""
+        response = self._exchange(request, http_request, deadline)
+        if response.status == 401 and self.platform.retries_unauthorized:
+            response = self._exchange(request, http_request, deadline)
+        document = parse_json(response, self.platform.secrets)
+        api_status = ApiStatus() if document is None else self.platform.api_status(document)
+        if document is not None and error_class(response.status) is None and not api_status.failed:
+            return document
+        raise response_error(self.platform, self.subject(request), response, document, api_status)
+
+    def _exchange(self, request: ApiRequest, http_request: HttpRequest, deadline: Deadline) -> HttpResponse:
+        try:
+            with self.rate_limiter.slot(deadline):
+                if self.on_request:
+                    self.on_request(request)
+                headers = self.platform.signed_headers(self.clock.time())
+                seconds = min(self.timeout, max(MIN_REQUEST_TIMEOUT, deadline.remaining))
+                return self.transport.send_request(http_request, headers, seconds)
+        except CampaignRateLimitError as error:  # of our own limiter
+            raise CampaignRateLimitError(
+                f"{self.subject(request)}: {error}. {remediation(self.platform, 429)}"
+            ) from error
+        except CertificateError as error:
+            raise CampaignConfigError(
+                f"{self.subject(request)}: {error}. Nothing was sent. If the host's CA is a private one, put the "
+                "path of its certificate into the connection's field CA Bundle (ca_bundle)."
+            ) from error
+        except (NotSent, OutcomeUnknown) as error:
+            raise CampaignUnavailableError(
+                f"{self.subject(request)}: {error} ({self.transport.base_url}). {remediation(self.platform, 503)}",
+                outcome_unknown=isinstance(error, OutcomeUnknown),
+            ) from error

@@ -1,0 +1,98 @@
+"""The one retry policy: what is tried again, how long to wait in between, and when to give up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
+from tenacity.wait import wait_random_exponential
+
+from airflow_provider_campaign.client.clock import Deadline
+from airflow_provider_campaign.exceptions import CampaignRateLimitError, CampaignUnavailableError
+
+Result = TypeVar("Result")
+
+DEFAULT_RETRY_BUDGET = 120.0
+"""Seconds that a single client method may take with its retries, unless the connection or the caller says."""
+
+INITIAL_RETRY_DELAY = 1.0
+"""Seconds: the upper bound of the first delay. It doubles with every attempt (exponential, full jitter)."""
+
+MAX_RETRY_DELAY = 30.0
+"""Seconds: the upper bound of any delay after a failure other than a refusal for the rate."""
+
+MAX_RETRY_AFTER = 300.0
+"""Seconds: the most that a ``Retry-After`` is believed."""
+
+
+def retry_until(
+    deadline: Deadline,
+    attempt: Callable[[], Result],
+    *,
+    rate_window: float | None,
+    on_retry: Callable[[BaseException, float], None],
+) -> Result:
+    """
+    Call until it succeeds, fails for good, or the time is up; what it raised last comes out.
+
+    Tried again is what :class:`CampaignUnavailableError` stands for: network errors, time-outs, 429, 5xx,
+    unreadable or contradictory responses. The final attempt is made just before the deadline, so that a platform
+    that is back by then is not missed.
+
+    :param rate_window: Seconds to wait after a 429 without ``Retry-After``, or None to back off as usual.
+    :param on_retry: Told the error and the seconds until the next attempt.
+    """
+    backoff = wait_random_exponential(multiplier=INITIAL_RETRY_DELAY, max=MAX_RETRY_DELAY)
+
+    def wait(state: RetryCallState) -> float:
+        requested = requested_delay(_error(state), rate_window)
+        delay = backoff(state)
+        if requested is not None:
+            # Up to a second more than was requested, so that those who wait don't all return at once.
+            delay = max(delay, requested + delay / MAX_RETRY_DELAY)
+        return min(delay, deadline.before_final_attempt)
+
+    policy = Retrying(
+        retry=retry_if_exception_type(CampaignUnavailableError),
+        stop=lambda _: deadline.before_final_attempt <= 0,
+        wait=wait,
+        sleep=deadline.sleep,
+        before_sleep=lambda state: on_retry(_error(state), state.upcoming_sleep),
+        reraise=True,
+    )
+    return policy(attempt)
+
+
+def _error(state: RetryCallState) -> BaseException:
+    error = state.outcome.exception() if state.outcome else None
+    assert error is not None, "a retry follows a failure"  # noqa: S101
+    return error
+
+
+def requested_delay(error: BaseException, rate_window: float | None) -> float | None:
+    """Return the seconds that the platform wants to be left alone for; None where it did not say."""
+    requested: float | None = getattr(error, "retry_after", None)
+    if requested is None and isinstance(error, CampaignRateLimitError):
+        return rate_window
+    return requested
+
+
+def parse_retry_after(value: str | None) -> float | None:
+    """
+    Read a ``Retry-After`` header in either of its forms, seconds or HTTP date.
+
+    :returns: Seconds from now, between 0 and :data:`MAX_RETRY_AFTER`; None where it is absent or unreadable.
+    """
+    text = (value or "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), MAX_RETRY_AFTER)
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return min(max(0.0, (moment - datetime.now(UTC)).total_seconds()), MAX_RETRY_AFTER)

@@ -1,0 +1,166 @@
+"""What a sweep knows of one campaign, from the listing that showed it live to the moment it was seen stopped."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_provider_campaign.campaign import STOP_CONDITION, Campaign, WaitState
+from airflow_provider_campaign.client.changes import seconds_of
+from airflow_provider_campaign.exceptions import (
+    CampaignConflictError,
+    CampaignError,
+    CampaignNotFoundError,
+    CampaignTimeoutError,
+    CampaignUnavailableError,
+)
+from airflow_provider_campaign.operations.account_poller import PendingWait
+
+log = logging.getLogger(__name__)
+
+DELETED = "Deleted"
+"""What stands for the status of a campaign that somebody has deleted meanwhile."""
+
+RESTART_PATIENCE = 60.0
+"""Seconds after the second request to stop a campaign, and each later one, before it is asked again."""
+
+
+def is_retryable(error: CampaignError) -> bool:
+    """Return whether another try may go well."""
+    return isinstance(error, CampaignUnavailableError | CampaignTimeoutError)
+
+
+@dataclass
+class SweepEntry:
+    """
+    One campaign that was found live.
+
+    :param campaign: The campaign as it was seen last.
+    :param asked_at: When the request to stop it last left (seconds since the epoch), None as long as none did.
+    :param confirmed_at: When it was seen stopped (seconds since the epoch).
+    :param acknowledged: Whether the platform has answered the request, so that it must not be sent again.
+    :param outcome_unknown: Whether an earlier request may have been heard, so that the status is read before another.
+    :param changed_at: The campaign's last change, by the platform's clock, as of the acknowledgement.
+    :param restarts: How often it was seen live again after it was asked to stop.
+    :param error: What kept it from being stopped.
+    """
+
+    campaign: Campaign
+    asked_at: float | None = None
+    confirmed_at: float | None = None
+    acknowledged: bool = False
+    outcome_unknown: bool = False
+    changed_at: float | None = None
+    restarts: int = 0
+    error: CampaignError | None = None
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether another try can't mend what went wrong."""
+        return self.error is not None and not is_retryable(self.error)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is still something to be done about it."""
+        return self.confirmed_at is None and not self.is_given_up
+
+    def note_stop(self, campaign: Campaign, now: float) -> None:
+        """Note what the platform answered the request to stop."""
+        self.note_status(campaign, now)
+        self.acknowledged = True
+        self.changed_at = seconds_of(campaign.updated_at) or seconds_of(self.campaign.updated_at)
+
+    def note_status(self, seen: Campaign, now: float) -> None:
+        """Note the campaign as it was read."""
+        self.campaign = replace(
+            self.campaign,
+            status=seen.status,
+            message=seen.message or self.campaign.message,
+            already_stopped=self.asked_at is None or (seen.already_stopped and not self.outcome_unknown),
+        )
+        state = STOP_CONDITION.state_of(seen.status)
+        self.error = None
+        if state is WaitState.SUCCESS:
+            self.confirmed_at = now
+        elif state is WaitState.FAILURE:
+            self.error = CampaignConflictError(f"is {seen.status}, neither live nor stopped: it may start again")
+
+    def note_not_found(self, error: CampaignNotFoundError, now: float) -> None:
+        """Note that the request to stop it was answered by a 404."""
+        if error.shown_status is not None:
+            self.note_status(replace(self.campaign, status=error.shown_status, message=None), now)
+            self.error = None if self.confirmed_at else error
+        elif error.is_confirmed:
+            self.note_deleted(error, now)
+        else:
+            self.error = CampaignUnavailableError(str(error))  # whether it is there could not be read
+
+    def note_deleted(self, error: CampaignError, now: float) -> None:
+        """Note that the platform does not know it any more: it sends nothing."""
+        message = error.platform_text or "deleted meanwhile"
+        self.campaign = replace(self.campaign, status=DELETED, already_stopped=not self.acknowledged, message=message)
+        self.error, self.confirmed_at = None, now
+
+    def note_failure(self, error: CampaignError) -> None:
+        """Note why it could not be asked."""
+        self.error = error
+        self.outcome_unknown = self.outcome_unknown or getattr(error, "outcome_unknown", False)
+
+    def note_listed(self, listed: Campaign, now: float) -> None:
+        """Note that a listing shows it live: it winds down, or somebody has started it again."""
+        if self.confirmed_at is not None and self.campaign.status == DELETED:
+            self.confirmed_at = None
+            self.error = CampaignNotFoundError(
+                f"is listed as {listed.status}, but neither a stop nor a status request finds it: "
+                "check the connection's Endpoints, and stop it in the platform's console"
+            )
+        elif self.confirmed_at is not None:
+            log.warning("Campaign %s was %s and is listed as %s", listed.id, self.campaign.status, listed.status)
+            self._reopen(listed)
+        elif self.acknowledged and self._is_restarted(listed, now):
+            log.warning("Campaign %s was started again after it was asked to stop", listed.id)
+            self._reopen(listed)
+
+    def _is_restarted(self, listed: Campaign, now: float) -> bool:
+        """Tell whether it changed after it was asked; one that changes all the time is asked again rarely."""
+        changed_at = seconds_of(listed.updated_at)
+        if changed_at is None or self.changed_at is None or changed_at <= self.changed_at:
+            return False
+        return not self.restarts or now - (self.asked_at or 0.0) >= RESTART_PATIENCE
+
+    def _reopen(self, listed: Campaign) -> None:
+        self.campaign = replace(self.campaign, status=listed.status)
+        self.restarts += 1
+        self.confirmed_at, self.acknowledged, self.outcome_unknown = None, False, True
+
+    def wait(self) -> PendingWait:
+        """Return what to poll for until it is stopped."""
+        return PendingWait(self.campaign.id, STOP_CONDITION, self.campaign.campaign_type, self.asked_at)
+
+    def reason(self) -> str:
+        """Say why the campaign is not verified stopped."""
+        if self.error is not None:
+            return str(self.error)
+        if self.acknowledged:
+            return f"was asked to stop, and was last seen {self.campaign.status}"
+        if self.restarts:
+            return f"is live again, {self.campaign.status}"
+        return "was not reached: the time was up before the account's request budget allowed another request"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the campaign's line in the result."""
+        return {
+            "campaign_id": self.campaign.id,
+            "name": self.campaign.name,
+            "campaign_type": self.campaign.campaign_type,
+            "asked_at": _iso(self.asked_at),
+            "confirmed_at": _iso(self.confirmed_at),
+            "status": self.campaign.status,
+            "message": self.campaign.message if self.confirmed_at else self.reason(),
+        }
+
+
+def _iso(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()

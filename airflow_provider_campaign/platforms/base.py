@@ -1,0 +1,209 @@
+"""What a platform is to everything above it: how to ask it for an action, and how to read what it says."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from airflow_provider_campaign.campaign import Campaign
+
+
+class Action(StrEnum):
+    """What a platform may be asked for."""
+
+    STOP = "stop"
+    START = "start"
+    DELETE = "delete"
+    STATUS = "status"
+    GET = "get"
+    LIST = "list"
+    SCHEDULE = "schedule"
+
+
+@dataclass(frozen=True)
+class ApiRequest:
+    """
+    An action, and the campaign it is about.
+
+    :param campaign_id: The campaign, or None for a list.
+    :param campaign_type: ``sms`` or ``voice`` where the platform tells types apart.
+    """
+
+    action: Action
+    campaign_id: str | None = None
+    campaign_type: str | None = None
+
+    def __str__(self) -> str:
+        kind = {None: "", "sms": "SMS "}.get(self.campaign_type, f"{self.campaign_type} ")
+        about = f"campaign {self.campaign_id!r}" if self.campaign_id is not None else "campaigns"
+        return f"{self.action.capitalize()} of {kind}{about}"
+
+
+@dataclass(frozen=True)
+class HttpRequest:
+    """
+    A request as it goes over the wire, before it is signed.
+
+    :param path: The path with its query, percent-encoded.
+    :param json: The JSON body, or None for no body at all.
+    """
+
+    method: str
+    path: str
+    json: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class HttpResponse:
+    """
+    What came back.
+
+    :param headers: Looked up without regard to case.
+    :param body: The whole body.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ApiStatus:
+    """
+    What a platform's JSON says about the request itself.
+
+    :param failed: Whether it says that the request failed, whatever the HTTP status.
+    :param message: Its text.
+    :param code: Its error code.
+    """
+
+    failed: bool = False
+    message: str | None = None
+    code: str | None = None
+    trace_id: str | None = None
+
+
+class InvalidResponseError(Exception):
+    """A response that is not what the platform's documentation promises."""
+
+
+class Pager(ABC):
+    """
+    The reading of a list, page by page: it says what to request next, and is given the response.
+
+    A row that can't be read, and a page that contradicts itself, do not hide the others: they are kept in
+    ``problems``, and a list that has any is no proof of what is not in it.
+    """
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+
+    @property
+    @abstractmethod
+    def next_request(self) -> HttpRequest | None:
+        """The request for the next page, None when the list is read."""
+
+    @abstractmethod
+    def read_page(self, document: Mapping[str, Any]) -> list[Campaign]:
+        """
+        Take in the page that was requested, and return its campaigns that no page before it had.
+
+        :raises InvalidResponseError: When it is no page at all; it may be requested again then.
+        """
+
+    @property
+    def total(self) -> int | None:
+        """How many campaigns the platform says that the list has, None where it does not say."""
+        return None
+
+
+class Platform(ABC):
+    """
+    One account on one platform, as pure data: requests out, documents in, no I/O.
+
+    The class says what is true of the platform, an instance holds the credentials.
+    """
+
+    name: ClassVar[str]
+    """What messages call it."""
+
+    campaign_types: ClassVar[tuple[str, ...]] = ()
+    """The types that its requests tell apart; empty where there is but one."""
+
+    sorts_lists: ClassVar[bool] = False
+    """Whether its lists can be requested with the campaigns that changed last at the top."""
+
+    has_closed_status_set: ClassVar[bool] = True
+    """Whether all its status words are documented, so that any other is none of a live campaign."""
+
+    retries_unauthorized: ClassVar[bool] = False
+    """Whether each request carries a fresh token, so that one 401 is worth a second try."""
+
+    rate_limit: ClassVar[int | None] = None
+    """Requests that it accepts in a window, where its documentation tells."""
+
+    rate_window: ClassVar[float | None] = None
+    """Seconds of that window."""
+
+    rate_limit_text: ClassVar[str | None] = None
+    """The text of a refusal for the rate, where it may come under any HTTP status."""
+
+    remediation: ClassVar[Mapping[int, str]] = {}
+    """What to do about an HTTP status."""
+
+    @property
+    @abstractmethod
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be shown, even where the platform echoes it."""
+
+    @abstractmethod
+    def signed_headers(self, now: float) -> Mapping[str, str]:
+        """
+        Return the headers that sign one request, with a token of its own where the platform takes tokens.
+
+        :param now: Seconds since the epoch.
+        """
+
+    @abstractmethod
+    def http_request(self, request: ApiRequest) -> HttpRequest:
+        """
+        Return a request as it goes over the wire.
+
+        :raises CampaignConfigError: When the platform has no such action, or needs to be told more.
+        """
+
+    @abstractmethod
+    def api_status(self, document: Mapping[str, Any]) -> ApiStatus:
+        """Return what a response says about the request itself."""
+
+    @abstractmethod
+    def read_campaign(self, request: ApiRequest, document: Mapping[str, Any]) -> Campaign:
+        """
+        Return the campaign that a response shows.
+
+        :raises InvalidResponseError: When it does not show one.
+        """
+
+    @abstractmethod
+    def pager(self, campaign_type: str | None, statuses: Collection[str], *, newest_first: bool = False) -> Pager:
+        """
+        Return the reading of the list of one type.
+
+        :param statuses: A wish to the platform: only campaigns in one of these; all of them where empty.
+        :param newest_first: Those changed last come first, where the platform can sort.
+        """
+
+    def probe(self, request: ApiRequest) -> HttpRequest:
+        """Return the cheapest list request there is."""
+        return self.http_request(request)
+
+    def describe_list(self, document: Mapping[str, Any]) -> str:
+        """
+        Say in a few words what a response to the probe shows.
+
+        :raises InvalidResponseError: When it is none of this platform.
+        """
+        return "the account answers."

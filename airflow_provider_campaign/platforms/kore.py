@@ -1,0 +1,134 @@
+"""Kore.ai campaign management, API v1 and v2: what a request looks like, and how to read the response."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import quote
+
+from airflow_provider_campaign.campaign import Campaign, CampaignStatus, CampaignType, canonical_status
+from airflow_provider_campaign.exceptions import CampaignConfigError
+from airflow_provider_campaign.platforms.base import Action, ApiRequest, ApiStatus, HttpRequest, Pager, Platform
+from airflow_provider_campaign.platforms.kore_app import KoreApp
+from airflow_provider_campaign.platforms.kore_endpoints import SCHEDULE_OFF, endpoints_of
+from airflow_provider_campaign.platforms.kore_list import KorePager, read_row
+from airflow_provider_campaign.platforms.reading import optional_text, required_object, required_rows, required_text
+
+_TYPED_ACTIONS = (Action.STOP, Action.START, Action.DELETE)
+_EMPTY: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class KorePlatform(Platform):
+    """
+    One account of Kore.ai.
+
+    :param api_version: ``v1`` or ``v2``.
+    :param endpoint_replacements: Paths that replace single entries of the endpoint table.
+    """
+
+    app: KoreApp
+    api_version: str = "v1"
+    endpoint_replacements: Mapping[str, str] = field(default_factory=dict)
+
+    name = "Kore.ai"
+    campaign_types = (CampaignType.SMS.value, CampaignType.VOICE.value)
+    sorts_lists = True
+    retries_unauthorized = True
+    rate_limit = 60
+    rate_window = 60.0
+    rate_limit_text = "exceeded the per-minute rate limit"
+    remediation = {
+        401: "Check the connection's Client ID (login) and Client Secret (password), that JWT Algorithm is the one "
+        "of the client app, and the clock of the machine that signs.",
+        403: "Check that the client app has the scope Campaign Management, and the connection's Application ID (iid) "
+        "and Account ID (account_id).",
+        429: "The account's 60 requests a minute are used up: see who else spends them, or wait for a minute.",
+    }
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The Client Secret or the private key."""
+        return (self.app.key,)
+
+    def signed_headers(self, now: float) -> Mapping[str, str]:
+        """Return the app's headers with a token of their own."""
+        return self.app.signed_headers(now)
+
+    def http_request(self, request: ApiRequest) -> HttpRequest:
+        """Return a request as it goes over the wire."""
+        if request.action is Action.SCHEDULE:
+            return self._schedule_off(request)
+        typed = request.action in _TYPED_ACTIONS
+        if typed and request.campaign_type is None:
+            raise CampaignConfigError(
+                "campaign_type is missing. Nothing was sent. Give campaign_type='sms' or campaign_type='voice'."
+            )
+        name = f"{request.action}_{request.campaign_type}" if typed else request.action.value
+        method, template = endpoints_of(self.api_version, self.endpoint_replacements)[name].split(" ", 1)
+        path = _fill(
+            template,
+            iid=self.app.iid,
+            account_id=self.app.account_id,
+            campaign_id=request.campaign_id or "",
+        )
+        return HttpRequest(method, path, _EMPTY if method == "POST" else None)
+
+    def api_status(self, document: Mapping[str, Any]) -> ApiStatus:
+        """Return what a response says: ``status: failure|error``, or the first of its errors."""
+        errors = document.get("errors")
+        first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], Mapping) else {}
+        failed = bool(errors) or str(document.get("status")).casefold() in ("failure", "error")
+        message = optional_text(first, "msg") or optional_text(first, "message") or optional_text(document, "message")
+        code = optional_text(first, "code") or optional_text(document, "code")
+        return ApiStatus(failed, message, code, optional_text(document, "traceId"))
+
+    def read_campaign(self, request: ApiRequest, document: Mapping[str, Any]) -> Campaign:
+        """Return the campaign that a response shows: at its top for stop and start, else under ``data``."""
+        if request.action not in (Action.STOP, Action.START):
+            about = None if request.action is Action.SCHEDULE else request.campaign_id
+            campaign = read_row(required_object(document, "data"), request.campaign_type, about)
+            message = None if request.action is Action.SCHEDULE else optional_text(document, "message")
+            return replace(campaign, message=message, raw=document)
+        status = canonical_status(required_text(document, "status"))
+        return Campaign(
+            id=request.campaign_id or "",
+            status=status,
+            campaign_type=request.campaign_type,
+            message=optional_text(document, "message"),
+            updated_at=optional_text(document, "updatedAt"),
+            # A stop leads to Stopped; Completed is what it was before.
+            already_stopped=request.action is Action.STOP and status == CampaignStatus.COMPLETED,
+            raw=document,
+        )
+
+    def pager(self, campaign_type: str | None, statuses: Collection[str], *, newest_first: bool = False) -> Pager:
+        """Return the reading of the list of one type."""
+        request = self.http_request(ApiRequest(Action.LIST, None, campaign_type))
+        return KorePager(request, campaign_type, statuses, newest_first=newest_first)
+
+    def probe(self, request: ApiRequest) -> HttpRequest:
+        """Return the list request for a single row."""
+        return replace(self.http_request(request), json={"type": request.campaign_type, "limit": 1, "skip": 0})
+
+    def describe_list(self, document: Mapping[str, Any]) -> str:
+        """Say how many campaigns the account has."""
+        data = required_object(document, "data")
+        required_rows(data, "results")
+        total = optional_text(data, "totalResults") or "an unknown number of"
+        return f"API {self.api_version} answers, account {self.app.account_id} has {total} SMS campaigns."
+
+    def _schedule_off(self, request: ApiRequest) -> HttpRequest:
+        name = request.campaign_id or ""
+        if self.api_version != "v2" or not name.strip():
+            raise CampaignConfigError(
+                "only API v2 has this action, and it takes the campaign's name. "
+                "Nothing was sent. Set API Version (api_version) to v2, and give the name."
+            )
+        method, template = SCHEDULE_OFF.split(" ", 1)
+        return HttpRequest(method, _fill(template, iid=self.app.iid, campaign_name=name), _EMPTY)
+
+
+def _fill(template: str, **values: str) -> str:
+    return template.format_map({name: quote(value, safe="") for name, value in values.items()})

@@ -1,0 +1,147 @@
+"""Reading Kore.ai's list of campaigns, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+from airflow_provider_campaign.campaign import Campaign, CampaignStatus, canonical_status
+from airflow_provider_campaign.platforms.base import HttpRequest, InvalidResponseError, Pager
+from airflow_provider_campaign.platforms.reading import (
+    describe_row,
+    optional_count,
+    optional_text,
+    required_object,
+    required_rows,
+    required_text,
+    validate_word,
+)
+
+PAGE_SIZE = 100
+"""Rows that a list request asks for."""
+
+LISTABLE_STATUSES = {status.value for status in CampaignStatus} - {CampaignStatus.DRAFT.value}
+"""The words that the list's filter accepts."""
+
+MAX_PAGES_WITHOUT_PROGRESS = 3
+"""Pages that may show nothing new before one that does: rows move while the list is read."""
+
+
+class KorePager(Pager):
+    """
+    The reading of the list of one type.
+
+    Rows that leave the filter between two pages move the later ones up: so each page begins with the last row of the
+    one before, and where it does not, the reading steps back until it does.
+
+    :param request: The list request, without its body.
+    """
+
+    def __init__(
+        self,
+        request: HttpRequest,
+        campaign_type: str | None,
+        statuses: Collection[str],
+        *,
+        newest_first: bool = False,
+    ) -> None:
+        super().__init__()
+        self._request = request
+        self._campaign_type = campaign_type
+        order = {"updatedAt": "desc"} if newest_first else {"createdAt": "asc"}
+        self._body: dict[str, Any] = {"type": campaign_type, "limit": PAGE_SIZE, "sortBy": order}
+        wanted = sorted({canonical_status(status) for status in statuses} & LISTABLE_STATUSES)
+        if wanted:
+            self._body["filters"] = {"status": wanted}
+        self._seen: set[str] = set()
+        self._skip = 0
+        self._overlaps = False
+        self._at_end = False
+        self._pages_without_progress = 0
+        self._total: int | None = None
+
+    @property
+    def next_request(self) -> HttpRequest | None:
+        """The request for the next page, None when the list is read."""
+        return None if self._at_end else replace(self._request, json={**self._body, "skip": self._skip})
+
+    @property
+    def total(self) -> int | None:
+        """How many campaigns the last page said that there are."""
+        return self._total
+
+    def read_page(self, document: Mapping[str, Any]) -> list[Campaign]:
+        """Take in a page, and return its campaigns that no page before it had."""
+        data = required_object(document, "data")
+        rows = required_rows(data, "results")
+        total = optional_count(data, "totalResults")
+        more_is_likely = len(rows) >= PAGE_SIZE if total is None else bool(rows) and self._skip + len(rows) < total
+        has_more = data.get("hasMore", more_is_likely)
+        if not isinstance(has_more, bool) or (has_more and not rows):
+            raise InvalidResponseError("the response says that there is more but shows no rows")
+        self._total = total
+        campaigns = self._readable(rows)
+        if self._overlaps and not (campaigns and campaigns[0].id in self._seen):
+            self._step_back()
+            return []
+        fresh = list({campaign.id: campaign for campaign in campaigns if campaign.id not in self._seen}.values())
+        self._check_end(len(rows), has_more)
+        self._check_progress(fresh)
+        self._seen.update(campaign.id for campaign in fresh)
+        self._at_end = not has_more
+        self._overlaps = len(rows) > 1
+        self._skip += max(1, len(rows) - 1)
+        return fresh
+
+    def _readable(self, rows: Collection[Mapping[str, Any]]) -> list[Campaign]:
+        campaigns = []
+        for row in rows:
+            try:
+                campaigns.append(read_row(row, self._campaign_type))
+            except InvalidResponseError as error:
+                self.problems.append(f"a row ({describe_row(row)}) can't be read: {error}")
+        return campaigns
+
+    def _step_back(self) -> None:
+        self._skip = max(0, self._skip - PAGE_SIZE)
+        self._overlaps = self._skip > 0
+
+    def _check_end(self, rows: int, has_more: bool) -> None:
+        """Note a page that calls itself the last although its own total says that there are more rows."""
+        if self._total is None or has_more or self._skip + rows >= self._total:
+            return
+        self.problems.append(
+            f"the list contradicts itself: it ends after {self._skip + rows} campaigns and says that it has "
+            f"{self._total}"
+        )
+
+    def _check_progress(self, fresh: Collection[Campaign]) -> None:
+        """Raise if pagination makes no progress."""
+        self._pages_without_progress = 0 if fresh else self._pages_without_progress + 1
+        if self._pages_without_progress > MAX_PAGES_WITHOUT_PROGRESS:
+            self._at_end = True
+            self.problems.append("the responses say that there is more, and show nothing new")
+
+
+def read_row(row: Mapping[str, Any], campaign_type: str | None, campaign_id: str | None = None) -> Campaign:
+    """
+    Return the campaign of a row or record; its key is ``id``, or ``_id`` in v2's voice rows.
+
+    :param campaign_id: The campaign that was asked for; None for a row of a list.
+    :raises InvalidResponseError: When it lacks id or status, or is about another campaign.
+    """
+    row_id = optional_text(row, "id") or optional_text(row, "_id")
+    if row_id is None and campaign_id is None:
+        raise InvalidResponseError("it has neither id nor _id")
+    if row_id and campaign_id and row_id != campaign_id:
+        raise InvalidResponseError(f"the response is about another campaign, {row_id!r}")
+    return Campaign(
+        id=validate_word(row_id or campaign_id or "", "id"),
+        status=canonical_status(required_text(row, "status")),
+        name=optional_text(row, "name"),
+        campaign_type=campaign_type,
+        priority=optional_text(row, "priority"),
+        updated_at=optional_text(row, "updatedAt"),
+        raw=row,
+    )

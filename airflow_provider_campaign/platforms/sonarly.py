@@ -1,0 +1,191 @@
+"""Sonarly campaigns: what a request looks like, and how to read the envelope of the response."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from airflow_provider_campaign.campaign import Campaign, CampaignStatus, canonical_status, is_live
+from airflow_provider_campaign.exceptions import CampaignConfigError
+from airflow_provider_campaign.platforms.base import (
+    Action,
+    ApiRequest,
+    ApiStatus,
+    HttpRequest,
+    InvalidResponseError,
+    Pager,
+    Platform,
+)
+from airflow_provider_campaign.platforms.reading import (
+    describe_row,
+    optional_text,
+    required_object,
+    required_rows,
+    required_text,
+)
+
+_CAMPAIGNS = "/v1/accounts/{account_group_id}/campaigns"
+
+ENDPOINTS: Mapping[Action, str] = {
+    Action.STOP: f"POST {_CAMPAIGNS}/{{campaign_id}}/stop",
+    Action.START: f"POST {_CAMPAIGNS}/{{campaign_id}}/start",
+    Action.STATUS: f"GET {_CAMPAIGNS}/{{campaign_id}}",
+    Action.GET: f"GET {_CAMPAIGNS}/{{campaign_id}}",
+    Action.LIST: f"GET {_CAMPAIGNS}",
+}
+"""Method and path of every request; none of them carries a body."""
+
+MAX_PAGES_WITHOUT_PROGRESS = 3
+"""Pages that may show nothing new before one that does: rows move while the list is read."""
+
+
+@dataclass(frozen=True)
+class SonarlyPlatform(Platform):
+    """
+    One account group of Sonarly.
+
+    :param account_group_id: What scopes every path.
+    :param api_key: An integration API key.
+    """
+
+    account_group_id: str
+    api_key: str = field(repr=False)
+
+    name = "Sonarly"
+    has_closed_status_set = False
+    remediation = {
+        401: "Check the connection's API Key (password): it is missing, mistyped or revoked.",
+        403: "Check that the API key has the permissions campaigns:read and campaigns:execute.",
+        404: "Check the campaign's id, and the connection's Account Group ID (account_group_id).",
+    }
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The API key."""
+        return (self.api_key,)
+
+    def signed_headers(self, now: float) -> Mapping[str, str]:
+        """Return the header that carries the key."""
+        return {"Authorization": f"Bearer {self.api_key}"}
+
+    def http_request(self, request: ApiRequest) -> HttpRequest:
+        """Return a request as it goes over the wire."""
+        if request.action not in ENDPOINTS:
+            raise CampaignConfigError(
+                f"{self.name} has no such action. Nothing was sent. "
+                f"It can {', '.join(action.value for action in ENDPOINTS)}."
+            )
+        method, template = ENDPOINTS[request.action].split(" ", 1)
+        values = {"account_group_id": self.account_group_id, "campaign_id": request.campaign_id or ""}
+        return HttpRequest(method, template.format_map({name: quote(value, safe="") for name, value in values.items()}))
+
+    def api_status(self, document: Mapping[str, Any]) -> ApiStatus:
+        """Return what the envelope says about the request."""
+        error = document.get("error")
+        error = error if isinstance(error, Mapping) else {}
+        message = " ".join(filter(None, (optional_text(error, "message"), optional_text(error, "details"))))
+        failed = document.get("success") is not True
+        return ApiStatus(failed, message or None, optional_text(error, "code"), optional_text(document, "traceId"))
+
+    def read_campaign(self, request: ApiRequest, document: Mapping[str, Any]) -> Campaign:
+        """
+        Return the campaign in an envelope.
+
+        The status words are not documented, so that ``success`` on a stop or start is the platform's word for it,
+        unless the status shown next to it is known to say otherwise; ``raw`` keeps what it called the status.
+        """
+        data = required_object(document, "data")
+        if request.action is Action.STOP:
+            campaign = _read_row(required_object(data, "campaign"), request.campaign_id)
+            status = campaign.status if is_live(campaign.status) else CampaignStatus.STOPPED.value
+            return replace(campaign, status=status, message=_instances(data), raw=document)
+        if request.action is Action.START:
+            campaign = _read_row(required_object(data, "campaign"), request.campaign_id)
+            preparing = campaign.status == CampaignStatus.PREPARING
+            told = preparing or data.get("triggered") is False
+            status = campaign.status if told else CampaignStatus.ACTIVE.value
+            return replace(campaign, status=status, raw=document)
+        return replace(_read_row(data, request.campaign_id), raw=document)
+
+    def pager(self, campaign_type: str | None, statuses: Collection[str], *, newest_first: bool = False) -> Pager:
+        """Return the reading of the list; the platform documents neither filter nor order, but a cursor."""
+        return SonarlyPager(self.http_request(ApiRequest(Action.LIST)))
+
+    def describe_list(self, document: Mapping[str, Any]) -> str:
+        """Say how many campaigns the first page shows."""
+        data = required_object(document, "data")
+        count = f"{len(required_rows(data, 'items'))}{' or more' if _next_cursor(data) else ''}"
+        return f"account group {self.account_group_id} has {count} campaigns."
+
+
+class SonarlyPager(Pager):
+    """
+    The reading of the list.
+
+    :param request: The request for its first page.
+    """
+
+    def __init__(self, request: HttpRequest) -> None:
+        super().__init__()
+        self._request = request
+        self._cursor: str | None = None
+        self._at_end = False
+        self._seen: set[str] = set()
+        self._pages_without_progress = 0
+
+    @property
+    def next_request(self) -> HttpRequest | None:
+        """The request for the next page, None when the list is read."""
+        if self._at_end:
+            return None
+        query = f"?{urlencode({'cursor': self._cursor})}" if self._cursor else ""
+        return replace(self._request, path=self._request.path + query)
+
+    def read_page(self, document: Mapping[str, Any]) -> list[Campaign]:
+        """Take in a page, and return its campaigns that no page before it had."""
+        data = required_object(document, "data")
+        rows = required_rows(data, "items")
+        self._cursor = _next_cursor(data)
+        if data.get("hasMore") is True and self._cursor is None:
+            self.problems.append("the list contradicts itself: it says that it has more, and not where")
+        fresh = {}
+        for row in rows:
+            try:
+                campaign = _read_row(row)
+            except InvalidResponseError as error:
+                self.problems.append(f"a row ({describe_row(row)}) can't be read: {error}")
+                continue
+            if campaign.id not in self._seen:
+                fresh[campaign.id] = campaign
+        self._seen.update(fresh)
+        self._pages_without_progress = 0 if fresh else self._pages_without_progress + 1
+        self._at_end = self._cursor is None
+        if self._pages_without_progress > MAX_PAGES_WITHOUT_PROGRESS:
+            self._at_end = True
+            self.problems.append("the responses say that there is more, and show nothing new")
+        return list(fresh.values())
+
+
+def _next_cursor(data: Mapping[str, Any]) -> str | None:
+    return optional_text(data, "nextCursor") if data.get("hasMore") is not False else None
+
+
+def _read_row(row: Mapping[str, Any], campaign_id: str | None = None) -> Campaign:
+    row_id = required_text(row, "id")
+    if campaign_id is not None and row_id != campaign_id:
+        raise InvalidResponseError(f"the response is about another campaign, {row_id!r}")
+    return Campaign(
+        id=row_id,
+        status=canonical_status(required_text(row, "status")),
+        name=optional_text(row, "name"),
+        updated_at=optional_text(row, "updatedAt"),
+        raw=row,
+    )
+
+
+def _instances(data: Mapping[str, Any]) -> str | None:
+    """Return what the platform says in place of a message."""
+    count = optional_text(data, "instancesStopped")
+    return None if count is None else f"instancesStopped: {count}"
