@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, time, timedelta
+import logging
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from airflow_provider_campaign.calling_hours import (
+    MINUTE,
+    MINUTES_A_DAY,
+    MINUTES_A_WEEK,
+    CallingHours,
+    calling_hours_error,
+)
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.version_compat import trigger_timetables
 
 if TYPE_CHECKING:
     from airflow.sdk import CronTriggerTimetable, MultipleCronTriggerTimetable
 
-__all__ = ["calling_hours_end", "calling_hours_start"]
+__all__ = ["calling_hours_closed", "calling_hours_end", "calling_hours_start"]
 
-FREQUENCIES = ("WEEKLY", "DAILY", "CUSTOM")
-WEEKDAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
+log = logging.getLogger(__name__)
 
-MINUTE = timedelta(minutes=1)
-MINUTES_A_DAY = 24 * 60
-MINUTES_A_WEEK = 7 * MINUTES_A_DAY
-
-DAYS_AHEAD = 366
-"""Days in which changes of the clock are looked for; a DAG file is read again long before they are over."""
-
-_TIME = re.compile(r"(\d{1,2}):(\d{2})\s*(AM|PM)?", re.IGNORECASE)
+MAX_DESCRIPTION = 1000
+"""Characters of a schedule's description in words that Airflow's database takes (``dag.timetable_description``)."""
 
 Key = TypeVar("Key", bound=Hashable)
-Value = TypeVar("Value")
 
 
 def calling_hours_end(
@@ -38,18 +38,12 @@ def calling_hours_end(
     """
     Return the schedule of the moments at which the calling hours end.
 
-    Where a change of the clock skips or repeats an end, Airflow comes to it up to an hour late; on that night the
-    schedule has the last minute before the change too.
-
     :param calling_hours: The platform's ``callingHours`` object.
     :param offset: How long after the end to run, in whole minutes; negative for before.
-    :raises CampaignConfigError: When a field of it can't be read, or the hours have no end.
+    :raises CampaignConfigError: When an argument can't be read, or the hours have no end.
     """
-    zone, windows = _read(calling_hours)
-    minutes = _open_minutes(windows)
-    ends = {(minute + 1) % MINUTES_A_WEEK for minute in minutes} - minutes
-    moments = _shifted(ends, offset)
-    return _timetable(zone, [*_weekly_crons(moments), *_clock_change_crons(moments, zone)])
+    hours, shift = _read(calling_hours), _minutes("offset", offset)
+    return _timetable(hours.zone, (window.stop + shift for window in hours.windows))
 
 
 def calling_hours_start(
@@ -60,94 +54,55 @@ def calling_hours_start(
 
     :param calling_hours: The platform's ``callingHours`` object.
     :param offset: How long after the start to run, in whole minutes; negative for before.
-    :raises CampaignConfigError: When a field of it can't be read, or the hours have no start.
+    :raises CampaignConfigError: When an argument can't be read, or the hours have no start.
     """
-    zone, windows = _read(calling_hours)
-    minutes = _open_minutes(windows)
-    starts = minutes - {(minute + 1) % MINUTES_A_WEEK for minute in minutes}
-    return _timetable(zone, _weekly_crons(_shifted(starts, offset)))
+    hours, shift = _read(calling_hours), _minutes("offset", offset)
+    return _timetable(hours.zone, (window.start + shift for window in hours.windows))
 
 
-def _error(field: str, value: Any, problem: str, fix: str) -> CampaignConfigError:
-    return CampaignConfigError(f"Calling hours: {field} is {value!r}, {problem}. {fix}")
+def calling_hours_closed(
+    calling_hours: Mapping[str, Any], every: timedelta = timedelta(minutes=5), offset: timedelta = timedelta(0)
+) -> CronTriggerTimetable | MultipleCronTriggerTimetable:
+    """
+    Return the schedule of the moments at which the calling hours end, and of every so often until they start again.
+
+    :param calling_hours: The platform's ``callingHours`` object.
+    :param every: How long from one run to the next, in whole minutes; counted from the first one.
+    :param offset: How long after the end to run first, in whole minutes; negative for before.
+    :raises CampaignConfigError: When an argument can't be read, or the hours have no end.
+    """
+    hours, shift, step = _read(calling_hours), _minutes("offset", offset), _minutes("every", every)
+    if step < 1:
+        raise calling_hours_error("every", every, "less than a minute", "Give it as timedelta(minutes=…).")
+    moments: list[int] = []
+    for window, next_start in zip(hours.windows, _next_starts(hours), strict=True):
+        if not window.start < window.stop + shift < next_start:
+            fix = "Give one that is shorter than every window and than the time between them."
+            raise calling_hours_error("offset", offset, "which leads into another window", fix)
+        moments += range(window.stop + shift, next_start, step)
+    return _timetable(hours.zone, moments)
 
 
-def _read(calling_hours: Mapping[str, Any]) -> tuple[ZoneInfo, list[range]]:
-    """Return the time zone, and the windows as minutes since Monday 00:00."""
-    if not isinstance(calling_hours, Mapping):
-        raise _error("callingHours", calling_hours, "not an object", "Give the object that the platform shows.")
-    frequency = str(calling_hours.get("frequency") or "WEEKLY").upper()
-    if frequency not in FREQUENCIES:
-        raise _error("callingHours.frequency", frequency, "which is unknown", f"Use one of {', '.join(FREQUENCIES)}.")
-    zone = _zone(calling_hours.get("timezone"))
-    days = calling_hours.get("days")
-    if days is None:
-        return zone, list(_windows("callingHours", calling_hours, frequency))
-    if not isinstance(days, list) or not days:
-        raise _error("callingHours.days", days, "not a list of days", "Give objects with day, start and end in it.")
-    entries = {f"callingHours.days[{number}]": entry for number, entry in enumerate(days)}
-    return zone, [window for field, entry in entries.items() for window in _windows(field, entry, frequency)]
+def _read(calling_hours: Mapping[str, Any]) -> CallingHours:
+    hours = CallingHours.read(calling_hours)
+    for warning in hours.warnings:
+        log.warning(warning)
+    return hours
 
 
-def _zone(name: Any) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ValueError, TypeError, OSError, LookupError):
-        fix = "Give a name of the IANA database, such as 'Asia/Kolkata' or 'America/New_York'."
-        raise _error("callingHours.timezone", name, "which is not a time zone", fix) from None
+def _minutes(argument: str, value: Any) -> int:
+    fix = "Give it as timedelta(minutes=…)."
+    if not isinstance(value, timedelta):
+        raise calling_hours_error(argument, value, "not a timedelta", fix)
+    if value % MINUTE:
+        raise calling_hours_error(argument, value, "not a number of whole minutes", fix)
+    return value // MINUTE
 
 
-def _windows(field: str, entry: Any, frequency: str) -> Iterator[range]:
-    """Yield the windows of an entry: one, or one for each day of the week where it names none."""
-    if not isinstance(entry, Mapping):
-        raise _error(field, entry, "not an object", "Give an object with day, start and end.")
-    start = _minute_of_day(f"{field}.start", entry.get("start"))
-    end = _minute_of_day(f"{field}.end", entry.get("end"))
-    if end <= start:
-        end += MINUTES_A_DAY
-    every_day = frequency == "DAILY" and not entry.get("day")
-    for weekday in range(7) if every_day else [_weekday(f"{field}.day", entry.get("day"))]:
-        midnight = weekday * MINUTES_A_DAY
-        yield range(midnight + start, midnight + end)
-
-
-def _weekday(field: str, day: Any) -> int:
-    word = str(day or "").strip().upper()
-    for weekday, name in enumerate(WEEKDAYS):
-        if len(word) >= 2 and name.startswith(word):
-            return weekday
-    fix = "Use MO, TU, WE, TH, FR, SA or SU; only hours with the frequency DAILY may leave the day out."
-    raise _error(field, day, "which is not a day of the week", fix)
-
-
-def _minute_of_day(field: str, text: Any) -> int:
-    match = _TIME.fullmatch(text.strip()) if isinstance(text, str) else None
-    if match:
-        hour, minute, half = int(match[1]), int(match[2]), (match[3] or "").upper()
-        if half and 1 <= hour <= 12:
-            hour = hour % 12 + (12 if half == "PM" else 0)
-        elif half:
-            hour = 24
-        if minute < 60 and (hour < 24 or (hour, minute, half) == (24, 0, "")):
-            return hour * 60 + minute
-    raise _error(field, text, "which is not a time of day", "Give it as '6:00 PM' or '18:00'.")
-
-
-def _open_minutes(windows: Iterable[range]) -> set[int]:
-    """Return every minute of the week that is in a window, so that those which touch are one."""
-    minutes = {minute % MINUTES_A_WEEK for window in windows for minute in window}
-    if len(minutes) == MINUTES_A_WEEK:
-        raise CampaignConfigError(
-            "Calling hours: callingHours.days cover the whole week, so that they neither end nor start. "
-            "Give the window in which campaigns may run, or schedule the DAG by a cron expression of your own."
-        )
-    return minutes
-
-
-def _shifted(moments: Collection[int], offset: timedelta) -> set[int]:
-    if offset % MINUTE:
-        raise _error("offset", offset, "not a number of whole minutes", "Give it as timedelta(minutes=…).")
-    return {(moment + offset // MINUTE) % MINUTES_A_WEEK for moment in moments}
+def _next_starts(hours: CallingHours) -> list[int]:
+    """Return for each window the start of the one that follows it."""
+    starts = [window.start for window in hours.windows]
+    return [*starts[1:], starts[0] + MINUTES_A_WEEK]
 
 
 def _weekly_crons(moments: Iterable[int]) -> list[str]:
@@ -156,60 +111,43 @@ def _weekly_crons(moments: Iterable[int]) -> list[str]:
     hours_at = _grouped(((at % 60, days), at // 60) for at, days in sorted(days_at.items()))
     minutes_at = _grouped(((hours, days), minute) for (minute, days), hours in sorted(hours_at.items()))
     return [
-        f"{_listed(minutes)} {_listed(hours)} * * {_spanned(days)}" for (hours, days), minutes in minutes_at.items()
+        f"{_minute_field(minutes)} {_field(hours, of=24)} * * {_field(days, of=7)}"
+        for (hours, days), minutes in minutes_at.items()
     ]
 
 
-def _grouped(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, tuple[Value, ...]]:
-    groups: dict[Key, tuple[Value, ...]] = {}
+def _grouped(pairs: Iterable[tuple[Key, int]]) -> dict[Key, tuple[int, ...]]:
+    groups: dict[Key, tuple[int, ...]] = {}
     for key, value in pairs:
         groups[key] = (*groups.get(key, ()), value)
     return groups
 
 
-def _listed(numbers: Iterable[int]) -> str:
-    return ",".join(map(str, numbers))
-
-
-def _spanned(days: Sequence[int]) -> str:
-    """Return days of the week, 1 for Monday to 7 for Sunday, as cron writes them."""
-    if len(days) == 7:
+def _field(numbers: Sequence[int], of: int) -> str:
+    """Return numbers as cron writes them, such as "0-7,21-23"."""
+    if len(numbers) == of:
         return "*"
-    whole = len(days) > 1 and days[-1] - days[0] == len(days) - 1
-    return f"{days[0]}-{days[-1]}" if whole else _listed(days)
+    first = [number for number in numbers if number - 1 not in numbers]
+    last = [number for number in numbers if number + 1 not in numbers]
+    return ",".join(f"{a}-{b}" if a < b else f"{a}" for a, b in zip(first, last, strict=True))
 
 
-def _clock_change_crons(moments: Collection[int], zone: ZoneInfo) -> list[str]:
-    """Return expressions for the last minute before each coming change of the clock that makes a moment late."""
-    today = datetime.combine(datetime.now(zone), time.min, zone)
-    crons = set()
-    for day in (today + timedelta(days=ahead) for ahead in range(DAYS_AHEAD)):
-        for moment in moments:
-            local = day + moment % MINUTES_A_DAY * MINUTE
-            if moment // MINUTES_A_DAY == day.weekday() and _comes_late(local):
-                while _clock_change(local):
-                    local -= MINUTE
-                crons.add(f"{local.minute} {local.hour} {local.day} {local.month} *")
-    return sorted(crons)
+def _minute_field(minutes: Sequence[int]) -> str:
+    """Return minutes of the hour as cron writes them, such as "*/5" or "30-55/5"."""
+    steps = {later - earlier for earlier, later in pairwise(minutes)}
+    if len(minutes) < 3 or len(steps) > 1 or steps == {1}:
+        return _field(minutes, of=60)
+    first, last, step = minutes[0], minutes[-1], steps.pop()
+    return f"*/{step}" if first == 0 and last + step >= 60 else f"{first}-{last}/{step}"
 
 
-def _comes_late(local: datetime) -> bool:
+def _timetable(zone: ZoneInfo, moments: Iterable[int]) -> CronTriggerTimetable | MultipleCronTriggerTimetable:
     """
-    Say whether Airflow comes to a time of day after the clock first shows it or has jumped over it.
+    Return Airflow's timetable for minutes of the week.
 
-    Of a repeated time it takes the second; one that is skipped it moves by the length of the jump, which is right for
-    the very first minute only.
+    :param moments: Minutes since Monday 00:00, those of the weeks before and after too.
     """
-    change = _clock_change(local)
-    return change < timedelta(0) or (change > timedelta(0) and bool(_clock_change(local - MINUTE)))
-
-
-def _clock_change(local: datetime) -> timedelta:
-    """Return how far the clock jumps over a time of day, negative where it repeats it, zero where it does neither."""
-    return local.astimezone(UTC) - local.replace(fold=1).astimezone(UTC)
-
-
-def _timetable(zone: ZoneInfo, crons: Sequence[str]) -> CronTriggerTimetable | MultipleCronTriggerTimetable:
+    crons = _weekly_crons({moment % MINUTES_A_WEEK for moment in moments})
     one, several = trigger_timetables()
     if len(crons) == 1:
         return one(crons[0], timezone=zone.key)
@@ -219,4 +157,16 @@ def _timetable(zone: ZoneInfo, crons: Sequence[str]) -> CronTriggerTimetable | M
             f"no timetable for several. Give each a DAG of its own, with CronTriggerTimetable('{crons[0]}', "
             f"timezone='{zone.key}') and so on, or use Airflow 3."
         )
+    _check_length(crons, zone)
     return several(*crons, timezone=zone.key)
+
+
+def _check_length(crons: Sequence[str], zone: ZoneInfo) -> None:
+    """Refuse a schedule whose description does not fit into Airflow's database; PostgreSQL would refuse the DAG."""
+    from airflow.timetables.trigger import MultipleCronTriggerTimetable
+
+    if len(MultipleCronTriggerTimetable(*crons, timezone=zone.key).description) > MAX_DESCRIPTION:
+        raise CampaignConfigError(
+            f"Calling hours: this schedule takes {len(crons)} cron expressions, more than Airflow can store. "
+            "Give an `every` that divides an hour, such as timedelta(minutes=5), or fewer different windows."
+        )

@@ -1,9 +1,10 @@
-"""Calling hours as schedules: every end is run at, on every line of Airflow, and in every night of the year."""
+"""Calling hours as schedules: what the scheduler makes of them, on every version of Airflow, is what they say."""
 
 from __future__ import annotations
 
-import contextlib
 import json
+import logging
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,31 +15,22 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG
 from airflow.serialization import serialized_objects
 from airflow.timetables.base import TimeRestriction
-from hypothesis import given, settings
+from croniter import croniter  # type: ignore[import-untyped]
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_campaign import timetables
+from airflow_provider_campaign.calling_hours import CallingHours
 from airflow_provider_campaign.exceptions import CampaignConfigError
-from airflow_provider_campaign.timetables import calling_hours_end, calling_hours_start
+from airflow_provider_campaign.timetables import calling_hours_closed, calling_hours_end, calling_hours_start
 from airflow_provider_campaign.version_compat import trigger_timetables
+from tests.calling_hours import DAYS, Window, as_calling_hours, daily, quarters, times_by_day, weekly, windows
 
 SEVERAL = trigger_timetables()[1] is not None
 needs_several = pytest.mark.skipif(not SEVERAL, reason="Airflow 2 has no timetable for several cron expressions")
 
 DAG_SERIALIZATION = "DagSerialization" if hasattr(serialized_objects, "DagSerialization") else "SerializedDAG"
-DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
-MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
-
-
-def weekly(days: str, start: str, end: str, timezone: str = "Asia/Kolkata") -> dict[str, Any]:
-    """Return calling hours with the same window on some days."""
-    windows = [{"day": day, "start": start, "end": end} for day in days.split()]
-    return {"frequency": "WEEKLY", "timezone": timezone, "days": windows}
-
-
-def daily(timezone: str, *windows: tuple[str, str]) -> dict[str, Any]:
-    """Return calling hours with the same windows every day."""
-    return {"frequency": "DAILY", "timezone": timezone, "days": [{"start": a, "end": b} for a, b in windows]}
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+EVERY_DAY, WORKDAYS = " ".join(DAYS), " ".join(DAYS[:5])
 
 
 def scheduled(timetable: Any) -> Any:
@@ -64,7 +56,7 @@ def runs(timetable: Any, start: datetime, end: datetime) -> list[datetime]:
 
 
 def local_runs(timetable: Any, timezone: str, start: str, end: str) -> list[str]:
-    """Return the runs between two local days, each as the clock on the wall shows it, with the offset from UTC."""
+    """Return the runs between two local times, each as the clock on the wall shows it, with the offset from UTC."""
     zone = ZoneInfo(timezone)
     first, last = (datetime.fromisoformat(day).replace(tzinfo=zone) for day in (start, end))
     return [
@@ -72,26 +64,14 @@ def local_runs(timetable: Any, timezone: str, start: str, end: str) -> list[str]
     ]
 
 
-@pytest.fixture
-def new_year(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let today be 1 January 2026, so that the changes of the clock that are ahead are those of that year."""
-    set_today(monkeypatch, datetime(2026, 1, 1, tzinfo=UTC))
-
-
-def set_today(monkeypatch: pytest.MonkeyPatch, today: datetime) -> None:
-    class Calendar(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> Any:
-            return today.astimezone(tz)
-
-    monkeypatch.setattr(timetables, "datetime", Calendar)
-
-
-class TestReading:
+class TestExpressions:
     def test_the_weekdays_of_the_platforms_own_sample_make_one_expression(self) -> None:
-        hours = weekly("MO TU WE TH FR", "9:00 AM", "6:00 PM")
+        hours = weekly(WORKDAYS, "9:00 AM", "6:00 PM")
         assert crons(calling_hours_end(hours)) == ["0 18 * * 1-5"]
         assert crons(calling_hours_start(hours)) == ["0 9 * * 1-5"]
+
+    def test_an_end_on_sunday_at_midnight_is_on_monday(self) -> None:
+        assert crons(calling_hours_end(weekly("SU", "9:00 AM", "12:00 AM"))) == ["0 0 * * 1"]
 
     def test_they_are_kept_in_the_campaigns_time_zone(self) -> None:
         timetable = calling_hours_end(weekly("MO", "9:00 AM", "6:00 PM"))
@@ -99,65 +79,10 @@ class TestReading:
             datetime(2026, 6, 1, 12, 30, tzinfo=UTC)
         ]
 
-    @pytest.mark.parametrize(
-        ("start", "end", "expected"),
-        [
-            ("12:00 AM", "12:00 PM", "0 12 * * 1"),
-            ("12:00 PM", "12:00 AM", "0 0 * * 2"),
-            ("12:30 AM", "12:30 PM", "30 12 * * 1"),
-            ("12:30 PM", "12:30 AM", "30 0 * * 2"),
-            ("9:00 PM", "2:00 AM", "0 2 * * 2"),
-            ("6:00 PM", "6:00 PM", "0 18 * * 2"),
-            ("09:00", "18:05", "5 18 * * 1"),
-            ("00:00", "24:00", "0 0 * * 2"),
-            ("9:00am", "06:00 pm", "0 18 * * 1"),
-            ("9:00 AM", "11:59 PM", "59 23 * * 1"),
-        ],
-    )
-    def test_an_end_that_is_not_after_its_start_is_on_the_next_day(self, start: str, end: str, expected: str) -> None:
-        assert crons(calling_hours_end(weekly("MO", start, end))) == [expected]
-
-    def test_an_end_on_sunday_at_midnight_is_on_monday(self) -> None:
-        assert crons(calling_hours_end(weekly("SU", "9:00 AM", "12:00 AM"))) == ["0 0 * * 1"]
-
-    @pytest.mark.parametrize("day", ["SU", "su", "Sun", "SUNDAY", " Su "])
-    def test_a_day_may_be_written_out(self, day: str) -> None:
-        hours = {"timezone": "UTC", "days": [{"day": day, "start": "9:00 AM", "end": "6:00 PM"}]}
-        assert crons(calling_hours_end(hours)) == ["0 18 * * 7"]
-
-    @pytest.mark.parametrize(
-        "hours",
-        [
-            {"frequency": "DAILY", "timezone": "UTC", "start": "9:00 AM", "end": "6:00 PM"},
-            {"frequency": "daily", "timezone": "UTC", "days": [{"start": "9:00 AM", "end": "6:00 PM"}]},
-            {"frequency": "DAILY", "timezone": "UTC", "days": [{"day": None, "start": "9:00 AM", "end": "6:00 PM"}]},
-            {**weekly(" ".join(DAYS), "9:00 AM", "6:00 PM", "UTC"), "frequency": "DAILY"},
-        ],
-    )
-    def test_daily_hours_end_every_day_in_whichever_form_they_come(self, hours: dict[str, Any]) -> None:
-        assert crons(calling_hours_end(hours)) == ["0 18 * * *"]
-
-    def test_custom_hours_are_read_by_their_days(self) -> None:
-        hours = {**weekly("SA SU", "10:00 AM", "4:00 PM"), "frequency": "CUSTOM"}
-        assert crons(calling_hours_end(hours)) == ["0 16 * * 6-7"]
-
-
-class TestWindows:
-    def test_windows_that_overlap_or_touch_end_once(self) -> None:
+    def test_windows_that_touch_end_and_start_once(self) -> None:
         hours = daily("UTC", ("9:00", "12:00"), ("12:00", "15:00"), ("14:00", "18:00"), ("16:00", "17:00"))
         assert crons(calling_hours_end(hours)) == ["0 18 * * *"]
         assert crons(calling_hours_start(hours)) == ["0 9 * * *"]
-
-    def test_a_window_over_midnight_touches_the_next_days(self) -> None:
-        hours = weekly("MO", "9:00 PM", "2:00 AM")
-        hours["days"].append({"day": "TU", "start": "1:00 AM", "end": "5:00 AM"})
-        assert crons(calling_hours_end(hours)) == ["0 5 * * 2"]
-        assert crons(calling_hours_start(hours)) == ["0 21 * * 1"]
-
-    def test_a_window_over_the_end_of_the_week_touches_mondays(self) -> None:
-        hours = weekly("SU", "9:00 PM", "2:00 AM")
-        hours["days"].append({"day": "MO", "start": "2:00 AM", "end": "5:00 AM"})
-        assert crons(calling_hours_end(hours)) == ["0 5 * * 1"]
 
     def test_several_windows_a_day_share_an_expression_where_one_can_say_it(self) -> None:
         hours = daily("Europe/Berlin", ("9:00", "12:30"), ("13:00", "18:30"))
@@ -179,101 +104,165 @@ class TestWindows:
         ):
             calling_hours_end(hours)
 
-    @pytest.mark.parametrize("make", [calling_hours_end, calling_hours_start])
-    @pytest.mark.parametrize(
-        "hours",
-        [daily("UTC", ("12:00 AM", "12:00 AM")), daily("UTC", ("8:00 AM", "8:00 PM"), ("8:00 PM", "8:00 AM"))],
-    )
-    def test_hours_around_the_clock_have_no_schedule(self, make: Any, hours: dict[str, Any]) -> None:
-        with pytest.raises(CampaignConfigError, match=r"callingHours\.days cover the whole week"):
-            make(hours)
 
-
-class TestOffset:
+class TestArguments:
     @pytest.mark.parametrize(
         ("offset", "expected"),
         [
             (timedelta(minutes=-5), "55 17 * * 1-5"),
             (timedelta(minutes=10), "10 18 * * 1-5"),
             (timedelta(hours=6), "0 0 * * 2-6"),
-            (timedelta(hours=-18, minutes=-1), "59 23 * * 1,2,3,4,7"),
+            (timedelta(hours=-18, minutes=-1), "59 23 * * 1-4,7"),
             (timedelta(days=2), "0 18 * * 3-7"),
         ],
     )
     def test_an_offset_moves_the_schedule_over_midnight_too(self, offset: timedelta, expected: str) -> None:
-        hours = weekly("MO TU WE TH FR", "9:00 AM", "6:00 PM")
+        hours = weekly(WORKDAYS, "9:00 AM", "6:00 PM")
         assert crons(calling_hours_end(hours, offset)) == [expected]
 
     def test_a_start_can_be_moved_as_well(self) -> None:
         hours = weekly("MO", "12:05 AM", "6:00 PM")
         assert crons(calling_hours_start(hours, timedelta(minutes=-10))) == ["55 23 * * 7"]
 
-    @pytest.mark.parametrize("offset", [timedelta(seconds=30), timedelta(minutes=-1, seconds=-1)])
-    def test_an_offset_of_less_than_a_minute_is_refused(self, offset: timedelta) -> None:
-        with pytest.raises(CampaignConfigError, match=r"offset is .*whole minutes.*timedelta\(minutes=…\)"):
-            calling_hours_end(weekly("MO", "9:00 AM", "6:00 PM"), offset)
+    @pytest.mark.parametrize("make", [calling_hours_end, calling_hours_start, calling_hours_closed])
+    @pytest.mark.parametrize("offset", [timedelta(seconds=30), timedelta(minutes=-1, seconds=-1), 5, "5", None, True])
+    def test_an_offset_that_is_no_timedelta_of_minutes_is_refused(self, make: Any, offset: Any) -> None:
+        with pytest.raises(CampaignConfigError, match=r"offset is .*Give it as timedelta\(minutes=…\)"):
+            make(weekly("MO", "9:00 AM", "6:00 PM"), offset=offset)
+
+    @pytest.mark.parametrize("every", [timedelta(0), timedelta(minutes=-5), timedelta(seconds=90), 5, "5", None])
+    def test_runs_that_are_not_minutes_apart_are_refused(self, every: Any) -> None:
+        with pytest.raises(CampaignConfigError, match=r"every is .*Give it as timedelta\(minutes=…\)"):
+            calling_hours_closed(daily("UTC", ("9:00 AM", "6:00 PM")), every)
+
+    @pytest.mark.parametrize("offset", [timedelta(hours=-9), timedelta(hours=15)])
+    def test_an_offset_that_leads_into_another_window_is_refused_for_the_closed_time(self, offset: timedelta) -> None:
+        with pytest.raises(CampaignConfigError, match=r"offset is .*leads into another window.*Give one"):
+            calling_hours_closed(daily("UTC", ("9:00 AM", "6:00 PM")), offset=offset)
+
+    @pytest.mark.parametrize("make", [calling_hours_end, calling_hours_start, calling_hours_closed])
+    def test_hours_that_cant_be_read_have_no_schedule(self, make: Any) -> None:
+        with pytest.raises(CampaignConfigError, match=r"callingHours\.timezone is 'EST'"):
+            make(daily("EST", ("9:00 AM", "6:00 PM")))
+
+    def test_hours_that_are_hardly_meant_are_logged(self, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.WARNING):
+            calling_hours_end(daily("UTC", ("9:00 AM", "8:00 AM")))
+        assert "callingHours.days[0] is open for 23 hours" in caplog.text
 
 
-class TestWhatCantBeRead:
-    MONDAY = {"day": "MO", "start": "9:00 AM", "end": "6:00 PM"}
+class TestClosed:
+    def test_the_whole_night_is_one_expression(self) -> None:
+        hours = daily("America/New_York", ("8:00 AM", "9:00 PM"))
+        assert crons(calling_hours_closed(hours)) == ["*/5 0-7,21-23 * * *"]
+        assert crons(calling_hours_closed(hours, MINUTE)) == ["* 0-7,21-23 * * *"]
+        assert crons(calling_hours_closed(hours, 20 * MINUTE, 2 * MINUTE)) == ["2-42/20 0-7,21-23 * * *"]
+        assert crons(calling_hours_closed(hours, HOUR)) == ["0 0-7,21-23 * * *"]
 
-    @pytest.mark.parametrize(
-        ("change", "field"),
-        [
-            ({"frequency": "MONTHLY"}, "callingHours.frequency is 'MONTHLY'"),
-            ({"timezone": "Mars/Olympus"}, "callingHours.timezone is 'Mars/Olympus'"),
-            ({"timezone": "America"}, "callingHours.timezone is 'America'"),
-            ({"timezone": "../../etc/passwd"}, "callingHours.timezone is '../../etc/passwd'"),
-            ({"timezone": ""}, "callingHours.timezone is ''"),
-            ({"timezone": None}, "callingHours.timezone is None"),
-            ({"timezone": 5.5}, "callingHours.timezone is 5.5"),
-            ({"days": []}, "callingHours.days is []"),
-            ({"days": "MO"}, "callingHours.days is 'MO'"),
-            ({"days": None}, "callingHours.start is None"),
-            ({"days": ["MO"]}, "callingHours.days[0] is 'MO'"),
-            ({"days": [MONDAY, {**MONDAY, "day": "XX"}]}, "callingHours.days[1].day is 'XX'"),
-            ({"days": [{**MONDAY, "day": "M"}]}, "callingHours.days[0].day is 'M'"),
-            ({"days": [{**MONDAY, "day": None}]}, "callingHours.days[0].day is None"),
-            ({"frequency": "CUSTOM", "days": [{"start": "9:00 AM", "end": "6:00 PM"}]}, "callingHours.days[0].day is"),
-            ({"days": [{**MONDAY, "start": None}]}, "callingHours.days[0].start is None"),
-            ({"days": [{**MONDAY, "start": 9}]}, "callingHours.days[0].start is 9"),
-            ({"days": [{**MONDAY, "end": "9"}]}, "callingHours.days[0].end is '9'"),
-            ({"days": [{**MONDAY, "end": "13:00 PM"}]}, "callingHours.days[0].end is '13:00 PM'"),
-            ({"days": [{**MONDAY, "end": "0:00 AM"}]}, "callingHours.days[0].end is '0:00 AM'"),
-            ({"days": [{**MONDAY, "end": "6:60 PM"}]}, "callingHours.days[0].end is '6:60 PM'"),
-            ({"days": [{**MONDAY, "end": "24:01"}]}, "callingHours.days[0].end is '24:01'"),
-            ({"days": [{**MONDAY, "end": "24:00 PM"}]}, "callingHours.days[0].end is '24:00 PM'"),
-            ({"days": [{**MONDAY, "end": "noon"}]}, "callingHours.days[0].end is 'noon'"),
-        ],
-    )
-    def test_the_error_names_field_and_value_and_the_fix(self, change: dict[str, Any], field: str) -> None:
-        with pytest.raises(CampaignConfigError) as caught:
-            calling_hours_end({"frequency": "WEEKLY", "timezone": "UTC", "days": [self.MONDAY], **change})
-        assert str(caught.value).startswith(f"Calling hours: {field}")
-        assert any(word in str(caught.value) for word in ("Use ", "Give "))
+    @needs_several
+    def test_it_runs_all_weekend_where_the_weekend_is_closed(self) -> None:
+        hours = weekly(WORKDAYS, "9:00 AM", "6:00 PM", "America/New_York")
+        assert crons(calling_hours_closed(hours)) == ["*/5 0-8,18-23 * * *", "*/5 9-17 * * 6-7"]
+        weekend = calling_hours_closed(hours, every=9 * HOUR)
+        assert local_runs(weekend, "America/New_York", "2026-06-05T12:00", "2026-06-08T12:00") == [
+            "06-05 18:00 -0400",
+            "06-06 03:00 -0400",
+            "06-06 12:00 -0400",
+            "06-06 21:00 -0400",
+            "06-07 06:00 -0400",
+            "06-07 15:00 -0400",
+            "06-08 00:00 -0400",
+        ]
 
-    @pytest.mark.parametrize("hours", [None, "WEEKLY", []])
-    def test_what_is_no_object_is_refused(self, hours: Any) -> None:
-        with pytest.raises(CampaignConfigError, match=r"callingHours is .*not an object"):
-            calling_hours_end(hours)
+    @needs_several
+    def test_an_offset_before_the_end_counts_from_there(self) -> None:
+        timetable = calling_hours_closed(daily("UTC", ("8:00 AM", "9:00 PM")), every=4 * HOUR, offset=-2 * MINUTE)
+        assert local_runs(timetable, "UTC", "2026-06-01T12:00", "2026-06-02T12:00") == [
+            "06-01 20:58 +0000",
+            "06-02 00:58 +0000",
+            "06-02 04:58 +0000",
+        ]
 
+    @needs_several
+    def test_a_schedule_that_airflow_cant_store_is_refused_with_the_way_out(self) -> None:
+        with pytest.raises(CampaignConfigError, match=r"34 cron expressions.*divides an hour.*fewer different windows"):
+            calling_hours_closed(weekly(WORKDAYS, "9:00 AM", "6:00 PM"), every=7 * MINUTE)
+
+    @needs_several
+    @settings(max_examples=80, deadline=None)
     @given(
-        st.recursive(
-            st.none() | st.booleans() | st.integers() | st.text(max_size=9) | st.sampled_from(["MO", "9:00 AM", "UTC"]),
-            lambda inner: (
-                st.lists(inner, max_size=3)
-                | st.dictionaries(
-                    st.sampled_from(["frequency", "timezone", "days", "day", "start", "end"]), inner, max_size=6
-                )
-            ),
-        )
+        windows(quarters, quarters),
+        st.sampled_from([1, 5, 10, 15, 30, 60, 90, 1440]).map(lambda minutes: minutes * MINUTE),
+        st.sampled_from([0, 0, 2, 30, -2, -30]).map(lambda minutes: minutes * MINUTE),
     )
-    def test_whatever_json_comes_only_the_one_error_comes_out(self, document: Any) -> None:
-        with contextlib.suppress(CampaignConfigError):
-            calling_hours_end(document)
+    def test_every_run_is_at_an_end_or_so_often_later_until_the_next_start(
+        self, drawn: list[Window], every: timedelta, offset: timedelta
+    ) -> None:
+        document = as_calling_hours("Asia/Kolkata", drawn)
+        timetable = accepted(document, every, offset)
+        zone, week = ZoneInfo("Asia/Kolkata"), datetime(2026, 6, 1, tzinfo=UTC)
+        moments = closed_moments(CallingHours.read(document), every, offset, week, week + 7 * DAY)
+        local = [moment.astimezone(zone) for moment in moments]
+        assert {(run.weekday(), run.hour, run.minute) for run in local} == times_of(crons(timetable))
+        assert len(scheduled(timetable).description) <= 1000
+
+    @needs_several
+    @settings(max_examples=25, deadline=None)
+    @given(
+        st.sampled_from(["America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Africa/Cairo", "UTC"]),
+        windows(times_by_day, quarters),
+        st.sampled_from([20, 30, 60]).map(lambda minutes: minutes * MINUTE),
+        st.sampled_from(["2026-03-07", "2026-03-28", "2026-04-04", "2026-04-23", "2026-10-24", "2026-10-31"]),
+    )
+    def test_what_is_closed_is_never_alone_for_more_than_an_hour_longer_when_the_clock_changes(
+        self, zone: str, drawn: list[Window], every: timedelta, day: str
+    ) -> None:
+        document = as_calling_hours(zone, drawn)
+        timetable, hours = accepted(document, every, timedelta(0)), CallingHours.read(document)
+        start = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        made = runs(timetable, start - HOUR, start + 2 * DAY)
+        assert not [run for run in made if hours.is_open(run)]
+        for moment in closed_moments(hours, every, timedelta(0), start, start + 2 * DAY - HOUR):
+            assert any(moment - every < run <= moment + HOUR for run in made), moment
 
 
-class TestClockChanges:
+def accepted(document: dict[str, Any], every: timedelta, offset: timedelta) -> Any:
+    """Return the schedule of drawn hours, unless they are such as have none."""
+    try:
+        return calling_hours_closed(document, every, offset)
+    except CampaignConfigError as error:
+        if not re.search("cover the whole week|leads into another window|more than Airflow can store", str(error)):
+            raise
+        assume(False)
+
+
+def closed_moments(
+    hours: CallingHours, every: timedelta, offset: timedelta, start: datetime, end: datetime
+) -> Iterator[datetime]:
+    """Yield the moments between two others at which the schedule of the closed time is to run."""
+    closed = hours.last_end(start - offset)
+    while closed + offset < end:
+        moment, opened = closed + offset, hours.next_start(closed)
+        while moment < min(opened, end):
+            if moment >= start:
+                yield moment
+            moment += every
+        closed = hours.next_end(opened)
+
+
+def times_of(expressions: list[str]) -> set[tuple[int, int, int]]:
+    """Return day of the week, hour and minute of all runs that cron expressions make."""
+    times = set()
+    for expression in expressions:
+        minutes, hours, _, _, days = (
+            range(size) if field == ["*"] else field
+            for field, size in zip(croniter.expand(expression)[0], (60, 24, 31, 12, 7), strict=True)
+        )
+        times |= {((day - 1) % 7, hour, minute) for day in days for hour in hours for minute in minutes}
+    return times
+
+
+class TestWhenTheClockChanges:
     """Real dates: clocks go forward on 2026-03-08 and back on 2026-11-01 in New York, 03-29 and 10-25 in Berlin."""
 
     @pytest.mark.parametrize(
@@ -287,167 +276,92 @@ class TestClockChanges:
             ("Australia/Lord_Howe", "2026-10-03", ["10-03 21:00 +1030", "10-04 21:00 +1100", "10-05 21:00 +1100"]),
         ],
     )
-    def test_an_evening_end_stays_at_its_time_of_day(
-        self, new_year: None, timezone: str, day: str, expected: list[str]
-    ) -> None:
+    def test_an_evening_end_stays_at_its_time_of_day(self, timezone: str, day: str, expected: list[str]) -> None:
         timetable = calling_hours_end(daily(timezone, ("9:00 AM", "9:00 PM")))
         end = (datetime.fromisoformat(day) + 3 * DAY).date().isoformat()
         assert local_runs(timetable, timezone, day, end) == expected
-
-    @needs_several
-    @pytest.mark.parametrize(
-        ("timezone", "end", "night", "expected"),
-        [
-            ("America/New_York", "1:30 AM", "2026-11-01", ["11-01 00:59 -0400", "11-01 01:30 -0500"]),
-            ("America/New_York", "1:00 AM", "2026-11-01", ["11-01 00:59 -0400", "11-01 01:00 -0500"]),
-            ("Europe/Berlin", "2:30 AM", "2026-10-25", ["10-25 01:59 +0200", "10-25 02:30 +0100"]),
-            ("Australia/Lord_Howe", "1:45 AM", "2026-04-05", ["04-05 01:29 +1100", "04-05 01:45 +1030"]),
-            ("Africa/Cairo", "11:30 PM", "2026-10-29", ["10-29 22:59 +0300", "10-29 23:30 +0200"]),
-        ],
-    )
-    def test_an_end_in_the_repeated_hour_is_run_at_before_that_hour_too(
-        self, new_year: None, timezone: str, end: str, night: str, expected: list[str]
-    ) -> None:
-        timetable = calling_hours_end(daily(timezone, ("9:00 AM", end)))
-        after = (datetime.fromisoformat(night) + DAY).date().isoformat()
-        assert local_runs(timetable, timezone, night, after) == expected
-
-    @needs_several
-    @pytest.mark.parametrize(
-        ("timezone", "end", "night", "expected"),
-        [
-            ("America/New_York", "2:30 AM", "2026-03-08", ["03-08 01:59 -0500", "03-08 03:30 -0400"]),
-            ("Europe/Berlin", "2:01 AM", "2026-03-29", ["03-29 01:59 +0100", "03-29 03:01 +0200"]),
-            ("Australia/Lord_Howe", "2:15 AM", "2026-10-04", ["10-04 01:59 +1030", "10-04 02:45 +1100"]),
-        ],
-    )
-    def test_an_end_in_the_skipped_hour_is_run_at_before_that_hour_too(
-        self, new_year: None, timezone: str, end: str, night: str, expected: list[str]
-    ) -> None:
-        timetable = calling_hours_end(daily(timezone, ("9:00 AM", end)))
-        after = (datetime.fromisoformat(night) + DAY).date().isoformat()
-        assert local_runs(timetable, timezone, night, after) == expected
 
     @pytest.mark.parametrize(
         ("timezone", "end", "night", "expected"),
         [
             ("America/New_York", "2:00 AM", "2026-03-08", "03-08 03:00 -0400"),
-            ("America/New_York", "3:00 AM", "2026-03-08", "03-08 03:00 -0400"),
-            ("America/New_York", "2:00 AM", "2026-11-01", "11-01 02:00 -0500"),
+            ("America/New_York", "2:30 AM", "2026-03-08", "03-08 03:30 -0400"),
             ("America/New_York", "12:59 AM", "2026-11-01", "11-01 00:59 -0400"),
+            ("America/New_York", "1:30 AM", "2026-11-01", "11-01 01:30 -0500"),
+            ("America/New_York", "2:00 AM", "2026-11-01", "11-01 02:00 -0500"),
+            ("Australia/Lord_Howe", "1:45 AM", "2026-04-05", "04-05 01:45 +1030"),
             ("Asia/Beirut", "12:00 AM", "2026-03-29", "03-29 01:00 +0300"),
         ],
     )
-    def test_an_end_at_the_edge_of_that_hour_needs_nothing_more(
-        self, new_year: None, timezone: str, end: str, night: str, expected: str
+    def test_airflow_comes_to_an_end_in_a_skipped_or_repeated_hour_late(
+        self, timezone: str, end: str, night: str, expected: str
     ) -> None:
         timetable = calling_hours_end(daily(timezone, ("9:00 AM", end)))
         after = (datetime.fromisoformat(night) + DAY).date().isoformat()
         assert local_runs(timetable, timezone, night, after) == [expected]
 
-    @needs_several
-    def test_another_end_that_night_does_not_swallow_the_one_in_the_skipped_hour(self, new_year: None) -> None:
-        timetable = calling_hours_end(daily("America/New_York", ("9:00 PM", "2:30 AM"), ("2:50 AM", "3:10 AM")))
-        assert local_runs(timetable, "America/New_York", "2026-03-08", "2026-03-09") == [
-            "03-08 01:59 -0500",
-            "03-08 03:10 -0400",
+    def test_airflow_leaves_a_repeated_hour_out_the_first_time(self) -> None:
+        timetable = calling_hours_closed(daily("America/New_York", ("8:00 AM", "9:00 PM")), every=30 * MINUTE)
+        assert local_runs(timetable, "America/New_York", "2026-11-01", "2026-11-01T02:30") == [
+            "11-01 00:00 -0400",
+            "11-01 00:30 -0400",
+            "11-01 01:00 -0500",
+            "11-01 01:30 -0500",
+            "11-01 02:00 -0500",
         ]
-
-    @pytest.mark.parametrize(
-        ("start", "night", "expected"),
-        [("1:30 AM", "2026-11-01", "11-01 01:30 -0500"), ("2:30 AM", "2026-03-08", "03-08 03:30 -0400")],
-    )
-    def test_a_start_in_such_an_hour_comes_late_but_never_early(
-        self, new_year: None, start: str, night: str, expected: str
-    ) -> None:
-        timetable = calling_hours_start(daily("America/New_York", (start, "9:00 PM")))
-        after = (datetime.fromisoformat(night) + DAY).date().isoformat()
-        assert local_runs(timetable, "America/New_York", night, after) == [expected]
-
-    @needs_several
-    def test_only_the_coming_changes_are_in_the_schedule(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        hours = daily("America/New_York", ("9:00 PM", "1:30 AM"))
-        for today, expected in [
-            (datetime(2026, 11, 1, 12, tzinfo=UTC), "59 0 1 11 *"),
-            (datetime(2026, 11, 10, tzinfo=UTC), "59 0 7 11 *"),
-        ]:
-            set_today(monkeypatch, today)
-            assert crons(calling_hours_end(hours)) == ["30 1 * * *", expected]
 
 
 STEADY_ZONES = ("UTC", "Asia/Kolkata")
 CHANGING_ZONES = ("America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Africa/Cairo")
-ZONES = (*STEADY_ZONES, *CHANGING_ZONES) if SEVERAL else STEADY_ZONES
 QUIET = tuple(datetime(2026, month, 7, tzinfo=UTC) for month in (1, 5, 6, 7, 12))
 """In the two weeks from each of these days no clock of those zones changes; in those from the next ones many do."""
 CHANGING = tuple(datetime(2026, month, day, tzinfo=UTC) for month, day in ((3, 1), (3, 22), (4, 1), (10, 1), (10, 22)))
-TWO_WEEKS = timedelta(days=14)
+TWO_WEEKS = 14 * DAY
 
-Window = tuple[int, int, int]
-"""Day of the week, start, and end: minutes of the day; an end not after its start is on the next day."""
-
-times = st.integers(0, 95).map(lambda quarter: quarter * 15)
-times_by_day = st.integers(20, 91).map(lambda quarter: quarter * 15)
-"""Away from the hours in which clocks change, so that what closes a window is its end and not its start repeated."""
-
-
-@st.composite
-def windows(draw: st.DrawFn, starts: st.SearchStrategy[int] = times) -> list[Window]:
-    """Draw windows of a week; on Airflow 2 such as one cron expression can say."""
-    if not SEVERAL:
-        start, end = draw(starts), draw(times)
-        return [(day, start, end) for day in draw(st.sets(st.integers(0, 6), min_size=1, max_size=6))]
-    return draw(st.lists(st.tuples(st.integers(0, 6), starts, times), min_size=1, max_size=6))
-
-
-def as_calling_hours(zone: str, drawn: list[Window]) -> dict[str, Any]:
-    clock = [f"{minute // 60:02}:{minute % 60:02}" for minute in range(24 * 60)]
-    days = [{"day": DAYS[day], "start": clock[start], "end": clock[end]} for day, start, end in drawn]
-    return {"frequency": "WEEKLY", "timezone": zone, "days": days}
-
-
-def closings(zone: str, drawn: list[Window], start: datetime, end: datetime) -> Iterator[datetime]:
-    """Yield the moments at which the last open window closes, by looking at the clock on the wall every minute."""
-
-    def is_open(moment: datetime) -> bool:
-        local = moment.astimezone(ZoneInfo(zone))
-        now, today = local.hour * 60 + local.minute, local.weekday()
-        return any(
-            (day == today and opens <= now and (now < closes or closes <= opens))
-            or ((day + 1) % 7 == today and closes <= opens and now < closes)
-            for day, opens, closes in drawn
-        )
-
-    before = is_open(start - MINUTE)
-    while start <= end:
-        now = is_open(start)
-        if before and not now:
-            yield start
-        before, start = now, start + MINUTE
+same_on_some_days = st.builds(
+    lambda days, start, end: [(day, start, end) for day in days],
+    st.sets(st.integers(0, 6), min_size=1, max_size=6),
+    quarters,
+    quarters,
+)
+"""Windows that one cron expression can say."""
 
 
 class TestEveryEndIsRunAt:
     @settings(max_examples=60, deadline=None)
-    @given(st.sampled_from(ZONES), windows(), st.sampled_from(QUIET), st.integers(-3000, 3000))
-    def test_the_runs_of_two_weeks_are_the_moments_at_which_a_window_closes(
+    @given(
+        st.sampled_from((*STEADY_ZONES, *CHANGING_ZONES)),
+        windows(quarters, quarters) if SEVERAL else same_on_some_days,
+        st.sampled_from(QUIET),
+        st.integers(-3000, 3000),
+    )
+    def test_the_runs_of_two_weeks_are_the_moments_at_which_a_window_ends(
         self, zone: str, drawn: list[Window], start: datetime, offset: int
     ) -> None:
-        moved = timedelta(minutes=offset)
-        with pytest.MonkeyPatch.context() as patch:
-            set_today(patch, start)
-            timetable = calling_hours_end(as_calling_hours(zone, drawn), moved)
-        expected = [moment + moved for moment in closings(zone, drawn, start - moved, start + TWO_WEEKS - moved)]
-        assert runs(timetable, start, start + TWO_WEEKS) == expected
+        document, moved = as_calling_hours(zone, drawn), offset * MINUTE
+        expected = [moment + moved for moment in ends(document, start - moved, start + TWO_WEEKS - moved)]
+        assert runs(calling_hours_end(document, moved), start, start + TWO_WEEKS) == expected
 
-    @needs_several
     @settings(max_examples=60, deadline=None)
-    @given(st.sampled_from(CHANGING_ZONES), windows(starts=times_by_day), st.sampled_from(CHANGING))
-    def test_no_closing_goes_without_a_run_when_the_clock_changes(
+    @given(
+        st.sampled_from(CHANGING_ZONES),
+        windows(times_by_day, quarters) if SEVERAL else same_on_some_days,
+        st.sampled_from(CHANGING),
+    )
+    def test_no_end_goes_without_a_run_within_the_hour_when_the_clock_changes(
         self, zone: str, drawn: list[Window], start: datetime
     ) -> None:
-        with pytest.MonkeyPatch.context() as patch:
-            set_today(patch, start)
-            timetable = calling_hours_end(as_calling_hours(zone, drawn))
-        made = runs(timetable, start - DAY, start + TWO_WEEKS)
-        for closing in closings(zone, drawn, start, start + TWO_WEEKS):
-            assert any(closing - timedelta(minutes=61) < run <= closing for run in made), closing
+        document = as_calling_hours(zone, drawn)
+        made = runs(calling_hours_end(document), start - DAY, start + TWO_WEEKS + DAY)
+        for end in ends(document, start, start + TWO_WEEKS):
+            assert any(end <= run <= end + HOUR for run in made), end
+
+
+def ends(document: dict[str, Any], start: datetime, last: datetime) -> list[datetime]:
+    """Return the ends of calling hours between two moments."""
+    hours, found = CallingHours.read(document), []
+    end = hours.next_end(start - MINUTE)
+    while end <= last:
+        found.append(end)
+        end = hours.next_end(end)
+    return found
