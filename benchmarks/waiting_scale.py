@@ -89,7 +89,7 @@ def measure(waits: int, interval: float, looks: int) -> dict[str, float]:
                 start(airflow, f"cd-{number}")
 
             def known() -> int:
-                return len({request.campaign_id for request in sandbox.requests if request.call == "status"})
+                return len({request.campaign_id for request in sandbox.requests if request.action == "status"})
 
             wait_until(lambda: known() == waits, 900, lambda: f"{known()} of {waits} are waited for", interval=1)
             joined = time.monotonic() - began

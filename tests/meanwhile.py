@@ -23,6 +23,6 @@ def meanwhile(sandbox: Sandbox, holds: Callable[[Sandbox], object], act: Callabl
     thread.join()
 
 
-def requests_received(count: int, call: str | None = None) -> Callable[[Sandbox], bool]:
-    """Hold once the sandbox has received so many requests, of one call or any."""
-    return lambda sandbox: sum(call in (None, request.call) for request in sandbox.requests) >= count
+def requests_received(count: int, action: str | None = None) -> Callable[[Sandbox], bool]:
+    """Hold once the sandbox has received so many requests, of one action or any."""
+    return lambda sandbox: sum(action in (None, request.action) for request in sandbox.requests) >= count

@@ -90,7 +90,7 @@ def pytest_sessionstart() -> None:
 
 
 def listen_to(owner: type, method: str, hear: Any) -> None:
-    """Have each call of a method heard, with what it returned."""
+    """Have each action of a method heard, with what it returned."""
     original = getattr(owner, method)
 
     def heard(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -105,7 +105,7 @@ def listen_to(owner: type, method: str, hear: Any) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Fail the test if something escaped."""
     report = yield
-    for name, text in report.sections if report.when == "call" else ():
+    for name, text in report.sections if report.when == "action" else ():
         watch.hear(name, text)
     leaks = watch.take_leaks()
     if leaks and report.passed and not item.nodeid.startswith(SHOWS_ITS_CREDENTIALS):

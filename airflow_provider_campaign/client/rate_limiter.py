@@ -93,7 +93,9 @@ class RateLimiter:
                     self._in_flight += 1
                     return
             if seconds > min(deadline.remaining_in_all, deadline.max_rate_wait):
-                raise CampaignRateLimitError("the time is up before the account's request budget allows another request")
+                raise CampaignRateLimitError(
+                    "the time is up before the account's request budget allows another request"
+                )
             if seconds >= LOG_WAIT_THRESHOLD:
                 log.info("The account's requests are spent: going on in %.0f s", seconds)
             deadline.sleep(seconds)

@@ -11,14 +11,14 @@ from typing import Protocol
 class Clock(Protocol):
     """What the sandbox needs of a clock; the module ``time`` has it, too."""
 
-    def time(self) -> float:
+    def monotonic(self) -> float:
         """Return the present time in seconds, on any scale that does not run backwards."""
 
 
 class RealClock:
     """The monotonic clock of this machine."""
 
-    def time(self) -> float:
+    def monotonic(self) -> float:
         """Return the monotonic time in seconds."""
         return time.monotonic()
 

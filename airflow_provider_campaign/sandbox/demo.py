@@ -71,7 +71,7 @@ class SandboxAccount:
     def sent(self, campaign_id: str) -> str:
         """Return the requests that the sandbox received for a campaign, each with its HTTP status."""
         received = [each for each in self.sandbox.requests if each.campaign_id == campaign_id]
-        requests = [f"{each.call} {each.status_code}" for each in received]
+        requests = [f"{each.action} {each.status_code}" for each in received]
         counted = [(request, len(list(repeats))) for request, repeats in itertools.groupby(requests)]
         return ", ".join(request if count == 1 else f"{count} x {request}" for request, count in counted)
 

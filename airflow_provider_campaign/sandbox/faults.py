@@ -57,7 +57,7 @@ class Fault:
     - ``unreadable_row``: a row whose ``field`` is ``value``.
 
     :param kind: one of ``FAULT_KINDS`` or ``LIST_FAULT_KINDS``
-    :param call: only this call (``stop``, ``status``, ...); None for any. ``LIST_FAULT_KINDS`` are for ``list`` only
+    :param action: only this action (``stop``, ``status``, ...); None for any. ``LIST_FAULT_KINDS`` are for ``list`` only
     :param campaign_id: only this campaign; None for any. For ``unreadable_row`` whose row it is; None for the first
     :param platform: only ``kore-v1``, ``kore-v2`` or ``sonarly`` (``kore``: both versions); None for any
     :param skip: matching requests that succeed first
@@ -70,7 +70,7 @@ class Fault:
     def __init__(
         self,
         kind: str,
-        call: str | None = None,
+        action: str | None = None,
         campaign_id: str | None = None,
         platform: str | None = None,
         skip: int = 0,
@@ -83,12 +83,12 @@ class Fault:
         unknown = options.keys() - kinds[kind].keys()
         if unknown:
             raise TypeError(f"fault {kind!r} has no option {', '.join(sorted(unknown))}")
-        if kind in LIST_FAULT_KINDS and call not in (None, "list"):
-            raise ValueError(f"fault {kind!r} is for list requests only, not for {call!r}")
+        if kind in LIST_FAULT_KINDS and action not in (None, "list"):
+            raise ValueError(f"fault {kind!r} is for list requests only, not for {action!r}")
         if kind == "contradiction" and campaign_id is not None:
             raise ValueError("fault 'contradiction' is for a whole list, not for one campaign")
         self.kind = kind
-        self.call = "list" if kind in LIST_FAULT_KINDS else call
+        self.action = "list" if kind in LIST_FAULT_KINDS else action
         self.campaign_id = campaign_id
         self.platform = platform
         self.skip = skip
@@ -102,14 +102,14 @@ class Fault:
         """Return whether this fault is for a request."""
         any_campaign = self.campaign_id is None or self.kind == "unreadable_row"
         return (
-            (self.call is None or self.call == request.call)
+            (self.action is None or self.action == request.action)
             and (any_campaign or self.campaign_id == request.campaign_id)
             and (self.platform is None or (request.platform or "").startswith(self.platform))
         )
 
     def __repr__(self) -> str:
         """Show the fault as it would be written."""
-        return f"Fault({self.kind!r}, call={self.call!r}, count={self.count}, **{self.options})"
+        return f"Fault({self.kind!r}, action={self.action!r}, count={self.count}, **{self.options})"
 
 
 @dataclass
@@ -157,7 +157,7 @@ class FaultPlan:
             return [
                 {
                     "kind": planned.fault.kind,
-                    "call": planned.fault.call,
+                    "action": planned.fault.action,
                     "campaign_id": planned.fault.campaign_id,
                     "platform": planned.fault.platform,
                     "skip": planned.skip,

@@ -66,7 +66,7 @@ class Gateway:
         return None, None
 
     def _record(self, request: ReceivedRequest, platform: Platform, match: RouteMatch) -> Fault | None:
-        request.platform, request.call, request.campaign_id = match.platform, match.call, match.campaign_id
+        request.platform, request.action, request.campaign_id = match.platform, match.action, match.campaign_id
         request.claims = platform.claims(request.headers)
         with self.state.changed:
             campaign = self.state.account.find(request.campaign_id or "")

@@ -75,8 +75,8 @@ class KorePlatform:
                 continue
             if endpoint.campaign_type and query.get("campaignType") in {*KORE_TYPES} - {endpoint.campaign_type}:
                 continue
-            call = TRIGGERS.get(query.get("trigger", "")) if endpoint.call == "trigger" else endpoint.call
-            return RouteMatch(endpoint.platform, call, parameters, query)
+            action = TRIGGERS.get(query.get("trigger", "")) if endpoint.action == "trigger" else endpoint.action
+            return RouteMatch(endpoint.platform, action, parameters, query)
         return None
 
     def claims(self, headers: dict[str, str]) -> dict[str, Any] | None:
@@ -89,7 +89,7 @@ class KorePlatform:
     def campaign_type(self, match: RouteMatch, body: bytes) -> str | None:
         """Return the campaign type in the query, or in the body of a list request."""
         with contextlib.suppress(ValueError, AttributeError):
-            if match.call == "list":
+            if match.action == "list":
                 return str(json.loads(body).get("type"))
         return match.query.get("campaignType")
 
@@ -98,9 +98,9 @@ class KorePlatform:
         with self.state.changed:
             try:
                 self._check_access(match, request)
-                if match.call is None:
+                if match.action is None:
                     raise ApiError(400, "trigger must be stop or play", "INVALID_TRIGGER")
-                return json_response(200, self._handlers[match.call](match, request))
+                return json_response(200, self._handlers[match.action](match, request))
             except ApiError as error:
                 return self.error_response(error)
 

@@ -91,6 +91,6 @@ def check_scope(match: RouteMatch, headers: dict[str, str], config: SandboxConfi
     if headers.get("accountid") != config.account_id:
         raise ApiError(403, "The accountId header does not match the account", "FORBIDDEN_ACCOUNT")
     # The documented URL of the schedule endpoint is the only one of v2 without the parameter.
-    needs_query = match.platform == "kore-v2" and match.call != "schedule"
+    needs_query = match.platform == "kore-v2" and match.action != "schedule"
     if needs_query and match.query.get("accountId") != config.account_id:
         raise ApiError(403, "The accountId parameter does not match the account", "FORBIDDEN_ACCOUNT")

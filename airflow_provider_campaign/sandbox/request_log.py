@@ -18,7 +18,7 @@ class ReceivedRequest:
 
     :param at: reading of the sandbox's clock on arrival, in seconds
     :param wall: date and time of arrival
-    :param call: what is asked for; None if the path or its query means nothing to the platform
+    :param action: what is asked for; None if the path or its query means nothing to the platform
     :param platform: ``kore-v1``, ``kore-v2`` or ``sonarly``; None if no platform has that path
     :param claims: those of the token; None if there is no valid one
     :param status_code: of the response; None before there is one, and if none is sent
@@ -32,7 +32,7 @@ class ReceivedRequest:
     body: bytes
     at: float
     wall: datetime
-    call: str | None = None
+    action: str | None = None
     platform: str | None = None
     campaign_id: str | None = None
     campaign_type: str | None = None
@@ -48,7 +48,7 @@ class ReceivedRequest:
             "query": self.query,
             "at": self.at,
             "wall": self.wall.isoformat(timespec="milliseconds"),
-            "call": self.call,
+            "action": self.action,
             "platform": self.platform,
             "campaign_id": self.campaign_id,
             "campaign_type": self.campaign_type,

@@ -16,13 +16,13 @@ class Endpoint:
     """
     One row of a platform's endpoint table.
 
-    :param call: what the API does there; ``trigger`` stands for ``stop`` and ``start``, which share a path
+    :param action: what the API does there; ``trigger`` stands for ``stop`` and ``start``, which share a path
     :param path: a template such as ``/v1/{name}``; a parameter takes one segment
     :param campaign_type: the only type that is accepted there; None for any
     """
 
     platform: str
-    call: str
+    action: str
     method: str
     path: str
     campaign_type: str | None = None
@@ -50,14 +50,14 @@ class RouteMatch:
     """
     A request that matched an endpoint.
 
-    :param call: what is asked for; None if the query does not say
+    :param action: what is asked for; None if the query does not say
     :param parameters: path parameters
     :param query: query parameters
     :param list_fault: the fault that alters the response to a list request
     """
 
     platform: str
-    call: str | None
+    action: str | None
     parameters: dict[str, str]
     query: dict[str, str]
     list_fault: Fault | None = None

@@ -44,7 +44,7 @@ class SonarlyPlatform:
         for endpoint in ENDPOINTS:
             parameters = endpoint.match(method, path)
             if parameters is not None:
-                return RouteMatch(endpoint.platform, endpoint.call, parameters, query)
+                return RouteMatch(endpoint.platform, endpoint.action, parameters, query)
         return None
 
     def claims(self, headers: dict[str, str]) -> dict[str, Any] | None:
@@ -60,7 +60,7 @@ class SonarlyPlatform:
         with self.state.changed:
             try:
                 self._check_access(match, request)
-                return _envelope(200, self._handlers[match.call or ""](match, request))
+                return _envelope(200, self._handlers[match.action or ""](match, request))
             except ApiError as error:
                 return self.error_response(error)
 
@@ -86,7 +86,7 @@ class SonarlyPlatform:
         if not limiter.try_acquire(config.sonarly_rate_limit, config.rate_window):
             retry_after = str(limiter.retry_after(config.rate_window))
             raise self.rate_limit_error(retry_after if config.retry_after_header else None)
-        permission = PERMISSIONS.get(match.call or "")
+        permission = PERMISSIONS.get(match.action or "")
         if permission is not None and permission not in config.sonarly_permissions:
             raise ApiError(403, f"Missing required permission: {permission}", "FORBIDDEN")
         if match.parameters.get("account_group_id", config.account_group_id) != config.account_group_id:

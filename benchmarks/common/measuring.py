@@ -149,7 +149,7 @@ def measure(
         seconds=round((ended - began).total_seconds(), 1),
         accepted=len(sandbox.requests) - refused,
         refused=refused,
-        other_calls=sum(request.call != "stop" for request in sandbox.requests),
+        other_calls=sum(request.action != "stop" for request in sandbox.requests),
         slot_seconds=round(slot_time.seconds, 1),
         slots=slots,
         load=round(load, 1),

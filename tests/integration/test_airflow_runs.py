@@ -44,5 +44,5 @@ def test_a_run_stops_waits_and_deletes(tmp_path: Path) -> None:
     }
     assert [task for task, record in records.items() if record["already_stopped"]] == ["stop_sms[1]"]
     assert outcome["wait"][1] == "Stopped"
-    voice = [request.call for request in sandbox.requests if request.campaign_id == "cd-voice-1"]
+    voice = [request.action for request in sandbox.requests if request.campaign_id == "cd-voice-1"]
     assert voice[:3] == ["stop", "status", "status"]

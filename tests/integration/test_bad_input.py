@@ -155,7 +155,7 @@ WRONG_IN_KORE = [
     ),
     ({"endpoints": "/somewhere"}, "Endpoints (endpoints) is not a JSON object", "Write it as"),
     ({"endpoints": ["/somewhere"]}, "Endpoints (endpoints) is not a JSON object", "Write it as"),
-    ({"endpoints": {"stop": STOP_PATH}}, "replaces 'stop', which is not a call", "Known calls: stop_sms, stop_voice"),
+    ({"endpoints": {"stop": STOP_PATH}}, "replaces 'stop', which is not a action", "Known calls: stop_sms, stop_voice"),
     (
         {"endpoints": {"stop_sms": STOP_PATH + "/{bot_id}"}},
         "unknown placeholder {bot_id}",

@@ -30,7 +30,7 @@ RECORD = {"campaign_id", "status", "message", "updated_at", "already_stopped", "
 
 def calls(sandbox: Sandbox) -> list[str | None]:
     """Return which calls the platform received, and forget them."""
-    received = [request.call for request in sandbox.requests]
+    received = [request.action for request in sandbox.requests]
     sandbox.clear_requests()
     return received
 
@@ -259,7 +259,7 @@ def test_nothing_to_delete_is_a_success_where_that_is_wanted(connected_kore: San
 
 
 def test_ignoring_what_is_missing_ignores_nothing_else(connected_kore: Sandbox, kore_kind: Kind) -> None:
-    connected_kore.add_fault(Fault("forbidden", call="delete"))
+    connected_kore.add_fault(Fault("forbidden", action="delete"))
     with pytest.raises(CampaignAuthError):
         kore_kind.delete("cd-1", ignore_missing=True).execute({})
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_campaign.client.transport import MAX_RESPONSE_BYTES
 from airflow_provider_campaign.exceptions import (
     CampaignConfigError,
     CampaignError,
     CampaignRequestError,
     CampaignUnavailableError,
 )
-from airflow_provider_campaign.client.transport import MAX_RESPONSE_BYTES
 from airflow_provider_campaign.operators.campaign import StopCampaignOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.certificates import Authority

@@ -5,12 +5,12 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-
-from airflow_provider_campaign.exceptions import CampaignTimeoutError
-from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.budget import WINDOW_MARGIN, RequestBudget
 from airflow_provider_campaign.hooks.calls import Call, Target
 from airflow_provider_campaign.hooks.retry import Deadline
+
+from airflow_provider_campaign.exceptions import CampaignTimeoutError
+from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.clock import VirtualClock
 from tests.kinds import Connect

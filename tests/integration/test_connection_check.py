@@ -36,7 +36,7 @@ def test_kores_account_is_described(sandbox: Sandbox, connect: Connect, version:
         True,
         f"Connected to Kore.ai: API {version} answers, account acc-sandbox-0000 has 3 SMS campaigns.",
     )
-    assert [request.call for request in sandbox.requests] == ["list"]
+    assert [request.action for request in sandbox.requests] == ["list"]
 
 
 @pytest.mark.parametrize(("page_size", "count"), [(None, "3 campaigns"), (2, "2 or more campaigns")])
@@ -48,7 +48,7 @@ def test_sonarlys_account_group_is_described(
         SONARLY.add_campaign(sandbox)
     connect(sandbox.sonarly_connection())
     assert check() == (True, f"Connected to Sonarly: account group ag-sandbox-0000 has {count}.")
-    assert [request.call for request in sandbox.requests] == ["list"]
+    assert [request.action for request in sandbox.requests] == ["list"]
 
 
 @pytest.mark.parametrize("change", [{"login": "cs-other"}, {"password": "another-secret" * 4}])

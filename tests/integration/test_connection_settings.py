@@ -85,13 +85,13 @@ CALLS: dict[str, tuple[str, Callable[[CampaignHook], Any]]] = {
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
-@pytest.mark.parametrize("call", CALLS)
-def test_a_single_path_can_be_replaced(sandbox: Sandbox, connect: Connect, call: str, version: str) -> None:
-    method, _ = CALLS[call]
-    campaign = "" if call == "list" else "/{campaign_id}"
+@pytest.mark.parametrize("action", CALLS)
+def test_a_single_path_can_be_replaced(sandbox: Sandbox, connect: Connect, action: str, version: str) -> None:
+    method, _ = CALLS[action]
+    campaign = "" if action == "list" else "/{campaign_id}"
     with LocalServer(lambda sent: Reply(b"{}", 403)) as server:
         path = f"/other/{{iid}}/{{account_id}}{campaign}/here?x=1"
-        connect({**sandbox.kore_connection(version, endpoints={call: path}), "host": server.url})
+        connect({**sandbox.kore_connection(version, endpoints={action: path}), "host": server.url})
         for other in CALLS.values():
             with pytest.raises(CampaignAuthError):
                 other[1](the_hook())

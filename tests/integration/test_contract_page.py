@@ -1,4 +1,4 @@
-"""The page docs/contract.md lists every call and sample, each with a test that there is."""
+"""The page docs/contract.md lists every action and sample, each with a test that there is."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def rows(title: str) -> list[list[str]]:
 
 
 def test_every_call_of_kores_is_on_the_page() -> None:
-    calls = {(call, version): path for call, paths in kore.ENDPOINTS.items() for version, path in paths.items()}
+    calls = {(action, version): path for action, paths in kore.ENDPOINTS.items() for version, path in paths.items()}
     calls["schedule_off", "v2"] = kore.SCHEDULE_OFF
-    assert {(call, version): path for call, version, path, _ in rows("Kore.ai")} == calls
+    assert {(action, version): path for action, version, path, _ in rows("Kore.ai")} == calls
 
 
 def test_every_call_of_sonarlys_is_on_the_page() -> None:
-    assert {call: path for call, path, _ in rows("Sonarly")} == {
-        str(call): path for call, path in sonarly.ENDPOINTS.items()
+    assert {action: path for action, path, _ in rows("Sonarly")} == {
+        str(action): path for action, path in sonarly.ENDPOINTS.items()
     }
 
 

@@ -1,4 +1,4 @@
-"""Every fault, in every call, on every platform, on the first, second and last attempt: outcome and cost."""
+"""Every fault, in every action, on every platform, on the first, second and last attempt: outcome and cost."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from airflow_provider_campaign.client.retry import INITIAL_RETRY_DELAY, MAX_RETRY_DELAY
 from airflow_provider_campaign.exceptions import (
     CampaignAuthError,
     CampaignConflictError,
@@ -17,7 +18,6 @@ from airflow_provider_campaign.exceptions import (
     CampaignUnavailableError,
 )
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.client.retry import INITIAL_RETRY_DELAY, MAX_RETRY_DELAY
 from airflow_provider_campaign.operators.campaign import DeleteSmsCampaignOperator
 from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
 from airflow_provider_campaign.sandbox.faults import FAULT_KINDS, LOST_WAYS
@@ -25,7 +25,7 @@ from tests.clock import VirtualClock
 from tests.kinds import KINDS, SONARLY, Connect, Kind
 
 BUDGET = 120
-"""Seconds of virtual time that a call may take with its retries."""
+"""Seconds of virtual time that a action may take with its retries."""
 
 LEAD = 100
 """Seconds that a refusal before the fault asks for: attempts come at 0, 100 and, the last one, at 115."""
@@ -55,7 +55,7 @@ class Row:
     What a fault leads to.
 
     :param faults: The kinds.
-    :param requests: What the platform receives from the faulty request on; ``X`` stands for the call.
+    :param requests: What the platform receives from the faulty request on; ``X`` stands for the action.
     :param error: How it ends; None for a success.
     :param last_requests: The same when the fault hits the last attempt.
     :param last_error: How it ends then.
@@ -109,10 +109,10 @@ VARIANTS: dict[str, list[Fault]] = {
     "lost": [Fault("lost", how=how) for how in LOST_WAYS],
 }
 CASES = [
-    (platform, call, fault)
+    (platform, action, fault)
     for platform in PLATFORMS
-    for call in CALLS
-    if call != "delete" or platform.delete_operator
+    for action in CALLS
+    if action != "delete" or platform.delete_operator
     for kind in FAULT_KINDS
     for fault in VARIANTS[kind]
 ]
@@ -127,35 +127,35 @@ def name_of(value: object) -> str:
     return value.label if isinstance(value, Kind) else str(value)
 
 
-def row_for(platform: Kind, call: str, fault: Fault) -> Row:
+def row_for(platform: Kind, action: str, fault: Fault) -> Row:
     kore = platform.api_version is not None
     if fault.kind == "unauthorized":
         return UNAUTHORIZED[kore]
     kind = "bad_request" if fault.kind == "rate_limit_text" and not kore else fault.kind  # the text is Kore's
-    [row] = [row for row in TABLES[call] if kind in row.faults]
+    [row] = [row for row in TABLES[action] if kind in row.faults]
     return row
 
 
 def received(sandbox: Sandbox) -> list[str]:
-    """Return the calls that arrived; Sonarly reads a status by the call that reads the whole campaign."""
-    return ["status" if request.call == "get" else str(request.call) for request in sandbox.requests]
+    """Return the calls that arrived; Sonarly reads a status by the action that reads the whole campaign."""
+    return ["status" if request.action == "get" else str(request.action) for request in sandbox.requests]
 
 
 def is_silent(fault: Fault) -> bool:
     return fault.kind in SILENT or fault.options.get("how") == "hang"
 
 
-def plan(sandbox: Sandbox, platform: Kind, fault: Fault, call: str, count: int | None) -> None:
-    sandboxed = "get" if call == "status" and platform is SONARLY else call
-    sandbox.add_fault(Fault(fault.kind, call=sandboxed, count=count, **fault.options))
+def plan(sandbox: Sandbox, platform: Kind, fault: Fault, action: str, count: int | None) -> None:
+    sandboxed = "get" if action == "status" and platform is SONARLY else action
+    sandbox.add_fault(Fault(fault.kind, action=sandboxed, count=count, **fault.options))
 
 
-def attempt_for(platform: Kind, call: str, campaign: Campaign) -> Callable[[], object]:
-    """Return what makes the call as a user would: by an operator, or by the hook where there is none."""
-    if call in ("stop", "start", "delete"):
-        return lambda: getattr(platform, call)(campaign.id).execute({})
+def attempt_for(platform: Kind, action: str, campaign: Campaign) -> Callable[[], object]:
+    """Return what makes the action as a user would: by an operator, or by the hook where there is none."""
+    if action in ("stop", "start", "delete"):
+        return lambda: getattr(platform, action)(campaign.id).execute({})
     hook = CampaignHook.for_conn_id("campaign_default")
-    if call == "status":
+    if action == "status":
         return lambda: hook.get_campaign_status(campaign.id).status
     types = platform.campaign_type and [platform.campaign_type]
     return lambda: [found.id for found in hook.list_campaigns(types)]
@@ -167,20 +167,20 @@ def settings_for(fault: Fault, budget: float) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("attempt", ATTEMPTS)
-@pytest.mark.parametrize(("platform", "call", "fault"), CASES, ids=name_of)
+@pytest.mark.parametrize(("platform", "action", "fault"), CASES, ids=name_of)
 def test_a_fault_leads_to_the_right_outcome_at_the_stated_cost(
-    sandbox: Sandbox, connect: Connect, platform: Kind, call: str, fault: Fault, attempt: str
+    sandbox: Sandbox, connect: Connect, platform: Kind, action: str, fault: Fault, attempt: str
 ) -> None:
     connect(platform.connection(sandbox, **settings_for(fault, BUDGET)))
-    campaign = platform.add_campaign(sandbox, status=BEFORE.get(call, "Active"))
+    campaign = platform.add_campaign(sandbox, status=BEFORE.get(action, "Active"))
     before, refused = campaign.status, ATTEMPTS[attempt]
     if refused:
-        plan(sandbox, platform, Fault("rate_limit", retry_after=str(LEAD)), call, count=refused)
-    plan(sandbox, platform, fault, call, count=1)
-    row = row_for(platform, call, fault)
+        plan(sandbox, platform, Fault("rate_limit", retry_after=str(LEAD)), action, count=refused)
+    plan(sandbox, platform, fault, action, count=1)
+    row = row_for(platform, action, fault)
     requests, error = (row.last_requests, row.last_error) if attempt == "last" else (row.requests, row.error)
 
-    act = attempt_for(platform, call, campaign)
+    act = attempt_for(platform, action, campaign)
     if error is None:
         act()
     else:
@@ -189,33 +189,33 @@ def test_a_fault_leads_to_the_right_outcome_at_the_stated_cost(
         assert raised.type is error
         assert "'campaign_default'" in str(raised.value)
 
-    expected = [call] * refused + requests.replace("X", call).split()
+    expected = [action] * refused + requests.replace("X", action).split()
     assert received(sandbox) == expected
     done = error is None or fault.kind == "lost"
-    if call == "delete":
+    if action == "delete":
         assert [found.id for found in sandbox.campaigns()] == ([] if done else [campaign.id])
     else:
-        assert campaign.status == (AFTER.get(call, before) if done else before)
+        assert campaign.status == (AFTER.get(action, before) if done else before)
 
 
-@pytest.mark.parametrize(("platform", "call", "fault"), FAILING, ids=name_of)
+@pytest.mark.parametrize(("platform", "action", "fault"), FAILING, ids=name_of)
 def test_a_fault_that_stays_is_reported_after_no_more_than_the_stated_cost(
     sandbox: Sandbox,
     virtual_clock: VirtualClock,
     connect: Connect,
     platform: Kind,
-    call: str,
+    action: str,
     fault: Fault,
 ) -> None:
     budget = SILENT_BUDGET if is_silent(fault) else BUDGET
     connect(platform.connection(sandbox, **settings_for(fault, budget)))
-    campaign = platform.add_campaign(sandbox, status=BEFORE.get(call, "Active"))
+    campaign = platform.add_campaign(sandbox, status=BEFORE.get(action, "Active"))
     before, began = campaign.status, virtual_clock.now
-    plan(sandbox, platform, fault, call, count=None)
-    row = row_for(platform, call, fault)
+    plan(sandbox, platform, fault, action, count=None)
+    row = row_for(platform, action, fault)
 
-    act = attempt_for(platform, call, campaign)
-    if fault.kind == "lost" and call in ("stop", "start", "delete"):
+    act = attempt_for(platform, action, campaign)
+    if fault.kind == "lost" and action in ("stop", "start", "delete"):
         act()
     else:
         error = CampaignAuthError if fault.kind == "unauthorized" else row.last_error
@@ -225,7 +225,7 @@ def test_a_fault_that_stays_is_reported_after_no_more_than_the_stated_cost(
         assert campaign.status == before
     attempts = len(virtual_clock.slept) + 1
     calls = received(sandbox)
-    assert calls.count(call) <= attempts * (2 if fault.kind == "unauthorized" else 1)
+    assert calls.count(action) <= attempts * (2 if fault.kind == "unauthorized" else 1)
     assert len(calls) <= 2 * attempts
     assert attempts <= (3 if row.last_error is CampaignRateLimitError and platform.api_version else MOST_ATTEMPTS)
     assert virtual_clock.now <= began + budget
@@ -239,7 +239,7 @@ def test_a_delete_of_the_wrong_type_is_not_reported_done_after_one_that_may_have
 ) -> None:
     connect(sandbox.kore_connection())
     campaign = sandbox.add_campaign(campaign_type="voice", status="Stopped")
-    sandbox.add_fault(Fault("html", call="delete"))
+    sandbox.add_fault(Fault("html", action="delete"))
     with pytest.raises(CampaignNotFoundError):
         DeleteSmsCampaignOperator(task_id="delete", campaign_id=campaign.id).execute({})
     assert sandbox.campaigns() == [campaign]

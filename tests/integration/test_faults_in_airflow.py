@@ -36,8 +36,8 @@ class Outcome:
     sandbox: Sandbox
 
     def calls(self, task_id: str) -> str:
-        """Return what a task asked for; Sonarly reads a status by the call that reads the whole campaign."""
-        calls = [str(request.call) for request in self.sandbox.requests if request.campaign_id == task_id]
+        """Return what a task asked for; Sonarly reads a status by the action that reads the whole campaign."""
+        calls = [str(request.action) for request in self.sandbox.requests if request.campaign_id == task_id]
         return " ".join(calls).replace("get", "status")
 
 
@@ -57,12 +57,14 @@ def plan_faults(sandbox: Sandbox, platform: str, kind: Kind) -> None:
     for fault in (*LASTING, *PASSING):
         kind.add_campaign(sandbox, campaign_id=f"{platform}-{fault}")
     for fault in LASTING:
-        sandbox.add_fault(Fault(fault, call="stop", campaign_id=f"{platform}-{fault}", count=None))
+        sandbox.add_fault(Fault(fault, action="stop", campaign_id=f"{platform}-{fault}", count=None))
     # A platform that asks to be left alone for longer than there is time is tried just once more.
-    sandbox.add_fault(Fault("rate_limit", call="stop", campaign_id=f"{platform}-rate_limit", count=2, retry_after="60"))
+    sandbox.add_fault(
+        Fault("rate_limit", action="stop", campaign_id=f"{platform}-rate_limit", count=2, retry_after="60")
+    )
     read = "status" if platform == "kore" else "get"
-    sandbox.add_fault(Fault("lost", how="error", call="stop", campaign_id=f"{platform}-lost"))
-    sandbox.add_fault(Fault("rate_limit", call=read, campaign_id=f"{platform}-lost", count=2, retry_after="60"))
+    sandbox.add_fault(Fault("lost", how="error", action="stop", campaign_id=f"{platform}-lost"))
+    sandbox.add_fault(Fault("rate_limit", action=read, campaign_id=f"{platform}-lost", count=2, retry_after="60"))
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

@@ -18,6 +18,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_campaign.client.clock import FINAL_ATTEMPT_RESERVE
+from airflow_provider_campaign.client.retry import MAX_RETRY_DELAY
 from airflow_provider_campaign.exceptions import (
     CampaignConflictError,
     CampaignError,
@@ -25,8 +27,6 @@ from airflow_provider_campaign.exceptions import (
     CampaignUnavailableError,
 )
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.client.clock import FINAL_ATTEMPT_RESERVE
-from airflow_provider_campaign.client.retry import MAX_RETRY_DELAY
 from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
 from airflow_provider_campaign.sandbox.faults import LOST_WAYS
 from tests.clock import VirtualClock
@@ -97,7 +97,7 @@ def fault(kind: str, **options: st.SearchStrategy[Any]) -> st.SearchStrategy[Fau
     return st.builds(
         Fault,
         st.just(kind),
-        call=st.sampled_from([None, "stop", "start", "delete", "status", "get"]),
+        action=st.sampled_from([None, "stop", "start", "delete", "status", "get"]),
         skip=st.integers(0, 2),
         count=st.integers(1, 4) | st.none(),
         **options,
@@ -107,7 +107,7 @@ def fault(kind: str, **options: st.SearchStrategy[Any]) -> st.SearchStrategy[Fau
 silent = st.builds(
     Fault,
     st.sampled_from(["hang", "dribble"]),
-    call=st.sampled_from([None, "stop", "start", "delete", "status", "get"]),
+    action=st.sampled_from([None, "stop", "start", "delete", "status", "get"]),
     skip=st.integers(0, 2),
 )
 passing = st.one_of(
@@ -125,8 +125,8 @@ mixed = st.builds(lambda first, then: [*first, *then], st.lists(lasting, min_siz
 
 def unheard(operation: str) -> Plan:
     """Return the plan in which the first try is heard but ends without knowing it."""
-    broken = [Fault("error", call=call, count=None) for call in ("status", "get")]
-    return Plan("Active", 0.0, False, "conflict", (Fault("lost", call=operation), *broken), 70.0, 60.0, 5.0, 2)
+    broken = [Fault("error", action=action, count=None) for action in ("status", "get")]
+    return Plan("Active", 0.0, False, "conflict", (Fault("lost", action=operation), *broken), 70.0, 60.0, 5.0, 2)
 
 
 def plans(statuses: tuple[str, ...], faults: st.SearchStrategy[list[Fault]]) -> st.SearchStrategy[Plan]:
@@ -212,7 +212,7 @@ class Run:
 
     def check_nothing_is_repeated(self, operation: str) -> None:
         """Check that the present try sent nothing again that had been done and answered."""
-        sent = [request for request in self.sandbox.requests[self.sent_before :] if request.call == operation]
+        sent = [request for request in self.sandbox.requests[self.sent_before :] if request.action == operation]
         answered = [request.status_code == 200 and request.fault in (None, "slow") for request in sent]
         assert True not in answered[:-1], f"the {operation} was heard and sent again"
 

@@ -41,7 +41,7 @@ def test_a_status_that_is_there_ends_the_wait_with_one_request(connected: Sandbo
     campaign = kind.add_campaign(connected, status="Stopped")
     assert sensor(campaign.id).execute({}) == "Stopped"
     [request] = connected.requests
-    assert request.call == ("status" if kind.api_version else "get")
+    assert request.action == ("status" if kind.api_version else "get")
 
 
 def test_a_status_that_is_to_come_is_polled_for(connected: Sandbox, kind: Kind) -> None:

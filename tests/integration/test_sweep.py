@@ -99,11 +99,11 @@ def sweep(context: dict[str, Any] | None = None, **arguments: Any) -> dict[str, 
 
 
 def calls(sandbox: Sandbox) -> Counter[tuple[str | None, int | None]]:
-    return Counter((request.call, request.status_code) for request in sandbox.requests)
+    return Counter((request.action, request.status_code) for request in sandbox.requests)
 
 
 def stops(sandbox: Sandbox) -> list[str | None]:
-    return [request.campaign_id for request in sandbox.requests if request.call == "stop"]
+    return [request.campaign_id for request in sandbox.requests if request.action == "stop"]
 
 
 def live(sandbox: Sandbox) -> set[str]:
@@ -247,7 +247,7 @@ def test_those_of_the_highest_priority_are_asked_before_the_budget_is_spent(
         sandbox.add_campaign(f"c-{number}", priority="5" if number >= 60 else "2")
     sandbox.add_campaign("without", priority="none")
     sweep(campaign_types=("sms",))
-    received = [(request.campaign_id or "", request.at) for request in sandbox.requests if request.call == "stop"]
+    received = [(request.campaign_id or "", request.at) for request in sandbox.requests if request.action == "stop"]
     in_first_window = {campaign_id for campaign_id, at in received if at < clock.began + WINDOW}
     assert {f"c-{number}" for number in range(60, 100)} < in_first_window
     assert "without" not in in_first_window
@@ -266,7 +266,7 @@ def test_a_campaign_that_is_started_again_is_stopped_again(
     sandbox: Sandbox, clock: EventfulClock, account: tuple[str, ...]
 ) -> None:
     add(sandbox, 5, account)
-    sandbox.add_fault(Fault("error", call="stop", campaign_id="c-4", count=3))
+    sandbox.add_fault(Fault("error", action="stop", campaign_id="c-4", count=3))
     clock.at(1, lambda: sandbox.set_status("c-0", "Active"))
     record = sweep()
     assert live(sandbox) == set()
@@ -279,7 +279,7 @@ def test_whoever_starts_a_campaign_again_and_again_is_not_followed_at_full_speed
 ) -> None:
     connect(sandbox.sonarly_connection())
     add(sandbox, 2, ("sonarly",))
-    sandbox.add_fault(Fault("error", call="stop", campaign_id="c-1"))
+    sandbox.add_fault(Fault("error", action="stop", campaign_id="c-1"))
     for second in range(1, 1000):
         clock.at(second, lambda: sandbox.set_status("c-0", "Active"))
     with pytest.raises(CampaignSweepError, match=r"1 of 2 campaigns .* c-0 .*is live again, Active"):
@@ -309,7 +309,7 @@ def test_a_stop_that_somebody_else_was_faster_with_is_told_apart(sandbox: Sandbo
 @pytest.mark.parametrize("how", ["reset", "error", "broken_json", "empty"])
 def test_a_stop_whose_answer_was_lost_is_not_sent_again(sandbox: Sandbox, account: tuple[str, ...], how: str) -> None:
     add(sandbox, 10, account)
-    sandbox.add_fault(Fault("lost", call="stop", count=4, how=how))
+    sandbox.add_fault(Fault("lost", action="stop", count=4, how=how))
     record = sweep()
     assert sorted(stops(sandbox), key=str) == sorted(f"c-{number}" for number in range(10))
     assert len(record["stopped"]) == 10
@@ -344,7 +344,7 @@ def test_a_refusal_that_no_retry_can_mend_fails_for_good_at_once(
     sandbox: Sandbox, clock: EventfulClock, account: tuple[str, ...], kind: str
 ) -> None:
     add(sandbox, 6, account)
-    sandbox.add_fault(Fault(kind, call="stop", campaign_id="c-2", count=None))
+    sandbox.add_fault(Fault(kind, action="stop", campaign_id="c-2", count=None))
     with pytest.raises(CampaignSweepFinalError, match=r"1 of 6 campaigns .*c-2 \("):
         sweep()
     assert live(sandbox) == {"c-2"}
@@ -353,8 +353,8 @@ def test_a_refusal_that_no_retry_can_mend_fails_for_good_at_once(
 
 def test_one_that_a_retry_may_mend_keeps_the_retries(sandbox: Sandbox) -> None:
     add(sandbox, 3)
-    sandbox.add_fault(Fault("forbidden", call="stop", campaign_id="c-0", count=None))
-    sandbox.add_fault(Fault("error", call="stop", campaign_id="c-1", count=None))
+    sandbox.add_fault(Fault("forbidden", action="stop", campaign_id="c-0", count=None))
+    sandbox.add_fault(Fault("error", action="stop", campaign_id="c-1", count=None))
     with pytest.raises(CampaignSweepError, match=r"2 of 3 campaigns .*c-0.*HTTP 403.*c-1.*HTTP 500"):
         sweep(timeout=100)
     assert live(sandbox) == {"c-0", "c-1"}
@@ -364,7 +364,7 @@ def test_a_campaign_that_the_stop_does_not_find_but_the_list_shows_is_not_taken_
     sandbox: Sandbox, account: tuple[str, ...]
 ) -> None:
     add(sandbox, 3, account)
-    sandbox.add_fault(Fault("not_found", call="stop", campaign_id="c-1", count=None))
+    sandbox.add_fault(Fault("not_found", action="stop", campaign_id="c-1", count=None))
     with pytest.raises(CampaignSweepError, match=r"1 of 3 campaigns .*c-1 "):
         sweep(timeout=100)
     assert live(sandbox) == {"c-1"}
@@ -372,8 +372,8 @@ def test_a_campaign_that_the_stop_does_not_find_but_the_list_shows_is_not_taken_
 
 def test_a_status_that_can_not_be_read_does_not_keep_the_others_from_being_stopped(sandbox: Sandbox) -> None:
     add(sandbox, 100, stop_delay=1.0)
-    sandbox.add_fault(Fault("forbidden", call="status", count=None))
-    sandbox.add_fault(Fault("lost", call="stop", campaign_id="c-1", how="error"))
+    sandbox.add_fault(Fault("forbidden", action="status", count=None))
+    sandbox.add_fault(Fault("lost", action="stop", campaign_id="c-1", how="error"))
     record = sweep(campaign_types=("sms",))
     assert live(sandbox) == set()
     assert len(record["stopped"]) == 100
@@ -389,7 +389,7 @@ def test_a_time_that_is_too_short_names_those_that_were_not_reached(sandbox: San
 
 def test_stopped_without_a_listing_that_shows_it_is_a_failure(sandbox: Sandbox) -> None:
     add(sandbox, 3)
-    sandbox.add_fault(Fault("error", call="list", skip=1, count=None))
+    sandbox.add_fault(Fault("error", action="list", skip=1, count=None))
     with pytest.raises(CampaignSweepError, match=r"each was seen stopped.*can't be listed.*HTTP 500"):
         sweep(campaign_types=("sms",), timeout=100)
 
@@ -397,7 +397,7 @@ def test_stopped_without_a_listing_that_shows_it_is_a_failure(sandbox: Sandbox) 
 def test_a_listing_that_is_forbidden_later_fails_for_good(sandbox: Sandbox) -> None:
     add(sandbox, 3)
     sandbox.campaign("c-1").stoppable = False
-    sandbox.add_fault(Fault("forbidden", call="list", skip=1, count=None))
+    sandbox.add_fault(Fault("forbidden", action="list", skip=1, count=None))
     with pytest.raises(CampaignSweepFinalError, match=r"c-1.*can't be listed.*HTTP 403"):
         sweep(campaign_types=("sms",))
 
@@ -438,7 +438,7 @@ def test_arguments_by_which_nothing_could_be_stopped_are_refused(sandbox: Sandbo
 
 def test_a_retry_sees_only_what_is_still_live(sandbox: Sandbox) -> None:
     add(sandbox, 10)
-    sandbox.add_fault(Fault("error", call="stop", campaign_id="c-4", count=None))
+    sandbox.add_fault(Fault("error", action="stop", campaign_id="c-4", count=None))
     with pytest.raises(CampaignSweepError):
         sweep(timeout=60)
     sandbox.clear_faults()
@@ -507,7 +507,7 @@ def test_a_request_that_waits_for_the_budget_was_not_asked_before_it_left(sandbo
     asked = {row["campaign_id"]: datetime.fromisoformat(row["asked_at"]) for row in record["stopped"]}
     timeline = sandbox.state.timeline
     received = {
-        request.campaign_id: timeline.date(request.at + 0.1) for request in sandbox.requests if request.call == "stop"
+        request.campaign_id: timeline.date(request.at + 0.1) for request in sandbox.requests if request.action == "stop"
     }
     order = sorted(asked, key=asked.__getitem__)
     last_of_first_window, first_of_second = order[58], order[59]
@@ -518,7 +518,7 @@ def test_a_request_that_waits_for_the_budget_was_not_asked_before_it_left(sandbo
 
 def test_the_record_is_kept_when_the_sweep_fails(sandbox: Sandbox) -> None:
     add(sandbox, 5)
-    sandbox.add_fault(Fault("forbidden", call="stop", campaign_id="c-2", count=None))
+    sandbox.add_fault(Fault("forbidden", action="stop", campaign_id="c-2", count=None))
     task_instance = RecordingTaskInstance()
     with pytest.raises(CampaignError):
         sweep({"ti": task_instance})
@@ -536,7 +536,7 @@ def test_a_dry_run_lists_and_stops_nothing(sandbox: Sandbox, account: tuple[str,
     add(sandbox, 4, account, name="Spring sale")
     sandbox.add_campaign("other", account[0], name="Autumn sale")
     record = sweep(dry_run=True, name_pattern="Spring*")
-    assert {request.call for request in sandbox.requests} == {"list"}
+    assert {request.action for request in sandbox.requests} == {"list"}
     assert len(live(sandbox)) == 5
     assert sorted(row["campaign_id"] for row in record["live"]) == ["c-0", "c-1", "c-2", "c-3"]
     assert all(set(row) == KEYS and row["asked_at"] is None for row in record["live"])
@@ -573,14 +573,14 @@ TRANSIENT = st.one_of(
     st.builds(
         Fault,
         st.sampled_from(["rate_limit", "html", "html_ok", "broken_json", "empty", "failure", "reset"]),
-        call=st.sampled_from(["stop", "list", "status", None]),
+        action=st.sampled_from(["stop", "list", "status", None]),
         skip=st.integers(0, 10),
         count=st.integers(1, 8),
     ),
     st.builds(
         Fault,
         st.just("error"),
-        call=st.sampled_from(["stop", "list", "status", None]),
+        action=st.sampled_from(["stop", "list", "status", None]),
         skip=st.integers(0, 10),
         count=st.integers(1, 8),
         status=st.sampled_from([500, 502, 503, 504]),
@@ -589,7 +589,7 @@ TRANSIENT = st.one_of(
     st.builds(
         Fault,
         st.just("lost"),
-        call=st.sampled_from(["stop", "list", "status", None]),
+        action=st.sampled_from(["stop", "list", "status", None]),
         skip=st.integers(0, 10),
         count=st.integers(1, 8),
         how=st.sampled_from(["reset", "error", "broken_json", "empty"]),
@@ -597,7 +597,7 @@ TRANSIENT = st.one_of(
     st.builds(
         Fault,
         st.just("conflict"),
-        call=st.just("stop"),
+        action=st.just("stop"),
         skip=st.integers(0, 10),
         count=st.integers(1, 3),
     ),
@@ -609,7 +609,7 @@ ANY_FAULT = st.one_of(
         st.sampled_from(
             ["unauthorized", "forbidden", "conflict", "bad_request", "not_found", "redirect", "error", "wrong_shape"]
         ),
-        call=st.sampled_from(["stop", "list", "status", None]),
+        action=st.sampled_from(["stop", "list", "status", None]),
         campaign_id=st.sampled_from([None, "c-0", "c-3"]),
         skip=st.integers(0, 5),
         count=st.sampled_from([1, 2, None]),

@@ -256,7 +256,7 @@ def test_a_stop_that_winds_down_returns_the_record_of_what_was_seen(
     assert (record["campaign_id"], record["status"], record["already_stopped"]) == (campaign.id, "Stopped", False)
     assert record["updated_at"] is not None
     assert record["message"] == "Campaign stop requested"
-    assert [request.call for request in sandbox.requests][:2] == ["stop", "status"]
+    assert [request.action for request in sandbox.requests][:2] == ["stop", "status"]
     assert campaign.stop_requests == 1
 
 
@@ -271,7 +271,7 @@ def test_a_start_that_takes_its_time_returns_the_record_of_what_was_seen(
 @pytest.mark.parametrize("fault", PASSING, ids=lambda fault: f"{fault.kind}-{list(fault.options.values())}")
 def test_a_stop_survives_passing_failures_while_it_winds_down(sandbox: Sandbox, act: Wait, fault: Fault) -> None:
     campaign = sandbox.add_campaign(stop_delay=SOON)
-    sandbox.add_fault(Fault(fault.kind, call="status", **fault.options))
+    sandbox.add_fault(Fault(fault.kind, action="status", **fault.options))
     assert act(SMS.stop, campaign.id)["status"] == "Stopped"
     assert campaign.stop_requests == 1
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import XCom
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
+from airflow_provider_campaign.triggers.shared import AccountPoll
 from sqlalchemy.exc import OperationalError
 
 from airflow_provider_campaign.campaign import STOP_CONDITION
@@ -21,7 +22,6 @@ from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.triggers import campaign as campaign_trigger
 from airflow_provider_campaign.triggers import shared
 from airflow_provider_campaign.triggers.campaign import TRIGGERER_GRACE, CampaignStatusTrigger
-from airflow_provider_campaign.triggers.shared import AccountPoll
 from airflow_provider_campaign.version_compat import AirflowRuntimeError
 from tests.kinds import Connect, Kind
 from tests.triggerer import WAYS, Triggerer, run_to_its_end
@@ -148,7 +148,7 @@ def test_many_triggers_share_one_poll(sandbox: Sandbox) -> None:
     async def scene() -> None:
         ends = asyncio.create_task(all_of([waiting(campaign_id) for campaign_id in ids], "shared"))
         await until(lambda: len(sandbox.requests) >= 20)
-        polled = Counter(request.call for request in sandbox.requests)
+        polled = Counter(request.action for request in sandbox.requests)
         assert abs(polled["list"] - polled["status"]) <= 1
         for campaign_id in ids:
             sandbox.set_status(campaign_id, "Stopped")

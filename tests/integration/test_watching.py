@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow_provider_campaign.hooks.watching import CLOCK_SKEW, URGENT, AccountWatch, Sightings, Wait
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +24,6 @@ from airflow_provider_campaign.exceptions import (
 )
 from airflow_provider_campaign.hooks import watching
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.hooks.watching import CLOCK_SKEW, URGENT, AccountWatch, Sightings, Wait
 from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
 from tests.clock import VirtualClock
 from tests.kinds import KINDS, Connect, Kind
@@ -80,7 +80,7 @@ class Account:
     @property
     def cost(self) -> Counter[str | None]:
         """The calls of the last look."""
-        return Counter(request.call for request in self.sandbox.requests)
+        return Counter(request.action for request in self.sandbox.requests)
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_a_late_joiner_is_told_of_a_change_that_was_listed_before_it_joined(acco
 
 def test_a_late_joiner_is_told_in_spite_of_a_failure_in_its_first_look(account: Account) -> None:
     late = join_late(account)
-    account.sandbox.add_fault(Fault("error", call="list"))
+    account.sandbox.add_fault(Fault("error", action="list"))
     assert account.look() == {}
     assert account.look() == {late: "Stopped"}
 

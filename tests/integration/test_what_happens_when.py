@@ -36,7 +36,7 @@ def failure(sandbox: Sandbox, connect: Connect, fault: str) -> CampaignError:
     """Stop a campaign while a fault lasts, and return what comes of it."""
     connect(sandbox.kore_connection(timeout=0.2, retry_budget=1))
     sandbox.add_campaign("cd-1")
-    sandbox.add_fault(Fault(fault, call="stop", count=None))
+    sandbox.add_fault(Fault(fault, action="stop", count=None))
     with pytest.raises(CampaignError) as caught:
         StopSmsCampaignOperator(task_id="stop", campaign_id="cd-1").execute({})
     return caught.value
@@ -59,7 +59,7 @@ def test_what_is_seen_and_whether_it_is_tried_again_is_as_the_page_says(
 def test_a_lost_answer_is_not_seen(sandbox: Sandbox, connect: Connect) -> None:
     connect(sandbox.kore_connection())
     sandbox.add_campaign("cd-1")
-    sandbox.add_fault(Fault("lost", call="stop"))
+    sandbox.add_fault(Fault("lost", action="stop"))
     assert StopSmsCampaignOperator(task_id="stop", campaign_id="cd-1").execute({})["status"] == "Stopped"
 
 

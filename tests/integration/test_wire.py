@@ -60,7 +60,7 @@ KORE_CALLS: dict[tuple[str, str], tuple[str, str, str, Any]] = {
     ("v2", "delete_sms"): ("DELETE", f"{V2}/{ID}", f"{ACCOUNT}&campaignType=sms", None),
     ("v2", "delete_voice"): ("DELETE", f"{V2}/{ID}", f"{ACCOUNT}&campaignType=voice", None),
 }
-"""Version and call: method, path, query and JSON body (None: no body at all)."""
+"""Version and action: method, path, query and JSON body (None: no body at all)."""
 
 SONARLY_CAMPAIGNS = "/v1/accounts/ag-sandbox-0000/campaigns"
 SONARLY_CALLS: dict[str, tuple[str, str, str, Do]] = {
@@ -70,7 +70,7 @@ SONARLY_CALLS: dict[str, tuple[str, str, str, Do]] = {
     "get": ("GET", f"{SONARLY_CAMPAIGNS}/{ID}", "Active", lambda hook, id: hook.get_campaign(id)),
     "list": ("GET", SONARLY_CAMPAIGNS, "Active", lambda hook, id: list(hook.list_campaigns())),
 }
-"""Call: method, path, the campaign's status and what is asked of the hook; no call has a query or a body."""
+"""Call: method, path, the campaign's status and what is asked of the hook; no action has a query or a body."""
 
 EVERY_REQUEST = {"host", "user-agent", "accept", "accept-encoding", "connection"}
 
@@ -81,10 +81,10 @@ def only_request(sandbox: Sandbox) -> ReceivedRequest:
     return request
 
 
-@pytest.mark.parametrize(("version", "call"), KORE_CALLS, ids=lambda part: part)
-def test_a_kore_call_is_what_the_documents_say(sandbox: Sandbox, connect: Connect, version: str, call: str) -> None:
-    method, path, query, body = KORE_CALLS[version, call]
-    campaign_type, status, act = ACTIONS[call]
+@pytest.mark.parametrize(("version", "action"), KORE_CALLS, ids=lambda part: part)
+def test_a_kore_call_is_what_the_documents_say(sandbox: Sandbox, connect: Connect, version: str, action: str) -> None:
+    method, path, query, body = KORE_CALLS[version, action]
+    campaign_type, status, act = ACTIONS[action]
     sandbox.add_campaign(ID, campaign_type, status)
     connect(sandbox.kore_connection(version))
     act(CampaignHook.for_conn_id("campaign_default"), ID)
@@ -100,9 +100,9 @@ def test_a_kore_call_is_what_the_documents_say(sandbox: Sandbox, connect: Connec
     assert request.headers.get("content-type", "application/json") == "application/json"
 
 
-@pytest.mark.parametrize("call", SONARLY_CALLS)
-def test_a_sonarly_call_is_what_the_documents_say(sandbox: Sandbox, connect: Connect, call: str) -> None:
-    method, path, status, act = SONARLY_CALLS[call]
+@pytest.mark.parametrize("action", SONARLY_CALLS)
+def test_a_sonarly_call_is_what_the_documents_say(sandbox: Sandbox, connect: Connect, action: str) -> None:
+    method, path, status, act = SONARLY_CALLS[action]
     SONARLY.add_campaign(sandbox, campaign_id=ID, status=status)
     connect(sandbox.sonarly_connection())
     act(CampaignHook.for_conn_id("campaign_default"), ID)

@@ -37,7 +37,7 @@ class KoreClient:
         }
         return {name: value for name, value in headers.items() if value is not None}
 
-    def path(self, call: str, campaign_id: str = "", campaign_type: str = "sms") -> str:
+    def path(self, action: str, campaign_id: str = "", campaign_type: str = "sms") -> str:
         config = self.sandbox.config
         rest, query = {
             "trigger": (f"/{campaign_id}", f"campaignType={campaign_type}"),
@@ -45,12 +45,12 @@ class KoreClient:
             "list": ("/getAllCampaignDetails", ""),
             "get": (f"/{campaign_id}", ""),
             "delete": (f"/{campaign_id}", f"campaignType={campaign_type}"),
-        }[call]
+        }[action]
         if self.version == "v1":
-            prefix = "/campaign" if call == "trigger" else "/agentassist"
+            prefix = "/campaign" if action == "trigger" else "/agentassist"
             return f"{prefix}/api/v1/public/{config.iid}/campaign{rest}?{query}"
-        prefix = "" if call == "trigger" and campaign_type == "voice" else "/campaign"
-        rest = f"/trigger{rest}" if call == "trigger" else rest
+        prefix = "" if action == "trigger" and campaign_type == "voice" else "/campaign"
+        rest = f"/trigger{rest}" if action == "trigger" else rest
         return f"{prefix}/api/v2/public/{config.iid}/campaign{rest}?accountId={config.account_id}&{query}"
 
     def send(self, method: str, path: str, body: str | None = "{}", **headers: str | None) -> requests.Response:
@@ -127,7 +127,7 @@ class VirtualClock:
     def __init__(self) -> None:
         self.now = 1000.0
 
-    def time(self) -> float:
+    def monotonic(self) -> float:
         return self.now
 
     def advance(self, seconds: float) -> None:

@@ -76,7 +76,7 @@ def test_a_short_state_shows_live_campaigns_and_those_that_changed_last(
     state = control.state("?campaigns=2&requests=5&connections=0")
     assert [campaign["id"] for campaign in state["campaigns"]] == ["cd-2", "cd-3"]
     assert state["counters"]["campaigns"] == 4
-    assert [received["call"] for received in state["requests"]] == ["status"]
+    assert [received["action"] for received in state["requests"]] == ["status"]
     assert "connections" not in state
 
 
@@ -87,7 +87,7 @@ def test_requests_are_shown_without_headers_bodies_and_tokens(
     kore_v1.stop(sandbox.add_campaign("cd-1").id, auth=token)
     sonarly.list()
     response = control.send("GET", "requests")
-    assert [(row["call"], row["campaign_id"], row["status_code"]) for row in response.json()] == [
+    assert [(row["action"], row["campaign_id"], row["status_code"]) for row in response.json()] == [
         ("stop", "cd-1", 200),
         ("list", None, 200),
     ]
@@ -139,7 +139,7 @@ def test_an_invalid_request_is_an_error_and_changes_nothing(
 
 def test_faults_can_be_planned_and_cleared(sandbox: Sandbox, control: ControlClient, kore_v1: KoreClient) -> None:
     campaign = sandbox.add_campaign()
-    response = control.send("POST", "faults", {"kind": "error", "call": "stop", "count": None, "status": 503})
+    response = control.send("POST", "faults", {"kind": "error", "action": "stop", "count": None, "status": 503})
     assert response.status_code == 201
     [planned] = control.state()["faults"]
     assert (planned["kind"], planned["count"], planned["options"]["status"]) == ("error", None, 503)
@@ -247,5 +247,5 @@ def test_restarts_can_be_set_and_changed(sandbox: Sandbox, control: ControlClien
 def test_a_contradiction_can_be_planned(sandbox: Sandbox, control: ControlClient, kore_v1: KoreClient) -> None:
     sandbox.add_campaign()
     control.send("POST", "faults", {"kind": "contradiction", "how": "more"})
-    assert control.state()["faults"][0]["call"] == "list"
+    assert control.state()["faults"][0]["action"] == "list"
     assert kore_v1.list().json()["data"]["hasMore"] is True

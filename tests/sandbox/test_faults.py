@@ -247,7 +247,7 @@ def test_a_request_can_be_executed_and_its_response_damaged(
 @pytest.mark.usefixtures("stop_is_executed")
 def test_a_fault_applies_to_matching_requests_only(sandbox: Sandbox, kore_v1: KoreClient) -> None:
     first, second = sandbox.add_campaign(), sandbox.add_campaign()
-    sandbox.add_fault(Fault("error", call="stop", campaign_id=first.id, skip=1, count=2))
+    sandbox.add_fault(Fault("error", action="stop", campaign_id=first.id, skip=1, count=2))
     codes = [(kore_v1.stop(first.id).status_code, kore_v1.stop(second.id).status_code) for _ in range(4)]
     assert codes == [(200, 200), (500, 409), (500, 409), (409, 409)]
     assert kore_v1.status(first.id).status_code == 200

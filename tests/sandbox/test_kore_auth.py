@@ -125,8 +125,8 @@ def test_the_path_must_name_the_application(sandbox: Sandbox, kore: KoreClient) 
 
 def test_v2_needs_the_account_in_the_query_too(sandbox: Sandbox, kore_v2: KoreClient) -> None:
     campaign = sandbox.add_campaign()
-    for call in ("trigger", "status", "list", "get", "delete"):
-        path = kore_v2.path(call, campaign.id).replace("accountId=", "account=")
-        method = {"get": "GET", "delete": "DELETE"}.get(call, "POST")
-        query = "&trigger=stop" if call == "trigger" else ""
+    for action in ("trigger", "status", "list", "get", "delete"):
+        path = kore_v2.path(action, campaign.id).replace("accountId=", "account=")
+        method = {"get": "GET", "delete": "DELETE"}.get(action, "POST")
+        query = "&trigger=stop" if action == "trigger" else ""
         assert kore_v2.send(method, path + query).status_code == 403

@@ -95,7 +95,7 @@ def test_v2_switches_a_campaigns_own_schedule_off(sandbox: Sandbox, kore_v2: Kor
     assert response.status_code == 200
     assert response.json()["data"]["schedule"]["isSchedulingEnabled"] is False
     assert campaign.status == "Ready"
-    assert sandbox.requests[-1].call == "schedule"
+    assert sandbox.requests[-1].action == "schedule"
     assert kore_v2.send("POST", f"{path}?enableSchedule=false&campaignName=Other").status_code == 404
     assert kore_v2.send("POST", f"{path}?campaignName=Other").status_code == 400
 
@@ -113,9 +113,9 @@ def test_switching_a_schedule_off_does_not_cancel_a_delayed_stop(
     assert campaign.status == "Stopped"
 
 
-@pytest.mark.parametrize("call", ["stop", "start", "status", "get", "delete"])
-def test_an_unknown_campaign_is_not_found(kore: KoreClient, call: str) -> None:
-    response = getattr(kore, call)("cd-nobody")
+@pytest.mark.parametrize("action", ["stop", "start", "status", "get", "delete"])
+def test_an_unknown_campaign_is_not_found(kore: KoreClient, action: str) -> None:
+    response = getattr(kore, action)("cd-nobody")
     assert response.status_code == 404
     assert response.json() == {"errors": [{"msg": "Campaign not found", "code": "CAMPAIGN_NOT_FOUND"}]}
 
@@ -154,7 +154,7 @@ def test_an_undocumented_path_is_a_gateways_404_page(
     assert response.status_code == 404
     assert response.headers["Content-Type"].startswith("text/html")
     assert campaign.status == "Active"
-    assert sandbox.requests[-1].call is None
+    assert sandbox.requests[-1].action is None
 
 
 @pytest.mark.parametrize(

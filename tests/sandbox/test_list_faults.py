@@ -45,7 +45,7 @@ def page(kore: KoreClient, skip: int = 0) -> dict[str, Any]:
 def test_kores_list_contradicts_itself(
     sandbox: Sandbox, kore: KoreClient, ids: list[str], how: str, skip: int, shown: slice, has_more: bool
 ) -> None:
-    sandbox.add_fault(Fault("contradiction", call="list", how=how))
+    sandbox.add_fault(Fault("contradiction", action="list", how=how))
     data = page(kore, skip)
     assert [row["id"] for row in data.pop("results")] == ids[shown]
     assert data == {"skip": skip, "limit": 10, "hasMore": has_more, "totalPages": 3, "totalResults": TOTAL}
@@ -141,4 +141,4 @@ def test_an_invalid_list_fault_is_an_error() -> None:
         Fault("contradiction", campaign_id="cd-1")
     for kind in LIST_FAULT_KINDS:
         with pytest.raises(ValueError, match="list requests only, not for 'stop'"):
-            Fault(kind, call="stop")
+            Fault(kind, action="stop")

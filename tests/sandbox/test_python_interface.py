@@ -128,7 +128,7 @@ def test_requests_are_recorded_as_they_came(sandbox: Sandbox, kore_v2: KoreClien
     assert received.headers["auth"]
     assert received.body == b"{}"
     assert received.claims is not None
-    assert (received.call, received.platform) == ("stop", "kore-v2")
+    assert (received.action, received.platform) == ("stop", "kore-v2")
     assert (received.campaign_id, received.campaign_type) == (campaign.id, "voice")
     assert (received.status_code, received.fault, received.at) == (200, None, 1000.0)
     assert abs(received.wall - datetime.now(UTC)) < timedelta(minutes=1)

@@ -109,8 +109,8 @@ def test_a_key_may_lack_a_permission(
         "stop": sonarly.stop(campaign.id),
         "start": sonarly.start(campaign.id),
     }
-    for call, response in responses.items():
-        if call in allowed:
+    for action, response in responses.items():
+        if action in allowed:
             assert response.status_code == 200
         else:
             assert_error(response, 403, "FORBIDDEN")

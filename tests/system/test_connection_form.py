@@ -186,7 +186,7 @@ def test_the_test_button_says_what_the_platform_has(
     toast = press_test(connections_page, f"{conn_type}_right")
     expected = "account group ag-sandbox-0000 has 1" if conn_type == "sonarly" else "account acc-sandbox-0000 has 1"
     expect(toast).to_contain_text(expected)
-    assert [request.call for request in platform.requests].count("list") == 1
+    assert [request.action for request in platform.requests].count("list") == 1
     shared_airflow.delete_connection(f"{conn_type}_right")
 
 

@@ -1,4 +1,4 @@
-"""The example DAG with a deadline: whoever is on call hears of a window that was not closed, and of no other."""
+"""The example DAG with a deadline: whoever is on action hears of a window that was not closed, and of no other."""
 
 from __future__ import annotations
 

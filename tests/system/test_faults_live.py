@@ -47,14 +47,14 @@ def statuses(platform: Sandbox) -> set[str]:
 
 def stop_requests(platform: Sandbox) -> Counter[str | None]:
     """Return how many stops arrived for each campaign."""
-    return Counter(request.campaign_id for request in platform.requests if request.call == "stop")
+    return Counter(request.campaign_id for request in platform.requests if request.action == "stop")
 
 
 def begin_sweep(airflow: LiveAirflow, platform: Sandbox, campaigns: int) -> str:
     """Start a sweep that is slow enough to be disturbed, and return its run's id once a few campaigns are stopped."""
     add_campaigns(platform, campaigns)
     platform.config.rate_limit = None
-    platform.add_fault(Fault("slow", call="stop", count=None, seconds=1))
+    platform.add_fault(Fault("slow", action="stop", count=None, seconds=1))
     run = start(airflow, "sweep")
     platform.wait_for(lambda platform: "Stopped" in statuses(platform), 90)
     assert "Active" in statuses(platform)
@@ -76,7 +76,7 @@ def test_a_stop_whose_worker_is_killed_is_taken_up_by_another_try_and_not_sent_t
     shared_airflow: LiveAirflow, platform: Sandbox
 ) -> None:
     platform.add_campaign("cd-one")
-    platform.add_fault(Fault("lost", call="stop", how="hang"))
+    platform.add_fault(Fault("lost", action="stop", how="hang"))
     run = start(shared_airflow, "stop_one")
     platform.wait_for(lambda platform: platform.campaign("cd-one").status == "Stopped", 60)
     [task] = shared_airflow.task_instances("stop_one", run)
@@ -112,7 +112,7 @@ def test_a_hundred_waits_survive_the_triggerer_and_none_ends_before_its_campaign
     assert platform.campaign(late).status == "Active"
     platform.set_status(late, "Stopped")
     assert shared_airflow.wait_for_run("watch_many", run, timeout=RUN)["state"] == "success"
-    assert {request.call for request in platform.requests} == {"status", "list"}
+    assert {request.action for request in platform.requests} == {"status", "list"}
 
 
 def test_a_sweep_goes_on_while_the_scheduler_is_dead(shared_airflow: LiveAirflow, platform: Sandbox) -> None:

@@ -57,19 +57,21 @@ class Case:
     :param sent: How often the request has arrived when all is over.
     """
 
-    call: str
+    action: str
     platform: str
     fault: Fault
     sent: int
 
     @property
     def campaign_id(self) -> str:
-        return f"{self.call}-{self.platform}-{self.fault.kind}"
+        return f"{self.action}-{self.platform}-{self.fault.kind}"
 
 
-def case(call: str, platform: str, kind: str, sent: int) -> Case:
+def case(action: str, platform: str, kind: str, sent: int) -> Case:
     options: dict[str, Any] = {"how": "hang"} if kind == "lost" else {}
-    return Case(call, platform, Fault(kind, call=call, campaign_id=f"{call}-{platform}-{kind}", **options), sent)
+    return Case(
+        action, platform, Fault(kind, action=action, campaign_id=f"{action}-{platform}-{kind}", **options), sent
+    )
 
 
 CASES = [
@@ -118,10 +120,10 @@ def test_what_a_killed_task_had_asked_for_is_done_once(airflow: LiveAirflow, pla
     platform.reset()
     for case in CASES:
         campaign_type = "sms" if case.platform == "kore" else "sonarly"
-        platform.add_campaign(case.campaign_id, campaign_type, status=BEFORE[case.call])
+        platform.add_campaign(case.campaign_id, campaign_type, status=BEFORE[case.action])
         platform.add_fault(case.fault)
         airflow.trigger_dag(
-            f"{case.call}_{case.platform}", {"campaign_id": case.campaign_id}, run_id=f"{victim}-{case.fault.kind}"
+            f"{case.action}_{case.platform}", {"campaign_id": case.campaign_id}, run_id=f"{victim}-{case.fault.kind}"
         )
     platform.wait_for(lambda platform: len(platform.requests) == len(CASES), 120)
     tasks = task_processes(airflow)
@@ -130,13 +132,13 @@ def test_what_a_killed_task_had_asked_for_is_done_once(airflow: LiveAirflow, pla
         os.kill(pid, signal.SIGKILL)
 
     for case in CASES:
-        dag_id, run_id = f"{case.call}_{case.platform}", f"{victim}-{case.fault.kind}"
+        dag_id, run_id = f"{case.action}_{case.platform}", f"{victim}-{case.fault.kind}"
         assert airflow.wait_for_run(dag_id, run_id, timeout=180)["state"] == "success"
         [task] = airflow.task_instances(dag_id, run_id)
         assert task["try_number"] == 2
-        assert status_of(platform, case.campaign_id) == AFTER[case.call]
-        mine = [request.call for request in platform.requests if request.campaign_id == case.campaign_id]
-        assert mine.count(case.call) == case.sent
+        assert status_of(platform, case.campaign_id) == AFTER[case.action]
+        mine = [request.action for request in platform.requests if request.campaign_id == case.campaign_id]
+        assert mine.count(case.action) == case.sent
         assert mine[1] == ("get" if case.platform == "sonarly" else "status")
-        assert airflow.xcom(dag_id, run_id, "task")["status"] == (AFTER[case.call] or "Deleted")
+        assert airflow.xcom(dag_id, run_id, "task")["status"] == (AFTER[case.action] or "Deleted")
         assert leak_in(airflow.task_log(dag_id, run_id, "task", try_number=2)) is None

@@ -54,7 +54,7 @@ def test_a_sweep_that_is_killed_in_the_middle_is_ended_by_the_retry_without_a_se
 ) -> None:
     for number in range(CAMPAIGNS):
         platform.add_campaign(f"cd-{number}", ("sms", "voice")[number % 2])
-    platform.add_fault(Fault("lost", call="stop", skip=10, count=None, how="hang"))
+    platform.add_fault(Fault("lost", action="stop", skip=10, count=None, how="hang"))
     run = airflow.trigger_dag("sweep")["dag_run_id"]
     platform.wait_for(lambda platform: len(stopped(platform)) == 15, 60)  # ten were answered, five are heard
 

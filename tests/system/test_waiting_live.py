@@ -172,7 +172,7 @@ def test_stops_that_wind_down_at_once_are_all_ended_from_the_trigger(airflow: Li
         record = airflow.xcom("stops", run_id, "stop", map_index=number)
         assert (record["campaign_id"], record["status"]) == (f"cd-stop-{number}", "Stopped")
         assert record["already_stopped"] is False
-    assert Counter(request.call for request in sandbox.requests)["stop"] == 30
+    assert Counter(request.action for request in sandbox.requests)["stop"] == 30
 
 
 def test_a_task_with_outlets_or_a_callback_ends_on_a_worker(airflow: LiveAirflow, tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_waits_survive_the_loss_of_the_triggerer_and_none_is_repeated(airflow: L
         sandbox.set_status(f"cd-many-{number}", "Stopped")
     assert airflow.wait_for_run("many", run_id)["state"] == "success"
     assert states(airflow, "many", run_id) == {("success", 1): MANY}
-    reads = Counter(request.campaign_id for request in sandbox.requests if request.call == "status")
+    reads = Counter(request.campaign_id for request in sandbox.requests if request.action == "status")
     assert max(reads.values()) <= 3
     assert airflow.xcom("many", run_id, "wait_0") == airflow.xcom("many", run_id, "wait_99") == "Stopped"
 

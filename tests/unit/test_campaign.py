@@ -9,15 +9,15 @@ from airflow_provider_campaign import exceptions
 from airflow_provider_campaign.campaign import (
     ENDED_STATUSES,
     LIVE_STATUSES,
+    NOT_STARTED_STATUSES,
     START_CONDITION,
     STOP_CONDITION,
-    NOT_STARTED_STATUSES,
     Campaign,
     CampaignStatus,
     WaitState,
     canonical_status,
-    validate_campaign_id,
     status_condition,
+    validate_campaign_id,
 )
 
 WORDS = ["Ready", "Scheduled", "Rescheduled", "Preparing", "Active", "Paused", "Stopped", "Completed", "Draft"]

@@ -14,12 +14,11 @@ from airflow.providers.common.compat.sdk import Connection
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_campaign.campaign import Campaign, validate_campaign_id, status_condition
+from airflow_provider_campaign.campaign import Campaign, status_condition, validate_campaign_id
+from airflow_provider_campaign.client.response import MAX_QUOTED_LENGTH
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.hooks import calls
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.client.response import MAX_QUOTED_LENGTH
-from airflow_provider_campaign.platforms.base import HttpResponse
 from airflow_provider_campaign.sandbox.config import SandboxConfig
 from tests.clock import VirtualClock
 from tests.local_server import LocalServer, Reply
@@ -159,7 +158,7 @@ def check_result(result: object) -> None:
 
 
 @pytest.mark.parametrize("conn_id", CONNECTIONS)
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("action", CALLS)
 @settings(deadline=None, max_examples=150)
 @given(reply=replies)
 @example(reply=Reply(b'{"status": "Stopped"', 200))
@@ -172,12 +171,12 @@ def check_result(result: object) -> None:
 @example(reply=Reply(b"x", 302, {"Location": "http://" + "h" * 5000}))
 @example(reply=Reply(b"not packed", 200, {"Content-Encoding": "gzip"}))
 def test_any_answer_is_a_result_or_an_error_that_can_be_read(
-    platform: Platform, conn_id: str, call: str, reply: Reply
+    platform: Platform, conn_id: str, action: str, reply: Reply
 ) -> None:
     platform.replies = repeat(reply)
     hook = platform.hooks[conn_id]
     try:
-        result = CALLS[call](hook, next(iter(hook.campaign_types), None))
+        result = CALLS[action](hook, next(iter(hook.campaign_types), None))
     except CampaignError as error:
         check_message(error)
     else:

@@ -6,6 +6,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from airflow_provider_campaign.hooks.retry import (
+    CLOCK_ROUNDING,
+    FINAL_ATTEMPT_RESERVE,
+    INITIAL_RETRY_DELAY,
+    MAX_RETRY_AFTER,
+    MAX_RETRY_DELAY,
+    Deadline,
+    parse_retry_after,
+    retrying,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,16 +30,6 @@ from airflow_provider_campaign.exceptions import (
     CampaignStateError,
     CampaignTimeoutError,
     CampaignUnavailableError,
-)
-from airflow_provider_campaign.hooks.retry import (
-    INITIAL_RETRY_DELAY,
-    MAX_RETRY_DELAY,
-    CLOCK_ROUNDING,
-    FINAL_ATTEMPT_RESERVE,
-    MAX_RETRY_AFTER,
-    Deadline,
-    parse_retry_after,
-    retrying,
 )
 from tests.clock import VirtualClock
 
@@ -70,7 +70,7 @@ def clock_at(start: float) -> VirtualClock:
     return clock
 
 
-def call(
+def action(
     platform: Callable[[], str], deadline: Deadline, rate_window: float | None = None, told: list[float] | None = None
 ) -> str:
     pauses = told if told is not None else []
@@ -89,7 +89,7 @@ def test_the_last_attempt_comes_just_before_the_deadline_and_no_attempt_after_it
     clock = clock_at(start)
     platform = Platform(clock, [passing(seconds) for seconds in retry_afters])
     with pytest.raises(CampaignUnavailableError):
-        call(platform, Deadline.after(budget, clock))
+        action(platform, Deadline.after(budget, clock))
     last = start + budget - min(FINAL_ATTEMPT_RESERVE, budget / 10)
     assert platform.asked_at[0] == start
     assert platform.asked_at[-1] == pytest.approx(last, abs=2 * CLOCK_ROUNDING)
@@ -102,7 +102,7 @@ def test_a_platform_that_is_back_by_the_last_attempt_is_not_missed(budget: float
     clock = clock_at(start)
     last = budget - min(FINAL_ATTEMPT_RESERVE, budget / 10) - CLOCK_ROUNDING
     platform = Platform(clock, [passing()], recovered_at=start + share * last)
-    assert call(platform, Deadline.after(budget, clock)) == "done"
+    assert action(platform, Deadline.after(budget, clock)) == "done"
 
 
 @settings(deadline=None)
@@ -111,7 +111,7 @@ def test_waits_grow_up_to_their_bound(budget: float) -> None:
     clock = clock_at(0)
     told: list[float] = []
     with pytest.raises(CampaignUnavailableError):
-        call(Platform(clock, [passing()]), Deadline.after(budget, clock), told=told)
+        action(Platform(clock, [passing()]), Deadline.after(budget, clock), told=told)
     assert told == clock.slept
     assert all(pause <= min(MAX_RETRY_DELAY, INITIAL_RETRY_DELAY * 2**number) for number, pause in enumerate(told))
 
@@ -120,7 +120,7 @@ def test_waits_grow_up_to_their_bound(budget: float) -> None:
 def test_a_platform_that_asks_to_be_left_alone_is_left_alone_so_long(asked: float) -> None:
     clock = clock_at(0)
     platform = Platform(clock, [passing(asked)], recovered_at=CLOCK_ROUNDING)
-    call(platform, Deadline.after(1000, clock))
+    action(platform, Deadline.after(1000, clock))
     assert asked <= platform.asked_at[1] <= asked + 1 + CLOCK_ROUNDING
 
 
@@ -128,28 +128,28 @@ def test_a_platform_that_asks_for_no_pause_is_not_hammered() -> None:
     clock = clock_at(0)
     platform = Platform(clock, [passing(0)])
     with pytest.raises(CampaignUnavailableError):
-        call(platform, Deadline.after(900, clock))
+        action(platform, Deadline.after(900, clock))
     assert len(platform.asked_at) < 150
 
 
 def test_a_refusal_for_the_rate_waits_for_the_window_where_it_is_known() -> None:
     clock = clock_at(0)
     platform = Platform(clock, [CampaignRateLimitError()], recovered_at=1)
-    call(platform, Deadline.after(1000, clock), rate_window=WINDOW)
+    action(platform, Deadline.after(1000, clock), rate_window=WINDOW)
     assert WINDOW <= platform.asked_at[1] <= WINDOW + 1
 
 
 def test_a_refusal_for_the_rate_backs_off_where_no_window_is_known() -> None:
     clock = clock_at(0)
     platform = Platform(clock, [CampaignRateLimitError()], recovered_at=1e-9)
-    call(platform, Deadline.after(1000, clock))
+    action(platform, Deadline.after(1000, clock))
     assert platform.asked_at[1] <= INITIAL_RETRY_DELAY
 
 
 def test_what_the_platform_asks_for_goes_before_its_window() -> None:
     clock = clock_at(0)
     platform = Platform(clock, [CampaignRateLimitError(retry_after=7)], recovered_at=1)
-    call(platform, Deadline.after(1000, clock), rate_window=WINDOW)
+    action(platform, Deadline.after(1000, clock), rate_window=WINDOW)
     assert 7 <= platform.asked_at[1] <= 8
 
 
@@ -158,7 +158,7 @@ def test_what_a_retry_can_not_mend_is_not_tried_again(kind: type[CampaignError])
     clock = clock_at(0)
     platform = Platform(clock, [kind("for good")])
     with pytest.raises(kind):
-        call(platform, Deadline.after(1000, clock))
+        action(platform, Deadline.after(1000, clock))
     assert platform.asked_at == [0]
 
 
@@ -166,7 +166,7 @@ def test_the_error_of_the_last_attempt_comes_out() -> None:
     clock = clock_at(0)
     platform = Platform(clock, [passing(WINDOW), CampaignNotFoundError("gone")])
     with pytest.raises(CampaignNotFoundError):
-        call(platform, Deadline.after(1000, clock))
+        action(platform, Deadline.after(1000, clock))
     assert len(platform.asked_at) == 2
 
 
@@ -176,7 +176,7 @@ def test_one_attempt_is_made_even_when_the_time_is_up() -> None:
     clock.advance(11)
     platform = Platform(clock, [passing()])
     with pytest.raises(CampaignUnavailableError):
-        call(platform, deadline)
+        action(platform, deadline)
     assert len(platform.asked_at) == 1
 
 
@@ -184,7 +184,7 @@ def test_a_deadline_without_retries_allows_one_attempt() -> None:
     clock = clock_at(0)
     platform = Platform(clock, [passing()])
     with pytest.raises(CampaignUnavailableError):
-        call(platform, Deadline.after(1000, clock, retries=False).sooner(500))
+        action(platform, Deadline.after(1000, clock, retries=False).sooner(500))
     assert len(platform.asked_at) == 1
 
 

@@ -45,7 +45,7 @@ class ToyHook(CampaignHook):
         return ToyKey(self.fields.required("password"))
 
     def request_for(self, target: Target) -> Request:
-        method, path = ENDPOINTS[target.call]
+        method, path = ENDPOINTS[target.action]
         return Request(method, path.format(target.campaign_id))
 
     def verdict(self, document: Mapping[str, Any]) -> Verdict:
