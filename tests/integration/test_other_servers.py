@@ -298,8 +298,8 @@ def test_a_wait_for_the_budget_does_not_use_up_the_retry_budget(
     sandbox: Sandbox, clock: EventfulClock, connect: Connect
 ) -> None:
     connect(sandbox.kore_connection(retry_budget=20))
-    add(sandbox, 60)
-    sandbox.add_fault(Fault("error", action="list", skip=1, status=503))
+    add(sandbox, 59)
+    sandbox.add_fault(Fault("slow", action="list", skip=1, seconds=1.2))  # of real time
     sweep(campaign_types=("sms",))
     assert live(sandbox) == set()
 
