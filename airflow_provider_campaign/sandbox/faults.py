@@ -57,7 +57,7 @@ class Fault:
     - ``unreadable_row``: a row whose ``field`` is ``value``.
 
     :param kind: one of ``FAULT_KINDS`` or ``LIST_FAULT_KINDS``
-    :param action: only this action (``stop``, ``status``, ...); None for any. ``LIST_FAULT_KINDS`` are for ``list`` only
+    :param action: only this action (``stop``, ``status``, ...); None for any. ``LIST_FAULT_KINDS`` take ``list`` only
     :param campaign_id: only this campaign; None for any. For ``unreadable_row`` whose row it is; None for the first
     :param platform: only ``kore-v1``, ``kore-v2`` or ``sonarly`` (``kore``: both versions); None for any
     :param skip: matching requests that succeed first
