@@ -186,7 +186,7 @@ def _is_template_text(text: str) -> bool:
 
 def _split(name: str, text: str) -> Any:
     """Return the words of a text; a list that a template rendered to comes as the text of one."""
-    if text.strip().startswith("["):
+    if text.strip().startswith(("[", "(")):
         return _literal(name, text)
     return [word for word in text.split(",") if word.strip()] or [text]
 

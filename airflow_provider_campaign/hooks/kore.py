@@ -13,6 +13,9 @@ from airflow_provider_campaign.platforms.kore import KorePlatform
 from airflow_provider_campaign.platforms.kore_app import KoreApp
 from airflow_provider_campaign.platforms.kore_endpoints import ENDPOINTS, PLACEHOLDERS, replacement_problem
 
+CLIENT_ID_PREFIX = "cs-"
+"""How the ids of client apps begin."""
+
 
 @connection_form
 class KoreHook(CampaignHook):
@@ -50,6 +53,9 @@ def _app(fields: ConnectionFields) -> KoreApp:
         subject=fields.text("jwt_subject", "airflow"),
         key=fields.required("password") if symmetric else _pem(fields.required("private_key")),
     )
+    if symmetric and app.key.startswith(CLIENT_ID_PREFIX) and not app.client_id.startswith(CLIENT_ID_PREFIX):
+        fix = "It stands in the other field: swap Client ID and Client Secret, or the secret travels in every token."
+        raise fields.error("password", "holds a Client ID", fix)
     if not app.can_sign():
         field = "password" if symmetric else "private_key"
         fix = "Give the Client Secret" if symmetric else "Give the PEM private key, all of it, without a pass phrase"

@@ -27,15 +27,16 @@ class DryRunArgument:
 
 
 class _CallableText(str):
-    """The text of a value, which runs Airflow's own method when called."""
+    """The text of a value, which runs Airflow's own method when called; called as a template it renders itself."""
 
     def __new__(cls, value: str | bool, task: BaseOperator) -> _CallableText:
         text = super().__new__(cls, value)
         text.task = task  # type: ignore[attr-defined]
         return text
 
-    def __call__(self) -> None:
-        BaseOperator.dry_run(self.task)  # type: ignore[attr-defined]
+    def __call__(self, context: Any = None, jinja_env: Any = None) -> Any:
+        task: BaseOperator = self.task  # type: ignore[attr-defined]
+        return BaseOperator.dry_run(task) if context is None else task.render_template(str(self), context, jinja_env)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return str, (str(self),)

@@ -18,6 +18,7 @@ from airflow_provider_campaign.arguments import (
     read_calling_hours,
     read_live_statuses,
     read_name_pattern,
+    read_optional_text,
     read_seconds,
     read_text,
     read_words,
@@ -46,11 +47,12 @@ class StopActiveCampaignsOperator(BaseOperator):
     :param dry_run: Whether to list only, and stop nothing. (templated)
     :param calling_hours: The platform's ``callingHours`` object: a scheduled run that begins while they are open again
         (after an outage, or when the DAG is unpaused in the morning) is skipped. (templated)
+    :param reason: Why the campaigns are stopped, for the log and the result. (templated)
     :param timeout: Seconds for the whole sweep.
     :returns: ``stopped``, ``already_stopped``, ``failed`` and, for a dry run, ``live``: lists with, per campaign,
         ``campaign_id``, ``name``, ``campaign_type``, ``asked_at`` and ``confirmed_at`` (UTC, ISO 8601), ``status``
         and ``message``; ``excluded`` (what is live but outside the scope, and by which argument), ``total`` (campaigns
-        found), ``requests`` and ``seconds``.
+        found), ``requests``, ``seconds`` and ``reason``.
     :raises CampaignConfigError: When an argument is wrong, at parse time where it is no template.
     :raises CampaignSweepError: When a campaign is not verified stopped; its subclass
         :class:`CampaignSweepFinalError` when no retry can mend it.
@@ -63,6 +65,7 @@ class StopActiveCampaignsOperator(BaseOperator):
         "name_pattern",
         "dry_run",
         "calling_hours",
+        "reason",
     )
     ui_color = "#f6cdb4"
 
@@ -75,6 +78,7 @@ class StopActiveCampaignsOperator(BaseOperator):
         "name_pattern": read_name_pattern,
         "dry_run": read_bool,
         "calling_hours": read_calling_hours,
+        "reason": read_optional_text,
         "timeout": read_seconds,
     }
     """How each argument is read."""
@@ -88,6 +92,7 @@ class StopActiveCampaignsOperator(BaseOperator):
         name_pattern: str | None = None,
         dry_run: bool | str = False,
         calling_hours: Mapping[str, Any] | str | None = None,
+        reason: str | None = None,
         timeout: float = 900.0,
         **kwargs: Any,
     ) -> None:
@@ -98,6 +103,7 @@ class StopActiveCampaignsOperator(BaseOperator):
         self.name_pattern = name_pattern
         self.dry_run = dry_run
         self.calling_hours = calling_hours
+        self.reason = reason
         self.timeout = timeout
         self._cancellation = Cancellation()
         check_arguments(self, self.readers)
@@ -111,10 +117,12 @@ class StopActiveCampaignsOperator(BaseOperator):
         """Sweep, and return the result; fail, with the result in XCom, if a campaign is not verified stopped."""
         arguments = read_arguments(self, self.readers)
         self._skip_if_open_again(arguments["calling_hours"], context)
+        if arguments["reason"]:
+            self.log.info("Reason: %s", arguments["reason"])
         sweep = self._sweep(arguments)
         outcome = sweep.list_only() if arguments["dry_run"] else sweep.run()
         outcome.log()
-        result = outcome.as_dict()
+        result = {**outcome.as_dict(), "reason": arguments["reason"]}
         if context and outcome.is_failure:
             context["ti"].xcom_push(key="return_value", value=result)
         outcome.raise_for_failure()
@@ -150,5 +158,5 @@ class StopActiveCampaignsOperator(BaseOperator):
         if hours.is_open(now) and now >= end:
             raise AirflowSkipException(
                 f"The calling hours that this run is for ended at {end.isoformat()}, and are open again now, at "
-                f"{now.isoformat(timespec='seconds')}: nothing was stopped. Trigger the DAG by hand to stop all the same."
+                f"{now.isoformat(timespec='seconds')}: nothing was stopped. Trigger the DAG by hand to stop anyway."
             )

@@ -83,7 +83,8 @@ class CampaignStatusSensor(PausableSensor):
         self.campaign_conn_id = campaign_conn_id
         self.target_statuses = target_statuses
         self.deferrable = deferrable
-        self.start_from_trigger = start_from_trigger and deferrable and SHARED_STREAMS
+        wanted = read_bool("start_from_trigger", start_from_trigger) and read_bool("deferrable", deferrable)
+        self.start_from_trigger = wanted and SHARED_STREAMS
         self._requested_delay = 0.0
         self._cancellation = Cancellation()
         check_arguments(self, self.readers)
@@ -146,7 +147,8 @@ class CampaignStatusSensor(PausableSensor):
         self._cancellation.request()
 
     def _poll(self) -> PollResult:
-        result = poll_once(self.hook.client, self.campaign_id, self._condition, self._deadline())
+        condition = self._condition
+        result = poll_once(self.hook.client, self.campaign_id, condition, self._deadline())
         status = result.campaign.status if result.campaign else "not known at the moment"
         self.log.info("Campaign %s is %s", self.campaign_id, status)
         return result

@@ -263,7 +263,9 @@ def test_a_stop_that_finds_nothing_where_list_and_status_do_is_given_up_at_once(
 ) -> None:
     add(sandbox, 3, account)
     sandbox.add_fault(Fault("not_found", action="stop", campaign_id="c-1", count=None))
-    with pytest.raises(CampaignError, match=r"(?s)^c-1 .*HTTP 404, Not found.*which is Active.*1 of 3 campaigns") as caught:
+    with pytest.raises(
+        CampaignError, match=r"(?s)^c-1 .*HTTP 404, Not found.*which is Active.*1 of 3 campaigns"
+    ) as caught:
         sweep()
     assert isinstance(caught.value, AirflowFailException)
     assert len(sent(sandbox, "stop", "c-1")) == 1

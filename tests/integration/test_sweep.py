@@ -486,7 +486,7 @@ def test_the_record_says_what_an_auditor_wants_to_know(
     add(sandbox, 4, account)
     began = datetime.fromtimestamp(clock.time(), UTC)
     record = sweep()
-    assert set(record) == {"stopped", "already_stopped", "failed", "excluded", "total", "requests", "seconds"}
+    assert set(record) == {"stopped", "already_stopped", "failed", "excluded", "total", "requests", "seconds", "reason"}
     assert (record["total"], record["requests"]) == (4, len(sandbox.requests))
     assert record["seconds"] == clock.passed == 0
     for row in record["stopped"]:

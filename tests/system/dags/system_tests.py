@@ -35,4 +35,4 @@ with DAG("stop_given", params={"campaign_ids": []}):
         """Return what the run was asked for."""
         return params["campaign_ids"]
 
-    StopSmsCampaignOperator.partial(task_id="stop").expand(campaign_id=campaign_ids())  # type: ignore[action-arg, misc]
+    StopSmsCampaignOperator.partial(task_id="stop").expand(campaign_id=campaign_ids())  # type: ignore[call-arg, misc]

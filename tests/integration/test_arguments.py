@@ -1,0 +1,355 @@
+"""An argument that would quietly make a task do nothing is an error, before anything is sent."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException
+
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignNotFoundError
+from airflow_provider_campaign.operators.campaign import (
+    DeleteCampaignOperator,
+    DeleteSmsCampaignOperator,
+    DeleteVoiceCampaignOperator,
+    StartCampaignOperator,
+    StartSmsCampaignOperator,
+    StartVoiceCampaignOperator,
+    StopActiveCampaignsOperator,
+    StopCampaignOperator,
+    StopSmsCampaignOperator,
+    StopVoiceCampaignOperator,
+)
+from airflow_provider_campaign.sandbox import Sandbox
+from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
+from tests.airflow_process import AirflowProcess
+from tests.kinds import Connect
+
+HOURS = {"frequency": "DAILY", "timezone": "America/New_York", "days": [{"start": "8:00 AM", "end": "9:00 PM"}]}
+UNRENDERED = "{{ params.x }}"
+
+
+@dataclass(frozen=True)
+class Argument:
+    """
+    What an argument takes and what it does not.
+
+    :param good: Values that are taken.
+    :param bad: Values that are refused, also as what a template renders to.
+    """
+
+    good: tuple[Any, ...]
+    bad: tuple[Any, ...]
+
+
+BOOLEAN = Argument(
+    (True, False, "true", "False", "YES", "no", "1", "0", "on", "Off"), ("", "maybe", "None", None, 2, [], UNRENDERED)
+)
+SECONDS = Argument((300, 0.5, "300", timedelta(minutes=5)), (0, -1, "soon", "", None, True, [], float("nan")))
+ARGUMENTS = {
+    "campaign_id": Argument(("cd-1",), ("", " ", "None", None, 7, "a/b", "..", [])),
+    "campaign_conn_id": Argument(("campaign_default",), ("", "None", None, 7, UNRENDERED)),
+    "campaign_type": Argument(("sms",), ("", "None", 7, "email", UNRENDERED)),
+    "campaign_types": Argument(
+        (["sms"], ("sms", "voice"), "sms", "sms, voice", "['sms', 'voice']", '["sms"]'),
+        ("", "None", None, [], "[]", {}, 7, [None], ["sms", ""], "email", "['sms'", UNRENDERED),
+    ),
+    "statuses": Argument(
+        (["Active"], "active, PREPARING", "['Paused']"),
+        ("", "None", None, [], {}, 7, ["Activ"], "Stopped", ["Active", "completed"], UNRENDERED),
+    ),
+    "name_pattern": Argument(("Evening *", "[ab]*", "[[]x]"), ("", " ", "None", 7, [], "Evening [", UNRENDERED)),
+    "dry_run": BOOLEAN,
+    "reason": Argument(("complaint 4711",), ("", " ", "None", 7, UNRENDERED)),
+    "ignore_missing": BOOLEAN,
+    "stop_first": BOOLEAN,
+    "wait_for_completion": BOOLEAN,
+    "deferrable": Argument((False, "false", "no"), BOOLEAN.bad),
+    "start_from_trigger": Argument((False, "no"), BOOLEAN.bad),
+    "poll_interval": Argument((1, 30, "30", timedelta(seconds=30)), (0.5, *SECONDS.bad)),
+    "timeout": SECONDS,
+    "target_statuses": Argument(
+        (["Stopped"], "stopped, Completed", "['Stopped']"), ("", "None", None, [], {}, 7, ["Stoped"], UNRENDERED)
+    ),
+    "calling_hours": Argument(
+        (HOURS, json.dumps(HOURS), str(HOURS)),
+        ("", "None", 7, [], {}, "9 to 5", {**HOURS, "timezone": "EST"}, UNRENDERED),
+    ),
+}
+SINGLE = {"campaign_id": "cd-1"}
+OPERATORS: dict[type[Any], dict[str, Any]] = {
+    StopCampaignOperator: {**SINGLE, "campaign_type": "sms"},
+    StartCampaignOperator: {**SINGLE, "campaign_type": "sms"},
+    DeleteCampaignOperator: {**SINGLE, "campaign_type": "sms"},
+    CampaignStatusSensor: SINGLE,
+    StopActiveCampaignsOperator: {},
+}
+NOT_OURS = {"timeout"}  # of a sensor: Airflow's own
+CASES = [
+    (operator, name)
+    for operator in OPERATORS
+    for name in operator.readers
+    if not (operator is CampaignStatusSensor and name in NOT_OURS)
+]
+each_case = pytest.mark.parametrize(
+    ("operator", "name"), CASES, ids=lambda part: part if isinstance(part, str) else part.__name__
+)
+
+
+@pytest.fixture
+def sandbox(sandbox: Sandbox, connect: Connect) -> Sandbox:
+    connect(sandbox.kore_connection())
+    return sandbox
+
+
+def build(operator: type[Any], **arguments: Any) -> Any:
+    return operator(task_id="task", **{**OPERATORS[operator], **arguments})
+
+
+def run(task: Any, **params: Any) -> Any:
+    """Render a task's templates and execute it, as Airflow does."""
+    task.render_template_fields({"params": params})
+    return task.execute({})
+
+
+def settle(sandbox: Sandbox, operator: type[Any]) -> None:
+    """Put the campaign into the state in which the operator has nothing to wait for."""
+    sandbox.reset()
+    status = "Ready" if operator is StartCampaignOperator else "Stopped"
+    sandbox.add_campaign("cd-1", status="Active" if operator is StopCampaignOperator else status)
+
+
+def refused(name: str, act: Callable[[], object]) -> None:
+    with pytest.raises(CampaignConfigError) as caught:
+        act()
+    assert re.search(rf"{name}|callingHours|campaigns of type", str(caught.value)), caught.value
+
+
+@each_case
+def test_what_is_wrong_is_refused_before_anything_is_sent(sandbox: Sandbox, operator: type[Any], name: str) -> None:
+    settle(sandbox, operator)
+    for value in ARGUMENTS[name].bad:
+        refused(name, lambda value=value: build(operator, **{name: value}).execute({}))  # type: ignore[misc]
+    assert sandbox.requests == []
+
+
+@each_case
+def test_a_template_that_renders_to_what_is_wrong_is_refused_before_anything_is_sent(
+    sandbox: Sandbox, operator: type[Any], name: str
+) -> None:
+    if name not in operator.template_fields:
+        refused(name, lambda: build(operator, **{name: "{{ params.x }}"}))
+        return
+    settle(sandbox, operator)
+    for value in [value for value in ARGUMENTS[name].bad if isinstance(value, str | None) and value != UNRENDERED]:
+        task = build(operator, **{name: "{{ params.x }}"})
+        refused(name, lambda task=task, value=value: run(task, x=value))  # type: ignore[misc]
+    assert sandbox.requests == []
+
+
+@each_case
+def test_what_is_right_is_taken_as_it_is_and_from_a_template(sandbox: Sandbox, operator: type[Any], name: str) -> None:
+    for value in ARGUMENTS[name].good:
+        settle(sandbox, operator)
+        run(build(operator, **{name: value}))
+        if name in operator.template_fields:
+            settle(sandbox, operator)
+            run(build(operator, **{name: "{{ params.x }}"}), x=value)
+
+
+def test_the_table_has_every_argument() -> None:
+    assert {name for operator in OPERATORS for name in operator.readers} == ARGUMENTS.keys()
+    for operator in OPERATORS:
+        assert {*operator.template_fields} <= {*operator.readers}
+
+
+@pytest.mark.parametrize(
+    ("operator", "other"),
+    [
+        (StopSmsCampaignOperator, "voice"),
+        (StopVoiceCampaignOperator, "sms"),
+        (StartSmsCampaignOperator, "voice"),
+        (StartVoiceCampaignOperator, "sms"),
+        (DeleteSmsCampaignOperator, "voice"),
+        (DeleteVoiceCampaignOperator, "sms"),
+    ],
+)
+def test_an_operator_of_one_type_takes_no_other(operator: type[Any], other: str) -> None:
+    with pytest.raises(CampaignConfigError, match=f"campaign_type is '{other}', but {operator.__name__} is for"):
+        operator(task_id="task", campaign_id="cd-1", campaign_type=other)
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("Stoped", "Stopped"), ("activ", "Active"), ("PAUSE", "Paused")])
+def test_a_status_that_kore_does_not_document_is_refused_with_the_one_that_was_meant(
+    sandbox: Sandbox, typed: str, meant: str
+) -> None:
+    with pytest.raises(CampaignConfigError, match=f"Did you mean {meant}"):
+        CampaignStatusSensor(task_id="task", campaign_id="cd-1", target_statuses=[typed]).execute({})
+    assert sandbox.requests == []
+
+
+def test_a_status_that_sonarly_does_not_document_is_taken(sandbox: Sandbox, connect: Connect) -> None:
+    connect(sandbox.sonarly_connection())
+    assert StopActiveCampaignsOperator(task_id="task", statuses=["delivering"]).execute({})["total"] == 0
+
+
+@pytest.mark.parametrize(("value", "stops"), [(False, True), ("False", True), (True, False), ("yes", False)])
+def test_a_dry_run_is_what_the_form_said(sandbox: Sandbox, value: Any, stops: bool) -> None:
+    sandbox.add_campaign("cd-1")
+    run(StopActiveCampaignsOperator(task_id="task", dry_run="{{ params.dry }}"), dry=value)
+    assert sandbox.campaign("cd-1").status == ("Stopped" if stops else "Active")
+
+
+def test_airflow_can_still_print_what_a_task_would_render(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    task = StopActiveCampaignsOperator(task_id="task", dry_run="{{ params.dry }}")
+    task.render_template_fields({"params": {"dry": True}})
+    task.dry_run()
+    assert sandbox.requests == []
+
+
+def test_a_dry_run_argument_can_be_mapped_over(sandbox: Sandbox) -> None:
+    mapped = StopActiveCampaignsOperator.partial(task_id="task").expand(dry_run=[True, False])
+    assert mapped.task_id == "task"
+
+
+# What is live, but left out.
+
+
+def test_what_is_live_but_left_out_is_counted_and_named(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("Evening 1", "Morning 1", "Morning 2"):
+        sandbox.add_campaign(name.lower().replace(" ", "-"), name=name)
+    sandbox.add_campaign("call-1", "voice", name="Evening call")
+    sandbox.add_campaign("prep-1", status="Preparing", name="Evening 2")
+    with caplog.at_level("INFO"):
+        result = StopActiveCampaignsOperator(
+            task_id="task", campaign_types="sms", statuses="Active", name_pattern="Evening *"
+        ).execute({})
+    assert {row["campaign_id"]: row["excluded_by"] for row in result["excluded"]} == {
+        "morning-1": "name_pattern",
+        "morning-2": "name_pattern",
+        "prep-1": "statuses",
+        "call-1": "campaign_types",
+    }
+    assert "1 of 1 live campaigns are stopped, 4 left out" in caplog.text
+    assert "2 live, left out by name_pattern: morning-1 (Morning 1), morning-2 (Morning 2)" in caplog.text
+
+
+def test_a_pattern_that_matches_nothing_of_what_is_live_is_a_warning(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox.add_campaign("cd-1", name="Morning")
+    StopActiveCampaignsOperator(task_id="task", name_pattern="Evening *").execute({})
+    [warning] = [
+        record
+        for record in caplog.records
+        if record.levelname == "WARNING" and record.name.startswith("airflow_provider_campaign")
+    ]
+    assert warning.getMessage() == "1 live, left out by name_pattern: cd-1 (Morning)"
+
+
+# A run at the wrong time.
+
+
+class Run:
+    """What Airflow tells a task about its run."""
+
+    def __init__(self, run_type: str) -> None:
+        self.run_type = run_type
+
+
+def sweep_at(clock: Any, logical: Any, now: Any, run_type: str = "scheduled") -> dict[str, Any]:
+    clock.advance(now.timestamp() - clock.time())
+    context: Any = {"logical_date": logical, "dag_run": Run(run_type), "ti": None}
+    result: dict[str, Any] = StopActiveCampaignsOperator(task_id="task", calling_hours=HOURS).execute(context)
+    return result
+
+
+def at(hour: int, minute: int = 0, day: int = 12) -> Any:
+    import pendulum
+
+    return pendulum.datetime(2030, 1, day, hour, minute, tz="America/New_York")
+
+
+@pytest.mark.parametrize(
+    ("logical", "now"),
+    [(at(21), at(21)), (at(21), at(7, 59, 13)), (at(2, 0, 13), at(2, 1, 13)), (at(20, 55), at(20, 56))],
+    ids=["at the end", "late at night", "in the closed hours", "before the end"],
+)
+def test_a_run_in_its_own_closed_hours_stops_what_is_live(
+    sandbox: Sandbox, virtual_clock: Any, logical: Any, now: Any
+) -> None:
+    sandbox.add_campaign("cd-1")
+    assert len(sweep_at(virtual_clock, logical, now)["stopped"]) == 1
+
+
+@pytest.mark.parametrize("logical", [at(21), at(7, 55, 13)], ids=["the evening's run", "the last of the night"])
+def test_a_run_that_begins_when_the_hours_are_open_again_is_skipped_and_says_why(
+    sandbox: Sandbox, virtual_clock: Any, logical: Any
+) -> None:
+    sandbox.add_campaign("cd-1")
+    with pytest.raises(
+        AirflowSkipException, match=r"ended at 2030-01-13T02:00:00.* open again now, at 2030-01-13T15:00"
+    ):
+        sweep_at(virtual_clock, logical, at(10, 0, 13))
+    assert sandbox.requests == []
+
+
+def test_a_run_that_somebody_triggers_by_hand_is_never_skipped(sandbox: Sandbox, virtual_clock: Any) -> None:
+    sandbox.add_campaign("cd-1")
+    assert len(sweep_at(virtual_clock, at(10), at(10), "manual")["stopped"]) == 1
+
+
+# Delete.
+
+
+@pytest.mark.parametrize("delay", [0.0, 20.0])
+def test_a_live_campaign_is_stopped_before_it_is_deleted_where_that_is_wanted(sandbox: Sandbox, delay: float) -> None:
+    campaign = sandbox.add_campaign("cd-1", stop_delay=delay)
+    DeleteSmsCampaignOperator(task_id="task", campaign_id="cd-1", stop_first=True).execute({})
+    assert [status for _, status in campaign.history] == ["Active", "Stopped"]
+    assert sandbox.campaigns() == []
+
+
+def test_a_live_campaign_that_is_deleted_is_a_warning(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    sandbox.add_campaign("cd-1")
+    DeleteSmsCampaignOperator(task_id="task", campaign_id="cd-1").execute({})
+    assert "cd-1 is Active while it is deleted" in caplog.text
+
+
+def test_a_false_text_does_not_ignore_what_is_missing(sandbox: Sandbox) -> None:
+    with pytest.raises(CampaignNotFoundError):
+        DeleteSmsCampaignOperator(task_id="task", campaign_id="cd-1", ignore_missing="False").execute({})
+
+
+# Through a real run, with the values of a form.
+
+DAG_FILE = Path(__file__).parent / "dags" / "form.py"
+
+
+@pytest.fixture
+def airflow(sandbox: Sandbox, tmp_path: Path) -> Iterator[AirflowProcess]:
+    with Sandbox() as platform:
+        for number, kind in enumerate(("sms", "voice", "sms")):
+            platform.add_campaign(f"cd-{number}", kind, name=("Evening", "Evening", "Morning")[number])
+        airflow = AirflowProcess(tmp_path, {"campaign_default": platform.kore_connection()}, DAG_FILE.parent)
+        airflow.run("-m", "airflow", "db", "migrate")
+        yield airflow
+
+
+def test_what_a_form_says_is_what_a_run_does(airflow: AirflowProcess) -> None:
+    outcomes = airflow.answer(str(DAG_FILE))
+    assert outcomes == {
+        "dry run": ["success", 3, []],
+        "no types": ["failed", None, []],
+        "no pattern, as None": ["failed", None, []],
+        "a status that is none": ["failed", None, []],
+        "not a boolean": ["failed", None, []],
+        "sms of the evening": ["success", 1, ["cd-0"]],
+        "all": ["success", 2, ["cd-1", "cd-2"]],
+    }
