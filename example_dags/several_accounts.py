@@ -19,7 +19,7 @@ CALLING_HOURS = {
 with DAG(
     dag_id="several_accounts",
     schedule=calling_hours_end(CALLING_HOURS),
-    # Set this to tomorrow: with a past date Airflow makes up for the last end as soon as the DAG is unpaused.
+    # Set this to tomorrow: with a past date Airflow runs the DAG for the last end as soon as it is unpaused.
     start_date=pendulum.datetime(2026, 1, 1, tz="America/New_York"),
     catchup=False,
     max_active_runs=1,
