@@ -155,7 +155,7 @@ class CampaignClient:
 
     def list_campaigns(
         self,
-        campaign_types: Collection[str] | None = None,
+        campaign_types: Collection[str | None] | None = None,
         statuses: Collection[str] = (),
         *,
         newest_first: bool = False,

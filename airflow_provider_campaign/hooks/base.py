@@ -196,7 +196,8 @@ def _hook_class(connection: Connection) -> type[Any] | None:
     try:
         # What is ours needs no search through the metadata of every provider, a third of a second for a task.
         if class_name:
-            return resolve_name(class_name)  # type: ignore[no-any-return]
+            module, _, name = class_name.rpartition(".")
+            return resolve_name(f"{module}:{name}")  # type: ignore[no-any-return]
         return type(connection.get_hook())  # type: ignore[no-untyped-call]
     except ImportError as error:
         raise CampaignConfigError(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
-from airflow_provider_campaign.campaign import LIVE_STATUSES, Campaign, may_be_live
+from airflow_provider_campaign.campaign import Campaign, is_live
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.list_reader import UnreliableListError
@@ -23,6 +21,7 @@ from airflow_provider_campaign.exceptions import (
 from airflow_provider_campaign.operations.account_poller import AccountPoller
 from airflow_provider_campaign.operations.sweep_entry import SweepEntry, is_retryable
 from airflow_provider_campaign.operations.sweep_result import SweepResult
+from airflow_provider_campaign.operations.sweep_scope import SweepScope
 from airflow_provider_campaign.platforms.base import Action, ApiRequest
 
 log = logging.getLogger(__name__)
@@ -43,32 +42,6 @@ MAX_DOUBTFUL_LISTINGS = 5
 """Listings in a row that can't be relied on, before a sweep with nothing left to stop gives up."""
 
 
-@dataclass(frozen=True)
-class SweepScope:
-    """
-    What a sweep is to stop.
-
-    :param campaign_types: Where the platform tells types apart.
-    :param statuses: Those that count as live; left as they are by default, a word that the platform does not
-        document counts too.
-    :param name_pattern: Only campaigns whose name matches (glob).
-    """
-
-    campaign_types: Collection[str]
-    statuses: Collection[str] = LIVE_STATUSES
-    name_pattern: str | None = None
-
-    def takes_unknown_statuses(self, client: CampaignClient) -> bool:
-        """Tell whether a status word that nobody documents counts as live."""
-        return set(self.statuses) == set(LIVE_STATUSES) and not client.platform.has_closed_status_set
-
-    def includes(self, campaign: Campaign, *, unknown_statuses: bool) -> bool:
-        """Tell whether a campaign is live, and its name one of those asked for."""
-        words = map(str.casefold, self.statuses)
-        live = may_be_live(campaign.status) if unknown_statuses else campaign.status.casefold() in words
-        return live and (self.name_pattern is None or fnmatchcase(campaign.name or "", self.name_pattern))
-
-
 class Sweep:
     """
     List what is live, stop it all at once, list again until a listing shows none.
@@ -83,22 +56,25 @@ class Sweep:
         self._entries: dict[str, SweepEntry] = {}
         self._requests = 0
         self._poller = AccountPoller(self._client)
-        self._takes_unknown_statuses = scope.takes_unknown_statuses(client)
-        self._statuses = () if self._takes_unknown_statuses else scope.statuses
-        for campaign_type in self._listed_types():
+        self._excluded: dict[str, tuple[Campaign, str]] = {}
+        self._types = scope.listed_types(client.platform)
+        self._statuses = scope.listed_statuses(client.platform)
+        for campaign_type in self._types:
             client.read_list(campaign_type)  # a type that the platform does not have is refused before anything is sent
         self._delay = 0.0
         self._doubtful_listings = 0
         self._reported_at = float("-inf")
 
-    def live(self) -> list[Campaign]:
+    def list_only(self) -> SweepResult:
         """
-        Return what is live now, the highest priority first.
+        List what is live, and stop nothing.
 
         :raises CampaignError: When what is live can't be listed.
         """
-        found = self._client.list_campaigns(self._scope.campaign_types, self._statuses, deadline=self._deadline)
-        return sorted(filter(self._is_included, found), key=_urgency)
+        for campaign in self._client.list_campaigns(self._types, self._statuses, deadline=self._deadline):
+            self._take_in(campaign)
+        self._list_excluded_types()
+        return self.result(is_dry_run=True)
 
     def run(self) -> SweepResult:
         """Stop all that is live, until a listing shows none or the time is up."""
@@ -111,33 +87,36 @@ class Sweep:
                 if not self._wait(problem):
                     problem = problem or CampaignTimeoutError("the time was up before the next listing")
                     break
+            self._list_excluded_types()
         except CampaignError as error:  # cancelled
             problem = error
         return self.result(problem)
 
-    def result(self, problem: CampaignError | None = None) -> SweepResult:
+    def result(self, problem: CampaignError | None = None, *, is_dry_run: bool = False) -> SweepResult:
         """
         Return what is known by now.
 
         :param problem: What keeps the listing from proving anything.
         """
         return SweepResult(
-            list(self._entries.values()),
+            sorted(self._entries.values(), key=lambda entry: _urgency(entry.campaign)),
+            self._excluded,
             problem,
             self._client.description,
             self._requests,
             round(self._deadline.elapsed, 1),
+            is_dry_run,
         )
 
     def _list(self) -> CampaignError | None:
         """Take in what is live; return what keeps the listing from being a proof, one type not hiding another."""
         problem = None
         unlisted = {entry.campaign.id: entry for entry in self._open()}
-        for campaign_type in self._listed_types():
+        for campaign_type in self._types:
             try:
-                for campaign in filter(self._is_included, self._read_list(campaign_type)):
-                    unlisted.pop(campaign.id, None)
-                    self._take_in(campaign)
+                for campaign in self._read_list(campaign_type):
+                    if self._take_in(campaign):
+                        unlisted.pop(campaign.id, None)
             except CampaignError as error:
                 log.warning("What is live can't be listed: %s", error)
                 self._pause(error)
@@ -147,20 +126,31 @@ class Sweep:
         self._report()
         return problem
 
-    def _is_included(self, campaign: Campaign) -> bool:
-        return self._scope.includes(campaign, unknown_statuses=self._takes_unknown_statuses)
-
-    def _listed_types(self) -> Collection[str | None]:
-        return self._scope.campaign_types if self._client.platform.campaign_types else (None,)
-
     def _read_list(self, campaign_type: str | None) -> Iterator[Campaign]:
         reader = self._client.read_list(campaign_type, self._statuses)
         yield from reader.read_all(self._deadline.sooner(retries=False))
         reader.check()
 
-    def _take_in(self, campaign: Campaign) -> None:
+    def _take_in(self, campaign: Campaign) -> bool:
+        """Note a campaign that is listed, and tell whether it is to be stopped."""
+        platform = self._client.platform
+        if argument := self._scope.exclusion(campaign, platform):
+            self._excluded[campaign.id] = (campaign, argument)
+        if not self._scope.includes(campaign, platform):
+            return False
         entry = self._entries.setdefault(campaign.id, SweepEntry(campaign))
         entry.note_listed(campaign, self._client.clock.time())
+        return True
+
+    def _list_excluded_types(self) -> None:
+        """Note what is live of the types that are left out; it is of interest, but nothing depends on it."""
+        for campaign_type in self._scope.excluded_types(self._client.platform):
+            try:
+                live = [campaign for campaign in self._read_list(campaign_type) if is_live(campaign.status)]
+            except CampaignError as error:
+                log.warning("What is live of the type %s, which is left out, can't be listed: %s", campaign_type, error)
+            else:
+                self._excluded.update({campaign.id: (campaign, "campaign_types") for campaign in live})
 
     def _is_over(self, problem: CampaignError | None) -> bool:
         """Tell whether a listing proves that nothing is live, or nothing more can be done."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.exceptions import CampaignError, CampaignSweepError, CampaignSweepFinalError
 from airflow_provider_campaign.operations.sweep_entry import SweepEntry, is_retryable
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -15,33 +20,76 @@ class SweepResult:
     """
     The outcome of a sweep.
 
+    :param excluded: What is live but outside the scope, with the argument that leaves it out, by id.
     :param problem: What keeps the last listing from proving that nothing is live, None where nothing does.
     :param description: The connection, as messages name it.
     :param seconds: How long it took.
+    :param is_dry_run: Whether nothing was to be stopped.
     """
 
     entries: Sequence[SweepEntry]
+    excluded: Mapping[str, tuple[Campaign, str]]
     problem: CampaignError | None
     description: str
     requests: int
     seconds: float
+    is_dry_run: bool = False
 
     @property
     def left(self) -> list[SweepEntry]:
         """The campaigns that are not verified stopped."""
-        return [entry for entry in self.entries if entry.confirmed_at is None]
+        return [] if self.is_dry_run else [entry for entry in self.entries if entry.confirmed_at is None]
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether anything is not proven to be stopped."""
+        return self.problem is not None or bool(self.left)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as an auditor wants it, in plain JSON types."""
         confirmed = [entry for entry in self.entries if entry.confirmed_at is not None]
+        live = {"live": [{**entry.as_dict(), "message": None} for entry in self.entries]} if self.is_dry_run else {}
         return {
             "stopped": [entry.as_dict() for entry in confirmed if not entry.campaign.already_stopped],
             "already_stopped": [entry.as_dict() for entry in confirmed if entry.campaign.already_stopped],
             "failed": [entry.as_dict() for entry in self.left],
+            **live,
+            "excluded": [
+                {
+                    "campaign_id": campaign.id,
+                    "name": campaign.name,
+                    "campaign_type": campaign.campaign_type,
+                    "status": campaign.status,
+                    "excluded_by": argument,
+                }
+                for campaign, argument in self.excluded.values()
+            ],
             "total": len(self.entries),
             "requests": self.requests,
             "seconds": self.seconds,
         }
+
+    def log(self) -> None:
+        """Log every campaign that was stopped, when, and with what message; and what was left out."""
+        if self.is_dry_run:
+            log.info("Would stop %s campaigns: %s", len(self.entries), ", ".join(map(_title, self.entries)) or "none")
+        for entry in self.entries:
+            if entry.confirmed_at is not None:
+                line = entry.as_dict()
+                asked = f"asked {line['asked_at']}" if line["asked_at"] else "not asked by this task"
+                status = f"{entry.campaign.status} {line['confirmed_at']}"
+                log.info("%s: %s, %s: %s", _title(entry), asked, status, line["message"])
+        log.info("%s", self.summary())
+        for argument, count in Counter(argument for _, argument in self.excluded.values()).items():
+            names = ", ".join(f"{each.id} ({each.name})" for each, by in self.excluded.values() if by == argument)
+            level = logging.INFO if self.entries else logging.WARNING
+            log.log(level, "%s live, left out by %s: %s", count, argument, names)
+
+    def summary(self) -> str:
+        """Return one line: how many were found, how many are stopped, how many were left out."""
+        found = len(self.entries)
+        text = f"{found} live" if self.is_dry_run else f"{found - len(self.left)} of {found} live campaigns are stopped"
+        return f"{text}, {len(self.excluded)} left out" if self.excluded else text
 
     def raise_for_failure(self) -> None:
         """
@@ -52,16 +100,20 @@ class SweepResult:
         """
         if self.problem is not None and not self.entries:
             raise self.problem
-        if self.problem is None and not self.left:
+        if not self.is_failure:
             return
-        names = "; ".join(f"{entry.campaign.id} ({entry.campaign.name}): {entry.reason()}" for entry in self.left)
-        text = f"{len(self.left)} of {len(self.entries)} campaigns ({self.description}) are not verified stopped: "
-        text += names or "each was seen stopped, but others may be live"
-        text += f". What is live can't be listed: {self.problem}" if self.problem else ""
-        raise (CampaignSweepError if self._may_go_well() else CampaignSweepFinalError)(text)
+        lines = [f"{_title(entry)}: {entry.reason()}" for entry in self.left]
+        count = f"{len(self.left)} of {len(self.entries)} campaigns ({self.description}) are not verified stopped"
+        lines.append(f"{count}." if lines else f"{count}: each was seen stopped, but others may be live.")
+        lines += [f"What is live can't be listed: {self.problem}"] if self.problem else []
+        raise (CampaignSweepError if self._may_go_well() else CampaignSweepFinalError)("\n".join(lines))
 
     def _may_go_well(self) -> bool:
         """Tell whether another try may do what is left."""
         if self.problem is not None:
             return is_retryable(self.problem)
         return not all(entry.is_given_up for entry in self.left)
+
+
+def _title(entry: SweepEntry) -> str:
+    return f"{entry.campaign.id} ({entry.campaign.name})"

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
-from airflow.providers.common.compat.sdk import BaseOperator, Context
+from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator, Context
 
-from airflow_provider_campaign.campaign import LIVE_STATUSES, STOP_CONDITION, CampaignType
+from airflow_provider_campaign.arguments import (
+    Reader,
+    check_arguments,
+    check_documented,
+    read_arguments,
+    read_bool,
+    read_calling_hours,
+    read_live_statuses,
+    read_name_pattern,
+    read_seconds,
+    read_text,
+    read_words,
+)
+from airflow_provider_campaign.calling_hours import CallingHours
+from airflow_provider_campaign.campaign import LIVE_STATUSES, CampaignType
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
-from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operations.sweep import Sweep, SweepScope
-from airflow_provider_campaign.operations.sweep_entry import SweepEntry
+from airflow_provider_campaign.operations.sweep import Sweep
+from airflow_provider_campaign.operations.sweep_scope import SweepScope
+from airflow_provider_campaign.operators.dry_run import DryRunArgument
 
 
 class StopActiveCampaignsOperator(BaseOperator):
@@ -24,22 +39,45 @@ class StopActiveCampaignsOperator(BaseOperator):
     none. Every campaign is attempted, whatever happens to the others. A retry sees only what is still live.
 
     :param campaign_conn_id: The connection id; its type says which platform it is. (templated)
-    :param campaign_types: The types to stop, where the platform tells types apart (Kore.ai).
+    :param campaign_types: The types to stop, where the platform tells types apart (Kore.ai). (templated)
     :param statuses: The statuses that count as live, compared without regard to case. Sonarly does not document its
-        words: by default one that is not known counts as live there; name those that are to end that.
+        words: by default one that is not known counts as live there; name those that are to end that. (templated)
     :param name_pattern: Only campaigns whose name matches, with ``*``, ``?`` and ``[…]``. (templated)
-    :param dry_run: Whether to list only, and stop nothing.
+    :param dry_run: Whether to list only, and stop nothing. (templated)
+    :param calling_hours: The platform's ``callingHours`` object: a scheduled run that begins while they are open again
+        (after an outage, or when the DAG is unpaused in the morning) is skipped. (templated)
     :param timeout: Seconds for the whole sweep.
     :returns: ``stopped``, ``already_stopped``, ``failed`` and, for a dry run, ``live``: lists with, per campaign,
         ``campaign_id``, ``name``, ``campaign_type``, ``asked_at`` and ``confirmed_at`` (UTC, ISO 8601), ``status``
-        and ``message``; ``total`` (campaigns found), ``requests`` and ``seconds``.
-    :raises CampaignConfigError: When an argument leaves nothing to stop: empty types, statuses or pattern.
+        and ``message``; ``excluded`` (what is live but outside the scope, and by which argument), ``total`` (campaigns
+        found), ``requests`` and ``seconds``.
+    :raises CampaignConfigError: When an argument is wrong, at parse time where it is no template.
     :raises CampaignSweepError: When a campaign is not verified stopped; its subclass
         :class:`CampaignSweepFinalError` when no retry can mend it.
     """
 
-    template_fields: Sequence[str] = ("campaign_conn_id", "name_pattern")
+    template_fields: Sequence[str] = (
+        "campaign_conn_id",
+        "campaign_types",
+        "statuses",
+        "name_pattern",
+        "dry_run",
+        "calling_hours",
+    )
     ui_color = "#f6cdb4"
+
+    dry_run = DryRunArgument()
+
+    readers: ClassVar[Mapping[str, Reader]] = {
+        "campaign_conn_id": read_text,
+        "campaign_types": read_words,
+        "statuses": read_live_statuses,
+        "name_pattern": read_name_pattern,
+        "dry_run": read_bool,
+        "calling_hours": read_calling_hours,
+        "timeout": read_seconds,
+    }
+    """How each argument is read."""
 
     def __init__(
         self,
@@ -48,7 +86,8 @@ class StopActiveCampaignsOperator(BaseOperator):
         campaign_types: Collection[str] = (CampaignType.SMS.value, CampaignType.VOICE.value),
         statuses: Collection[str] = LIVE_STATUSES,
         name_pattern: str | None = None,
-        dry_run: bool = False,
+        dry_run: bool | str = False,
+        calling_hours: Mapping[str, Any] | str | None = None,
         timeout: float = 900.0,
         **kwargs: Any,
     ) -> None:
@@ -57,9 +96,11 @@ class StopActiveCampaignsOperator(BaseOperator):
         self.campaign_types = campaign_types
         self.statuses = statuses
         self.name_pattern = name_pattern
-        self.list_only = dry_run  # ``dry_run`` is a method of every operator
+        self.dry_run = dry_run
+        self.calling_hours = calling_hours
         self.timeout = timeout
         self._cancellation = Cancellation()
+        check_arguments(self, self.readers)
 
     @cached_property
     def hook(self) -> CampaignHook:
@@ -68,16 +109,13 @@ class StopActiveCampaignsOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Sweep, and return the result; fail, with the result in XCom, if a campaign is not verified stopped."""
-        deadline = Deadline(self.timeout, self.hook.clock, cancellation=self._cancellation)
-        sweep = Sweep(self.hook.client, self._scope(), deadline)
-        if self.list_only:
-            live = [{**SweepEntry(campaign).as_dict(), "message": None} for campaign in sweep.live()]
-            self.log.info("Would stop %s campaigns: %s", len(live), ", ".join(row["campaign_id"] for row in live))
-            return {**sweep.result().as_dict(), "live": live, "total": len(live)}
-        outcome = sweep.run()
+        arguments = read_arguments(self, self.readers)
+        self._skip_if_open_again(arguments["calling_hours"], context)
+        sweep = self._sweep(arguments)
+        outcome = sweep.list_only() if arguments["dry_run"] else sweep.run()
+        outcome.log()
         result = outcome.as_dict()
-        self.log.info("%s of %s live campaigns are stopped", result["total"] - len(result["failed"]), result["total"])
-        if context and (outcome.problem or outcome.left):
+        if context and outcome.is_failure:
             context["ti"].xcom_push(key="return_value", value=result)
         outcome.raise_for_failure()
         return result
@@ -86,25 +124,31 @@ class StopActiveCampaignsOperator(BaseOperator):
         """Send nothing more."""
         self._cancellation.request()
 
-    def _scope(self) -> SweepScope:
+    def _sweep(self, arguments: Mapping[str, Any]) -> Sweep:
+        platform = self.hook.client.platform
+        if platform.has_closed_status_set:
+            check_documented("statuses", arguments["statuses"], platform.name)
+        scope = SweepScope(arguments["campaign_types"], arguments["statuses"], arguments["name_pattern"])
+        deadline = Deadline(arguments["timeout"], self.hook.clock, cancellation=self._cancellation)
+        return Sweep(self.hook.client, scope, deadline)
+
+    def _skip_if_open_again(self, hours: CallingHours | None, context: Context) -> None:
         """
-        Return what is to be stopped.
+        Skip a scheduled run that begins in another window than the one whose end it is for.
 
-        :raises CampaignConfigError: When nothing could match, so that it would end well and stop nothing.
+        :raises AirflowSkipException: When the calling hours have begun again since.
         """
-        types, statuses = _words(self.campaign_types), _words(self.statuses)
-        ended = [word for word in statuses if STOP_CONDITION.is_met_by(word)]
-        problem = (
-            ("campaign_types is empty" if not types else None)
-            or ("statuses is empty" if not statuses else None)
-            or (f"statuses has {ended[0]!r}, which is not live" if ended else None)
-            or ("name_pattern is blank" if self.name_pattern is not None and not self.name_pattern.strip() else None)
-        )
-        if problem:
-            raise CampaignConfigError(f"{problem}. Nothing was sent. Leave the argument out, or say what to stop.")
-        return SweepScope(types, statuses, self.name_pattern)
-
-
-def _words(value: str | Collection[str]) -> tuple[str, ...]:
-    """Return a single word as a collection of one; its letters are not meant."""
-    return (value,) if isinstance(value, str) else tuple(value)
+        if hours is None:
+            return
+        for warning in hours.warnings:
+            self.log.warning("%s", warning)
+        logical_date = context.get("logical_date") if context else None
+        if logical_date is None or context["dag_run"].run_type == "manual":
+            return  # somebody wants it now
+        end = hours.next_end(logical_date) if hours.is_open(logical_date) else hours.last_end(logical_date)
+        now = datetime.fromtimestamp(self.hook.clock.time(), UTC)
+        if hours.is_open(now) and now >= end:
+            raise AirflowSkipException(
+                f"The calling hours that this run is for ended at {end.isoformat()}, and are open again now, at "
+                f"{now.isoformat(timespec='seconds')}: nothing was stopped. Trigger the DAG by hand to stop all the same."
+            )

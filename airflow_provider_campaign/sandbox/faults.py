@@ -57,7 +57,7 @@ class Fault:
     - ``unreadable_row``: a row whose ``field`` is ``value``.
 
     :param kind: One of ``FAULT_KINDS`` or ``LIST_FAULT_KINDS``.
-    :param action: Only this action (``stop``, ``status``, …); None for any. ``LIST_FAULT_KINDS`` are for ``list`` only.
+    :param action: Only this action (``stop``, ``status``, …); None for any. ``LIST_FAULT_KINDS`` take ``list`` only.
     :param campaign_id: Only this campaign; None for any. For ``unreadable_row`` whose row it is; None for the first.
     :param platform: Only ``kore-v1``, ``kore-v2`` or ``sonarly`` (``kore``: both versions); None for any.
     :param skip: Matching requests that succeed first.

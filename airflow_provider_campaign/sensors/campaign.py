@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
@@ -16,7 +16,17 @@ from airflow.providers.common.compat.sdk import (
 )
 from airflow.triggers.base import StartTriggerArgs
 
-from airflow_provider_campaign.campaign import CampaignStatus, status_condition
+from airflow_provider_campaign.arguments import (
+    Reader,
+    check_arguments,
+    check_documented,
+    read_arguments,
+    read_bool,
+    read_campaign_id,
+    read_statuses,
+    read_text,
+)
+from airflow_provider_campaign.campaign import CampaignStatus, WaitCondition, status_condition
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.exceptions import CampaignError, CampaignTimeoutError
 from airflow_provider_campaign.hooks.base import CampaignHook
@@ -41,12 +51,22 @@ class CampaignStatusSensor(PausableSensor):
         ``[operators] default_deferrable`` says.
     :param start_from_trigger: Whether to begin in the triggerer as well, so that no worker is needed at all. It
         takes ``deferrable=True`` and Airflow 3.3; elsewhere, and where the sensor is mapped, it begins on a worker.
+    :raises CampaignConfigError: When an argument is wrong, at parse time where it is no template.
     :raises CampaignStateError: When no target can come any more.
     :raises CampaignNotFoundError: When the campaign is gone.
     """
 
     template_fields: Sequence[str] = ("campaign_id", "campaign_conn_id", "target_statuses")
     ui_color = "#fbe3d6"
+
+    readers: ClassVar[Mapping[str, Reader]] = {
+        "campaign_id": read_campaign_id,
+        "campaign_conn_id": read_text,
+        "target_statuses": read_statuses,
+        "deferrable": read_bool,
+        "start_from_trigger": read_bool,
+    }
+    """How each argument is read."""
 
     def __init__(
         self,
@@ -66,6 +86,7 @@ class CampaignStatusSensor(PausableSensor):
         self.start_from_trigger = start_from_trigger and deferrable and SHARED_STREAMS
         self._requested_delay = 0.0
         self._cancellation = Cancellation()
+        check_arguments(self, self.readers)
         if self.start_from_trigger:
             self.start_trigger_args = self._start_trigger_args()
 
@@ -73,6 +94,19 @@ class CampaignStatusSensor(PausableSensor):
     def hook(self) -> CampaignHook:
         """The hook that the connection's type stands for."""
         return CampaignHook.for_conn_id(self.campaign_conn_id)
+
+    @cached_property
+    def _condition(self) -> WaitCondition:
+        """
+        What is waited for, now that the arguments are rendered.
+
+        :raises CampaignConfigError: When an argument is wrong; nothing was sent.
+        """
+        statuses = read_arguments(self, self.readers)["target_statuses"]
+        platform = self.hook.client.platform
+        if platform.has_closed_status_set:
+            check_documented("target_statuses", statuses, platform.name)
+        return status_condition(statuses)
 
     def execute(self, context: Context) -> Any:
         """Poll until a target is reached; if deferrable, poll once and leave the rest to the triggerer."""
@@ -112,8 +146,7 @@ class CampaignStatusSensor(PausableSensor):
         self._cancellation.request()
 
     def _poll(self) -> PollResult:
-        condition = status_condition(self.target_statuses)
-        result = poll_once(self.hook.client, self.campaign_id, condition, self._deadline())
+        result = poll_once(self.hook.client, self.campaign_id, self._condition, self._deadline())
         status = result.campaign.status if result.campaign else "not known at the moment"
         self.log.info("Campaign %s is %s", self.campaign_id, status)
         return result

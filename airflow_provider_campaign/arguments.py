@@ -1,0 +1,201 @@
+"""
+Reading the arguments of operators, sensor and command line: an argument that would make a task do nothing is an error.
+
+Each function takes an argument's name and value, and returns what it means; or raises an error that names both, and
+the fix. It runs at parse time for what is no template, and after rendering for what is one.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import json
+import math
+from collections.abc import Callable, Collection, Mapping
+from datetime import timedelta
+from typing import Any
+
+from airflow_provider_campaign.calling_hours import CallingHours
+from airflow_provider_campaign.campaign import STOP_CONDITION, CampaignStatus, canonical_status, validate_campaign_id
+from airflow_provider_campaign.exceptions import CampaignConfigError
+
+Reader = Callable[[str, Any], Any]
+
+BOOLEANS = {
+    **dict.fromkeys(("true", "yes", "1", "on"), True),
+    **dict.fromkeys(("false", "no", "0", "off"), False),
+}
+
+MIN_POLL_INTERVAL = 1.0
+"""Seconds between two polls, at the least."""
+
+_MISSING = ("none", "null", "undefined")
+
+
+def argument_error(name: str, value: object, problem: str, fix: str) -> CampaignConfigError:
+    """Return the error that names an argument, its value and the fix."""
+    return CampaignConfigError(f"{name} is {value!r}, {problem}. Nothing was sent. {fix}")
+
+
+def read_bool(name: str, value: Any) -> bool:
+    """Return a boolean, or what one of the texts true, false, yes, no, 1, 0, on and off stands for."""
+    if isinstance(value, bool):
+        return value
+    text = value.strip().casefold() if isinstance(value, str) else None
+    if text not in BOOLEANS:
+        raise argument_error(name, value, "which is neither true nor false", f"Use one of {', '.join(BOOLEANS)}.")
+    return BOOLEANS[text]
+
+
+def read_seconds(name: str, value: Any) -> float:
+    """Return a positive number of seconds, given as such, as a ``timedelta``, or as the text of a number."""
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    try:
+        seconds = math.nan if isinstance(seconds, bool) else float(seconds)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argument_error(name, value, "which is not a positive number of seconds", "Give, for instance, 900.")
+    return seconds
+
+
+def read_poll_interval(name: str, value: Any) -> float:
+    """Return the seconds between two polls, at least one."""
+    seconds = read_seconds(name, value)
+    if seconds < MIN_POLL_INTERVAL:
+        raise argument_error(name, value, "which is less than a second", "Give 1 or more; 30 is usual.")
+    return seconds
+
+
+def read_text(name: str, value: Any) -> str:
+    """Return a text that is there: not blank, not a rendered ``None``, not a template that was not rendered."""
+    if not isinstance(value, str):
+        raise argument_error(name, value, f"which is not a text but {type(value).__name__}", "Give a text.")
+    text = value.strip()
+    if not text:
+        raise argument_error(name, value, "which is empty", "Leave the argument out, or say what is meant.")
+    if text.casefold() in _MISSING:
+        fix = "Check what the template or the upstream task gives."
+        raise argument_error(name, value, "which stands for a missing value", fix)
+    if _is_template_text(text):
+        raise argument_error(name, value, "which is a template that was not rendered", "Check its braces.")
+    return text
+
+
+def read_optional_text(name: str, value: Any) -> str | None:
+    """Return a text that is there, or None where the argument was left out."""
+    return None if value is None else read_text(name, value)
+
+
+def read_campaign_id(name: str, value: Any) -> str:
+    """Return a campaign's id."""
+    return validate_campaign_id(value)
+
+
+def read_words(name: str, value: Any) -> tuple[str, ...]:
+    """Return a list of words, given as such, as one text with commas, or as the text of a list."""
+    items = _split(name, value) if isinstance(value, str) else value
+    if isinstance(items, Mapping) or not isinstance(items, Collection):
+        raise argument_error(name, value, "which is not a list of words", "Give a list, or one text with commas.")
+    words = tuple(read_text(name, item) for item in items)
+    if not words:
+        raise argument_error(name, value, "which is empty", "Leave the argument out, or say what is meant.")
+    return words
+
+
+def read_statuses(name: str, value: Any) -> tuple[str, ...]:
+    """Return status words, spelled as the platforms do where they are known."""
+    return tuple(map(canonical_status, read_words(name, value)))
+
+
+def read_live_statuses(name: str, value: Any) -> tuple[str, ...]:
+    """Return status words, none of which is that of a campaign that is stopped already."""
+    statuses = read_statuses(name, value)
+    for status in filter(STOP_CONDITION.is_met_by, statuses):
+        raise argument_error(name, value, f"and {status} is not live", "Name the statuses that are to be stopped.")
+    return statuses
+
+
+def check_documented(name: str, statuses: Collection[str], platform_name: str) -> None:
+    """
+    Refuse a status word that a platform with documented words does not have.
+
+    :raises CampaignConfigError: With the word that was probably meant.
+    """
+    documented = [status.value for status in CampaignStatus if status is not CampaignStatus.DRAFT]
+    for status in statuses:
+        if status not in documented:
+            near = difflib.get_close_matches(status.capitalize(), documented, 1, 0.5)
+            problem = f"which is no status of {platform_name}"
+            fix = f"Did you mean {near[0]}?" if near else f"Use some of {', '.join(documented)}."
+            raise argument_error(name, status, problem, fix)
+
+
+def read_name_pattern(name: str, value: Any) -> str | None:
+    """Return a pattern with ``*``, ``?`` and ``[…]``, or None where the argument was left out."""
+    pattern = read_optional_text(name, value)
+    if pattern is not None and "]" not in pattern.partition("[")[2] and "[" in pattern:
+        fix = "Close it, or write [[] for a [ in the name."
+        raise argument_error(name, value, "which has a [ that is not closed", fix)
+    return pattern
+
+
+def read_calling_hours(name: str, value: Any) -> CallingHours | None:
+    """Return calling hours, given as the platform's object or as its text; None where the argument was left out."""
+    if isinstance(value, str):
+        value = _literal(name, read_text(name, value))
+    return None if value is None else CallingHours.read(value)
+
+
+def is_template(value: Any) -> bool:
+    """Tell whether a value is only known once Airflow has rendered it, or a part of it."""
+    if isinstance(value, str):
+        return _is_template_text(value)
+    if isinstance(value, Mapping):
+        return any(map(is_template, value.values()))
+    if isinstance(value, list | tuple | set):
+        return any(map(is_template, value))
+    return hasattr(value, "resolve")  # an XComArg and its like
+
+
+def check_arguments(task: Any, readers: Mapping[str, Reader]) -> None:
+    """
+    Read, at parse time, what is no template.
+
+    :param readers: How each argument is read, by its name.
+    :raises CampaignConfigError: When an argument is wrong.
+    """
+    for name, read in readers.items():
+        value = getattr(task, name)
+        if not (name in task.template_fields and is_template(value)):
+            read(name, value)
+
+
+def read_arguments(task: Any, readers: Mapping[str, Reader]) -> dict[str, Any]:
+    """
+    Return what a task's arguments mean, now that they are rendered.
+
+    :raises CampaignConfigError: When an argument is wrong.
+    """
+    return {name: read(name, getattr(task, name)) for name, read in readers.items()}
+
+
+def _is_template_text(text: str) -> bool:
+    return "{{" in text or "{%" in text
+
+
+def _split(name: str, text: str) -> Any:
+    """Return the words of a text; a list that a template rendered to comes as the text of one."""
+    if text.strip().startswith("["):
+        return _literal(name, text)
+    return [word for word in text.split(",") if word.strip()] or [text]
+
+
+def _literal(name: str, text: str) -> Any:
+    """Return the list or object that a text stands for, as JSON or as Python writes it."""
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            return parse(text.strip())
+        except (ValueError, SyntaxError):
+            continue
+    raise argument_error(name, text, "which can't be read", "Give a list or an object, or the text of one.")

@@ -1,0 +1,41 @@
+"""A task process that is told to end, the way that each Airflow version tells it; see test_termination.py."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+from airflow_provider_campaign.operators.campaign import (
+    StopActiveCampaignsOperator,
+    StopSmsCampaignOperator,
+)
+from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
+
+TASKS = {
+    "sweep": lambda: StopActiveCampaignsOperator(task_id="sweep", campaign_types=("sms",)),
+    "stop": lambda: StopSmsCampaignOperator(task_id="stop", campaign_id="c-0", poll_interval=60),
+    "sensor": lambda: CampaignStatusSensor(task_id="sensor", campaign_id="c-0", poke_interval=0.1),
+}
+task, how = TASKS[sys.argv[1]](), sys.argv[2]
+
+
+class Terminated(BaseException):
+    """What Airflow raises in its signal handler."""
+
+
+def terminate(*_: object) -> None:
+    if how == "on_kill and go on":  # Airflow 3
+        task.on_kill()
+    elif how == "on_kill and raise":  # Airflow 2.11
+        task.on_kill()
+        raise Terminated
+    else:  # an execution_timeout: on_kill comes when ``execute`` is left
+        raise Terminated
+
+
+signal.signal(signal.SIGTERM, terminate)
+try:
+    task.execute({})  # type: ignore[attr-defined]
+except Terminated:
+    task.on_kill()
+    raise

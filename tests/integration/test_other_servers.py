@@ -1,0 +1,328 @@
+"""Servers that are not our sandbox at its best: what they do was seen to be taken for success, or for failure."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_campaign.exceptions import (
+    CampaignConfigError,
+    CampaignConflictError,
+    CampaignError,
+    CampaignNotFoundError,
+)
+from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
+from airflow_provider_campaign.sandbox import Fault, Sandbox
+from tests.clock import VirtualClock
+from tests.kinds import KINDS, Connect
+
+RETRY = {"ti": SimpleNamespace(try_number=2)}
+SMS = KINDS[0]
+
+
+class EventfulClock(VirtualClock):
+    """A clock on which things happen in the account while somebody sleeps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began = self.now
+        self._events: list[tuple[float, Callable[[], object]]] = []
+
+    @property
+    def passed(self) -> float:
+        return self.now - self.began
+
+    def at(self, seconds: float, event: Callable[[], object]) -> None:
+        self._events.append((self.began + seconds, event))
+
+    def sleep(self, seconds: float, is_cancelled: Callable[[], bool] = lambda: False) -> None:
+        super().sleep(seconds, is_cancelled)
+        due = [event for event in self._events if event[0] <= self.now]
+        self._events = [event for event in self._events if event not in due]
+        for _, event in due:
+            event()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> EventfulClock:
+    clock = EventfulClock()
+    monkeypatch.setattr(CampaignHook, "clock", clock)
+    return clock
+
+
+@pytest.fixture
+def sandbox(clock: EventfulClock, connect: Connect) -> Iterator[Sandbox]:
+    with Sandbox(clock=clock) as sandbox:
+        connect(sandbox.kore_connection("v2"))
+        yield sandbox
+
+
+@pytest.fixture(params=["v1", "v2", "sonarly"])
+def account(request: pytest.FixtureRequest, sandbox: Sandbox, connect: Connect) -> tuple[str, ...]:
+    """The campaign types of each platform in turn, with the connection made."""
+    if request.param == "sonarly":
+        connect(sandbox.sonarly_connection())
+        return ("sonarly",)
+    connect(sandbox.kore_connection(request.param))
+    return ("sms", "voice")
+
+
+def add(sandbox: Sandbox, count: int, types: tuple[str, ...] = ("sms",), **details: Any) -> None:
+    for number in range(count):
+        sandbox.add_campaign(f"c-{number}", types[number % len(types)], **details)
+
+
+def sweep(**arguments: Any) -> dict[str, Any]:
+    result: dict[str, Any] = StopActiveCampaignsOperator(task_id="sweep", **arguments).execute({})
+    return result
+
+
+def sent(sandbox: Sandbox, action: str, campaign_id: str | None = None) -> list[Any]:
+    return [
+        request
+        for request in sandbox.requests
+        if request.action == action and campaign_id in (None, request.campaign_id)
+    ]
+
+
+def live(sandbox: Sandbox) -> set[str]:
+    return {campaign.id for campaign in sandbox.campaigns() if campaign.live}
+
+
+# Delete: only what the delete itself says.
+
+
+def test_a_retried_delete_is_sent_although_the_status_path_knows_no_campaign(sandbox: Sandbox) -> None:
+    campaign = SMS.add_campaign(sandbox, status="Stopped")
+    sandbox.add_fault(Fault("not_found", action="status", count=None))
+    SMS.delete(campaign.id).execute(RETRY)
+    assert len(sent(sandbox, "delete")) == 1
+    assert sandbox.campaigns() == []
+
+
+def test_a_delete_after_a_503_is_sent_again_although_the_status_path_knows_no_campaign(sandbox: Sandbox) -> None:
+    campaign = SMS.add_campaign(sandbox, status="Stopped")
+    sandbox.add_fault(Fault("not_found", action="status", count=None))
+    sandbox.add_fault(Fault("error", action="delete", status=503))
+    SMS.delete(campaign.id).execute({})
+    assert sandbox.campaigns() == []
+
+
+def test_an_id_that_never_was_there_is_not_deleted_by_a_502(sandbox: Sandbox) -> None:
+    sandbox.add_fault(Fault("html", action="delete", status=502))
+    with pytest.raises(CampaignNotFoundError, match="cd-mistyped"):
+        SMS.delete("cd-mistyped").execute({})
+
+
+def test_a_delete_that_was_heard_and_answered_by_a_502_is_done_once(sandbox: Sandbox) -> None:
+    campaign = SMS.add_campaign(sandbox, status="Stopped")
+    sandbox.add_fault(Fault("lost", action="delete", how="error"))
+    assert SMS.delete(campaign.id).execute({})["status"] == "Deleted"
+    assert sandbox.campaigns() == []
+
+
+def test_a_delete_of_the_wrong_type_says_that_the_campaign_is_there(sandbox: Sandbox) -> None:
+    campaign = sandbox.add_campaign(campaign_type="voice", status="Stopped")
+    with pytest.raises(CampaignNotFoundError, match=r"shows a campaign with this id.*campaign_type='voice'"):
+        SMS.delete(campaign.id, ignore_missing=True).execute({})
+
+
+# The same thought for stop and start.
+
+
+def test_a_retried_stop_is_sent_although_the_status_path_knows_no_campaign(sandbox: Sandbox) -> None:
+    campaign = SMS.add_campaign(sandbox)
+    sandbox.add_fault(Fault("not_found", action="status", count=None))
+    assert SMS.stop(campaign.id).execute(RETRY)["status"] == "Stopped"
+    assert campaign.status == "Stopped"
+
+
+def test_a_stop_of_the_wrong_type_says_that_the_campaign_is_there(sandbox: Sandbox) -> None:
+    campaign = sandbox.add_campaign(campaign_type="voice")
+    with pytest.raises(CampaignNotFoundError, match=r"HTTP 404.*which is Active.*campaign_type='voice'"):
+        SMS.stop(campaign.id).execute({})
+
+
+# A start of a short campaign.
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["answered", "answer lost"])
+def test_a_campaign_that_is_through_before_the_first_poll_was_started(
+    sandbox: Sandbox, clock: EventfulClock, lost: bool
+) -> None:
+    campaign = SMS.add_campaign(sandbox, status="Ready", start_delay=5.0)
+    clock.advance(3600)
+    if lost:
+        sandbox.add_fault(Fault("lost", action="start"))
+        sandbox.add_fault(Fault("error", action="status"))
+    clock.at(3600.1, lambda: sandbox.set_status(campaign.id, "Completed"))
+    assert SMS.start(campaign.id).execute({})["status"] == "Completed"
+    assert len(sent(sandbox, "start")) == 1
+
+
+def test_a_campaign_that_was_completed_long_ago_was_not_started_by_a_request_that_nobody_heard(
+    sandbox: Sandbox, clock: EventfulClock
+) -> None:
+    campaign = SMS.add_campaign(sandbox, status="Completed")
+    clock.advance(3600)
+    sandbox.add_fault(Fault("error", action="start"))
+    with pytest.raises(CampaignConflictError, match="it is Completed"):
+        SMS.start(campaign.id).execute({})
+
+
+# The listing on which a sweep's success rests.
+
+
+@pytest.mark.parametrize("how", ["no_rows", "short"])
+def test_a_list_that_contradicts_itself_is_no_proof_that_nothing_is_live(sandbox: Sandbox, how: str) -> None:
+    add(sandbox, 70)
+    sandbox.add_fault(Fault("contradiction", how=how, count=None))
+    with pytest.raises(CampaignError, match="contradicts itself"):
+        sweep(campaign_types=("sms",))
+    assert how == "no_rows" or len(live(sandbox)) < 70, "what is listed is stopped all the same"
+
+
+def test_a_list_that_contradicts_itself_for_a_while_costs_nothing_but_time(
+    sandbox: Sandbox, account: tuple[str, ...]
+) -> None:
+    add(sandbox, 12, account)
+    sandbox.add_fault(Fault("contradiction", how="no_rows", count=3))
+    assert sweep()["total"] == 12
+    assert live(sandbox) == set()
+
+
+def test_a_list_that_ends_before_its_own_total_hides_nothing_for_good(sandbox: Sandbox) -> None:
+    add(sandbox, 110)
+    sandbox.add_fault(Fault("contradiction", how="total", count=None))
+    assert sweep(campaign_types=("sms",))["total"] == 110
+    assert live(sandbox) == set()
+
+
+def test_a_list_that_ignores_filter_and_order_is_read_for_what_it_shows(sandbox: Sandbox) -> None:
+    sandbox.config.ignore_filters = sandbox.config.ignore_sort = True
+    add(sandbox, 12, ("sms", "voice"))
+    for number in range(150):
+        sandbox.add_campaign(f"old-{number}", "sms", "Stopped")
+    assert sweep()["total"] == 12
+    assert live(sandbox) == set()
+
+
+def test_a_row_that_can_not_be_read_does_not_keep_the_others_from_being_stopped(
+    sandbox: Sandbox, account: tuple[str, ...]
+) -> None:
+    add(sandbox, 5, account)
+    sandbox.add_fault(Fault("unreadable_row", campaign_id="c-3", count=None))
+    with pytest.raises(CampaignError, match="c-3"):
+        sweep()
+    assert live(sandbox) == {"c-3"}
+
+
+# Rounds of a sweep.
+
+
+def test_a_campaign_that_is_started_again_before_it_is_listed_is_asked_again(
+    sandbox: Sandbox, clock: EventfulClock, account: tuple[str, ...]
+) -> None:
+    add(sandbox, 3, account, stop_delay=0.5)
+    sandbox.campaign("c-1").restarts = 1
+    sandbox.campaign("c-1").restart_delay = 0.1
+    result = sweep(timeout=300)
+    assert live(sandbox) == set()
+    assert len(sent(sandbox, "stop", "c-1")) == 2
+    assert len(result["stopped"]) == 3
+
+
+def test_stops_go_on_while_the_list_fails(sandbox: Sandbox, clock: EventfulClock) -> None:
+    add(sandbox, 2)
+    sandbox.add_fault(Fault("error", action="stop", campaign_id="c-1", status=503))
+    sandbox.add_fault(Fault("error", action="list", skip=1, count=None, status=503))
+    clock.at(300, sandbox.clear_faults)
+    sweep(campaign_types=("sms",))
+    stopped_at, _ = sandbox.campaign("c-1").history[-1]
+    assert stopped_at - clock.began < 10
+    assert clock.passed >= 300  # the proof had to wait
+
+
+def test_one_type_is_stopped_although_the_other_can_not_be_listed(sandbox: Sandbox, connect: Connect) -> None:
+    connect(sandbox.kore_connection("v1"))
+    add(sandbox, 4, ("sms", "voice"))
+    sandbox.add_fault(Fault("forbidden", action="list", skip=1, count=None))
+    with pytest.raises(CampaignError, match="HTTP 403"):
+        sweep()
+    assert live(sandbox) == {"c-1", "c-3"}
+
+
+def test_a_stop_that_finds_nothing_where_list_and_status_do_is_given_up_at_once(
+    sandbox: Sandbox, clock: EventfulClock, account: tuple[str, ...]
+) -> None:
+    add(sandbox, 3, account)
+    sandbox.add_fault(Fault("not_found", action="stop", campaign_id="c-1", count=None))
+    with pytest.raises(CampaignError, match=r"(?s)^c-1 .*HTTP 404, Not found.*which is Active.*1 of 3 campaigns") as caught:
+        sweep()
+    assert isinstance(caught.value, AirflowFailException)
+    assert len(sent(sandbox, "stop", "c-1")) == 1
+    assert live(sandbox) == {"c-1"}
+
+
+def test_a_listed_campaign_that_neither_stop_nor_status_find_is_not_taken_for_deleted(sandbox: Sandbox) -> None:
+    add(sandbox, 3)
+    for action in ("stop", "status"):
+        sandbox.add_fault(Fault("not_found", action=action, campaign_id="c-1", count=None))
+    with pytest.raises(CampaignError, match=r"(?s)^c-1 .*listed as Active.*1 of 3 campaigns"):
+        sweep(campaign_types=("sms",))
+    assert live(sandbox) == {"c-1"}
+
+
+def test_what_was_stopped_during_a_wait_for_the_budget_is_not_asked_to_stop(
+    sandbox: Sandbox, clock: EventfulClock
+) -> None:
+    add(sandbox, 100)
+
+    def stop_all() -> None:
+        for number in range(100):
+            sandbox.set_status(f"c-{number}", "Stopped")
+
+    clock.at(30, stop_all)
+    result = sweep(campaign_types=("sms",))
+    assert len(sent(sandbox, "stop")) == 59
+    assert len(result["already_stopped"]) == 41
+
+
+def test_a_wait_for_the_budget_does_not_use_up_the_retry_budget(
+    sandbox: Sandbox, clock: EventfulClock, connect: Connect
+) -> None:
+    connect(sandbox.kore_connection(retry_budget=20))
+    add(sandbox, 59)
+    sandbox.add_fault(Fault("slow", action="list", skip=1, seconds=1.2))  # of real time
+    sweep(campaign_types=("sms",))
+    assert live(sandbox) == set()
+
+
+# What is said of a connection.
+
+
+@pytest.mark.parametrize(
+    "host", ["https://u:Pa55word-of-mine@api.example.com:99999", "ftp://u:Pa55word-of-mine@api.example.com"]
+)
+def test_a_password_in_the_host_is_not_quoted(sandbox: Sandbox, connect: Connect, host: str) -> None:
+    connect({**sandbox.kore_connection(), "host": host})
+    with pytest.raises(CampaignConfigError) as caught:
+        SMS.stop("cd-1").execute({})
+    assert "Pa55word" not in str(caught.value)
+
+
+def test_a_platform_whose_module_lacks_a_library_says_which(
+    sandbox: Sandbox, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(sandbox.kore_connection())
+    for name in [name for name in sys.modules if name.startswith("airflow_provider_campaign.") and ".kore" in name]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "jwt", None)
+    with pytest.raises(CampaignConfigError, match="jwt"):
+        SMS.stop("cd-1").execute({})

@@ -1,0 +1,67 @@
+"""A task that is told to end sends nothing more than the request under way, in real time and a real process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_campaign.sandbox import Sandbox
+from tests.meanwhile import requests_received
+
+REPOSITORY = Path(__file__).parents[2]
+SCRIPT = REPOSITORY / "tests/data/terminated_task.py"
+WAYS = ["on_kill and go on", "on_kill and raise", "raise and on_kill"]
+WINDOW = 60
+
+
+def run_until(sandbox: Sandbox, requests: int, *arguments: str) -> None:
+    """Run a task, terminate it once the sandbox has received so many requests, and wait for its end."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(REPOSITORY),
+        "AIRFLOW_CONN_CAMPAIGN_DEFAULT": json.dumps(sandbox.kore_connection()),
+    }
+    with subprocess.Popen([sys.executable, str(SCRIPT), *arguments], env=environment) as process:
+        try:
+            sandbox.wait_for(requests_received(requests), timeout=60)
+            process.terminate()
+            assert process.wait(timeout=WINDOW / 2) != 0  # far from the next window
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_a_sweep_that_waits_for_its_budget_ends_and_stops_nothing_more(how: str) -> None:
+    with Sandbox() as sandbox:
+        for number in range(100):
+            sandbox.add_campaign(f"c-{number}")
+        run_until(sandbox, WINDOW, "sweep", how)
+        assert len(sandbox.requests) == WINDOW
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_a_sweep_in_the_middle_of_its_stops_ends_with_those_under_way(how: str) -> None:
+    with Sandbox(latency=0.3) as sandbox:
+        for number in range(50):
+            sandbox.add_campaign(f"c-{number}")
+        run_until(sandbox, 3, "sweep", how)
+        assert len(sandbox.requests) < 20
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_a_stop_that_waits_for_its_campaign_ends_and_polls_no_more(how: str) -> None:
+    with Sandbox(stop_delay=600) as sandbox:
+        sandbox.add_campaign("c-0")
+        run_until(sandbox, 1, "stop", how)
+        assert [request.action for request in sandbox.requests] == ["stop"]
+
+
+def test_a_sensor_that_waits_ends() -> None:
+    with Sandbox(rate_limit=None) as sandbox:
+        sandbox.add_campaign("c-0")
+        run_until(sandbox, 2, "sensor", WAYS[0])
