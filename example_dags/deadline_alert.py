@@ -29,7 +29,6 @@ else:
     with DAG(
         dag_id="deadline_alert",
         schedule=calling_hours_end(CALLING_HOURS),
-        # Set this to tomorrow: with a past date Airflow runs the DAG for the last end as soon as it is unpaused.
         start_date=pendulum.datetime(2026, 1, 1, tz="America/New_York"),
         catchup=False,
         max_active_runs=1,
@@ -40,4 +39,4 @@ else:
             callback=AsyncCallback(log_missed_deadline),
         ),
     ) as dag:
-        StopActiveCampaignsOperator(task_id="stop_active_campaigns")
+        StopActiveCampaignsOperator(task_id="stop_active_campaigns", calling_hours=CALLING_HOURS)
