@@ -1,4 +1,4 @@
-"""What a deadline alert calls when the end of a window was not kept."""
+"""A callback for deadline alerts: the run at the end of a window has not succeeded in time."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ async def log_missed_deadline(context: Mapping[str, Any]) -> None:
     """
     Write an error into the triggerer's log that names the run which has not succeeded in time.
 
-    Deadline alerts call this in the triggerer, which imports installed packages, but no DAG files.
+    Deadline alerts run this in the triggerer, which imports installed packages, but no DAG files.
 
-    :param context: What Airflow tells of the deadline: ``dag_run`` and ``deadline``.
+    :param context: What Airflow passes about the deadline: ``dag_run`` and ``deadline``.
     """
     run, deadline = context["dag_run"], context["deadline"]
     log.error(

@@ -18,7 +18,7 @@ _COMMON_FIELDS: JSON = {
     },
     "retry_budget": {
         "label": "Retry Budget (seconds)",
-        "description": "The longest that one call may take with all its retries. "
+        "description": "The longest that one action, such as a stop, may take with its retries. "
         "Default: 120, or what is left of the operator's timeout.",
         "schema": _OPTIONAL_SECONDS,
     },
@@ -52,7 +52,7 @@ _KORE: JSON = {
         },
         "api_version": {
             "label": "API Version",
-            "description": "Which version of the campaign API to call. Default: v1.",
+            "description": "Which version of the campaign API to use. Default: v1.",
             "schema": {"type": ["string", "null"], "enum": ["v1", "v2"], "default": "v1"},
         },
         "jwt_algorithm": {
@@ -77,7 +77,7 @@ _KORE: JSON = {
         **_COMMON_FIELDS,
         "endpoints": {
             "label": "Endpoints",
-            "description": "Paths that replace single entries of the endpoint table, keyed by call: "
+            "description": "Paths that replace single entries of the endpoint table, keyed by request: "
             '{"stop_voice": "/campaign/api/v2/public/{iid}/…"}.',
             "schema": {"type": ["object", "null"]},
         },

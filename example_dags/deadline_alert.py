@@ -1,4 +1,4 @@
-"""Stop everything when the calling hours end; raise the alarm if that is not done in five minutes. Airflow 3.1+."""
+"""Stop everything when the calling hours end; raise an alarm if that is not done in five minutes. Airflow 3.1+."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ else:
     with DAG(
         dag_id="deadline_alert",
         schedule=calling_hours_end(CALLING_HOURS),
-        # Set this to tomorrow: with a past date Airflow makes up for the last end as soon as the DAG is unpaused.
         start_date=pendulum.datetime(2026, 1, 1, tz="America/New_York"),
         catchup=False,
         max_active_runs=1,
@@ -40,4 +39,4 @@ else:
             callback=AsyncCallback(log_missed_deadline),
         ),
     ) as dag:
-        StopActiveCampaignsOperator(task_id="stop_active_campaigns")
+        StopActiveCampaignsOperator(task_id="stop_active_campaigns", calling_hours=CALLING_HOURS)

@@ -25,10 +25,9 @@ CALLING_HOURS = {  # as a campaign of Kore.ai shows them
 with DAG(
     dag_id="end_of_window",
     schedule=calling_hours_end(CALLING_HOURS),
-    # Set this to tomorrow: with a past date Airflow makes up for the last end as soon as the DAG is unpaused.
     start_date=pendulum.datetime(2026, 1, 1, tz="America/New_York"),
     catchup=False,
     max_active_runs=1,
     default_args={"retries": 3, "retry_delay": timedelta(seconds=10)},
 ) as dag:
-    StopActiveCampaignsOperator(task_id="stop_active_campaigns")
+    StopActiveCampaignsOperator(task_id="stop_active_campaigns", calling_hours=CALLING_HOURS)

@@ -12,7 +12,7 @@ from airflow_provider_campaign.operators.campaign import StartSmsCampaignOperato
 with DAG(
     dag_id="morning_start",
     schedule="0 9 * * MON-FRI",
-    # Set this to tomorrow: with a past date Airflow makes up for the last morning as soon as the DAG is unpaused.
+    # Set this to tomorrow: with a past date Airflow runs the DAG for the last morning as soon as it is unpaused.
     start_date=pendulum.datetime(2026, 1, 1, tz="Asia/Kolkata"),
     catchup=False,
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},

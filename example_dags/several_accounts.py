@@ -19,7 +19,6 @@ CALLING_HOURS = {
 with DAG(
     dag_id="several_accounts",
     schedule=calling_hours_end(CALLING_HOURS),
-    # Set this to tomorrow: with a past date Airflow makes up for the last end as soon as the DAG is unpaused.
     start_date=pendulum.datetime(2026, 1, 1, tz="America/New_York"),
     catchup=False,
     max_active_runs=1,
@@ -27,5 +26,6 @@ with DAG(
 ) as dag:
     StopActiveCampaignsOperator.partial(
         task_id="stop_active_campaigns",
+        calling_hours=CALLING_HOURS,
         map_index_template="{{ task.campaign_conn_id }}",
     ).expand(campaign_conn_id=["campaign_default", "kore_v2", "sonarly"])

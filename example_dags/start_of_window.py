@@ -19,7 +19,7 @@ CALLING_HOURS = {
 with DAG(
     dag_id="start_of_window",
     schedule=calling_hours_start(CALLING_HOURS, offset=timedelta(minutes=5)),
-    # Set this to tomorrow: with a past date Airflow makes up for the last start as soon as the DAG is unpaused.
+    # Set this to tomorrow: with a past date Airflow runs the DAG for the last start as soon as it is unpaused.
     start_date=pendulum.datetime(2026, 1, 1, tz="America/New_York"),
     catchup=False,
     default_args={"retries": 3, "retry_delay": timedelta(minutes=1)},

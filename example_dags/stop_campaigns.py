@@ -20,7 +20,7 @@ VOICE = "{{ params.voice_campaign_id }}"
 with DAG(
     dag_id="stop_campaigns",
     schedule="0 18 * * MON-FRI",
-    # Set this to today: with a past date Airflow makes up for the last evening as soon as the DAG is unpaused.
+    # Set this to today: with a past date Airflow runs the DAG for the last evening as soon as it is unpaused.
     start_date=pendulum.datetime(2026, 1, 1, tz="Asia/Kolkata"),
     catchup=False,
     default_args={"retries": 3, "retry_delay": timedelta(minutes=1)},

@@ -33,7 +33,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """
     Parse the command line.
 
-    :param arguments: those after the module's name; None for the process's own
+    :param arguments: Those after the module's name; None for the process's own.
     """
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_campaign.sandbox",
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     Run until Ctrl-C or SIGTERM; return the exit code.
 
-    :param arguments: those after the module's name; None for the process's own
+    :param arguments: Those after the module's name; None for the process's own.
     """
     options = parse_arguments(arguments)
     stop_requested = threading.Event()

@@ -40,8 +40,8 @@ def canonical_status(status: str) -> str:
     """
     Return the platform's spelling of a status.
 
-    :param status: in any case
-    :raises ValueError: if no platform has such a status
+    :param status: In any case.
+    :raises ValueError: When no platform has such a status.
     """
     for known in STATUSES:
         if known.lower() == status.lower():
@@ -54,12 +54,12 @@ class Campaign:
     """
     One campaign as the platform sees it; reading ``status`` applies the transitions that are due.
 
-    :param stop_delay: seconds from a stop to the end; None for the platform's delay
-    :param start_delay: seconds from a start to Active; None for the platform's delay
-    :param stoppable: whether stops have an effect
-    :param completes: whether a stop makes it Completed instead of Stopped
-    :param restarts: how often somebody will start it again once it is Stopped
-    :param restart_delay: seconds from Stopped to such a restart
+    :param stop_delay: Seconds from a stop to the end; None for the platform's delay.
+    :param start_delay: Seconds from a start to Active; None for the platform's delay.
+    :param stoppable: Whether stops have an effect.
+    :param completes: Whether a stop makes it Completed instead of Stopped.
+    :param restarts: How often somebody will start it again once it is Stopped.
+    :param restart_delay: Seconds from Stopped to such a restart.
     """
 
     account: CampaignAccount
@@ -132,8 +132,8 @@ class Campaign:
         """
         End after the stop delay, unless the campaign is ending already or cannot be stopped.
 
-        :param default_delay: seconds, for a campaign without a delay of its own
-        :return: whether the stop had an effect
+        :param default_delay: Seconds, for a campaign without a delay of its own.
+        :returns: Whether the stop had an effect.
         """
         with self.account.changed:
             ending = self.pending is not None and self.pending.status in ENDED_STATUSES
@@ -147,7 +147,7 @@ class Campaign:
         """
         Become Preparing at once and Active after the start delay.
 
-        :param default_delay: seconds, for a campaign without a delay of its own
+        :param default_delay: Seconds, for a campaign without a delay of its own.
         """
         with self.account.changed:
             delay = default_delay if self.start_delay is None else self.start_delay
@@ -174,7 +174,7 @@ class Transition:
 
 
 class CampaignAccount:
-    """All campaigns and their future transitions, which are applied when somebody looks: there is no timer."""
+    """All campaigns and their future transitions, which are applied when somebody reads them: there is no timer."""
 
     def __init__(self, timeline: Timeline, changed: threading.Condition) -> None:
         self.timeline = timeline
@@ -204,8 +204,8 @@ class CampaignAccount:
         """
         Add a new campaign.
 
-        :param status: in the platform's spelling
-        :raises ValueError: if the id is taken
+        :param status: In the platform's spelling.
+        :raises ValueError: When the id is taken.
         """
         with self.changed:
             if campaign.id in self._campaigns:
@@ -236,7 +236,7 @@ class CampaignAccount:
         """
         Return the campaigns of some types.
 
-        :param in_id_order: sorted by id, instead of in the order in which they were added
+        :param in_id_order: Sorted by id, instead of in the order in which they were added.
         """
         wanted = frozenset(types)
         with self.changed:
@@ -248,8 +248,8 @@ class CampaignAccount:
         """
         Set a campaign's status, now or later; its pending transition is cancelled.
 
-        :param status: in the platform's spelling
-        :param delay: seconds from now
+        :param status: In the platform's spelling.
+        :param delay: Seconds from now.
         """
         with self.changed:
             now = self.timeline.now()

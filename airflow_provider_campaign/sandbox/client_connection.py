@@ -19,7 +19,7 @@ class ClientConnection:
     """
     The connection that one request came in on.
 
-    :param scope: the ASGI scope; the server's protocol has put the transport into its state
+    :param scope: The ASGI scope; the server's protocol has put the transport into its state.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,7 +42,7 @@ class ClientConnection:
         """
         Send a response.
 
-        :param date: the ``Date`` header
+        :param date: The ``Date`` header.
         """
         await self._send_headers(response, {"Content-Length": str(len(response.body)), "Date": date})
         await self._send({"type": "http.response.body", "body": response.body})
@@ -51,7 +51,7 @@ class ClientConnection:
         """
         Wait until the client has disconnected; return whether it has.
 
-        :param timeout: seconds; None waits for ever
+        :param timeout: Seconds; None waits for ever.
         """
         try:
             async with asyncio.timeout(timeout):
@@ -72,7 +72,7 @@ class ClientConnection:
         """
         Send nothing until the client disconnects, or close the connection.
 
-        :param seconds: when to close it; None never does
+        :param seconds: When to close it; None never does.
         """
         if not await self.wait_disconnected(seconds):
             self._transport.close()
@@ -82,7 +82,7 @@ class ClientConnection:
         """
         Send the headers, then an endless body byte by byte.
 
-        :param interval: seconds between two bytes
+        :param interval: Seconds between two bytes.
         """
         await self._send_headers(HttpResponse(200), {})
         byte = b'"'
@@ -94,7 +94,7 @@ class ClientConnection:
         """
         Send an endless header byte by byte.
 
-        :param interval: seconds between two bytes
+        :param interval: Seconds between two bytes.
         """
         self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Padding: ")
         while not await self.wait_disconnected(interval):
@@ -104,8 +104,8 @@ class ClientConnection:
         """
         Send a valid JSON document of any size.
 
-        :param size: bytes
-        :param chunked: send it without a ``Content-Length``
+        :param size: Bytes.
+        :param chunked: Send it without a ``Content-Length``.
         """
         await self._send_headers(HttpResponse(200), {} if chunked else {"Content-Length": str(size)})
         opening, closing = b'{"padding": "', b'"}'

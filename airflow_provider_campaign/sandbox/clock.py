@@ -27,8 +27,8 @@ class Timeline:
     """
     Converts between readings of a clock and dates.
 
-    :param clock: what delays and rate limits go by
-    :param offset: returns by how many seconds the platform's own clock is ahead
+    :param clock: What delays and rate limits go by.
+    :param offset: Returns by how many seconds the platform's own clock is ahead.
     """
 
     def __init__(self, clock: Clock, offset: Callable[[], float]) -> None:
@@ -49,7 +49,7 @@ class Timeline:
         """
         Return the reading of the platform's clock at a reading of ours.
 
-        :param at: seconds
+        :param at: Seconds.
         """
         return at + self._offset()
 
@@ -57,7 +57,7 @@ class Timeline:
         """
         Return the date of a reading in the platforms' format.
 
-        :param at: seconds
+        :param at: Seconds.
         """
         return self.date(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -65,7 +65,7 @@ class Timeline:
         """
         Return the date of a reading.
 
-        :param at: seconds
+        :param at: Seconds.
         """
         return self._anchor_date + timedelta(seconds=at - self._anchor)
 
@@ -73,6 +73,6 @@ class Timeline:
         """
         Return the reading at a date.
 
-        :param date: aware
+        :param date: Aware.
         """
         return self._anchor + (date - self._anchor_date).total_seconds()

@@ -43,25 +43,25 @@ class SandboxConfig:
     """
     The settings of a sandbox; all but ``port`` and ``clock`` may be changed while it runs.
 
-    :param port: TCP port on 127.0.0.1; 0 takes a free one
-    :param clock: for delays and rate limits; None for the machine's monotonic clock
-    :param stop_delay: seconds from a stop to Stopped, for Kore campaigns
-    :param start_delay: seconds from a start to Active, for Kore campaigns
-    :param latency: seconds added to every platform response
-    :param rate_limit: Kore requests in a window, over all endpoints; None for no limit
-    :param rate_window: seconds; the window of both platforms' limits
-    :param retry_after_header: whether a 429 has a ``Retry-After`` header
-    :param require_jti: whether Kore tokens need a ``jti`` that was never used before
-    :param stop_when_stopped: Kore's response to a stop of a Stopped or Completed campaign: 409, 400 or 200
-    :param public_key: PEM of the key of RS256 and ES256 tokens; None accepts HMAC only
-    :param ignore_sort: whether Kore's list ignores ``sortBy`` and keeps the order in which campaigns were added
-    :param ignore_filters: whether Kore's list ignores ``filters``
-    :param clock_offset: seconds by which the platform's clock is ahead of ours; a change moves no past date
-    :param start_status_word: status in Sonarly's response to a start; None for the campaign's own
-    :param stop_status_word: status in Sonarly's response to a stop; None for the campaign's own
-    :param sonarly_rate_limit: Sonarly requests in a window; None for no limit
-    :param sonarly_permissions: those of the API key
-    :param sonarly_page_size: campaigns on a page of Sonarly's list; None for all on one
+    :param port: TCP port on 127.0.0.1; 0 takes a free one.
+    :param clock: For delays and rate limits; None for the machine's monotonic clock.
+    :param stop_delay: Seconds from a stop to Stopped, for Kore campaigns.
+    :param start_delay: Seconds from a start to Active, for Kore campaigns.
+    :param latency: Seconds added to every platform response.
+    :param rate_limit: Kore requests in a window, over all endpoints; None for no limit.
+    :param rate_window: Seconds; the window of both platforms' limits.
+    :param retry_after_header: Whether a 429 has a ``Retry-After`` header.
+    :param require_jti: Whether Kore tokens need a ``jti`` that was never used before.
+    :param stop_when_stopped: Kore's response to a stop of a Stopped or Completed campaign: 409, 400 or 200.
+    :param public_key: PEM of the key of RS256 and ES256 tokens; None accepts HMAC only.
+    :param ignore_sort: Whether Kore's list ignores ``sortBy`` and keeps the order in which campaigns were added.
+    :param ignore_filters: Whether Kore's list ignores ``filters``.
+    :param clock_offset: Seconds by which the platform's clock is ahead of ours; a change moves no past date.
+    :param start_status_word: Status in Sonarly's response to a start; None for the campaign's own.
+    :param stop_status_word: Status in Sonarly's response to a stop; None for the campaign's own.
+    :param sonarly_rate_limit: Sonarly requests in a window; None for no limit.
+    :param sonarly_permissions: Those of the API key.
+    :param sonarly_page_size: Campaigns on a page of Sonarly's list; None for all on one.
     """
 
     port: int = 0

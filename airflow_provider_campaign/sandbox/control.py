@@ -164,7 +164,7 @@ def most_relevant(campaigns: list[Campaign], limit: int) -> list[Campaign]:
     """
     Return all campaigns if they are few enough; else the live ones first, then those that changed last.
 
-    :param limit: campaigns at most
+    :param limit: Campaigns at most.
     """
     if len(campaigns) <= limit:
         return campaigns

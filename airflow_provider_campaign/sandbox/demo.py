@@ -101,8 +101,8 @@ def demonstrate(dag_file: Path, account: Account, log: Path) -> bool:
     """
     Run the DAG and print the table; return whether every run succeeded and every campaign is down.
 
-    :param dag_file: a file that defines the DAG of the same name
-    :param log: file for Airflow's output
+    :param dag_file: A file that defines the DAG of the same name.
+    :param log: File for Airflow's output.
     """
     campaigns = [campaign_id for params in account.runs for campaign_id in params.values()]
     before = {campaign_id: account.status(campaign_id) for campaign_id in campaigns}
@@ -122,7 +122,7 @@ def airflow(title: str, command: Sequence[str], log: Path) -> bool:
     """
     Run a command of Airflow's and return whether it succeeded.
 
-    :param log: file for its output
+    :param log: File for its output.
     """
     print(f"{title} … ", end="", flush=True)
     began = time.monotonic()
@@ -148,7 +148,7 @@ def open_account() -> Iterator[Account]:
     """
     Provide the account that the environment asks for.
 
-    :raises ValueError: when it asks for a real one without naming campaigns
+    :raises ValueError: When it asks for a real one without naming campaigns.
     """
     if CONNECTION in os.environ:
         params = {param: os.environ.get(variable, "").strip() for param, variable in VARIABLES.items()}
@@ -187,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     Run the demo; return 0 only if every campaign is verified down.
 
-    :param arguments: those after the module's name; None for the process's own
+    :param arguments: Those after the module's name; None for the process's own.
     """
     parser = argparse.ArgumentParser(prog="python -m airflow_provider_campaign.sandbox.demo", description=__doc__)
     parser.add_argument("dag_file", type=Path, help="a file that defines the DAG of the same name")

@@ -31,7 +31,7 @@ def injected_response(fault: Fault, platform: Platform) -> HttpResponse | None:
     """
     Return the response that replaces the platform's, None for faults that break the connection.
 
-    :param platform: determines the format of an error
+    :param platform: Determines the format of an error.
     """
     options = fault.options
     if fault.kind in ERRORS:
@@ -63,9 +63,9 @@ def lost_response(how: str, response: HttpResponse, platform: Platform) -> HttpR
     """
     Return what reaches the client of the response to an executed request, None if the connection breaks.
 
-    :param how: one of ``LOST_WAYS``
-    :param response: the platform's own
-    :param platform: determines the format of an error
+    :param how: One of ``LOST_WAYS``.
+    :param response: The platform's own.
+    :param platform: Determines the format of an error.
     """
     handlers: dict[str, Callable[[], HttpResponse]] = {
         "error": lambda: platform.error_response(ApiError(502, "Bad gateway", "BAD_GATEWAY")),
@@ -80,8 +80,8 @@ async def disrupt(connection: ClientConnection, kind: str, options: dict[str, An
     """
     Break the connection instead of responding.
 
-    :param kind: the kind of fault, or the way a response is lost
-    :param options: those of the fault
+    :param kind: The kind of fault, or the way a response is lost.
+    :param options: Those of the fault.
     """
     handlers: dict[str, Callable[[], Awaitable[None]]] = {
         "reset": connection.reset,

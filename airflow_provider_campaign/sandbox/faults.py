@@ -56,15 +56,15 @@ class Fault:
       Sonarly's list has no total: there ``nextCursor`` contradicts ``hasMore``.
     - ``unreadable_row``: a row whose ``field`` is ``value``.
 
-    :param kind: one of ``FAULT_KINDS`` or ``LIST_FAULT_KINDS``
-    :param action: only this action (``stop``, ``status``, ...); None for any. ``LIST_FAULT_KINDS`` take ``list`` only
-    :param campaign_id: only this campaign; None for any. For ``unreadable_row`` whose row it is; None for the first
-    :param platform: only ``kore-v1``, ``kore-v2`` or ``sonarly`` (``kore``: both versions); None for any
-    :param skip: matching requests that succeed first
-    :param count: matching requests that then fail; None for all of them
-    :param options: of the kind, see ``FAULT_KINDS`` and ``LIST_FAULT_KINDS``
-    :raises ValueError: if the kind or its ``how`` is unknown, or no such request can meet it
-    :raises TypeError: if the kind has no such option
+    :param kind: One of ``FAULT_KINDS`` or ``LIST_FAULT_KINDS``.
+    :param action: Only this action (``stop``, ``status``, …); None for any. ``LIST_FAULT_KINDS`` take ``list`` only.
+    :param campaign_id: Only this campaign; None for any. For ``unreadable_row`` whose row it is; None for the first.
+    :param platform: Only ``kore-v1``, ``kore-v2`` or ``sonarly`` (``kore``: both versions); None for any.
+    :param skip: Matching requests that succeed first.
+    :param count: Matching requests that then fail; None for all of them.
+    :param options: Of the kind, see ``FAULT_KINDS`` and ``LIST_FAULT_KINDS``.
+    :raises ValueError: When the kind or its ``how`` is unknown, or no such request can meet it.
+    :raises TypeError: When the kind has no such option.
     """
 
     def __init__(

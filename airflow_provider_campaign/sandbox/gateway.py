@@ -26,7 +26,7 @@ class Gateway:
     """
     All platform paths.
 
-    :param platforms: asked in turn whether a path is theirs
+    :param platforms: Asked in turn whether a path is theirs.
     """
 
     def __init__(self, state: SandboxState, *platforms: Platform) -> None:

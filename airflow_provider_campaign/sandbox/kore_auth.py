@@ -23,9 +23,9 @@ def verify_token(token: str | None, config: SandboxConfig, now: float) -> dict[s
     """
     Return the claims of a valid token.
 
-    :param token: the ``auth`` header, None if it is missing
-    :param now: seconds since the epoch
-    :raises TokenError: if the token is missing, signed with another key, or expired
+    :param token: The ``auth`` header, None if it is missing.
+    :param now: Seconds since the epoch.
+    :raises TokenError: When the token is missing, signed with another key, or expired.
     """
     if not token:
         raise TokenError("the auth header is missing")
@@ -69,7 +69,7 @@ def check_jti(claims: dict[str, Any], seen: set[str]) -> None:
     """
     Require a ``jti`` that was never used before, and remember it.
 
-    :raises TokenError: if there is none, or a used one
+    :raises TokenError: When there is none, or a used one.
     """
     jti = claims.get("jti")
     if not isinstance(jti, str) or not jti:
@@ -83,8 +83,8 @@ def check_scope(match: RouteMatch, headers: dict[str, str], config: SandboxConfi
     """
     Check that a request names this application and this account, everywhere it has to.
 
-    :param headers: keys in lower case
-    :raises ApiError: 403 if it does not
+    :param headers: Keys in lower case.
+    :raises ApiError: 403 if it does not.
     """
     if headers.get("iid") != config.iid or match.parameters["iid"] != config.iid:
         raise ApiError(403, "The iid header and the path must name the application", "FORBIDDEN_APP")

@@ -56,7 +56,7 @@ def campaign_row(campaign: Campaign, platform: str) -> dict[str, Any]:
     """
     Return a campaign as the list shows it.
 
-    :param platform: ``kore-v1`` or ``kore-v2``, which differ in the key of a voice campaign's id
+    :param platform: ``kore-v1`` or ``kore-v2``, which differ in the key of a voice campaign's id.
     """
     id_key = "_id" if platform == "kore-v2" and campaign.campaign_type == "voice" else "id"
     row = {
@@ -79,7 +79,7 @@ def parse_object(body: bytes, content_type: str | None) -> dict[str, Any]:
     """
     Return a request's JSON object.
 
-    :raises ApiError: 400 if the body is anything else
+    :raises ApiError: 400 if the body is anything else.
     """
     if (content_type or "").partition(";")[0].strip().lower() != "application/json":
         raise ApiError(400, "Content-Type must be application/json", "INVALID_CONTENT_TYPE")
@@ -110,7 +110,7 @@ class ListQuery:
         """
         Validate the body of a list request.
 
-        :raises ApiError: 400 if something in it is not as documented
+        :raises ApiError: 400 if something in it is not as documented.
         """
         campaign_type = document.get("type")
         if campaign_type not in KORE_TYPES:
@@ -133,7 +133,7 @@ class ListQuery:
         """
         Filter and sort campaigns, unless Kore is configured to ignore filters or order.
 
-        :param campaigns: those of the right type, transitions applied; ties stay in their order
+        :param campaigns: Those of the right type, transitions applied; ties stay in their order.
         """
         selected = list(campaigns)
         for name, values in {} if config.ignore_filters else self.filters.items():
@@ -153,7 +153,7 @@ class ListQuery:
         """
         Return the response's ``data``: one page of the selected campaigns.
 
-        :param match: the request, whose API version and fault shape the page
+        :param match: The request, whose API version and fault shape the page.
         """
         page = Page.of(selected, self.skip, self.limit, match.contradiction)
         rows = [campaign_row(campaign, match.platform) for campaign in page.campaigns]

@@ -15,9 +15,9 @@ class Page:
     """
     A slice of a list, and whether the platform says that there is more.
 
-    :param selected: the whole list
-    :param skip: campaigns before the page
-    :param size: campaigns on the page at most
+    :param selected: The whole list.
+    :param skip: Campaigns before the page.
+    :param size: Campaigns on the page at most.
     """
 
     selected: Sequence[Campaign]
@@ -30,7 +30,7 @@ class Page:
         """
         Return a page of a list.
 
-        :param contradiction: one of ``CONTRADICTIONS``; None for a correct page
+        :param contradiction: One of ``CONTRADICTIONS``; None for a correct page.
         """
         page = cls(selected, skip, size, has_more=skip + size < len(selected))
         return page if contradiction is None else _CONTRADICTIONS[contradiction](page)
@@ -59,7 +59,7 @@ def corrupt_row(rows: list[dict[str, Any]], fault: Fault | None) -> None:
     """
     Apply an ``unreadable_row`` to the row of its campaign, or to the first row if it names none.
 
-    :param fault: one of ``LIST_FAULT_KINDS``; any other than ``unreadable_row`` changes nothing
+    :param fault: One of ``LIST_FAULT_KINDS``; any other than ``unreadable_row`` changes nothing.
     """
     if fault is None or fault.kind != "unreadable_row":
         return

@@ -78,7 +78,7 @@ def standalone(environment: Mapping[str, str], log: Path) -> Iterator[subprocess
     """
     Run ``airflow standalone`` in a process group of its own, and end all of it.
 
-    :param log: file for its output
+    :param log: File for its output.
     """
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -104,7 +104,7 @@ def wait_until_healthy(process: subprocess.Popen[bytes], url: str) -> None:
     """
     Wait until every component of Airflow works.
 
-    :raises RuntimeError: if it exits, or takes too long
+    :raises RuntimeError: When it exits, or takes too long.
     """
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
@@ -122,7 +122,7 @@ def create_connections(url: str, sandbox: Sandbox) -> None:
     """
     Enter the connections that the example DAGs use, so that they can be seen and edited in the UI.
 
-    :param sandbox: where they lead
+    :param sandbox: Where they lead.
     """
     connections = {
         "campaign_default": sandbox.kore_connection(),
@@ -159,7 +159,7 @@ def check_ports(*ports: int) -> None:
     """
     Make sure that ports can be listened on.
 
-    :raises RuntimeError: if one is taken
+    :raises RuntimeError: When one is taken.
     """
     for port in ports:
         try:
@@ -178,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     Run until Ctrl-C or SIGTERM; return the exit code.
 
-    :param arguments: those after the module's name; None for the process's own
+    :param arguments: Those after the module's name; None for the process's own.
     """
     parser = argparse.ArgumentParser(prog="python -m airflow_provider_campaign.sandbox.playground", description=__doc__)
     parser.add_argument("dags_folder", type=Path, help="the folder with the DAGs")
@@ -205,7 +205,7 @@ def run(dags_folder: Path, port: int, sandbox: Sandbox) -> None:
     """
     Bring Airflow up, say where it is, and stay until it ends or is interrupted.
 
-    :raises RuntimeError: if Airflow exits by itself, with the end of its output
+    :raises RuntimeError: When Airflow exits by itself, with the end of its output.
     """
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory(prefix="airflow-playground-", ignore_cleanup_errors=True) as home:

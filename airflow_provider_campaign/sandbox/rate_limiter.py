@@ -21,8 +21,8 @@ class RateLimiter:
         """
         Return whether one more request is accepted, and count it if so.
 
-        :param limit: requests in a window; None for no limit
-        :param window: seconds
+        :param limit: Requests in a window; None for no limit.
+        :param window: Seconds.
         """
         with self._lock:
             now = self._expire(window)
@@ -35,7 +35,7 @@ class RateLimiter:
         """
         Return how many requests were accepted in the window that ends now.
 
-        :param window: seconds
+        :param window: Seconds.
         """
         with self._lock:
             self._expire(window)
@@ -45,7 +45,7 @@ class RateLimiter:
         """
         Return the whole seconds until the oldest counted request leaves the window.
 
-        :param window: seconds
+        :param window: Seconds.
         """
         with self._lock:
             now = self._expire(window)

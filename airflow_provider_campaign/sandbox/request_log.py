@@ -16,13 +16,13 @@ class ReceivedRequest:
     """
     One platform request, recorded on arrival.
 
-    :param at: reading of the sandbox's clock on arrival, in seconds
-    :param wall: date and time of arrival
-    :param action: what is asked for; None if the path or its query means nothing to the platform
-    :param platform: ``kore-v1``, ``kore-v2`` or ``sonarly``; None if no platform has that path
-    :param claims: those of the token; None if there is no valid one
-    :param status_code: of the response; None before there is one, and if none is sent
-    :param fault: the kind of fault that it met
+    :param at: Reading of the sandbox's clock on arrival, in seconds.
+    :param wall: Date and time of arrival.
+    :param action: What is asked for; None if the path or its query means nothing to the platform.
+    :param platform: ``kore-v1``, ``kore-v2`` or ``sonarly``; None if no platform has that path.
+    :param claims: Those of the token; None if there is no valid one.
+    :param status_code: Of the response; None before there is one, and if none is sent.
+    :param fault: The kind of fault that it met.
     """
 
     method: str
@@ -77,7 +77,7 @@ class RequestLog:
         """
         Set the status of a request's response.
 
-        :param status_code: None if there is no proper response
+        :param status_code: None if there is no proper response.
         """
         with self._changed:
             request.status_code = status_code

@@ -18,8 +18,8 @@ class HttpResponse:
     """
     An HTTP response.
 
-    :param content_type: None sends no such header
-    :param headers: those beside ``Content-Type``
+    :param content_type: None sends no such header.
+    :param headers: Those beside ``Content-Type``.
     """
 
     status: int
@@ -32,9 +32,9 @@ class ApiError(Exception):
     """
     A platform's refusal of a request.
 
-    :param status: HTTP status
-    :param code: the platform's own error code
-    :param retry_after: value of the ``Retry-After`` header; None sends none
+    :param status: HTTP status.
+    :param code: The platform's own error code.
+    :param retry_after: Value of the ``Retry-After`` header; None sends none.
     """
 
     def __init__(self, status: int, message: str, code: str | int, retry_after: str | None = None) -> None:

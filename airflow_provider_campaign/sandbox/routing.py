@@ -16,9 +16,9 @@ class Endpoint:
     """
     One row of a platform's endpoint table.
 
-    :param action: what the API does there; ``trigger`` stands for ``stop`` and ``start``, which share a path
-    :param path: a template such as ``/v1/{name}``; a parameter takes one segment
-    :param campaign_type: the only type that is accepted there; None for any
+    :param action: What the API does there; ``trigger`` stands for ``stop`` and ``start``, which share a path.
+    :param path: A template such as ``/v1/{name}``; a parameter takes one segment.
+    :param campaign_type: The only type that is accepted there; None for any.
     """
 
     platform: str
@@ -31,7 +31,7 @@ class Endpoint:
         """
         Return the path parameters, None if the request is for another endpoint.
 
-        :param path: the path as it was sent, percent-encoded
+        :param path: The path as it was sent, percent-encoded.
         """
         expected, given = self.path.split("/"), path.split("/")
         if method != self.method or len(expected) != len(given):
@@ -50,10 +50,10 @@ class RouteMatch:
     """
     A request that matched an endpoint.
 
-    :param action: what is asked for; None if the query does not say
-    :param parameters: path parameters
-    :param query: query parameters
-    :param list_fault: the fault that alters the response to a list request
+    :param action: What is asked for; None if the query does not say.
+    :param parameters: Path parameters.
+    :param query: Query parameters.
+    :param list_fault: The fault that alters the response to a list request.
     """
 
     platform: str
@@ -80,7 +80,7 @@ class Platform(Protocol):
         """
         Return the endpoint that a request is for, None if the platform has none at that path.
 
-        :param path: the path as it was sent, percent-encoded
+        :param path: The path as it was sent, percent-encoded.
         """
 
     def claims(self, headers: dict[str, str]) -> dict[str, Any] | None:
@@ -102,7 +102,7 @@ class Platform(Protocol):
         """
         Return the error of a request past the rate limit.
 
-        :param retry_after: value of the ``Retry-After`` header; None sends none
+        :param retry_after: Value of the ``Retry-After`` header; None sends none.
         """
 
 

@@ -27,8 +27,8 @@ class Sandbox:
     """
     Both platforms on a port of this machine; a context manager.
 
-    :param config: None for the defaults
-    :param settings: fields of ``SandboxConfig``, which override those of ``config``
+    :param config: None for the defaults.
+    :param settings: Fields of ``SandboxConfig``, which override those of ``config``.
     """
 
     def __init__(self, config: SandboxConfig | None = None, **settings: Any) -> None:
@@ -52,7 +52,7 @@ class Sandbox:
         """
         Listen and serve in a daemon thread; after a ``stop``, on the same port again.
 
-        :raises OSError: if the port is taken
+        :raises OSError: When the port is taken.
         """
         self._server = ServerThread(self._application(), self.port)
         self.port = self._server.port
@@ -72,8 +72,8 @@ class Sandbox:
         """
         Return an Airflow connection to the Kore side, whose JSON ``AIRFLOW_CONN_...`` accepts.
 
-        :param api_version: ``v1`` or ``v2``
-        :param extra: further fields of the connection's extra
+        :param api_version: ``v1`` or ``v2``.
+        :param extra: Further fields of the connection's extra.
         """
         config = self.config
         return {
@@ -93,7 +93,7 @@ class Sandbox:
         """
         Return an Airflow connection to the Sonarly side, whose JSON ``AIRFLOW_CONN_...`` accepts.
 
-        :param extra: further fields of the connection's extra
+        :param extra: Further fields of the connection's extra.
         """
         return {
             "conn_type": "sonarly",
@@ -113,12 +113,12 @@ class Sandbox:
         """
         Add a campaign; the returned object follows its state.
 
-        :param campaign_id: None generates one in the platform's format
-        :param campaign_type: ``sms``, ``voice`` or ``sonarly``
-        :param status: in any case
-        :param name: None generates one
+        :param campaign_id: None generates one in the platform's format.
+        :param campaign_type: ``sms``, ``voice`` or ``sonarly``.
+        :param status: In any case.
+        :param name: None generates one.
         :param details: ``stop_delay``, ``start_delay``, ``stoppable``, ``completes``, ``priority``, ``calling_hours``,
-            and any other field of ``Campaign``
+            and any other field of ``Campaign``.
         """
         return self.state.add_campaign(campaign_id, campaign_type, status, name, **details)
 
@@ -126,7 +126,7 @@ class Sandbox:
         """
         Return a campaign; the object follows its state.
 
-        :raises KeyError: if there is none of that id
+        :raises KeyError: When there is none of that id.
         """
         campaign = self.state.account.find(campaign_id)
         if campaign is None:
@@ -141,7 +141,7 @@ class Sandbox:
         """
         Remove a campaign, as if somebody had deleted it in the platform's console.
 
-        :raises KeyError: if there is none of that id
+        :raises KeyError: When there is none of that id.
         """
         if self.state.account.remove(campaign_id) is None:
             raise KeyError(campaign_id)
@@ -150,10 +150,10 @@ class Sandbox:
         """
         Set a campaign's status, now or later; its pending transition is cancelled.
 
-        :param status: in any case
-        :param delay: seconds from now
-        :param documented: whether it must be a known status; otherwise any word is taken as it is
-        :raises KeyError: if there is no campaign of that id
+        :param status: In any case.
+        :param delay: Seconds from now.
+        :param documented: Whether it must be a known status; otherwise any word is taken as it is.
+        :raises KeyError: When there is no campaign of that id.
         """
         word = canonical_status(status) if documented else status
         self.state.account.set_status(self.campaign(campaign_id), word, delay)
@@ -180,8 +180,8 @@ class Sandbox:
         """
         Block until a predicate of this sandbox holds.
 
-        :param timeout: seconds of real time
-        :raises TimeoutError: if it does not hold by then
+        :param timeout: Seconds of real time.
+        :raises TimeoutError: When it does not hold by then.
         """
         self.state.wait_until(lambda: predicate(self), timeout)
 

@@ -66,8 +66,8 @@ class ServerThread:
     """
     A server in a daemon thread.
 
-    :param port: TCP port; 0 takes a free one
-    :raises OSError: if the port is taken
+    :param port: TCP port; 0 takes a free one.
+    :raises OSError: When the port is taken.
     """
 
     def __init__(self, application: ASGIApp, port: int) -> None:

@@ -152,7 +152,7 @@ def campaign_document(campaign: Campaign, status_word: str | None = None) -> dic
     """
     Return a campaign as Sonarly shows it.
 
-    :param status_word: replaces its status; None shows the true one
+    :param status_word: Replaces its status; None shows the true one.
     """
     return {
         "id": campaign.id,

@@ -53,12 +53,12 @@ class SandboxState:
         """
         Add a campaign.
 
-        :param campaign_id: None generates one in the platform's format
-        :param status: in any case
-        :param name: None generates one
-        :param calling_hours: the platform's ``callingHours`` object; None for weekdays from 9 to 6
-        :param details: further fields of ``Campaign``
-        :raises ValueError: for an unknown type or status, or an id that is taken
+        :param campaign_id: None generates one in the platform's format.
+        :param status: In any case.
+        :param name: None generates one.
+        :param calling_hours: The platform's ``callingHours`` object; None for weekdays from 9 to 6.
+        :param details: Further fields of ``Campaign``.
+        :raises ValueError: For an unknown type or status, or an id that is taken.
         """
         if campaign_type not in CAMPAIGN_TYPES:
             raise ValueError(f"campaign type {campaign_type!r} is none of {', '.join(CAMPAIGN_TYPES)}")
@@ -93,9 +93,9 @@ class SandboxState:
         """
         Block until a predicate holds, evaluated at every change and when a transition is due.
 
-        :param predicate: called with the lock held
-        :param timeout: seconds of real time
-        :raises TimeoutError: if it does not hold by then
+        :param predicate: Called with the lock held.
+        :param timeout: Seconds of real time.
+        :raises TimeoutError: When it does not hold by then.
         """
         deadline = time.monotonic() + timeout
         with self.changed:

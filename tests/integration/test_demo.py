@@ -36,6 +36,12 @@ def table(output: str) -> dict[str, list[str]]:
     return {campaign_id: re.split(r"\s{3,}", cells) for campaign_id, cells in rows}
 
 
+def shown_in_readme() -> dict[str, list[str]]:
+    """Return the rows that the README shows, but for the campaign whose polls depend on the machine's pace."""
+    (block,) = re.findall(r"```text\n(CAMPAIGN.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+    return {campaign_id: cells for campaign_id, cells in table(block).items() if campaign_id.endswith("-1")}
+
+
 def account(sandbox: Sandbox) -> dict[str, str]:
     return {"AIRFLOW_CONN_CAMPAIGN_DEFAULT": json.dumps(sandbox.kore_connection())}
 
@@ -46,23 +52,12 @@ def test_every_campaign_of_the_sandbox_is_down_and_every_request_is_shown(tmp_pa
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"http://127\.0\.0\.1:\d+", done.stdout)
     rows = table(done.stdout)
-    assert rows["cd-sms-evening-1"] == ["Active", "deleted", "stop 200, status 200, delete 200"]
-    assert rows["cd-voice-evening-1"] == ["Active", "Stopped", "stop 200, status 200"]
     assert [cells[:2] for cells in rows.values()] == [["Active", "deleted"], ["Active", "Stopped"]] * 2
+    assert rows.items() >= shown_in_readme().items()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_account_of_ones_own_is_used_where_the_connection_leads_to_one(tmp_path: Path) -> None:
-    with Sandbox() as sandbox:
-        sandbox.add_campaign("cd-own-sms", "sms")
-        sandbox.add_campaign("cd-own-voice", "voice")
-        done = demo(tmp_path, **account(sandbox), **OWN_CAMPAIGNS)
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert table(done.stdout) == {"cd-own-sms": ["Active", "deleted"], "cd-own-voice": ["Active", "Stopped"]}
-        assert [campaign.status for campaign in sandbox.campaigns()] == ["Stopped"]
-
-
-def test_a_campaign_that_is_not_down_fails_the_demo_and_is_named_with_airflows_log(tmp_path: Path) -> None:
+def test_an_account_of_ones_own_is_used_and_a_campaign_that_is_not_down_fails_the_demo(tmp_path: Path) -> None:
     with Sandbox() as sandbox:
         sandbox.add_campaign("cd-own-sms", "sms")
         sandbox.add_campaign("cd-own-voice", "voice", "Scheduled")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import airflow
-import pytest
 from packaging.version import Version
 
 from airflow_provider_campaign.sandbox import Sandbox
@@ -16,7 +16,8 @@ from airflow_provider_campaign.sandbox.__main__ import SEEDS, seed
 from tests.airflow_process import AirflowProcess
 
 EXAMPLE_DAGS = Path(__file__).parents[2] / "example_dags"
-GONE = "deleted"
+AIRFLOW_COMMANDS = Path(__file__).with_name("airflow_commands.py")
+DELETED = "deleted"
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,18 @@ class Example:
     """
     What a DAG does to the sandbox's own campaigns.
 
-    :param changes: the campaigns that are different afterwards, each with its status then
-    :param since: the first Airflow that it runs on
-    :param task_id: run this task alone, where ``dags test`` can't run the DAG
+    :param changes: The campaigns that are different afterwards, each with its status then.
+    :param since: The first Airflow version that it runs on.
+    :param task_id: Run this task alone, where ``dags test`` can't run the DAG.
     """
 
     changes: Mapping[str, str]
     since: str = "2.11"
     task_id: str | None = None
+
+    @property
+    def runs_here(self) -> bool:
+        return Version(airflow.__version__) >= Version(self.since)
 
     def command(self, dag_id: str) -> list[str]:
         """Return the command of Airflow's that runs it."""
@@ -45,7 +50,7 @@ EXAMPLES = {
     # With a deadline, ``dags test`` fails once all tasks have succeeded (seen on 3.1.8 and 3.3.2).
     "deadline_alert": Example(ALL_STOPPED, since="3.1", task_id="stop_active_campaigns"),
     "end_of_window": Example(ALL_STOPPED),
-    "kore_v2": Example({"cd-voice-evening-1": GONE}),
+    "kore_v2": Example({"cd-voice-evening-1": DELETED}),
     "mapped_stop": Example({"cd-sms-evening-1": "Stopped", "cd-sms-evening-2": "Stopped"}),
     "morning_start": Example({"cd-sms-morning-1": "Active"}),
     "report_on_asset": Example({}, since="3.0"),
@@ -54,42 +59,41 @@ EXAMPLES = {
     ),
     "sonarly": Example({"650000000000000000000001": "Stopped"}),
     "start_of_window": Example({"cd-sms-morning-1": "Active", "cd-voice-tomorrow-1": "Active"}),
-    "stop_campaigns": Example({"cd-sms-evening-1": GONE, "cd-voice-evening-1": "Stopped"}),
+    "stop_campaigns": Example({"cd-sms-evening-1": DELETED, "cd-voice-evening-1": "Stopped"}),
 }
 
 
-@pytest.fixture(scope="module")
-def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("airflow-home")
-    AirflowProcess(home, {}).run("-m", "airflow", "db", "migrate")
-    return home
-
-
-def connections(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
-    """Return every connection that an example DAG names."""
+def connections(sandbox: Sandbox) -> dict[str, str]:
+    """Return the variables of every connection that an example DAG names."""
     return {
-        "campaign_default": sandbox.kore_connection("v1"),
-        "kore_v2": sandbox.kore_connection("v2"),
-        "sonarly": sandbox.sonarly_connection(),
+        "AIRFLOW_CONN_CAMPAIGN_DEFAULT": json.dumps(sandbox.kore_connection("v1")),
+        "AIRFLOW_CONN_KORE_V2": json.dumps(sandbox.kore_connection("v2")),
+        "AIRFLOW_CONN_SONARLY": json.dumps(sandbox.sonarly_connection()),
     }
 
 
-def statuses(sandbox: Sandbox) -> dict[str, str]:
+def changes(sandbox: Sandbox) -> dict[str, str]:
+    """Return the campaigns that are not as they were seeded, each with its status now."""
     present = {campaign.id: campaign.status for campaign in sandbox.campaigns()}
-    return {campaign_id: present.get(campaign_id, GONE) for campaign_id, *_ in SEEDS}
+    now = {campaign_id: present.get(campaign_id, DELETED) for campaign_id, *_ in SEEDS}
+    return {campaign_id: now[campaign_id] for campaign_id, _, before, _ in SEEDS if now[campaign_id] != before}
 
 
-@pytest.mark.parametrize("dag_id", sorted(EXAMPLES))
-def test_an_example_dag_changes_the_campaigns_that_it_names_and_no_other(dag_id: str, airflow_home: Path) -> None:
-    example = EXAMPLES[dag_id]
-    if Version(airflow.__version__) < Version(example.since):
-        pytest.skip(f"{dag_id} needs Airflow {example.since}")
-    with Sandbox() as sandbox:
-        seed(sandbox, len(SEEDS))
-        before = statuses(sandbox)
-        process = AirflowProcess(airflow_home, connections(sandbox), EXAMPLE_DAGS / f"{dag_id}.py")
-        process.run("-m", "airflow", *example.command(dag_id))
-        assert statuses(sandbox) == {**before, **example.changes}
+def test_each_example_dag_changes_the_campaigns_that_it_names_and_no_other(tmp_path: Path) -> None:
+    examples = {dag_id: example for dag_id, example in EXAMPLES.items() if example.runs_here}
+    with ExitStack() as stack:
+        sandboxes = {dag_id: stack.enter_context(Sandbox()) for dag_id in examples}
+        jobs = [{"command": ["db", "migrate"], "environment": {}}]
+        for dag_id, sandbox in sandboxes.items():
+            seed(sandbox, len(SEEDS))
+            jobs.append({"command": examples[dag_id].command(dag_id), "environment": connections(sandbox)})
+        file = tmp_path / "jobs.json"
+        file.write_text(json.dumps(jobs))
+        process = AirflowProcess(tmp_path, {}, EXAMPLE_DAGS)
+        _, *outcomes = process.answer(str(AIRFLOW_COMMANDS), str(file))
+        assert dict(zip(examples, outcomes, strict=True)) == dict.fromkeys(examples, "exit status 0")
+        found = {dag_id: changes(sandbox) for dag_id, sandbox in sandboxes.items()}
+    assert found == {dag_id: example.changes for dag_id, example in examples.items()}
 
 
 def test_every_example_dag_is_run() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,12 +13,20 @@ from airflow_provider_campaign.exceptions import (
     CampaignConfigError,
     CampaignConflictError,
     CampaignError,
+    CampaignNotFoundError,
     CampaignStateError,
+    CampaignSweepError,
+    CampaignSweepFinalError,
     CampaignTimeoutError,
     CampaignUnavailableError,
 )
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator, StopSmsCampaignOperator
+from airflow_provider_campaign.operators.campaign import (
+    DeleteSmsCampaignOperator,
+    StartSmsCampaignOperator,
+    StopActiveCampaignsOperator,
+    StopSmsCampaignOperator,
+)
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.faults import FAULT_KINDS
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
@@ -53,10 +62,10 @@ def test_what_is_seen_and_whether_it_is_tried_again_is_as_the_page_says(
     error = failure(sandbox, connect, fault)
     quoted, tried_again = rows()[fault]
     assert quoted.strip("`") in str(error)
-    assert isinstance(error, CampaignUnavailableError) == tried_again.startswith("in the call")
+    assert isinstance(error, CampaignUnavailableError) == tried_again.startswith("in the task")
 
 
-def test_a_lost_answer_is_not_seen(sandbox: Sandbox, connect: Connect) -> None:
+def test_a_lost_response_is_not_seen(sandbox: Sandbox, connect: Connect) -> None:
     connect(sandbox.kore_connection())
     sandbox.add_campaign("cd-1")
     sandbox.add_fault(Fault("lost", action="stop"))
@@ -94,10 +103,89 @@ def test_a_campaign_that_does_not_stop_in_time(sandbox: Sandbox, connect: Connec
     sandbox.add_campaign("cd-1", stoppable=False)
     with pytest.raises(CampaignTimeoutError, match="is not Stopped or Completed after"):
         StopSmsCampaignOperator(task_id="stop", campaign_id="cd-1", timeout=60).execute({})
-    with pytest.raises(CampaignTimeoutError, match=r"are not verified stopped:.*cd-1"):
+    with pytest.raises(CampaignSweepError, match=r"(?s)cd-1.*are not verified stopped"):
         StopActiveCampaignsOperator(task_id="sweep", timeout=60).execute({})
     assert "is not Stopped or Completed after" in PAGE
-    assert "are not verified stopped:" in PAGE
+    assert "are not verified stopped" in PAGE
+
+
+def test_a_404_is_explained_by_the_status(sandbox: Sandbox, connect: Connect) -> None:
+    connect(sandbox.kore_connection())
+    sandbox.add_campaign("cd-1", "voice")
+    words = "But the platform shows a campaign with this id, which is"
+    assert words in PAGE
+    for task in (StopSmsCampaignOperator, StartSmsCampaignOperator, DeleteSmsCampaignOperator):
+        with pytest.raises(CampaignNotFoundError, match=f"{words} Active.*campaign_type='voice'"):
+            task(task_id="task", campaign_id="cd-1").execute({})
+
+
+def test_a_live_campaign_is_deleted_with_a_warning(
+    sandbox: Sandbox, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    connect(sandbox.kore_connection())
+    sandbox.add_campaign("cd-1")
+    DeleteSmsCampaignOperator(task_id="delete", campaign_id="cd-1").execute({})
+    words = "stop it first, if it may be sending"
+    assert words in PAGE
+    assert words in caplog.text
+    assert sandbox.campaigns() == []
+
+
+def test_only_a_404_after_an_unclear_response_counts_as_deleted(sandbox: Sandbox, connect: Connect) -> None:
+    connect(sandbox.kore_connection())
+    sandbox.add_campaign("cd-1", status="Stopped")
+    sandbox.add_fault(Fault("lost", action="delete"))
+    delete = DeleteSmsCampaignOperator(task_id="delete", campaign_id="cd-1")
+    assert delete.execute({})["status"] == "Deleted"
+    with pytest.raises(CampaignNotFoundError):
+        delete.execute({})
+
+
+def test_a_stop_whose_response_was_lost_is_sent_again_while_the_campaign_winds_down(
+    sandbox: Sandbox, connect: Connect
+) -> None:
+    connect(sandbox.kore_connection())
+    sandbox.add_campaign("cd-1", stop_delay=40)
+    sandbox.add_fault(Fault("lost", action="stop"))
+    StopSmsCampaignOperator(task_id="stop", campaign_id="cd-1").execute({})
+    assert [request.action for request in sandbox.requests][:3] == ["stop", "status", "stop"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "error", "words", "left"),
+    [
+        ("error", {"action": "list", "skip": 2}, CampaignSweepError, "What is live can't be listed", set()),
+        ("forbidden", {"action": "list", "skip": 2}, CampaignSweepFinalError, "What is live can't be listed", set()),
+        ("contradiction", {"how": "short"}, CampaignSweepError, "the list contradicts itself", {"cd-2"}),
+        ("unreadable_row", {"campaign_id": "cd-1"}, CampaignSweepError, "can't be read", {"cd-1"}),
+        (
+            "not_found",
+            {"action": "stop", "campaign_id": "cd-1"},
+            CampaignSweepFinalError,
+            "But the platform shows a campaign",
+            {"cd-1"},
+        ),
+    ],
+    ids=["listing fails", "listing is refused", "contradiction", "unreadable row", "stop finds nothing"],
+)
+def test_a_sweep_that_does_not_end_well_stops_the_others_and_says_why(
+    sandbox: Sandbox,
+    connect: Connect,
+    kind: str,
+    options: dict[str, Any],
+    error: type[CampaignError],
+    words: str,
+    left: set[str],
+) -> None:
+    connect(sandbox.kore_connection())
+    for number in range(3):
+        sandbox.add_campaign(f"cd-{number}")
+    sandbox.add_fault(Fault(kind, **options, count=None))
+    assert words in PAGE
+    with pytest.raises(error, match=re.escape(words)) as caught:
+        StopActiveCampaignsOperator(task_id="sweep", timeout=100).execute({})
+    assert type(caught.value) is error
+    assert {campaign.id for campaign in sandbox.campaigns() if campaign.live} == left
 
 
 @pytest.mark.parametrize(
