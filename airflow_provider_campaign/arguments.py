@@ -166,7 +166,7 @@ def check_arguments(task: Any, readers: Mapping[str, Reader]) -> None:
     :raises CampaignConfigError: When an argument is wrong.
     """
     for name, read in readers.items():
-        value = getattr(task, name)
+        value = vars(task)[name]
         if not (name in task.template_fields and is_template(value)):
             read(name, value)
 
@@ -177,7 +177,7 @@ def read_arguments(task: Any, readers: Mapping[str, Reader]) -> dict[str, Any]:
 
     :raises CampaignConfigError: When an argument is wrong.
     """
-    return {name: read(name, getattr(task, name)) for name, read in readers.items()}
+    return {name: read(name, vars(task)[name]) for name, read in readers.items()}
 
 
 def _is_template_text(text: str) -> bool:

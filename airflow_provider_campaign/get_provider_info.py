@@ -121,7 +121,9 @@ def get_provider_info() -> JSON:
         ],
         "operators": [{"integration-name": name, "python-modules": [f"{_PACKAGE}.operators.campaign"]}],
         "sensors": [{"integration-name": name, "python-modules": [f"{_PACKAGE}.sensors.campaign"]}],
-        "triggers": [{"integration-name": name, "python-modules": [f"{_PACKAGE}.triggers.campaign"]}],
+        "triggers": [
+            {"integration-name": name, "python-modules": [f"{_PACKAGE}.triggers.campaign", f"{_PACKAGE}.triggers.wait"]}
+        ],
         "connection-types": [_KORE, _SONARLY],
     }
 

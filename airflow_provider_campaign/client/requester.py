@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -95,7 +96,7 @@ class Requester:
 
     def default_deadline(self) -> Deadline:
         """Return the deadline of a caller who named none."""
-        return Deadline(self.retry_budget or DEFAULT_RETRY_BUDGET, self.clock)
+        return Deadline(self.retry_budget or DEFAULT_RETRY_BUDGET, self.clock, limit=math.inf)
 
     def subject(self, request: ApiRequest) -> str:
         """Return how a message begins: the action, the campaign, the connection."""

@@ -1,4 +1,4 @@
-"""The connection form on Airflow lines that ask the hook for it (before 3.2), from the provider's metadata."""
+"""The connection form on Airflow versions that ask the hook for it (before 3.2), from the provider's metadata."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ class CampaignOperator(BaseOperator):
 
         :raises CampaignConfigError: When an argument is wrong.
         """
-        check_arguments(self, {name: read for name, read in self.readers.items() if hasattr(self, name)})
+        check_arguments(self, {name: read for name, read in self.readers.items() if name in vars(self)})
 
     def _read_arguments(self) -> Deadline:
         """

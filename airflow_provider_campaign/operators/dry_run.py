@@ -9,34 +9,43 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 class DryRunArgument:
     """
-    The attribute ``dry_run`` of an operator: the argument's value, which can be called as well.
+    The attribute ``dry_run`` of an operator: a template field, and what ``airflow tasks test --dry-run`` calls.
 
-    ``airflow tasks test --dry-run`` calls the method of that name.
+    The value itself stands in the task's ``__dict__``.
     """
 
     def __get__(self, task: BaseOperator | None, owner: type) -> Any:
-        """Return the value as it was set; a text or boolean as a text that can be called."""
+        """Return what Airflow may render, serialize or call; an upstream task's output as it is."""
         if task is None:
             return BaseOperator.dry_run
         value = vars(task)["dry_run"]
-        return _CallableText(value, task) if isinstance(value, str | bool) else value
+        return _DryRun(task, value) if isinstance(value, str | bool) else value
 
     def __set__(self, task: BaseOperator, value: Any) -> None:
         """Set what was given, or rendered."""
         vars(task)["dry_run"] = value
 
 
-class _CallableText(str):
-    """The text of a value, which runs Airflow's own method when called; called as a template it renders itself."""
+class _DryRun:
+    """A value that Airflow's templates render by calling it with a context, and its command line without one."""
 
-    def __new__(cls, value: str | bool, task: BaseOperator) -> _CallableText:
-        text = super().__new__(cls, value)
-        text.task = task  # type: ignore[attr-defined]
-        return text
+    def __init__(self, task: BaseOperator, value: str | bool) -> None:
+        self._task = task
+        self._value = value
 
     def __call__(self, context: Any = None, jinja_env: Any = None) -> Any:
-        task: BaseOperator = self.task  # type: ignore[attr-defined]
-        return BaseOperator.dry_run(task) if context is None else task.render_template(str(self), context, jinja_env)
+        if context is None:
+            return BaseOperator.dry_run(self._task)
+        if isinstance(self._value, bool):
+            return self._value
+        return self._task.render_template(self._value, context, jinja_env)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return str, (str(self),)
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __str__(self) -> str:
+        return str(self._value)
+
+    def serialize(self) -> str | bool:
+        """Return the value as Airflow keeps it."""
+        return self._value
