@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import os
 import random
 import shutil
 import subprocess
@@ -80,28 +81,28 @@ class Mutator(ast.NodeTransformer):
         self.found.append((getattr(node, "lineno", 0), what))
         return len(self.found) - 1 == self.chosen
 
-    def visit_Compare(self, node: ast.Compare) -> ast.AST:  # noqa: N802
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
         """Turn a comparison round, or move its bound."""
         self.generic_visit(node)
         if type(node.ops[0]) in COMPARISONS and self._choose(node, f"comparison {ast.unparse(node)}"):
             node.ops[0] = COMPARISONS[type(node.ops[0])]()
         return node
 
-    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:  # noqa: N802
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
         """Exchange ``and`` and ``or``."""
         self.generic_visit(node)
         if self._choose(node, f"and/or {ast.unparse(node)}"):
             node.op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
         return node
 
-    def visit_If(self, node: ast.If) -> ast.AST:  # noqa: N802
+    def visit_If(self, node: ast.If) -> ast.AST:
         """Never enter a branch."""
         self.generic_visit(node)
         if self._choose(node, f"never: if {ast.unparse(node.test)}"):
             node.test = ast.Constant(False)
         return node
 
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:  # noqa: N802
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
         """Add one to a number, or turn a boolean round."""
         if isinstance(node.value, bool):
             if self._choose(node, f"not {node.value}"):
@@ -110,7 +111,7 @@ class Mutator(ast.NodeTransformer):
             return ast.Constant(node.value + 1)
         return node
 
-    def visit_Return(self, node: ast.Return) -> ast.AST:  # noqa: N802
+    def visit_Return(self, node: ast.Return) -> ast.AST:
         """Return nothing."""
         self.generic_visit(node)
         is_nothing = node.value is None or (isinstance(node.value, ast.Constant) and node.value.value is None)
@@ -154,11 +155,23 @@ def survives(mutant: Mutant, repository: Path, selection: list[str]) -> bool:
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--timeout=120", *selection]
         try:
             done = subprocess.run(
-                command, cwd=copy, env={"PYTHONPATH": str(copy), "PATH": ""}, capture_output=True, timeout=TIME_LIMIT
+                command, cwd=copy, env={**os.environ, "PYTHONPATH": str(copy)}, capture_output=True, timeout=TIME_LIMIT
             )
         except subprocess.TimeoutExpired:
             return False
         return done.returncode == 0
+
+
+def check_that_tests_pass(repository: Path, selection: list[str]) -> None:
+    """
+    Run the tests without any mistake.
+
+    :raises SystemExit: When they fail: every mistake would count as found.
+    """
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *selection]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"The tests fail as they are:\n{done.stdout[-3000:]}")
 
 
 def main() -> None:
@@ -171,6 +184,7 @@ def main() -> None:
     options = parser.parse_args()
     left_out = [argument for name in LEFT_OUT for argument in (f"--ignore-glob=*{name}.py",)]
     chosen = draw(list(mutants(REPOSITORY, LAYERS)), options.count, options.seed)
+    check_that_tests_pass(REPOSITORY, [*left_out, *options.tests])
     began = time.monotonic()
     with ThreadPoolExecutor(options.jobs) as pool:
         alive = pool.map(lambda mutant: survives(mutant, REPOSITORY, [*left_out, *options.tests]), chosen)
