@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
+from airflow_provider_campaign.triggers.base import AccountTrigger
 from airflow_provider_campaign.version_compat import SHARED_STREAMS
+from tests.clock import VirtualClock
+from tests.virtual_loop import run
 
 WAYS = ["alone", "shared"] if SHARED_STREAMS else ["alone"]
 
@@ -19,7 +20,7 @@ class Triggerer:
     """
     Run triggers.
 
-    :param way: ``alone`` as on Airflow lines before 3.3, or ``shared``.
+    :param way: ``alone`` as on Airflow versions before 3.3, or ``shared``.
     """
 
     def __init__(self, way: str = WAYS[-1]) -> None:
@@ -30,13 +31,15 @@ class Triggerer:
 
             self._streams = SharedStreamManager()
 
-    async def events(self, trigger: CampaignStatusTrigger) -> AsyncIterator[TriggerEvent]:
+    async def events(self, trigger: AccountTrigger) -> AsyncIterator[TriggerEvent]:
         """Yield what a trigger fires; it went through the database before."""
         _, arguments = trigger.serialize()
-        again = CampaignStatusTrigger(**arguments)
+        again = type(trigger)(**arguments)
         task_instance: Any = SimpleNamespace(dag_id="dag", run_id="run", task_id="task", map_index=3)
         again.task_instance = task_instance
-        again.timeout_after = getattr(trigger, "timeout_after", None)  # type: ignore[attr-defined]
+        for given in ("timeout_after", "asset_state_store"):
+            if hasattr(trigger, given):
+                setattr(again, given, getattr(trigger, given))
         key = again.shared_stream_key() if self._streams else None
         if key is None:
             async for event in again.run():
@@ -50,7 +53,7 @@ class Triggerer:
         finally:
             await self._streams.unsubscribe(trigger_id, key)
 
-    async def first(self, trigger: CampaignStatusTrigger) -> TriggerEvent:
+    async def first(self, trigger: AccountTrigger) -> TriggerEvent:
         """Return the first event, which is what ends a deferred task."""
         events = self.events(trigger)
         try:
@@ -59,6 +62,6 @@ class Triggerer:
             await events.aclose()  # type: ignore[attr-defined]
 
 
-def run_to_its_end(trigger: CampaignStatusTrigger, way: str = WAYS[-1]) -> TriggerEvent:
+def run_to_its_end(trigger: AccountTrigger, clock: VirtualClock, way: str = WAYS[-1]) -> TriggerEvent:
     """Return the event that ends a deferred task."""
-    return asyncio.run(Triggerer(way).first(trigger))
+    return run(Triggerer(way).first(trigger), clock)

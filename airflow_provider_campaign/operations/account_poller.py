@@ -7,7 +7,7 @@ import threading
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
-from airflow_provider_campaign.campaign import Campaign, WaitCondition
+from airflow_provider_campaign.campaign import Campaign, WaitCondition, WaitState
 from airflow_provider_campaign.client.changes import CLOCK_TOLERANCE
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
@@ -15,6 +15,7 @@ from airflow_provider_campaign.client.retry import requested_delay
 from airflow_provider_campaign.exceptions import (
     CampaignAuthError,
     CampaignError,
+    CampaignRateLimitError,
     CampaignUnavailableError,
 )
 from airflow_provider_campaign.operations.list_tracker import ListTracker
@@ -26,6 +27,9 @@ DIRECT_READ_THRESHOLD = 2
 
 MAX_DIRECT_READS = 20
 """Campaigns that one poll reads directly, besides those whose wait is over."""
+
+MAX_REFUSALS = 3
+"""Requests that may be refused for the credentials, with nothing read, before a poll is ended."""
 
 MAX_LIST_PAGES = 20
 """Pages of a list that one poll reads; the next one reads on."""
@@ -81,13 +85,18 @@ class _Poll:
     One poll under way.
 
     :param covered: By campaign type, the waits that its list would have shown a change for.
+    :param problems: What kept something from being read.
+    :param is_answered: Whether anything was read.
+    :param is_refused: Whether a campaign could not be read for the credentials.
     """
 
     client: CampaignClient
     waits: frozenset[PendingWait]
     snapshot: AccountSnapshot
     covered: dict[str | None, frozenset[PendingWait]] = field(default_factory=dict)
-    problem: str | None = None
+    problems: list[CampaignError] = field(default_factory=list)
+    is_answered: bool = False
+    is_refused: bool = False
 
     def unseen(self) -> set[str]:
         """Return the ids of the campaigns of which nothing was read yet."""
@@ -107,16 +116,26 @@ class _Poll:
         """Return the deadline of a part of the poll; a part that hangs leaves the others their time."""
         return self.client.deadline(self.client.requester.timeout, retries=False)
 
-    def note_problem(self, error: CampaignError) -> None:
-        """
-        Log what could not be read.
+    def is_covered(self, wait: PendingWait) -> bool:
+        """Tell whether the lists would have shown a change for a wait, all of those that its campaign may be in."""
+        lists = [waits for campaign_type, waits in self.covered.items() if is_listed(wait, campaign_type)]
+        return bool(lists) and all(wait in waits for waits in lists)
 
-        :raises CampaignUnavailableError: When the platform wants to be left alone.
-        """
-        if requested_delay(error, self.client.platform.rate_window):
-            raise error
+    def note_problem(self, error: CampaignError) -> None:
+        """Log what could not be read."""
         log.warning("Status check failed, retrying at the next poll: %s", error)
-        self.problem = str(error)
+        self.problems.append(error)
+
+    @property
+    def is_all_refused(self) -> bool:
+        """Whether the credentials were refused by all that was requested."""
+        others = (error for error in self.problems if not isinstance(error, CampaignAuthError))
+        return self.is_refused and not self.is_answered and not any(others)
+
+
+def is_listed(wait: PendingWait, campaign_type: str | None) -> bool:
+    """Tell whether the campaign of a wait may be in the list of a type; the type None has them all."""
+    return campaign_type is None or wait.campaign_type in (campaign_type, None)
 
 
 class AccountPoller:
@@ -124,10 +143,11 @@ class AccountPoller:
     Poll an account again and again for those who wait on it.
 
     A status counts only where it was read in the very poll. A few campaigns are read one by one. Many are found in
-    lists of those that changed last, so that a poll at which nothing has changed costs one request a type. What the
-    lists can't show is read directly: a campaign that nobody has seen short of the condition, one whose wait ends
-    with this poll, and, as long as a list can't be read or proves nothing, those that were not read for the longest
-    time. Where all is well and it makes two requests in all, one campaign is read directly in each poll, too.
+    lists of those that changed last, so that a poll at which nothing has changed costs one request a type and one
+    more. What the lists can't show is read directly: a campaign that nobody has seen short of the condition, one
+    whose wait ends with this poll, and, as long as a list can't be read or proves nothing, those that were not read
+    for the longest time. Where all is well that is one in each poll: it finds out a campaign that was deleted, and
+    a list that leaves changes out, upon which more are read.
     """
 
     def __init__(self, client: CampaignClient) -> None:
@@ -139,6 +159,7 @@ class AccountPoller:
         self._polled_at = client.clock.time()
         self._read_in: dict[str, int] = {}
         self._polls = 0
+        self._spare_reads = 1
 
     def poll(self, waits: Collection[PendingWait]) -> AccountSnapshot:
         """
@@ -158,64 +179,84 @@ class AccountPoller:
                 delay = requested_delay(error, self.client.platform.rate_window) or 0.0
                 return replace(poll.snapshot, delay=delay, problem=str(error))
             self._polled_at = poll.snapshot.began
-            return replace(poll.snapshot, problem=poll.problem)
+            return replace(poll.snapshot, problem=str(poll.problems[-1]) if poll.problems else None)
 
     def _run(self, poll: _Poll) -> None:
         """
         Read what is due, the most urgent first.
 
+        :raises CampaignAuthError: When the credentials are refused.
         :raises CampaignUnavailableError: When the platform wants to be left alone.
         """
-        self._read_directly(poll, self._by_age(poll.overdue()))
+        overdue = self._by_age(poll.overdue())
+        self._read_directly(poll, overdue[: poll.allowance(MAX_DIRECT_READS)])
         if len(self._read_in) <= DIRECT_READ_THRESHOLD:
             self._trackers.clear()
             self._read_directly(poll, self._by_age(poll.unseen()))
-            return
-        for campaign_type in self._types(poll.waits):
-            self._read_list(poll, campaign_type)
-        self._read_directly(poll, self._select_direct_reads(poll))
+            self._followed = {wait for wait in self._followed if wait.campaign_id in poll.snapshot.campaigns}
+        else:
+            for campaign_type in self._types(poll.waits):
+                self._read_list(poll, campaign_type, is_urgent=bool(overdue))
+            overdue = self._by_age(poll.overdue() & poll.unseen())
+            self._read_directly(poll, overdue[: poll.allowance(len(overdue))])
+            self._read_what_lists_lack(poll)
+        if poll.is_all_refused:
+            raise poll.problems[0]
 
-    def _read_list(self, poll: _Poll, campaign_type: str | None) -> None:
-        """Read what has changed since the last poll, and since the beginning of each wait that is new."""
-        concerned = {wait for wait in poll.waits if wait.campaign_type in (campaign_type, None)}
+    def _read_list(self, poll: _Poll, campaign_type: str | None, *, is_urgent: bool) -> None:
+        """
+        Read what has changed since the last poll, and since the beginning of each wait that is new.
+
+        :param is_urgent: Whether somebody must not be kept waiting by a list that may hang.
+        """
+        poll.covered[campaign_type] = frozenset()
+        concerned = {wait for wait in poll.waits if is_listed(wait, campaign_type)}
         begun = [wait.since - CLOCK_TOLERANCE for wait in concerned - self._followed if wait.since is not None]
         if campaign_type not in self._trackers:
             watermark = self._polled_at - CLOCK_TOLERANCE
             self._trackers[campaign_type] = ListTracker(self.client, campaign_type, watermark)
         tracker = self._trackers[campaign_type]
+        if is_urgent and tracker.is_failing:
+            return
         statuses = {word for wait in poll.waits for word in (*wait.condition.success, *wait.condition.failure)}
         try:
             for campaign in tracker.poll(
                 concerned, statuses, begun, poll.deadline(), lambda: len(poll.unseen()), poll.allowance(MAX_LIST_PAGES)
             ):
-                if campaign.id in self._read_in:
+                poll.is_answered = True
+                if campaign.id in self._read_in and campaign.id not in poll.snapshot.campaigns:
                     self._note(poll, campaign)
+        except CampaignRateLimitError:
+            raise
         except CampaignError as error:
             poll.note_problem(error)
         if tracker.was_given_up:
             self._followed -= {wait for wait in concerned if wait.campaign_id not in poll.snapshot.campaigns}
         poll.covered[campaign_type] = tracker.covered
+        poll.is_answered = poll.is_answered or bool(tracker.covered)
 
-    def _select_direct_reads(self, poll: _Poll) -> list[str]:
-        """Return the ids of the campaigns to read directly: those first that were not read for the longest time."""
-        types = self._types(poll.waits)
-        covered = {
-            wait
-            for wait in poll.waits
-            if all(
-                wait in poll.covered[campaign_type]
-                for campaign_type in types
-                if wait.campaign_type in (campaign_type, None)
-            )
-        }
+    def _read_what_lists_lack(self, poll: _Poll) -> None:
+        """Read the campaigns directly that the lists prove nothing about, at the most so many."""
+        covered = {wait for wait in poll.waits if poll.is_covered(wait)}
         self._followed |= {wait for wait in covered if wait.since is not None}
-        unseen = [wait for wait in poll.waits if wait.campaign_id not in poll.snapshot.campaigns]
-        unknown = self._by_age({wait.campaign_id for wait in unseen if wait not in self._followed})
-        uncovered = self._by_age({wait.campaign_id for wait in unseen if wait not in covered} - set(unknown))
-        if unknown or uncovered:
-            return [*unknown, *uncovered][: poll.allowance(MAX_DIRECT_READS)]
-        spare = poll.allowance(1) if len(types) == 1 else 0
-        return self._by_age({wait.campaign_id for wait in unseen})[:spare]
+        unseen = poll.unseen()
+        unproven = unseen & {wait.campaign_id for wait in poll.waits - (covered & self._followed)}
+        if unproven:
+            self._read_directly(poll, self._by_age(unproven)[: poll.allowance(MAX_DIRECT_READS)])
+        else:
+            self._check_lists(poll, self._by_age(unseen))
+
+    def _check_lists(self, poll: _Poll, campaign_ids: list[str]) -> None:
+        """Read a campaign that has not changed as the lists have it; where it has, read more of them next time."""
+        checked = campaign_ids[: poll.allowance(self._spare_reads)]
+        self._read_directly(poll, checked)
+        found = {campaign_id: poll.snapshot.campaigns.get(campaign_id) for campaign_id in checked}
+        is_wrong = any(
+            wait.condition.state_of(campaign.status) is not WaitState.RETRY
+            for wait in poll.waits
+            if wait.deadline is not None and (campaign := found.get(wait.campaign_id))
+        )
+        self._spare_reads = MAX_DIRECT_READS if is_wrong else max(1, self._spare_reads // 2)
 
     def _read_directly(self, poll: _Poll, campaign_ids: Iterable[str]) -> None:
         """
@@ -225,21 +266,26 @@ class AccountPoller:
         """
         deadline = poll.deadline()
         for campaign_id in campaign_ids:
+            if not deadline.remaining or (poll.is_all_refused and len(poll.problems) >= MAX_REFUSALS):
+                return
+            if self._read_in[campaign_id] == self._polls:
+                continue
             self._read_in[campaign_id] = self._polls
             try:
                 self._note(poll, self.client.get_campaign_status(campaign_id, deadline=deadline, retry=False))
             except CampaignUnavailableError as error:
+                if requested_delay(error, self.client.platform.rate_window):
+                    raise
                 poll.note_problem(error)
             except CampaignAuthError as error:
-                if not any(poll.covered.values()):
-                    raise  # nothing can be read at all
                 poll.note_problem(error)
+                poll.is_refused = True
             except CampaignError as error:
                 poll.snapshot.failed[campaign_id] = error
-            if not deadline.remaining:
-                return
+                poll.is_answered = True
 
     def _note(self, poll: _Poll, campaign: Campaign) -> None:
+        poll.is_answered = True
         poll.snapshot.campaigns[campaign.id] = campaign
         self._read_in[campaign.id] = self._polls
         self._followed |= {wait for wait in poll.waits if wait.campaign_id == campaign.id}

@@ -12,6 +12,7 @@ from airflow_provider_campaign.client.changes import CLOCK_TOLERANCE, seconds_of
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.list_reader import ListReader
+from airflow_provider_campaign.exceptions import CampaignError, CampaignRateLimitError
 
 COMMIT_LAG = 5.0
 """Seconds by which a change may show up in a list later than the time it bears."""
@@ -73,10 +74,16 @@ class ListTracker(Generic[Wait]):
         self._watermark = Watermark(watermark)
         self._is_sorted = client.platform.sorts_lists
         self._pass: _Pass[Wait] | None = None
+        self._failures = 0
         self.covered: frozenset[Wait] = frozenset()
         """The waits that the last poll would have shown a change for."""
         self.was_given_up = False
         """Whether the last poll gave the list up, so that each campaign has to be asked for once."""
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last page that was requested could not be had."""
+        return self._failures > 0
 
     def poll(
         self,
@@ -99,7 +106,7 @@ class ListTracker(Generic[Wait]):
         if current is None or not current.reader.pages_read or not current.statuses >= set(statuses):
             current = self._begin(waits, statuses, back_to)
         for _ in range(max_pages):
-            page = current.reader.read_page(deadline)
+            page = self._read_page(current, deadline)
             self._note(current, page)
             yield from page
             if current.is_over or current.reader.is_finished:
@@ -116,6 +123,20 @@ class ListTracker(Generic[Wait]):
             reader, frozenset(statuses), frozenset(waits), min([known_until, *back_to]), self._watermark.newest
         )
         return self._pass
+
+    def _read_page(self, current: _Pass[Wait], deadline: Deadline) -> Collection[Campaign]:
+        """Return the next page. One that fails twice may fail for ever: what changes now is at the top."""
+        try:
+            page = current.reader.read_page(deadline)
+        except CampaignRateLimitError:
+            raise
+        except CampaignError:
+            self._failures += 1
+            if self._failures > 1:
+                self._pass = None
+            raise
+        self._failures = 0
+        return page
 
     def _note(self, current: _Pass[Wait], page: Collection[Campaign]) -> None:
         """Note the times in a page: are they sorted, which is the newest, does it reach back far enough."""

@@ -1,38 +1,100 @@
-"""Real runs: Airflow renders, maps, reschedules and keeps what operators return."""
+"""Real runs: Airflow renders, maps, reschedules, keeps what operators return, and tries again what a retry can mend."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from airflow_provider_campaign.sandbox import Sandbox
+import pytest
+
+from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.airflow_process import AirflowProcess
-from tests.meanwhile import meanwhile, requests_received
+from tests.kinds import KINDS
+from tests.meanwhile import meanwhile
 
-DAG_FILE = Path(__file__).parent / "dags" / "evening.py"
+DAGS = Path(__file__).parent / "dags"
 RECORD = {"campaign_id", "status", "message", "updated_at", "already_stopped", "raw"}
+PLATFORMS = {"kore": KINDS[0], "sonarly": KINDS[-1]}
+
+LASTING = {
+    "kore-unauthorized": "stop stop",  # the second one with a fresh token
+    "sonarly-forbidden": "stop",
+    "kore-not_found": "stop status",
+    "sonarly-bad_request": "stop status",
+    "kore-redirect": "stop",
+}
+"""Faults that stay, and the requests that they cost: those of one try of the task, of the three that it has."""
+
+PASSING = {"sonarly-rate_limit": "stop stop status stop", "kore-lost": "stop status status status"}
+"""Faults that end the first try, which makes two attempts, and the requests of the two tries together."""
 
 
-def test_a_run_stops_waits_and_deletes(tmp_path: Path) -> None:
-    with Sandbox() as sandbox:
-        for number in (1, 2, 3):
-            sandbox.add_campaign(f"cd-sms-{number}", status="Stopped" if number == 2 else "Active")
-        sandbox.add_campaign("cd-voice-1", "voice", stop_delay=3600)
-        sandbox.add_campaign("outreach-1", "sonarly")
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the runs, and the platforms as they were left."""
+
+    evening: dict[str, Any]
+    tries: dict[str, list[object]]
+    sandbox: Sandbox
+
+    def requests(self, campaign_id: str) -> str:
+        """Return the actions requested; Sonarly reads a status by the one that reads the whole campaign."""
+        actions = [str(request.action) for request in self.sandbox.requests if request.campaign_id == campaign_id]
+        return " ".join(actions).replace("get", "status")
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
+    """Run both DAGs in one Airflow, whose start is the most of it."""
+    with Sandbox(require_jti=True, rate_limit=None) as sandbox:
+        plan_evening(sandbox)
+        plan_faults(sandbox)
         connections = {
             "campaign_default": sandbox.kore_connection("v1"),
             "kore_v2": sandbox.kore_connection("v2"),
-            "sonarly": sandbox.sonarly_connection(),
+            **{name: kind.connection(sandbox, retry_budget=2) for name, kind in PLATFORMS.items()},
         }
-        airflow = AirflowProcess(tmp_path, connections, DAG_FILE.parent)
+        airflow = AirflowProcess(tmp_path_factory.mktemp("runs"), connections, DAGS)
         airflow.run("-m", "airflow", "db", "migrate")
-        with meanwhile(sandbox, requests_received(3, "status"), lambda: sandbox.set_status("cd-voice-1", "Stopped")):
-            outcome = airflow.answer(str(DAG_FILE))
-        left = {campaign.id: campaign.status for campaign in sandbox.campaigns()}
+        with meanwhile(sandbox, voice_was_polled_twice, lambda: sandbox.set_status("cd-voice-1", "Stopped")):
+            runs = airflow.answer(str(DAGS / "retries.py"), *LASTING, *PASSING)
+        yield Outcome(runs["evening"], runs["retries"], sandbox)
 
-    assert left == dict.fromkeys(("cd-sms-2", "cd-sms-3", "cd-voice-1", "outreach-1"), "Stopped")
-    assert outcome.pop("state") == "success"
-    assert {state for state, _ in outcome.values()} == {"success"}
-    records = {task: record for task, (_, record) in outcome.items() if task not in ("ids", "wait")}
+
+def plan_evening(sandbox: Sandbox) -> None:
+    for number in (1, 2, 3):
+        sandbox.add_campaign(f"cd-sms-{number}", status="Stopped" if number == 2 else "Active")
+    sandbox.add_campaign("cd-voice-1", "voice", stop_delay=3600)
+    sandbox.add_campaign("outreach-1", "sonarly")
+
+
+def plan_faults(sandbox: Sandbox) -> None:
+    for task_id in (*LASTING, *PASSING):
+        platform, fault = task_id.split("-")
+        PLATFORMS[platform].add_campaign(sandbox, campaign_id=task_id)
+        if task_id in LASTING:
+            sandbox.add_fault(Fault(fault, action="stop", campaign_id=task_id, count=None))
+    # A platform that asks to be left alone for longer than there is time is tried just once more.
+    sandbox.add_fault(Fault("rate_limit", action="stop", campaign_id="sonarly-rate_limit", count=2, retry_after="60"))
+    sandbox.add_fault(Fault("lost", how="error", action="stop", campaign_id="kore-lost"))
+    sandbox.add_fault(Fault("rate_limit", action="status", campaign_id="kore-lost", count=2, retry_after="60"))
+
+
+def voice_was_polled_twice(sandbox: Sandbox) -> bool:
+    return [request.action for request in sandbox.requests if request.campaign_id == "cd-voice-1"].count("status") >= 2
+
+
+def test_a_run_stops_waits_and_deletes(outcome: Outcome) -> None:
+    evening = dict(outcome.evening)
+    left = {campaign.id: campaign.status for campaign in outcome.sandbox.campaigns()}
+    assert "cd-sms-1" not in left
+    for campaign_id in ("cd-sms-2", "cd-sms-3", "cd-voice-1", "outreach-1"):
+        assert left[campaign_id] == "Stopped"
+    assert evening.pop("state") == "success"
+    assert {state for state, _ in evening.values()} == {"success"}
+    records = {task: record for task, (_, record) in evening.items() if task not in ("ids", "wait")}
     assert {frozenset(record) for record in records.values()} == {frozenset(RECORD)}
     assert {task: (record["campaign_id"], record["status"]) for task, record in records.items()} == {
         "stop_sms[0]": ("cd-sms-1", "Stopped"),
@@ -43,6 +105,25 @@ def test_a_run_stops_waits_and_deletes(tmp_path: Path) -> None:
         "delete": ("cd-sms-1", "Stopped"),
     }
     assert [task for task, record in records.items() if record["already_stopped"]] == ["stop_sms[1]"]
-    assert outcome["wait"][1] == "Stopped"
-    voice = [request.action for request in sandbox.requests if request.campaign_id == "cd-voice-1"]
-    assert voice[:3] == ["stop", "status", "status"]
+    assert evening["wait"][1] == "Stopped"
+    assert outcome.requests("cd-voice-1").startswith("stop status status")
+
+
+@pytest.mark.parametrize("task_id", LASTING)
+def test_what_a_retry_can_not_mend_ends_the_task_at_once(outcome: Outcome, task_id: str) -> None:
+    assert outcome.tries[task_id] == ["failed", 1]
+    assert outcome.requests(task_id) == LASTING[task_id]
+    assert outcome.sandbox.campaign(task_id).status == "Active"
+
+
+@pytest.mark.parametrize("task_id", PASSING)
+def test_what_a_retry_can_mend_is_left_to_airflow(outcome: Outcome, task_id: str) -> None:
+    assert outcome.tries[task_id] == ["success", 2]
+    assert outcome.requests(task_id) == PASSING[task_id]
+    assert outcome.sandbox.campaign(task_id).status == "Stopped"
+    assert outcome.sandbox.campaign(task_id).stop_requests == 1
+
+
+def test_a_refused_token_is_followed_by_a_fresh_one(outcome: Outcome) -> None:
+    sent = [request.claims for request in outcome.sandbox.requests if request.campaign_id == "kore-unauthorized"]
+    assert len({claims["jti"] for claims in sent if claims}) == len(sent) == 2

@@ -1,4 +1,4 @@
-"""A third platform is one module and one entry of metadata; operators and sensor need to know nothing of it."""
+"""A third platform is one module, a short hook and one metadata entry; operators and sensor know nothing of it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ from tests.local_server import LocalServer, Reply, Sent
 PLATFORM = Path(__file__).parents[1] / "data" / "third_platform"
 
 
-class ToyPlatform:
-    """Campaigns that need two looks to wind down."""
+class ToyServer:
+    """Campaigns that are stopped at the second status request after a stop."""
 
     def __init__(self) -> None:
-        self.states = {"toy-1": "active", "toy-2": "draft"}
-        self.looks_left = 0
+        self.states = {"toy-1": "active", "toy-2": "draft", "toy-3": "active"}
+        self.requests_left = 0
 
     def answer(self, sent: Sent) -> Reply:
         if sent.headers.get("x-toy-key") != "toy-key":
             return Reply(b'{"error": "who are you?"}', 401)
-        if sent.target == "/campaigns":
-            return self._reply({"rows": [{"id": id, "state": state} for id, state in self.states.items()]})
+        path, _, first = sent.target.partition("?from=")
+        if path == "/campaigns":
+            ids = sorted(id for id in self.states if id >= first)
+            rows = [{"id": id, "state": self.states[id]} for id in ids[:2]]
+            return self._reply({"rows": rows, "next": ids[2] if ids[2:] else None})
         campaign_id, _, action = sent.target.removeprefix("/campaigns/").partition("/")
         if campaign_id not in self.states:
             return Reply(b'{"error": "no such campaign"}', 404)
@@ -32,10 +35,10 @@ class ToyPlatform:
             return Reply(b'{"error": "stopped already"}', 409)
         if action:
             self.states[campaign_id] = {"stop": "stopping", "start": "active"}[action]
-            self.looks_left = 2
+            self.requests_left = 2
         elif self.states[campaign_id] == "stopping":
-            self.looks_left -= 1
-            self.states[campaign_id] = "stopping" if self.looks_left else "stopped"
+            self.requests_left -= 1
+            self.states[campaign_id] = "stopping" if self.requests_left else "stopped"
         row = {"id": campaign_id, "state": self.states[campaign_id]}
         if sent.method == "DELETE":
             del self.states[campaign_id]
@@ -58,13 +61,13 @@ def installed(tmp_path: Path) -> Path:
 
 
 def test_operators_and_sensor_run_on_a_platform_they_have_never_heard_of(tmp_path: Path, installed: Path) -> None:
-    with LocalServer(ToyPlatform().answer) as server:
+    with LocalServer(ToyServer().answer) as server:
         connection = {"conn_type": "toy", "host": server.url, "password": "toy-key"}
         airflow = AirflowProcess(tmp_path, {"campaign_default": connection}, path=(installed, PLATFORM))
         outcome = airflow.answer(str(PLATFORM / "drive.py"))
     assert outcome["hook"] == "ToyHook"
     assert outcome["check"] == [True, "Connected to Toy: the account answers."]
-    assert outcome["list"] == ["toy-1"]
+    assert outcome["list"] == ["toy-1", "toy-3"]
     steps = {step: (outcome[step]["status"], outcome[step]["already_stopped"]) for step in ("stop", "stop again")}
     assert steps == {"stop": ("Stopped", False), "stop again": ("Stopped", True)}
     assert outcome["sensor"] == "Stopped"
@@ -75,6 +78,7 @@ def test_operators_and_sensor_run_on_a_platform_they_have_never_heard_of(tmp_pat
     assert [(sent.method, sent.target) for sent in server.requests] == [
         ("GET", "/campaigns"),
         ("GET", "/campaigns"),
+        ("GET", "/campaigns?from=toy-3"),
         ("POST", "/campaigns/toy-1/stop"),
         ("GET", "/campaigns/toy-1"),
         ("GET", "/campaigns/toy-1"),
@@ -82,7 +86,9 @@ def test_operators_and_sensor_run_on_a_platform_they_have_never_heard_of(tmp_pat
         ("GET", "/campaigns/toy-1"),
         ("GET", "/campaigns/toy-1"),
         ("POST", "/campaigns/toy-1/start"),
+        ("GET", "/campaigns/toy-1"),
         ("DELETE", "/campaigns/toy-1"),
+        ("GET", "/campaigns/toy-1"),
         ("DELETE", "/campaigns/toy-1"),
     ]
 

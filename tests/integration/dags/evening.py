@@ -1,8 +1,7 @@
-"""An evening's campaigns: stopped, waited for, deleted; and how it went, as one line of JSON."""
+"""An evening's campaigns: stopped, waited for, deleted; and how it went."""
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,7 +59,3 @@ def outcome() -> dict[str, Any]:
             for instance in run.get_task_instances()
         },
     }
-
-
-if __name__ == "__main__":
-    print(json.dumps(outcome(), default=str))

@@ -1,0 +1,73 @@
+"""A third platform, as pure data."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from airflow_provider_campaign.campaign import Campaign, canonical_status
+from airflow_provider_campaign.platforms.base import Action, ApiRequest, ApiStatus, HttpRequest, Pager, Platform
+from airflow_provider_campaign.platforms.reading import optional_text, required_rows, required_text
+
+ENDPOINTS = {
+    Action.STOP: ("POST", "/campaigns/{}/stop"),
+    Action.START: ("POST", "/campaigns/{}/start"),
+    Action.DELETE: ("DELETE", "/campaigns/{}"),
+    Action.STATUS: ("GET", "/campaigns/{}"),
+    Action.GET: ("GET", "/campaigns/{}"),
+    Action.LIST: ("GET", "/campaigns"),
+}
+
+
+@dataclass(frozen=True)
+class ToyPlatform(Platform):
+    """Toy campaigns."""
+
+    key: str = field(repr=False)
+
+    name = "Toy"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return (self.key,)
+
+    def signed_headers(self, now: float) -> Mapping[str, str]:
+        return {"X-Toy-Key": self.key}
+
+    def http_request(self, request: ApiRequest) -> HttpRequest:
+        method, path = ENDPOINTS[request.action]
+        return HttpRequest(method, path.format(quote(request.campaign_id or "", safe="")))
+
+    def api_status(self, document: Mapping[str, Any]) -> ApiStatus:
+        return ApiStatus("error" in document, optional_text(document, "error"))
+
+    def read_campaign(self, request: ApiRequest, document: Mapping[str, Any]) -> Campaign:
+        return read_row(document)
+
+    def pager(self, campaign_type: str | None, statuses: Collection[str], *, newest_first: bool = False) -> Pager:
+        return ToyPager(self.http_request(ApiRequest(Action.LIST)))
+
+
+class ToyPager(Pager):
+    """Two campaigns a page, and where the next one begins."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        super().__init__()
+        self._path = request.path
+        self._next: HttpRequest | None = request
+
+    @property
+    def next_request(self) -> HttpRequest | None:
+        return self._next
+
+    def read_page(self, document: Mapping[str, Any]) -> list[Campaign]:
+        campaigns = [read_row(row) for row in required_rows(document, "rows")]
+        following = optional_text(document, "next")
+        self._next = HttpRequest("GET", f"{self._path}?from={following}") if following else None
+        return campaigns
+
+
+def read_row(row: Mapping[str, Any]) -> Campaign:
+    return Campaign(required_text(row, "id"), canonical_status(required_text(row, "state")), raw=row)

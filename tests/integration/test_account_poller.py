@@ -1,0 +1,597 @@
+"""One poll of an account shows whoever waits all that has changed, for as few requests as possible."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from functools import cached_property
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_campaign.campaign import (
+    START_CONDITION,
+    STOP_CONDITION,
+    WaitCondition,
+    WaitState,
+    status_condition,
+)
+from airflow_provider_campaign.client.changes import CLOCK_TOLERANCE
+from airflow_provider_campaign.exceptions import (
+    CampaignAuthError,
+    CampaignConfigError,
+    CampaignNotFoundError,
+    CampaignRequestError,
+)
+from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.operations.account_poller import (
+    MAX_DIRECT_READS,
+    AccountPoller,
+    AccountSnapshot,
+    PendingWait,
+)
+from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
+from tests.clock import VirtualClock
+from tests.kinds import KINDS, SONARLY, Connect, Kind
+
+STOPPED = status_condition(["Stopped"])
+INTERVAL = 30.0
+
+
+class Account:
+    """An account that is polled: its campaigns, who waits, what a poll shows and costs."""
+
+    def __init__(self, sandbox: Sandbox, clock: VirtualClock, kind: Kind) -> None:
+        self.sandbox = sandbox
+        self.clock = clock
+        self.kind = kind
+        self.waits: list[PendingWait] = []
+        self.snapshot = AccountSnapshot()
+
+    @property
+    def now(self) -> float:
+        """The time of day (seconds since the epoch)."""
+        return self.clock.time()
+
+    @cached_property
+    def poller(self) -> AccountPoller:
+        """The poller, which is made for the first poll."""
+        return AccountPoller(CampaignHook.for_conn_id("campaign_default").client)
+
+    def add(self, count: int = 1, **details: Any) -> list[str]:
+        """Put campaigns into the account and return their ids."""
+        return [self.kind.add_campaign(self.sandbox, **details).id for _ in range(count)]
+
+    def wait(self, campaign_ids: Iterable[str], condition: WaitCondition = STOPPED, **details: Any) -> None:
+        """Have somebody wait who has just seen the campaigns short of the condition."""
+        details = {"since": self.now, "campaign_type": self.kind.campaign_type, **details}
+        self.waits += [PendingWait(campaign_id, condition, waiter=object(), **details) for campaign_id in campaign_ids]
+
+    def poll(self) -> dict[str, str]:
+        """Poll after an interval and return what met its condition; those waits are over."""
+        self.clock.advance(INTERVAL)
+        self.sandbox.clear_requests()
+        self.snapshot = seen = self.poller.poll(self.waits)
+        over = [wait for wait in self.waits if self._is_over(wait, seen.campaigns.get(wait.campaign_id))]
+        self.waits = [wait for wait in self.waits if wait not in over and wait.campaign_id not in seen.failed]
+        return {wait.campaign_id: seen.campaigns[wait.campaign_id].status for wait in over}
+
+    @staticmethod
+    def _is_over(wait: PendingWait, campaign: Any) -> bool:
+        return campaign is not None and wait.condition.state_of(campaign.status) is not WaitState.RETRY
+
+    @property
+    def cost(self) -> Counter[str | None]:
+        """The requests of the last poll."""
+        return Counter(request.action for request in self.sandbox.requests)
+
+
+@pytest.fixture
+def sandbox(sandbox: Sandbox) -> Sandbox:
+    """Without a limit of the platform's; the client keeps its own."""
+    sandbox.config.rate_limit = None
+    return sandbox
+
+
+@pytest.fixture(params=[KINDS[0], KINDS[3], SONARLY], ids=lambda kind: kind.label)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """A kind for each form that a list comes in."""
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def account(sandbox: Sandbox, virtual_clock: VirtualClock, connect: Connect, kind: Kind) -> Account:
+    """Each kind's account in turn."""
+    connect(kind.connection(sandbox))
+    return Account(sandbox, virtual_clock, kind)
+
+
+@pytest.fixture
+def sms(sandbox: Sandbox, virtual_clock: VirtualClock, connect: Connect) -> Account:
+    """An account on Kore.ai with SMS campaigns."""
+    connect(KINDS[0].connection(sandbox))
+    return Account(sandbox, virtual_clock, KINDS[0])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 100, 250])
+def test_every_campaign_that_reaches_its_status_is_seen_in_the_very_next_poll(account: Account, count: int) -> None:
+    ids = account.add(count)
+    account.wait(ids)
+    assert account.poll() == {}
+    assert account.poll() == {}
+    for campaign_id in ids[::2]:
+        account.sandbox.set_status(campaign_id, "Stopped")
+    assert account.poll() == dict.fromkeys(ids[::2], "Stopped")
+    assert account.poll() == {}
+    for campaign_id in ids[1::2]:
+        account.sandbox.set_status(campaign_id, "Stopped")
+    assert account.poll() == dict.fromkeys(ids[1::2], "Stopped")
+
+
+def test_many_that_change_at_once_are_seen_over_several_pages(account: Account) -> None:
+    account.sandbox.config.sonarly_page_size = 40
+    ids = account.add(250)
+    account.wait(ids)
+    account.poll()
+    for campaign_id in ids:
+        account.sandbox.set_status(campaign_id, "Stopped")
+    assert account.poll() == dict.fromkeys(ids, "Stopped")
+    assert account.cost == {"list": 7 if account.kind.api_version is None else 3}
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_few_waits_cost_one_request_each(account: Account, count: int) -> None:
+    account.wait(account.add(count))
+    account.poll()
+    assert sum(account.cost.values()) == count
+    assert "list" not in account.cost
+
+
+@pytest.mark.parametrize("count", [3, 1000])
+def test_many_waits_cost_two_requests_a_poll_at_the_most_while_nothing_changes(account: Account, count: int) -> None:
+    account.wait(account.add(count))
+    account.add(150, status="Stopped")
+    account.poll()
+    account.poll()
+    for _ in range(5):
+        account.poll()
+        assert account.cost["list"] == 1
+        assert account.cost["status"] == (1 if account.kind.api_version else 0)  # Sonarly's list shows all of them
+
+
+def test_where_no_type_is_known_each_is_listed_once_while_nothing_changes(sms: Account) -> None:
+    sms.wait(sms.add(50), campaign_type=None)
+    voice = sms.sandbox.add_campaign(campaign_type="voice")
+    sms.wait([voice.id], campaign_type=None)
+    sms.poll()
+    sms.poll()
+    assert sms.cost == {"list": 2, "status": 1}
+    sms.sandbox.set_status(voice.id, "Stopped")
+    assert sms.poll() == {voice.id: "Stopped"}
+
+
+def join_late(account: Account) -> str:
+    """Wait for a campaign whose change was listed before."""
+    account.wait(account.add(5))
+    [late] = account.add(1)
+    began = account.now
+    account.poll()
+    account.sandbox.set_status(late, "Stopped")
+    for _ in range(3):
+        account.poll()
+    account.wait([late], since=began)
+    return late
+
+
+def test_a_late_joiner_is_told_of_a_change_that_was_listed_before_it_joined(account: Account) -> None:
+    late = join_late(account)
+    assert account.poll() == {late: "Stopped"}
+
+
+def test_a_late_joiner_is_told_in_its_first_poll_although_the_list_fails(account: Account) -> None:
+    late = join_late(account)
+    account.sandbox.add_fault(Fault("error", action="list"))
+    assert account.poll() == {late: "Stopped"}
+
+
+@pytest.mark.parametrize("status", ["Stopped", "Paused"])
+def test_a_campaign_that_nobody_has_seen_yet_is_read_directly_whatever_its_status(
+    account: Account, status: str
+) -> None:
+    [campaign_id] = account.add(1, status=status)
+    account.clock.advance(10 * CLOCK_TOLERANCE)
+    account.wait(account.add(5))
+    account.wait([campaign_id], since=None)
+    assert account.poll() == ({campaign_id: "Stopped"} if status == "Stopped" else {})
+    assert sum(account.cost.values()) <= 2
+
+
+def test_a_second_wait_for_the_same_campaign_is_told_its_status(sms: Account) -> None:
+    [campaign_id] = sms.add(1, status="Stopped")
+    sms.clock.advance(10 * CLOCK_TOLERANCE)
+    sms.wait(sms.add(5), campaign_type=None)
+    sms.wait([campaign_id], condition=status_condition(["Completed", "Active"]), since=None)
+    sms.poll()
+    sms.wait([campaign_id], since=None)
+    assert sms.poll() == {campaign_id: "Stopped"}
+
+
+def test_only_so_many_unknown_campaigns_are_read_in_one_poll_and_the_others_in_the_next(sms: Account) -> None:
+    sms.wait(sms.add(2 * MAX_DIRECT_READS + 1, status="Stopped"), since=None)
+    sms.sandbox.add_fault(Fault("bad_request", action="list", count=None))
+    assert [len(sms.poll()) for _ in range(4)] == [MAX_DIRECT_READS, MAX_DIRECT_READS, 1, 0]
+
+
+def test_a_campaign_that_is_started_between_two_polls_is_seen_when_it_stops_again(account: Account) -> None:
+    ids = account.add(5)
+    account.wait(ids)
+    account.poll()
+    account.sandbox.set_status(ids[0], "Stopped")
+    account.sandbox.set_status(ids[0], "Active")
+    assert account.poll() == {}
+    account.sandbox.set_status(ids[0], "Stopped")
+    assert account.poll() == {ids[0]: "Stopped"}
+
+
+def test_a_wait_that_is_alone_for_long_misses_nothing_when_others_join(account: Account) -> None:
+    ids = account.add(6)
+    account.wait(ids[:1])
+    account.poll()
+    account.sandbox.set_status(ids[0], "Stopped")
+    account.clock.advance(10 * CLOCK_TOLERANCE)
+    account.wait(ids[1:])
+    assert account.poll() == {ids[0]: "Stopped"}
+
+
+def test_a_deleted_campaign_is_found_out_in_as_many_polls_as_there_are_waits(account: Account) -> None:
+    ids = account.add(5)
+    account.wait(ids)
+    account.poll()
+    account.sandbox.remove_campaign(ids[0])
+    for _ in ids:
+        account.poll()
+        if account.snapshot.failed:
+            break
+    assert [(key, type(error)) for key, error in account.snapshot.failed.items()] == [(ids[0], CampaignNotFoundError)]
+
+
+def test_what_fails_for_one_campaign_does_not_keep_the_others_from_being_seen(account: Account) -> None:
+    ids = account.add(2)
+    account.wait(ids)
+    account.sandbox.set_status(ids[1], "Stopped")
+    account.sandbox.add_fault(Fault("bad_request", campaign_id=ids[0]))
+    assert account.poll() == {ids[1]: "Stopped"}
+    assert type(account.snapshot.failed[ids[0]]) is CampaignRequestError
+
+
+def test_an_id_that_stands_for_nothing_fails_its_own_wait_alone(account: Account) -> None:
+    ids = account.add(5)
+    account.wait([*ids, "None"], since=None)
+    account.poll()
+    assert type(account.snapshot.failed.pop("None")) is CampaignConfigError
+    assert account.snapshot.failed == {}
+    assert account.snapshot.campaigns.keys() == set(ids)
+
+
+def test_a_campaign_that_can_not_be_read_does_not_keep_the_others_from_being_read(account: Account) -> None:
+    ids = account.add(2)
+    account.wait(ids)
+    account.sandbox.add_fault(Fault("error", campaign_id=ids[0], count=None))
+    account.poll()
+    account.sandbox.set_status(ids[1], "Stopped")
+    assert account.poll() == {ids[1]: "Stopped"}
+
+
+def test_refused_credentials_concern_everybody(account: Account) -> None:
+    for count in (1, 5):
+        account.wait(account.add(count))
+        account.sandbox.add_fault(Fault("unauthorized", count=None))
+        with pytest.raises(CampaignAuthError):
+            account.poll()
+        account.sandbox.clear_faults()
+
+
+@pytest.mark.parametrize("fault", ["error", "html", "reset", "empty", "broken_json", "wrong_shape"])
+@pytest.mark.parametrize("skip", [0, 1, 2])
+def test_a_failure_in_the_middle_of_a_poll_loses_nothing(sms: Account, fault: str, skip: int) -> None:
+    ids = sms.add(250)
+    sms.wait(ids)
+    sms.poll()
+    for campaign_id in ids:
+        sms.sandbox.set_status(campaign_id, "Stopped")
+    sms.sandbox.add_fault(Fault(fault, skip=skip))
+    assert len(sms.poll()) == [0, 100, 199][skip] + MAX_DIRECT_READS
+    sms.poll()
+    assert sms.waits == []
+
+
+@pytest.mark.parametrize(("requested", "delay"), [(None, 60.0), ("7", 7.0)])
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_429_ends_the_poll_and_says_how_long_to_leave_the_platform_alone(
+    sms: Account, count: int, requested: str | None, delay: float
+) -> None:
+    sms.wait(sms.add(count))
+    sms.sandbox.add_fault(Fault("rate_limit", retry_after=requested))
+    assert sms.poll() == {}
+    assert sms.snapshot.delay == delay
+    assert sum(sms.cost.values()) == 1
+
+
+@pytest.mark.parametrize("skew", [-CLOCK_TOLERANCE / 2, CLOCK_TOLERANCE / 2, 20 * CLOCK_TOLERANCE])
+def test_a_platform_whose_clock_is_wrong_is_understood(sms: Account, skew: float) -> None:
+    sms.sandbox.config.clock_offset = skew
+    ids = sms.add(250)
+    sms.wait(ids)
+    sms.poll()
+    for campaign_id in ids[:20]:
+        sms.sandbox.set_status(campaign_id, "Stopped")
+    assert sms.poll() == dict.fromkeys(ids[:20], "Stopped")
+    sms.sandbox.set_status(ids[30], "Stopped")
+    assert sms.poll() == {ids[30]: "Stopped"}
+
+
+def test_one_date_far_in_the_future_does_not_hide_the_others(sms: Account) -> None:
+    ids = sms.add(5)
+    [odd] = sms.add(1, status="Stopped")
+    sms.sandbox.campaign(odd).changed += 1e9
+    sms.wait(ids)
+    sms.poll()
+    sms.sandbox.set_status(ids[0], "Stopped")
+    assert sms.poll() == {ids[0]: "Stopped"}
+
+
+@pytest.mark.parametrize("status", ["Draft", "on fire"])
+def test_statuses_that_the_list_does_not_know_are_waited_for_all_the_same(account: Account, status: str) -> None:
+    ids = account.add(5)
+    account.wait(ids, condition=WaitCondition(("Stopped", status)))
+    account.poll()
+    account.sandbox.state.account.set_status(account.sandbox.campaign(ids[0]), status)
+    account.sandbox.set_status(ids[1], "Stopped")
+    found: dict[str, str] = {}
+    for _ in ids:
+        found |= account.poll()
+    assert found == {ids[0]: status, ids[1]: "Stopped"}
+
+
+def test_rows_without_a_date_are_read_to_the_last(sms: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Campaign, "updated_at", None)
+    ids = sms.add(130)
+    sms.wait(ids)
+    sms.poll()
+    for campaign_id in ids:
+        sms.sandbox.set_status(campaign_id, "Stopped")
+    assert sms.poll() == dict.fromkeys(ids, "Stopped")
+
+
+def test_a_wait_whose_time_is_up_is_read_directly(sms: Account) -> None:
+    ids = sms.add(5)
+    voice = [sms.sandbox.add_campaign(campaign_type="voice").id]
+    sms.wait(ids, campaign_type=None)
+    sms.wait(voice, campaign_type=None, deadline=sms.now)
+    sms.sandbox.remove_campaign(voice[0])
+    sms.poll()
+    assert sms.snapshot.failed.keys() == {voice[0]}
+
+
+@pytest.mark.parametrize("fault", ["error", "bad_request", "forbidden", "not_found", "html_ok", "reset"])
+def test_a_list_that_always_fails_keeps_no_wait_from_its_end(account: Account, fault: str) -> None:
+    ids = account.add(50)
+    account.wait(ids)
+    account.sandbox.add_fault(Fault(fault, action="list", count=None))
+    account.poll()
+    for campaign_id in ids:
+        account.sandbox.set_status(campaign_id, "Stopped")
+    assert sum(len(account.poll()) for _ in range(3)) == len(ids)
+    assert account.snapshot.error is None
+
+
+def test_what_could_not_be_read_for_long_is_read_when_others_join(sms: Account) -> None:
+    [campaign_id] = sms.add(1)
+    sms.wait([campaign_id], campaign_type=None)
+    sms.poll()
+    sms.sandbox.add_fault(Fault("error", campaign_id=campaign_id, count=None))
+    sms.poll()
+    sms.sandbox.set_status(campaign_id, "Stopped")
+    sms.clock.advance(1)
+    for other in sms.add(100):
+        sms.sandbox.set_status(other, "Stopped")
+    for _ in range(2 * int(CLOCK_TOLERANCE / INTERVAL)):
+        assert sms.poll() == {}
+    sms.sandbox.clear_faults()
+    sms.wait(sms.add(40), campaign_type=None)
+    assert sms.poll() == {campaign_id: "Stopped"}
+
+
+def test_a_deleted_campaign_is_found_out_where_no_type_is_known_as_well(sms: Account) -> None:
+    ids = sms.add(5)
+    sms.wait(ids, campaign_type=None)
+    sms.poll()
+    sms.sandbox.remove_campaign(ids[3])
+    while not sms.snapshot.failed and sms.clock.time() < sms.waits[0].since + 10 * INTERVAL:
+        sms.poll()
+    assert sms.snapshot.failed.keys() == {ids[3]}
+
+
+@pytest.mark.parametrize("campaign_type", ["sms", "voice"])
+def test_a_wait_that_is_given_the_wrong_type_ends_all_the_same(account: Account, campaign_type: str) -> None:
+    ids = account.add(5)
+    account.wait(ids, campaign_type=campaign_type)
+    account.poll()
+    for campaign_id in ids:
+        account.sandbox.set_status(campaign_id, "Stopped")
+    for _ in ids:
+        account.poll()
+    assert account.waits == []
+
+
+def test_a_list_that_only_looks_sorted_is_found_out_by_what_it_leaves_out(sms: Account) -> None:
+    sms.sandbox.config.ignore_sort = True
+    for campaign_id in reversed(sms.add(150)):
+        sms.sandbox.set_status(campaign_id, "Stopped")
+        sms.clock.advance(1)
+    sms.clock.advance(10 * CLOCK_TOLERANCE)
+    ids = sms.add(40)
+    sms.wait(ids, deadline=sms.now + 1e6)
+    sms.poll()
+    for campaign_id in ids:
+        sms.sandbox.set_status(campaign_id, "Stopped")
+    assert [len(sms.poll()) for _ in range(3)] == [1, MAX_DIRECT_READS, 19]
+    assert sum(sms.cost.values()) <= MAX_DIRECT_READS + 1
+
+
+@pytest.mark.parametrize("hidden", ["sort", "filters", "both"])
+def test_a_list_that_is_not_sorted_or_not_filtered_shows_all_the_same(sms: Account, hidden: str) -> None:
+    sms.sandbox.config.ignore_sort = hidden != "filters"
+    sms.sandbox.config.ignore_filters = hidden != "sort"
+    sms.sandbox.config.rate_limit = 60
+    for campaign_id in sms.add(300):
+        sms.sandbox.set_status(campaign_id, "Stopped")
+        sms.clock.advance(0.1)
+    ids = sms.add(100)
+    sms.wait(ids)
+    for _ in range(5):
+        sms.poll()
+    for campaign_id in ids:
+        sms.sandbox.set_status(campaign_id, "Stopped")
+    polls = 0
+    while sms.waits:
+        sms.poll()
+        polls += 1
+        assert sum(sms.cost.values()) <= 2 * MAX_DIRECT_READS
+        assert 429 not in {request.status_code for request in sms.sandbox.requests}
+    assert polls <= 4
+
+
+def test_a_list_that_was_much_changed_is_read_over_several_polls_within_the_limit(sms: Account) -> None:
+    sms.sandbox.config.rate_limit = 60
+    ids = sms.add(100)
+    sms.wait(ids)
+    sms.poll()
+    for campaign_id in [*ids, *sms.add(5900)]:
+        sms.sandbox.set_status(campaign_id, "Stopped")
+    polls = 0
+    while sms.waits:
+        sms.poll()
+        polls += 1
+        assert 429 not in {request.status_code for request in sms.sandbox.requests}
+    assert polls <= 6
+
+
+def test_a_page_that_can_not_be_had_does_not_hide_what_changes_at_the_top(sms: Account) -> None:
+    ids = sms.add(150)
+    sms.wait(ids)
+    sms.poll()
+    for campaign_id in ids[:130]:
+        sms.sandbox.set_status(campaign_id, "Stopped")
+    sms.sandbox.add_fault(Fault("error", action="list", skip=1, count=2))
+    sms.poll()
+    sms.poll()
+    for campaign_id in ids[130:]:
+        sms.sandbox.set_status(campaign_id, "Stopped")
+    sms.sandbox.add_fault(Fault("error", action="list", skip=1, count=2))
+    sms.poll()
+    assert sms.waits == []
+
+
+def test_a_refused_campaign_ends_nobodys_wait_while_others_can_be_read(account: Account) -> None:
+    ids = sorted(account.add(5))
+    account.wait(ids)
+    account.sandbox.add_fault(Fault("error", action="list", count=None))
+    for campaign_id in ids[:2]:
+        account.sandbox.add_fault(Fault("forbidden", campaign_id=campaign_id, count=None))
+    account.sandbox.set_status(ids[4], "Stopped")
+    assert account.poll() == {ids[4]: "Stopped"}
+    account.sandbox.add_fault(Fault("error", action="status", count=None))
+    account.sandbox.add_fault(Fault("error", action="get", count=None))
+    account.poll()
+    assert account.snapshot.error is None
+
+
+def test_refused_credentials_cost_few_requests(sms: Account) -> None:
+    sms.wait(sms.add(50), campaign_type=None)
+    sms.sandbox.add_fault(Fault("forbidden", count=None))
+    with pytest.raises(CampaignAuthError):
+        sms.poll()
+    assert sum(sms.cost.values()) == 3
+
+
+def test_a_wait_whose_time_is_up_is_not_kept_waiting_by_a_list_that_fails(sms: Account) -> None:
+    ids = sms.add(5)
+    sms.wait(ids)
+    sms.sandbox.add_fault(Fault("error", action="list", count=None))
+    sms.poll()
+    assert "list" in sms.cost
+    sms.wait(ids[:1], deadline=sms.now)
+    sms.poll()
+    assert "list" not in sms.cost
+    assert ids[0] == sms.sandbox.requests[0].campaign_id
+
+
+def test_many_waits_whose_time_is_up_at_once_are_found_in_the_list(sms: Account) -> None:
+    sms.sandbox.config.rate_limit = 60
+    ids = sms.add(200)
+    sms.wait(ids, deadline=sms.now + 2 * INTERVAL)
+    sms.poll()
+    for campaign_id in ids:
+        sms.sandbox.set_status(campaign_id, "Stopped")
+    assert sms.poll() == dict.fromkeys(ids, "Stopped")
+    assert sum(sms.cost.values()) <= MAX_DIRECT_READS + 4
+
+
+def test_a_row_of_a_list_does_not_count_against_what_the_campaign_itself_says(sms: Account) -> None:
+    sms.sandbox.config.ignore_filters = True
+    ids = sms.add(5)
+    sms.wait(ids, deadline=sms.now)
+    sms.sandbox.set_status(ids[0], "Stopped")
+    sms.sandbox.add_fault(Fault("unreadable_row", campaign_id=ids[0], field="status", value="Active"))
+    assert sms.poll() == {ids[0]: "Stopped"}
+
+
+STATUSES = ["Active", "Paused", "Stopped", "Completed", "Preparing"]
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("join"), st.integers(0, 7), st.sampled_from([STOPPED, STOP_CONDITION, START_CONDITION])),
+        st.tuples(st.just("become"), st.integers(0, 7), st.sampled_from(STATUSES)),
+        st.tuples(st.just("fail"), st.integers(0, 3), st.sampled_from(["error", "reset", "rate_limit"])),
+        st.tuples(st.just("poll"), st.just(0), st.none()),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS, typed=st.booleans(), kind=st.sampled_from(KINDS), chance=st.randoms(use_true_random=False))
+def test_whatever_happens_a_wait_ends_by_what_the_platform_says_and_by_nothing_else(
+    sandbox: Sandbox, virtual_clock: VirtualClock, connect: Connect, steps: Any, typed: bool, kind: Kind, chance: Random
+) -> None:
+    sandbox.reset()
+    connect(kind.connection(sandbox))
+    account = Account(sandbox, virtual_clock, kind)
+    ids = account.add(8)
+
+    def settle() -> None:
+        before = list(account.waits)
+        over = account.poll()
+        for campaign_id, status in over.items():
+            assert sandbox.campaign(campaign_id).status == status
+        assert {wait.campaign_id for wait in before} >= over.keys()
+
+    for step, number, what in steps:
+        campaign = sandbox.campaign(ids[number])
+        if step == "join":
+            short = what.state_of(campaign.status) is WaitState.RETRY
+            details = {} if typed else {"campaign_type": None}
+            account.wait([campaign.id], what, since=account.now if short and chance.random() < 0.8 else None, **details)
+        elif step == "become":
+            sandbox.set_status(campaign.id, what)
+        elif step == "fail":
+            sandbox.add_fault(Fault(what, skip=number))
+        else:
+            settle()
+    sandbox.clear_faults()
+    settle()
+    for wait in account.waits:
+        assert wait.condition.state_of(sandbox.campaign(wait.campaign_id).status) is WaitState.RETRY

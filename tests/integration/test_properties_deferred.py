@@ -1,0 +1,298 @@
+"""
+Deferred waits on a platform that misbehaves at random: no false success, no false alarm, few requests.
+
+A plan says what is in the account, when campaigns stop and start, when which requests go wrong and how, and when the
+triggerer is restarted. Time is virtual. ``CAMPAIGN_TESTS=full`` in the environment runs many more plans.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import HealthCheck, event, example, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.triggers.shared_poll import MIN_POLL_INTERVAL
+from airflow_provider_campaign.triggers.wait import FINAL_POLL_GRACE, CampaignWaitTrigger
+from tests.clock import VirtualClock
+from tests.kinds import KINDS, SONARLY, Connect, Kind
+from tests.triggerer import WAYS, Triggerer
+from tests.virtual_loop import run
+
+RUNS = 300 if os.environ.get("CAMPAIGN_TESTS") == "full" else 20
+"""Random plans."""
+
+LONGEST_DELAY = 120
+"""Seconds: the most that a platform in these plans asks to be left alone for."""
+
+POLL_SECONDS = 40.0
+"""Seconds that one poll may take: it may have to wait for the account's requests."""
+
+
+@dataclass(frozen=True)
+class Outage:
+    """
+    Some requests go wrong for a while.
+
+    :param begins: Seconds after the beginning.
+    """
+
+    begins: int
+    seconds: int
+    kind: str
+    action: str | None
+    options: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def ends(self) -> int:
+        return self.begins + self.seconds
+
+    def fault(self) -> Fault:
+        return Fault(self.kind, action=self.action, count=None, **dict(self.options))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    What happens; all times are seconds after the beginning.
+
+    :param stops: For each campaign when it stops, None for never.
+    :param breaks: Seconds after which a campaign that has stopped is started again, for some minute; None for never.
+    :param restarts: When the triggerer is restarted.
+    :param ended_before: Campaigns in the account that have ended before, and that nobody waits for.
+    """
+
+    way: str
+    kind: Kind
+    stops: tuple[int | None, ...]
+    breaks: int | None = None
+    outages: tuple[Outage, ...] = ()
+    restarts: tuple[int, ...] = ()
+    ended_before: int = 0
+    is_seen: bool = True
+    is_typed: bool = True
+    timeout: int = 600
+    poll_interval: int = 30
+    ignore_sort: bool = False
+    ignore_filters: bool = False
+    clock_offset: int = 0
+
+    def is_in_order(self, begin: float, end: float) -> bool:
+        """Tell whether nothing goes wrong between two moments."""
+        return not any(outage.begins <= end and begin <= outage.ends for outage in self.outages)
+
+
+def outages(
+    kinds: list[str], actions: list[str | None], **options: st.SearchStrategy[Any]
+) -> st.SearchStrategy[Outage]:
+    return st.builds(
+        Outage,
+        begins=st.integers(0, 600),
+        seconds=st.sampled_from([5, 60, 300, 1000]),
+        kind=st.sampled_from(kinds),
+        action=st.sampled_from(actions),
+        options=st.fixed_dictionaries(options).map(lambda chosen: tuple(chosen.items())),
+    )
+
+
+any_outage = st.one_of(
+    outages(["error", "reset", "html_ok", "broken_json"], [None, "list", "status", "get"]),
+    outages(["bad_request", "not_found", "forbidden", "unauthorized"], ["list"]),
+    outages(["rate_limit"], [None, "list"], retry_after=st.sampled_from([None, "20", str(LONGEST_DELAY)])),
+    outages(["contradiction"], ["list"], how=st.sampled_from(["no_rows", "total", "more", "short", "page_size"])),
+)
+plans = st.builds(
+    Plan,
+    way=st.sampled_from(WAYS),
+    kind=st.sampled_from([KINDS[0], KINDS[3], SONARLY]),
+    stops=st.sampled_from([1, 2, 3, 4, 8]).flatmap(
+        lambda count: st.tuples(*[st.integers(0, 400) | st.sampled_from([None, 5, 295, 299, 305, 595])] * count)
+    ),
+    breaks=st.none() | st.sampled_from([10, 45, 100]),
+    outages=st.lists(any_outage, max_size=3).map(tuple),
+    restarts=st.lists(st.integers(1, 400), max_size=2).map(lambda moments: tuple(sorted(moments))),
+    ended_before=st.sampled_from([0, 3, 150, 250]),
+    is_seen=st.booleans(),
+    is_typed=st.booleans(),
+    timeout=st.sampled_from([50, 300, 600, 1200]),
+    poll_interval=st.sampled_from([15, 30, 60]),
+    ignore_sort=st.booleans(),
+    ignore_filters=st.booleans(),
+    clock_offset=st.sampled_from([0, 0, -400, 60, 400]),
+)
+
+
+@dataclass
+class End:
+    """How a wait ended, and when by the clock."""
+
+    at: float
+    value: Any
+    error: str | None
+    message: str
+
+
+@dataclass
+class Run:
+    """A plan that is carried out."""
+
+    plan: Plan
+    sandbox: Sandbox
+    clock: VirtualClock
+    ids: list[str] = field(default_factory=list)
+    ends: dict[str, End] = field(default_factory=dict)
+    began: float = 0.0
+
+    def prepare(self) -> None:
+        sandbox, plan = self.sandbox, self.plan
+        sandbox.reset()
+        sandbox.config.ignore_sort, sandbox.config.ignore_filters = plan.ignore_sort, plan.ignore_filters
+        sandbox.config.clock_offset = plan.clock_offset
+        for _ in range(plan.ended_before):
+            plan.kind.add_campaign(sandbox, status="Stopped")
+            self.clock.advance(1)
+        self.clock.advance(60)
+        self.ids = [plan.kind.add_campaign(sandbox).id for _ in plan.stops]
+        self.began = self.clock.now
+
+    def triggers(self) -> dict[str, CampaignWaitTrigger]:
+        plan, now = self.plan, self.clock.time()
+        return {
+            campaign_id: CampaignWaitTrigger(
+                campaign_id,
+                ["Stopped"],
+                timeout=plan.timeout,
+                campaign_type=plan.kind.campaign_type if plan.is_typed else None,
+                poll_interval=plan.poll_interval,
+                since=now if plan.is_seen else None,
+                deadline=now + plan.timeout,
+            )
+            for campaign_id in self.ids
+        }
+
+    async def carry_out(self) -> None:
+        happenings = asyncio.gather(*self._happenings())
+        waiting = self.triggers()
+        for restart in (*self.plan.restarts, None):
+            triggerer = Triggerer(self.plan.way)
+            waits = [asyncio.create_task(self._wait(triggerer, each)) for each in waiting.values()]
+            if waits:
+                seconds = None if restart is None else max(0.0, self.began + restart - self.clock.now)
+                await asyncio.wait(waits, timeout=seconds)
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+            waiting = {campaign_id: each for campaign_id, each in waiting.items() if campaign_id not in self.ends}
+        happenings.cancel()
+        await asyncio.gather(happenings, return_exceptions=True)
+
+    async def _wait(self, triggerer: Triggerer, trigger: CampaignWaitTrigger) -> None:
+        fired = await triggerer.first(trigger)
+        self.ends[trigger.campaign_id] = End(self.clock.now, **fired.payload)
+
+    def _happenings(self) -> Iterator[Any]:
+        for campaign_id, stop in zip(self.ids, self.plan.stops, strict=True):
+            if stop is not None:
+                yield self._become(stop, campaign_id, "Stopped")
+                if self.plan.breaks is not None:
+                    yield self._become(stop + self.plan.breaks, campaign_id, "Active")
+                    yield self._become(stop + self.plan.breaks + 60, campaign_id, "Stopped")
+        for outage in self.plan.outages:
+            yield self._change_faults(outage.begins)
+            yield self._change_faults(outage.ends)
+
+    async def _become(self, moment: float, campaign_id: str, status: str) -> None:
+        await asyncio.sleep(moment)
+        self.sandbox.set_status(campaign_id, status)
+
+    async def _change_faults(self, moment: float) -> None:
+        await asyncio.sleep(moment)
+        self.sandbox.clear_faults()
+        for outage in self.plan.outages:
+            if outage.begins <= moment < outage.ends:
+                self.sandbox.add_fault(outage.fault())
+
+    def was_stopped(self, campaign_id: str, begin: float, end: float) -> bool:
+        """Tell whether a campaign was stopped at any moment between two readings of the clock."""
+        history = self.sandbox.campaign(campaign_id).history
+        until = [moment for moment, _ in history[1:]] + [float("inf")]
+        return any(
+            status == "Stopped" and since <= end and begin <= gone
+            for (since, status), gone in zip(history, until, strict=True)
+        )
+
+    def check_success(self, campaign_id: str, end: End) -> None:
+        assert end.value == "Stopped"
+        assert self.was_stopped(campaign_id, end.at - POLL_SECONDS, end.at), "the campaign was not stopped"
+
+    def check_failure(self, campaign_id: str, end: End) -> None:
+        """A wait fails in no other way than for the time, and not if its campaign could be read as stopped."""
+        assert end.error == "CampaignTimeoutError", end
+        took, timeout = end.at - self.began, self.plan.timeout
+        assert timeout <= took <= max(timeout, *self.plan.restarts, 0) + FINAL_POLL_GRACE + 1
+        stop = self.last_stop(campaign_id)
+        if self.plan.is_in_order(timeout, timeout + FINAL_POLL_GRACE):
+            assert stop is None or stop >= timeout, "a false alarm"
+            assert "last seen: unknown" not in end.message
+
+    def last_stop(self, campaign_id: str) -> float | None:
+        """Return when a campaign stopped for good, None for never."""
+        stop = self.plan.stops[self.ids.index(campaign_id)]
+        return stop if stop is None or self.plan.breaks is None else stop + self.plan.breaks + 60
+
+    def check_promptness(self, campaign_id: str, end: End) -> None:
+        """Once a campaign has stopped for good and all is in order, its wait ends in a few polls."""
+        stop, polls = self.last_stop(campaign_id), len(self.ids) + 3
+        if stop is None or any(restart > stop for restart in self.plan.restarts):
+            return
+        latest = stop + polls * max(self.plan.poll_interval, MIN_POLL_INTERVAL) + LONGEST_DELAY
+        if latest < self.plan.timeout and self.plan.is_in_order(stop, latest):
+            event("prompt")
+            assert end.at <= self.began + latest
+
+    def check_requests(self) -> None:
+        moments = sorted(request.at for request in self.sandbox.requests)
+        within = max((sum(moment <= other < moment + 60 for other in moments) for moment in moments), default=0)
+        assert within <= 60 * (1 + len(self.plan.restarts))
+        if self.plan.way == "shared" and not self.plan.restarts:
+            refused = [request for request in self.sandbox.requests if request.status_code == 429]
+            assert all(request.fault == "rate_limit" for request in refused), "more than the platform's limit"
+
+
+@settings(max_examples=RUNS, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(plan=plans)
+@example(plan=Plan(WAYS[-1], KINDS[0], (10, 20, 30, None), outages=(Outage(0, 1000, "forbidden", "list"),)))
+@example(
+    plan=Plan(
+        WAYS[-1],
+        KINDS[0],
+        (100, 200, 300, 400),
+        outages=(Outage(0, 1000, "forbidden", "list"), Outage(150, 60, "error", "status")),
+        restarts=(150,),
+        ended_before=150,
+        ignore_sort=True,
+    )
+)
+def test_whatever_happens_a_deferred_wait_ends_by_what_the_platform_says(
+    sandbox: Sandbox, virtual_clock: VirtualClock, connect: Connect, plan: Plan
+) -> None:
+    connect(plan.kind.connection(sandbox))
+    sandbox.config.sonarly_rate_limit = 60
+    carried_out = Run(plan, sandbox, virtual_clock)
+    carried_out.prepare()
+    run(carried_out.carry_out(), virtual_clock)
+    assert carried_out.ends.keys() == set(carried_out.ids)
+    for campaign_id, end in carried_out.ends.items():
+        event("success" if end.error is None else end.error)
+        (carried_out.check_success if end.error is None else carried_out.check_failure)(campaign_id, end)
+        carried_out.check_promptness(campaign_id, end)
+    carried_out.check_requests()
+    event(
+        f"at most {max(Counter(int(request.at) // 60 for request in sandbox.requests).values()) // 20 * 20}+ a minute"
+    )
