@@ -55,4 +55,4 @@ def refuses(status: int, text: str = "No", **headers: str) -> HttpResponse:
     """Return a refusal, as either platform writes it."""
     error = {"message": text, "code": f"E-{status}"}
     document = {"errors": [{"msg": text, "code": f"E-{status}"}], "success": False, "error": error, "traceId": "t-1"}
-    return response(document, status, **headers)
+    return response(document, status, body=None, **headers)

@@ -1,4 +1,4 @@
-"""Statuses, goals and ids, which mean the same on every platform."""
+"""Statuses, wait conditions and ids, which mean the same on every platform."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_what_a_status_means_to_a_sensor() -> None:
     assert status_condition(["windingdown"]).state_of("windingDown") is WaitState.SUCCESS
 
 
-def test_a_goal_reads_as_its_statuses() -> None:
+def test_a_wait_condition_reads_as_its_statuses() -> None:
     assert str(STOP_CONDITION) == "Stopped or Completed"
 
 
@@ -89,7 +89,7 @@ def test_a_record_has_the_same_keys_whatever_is_known() -> None:
     }
 
 
-def test_the_platforms_answer_is_not_in_a_campaigns_repr() -> None:
+def test_the_platforms_response_is_not_in_a_campaigns_repr() -> None:
     assert "secret" not in repr(Campaign("c-1", "Active", raw={"phone": "secret"}))
 
 
@@ -97,6 +97,7 @@ MENDED_BY_A_RETRY = {
     "CampaignUnavailableError",
     "CampaignRateLimitError",
     "CampaignTimeoutError",
+    "CampaignSweepError",
 }
 
 
