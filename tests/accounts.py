@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_campaign.client.client import CampaignClient
+from airflow_provider_campaign.client.transport import Transport
 from airflow_provider_campaign.platforms.base import HttpResponse, Platform
 from airflow_provider_campaign.platforms.kore import KorePlatform
 from airflow_provider_campaign.platforms.kore_app import KoreApp
 from airflow_provider_campaign.platforms.sonarly import SonarlyPlatform
 from airflow_provider_campaign.sandbox.config import SandboxConfig
 from tests.clock import VirtualClock
-from tests.scripted_transport import ScriptedTransport, response
+from tests.scripted_transport import response
 
 CONFIG = SandboxConfig()
 APP = KoreApp(CONFIG.client_id, "st-1", "acc-1", "HS256", "airflow", CONFIG.client_secret)
@@ -22,7 +23,7 @@ PLATFORMS: dict[str, Platform] = {"kore-v1": KORE_V1, "kore-v2": KORE_V2, "sonar
 
 
 def client_of(
-    platform: Platform, transport: ScriptedTransport, clock: VirtualClock | None = None, **settings: Any
+    platform: Platform, transport: Transport, clock: VirtualClock | None = None, **settings: Any
 ) -> CampaignClient:
     """Return a client whose every wait is over at once."""
     return CampaignClient(

@@ -150,7 +150,7 @@ def test_a_response_above_the_limit_is_refused(sandbox: Sandbox, connect: Connec
     campaign = SONARLY.add_campaign(sandbox)
     sandbox.add_fault(Fault("huge", size=MAX_RESPONSE_BYTES + 1, chunked=chunked, count=None))
     connect(SONARLY.connection(sandbox, retry_budget=0.2))
-    with pytest.raises(CampaignUnavailableError, match=rf"the response is .* the {MAX_RESPONSE_BYTES} (bytes )?accepted"):
+    with pytest.raises(CampaignUnavailableError, match=rf"the response is .* {MAX_RESPONSE_BYTES} (bytes )?accepted"):
         SONARLY.stop(campaign.id).execute({})
 
 
@@ -203,28 +203,17 @@ def test_what_is_declared_too_long_is_not_read(connect: Connect) -> None:
     assert taken < 100_000_000  # no more than the buffers of both sides hold, a few times
 
 
-REDIRECTS = {
-    "http://elsewhere.test/login?next=secret-path": "it redirects to http://elsewhere.test, which",
-    "https://user:secret-word@elsewhere.test:8443/secret-path#part": "it redirects to https://elsewhere.test, which",
-    "//elsewhere.test/secret-path": "it redirects to elsewhere.test, which",
-    "/secret-path": "it redirects to another path of the same host, which",
-    "http://[secret-path": "it redirects to an address that can't be read, which",
-    "http://elsewhere.test/\xff\xfe": "it redirects to http://elsewhere.test, which",
-    "": "it redirects to another path of the same host, which",
-}
+LOCATIONS = ["https://user:secret-word@elsewhere.test:8443/secret-path#part", "http://elsewhere.test/\xff\xfe", ""]
 
 
 @pytest.mark.usefixtures("virtual_clock")
-@pytest.mark.parametrize("location", REDIRECTS, ids=range(len(REDIRECTS)))
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_reported_by_scheme_and_host_only(connect: Connect, location: str, status: int) -> None:
-    head = f"HTTP/1.1 {status} Elsewhere\r\nLocation: {location}\r\n".encode("latin-1")
+@pytest.mark.parametrize("location", LOCATIONS, ids=["with-secrets", "no-ascii", "none"])
+def test_a_redirect_is_not_followed(connect: Connect, location: str) -> None:
+    head = f"HTTP/1.1 307 Elsewhere\r\nLocation: {location}\r\n".encode("latin-1")
     with RawServer(responding(b"", head)) as server:
         connect(connection_to(server.url))
-        with pytest.raises(CampaignRequestError) as raised:
+        with pytest.raises(CampaignRequestError, match=r"it redirects to .*field Host") as raised:
             stop()
-    assert REDIRECTS[location] in str(raised.value)
-    assert "field Host" in str(raised.value)
     assert "secret" not in str(raised.value)
     assert len(server.requests) == 1
 

@@ -47,8 +47,9 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-@pytest.mark.parametrize("algorithm", KEYS)
-@pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL], ids=["pkcs8", "traditional"])
+@pytest.mark.parametrize(
+    ("algorithm", "form"), [("RS256", PrivateFormat.TraditionalOpenSSL), ("ES256", PrivateFormat.PKCS8)]
+)
 def test_a_token_is_signed_with_the_private_key(
     sandbox: Sandbox, connect: Connect, algorithm: str, spelling: str, form: PrivateFormat
 ) -> None:
@@ -85,7 +86,7 @@ ACTIONS: dict[str, tuple[str, Callable[[CampaignHook], Any]]] = {
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
-@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("action", ["stop_voice", "delete_sms", "status", "list"])
 def test_a_single_path_can_be_replaced(sandbox: Sandbox, connect: Connect, action: str, version: str) -> None:
     method, _ = ACTIONS[action]
     campaign = "" if action == "list" else "/{campaign_id}"

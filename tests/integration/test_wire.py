@@ -82,7 +82,9 @@ def only_request(sandbox: Sandbox) -> ReceivedRequest:
 
 
 @pytest.mark.parametrize(("version", "action"), KORE_REQUESTS, ids=lambda part: part)
-def test_a_kore_request_is_what_the_documents_say(sandbox: Sandbox, connect: Connect, version: str, action: str) -> None:
+def test_a_kore_request_is_what_the_documents_say(
+    sandbox: Sandbox, connect: Connect, version: str, action: str
+) -> None:
     method, path, query, body = KORE_REQUESTS[version, action]
     campaign_type, status, act = ACTIONS[action]
     sandbox.add_campaign(ID, campaign_type, status)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
@@ -19,6 +21,7 @@ from airflow_provider_campaign.campaign import (
     status_condition,
     validate_campaign_id,
 )
+from airflow_provider_campaign.exceptions import CampaignConfigError
 
 WORDS = ["Ready", "Scheduled", "Rescheduled", "Preparing", "Active", "Paused", "Stopped", "Completed", "Draft"]
 
@@ -76,6 +79,38 @@ def test_a_wait_condition_reads_as_its_statuses() -> None:
 )
 def test_whatever_can_stand_in_a_path_is_an_id(campaign_id: str) -> None:
     assert validate_campaign_id(campaign_id) == campaign_id
+
+
+UNUSABLE_IDS = [
+    ("", "is empty"),
+    (" \t ", "is empty"),
+    ("None", "stands for a missing value"),
+    ("none", "stands for a missing value"),
+    ("null", "stands for a missing value"),
+    (None, "is not a string but NoneType"),
+    (17, "is not a string but int"),
+    (["cd-1"], "is not a string but list"),
+    (" cd-1", "has blanks around it"),
+    ("cd-1\n", "has blanks around it"),
+    ("a/b", "looks like a path"),
+    ("a\\b", "looks like a path"),
+    ("a?trigger=play", "looks like a path"),
+    ("a#b", "looks like a path"),
+    (".", "looks like a path"),
+    ("..", "looks like a path"),
+    ("a..b", "looks like a path"),
+    ("a\nb", "holds a control character"),
+    ("a\x00b", "holds a control character"),
+    ("a\u200bb", "holds a control character"),
+]
+
+
+@pytest.mark.parametrize(("campaign_id", "problem"), UNUSABLE_IDS)
+def test_an_id_that_can_be_no_campaigns_is_refused(campaign_id: Any, problem: str) -> None:
+    with pytest.raises(CampaignConfigError) as caught:
+        validate_campaign_id(campaign_id)
+    assert f"campaign_id {campaign_id!r} {problem}" in str(caught.value)
+    assert "Nothing was sent" in str(caught.value)
 
 
 def test_a_record_has_the_same_keys_whatever_is_known() -> None:
