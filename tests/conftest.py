@@ -20,9 +20,15 @@ from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Sandbox
 from tests.clock import VirtualClock
 from tests.kinds import KINDS, KORE_KINDS, Connect, Kind
+from tests.profiles import IS_FULL
 from tests.secrets_guard import nothing_secret_is_kept, pytest_runtest_makereport, pytest_sessionstart
 
 __all__ = ["nothing_secret_is_kept", "pytest_runtest_makereport", "pytest_sessionstart"]
+
+
+def pytest_report_header() -> str:
+    """Say how thorough this run is."""
+    return f"random data: {'in full' if IS_FULL else 'brief (CAMPAIGN_TESTS=full for all of it)'}"
 
 
 @pytest.fixture

@@ -68,9 +68,11 @@ class Watch(logging.Handler):
 
 
 def chain_of(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and those that led to it."""
+    """Yield an error and those that led to it, each once: an error that was raised twice is in its own chain."""
     link: BaseException | None = error
-    while link is not None:
+    seen: set[int] = set()
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
         yield link
         link = link.__cause__ or link.__context__
 
@@ -105,7 +107,7 @@ def listen_to(owner: type, method: str, hear: Any) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Fail the test if something escaped."""
     report = yield
-    for name, text in report.sections if report.when == "action" else ():
+    for name, text in report.sections if report.when == "call" else ():
         watch.hear(name, text)
     leaks = watch.take_leaks()
     if leaks and report.passed and not item.nodeid.startswith(SHOWS_ITS_CREDENTIALS):

@@ -87,9 +87,9 @@ class KorePager(Pager):
             return []
         fresh = list({campaign.id: campaign for campaign in campaigns if campaign.id not in self._seen}.values())
         self._check_end(len(rows), has_more)
-        self._check_progress(fresh)
         self._seen.update(campaign.id for campaign in fresh)
         self._at_end = not has_more
+        self._check_progress(fresh)
         self._overlaps = len(rows) > 1
         self._skip += max(1, len(rows) - 1)
         return fresh

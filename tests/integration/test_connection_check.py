@@ -112,7 +112,7 @@ def test_a_host_that_is_not_reachable_is_named(sandbox: Sandbox, connect: Connec
 
 @ON_ALL_PLATFORMS
 @pytest.mark.parametrize("fault", ["html_ok", "html", "broken_json", "empty"])
-def test_what_is_not_the_platforms_answer_is_no_success(
+def test_what_is_not_the_platforms_response_is_no_success(
     sandbox: Sandbox, connect: Connect, kind: Kind, fault: str
 ) -> None:
     sandbox.add_fault(Fault(fault, count=None))
@@ -126,7 +126,7 @@ def test_what_is_not_the_platforms_answer_is_no_success(
 
 @ON_ALL_PLATFORMS
 @pytest.mark.parametrize("body", [b"{}", b'{"status": "success"}', b'{"success": true, "data": {}}', b'{"data": {}}'])
-def test_an_answer_of_another_shape_is_no_success(sandbox: Sandbox, connect: Connect, kind: Kind, body: bytes) -> None:
+def test_a_response_of_another_shape_is_no_success(sandbox: Sandbox, connect: Connect, kind: Kind, body: bytes) -> None:
     with LocalServer(lambda sent: Reply(body)) as server:
         connect({**kind.connection(sandbox), "host": server.url})
         passed, message = check()

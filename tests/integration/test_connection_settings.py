@@ -47,8 +47,9 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-@pytest.mark.parametrize("algorithm", KEYS)
-@pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL], ids=["pkcs8", "traditional"])
+@pytest.mark.parametrize(
+    ("algorithm", "form"), [("RS256", PrivateFormat.TraditionalOpenSSL), ("ES256", PrivateFormat.PKCS8)]
+)
 def test_a_token_is_signed_with_the_private_key(
     sandbox: Sandbox, connect: Connect, algorithm: str, spelling: str, form: PrivateFormat
 ) -> None:
@@ -71,7 +72,7 @@ def test_a_token_is_made_out_to_the_subject(sandbox: Sandbox, connect: Connect) 
 
 # Where requests go.
 
-CALLS: dict[str, tuple[str, Callable[[CampaignHook], Any]]] = {
+ACTIONS: dict[str, tuple[str, Callable[[CampaignHook], Any]]] = {
     "stop_sms": ("POST", lambda hook: hook.stop_campaign("cd-1", "sms")),
     "stop_voice": ("POST", lambda hook: hook.stop_campaign("cd-1", "voice")),
     "start_sms": ("POST", lambda hook: hook.start_campaign("cd-1", "sms")),
@@ -85,20 +86,22 @@ CALLS: dict[str, tuple[str, Callable[[CampaignHook], Any]]] = {
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
-@pytest.mark.parametrize("action", CALLS)
+@pytest.mark.parametrize("action", ["stop_voice", "delete_sms", "status", "list"])
 def test_a_single_path_can_be_replaced(sandbox: Sandbox, connect: Connect, action: str, version: str) -> None:
-    method, _ = CALLS[action]
+    method, _ = ACTIONS[action]
     campaign = "" if action == "list" else "/{campaign_id}"
     with LocalServer(lambda sent: Reply(b"{}", 403)) as server:
         path = f"/other/{{iid}}/{{account_id}}{campaign}/here?x=1"
         connect({**sandbox.kore_connection(version, endpoints={action: path}), "host": server.url})
-        for other in CALLS.values():
+        for _, act in ACTIONS.values():
             with pytest.raises(CampaignAuthError):
-                other[1](the_hook())
+                act(the_hook())
         moved = [sent for sent in server.requests if sent.target.startswith("/other/")]
     expected = f"/other/st-sandbox-0000/acc-sandbox-0000{campaign.format(campaign_id='cd-1')}/here?x=1"
-    assert [(sent.method, sent.target) for sent in moved] == [(method, expected)]
-    assert len(server.requests) == len(CALLS)
+    # Each delete reads the status before it.
+    times = 3 if action == "status" else 1
+    assert [(sent.method, sent.target) for sent in moved] == [(method, expected)] * times
+    assert len(server.requests) == len(ACTIONS) + 2
 
 
 def test_the_api_version_picks_the_paths(sandbox: Sandbox, connect: Connect, kore_kind: Kind) -> None:
@@ -121,7 +124,7 @@ def test_a_request_may_take_as_long_as_the_timeout(sandbox: Sandbox, connect: Co
 
 
 @pytest.mark.parametrize(("setting", "seconds"), [({}, 120), ({"retry_budget": 40}, 40), ({"retry_budget": 300}, 300)])
-def test_a_call_may_take_as_long_with_its_retries_as_the_budget(
+def test_an_action_may_take_as_long_with_its_retries_as_the_budget(
     sandbox: Sandbox, connect: Connect, kind: Kind, setting: dict[str, Any], seconds: float
 ) -> None:
     sandbox.add_fault(Fault("error", status=503, count=None))

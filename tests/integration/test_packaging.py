@@ -128,7 +128,7 @@ def test_the_version_stands_in_one_place_and_heads_the_changelog(wheel: Path) ->
     assert metadata(wheel)["Version"] == __version__
     assert __version__ not in (REPOSITORY / "pyproject.toml").read_text()
     headings = [line for line in (REPOSITORY / "CHANGELOG.md").read_text().splitlines() if line.startswith("## ")]
-    assert headings[0] == f"## {__version__}"
+    assert headings[headings[0] == "## Unreleased"] == f"## {__version__}"
 
 
 def test_the_requirements_of_what_is_installed_agree(installed: Path) -> None:

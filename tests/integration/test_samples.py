@@ -1,4 +1,4 @@
-"""Every sample answer in the platforms' documents, served verbatim and read."""
+"""Every sample response in the platforms' documents, served verbatim and read."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STOPS = {
     "kore_stop_voice_v1": (V1_VOICE, "2025-06-27T07:13:51.444Z", "campaignInstanceId"),
     "kore_stop_voice_v2": (V2_VOICE, "2025-12-05T12:01:35.312Z", "campaignInstanceId"),
 }
-"""Sample: the kind of campaign, when it was stopped, and what else the answer tells."""
+"""Sample: the kind of campaign, when it was stopped, and what else the response tells."""
 
 
 @pytest.mark.parametrize("sample", STOPS)
@@ -100,10 +100,10 @@ def test_sonarlys_sample_of_an_error_is_that_error(sandbox: Sandbox, connect: Co
     sample = SAMPLES[f"sonarly_stop_{status}"]
     campaign = b'{"success": true, "data": {"id": "%s", "status": "%s"}}' % (SONARLY_ID.encode(), state.encode())
 
-    def answer(sent: Sent) -> Reply:
+    def respond(sent: Sent) -> Reply:
         return Reply(sample, status) if sent.method == "POST" else Reply(campaign)
 
-    with LocalServer(answer) as server:
+    with LocalServer(respond) as server:
         connect({**SONARLY.connection(sandbox), "host": server.url})
         with pytest.raises(CampaignError) as caught:
             SONARLY.stop(SONARLY_ID, timeout=10).execute({})
@@ -120,7 +120,7 @@ def test_sonarlys_sample_is_no_stop_without_its_success(sandbox: Sandbox, connec
     with LocalServer(lambda sent: Reply(body)) as server:
         connect({**SONARLY.connection(sandbox), "host": server.url})
         with pytest.raises(
-            CampaignUnavailableError, match=f"HTTP 200, the answer says .*trace id {SONARLY_ID}"
+            CampaignUnavailableError, match=f"HTTP 200, the response says .*trace id {SONARLY_ID}"
         ) as caught:
             SONARLY.stop(SONARLY_ID, timeout=10).execute({})
     assert caught.value.http_status == 200

@@ -36,11 +36,11 @@ ACTIONS: dict[str, tuple[str, str, Do]] = {
     "list": ("sms", "Active", lambda hook, id: list(hook.list_campaigns(["sms"]))),
     "get": ("sms", "Active", lambda hook, id: hook.get_campaign(id)),
 }
-"""Call: the type and status of the campaign, and what is asked of the hook."""
+"""Action: the type and status of the campaign, and what is asked of the hook."""
 
 LIST_BODY = {"type": "sms", "limit": 100, "skip": 0, "sortBy": {"createdAt": "asc"}}
 
-KORE_CALLS: dict[tuple[str, str], tuple[str, str, str, Any]] = {
+KORE_REQUESTS: dict[tuple[str, str], tuple[str, str, str, Any]] = {
     ("v1", "stop_sms"): ("POST", f"{V1}/{ID}", "campaignType=sms&trigger=stop", {}),
     ("v1", "stop_voice"): ("POST", f"{V1}/{ID}", "campaignType=voice&trigger=stop", {}),
     ("v1", "start_sms"): ("POST", f"{V1}/{ID}", "campaignType=sms&trigger=play", {}),
@@ -63,14 +63,14 @@ KORE_CALLS: dict[tuple[str, str], tuple[str, str, str, Any]] = {
 """Version and action: method, path, query and JSON body (None: no body at all)."""
 
 SONARLY_CAMPAIGNS = "/v1/accounts/ag-sandbox-0000/campaigns"
-SONARLY_CALLS: dict[str, tuple[str, str, str, Do]] = {
+SONARLY_REQUESTS: dict[str, tuple[str, str, str, Do]] = {
     "stop": ("POST", f"{SONARLY_CAMPAIGNS}/{ID}/stop", "Active", lambda hook, id: hook.stop_campaign(id)),
     "start": ("POST", f"{SONARLY_CAMPAIGNS}/{ID}/start", "Stopped", lambda hook, id: hook.start_campaign(id)),
     "status": ("GET", f"{SONARLY_CAMPAIGNS}/{ID}", "Active", lambda hook, id: hook.get_campaign_status(id)),
     "get": ("GET", f"{SONARLY_CAMPAIGNS}/{ID}", "Active", lambda hook, id: hook.get_campaign(id)),
     "list": ("GET", SONARLY_CAMPAIGNS, "Active", lambda hook, id: list(hook.list_campaigns())),
 }
-"""Call: method, path, the campaign's status and what is asked of the hook; no action has a query or a body."""
+"""Action: method, path, the campaign's status and what is asked of the hook; no action has a query or a body."""
 
 EVERY_REQUEST = {"host", "user-agent", "accept", "accept-encoding", "connection"}
 
@@ -81,14 +81,18 @@ def only_request(sandbox: Sandbox) -> ReceivedRequest:
     return request
 
 
-@pytest.mark.parametrize(("version", "action"), KORE_CALLS, ids=lambda part: part)
-def test_a_kore_call_is_what_the_documents_say(sandbox: Sandbox, connect: Connect, version: str, action: str) -> None:
-    method, path, query, body = KORE_CALLS[version, action]
+@pytest.mark.parametrize(("version", "action"), KORE_REQUESTS, ids=lambda part: part)
+def test_a_kore_request_is_what_the_documents_say(
+    sandbox: Sandbox, connect: Connect, version: str, action: str
+) -> None:
+    method, path, query, body = KORE_REQUESTS[version, action]
     campaign_type, status, act = ACTIONS[action]
     sandbox.add_campaign(ID, campaign_type, status)
     connect(sandbox.kore_connection(version))
     act(CampaignHook.for_conn_id("campaign_default"), ID)
-    request = only_request(sandbox)
+    *before, request = sandbox.requests
+    assert [read.action for read in before] == (["status"] if "delete" in action else [])
+    assert request.status_code == 200
     assert (request.method, request.path, request.query) == (method, path, query)
     if body:
         assert json.loads(request.body) == body
@@ -100,9 +104,9 @@ def test_a_kore_call_is_what_the_documents_say(sandbox: Sandbox, connect: Connec
     assert request.headers.get("content-type", "application/json") == "application/json"
 
 
-@pytest.mark.parametrize("action", SONARLY_CALLS)
-def test_a_sonarly_call_is_what_the_documents_say(sandbox: Sandbox, connect: Connect, action: str) -> None:
-    method, path, status, act = SONARLY_CALLS[action]
+@pytest.mark.parametrize("action", SONARLY_REQUESTS)
+def test_a_sonarly_request_is_what_the_documents_say(sandbox: Sandbox, connect: Connect, action: str) -> None:
+    method, path, status, act = SONARLY_REQUESTS[action]
     SONARLY.add_campaign(sandbox, campaign_id=ID, status=status)
     connect(sandbox.sonarly_connection())
     act(CampaignHook.for_conn_id("campaign_default"), ID)
@@ -113,7 +117,7 @@ def test_a_sonarly_call_is_what_the_documents_say(sandbox: Sandbox, connect: Con
     assert request.headers["authorization"] == f"Bearer {sandbox.config.api_key}"
 
 
-def test_a_token_says_who_calls_and_is_valid_for_minutes_only(sandbox: Sandbox, connect: Connect) -> None:
+def test_a_token_says_who_signs_and_is_valid_for_minutes_only(sandbox: Sandbox, connect: Connect) -> None:
     campaign = sandbox.add_campaign()
     connect(sandbox.kore_connection())
     before = int(time.time())

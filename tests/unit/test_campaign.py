@@ -1,6 +1,8 @@
-"""Statuses, goals and ids, which mean the same on every platform."""
+"""Statuses, wait conditions and ids, which mean the same on every platform."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
@@ -19,6 +21,7 @@ from airflow_provider_campaign.campaign import (
     status_condition,
     validate_campaign_id,
 )
+from airflow_provider_campaign.exceptions import CampaignConfigError
 
 WORDS = ["Ready", "Scheduled", "Rescheduled", "Preparing", "Active", "Paused", "Stopped", "Completed", "Draft"]
 
@@ -67,7 +70,7 @@ def test_what_a_status_means_to_a_sensor() -> None:
     assert status_condition(["windingdown"]).state_of("windingDown") is WaitState.SUCCESS
 
 
-def test_a_goal_reads_as_its_statuses() -> None:
+def test_a_wait_condition_reads_as_its_statuses() -> None:
     assert str(STOP_CONDITION) == "Stopped or Completed"
 
 
@@ -76,6 +79,38 @@ def test_a_goal_reads_as_its_statuses() -> None:
 )
 def test_whatever_can_stand_in_a_path_is_an_id(campaign_id: str) -> None:
     assert validate_campaign_id(campaign_id) == campaign_id
+
+
+UNUSABLE_IDS = [
+    ("", "is empty"),
+    (" \t ", "is empty"),
+    ("None", "stands for a missing value"),
+    ("none", "stands for a missing value"),
+    ("null", "stands for a missing value"),
+    (None, "is not a string but NoneType"),
+    (17, "is not a string but int"),
+    (["cd-1"], "is not a string but list"),
+    (" cd-1", "has blanks around it"),
+    ("cd-1\n", "has blanks around it"),
+    ("a/b", "looks like a path"),
+    ("a\\b", "looks like a path"),
+    ("a?trigger=play", "looks like a path"),
+    ("a#b", "looks like a path"),
+    (".", "looks like a path"),
+    ("..", "looks like a path"),
+    ("a..b", "looks like a path"),
+    ("a\nb", "holds a control character"),
+    ("a\x00b", "holds a control character"),
+    ("a\u200bb", "holds a control character"),
+]
+
+
+@pytest.mark.parametrize(("campaign_id", "problem"), UNUSABLE_IDS)
+def test_an_id_that_can_be_no_campaigns_is_refused(campaign_id: Any, problem: str) -> None:
+    with pytest.raises(CampaignConfigError) as caught:
+        validate_campaign_id(campaign_id)
+    assert f"campaign_id {campaign_id!r} {problem}" in str(caught.value)
+    assert "Nothing was sent" in str(caught.value)
 
 
 def test_a_record_has_the_same_keys_whatever_is_known() -> None:
@@ -89,7 +124,7 @@ def test_a_record_has_the_same_keys_whatever_is_known() -> None:
     }
 
 
-def test_the_platforms_answer_is_not_in_a_campaigns_repr() -> None:
+def test_the_platforms_response_is_not_in_a_campaigns_repr() -> None:
     assert "secret" not in repr(Campaign("c-1", "Active", raw={"phone": "secret"}))
 
 
@@ -97,6 +132,7 @@ MENDED_BY_A_RETRY = {
     "CampaignUnavailableError",
     "CampaignRateLimitError",
     "CampaignTimeoutError",
+    "CampaignSweepError",
 }
 
 

@@ -1,9 +1,9 @@
-"""Whatever a platform answers and whatever a connection holds: a result, or a CampaignError that can be read."""
+"""Whatever a platform says and whatever a connection holds: a result, or a CampaignError that can be read."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import cycle, repeat
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,20 +11,24 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from airflow.providers.common.compat.sdk import Connection
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_campaign.campaign import Campaign, status_condition, validate_campaign_id
-from airflow_provider_campaign.client.response import MAX_QUOTED_LENGTH
+from airflow_provider_campaign.client.client import CampaignClient
+from airflow_provider_campaign.client.response import MAX_QUOTED_LENGTH, parse_json, sanitize
+from airflow_provider_campaign.client.transport import RequestsTransport
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
-from airflow_provider_campaign.hooks import calls
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.sandbox.config import SandboxConfig
+from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
+from airflow_provider_campaign.platforms.base import HttpResponse
+from tests.accounts import KORE_V1, PLATFORMS, client_of, type_on
 from tests.clock import VirtualClock
 from tests.local_server import LocalServer, Reply
+from tests.profiles import examples
 from tests.raw_server import RawServer
+from tests.scripted_transport import Respond, ScriptedTransport, Step, response
 
-CONFIG = SandboxConfig()
 MESSAGE_MAX = 3 * MAX_QUOTED_LENGTH + 600
 """Characters of a message: what it quotes of the platform, and its own words."""
 
@@ -66,27 +70,18 @@ bodies = (
 )
 statuses = st.sampled_from([200, 200, 200, 201, 204, 302, 400, 401, 403, 404, 408, 409, 418, 425, 429, 500, 503, 599])
 header_values = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=30)
-headers = st.fixed_dictionaries(
-    {}, optional=dict.fromkeys(("Location", "Retry-After", "Content-Type", "Content-Encoding"), header_values)
+headers = st.fixed_dictionaries({}, optional=dict.fromkeys(("Location", "Retry_After"), header_values))
+replies = st.builds(
+    lambda body, status, headers: response(body=body, status=status, **headers), bodies, statuses, headers
 )
-replies = st.builds(Reply, bodies, statuses, headers)
-
-
-class Platform:
-    """A server that gives one reply after the other to everything, and a hook for each kind of connection to it."""
-
-    def __init__(self) -> None:
-        self.replies: Iterator[Reply] = iter(())
-        self.server = LocalServer(lambda _: next(self.replies))
-        self.hooks = {conn_id: hook_for(conn_id, self.server.url) for conn_id in CONNECTIONS}
 
 
 @pytest.fixture(scope="module")
-def platform() -> Iterator[Platform]:
-    platform = Platform()
-    with pytest.MonkeyPatch.context() as patch, platform.server:
+def server() -> Iterator[LocalServer]:
+    """A platform that stops whatever it is asked to."""
+    with pytest.MonkeyPatch.context() as patch, LocalServer(lambda _: Reply(b'{"status": "Stopped"}')) as server:
         patch.setattr(CampaignHook, "clock", VirtualClock())
-        yield platform
+        yield server
 
 
 HEADER_LINES = (
@@ -103,41 +98,21 @@ HEADER_LINES = (
     b"Connection: close",
     b"Set-Cookie: a=b; domain=;",
 )
-QUICK = {"timeout": 20, "retry_budget": 0.01}
-CONNECTIONS: dict[str, dict[str, Any]] = {
-    "v1": {
-        "conn_type": "kore",
-        "login": CONFIG.client_id,
-        "password": CONFIG.client_secret,
-        "extra": {"iid": CONFIG.iid, "account_id": CONFIG.account_id, **QUICK},
-    },
-    "v2": {
-        "conn_type": "kore",
-        "login": CONFIG.client_id,
-        "password": CONFIG.client_secret,
-        "extra": {"iid": CONFIG.iid, "account_id": CONFIG.account_id, "api_version": "v2", **QUICK},
-    },
-    "sonarly": {
-        "conn_type": "sonarly",
-        "password": CONFIG.api_key,
-        "extra": {"account_group_id": CONFIG.account_group_id, **QUICK},
-    },
-}
-CALLS: dict[str, Callable[[CampaignHook, str | None], object]] = {
-    "stop": lambda hook, kind: hook.stop_campaign("c1", kind),
-    "start": lambda hook, kind: hook.start_campaign("c1", kind),
-    "delete": lambda hook, kind: hook.delete_campaign("c1", kind),
-    "get": lambda hook, kind: hook.get_campaign("c1"),
-    "status": lambda hook, kind: hook.get_campaign_status("c1"),
-    "list": lambda hook, kind: list(hook.list_campaigns()),
+ACTIONS: dict[str, Callable[[CampaignClient, str | None], object]] = {
+    "stop": lambda client, kind: client.stop_campaign("c1", kind),
+    "start": lambda client, kind: client.start_campaign("c1", kind),
+    "delete": lambda client, kind: client.delete_campaign("c1", kind),
+    "get": lambda client, kind: client.get_campaign("c1"),
+    "status": lambda client, kind: client.get_campaign_status("c1"),
+    "list": lambda client, kind: list(client.list_campaigns()),
+    "probe": lambda client, kind: client.probe(),
 }
 
 
-def hook_for(conn_id: str, host: str) -> CampaignHook:
-    connection = CONNECTIONS[conn_id]
-    return CampaignHook.for_connection(
-        Connection(conn_id=conn_id, host=host, **{**connection, "extra": json.dumps(connection["extra"])})
-    )
+def client_that_gets(platform: str, script: Iterable[Step] | Respond) -> tuple[CampaignClient, ScriptedTransport]:
+    """Return a client that makes few attempts at anything."""
+    transport = ScriptedTransport(script)
+    return client_of(PLATFORMS[platform], transport, retry_budget=0.01), transport
 
 
 def check_message(error: CampaignError) -> None:
@@ -149,50 +124,63 @@ def check_message(error: CampaignError) -> None:
 
 def check_result(result: object) -> None:
     for campaign in result if isinstance(result, list) else [result]:
-        assert campaign is None or isinstance(campaign, Campaign)
-        if campaign is not None:
+        assert campaign is None or isinstance(campaign, Campaign | str)
+        if isinstance(campaign, str):
+            assert campaign.isprintable()
+        if isinstance(campaign, Campaign):
             assert campaign.id.isprintable()
             assert campaign.status
             assert campaign.status.isprintable()
             json.dumps(campaign.as_dict(), allow_nan=False)
 
 
-@pytest.mark.parametrize("conn_id", CONNECTIONS)
-@pytest.mark.parametrize("action", CALLS)
-@settings(deadline=None, max_examples=150)
-@given(reply=replies)
-@example(reply=Reply(b'{"status": "Stopped"', 200))
-@example(reply=Reply(b'{"status": NaN, "data": {"id": "c1", "status": "Stopped", "x": Infinity}, "success": true}'))
-@example(reply=Reply(b'{"errors": [{"msg": "a\\nb\\u0007", "code": {"a": 1}}]}', 400))
-@example(reply=Reply(b"[" * 100_000))
-@example(reply=Reply(b'{"status": ' + b"9" * 10_000 + b"}"))
-@example(reply=Reply(json.dumps({"status": "x" * 10_000, "data": {"id": "y" * 10_000, "status": "z" * 9999}}).encode()))
-@example(reply=Reply(b"x" * 1000, 500, {"Retry-After": "9" * 500}))
-@example(reply=Reply(b"x", 302, {"Location": "http://" + "h" * 5000}))
-@example(reply=Reply(b"not packed", 200, {"Content-Encoding": "gzip"}))
-def test_any_answer_is_a_result_or_an_error_that_can_be_read(
-    platform: Platform, conn_id: str, action: str, reply: Reply
-) -> None:
-    platform.replies = repeat(reply)
-    hook = platform.hooks[conn_id]
+TRAPS = (
+    response(body=b'{"status": "Stopped"'),
+    response(body=b'{"status": NaN, "data": {"id": "c1", "status": "Stopped", "x": Infinity}, "success": true}'),
+    response(body=b'{"errors": [{"msg": "a\\nb\\u0007", "code": {"a": 1}}]}', status=400),
+    response(body=b"[" * 100_000),
+    response(body=b'{"status": ' + b"9" * 10_000 + b"}"),
+    response({"status": "x" * 10_000, "data": {"id": "y" * 10_000, "status": "z" * 9999}}),
+    response(body=b"x" * 1000, status=500, Retry_After="9" * 500),
+    response(body=b"x", status=302, Location="http://" + "h" * 5000),
+)
+
+
+def check_action(platform: str, action: str, reply: HttpResponse) -> None:
+    """Act on a platform that always says the same, and check what comes of it."""
+    client, _ = client_that_gets(platform, repeat(reply))
     try:
-        result = CALLS[action](hook, next(iter(hook.campaign_types), None))
+        result = ACTIONS[action](client, type_on(client.platform))
     except CampaignError as error:
         check_message(error)
     else:
         check_result(result)
 
 
+@examples(full=2000, brief=300)
+@given(platform=st.sampled_from(list(PLATFORMS)), action=st.sampled_from(list(ACTIONS)), reply=replies)
+def test_any_response_is_a_result_or_an_error_that_can_be_read(platform: str, action: str, reply: HttpResponse) -> None:
+    check_action(platform, action, reply)
+
+
+@pytest.mark.parametrize("reply", TRAPS, ids=range(len(TRAPS)))
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_response_that_was_a_trap_once_is_a_result_or_an_error_that_can_be_read(
+    platform: str, reply: HttpResponse
+) -> None:
+    for action in ACTIONS:
+        check_action(platform, action, reply)
+
+
 @pytest.fixture(scope="module")
-def raw_hook() -> Iterator[tuple[list[bytes], CampaignHook]]:
-    """A server that sends the bytes in a list, whatever they are, and closes; and a hook for it."""
+def raw_client() -> Iterator[tuple[list[bytes], CampaignClient]]:
+    """A server that sends the bytes in a list, whatever they are, and closes; and a client of it."""
     said = [b""]
-    with pytest.MonkeyPatch.context() as patch, RawServer(lambda connection: connection.sendall(said[0])) as server:
-        patch.setattr(CampaignHook, "clock", VirtualClock())
-        yield said, hook_for("v1", server.url)
+    with RawServer(lambda connection: connection.sendall(said[0])) as server:
+        yield said, client_of(KORE_V1, RequestsTransport(server.url), retry_budget=0.01)
 
 
-@settings(deadline=None, max_examples=300)
+@examples(full=300, brief=60)
 @given(
     st.binary(max_size=100)
     | st.builds(
@@ -202,48 +190,36 @@ def raw_hook() -> Iterator[tuple[list[bytes], CampaignHook]]:
         st.binary(max_size=40) | st.just(b'{"status": "Stopped"}'),
     )
 )
-def test_any_bytes_are_an_answer_or_an_error_that_can_be_read(
-    raw_hook: tuple[list[bytes], CampaignHook], said: bytes
+def test_any_bytes_are_a_response_or_an_error_that_can_be_read(
+    raw_client: tuple[list[bytes], CampaignClient], said: bytes
 ) -> None:
-    raw_hook[0][0] = said
+    raw_client[0][0] = said
     try:
-        check_result(raw_hook[1].stop_campaign("c1", "sms"))
+        check_result(raw_client[1].stop_campaign("c1", "sms"))
     except CampaignError as error:
         check_message(error)
 
 
-@pytest.mark.parametrize("conn_id", CONNECTIONS)
-@settings(deadline=None, max_examples=150)
-@given(reply=replies)
-def test_the_connection_check_always_says_something(platform: Platform, conn_id: str, reply: Reply) -> None:
-    platform.replies = repeat(reply)
-    working, text = platform.hooks[conn_id].test_connection()
-    assert isinstance(working, bool)
-    assert text.isprintable()
-    assert 0 < len(text) <= MESSAGE_MAX
-
-
-@pytest.mark.parametrize("conn_id", CONNECTIONS)
-@settings(deadline=None, max_examples=100)
+@examples(full=300, brief=60)
 @given(
+    platform=st.sampled_from(list(PLATFORMS)),
     rows=st.lists(campaigns, min_size=1, max_size=3),
     more=st.sampled_from([True, None]),
     cursors=st.lists(st.text(max_size=3), min_size=1, max_size=3),
 )
-def test_a_list_that_goes_in_circles_ends(
-    platform: Platform, conn_id: str, rows: list[Any], more: bool | None, cursors: list[str]
+def test_a_list_that_makes_no_progress_ends(
+    platform: str, rows: list[Any], more: bool | None, cursors: list[str]
 ) -> None:
-    def page(cursor: str) -> Reply:
+    def page(cursor: str) -> HttpResponse:
         data = {"results": rows, "items": rows, "hasMore": more, "nextCursor": cursor}
-        return Reply(json.dumps({"status": "success", "success": True, "data": data}).encode())
+        return response({"status": "success", "success": True, "data": data})
 
-    platform.replies = map(page, cycle(cursors))
-    before = len(platform.server.requests)
+    client, transport = client_that_gets(platform, map(page, cycle(cursors)))
     try:
-        list(platform.hooks[conn_id].list_campaigns())
+        list(client.list_campaigns())
     except CampaignError as error:
         check_message(error)
-    assert len(platform.server.requests) - before < 50
+    assert len(transport.requests) < 50
 
 
 @given(st.binary() | bodies)
@@ -251,15 +227,15 @@ def test_a_list_that_goes_in_circles_ends(
 @example(b"[" * 100_000)
 @example(b"1" * 10_000)
 def test_parse_json_returns_an_object_or_nothing(body: bytes) -> None:
-    document = calls.parse_json(Answer(200, {}, body))
+    document = parse_json(response(body=body))
     assert document is None or isinstance(document, dict)
 
 
 @given(text=scalars | documents | st.text(), secrets=st.lists(st.text(max_size=8), max_size=3))
 @example(text="a secret word", secrets=["secret"])
 @example(text="x" * 10_000, secrets=[])
-def test_readable_text_is_one_short_line_without_secrets(text: object, secrets: list[str]) -> None:
-    shown = calls.readable(text, secrets)
+def test_a_quoted_text_is_one_short_line_without_secrets(text: object, secrets: list[str]) -> None:
+    shown = sanitize(text, secrets)
     if shown is not None:
         assert 0 < len(shown) <= MAX_QUOTED_LENGTH
         assert shown.isprintable()
@@ -275,7 +251,7 @@ def test_any_campaign_id_is_taken_as_it_is_or_refused(campaign_id: object) -> No
 
 
 @given(values | st.lists(words) | words)
-def test_any_target_statuses_are_a_goal_or_refused(targets: Any) -> None:
+def test_any_target_statuses_are_a_wait_condition_or_refused(targets: Any) -> None:
     try:
         assert status_condition(targets).success
     except CampaignConfigError as error:
@@ -315,19 +291,18 @@ extras = arbitrary(
 credentials = st.none() | st.text(max_size=20) | st.sampled_from(["sk_✓", "-----BEGIN\nX", "ü" * 40])
 
 
-@settings(deadline=None, max_examples=500)
+@examples(full=500, brief=100)
 @given(extra=extras, login=credentials, password=credentials, kore=st.booleans(), complete=st.booleans())
 def test_any_connection_works_or_is_refused_by_an_error_that_can_be_read(
-    platform: Platform, extra: dict[str, Any], login: str | None, password: str | None, kore: bool, complete: bool
+    server: LocalServer, extra: dict[str, Any], login: str | None, password: str | None, kore: bool, complete: bool
 ) -> None:
-    platform.replies = repeat(Reply(b'{"status": "Stopped", "success": true}'))
     if complete:
         extra = {"iid": "st-1", "account_id": "acc-1", "account_group_id": "ag-1", **extra}
         login, password = login or "cs-1", password or "secret"
     connection = Connection(
         conn_id="any",
         conn_type="kore" if kore else "sonarly",
-        host=platform.server.url,
+        host=server.url,
         login=login,
         password=password,
         extra=json.dumps({"timeout": 20, "retry_budget": 0.01, **extra}),
@@ -342,7 +317,7 @@ def test_any_connection_works_or_is_refused_by_an_error_that_can_be_read(
 def test_any_number_of_seconds_is_one_that_can_be_waited_or_refused(extra: dict[str, Any]) -> None:
     connection = Connection(conn_id="any", conn_type="sonarly", host="localhost", extra=json.dumps(extra))
     try:
-        found = CampaignHook.for_connection(connection).settings
+        found = ConnectionFields(connection).common()
     except CampaignConfigError as error:
         check_message(error)
     else:
@@ -357,12 +332,12 @@ hosts = (
 )
 
 
-@settings(max_examples=500)
+@examples(full=500, brief=100)
 @given(host=hosts, port=st.none() | st.integers())
 def test_any_host_is_an_address_or_refused(host: str, port: int | None) -> None:
     connection = Connection(conn_id="any", conn_type="sonarly", host=host, port=port)
     try:
-        url = CampaignHook.for_connection(connection).settings.base_url
+        url = ConnectionFields(connection).base_url()
     except CampaignConfigError as error:
         check_message(error)
     else:

@@ -6,19 +6,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from airflow_provider_campaign.hooks.retry import (
-    CLOCK_ROUNDING,
-    FINAL_ATTEMPT_RESERVE,
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_campaign.client.clock import CLOCK_ROUNDING, FINAL_ATTEMPT_RESERVE, Deadline
+from airflow_provider_campaign.client.retry import (
     INITIAL_RETRY_DELAY,
     MAX_RETRY_AFTER,
     MAX_RETRY_DELAY,
-    Deadline,
     parse_retry_after,
-    retrying,
+    retry_until,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from airflow_provider_campaign.exceptions import (
     CampaignAuthError,
     CampaignConfigError,
@@ -55,13 +53,13 @@ class Platform:
         self.clock = clock
         self.errors = errors
         self.recovered_at = recovered_at
-        self.asked_at: list[float] = []
+        self.tried_at: list[float] = []
 
     def __call__(self) -> str:
-        self.asked_at.append(self.clock.now)
+        self.tried_at.append(self.clock.now)
         if self.clock.now >= self.recovered_at:
             return "done"
-        raise self.errors[min(len(self.asked_at), len(self.errors)) - 1]
+        raise self.errors[min(len(self.tried_at), len(self.errors)) - 1]
 
 
 def clock_at(start: float) -> VirtualClock:
@@ -70,18 +68,17 @@ def clock_at(start: float) -> VirtualClock:
     return clock
 
 
-def action(
+def attempts_of(
     platform: Callable[[], str], deadline: Deadline, rate_window: float | None = None, told: list[float] | None = None
 ) -> str:
     pauses = told if told is not None else []
-    return retrying(platform, deadline, rate_window=rate_window, on_retry=lambda _, seconds: pauses.append(seconds))
+    return retry_until(deadline, platform, rate_window=rate_window, on_retry=lambda _, seconds: pauses.append(seconds))
 
 
 def passing(retry_after: float | None = None) -> CampaignUnavailableError:
     return CampaignUnavailableError("passing", retry_after=retry_after)
 
 
-@settings(deadline=None)
 @given(budget=budgets, start=starts, retry_afters=st.lists(st.none() | st.floats(0, MAX_RETRY_AFTER), min_size=1))
 def test_the_last_attempt_comes_just_before_the_deadline_and_no_attempt_after_it(
     budget: float, start: float, retry_afters: list[float | None]
@@ -89,29 +86,27 @@ def test_the_last_attempt_comes_just_before_the_deadline_and_no_attempt_after_it
     clock = clock_at(start)
     platform = Platform(clock, [passing(seconds) for seconds in retry_afters])
     with pytest.raises(CampaignUnavailableError):
-        action(platform, Deadline.after(budget, clock))
+        attempts_of(platform, Deadline(budget, clock))
     last = start + budget - min(FINAL_ATTEMPT_RESERVE, budget / 10)
-    assert platform.asked_at[0] == start
-    assert platform.asked_at[-1] == pytest.approx(last, abs=2 * CLOCK_ROUNDING)
-    assert all(at < last - CLOCK_ROUNDING for at in platform.asked_at[:-1])
+    assert platform.tried_at[0] == start
+    assert platform.tried_at[-1] == pytest.approx(last, abs=2 * CLOCK_ROUNDING)
+    assert all(at < last - CLOCK_ROUNDING for at in platform.tried_at[:-1])
 
 
-@settings(deadline=None)
 @given(budget=budgets, start=starts, share=st.floats(0, 1))
 def test_a_platform_that_is_back_by_the_last_attempt_is_not_missed(budget: float, start: float, share: float) -> None:
     clock = clock_at(start)
     last = budget - min(FINAL_ATTEMPT_RESERVE, budget / 10) - CLOCK_ROUNDING
     platform = Platform(clock, [passing()], recovered_at=start + share * last)
-    assert action(platform, Deadline.after(budget, clock)) == "done"
+    assert attempts_of(platform, Deadline(budget, clock)) == "done"
 
 
-@settings(deadline=None)
 @given(budget=budgets)
 def test_waits_grow_up_to_their_bound(budget: float) -> None:
     clock = clock_at(0)
     told: list[float] = []
     with pytest.raises(CampaignUnavailableError):
-        action(Platform(clock, [passing()]), Deadline.after(budget, clock), told=told)
+        attempts_of(Platform(clock, [passing()]), Deadline(budget, clock), told=told)
     assert told == clock.slept
     assert all(pause <= min(MAX_RETRY_DELAY, INITIAL_RETRY_DELAY * 2**number) for number, pause in enumerate(told))
 
@@ -120,37 +115,37 @@ def test_waits_grow_up_to_their_bound(budget: float) -> None:
 def test_a_platform_that_asks_to_be_left_alone_is_left_alone_so_long(asked: float) -> None:
     clock = clock_at(0)
     platform = Platform(clock, [passing(asked)], recovered_at=CLOCK_ROUNDING)
-    action(platform, Deadline.after(1000, clock))
-    assert asked <= platform.asked_at[1] <= asked + 1 + CLOCK_ROUNDING
+    attempts_of(platform, Deadline(1000, clock))
+    assert asked <= platform.tried_at[1] <= asked + 1 + CLOCK_ROUNDING
 
 
 def test_a_platform_that_asks_for_no_pause_is_not_hammered() -> None:
     clock = clock_at(0)
     platform = Platform(clock, [passing(0)])
     with pytest.raises(CampaignUnavailableError):
-        action(platform, Deadline.after(900, clock))
-    assert len(platform.asked_at) < 150
+        attempts_of(platform, Deadline(900, clock))
+    assert len(platform.tried_at) < 150
 
 
 def test_a_refusal_for_the_rate_waits_for_the_window_where_it_is_known() -> None:
     clock = clock_at(0)
     platform = Platform(clock, [CampaignRateLimitError()], recovered_at=1)
-    action(platform, Deadline.after(1000, clock), rate_window=WINDOW)
-    assert WINDOW <= platform.asked_at[1] <= WINDOW + 1
+    attempts_of(platform, Deadline(1000, clock), rate_window=WINDOW)
+    assert WINDOW <= platform.tried_at[1] <= WINDOW + 1
 
 
 def test_a_refusal_for_the_rate_backs_off_where_no_window_is_known() -> None:
     clock = clock_at(0)
     platform = Platform(clock, [CampaignRateLimitError()], recovered_at=1e-9)
-    action(platform, Deadline.after(1000, clock))
-    assert platform.asked_at[1] <= INITIAL_RETRY_DELAY
+    attempts_of(platform, Deadline(1000, clock))
+    assert platform.tried_at[1] <= INITIAL_RETRY_DELAY
 
 
 def test_what_the_platform_asks_for_goes_before_its_window() -> None:
     clock = clock_at(0)
     platform = Platform(clock, [CampaignRateLimitError(retry_after=7)], recovered_at=1)
-    action(platform, Deadline.after(1000, clock), rate_window=WINDOW)
-    assert 7 <= platform.asked_at[1] <= 8
+    attempts_of(platform, Deadline(1000, clock), rate_window=WINDOW)
+    assert 7 <= platform.tried_at[1] <= 8
 
 
 @pytest.mark.parametrize("kind", PERMANENT)
@@ -158,41 +153,41 @@ def test_what_a_retry_can_not_mend_is_not_tried_again(kind: type[CampaignError])
     clock = clock_at(0)
     platform = Platform(clock, [kind("for good")])
     with pytest.raises(kind):
-        action(platform, Deadline.after(1000, clock))
-    assert platform.asked_at == [0]
+        attempts_of(platform, Deadline(1000, clock))
+    assert platform.tried_at == [0]
 
 
 def test_the_error_of_the_last_attempt_comes_out() -> None:
     clock = clock_at(0)
     platform = Platform(clock, [passing(WINDOW), CampaignNotFoundError("gone")])
     with pytest.raises(CampaignNotFoundError):
-        action(platform, Deadline.after(1000, clock))
-    assert len(platform.asked_at) == 2
+        attempts_of(platform, Deadline(1000, clock))
+    assert len(platform.tried_at) == 2
 
 
 def test_one_attempt_is_made_even_when_the_time_is_up() -> None:
     clock = clock_at(0)
-    deadline = Deadline.after(10, clock)
+    deadline = Deadline(10, clock)
     clock.advance(11)
     platform = Platform(clock, [passing()])
     with pytest.raises(CampaignUnavailableError):
-        action(platform, deadline)
-    assert len(platform.asked_at) == 1
+        attempts_of(platform, deadline)
+    assert len(platform.tried_at) == 1
 
 
 def test_a_deadline_without_retries_allows_one_attempt() -> None:
     clock = clock_at(0)
     platform = Platform(clock, [passing()])
     with pytest.raises(CampaignUnavailableError):
-        action(platform, Deadline.after(1000, clock, retries=False).sooner(500))
-    assert len(platform.asked_at) == 1
+        attempts_of(platform, Deadline(1000, clock, retries=False).sooner(500))
+    assert len(platform.tried_at) == 1
 
 
 def test_the_sooner_of_two_deadlines_counts() -> None:
     clock = clock_at(0)
-    deadline = Deadline.after(100, clock)
-    assert deadline.sooner(None) is deadline
-    assert deadline.sooner(200) is deadline
+    deadline = Deadline(100, clock)
+    assert deadline.sooner().remaining == 100
+    assert deadline.sooner(200).remaining == 100
     assert deadline.sooner(30).remaining == 30
 
 

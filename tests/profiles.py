@@ -1,0 +1,28 @@
+"""How thorough tests with random data are: brief by default, in full where ``CAMPAIGN_TESTS`` is ``full``, as in CI."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+IS_FULL = os.environ.get("CAMPAIGN_TESTS") == "full"
+BRIEF = 20
+"""Examples of a test that does not say how many it takes."""
+
+FULL = 100
+"""The same, in full."""
+
+settings.register_profile("brief", max_examples=BRIEF, deadline=None, suppress_health_check=list(HealthCheck))
+settings.register_profile("full", settings.get_profile("brief"), max_examples=FULL)
+settings.load_profile("full" if IS_FULL else "brief")
+
+
+def examples(full: int, brief: int = BRIEF) -> settings:
+    """
+    Return the settings of a test that takes a number of examples of its own.
+
+    :param full: How many in full.
+    :param brief: How many by default.
+    """
+    return settings(max_examples=full if IS_FULL else brief)

@@ -1,0 +1,403 @@
+"""A stop, start or delete over all its attempts: what is sent, and what the responses mean together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from itertools import repeat
+
+import pytest
+
+from airflow_provider_campaign.campaign import Campaign
+from airflow_provider_campaign.client.client import CampaignClient
+from airflow_provider_campaign.client.transport import NotSent, OutcomeUnknown
+from airflow_provider_campaign.exceptions import (
+    CampaignAuthError,
+    CampaignConflictError,
+    CampaignError,
+    CampaignNotFoundError,
+    CampaignRateLimitError,
+    CampaignRequestError,
+    CampaignUnavailableError,
+)
+from airflow_provider_campaign.platforms.base import Platform
+from tests.accounts import KORE_V1, PLATFORMS, client_of, done, refuses, shows, type_on
+from tests.clock import VirtualClock
+from tests.scripted_transport import ScriptedTransport, SentRequest, Step, response
+
+BUDGET = 120
+"""Seconds that an action may take with its retries."""
+
+MAX_ATTEMPTS = 30
+"""Attempts in the budget: the jitter is full, so that more are possible, but not once in a billion runs."""
+
+LEAD = "100"
+"""Seconds that two refusals before the last attempt ask for: it comes at 115."""
+
+LOST = OutcomeUnknown("no response within the time-out")
+UNREACHED = NotSent("the connection was refused")
+TOO_MANY = refuses(429)
+PAGE_NOT_FOUND = response(body=b"<html>404 Not Found</html>", status=404)
+REDIRECT = response(status=302, Location="https://elsewhere.test/")
+
+BEFORE = {"stop": "Active", "start": "Stopped", "delete": "Stopped"}
+AFTER = {"stop": "Stopped", "start": "Active"}
+
+
+class Account:
+    """
+    A platform with one campaign.
+
+    :param status: What it is in; None when there is no such campaign.
+    :param steps: By action, the responses that replace the first ones.
+    """
+
+    def __init__(self, status: str | None, steps: Mapping[str, Iterable[Step]]) -> None:
+        self.status = status
+        self.steps = {action: iter(responses) for action, responses in steps.items()}
+
+    def __call__(self, sent: SentRequest) -> Step:
+        fault = next(self.steps.get(sent.action, iter(())), None)
+        if fault is not None:
+            return fault
+        status, self.status = self.status, AFTER.get(sent.action, self.status)
+        if status is None:
+            return refuses(404)
+        if sent.action == "delete":
+            self.status = None
+        return done(AFTER[sent.action]) if sent.action in AFTER else shows(status)
+
+
+class HeardAndLost(Account):
+    """The first action is carried out, and its response is lost."""
+
+    def __call__(self, sent: SentRequest) -> Step:
+        first, self.steps = bool(self.steps), {}
+        told = super().__call__(sent)
+        return LOST if first else told
+
+
+def act(client: CampaignClient, action: str, *, check_first: bool = False) -> Campaign | None:
+    result: Campaign | None = getattr(client, f"{action}_campaign")(
+        "c-1", type_on(client.platform), check_first=check_first
+    )
+    return result
+
+
+def client_for(transport: ScriptedTransport, platform: Platform = KORE_V1) -> CampaignClient:
+    return client_of(platform, transport, retry_budget=BUDGET)
+
+
+FAULTS: dict[str, tuple[Step, str, type[CampaignError] | None]] = {
+    "lost": (LOST, "X status X", None),
+    "unreached": (UNREACHED, "X X", None),
+    "too-many": (TOO_MANY, "X X", None),
+    "server-error": (refuses(500), "X status X", None),
+    "not-json": (response(body=b"<html>Sign in</html>"), "X status X", None),
+    "another-shape": (response([]), "X status X", None),
+    "conflict": (refuses(409), "X status X", None),
+    "bad-request": (refuses(400), "X status", CampaignRequestError),
+    "forbidden": (refuses(403), "X", CampaignAuthError),
+    "not-found": (refuses(404), "X status", CampaignNotFoundError),
+    "no-such-path": (PAGE_NOT_FOUND, "X", CampaignRequestError),
+    "redirect": (REDIRECT, "X", CampaignRequestError),
+}
+"""What comes back from a stop or start once; what the platform receives (``X``: the action); how it ends."""
+
+AT_LAST: dict[str, tuple[Step, str, type[CampaignError]]] = {
+    "lost": (LOST, "X", CampaignUnavailableError),
+    "unreached": (UNREACHED, "X", CampaignUnavailableError),
+    "too-many": (TOO_MANY, "X", CampaignRateLimitError),
+    "server-error": (refuses(500), "X", CampaignUnavailableError),
+    "conflict": (refuses(409), "X status", CampaignUnavailableError),
+    "bad-request": (refuses(400), "X status", CampaignRequestError),
+    "not-found": (refuses(404), "X status", CampaignNotFoundError),
+}
+"""The same, when it comes back from the last attempt before the deadline."""
+
+
+@pytest.mark.parametrize("action", AFTER)
+@pytest.mark.parametrize("platform", PLATFORMS.values(), ids=PLATFORMS)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_stop_or_start_that_meets_a_fault_ends_as_it_should(platform: Platform, action: str, fault: str) -> None:
+    step, expected, error = FAULTS[fault]
+    account = Account(BEFORE[action], {action: [step]})
+    transport = ScriptedTransport(account)
+    client = client_for(transport, platform)
+    if error is None:
+        campaign = act(client, action)
+        assert campaign is not None
+        assert campaign.status == account.status == AFTER[action]
+        assert not campaign.already_stopped
+    else:
+        with pytest.raises(error, match="'a_connection'") as caught:
+            act(client, action)
+        assert type(caught.value) is error
+        assert account.status == BEFORE[action]
+    assert transport.actions == expected.replace("X", action).split()
+
+
+@pytest.mark.parametrize("action", AFTER)
+@pytest.mark.parametrize("fault", AT_LAST)
+def test_a_fault_of_the_last_attempt_is_what_the_user_sees(action: str, fault: str) -> None:
+    step, expected, error = AT_LAST[fault]
+    transport = ScriptedTransport(Account(BEFORE[action], {action: [*[refuses(429, Retry_After=LEAD)] * 2, step]}))
+    clock = VirtualClock()
+    with pytest.raises(error) as caught:
+        act(client_of(KORE_V1, transport, clock, retry_budget=BUDGET), action)
+    assert type(caught.value) is error
+    assert transport.actions == [action, action, *expected.replace("X", action).split()]
+
+
+@pytest.mark.parametrize("action", AFTER)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_that_stays_is_reported_within_the_budget_and_after_few_requests(action: str, fault: str) -> None:
+    step, _, error = FAULTS[fault]
+    account = Account(BEFORE[action], {action: repeat(step)})
+    transport, clock = ScriptedTransport(account), VirtualClock()
+    began = clock.now
+    with pytest.raises(error or CampaignUnavailableError):
+        act(client_of(KORE_V1, transport, clock, retry_budget=BUDGET), action)
+    assert account.status == BEFORE[action]
+    assert clock.now <= began + BUDGET
+    attempts = len(clock.slept) + 1
+    assert transport.actions.count(action) <= attempts <= (3 if fault == "too-many" else MAX_ATTEMPTS)
+    assert len(transport.requests) <= 2 * attempts
+
+
+@pytest.mark.parametrize("action", AFTER)
+def test_an_action_that_was_heard_although_its_response_is_lost_is_not_sent_again(action: str) -> None:
+    transport = ScriptedTransport(HeardAndLost(BEFORE[action], {action: []}))
+    campaign = act(client_for(transport), action)
+    assert campaign is not None
+    assert campaign.status == AFTER[action]
+    assert not campaign.already_stopped
+    assert transport.actions == [action, "status"]
+
+
+@pytest.mark.parametrize("action", AFTER)
+def test_an_action_of_unknown_outcome_is_not_sent_again_while_the_status_can_not_be_read(action: str) -> None:
+    transport = ScriptedTransport(Account(BEFORE[action], {action: [LOST], "status": [LOST, refuses(500)]}))
+    act(client_for(transport), action)
+    assert transport.actions == [action, "status", "status", "status", action]
+
+
+@pytest.mark.parametrize("status", ["Stopped", "Completed"])
+def test_a_refusal_to_stop_what_has_ended_is_a_success(status: str) -> None:
+    for refusal in (refuses(409, "Already over"), refuses(400, "Already over")):
+        transport = ScriptedTransport(Account(status, {"stop": [refusal]}))
+        campaign = act(client_for(transport), "stop")
+        assert campaign is not None
+        assert (campaign.status, campaign.message, campaign.already_stopped) == (status, "Already over", True)
+        assert transport.actions == ["stop", "status"]
+
+
+def test_a_404_that_is_not_the_platforms_is_no_success_although_the_campaign_is_stopped() -> None:
+    transport = ScriptedTransport(Account("Stopped", {"stop": [PAGE_NOT_FOUND]}))
+    with pytest.raises(CampaignRequestError, match="Host") as caught:
+        act(client_for(transport), "stop")
+    assert caught.value.http_status == 404
+    assert transport.actions == ["stop"]
+
+
+@pytest.mark.parametrize("status", ["Ready", "Scheduled", "Rescheduled", "Draft"])
+def test_a_campaign_that_has_not_started_can_not_be_stopped_and_the_message_quotes_the_platform(status: str) -> None:
+    transport = ScriptedTransport(Account(status, {"stop": [refuses(409, "Not running")]}))
+    with pytest.raises(CampaignConflictError, match=rf"it is {status}\..*Not running \[HTTP 409, code E-409, trace id"):
+        act(client_for(transport), "stop")
+    assert transport.actions == ["stop", "status"]
+
+
+def test_a_stop_whose_own_response_shows_that_it_has_not_started_is_a_conflict() -> None:
+    transport = ScriptedTransport([done("Scheduled")])
+    with pytest.raises(CampaignConflictError, match="it is Scheduled"):
+        act(client_for(transport), "stop")
+
+
+def test_a_conflict_that_the_status_does_not_explain_is_tried_again_and_reported_as_such() -> None:
+    def respond(sent: SentRequest) -> Step:
+        return shows("Active") if sent.action == "status" else refuses(409)
+
+    transport = ScriptedTransport(respond)
+    with pytest.raises(CampaignUnavailableError, match="does not explain the refusal"):
+        act(client_for(transport), "stop")
+    assert transport.actions[:4] == ["stop", "status", "stop", "status"]
+
+
+def test_a_start_that_is_under_way_is_left_alone() -> None:
+    transport = ScriptedTransport([refuses(409), shows("Preparing")])
+    campaign = act(client_for(transport), "start")
+    assert campaign is not None
+    assert campaign.status == "Preparing"
+
+
+def test_a_completed_campaign_can_not_be_started() -> None:
+    transport = ScriptedTransport([refuses(409), shows("Completed")])
+    with pytest.raises(CampaignConflictError, match="it is Completed"):
+        act(client_for(transport), "start")
+
+
+@pytest.mark.parametrize(("changed_at", "is_success"), [(0, True), (-3600, False)], ids=["just-now", "an-hour-ago"])
+def test_a_lost_start_of_a_campaign_that_completed_since_is_a_success(changed_at: float, is_success: bool) -> None:
+    clock = VirtualClock()
+    updated_at = datetime.fromtimestamp(clock.time() + changed_at, UTC).isoformat()
+    completed = shows("Completed", updatedAt=updated_at)
+    transport = ScriptedTransport([LOST, completed, completed])
+    client = client_of(KORE_V1, transport, clock)
+    if is_success:
+        campaign = act(client, "start")
+        assert campaign is not None
+        assert campaign.status == "Completed"
+    else:
+        with pytest.raises(CampaignConflictError, match="it is Completed"):
+            act(client, "start")
+
+
+@pytest.mark.parametrize("action", AFTER)
+def test_a_retry_of_the_task_reads_the_status_before_it_sends_anything(action: str) -> None:
+    transport = ScriptedTransport([shows(AFTER[action])])
+    campaign = act(client_for(transport), action, check_first=True)
+    assert campaign is not None
+    assert campaign.status == AFTER[action]
+    assert transport.actions == ["status"]
+
+
+def test_a_status_read_that_finds_no_campaign_does_not_keep_a_stop_from_being_sent() -> None:
+    transport = ScriptedTransport([refuses(404), done("Stopped")])
+    campaign = act(client_for(transport), "stop", check_first=True)
+    assert campaign is not None
+    assert campaign.status == "Stopped"
+    assert transport.actions == ["status", "stop"]
+
+
+@pytest.mark.parametrize("action", BEFORE)
+def test_a_campaign_that_its_status_shows_although_the_action_does_not_find_it_is_of_another_type(action: str) -> None:
+    transport = ScriptedTransport(Account("Active", {action: [refuses(404)]}))
+    with pytest.raises(CampaignNotFoundError, match=r"which is Active\..*try campaign_type='voice'") as caught:
+        act(client_for(transport), action)
+    assert (caught.value.shown_status, caught.value.is_confirmed) == ("Active", False)
+
+
+@pytest.mark.parametrize("action", AFTER)
+@pytest.mark.parametrize(("second", "is_confirmed"), [(refuses(404), True), (LOST, False)], ids=["too", "unread"])
+def test_a_404_is_confirmed_where_the_status_is_not_found_either(action: str, second: Step, is_confirmed: bool) -> None:
+    transport = ScriptedTransport([refuses(404), second])
+    with pytest.raises(CampaignNotFoundError) as caught:
+        act(client_for(transport), action)
+    assert (caught.value.shown_status, caught.value.is_confirmed) == (None, is_confirmed)
+
+
+# Deleting: only what the delete itself says counts.
+
+DELETES: dict[str, tuple[Step, str, type[CampaignError] | None]] = {
+    "lost": (LOST, "status delete delete", None),
+    "unreached": (UNREACHED, "status delete delete", None),
+    "too-many": (TOO_MANY, "status delete delete", None),
+    "server-error": (refuses(500), "status delete delete", None),
+    "conflict": (refuses(409), "status delete", CampaignConflictError),
+    "bad-request": (refuses(400), "status delete", CampaignRequestError),
+    "forbidden": (refuses(403), "status delete", CampaignAuthError),
+    "not-found": (refuses(404), "status delete status", CampaignNotFoundError),
+    "no-such-path": (PAGE_NOT_FOUND, "status delete", CampaignRequestError),
+    "redirect": (REDIRECT, "status delete", CampaignRequestError),
+}
+
+
+@pytest.mark.parametrize("fault", DELETES)
+def test_a_delete_that_meets_a_fault_ends_as_it_should(fault: str) -> None:
+    step, expected, error = DELETES[fault]
+    account = Account("Stopped", {"delete": [step]})
+    transport = ScriptedTransport(account)
+    if error is None:
+        campaign = act(client_for(transport), "delete")
+        assert campaign is not None
+        assert campaign.status == "Stopped"
+        assert account.status is None
+    else:
+        with pytest.raises(error, match="'a_connection'") as caught:
+            act(client_for(transport), "delete")
+        assert type(caught.value) is error
+        assert account.status == "Stopped"
+    assert transport.actions == expected.split()
+
+
+def test_a_delete_that_was_heard_although_its_response_is_lost_is_done_by_its_own_404() -> None:
+    transport = ScriptedTransport([shows("Stopped"), LOST, refuses(404), refuses(404)])
+    assert act(client_for(transport), "delete") is None
+    assert transport.actions == ["status", "delete", "delete", "status"]
+
+
+def test_a_delete_of_the_wrong_type_is_not_done_although_its_first_response_is_lost() -> None:
+    transport = ScriptedTransport([shows("Stopped"), LOST, refuses(404), shows("Stopped")])
+    with pytest.raises(CampaignNotFoundError, match="try campaign_type='voice'"):
+        act(client_for(transport), "delete")
+
+
+def test_a_delete_of_what_was_never_there_is_not_done_although_its_first_response_is_lost() -> None:
+    transport = ScriptedTransport([refuses(404), LOST, refuses(404)])
+    with pytest.raises(CampaignNotFoundError):
+        act(client_for(transport), "delete")
+    assert transport.actions == ["status", "delete", "delete"]
+
+
+@pytest.mark.parametrize("before", [refuses(404), refuses(500)], ids=["not-found", "unread"])
+def test_a_retry_of_the_task_finds_what_the_try_before_it_has_deleted(before: Step) -> None:
+    transport = ScriptedTransport([before, refuses(404), refuses(404)])
+    assert act(client_for(transport), "delete", check_first=True) is None
+
+
+def test_a_delete_is_sent_although_the_status_can_not_be_read_before_it() -> None:
+    transport = ScriptedTransport([refuses(500), shows("Stopped")])
+    campaign = act(client_for(transport), "delete")
+    assert campaign is not None
+    assert transport.actions == ["status", "delete"]
+
+
+def test_a_campaign_that_is_deleted_while_it_is_live_gets_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    transport = ScriptedTransport([shows("Active"), shows("Active")])
+    act(client_for(transport), "delete")
+    assert "Campaign c-1 is Active while it is deleted" in caplog.text
+
+
+# Reading changes nothing, so that it is simply repeated.
+
+READS: dict[str, tuple[Step, str, type[CampaignError] | None]] = {
+    "lost": (LOST, "X X", None),
+    "unreached": (UNREACHED, "X X", None),
+    "too-many": (TOO_MANY, "X X", None),
+    "server-error": (refuses(500), "X X", None),
+    "another-shape": (response([]), "X X", None),
+    "conflict": (refuses(409), "X", CampaignConflictError),
+    "bad-request": (refuses(400), "X", CampaignRequestError),
+    "forbidden": (refuses(403), "X", CampaignAuthError),
+    "not-found": (refuses(404), "X", CampaignNotFoundError),
+    "redirect": (REDIRECT, "X", CampaignRequestError),
+}
+
+
+@pytest.mark.parametrize("action", ["status", "list"])
+@pytest.mark.parametrize("fault", READS)
+def test_a_read_that_meets_a_fault_is_repeated_where_that_may_help(action: str, fault: str) -> None:
+    step, expected, error = READS[fault]
+    row = {"id": "c-1", "status": "Active"}
+    page = response({"status": "success", "data": {"results": [row], "hasMore": False, "totalResults": 1}})
+    then = page if action == "list" else shows("Active")
+    transport = ScriptedTransport([step, then])
+    client = client_for(transport)
+
+    def read() -> list[Campaign]:
+        return list(client.list_campaigns(["sms"])) if action == "list" else [client.get_campaign_status("c-1")]
+
+    if error is None:
+        assert [campaign.id for campaign in read()] == ["c-1"]
+    else:
+        with pytest.raises(error) as caught:
+            read()
+        assert type(caught.value) is error
+    assert transport.actions == expected.replace("X", action).split()
+
+
+def test_a_read_without_retries_sends_one_request() -> None:
+    transport = ScriptedTransport([refuses(500)])
+    with pytest.raises(CampaignUnavailableError):
+        client_for(transport).get_campaign_status("c-1", retry=False)

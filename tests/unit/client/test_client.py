@@ -1,0 +1,142 @@
+"""A client's lists, and what it refuses before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_campaign.client.client import CampaignClient
+from airflow_provider_campaign.client.list_reader import UnreliableListError
+from airflow_provider_campaign.client.transport import OutcomeUnknown
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignUnavailableError
+from airflow_provider_campaign.platforms.base import HttpResponse, Platform
+from tests.accounts import KORE_V1, PLATFORMS, SONARLY, client_of, shows, type_on
+from tests.scripted_transport import ScriptedTransport, response
+
+ACTIONS: dict[str, Callable[[CampaignClient, Any], object]] = {
+    "stop": lambda client, campaign_id: client.stop_campaign(campaign_id, type_on(client.platform)),
+    "start": lambda client, campaign_id: client.start_campaign(campaign_id, type_on(client.platform)),
+    "delete": lambda client, campaign_id: client.delete_campaign(campaign_id, type_on(client.platform)),
+    "get": lambda client, campaign_id: client.get_campaign(campaign_id),
+    "status": lambda client, campaign_id: client.get_campaign_status(campaign_id),
+    "one-status": lambda client, campaign_id: client.get_campaign_status(campaign_id, retry=False),
+}
+
+
+@pytest.mark.parametrize("platform", PLATFORMS.values(), ids=PLATFORMS)
+@pytest.mark.parametrize("action", ACTIONS)
+def test_an_unusable_id_is_refused_before_anything_is_sent(action: str, platform: Platform) -> None:
+    transport = ScriptedTransport([])
+    for campaign_id in ("", "a/b", "..", None, 17):
+        with pytest.raises(CampaignConfigError, match="Nothing was sent"):
+            ACTIONS[action](client_of(platform, transport), campaign_id)
+    assert transport.requests == []
+
+
+@pytest.mark.parametrize(
+    ("platform", "act", "problem"),
+    [
+        (KORE_V1, lambda client: client.stop_campaign("c-1"), "Stop of campaign 'c-1' .*campaign_type is missing"),
+        (KORE_V1, lambda client: client.stop_campaign("c-1", "email"), "type 'email'.*'sms' or 'voice'"),
+        (KORE_V1, lambda client: list(client.list_campaigns(["sms", "email"])), "type 'email'.*'sms' or 'voice'"),
+        (SONARLY, lambda client: client.stop_campaign("c-1", "sms"), "type 'sms'.*Leave campaign_type out"),
+        (SONARLY, lambda client: client.delete_campaign("c-1"), "Delete of campaign 'c-1' .*no such action"),
+        (SONARLY, lambda client: client.switch_schedule_off("Evening"), "no such action"),
+    ],
+)
+def test_what_a_platform_does_not_have_is_refused_before_anything_is_sent(
+    platform: Platform, act: Callable[[CampaignClient], object], problem: str
+) -> None:
+    transport = ScriptedTransport([])
+    with pytest.raises(CampaignConfigError, match=problem) as caught:
+        act(client_of(platform, transport))
+    assert "Nothing was sent" in str(caught.value)
+    assert "'a_connection'" in str(caught.value)
+    assert transport.requests == []
+
+
+def page(*rows: dict[str, Any], **data: Any) -> HttpResponse:
+    listed = list(rows)
+    return response({"success": True, "data": {"results": listed, "items": listed, "hasMore": False, **data}})
+
+
+def row(campaign_id: str, status: str = "Active") -> dict[str, Any]:
+    return {"id": campaign_id, "status": status}
+
+
+def test_an_account_is_listed_type_by_type_and_page_by_page_as_it_is_needed() -> None:
+    transport = ScriptedTransport([page(row("c-1"), row("c-2"), hasMore=True), page(row("c-2"), row("c-3")), page()])
+    campaigns = client_of(KORE_V1, transport).list_campaigns()
+    assert transport.requests == []
+    assert next(campaigns).id == "c-1"
+    assert len(transport.requests) == 1
+    assert [campaign.id for campaign in campaigns] == ["c-2", "c-3"]
+    assert [(sent.http.json or {})["type"] for sent in transport.requests] == ["sms", "sms", "voice"]
+
+
+@pytest.mark.parametrize("types", ["voice", ["voice"]])
+def test_one_type_may_be_listed(types: Any) -> None:
+    transport = ScriptedTransport([page(row("c-1"))])
+    [campaign] = client_of(KORE_V1, transport).list_campaigns(types)
+    assert campaign.campaign_type == "voice"
+
+
+@pytest.mark.parametrize("platform", [KORE_V1, SONARLY], ids=["kore", "sonarly"])
+def test_only_the_wanted_statuses_are_listed_whatever_the_platform_makes_of_its_filter(platform: Platform) -> None:
+    rows = [row(f"c-{word}", word) for word in ("Active", "preparing", "Stopped", "Paused")]
+    client = client_of(platform, ScriptedTransport([page(*rows)]))
+    types = [type_on(platform) or ""]
+    assert [c.id for c in client.list_campaigns(types, ["ACTIVE", "Preparing"])] == ["c-Active", "c-preparing"]
+
+
+@pytest.mark.parametrize("platform", [KORE_V1, SONARLY], ids=["kore", "sonarly"])
+def test_a_list_with_an_unreadable_row_raises_once_all_others_were_shown(platform: Platform) -> None:
+    pages = [page(row("c-1"), {"id": "c-2", "name": "Evening"}, row("c-3"))]
+    pages += [page(row("c-4"))] if platform is KORE_V1 else []
+    campaigns = client_of(platform, ScriptedTransport(pages)).list_campaigns()
+    readable = ["c-1", "c-3", *(["c-4"] if platform is KORE_V1 else [])]
+    assert [next(campaigns).id for _ in readable] == readable
+    with pytest.raises(UnreliableListError, match=r"'a_connection'.*a row \(c-2 Evening\) can't be read") as caught:
+        next(campaigns)
+    assert isinstance(caught.value, CampaignUnavailableError), "Airflow may retry"
+
+
+def test_a_list_that_contradicts_itself_raises_once_it_was_shown() -> None:
+    transport = ScriptedTransport([page(row("c-1"), totalResults=7)])
+    campaigns = client_of(KORE_V1, transport).list_campaigns(["sms"])
+    assert next(campaigns).id == "c-1"
+    with pytest.raises(UnreliableListError, match="ends after 1 campaigns and says that it has 7"):
+        next(campaigns)
+
+
+def test_a_list_that_makes_no_progress_raises_once_it_was_shown() -> None:
+    transport = ScriptedTransport(lambda _: page(row("c-1"), row("c-2"), hasMore=True))
+    campaigns = client_of(KORE_V1, transport).list_campaigns(["sms"])
+    assert [next(campaigns).id for _ in range(2)] == ["c-1", "c-2"]
+    with pytest.raises(UnreliableListError, match="show nothing new"):
+        next(campaigns)
+    assert len(transport.requests) < 10
+
+
+def test_a_page_that_could_not_be_had_is_asked_for_again_and_no_other() -> None:
+    first = page(row("c-1"), row("c-2"), hasMore=True)
+    transport = ScriptedTransport([first, OutcomeUnknown("lost"), page(hasMore=True), page(row("c-2"), row("c-3"))])
+    assert len(list(client_of(KORE_V1, transport).list_campaigns(["sms"]))) == 3
+    assert [(sent.http.json or {})["skip"] for sent in transport.requests] == [0, 1, 1, 1]
+
+
+def test_the_check_of_a_connection_sends_one_request_whatever_comes_back() -> None:
+    transport = ScriptedTransport([page(row("c-1"), totalResults=3)])
+    assert client_of(KORE_V1, transport).probe() == "API v1 answers, account acc-1 has 3 SMS campaigns."
+    transport = ScriptedTransport([response({"status": "success"})])
+    with pytest.raises(CampaignUnavailableError, match="no object data"):
+        client_of(KORE_V1, transport).probe()
+
+
+def test_a_schedule_is_switched_off_by_name() -> None:
+    transport = ScriptedTransport([shows("Ready")])
+    campaign = client_of(PLATFORMS["kore-v2"], transport).switch_schedule_off("Evening / night")
+    assert campaign.status == "Ready"
+    assert transport.requests[0].http.path.endswith("enableSchedule=false&campaignName=Evening%20%2F%20night")

@@ -1,0 +1,195 @@
+"""From a response that is no success to the error that says what happened and what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_campaign.exceptions import (
+    CampaignAuthError,
+    CampaignConflictError,
+    CampaignError,
+    CampaignNotFoundError,
+    CampaignRateLimitError,
+    CampaignRequestError,
+    CampaignUnavailableError,
+)
+from airflow_provider_campaign.platforms.base import HttpResponse, Platform
+from tests.accounts import CONFIG, KORE_V1, PLATFORMS, SONARLY, client_of, refuses, type_on
+from tests.scripted_transport import ScriptedTransport, response
+
+RATE_LIMIT_TEXT = b"You have exceeded the per-minute rate limit."
+HTML = b"<html>Bad gateway</html>"
+
+
+def error_of(told: HttpResponse, platform: Platform = KORE_V1) -> CampaignError:
+    """Return the error that a single stop ends with."""
+    client = client_of(platform, ScriptedTransport(lambda _: told))
+    with pytest.raises(CampaignError) as caught:
+        client.stop_campaign("c-1", type_on(platform), deadline=client.deadline(100, retries=False))
+    return caught.value
+
+
+ERRORS = {
+    400: CampaignRequestError,
+    401: CampaignAuthError,
+    403: CampaignAuthError,
+    405: CampaignRequestError,
+    408: CampaignUnavailableError,
+    418: CampaignRequestError,
+    425: CampaignUnavailableError,
+    429: CampaignRateLimitError,
+    500: CampaignUnavailableError,
+    503: CampaignUnavailableError,
+    599: CampaignUnavailableError,
+}
+
+
+@pytest.mark.parametrize("platform", PLATFORMS.values(), ids=PLATFORMS)
+@pytest.mark.parametrize("status", [*ERRORS, 404, 409])
+def test_each_http_status_is_the_error_that_its_meaning_demands(status: int, platform: Platform) -> None:
+    client = client_of(platform, ScriptedTransport(lambda _: refuses(status, "The reason")))
+    with pytest.raises(CampaignError) as caught:
+        client.get_campaign_status("c-1", retry=False)
+    error = caught.value
+    assert type(error) is {**ERRORS, 404: CampaignNotFoundError, 409: CampaignConflictError}[status]
+    assert (error.http_status, error.code, error.trace_id) == (status, f"E-{status}", "t-1")
+    assert error.platform_text == "The reason"
+    said = f"Status of campaign 'c-1' (connection 'a_connection', {platform.name}): HTTP {status}, The reason"
+    assert str(error).startswith(f"{said} [code E-{status}, trace id t-1]. ")
+    assert len(str(error)) > len(said) + 40, "the message says what to do"
+
+
+@pytest.mark.parametrize("body", [b"", HTML, b"[]", b'{"status": "Stop', b"Stopped"])
+@pytest.mark.parametrize("platform", PLATFORMS.values(), ids=PLATFORMS)
+def test_a_success_without_a_json_object_is_none_and_may_have_been_acted_on(platform: Platform, body: bytes) -> None:
+    error = error_of(response(body=body), platform)
+    assert type(error) is CampaignUnavailableError
+    assert "HTTP 200, the response is not a JSON object" in str(error)
+    assert error.outcome_unknown
+
+
+@pytest.mark.parametrize(
+    ("document", "platform"),
+    [
+        ({"status": "failure", "message": "Broken"}, KORE_V1),
+        ({"status": "error", "message": "Broken"}, KORE_V1),
+        ({"status": "Stopped", "errors": [{"msg": "Broken"}]}, KORE_V1),
+        ({"success": False, "error": {"message": "Broken"}}, SONARLY),
+        ({"data": {"campaign": {"id": "c-1", "status": "stopped"}}, "error": {"message": "Broken"}}, SONARLY),
+    ],
+)
+def test_a_success_that_says_itself_that_it_failed_is_none(document: object, platform: Platform) -> None:
+    error = error_of(response(document), platform)
+    assert type(error) is CampaignUnavailableError
+    assert "HTTP 200, Broken" in str(error)
+    assert isinstance(error, CampaignUnavailableError)
+    assert error.outcome_unknown
+
+
+@pytest.mark.parametrize("platform", PLATFORMS.values(), ids=PLATFORMS)
+def test_what_is_refused_for_the_rate_was_not_acted_on(platform: Platform) -> None:
+    error = error_of(refuses(429, Retry_After="17"), platform)
+    assert isinstance(error, CampaignRateLimitError)
+    assert (error.outcome_unknown, error.retry_after) == (False, 17)
+
+
+@pytest.mark.parametrize("status", [400, 403, 500])
+def test_kores_text_for_the_rate_is_such_a_refusal_under_any_status(status: int) -> None:
+    error = error_of(response(body=RATE_LIMIT_TEXT, status=status))
+    assert type(error) is CampaignRateLimitError
+    assert "60 requests a minute" in str(error)
+
+
+def test_the_same_text_means_nothing_of_the_kind_on_another_platform() -> None:
+    assert type(error_of(response(body=RATE_LIMIT_TEXT, status=403), SONARLY)) is CampaignAuthError
+
+
+@pytest.mark.parametrize(("status", "seconds"), [(429, 40), (503, 40), (500, None)])
+def test_a_retry_after_counts_where_http_defines_it(status: int, seconds: float | None) -> None:
+    error = error_of(refuses(status, Retry_After="40"))
+    assert isinstance(error, CampaignUnavailableError)
+    assert error.retry_after == seconds
+
+
+def test_a_404_page_of_some_other_server_points_to_the_host() -> None:
+    error = error_of(response(body=HTML, status=404))
+    assert type(error) is CampaignRequestError
+    assert "no such path, and the response is not the platform's. Check the connection's Host" in str(error)
+
+
+@pytest.mark.parametrize("body", [b'{"errors": [{"msg": "No such pa', b' {"succ'])
+def test_a_404_that_is_cut_short_may_be_either_and_is_tried_again(body: bytes) -> None:
+    assert type(error_of(response(body=body, status=404))) is CampaignUnavailableError
+
+
+def test_an_empty_404_is_the_campaigns() -> None:
+    assert type(error_of(response(body=b"", status=404))) is CampaignNotFoundError
+
+
+REDIRECTS = {
+    "http://elsewhere.test/login?next=secret-path": "it redirects to http://elsewhere.test, which",
+    "https://user:secret-word@elsewhere.test:8443/secret-path#part": "it redirects to https://elsewhere.test, which",
+    "//elsewhere.test/secret-path": "it redirects to elsewhere.test, which",
+    "/secret-path": "it redirects to another path of the same host, which",
+    "http://[secret-path": "it redirects to an address that can't be read, which",
+    "http://elsewhere.test/\xff\xfe": "it redirects to http://elsewhere.test, which",
+    "": "it redirects to another path of the same host, which",
+}
+
+
+@pytest.mark.parametrize("location", REDIRECTS, ids=range(len(REDIRECTS)))
+def test_a_redirect_is_reported_by_scheme_and_host_only(location: str) -> None:
+    for status in (301, 302, 303, 307, 308):
+        error = error_of(response(status=status, Location=location))
+        assert type(error) is CampaignRequestError
+        assert REDIRECTS[location] in str(error)
+        assert "field Host" in str(error)
+        assert "secret" not in str(error)
+
+
+REMEDIES = {
+    ("kore-v1", 401): ("Client ID (login)", "Client Secret (password)", "JWT Algorithm", "clock"),
+    ("kore-v1", 403): ("scope Campaign Management", "Application ID (iid)", "Account ID (account_id)"),
+    ("kore-v1", 429): ("60 requests a minute",),
+    ("sonarly", 401): ("API Key (password)",),
+    ("sonarly", 403): ("campaigns:read", "campaigns:execute"),
+    ("sonarly", 404): ("Account Group ID (account_group_id)",),
+}
+
+
+@pytest.mark.parametrize(("name", "status"), REMEDIES)
+def test_what_to_do_is_said_in_the_words_of_the_connections_form(name: str, status: int) -> None:
+    message = str(error_of(refuses(status), PLATFORMS[name]))
+    for part in REMEDIES[name, status]:
+        assert part in message
+
+
+@pytest.mark.parametrize("platform", PLATFORMS.values(), ids=PLATFORMS)
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 409, 429, 500])
+def test_a_secret_that_the_platform_echoes_is_masked_in_the_error(status: int, platform: Platform) -> None:
+    transport = ScriptedTransport(lambda sent: echo(sent.headers, status, platform))
+    client = client_of(platform, transport)
+    with pytest.raises(CampaignError) as caught:
+        client.stop_campaign("c-1", type_on(platform), deadline=client.deadline(100, retries=False))
+    shown = f"{caught.value} {caught.value!r} {vars(caught.value)}"
+    assert "***" in shown or status == 302
+    for secret in (
+        CONFIG.client_secret,
+        CONFIG.api_key,
+        *(sent.headers.get("auth", "") for sent in transport.requests),
+    ):
+        assert not secret or secret not in shown
+
+
+def echo(headers: object, status: int, platform: Platform) -> HttpResponse:
+    """Return a failure that quotes what was sent, and the secrets, wherever a text may stand."""
+    told = f"{headers} {' '.join(platform.secrets)}"
+    document = {
+        "status": "failure",
+        "success": False,
+        "message": told,
+        "traceId": told,
+        "errors": [{"msg": told, "code": told}],
+        "error": {"message": told, "code": told, "details": told},
+    }
+    return response(document, status, Location=f"https://{platform.secrets[0]}.test/{platform.secrets[0]}")

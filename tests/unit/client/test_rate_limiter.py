@@ -1,0 +1,176 @@
+"""The account's requests: a burst up to what the platform allows, then waiting for its window, for all threads."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+
+from airflow_provider_campaign.client.clock import Deadline
+from airflow_provider_campaign.client.rate_limiter import WINDOW_MARGIN, RateLimiter
+from airflow_provider_campaign.client.transport import NotSent, OutcomeUnknown
+from airflow_provider_campaign.exceptions import CampaignRateLimitError
+from tests.accounts import KORE_V1, SONARLY, client_of, shows
+from tests.clock import VirtualClock
+from tests.scripted_transport import ScriptedTransport
+
+LIMIT = 60
+WINDOW = 60 + WINDOW_MARGIN
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def limiter(clock: VirtualClock) -> RateLimiter:
+    return RateLimiter(LIMIT, 60, clock)
+
+
+def spend(limiter: RateLimiter, clock: VirtualClock, count: int, seconds: float = 10_000) -> None:
+    """Let so many requests leave, each of which gets its response at once."""
+    for _ in range(count):
+        with limiter.slot(Deadline(seconds, clock)):
+            pass
+
+
+def test_a_burst_up_to_the_limit_waits_for_nothing(limiter: RateLimiter, clock: VirtualClock) -> None:
+    assert limiter.available == LIMIT
+    spend(limiter, clock, LIMIT)
+    assert clock.slept == []
+    assert limiter.available == 0
+
+
+def test_the_next_request_waits_until_the_first_has_left_the_window(limiter: RateLimiter, clock: VirtualClock) -> None:
+    spend(limiter, clock, 1)
+    clock.advance(20)
+    spend(limiter, clock, LIMIT - 1)
+    assert limiter.delay == pytest.approx(WINDOW - 20)
+    spend(limiter, clock, 1)
+    assert clock.slept == [pytest.approx(WINDOW - 20)]
+
+
+def test_no_window_of_the_platforms_ever_holds_more_than_the_limit(limiter: RateLimiter, clock: VirtualClock) -> None:
+    moments = []
+    for _ in range(5 * LIMIT):
+        with limiter.slot(Deadline(10_000, clock)):
+            moments.append(clock.now)
+        clock.advance(0.3)
+    assert all(later - first > 60 for first, later in zip(moments, moments[LIMIT:], strict=False))
+
+
+def test_a_request_counts_from_its_response_on_because_the_platform_may_have_counted_it_late(
+    limiter: RateLimiter, clock: VirtualClock
+) -> None:
+    with limiter.slot(Deadline(10_000, clock)):
+        clock.advance(25)
+    spend(limiter, clock, LIMIT)
+    assert clock.slept == [pytest.approx(WINDOW)]
+
+
+def test_more_threads_than_the_limit_wait_for_those_in_flight(clock: VirtualClock) -> None:
+    limiter = RateLimiter(2, 60, clock)
+    both_in_flight, leave = Barrier(3), Barrier(3)
+
+    def request() -> None:
+        with limiter.slot(Deadline(10_000, clock)):
+            both_in_flight.wait(10)
+            leave.wait(10)
+
+    with ThreadPoolExecutor(3) as pool:
+        first = [pool.submit(request) for _ in range(2)]
+        both_in_flight.wait(10)
+        assert (limiter.available, limiter.delay) == (0, 0)
+        third = pool.submit(spend, limiter, clock, 1)
+        leave.wait(10)
+        for each in (*first, third):
+            each.result(10)
+    assert clock.slept == [pytest.approx(WINDOW)]
+
+
+def test_nothing_leaves_while_the_platform_wants_to_be_left_alone(limiter: RateLimiter, clock: VirtualClock) -> None:
+    limiter.pause(40)
+    limiter.pause(7)
+    assert (limiter.available, limiter.delay) == (0, 40)
+    spend(limiter, clock, 1)
+    assert clock.slept == [pytest.approx(40)]
+
+
+def test_a_pause_holds_for_a_platform_without_a_limit_too(clock: VirtualClock) -> None:
+    limiter = RateLimiter(None, None, clock)
+    spend(limiter, clock, 200)
+    assert (limiter.available, clock.slept) == (None, [])
+    limiter.pause(40)
+    spend(limiter, clock, 1)
+    assert clock.slept == [pytest.approx(40)]
+
+
+def test_a_wait_that_would_outlast_the_operation_is_refused_at_once(limiter: RateLimiter, clock: VirtualClock) -> None:
+    spend(limiter, clock, LIMIT)
+    with pytest.raises(CampaignRateLimitError, match="request budget"):
+        spend(limiter, clock, 1, seconds=30)
+    assert clock.slept == []
+
+
+def test_a_wait_longer_than_the_caller_wants_to_wait_is_refused_at_once(
+    limiter: RateLimiter, clock: VirtualClock
+) -> None:
+    spend(limiter, clock, LIMIT)
+    with pytest.raises(CampaignRateLimitError), limiter.slot(Deadline(10_000, clock, max_rate_wait=5)):
+        pass
+    assert clock.slept == []
+
+
+def test_a_part_of_an_operation_is_extended_by_what_it_waits_but_not_past_the_whole(
+    limiter: RateLimiter, clock: VirtualClock
+) -> None:
+    spend(limiter, clock, LIMIT)
+    part = Deadline(70, clock).sooner(30)
+    with limiter.slot(part):
+        assert part.remaining == pytest.approx(70 - WINDOW)
+    clock.advance(1000)
+    spend(limiter, clock, LIMIT)
+    part = Deadline(10_000, clock).sooner(30)
+    with limiter.slot(part):
+        assert part.remaining == pytest.approx(30)
+
+
+# In a client.
+
+
+def test_a_client_counts_the_requests_that_fail_too(clock: VirtualClock) -> None:
+    transport = ScriptedTransport([OutcomeUnknown("lost"), NotSent("refused"), shows("Active")])
+    client = client_of(KORE_V1, transport, clock)
+    client.get_campaign_status("c-1")
+    assert client.rate_limiter.available == LIMIT - 3
+
+
+def test_a_client_that_has_spent_its_requests_waits_and_its_retry_budget_is_extended(clock: VirtualClock) -> None:
+    transport = ScriptedTransport([shows("Active")] * (LIMIT + 1))
+    client = client_of(KORE_V1, transport, clock, retry_budget=10)
+    for _ in range(LIMIT):
+        client.get_campaign_status("c-1")
+    assert clock.slept == []
+    client.get_campaign_status("c-1", deadline=client.deadline(1000))
+    assert clock.slept == [pytest.approx(WINDOW)]
+    assert transport.requests[-1].seconds == pytest.approx(10)
+
+
+def test_a_client_whose_time_is_up_before_its_requests_are_back_says_so_and_sends_nothing(clock: VirtualClock) -> None:
+    transport = ScriptedTransport([shows("Active")] * LIMIT)
+    client = client_of(KORE_V1, transport, clock)
+    for _ in range(LIMIT):
+        client.get_campaign_status("c-1")
+    with pytest.raises(CampaignRateLimitError, match=r"^Status of campaign 'c-1' .*request budget.*60 requests a min"):
+        client.get_campaign_status("c-1", deadline=client.deadline(30))
+    assert len(transport.requests) == LIMIT
+
+
+def test_a_client_of_a_platform_without_a_documented_limit_is_not_held_back(clock: VirtualClock) -> None:
+    transport = ScriptedTransport(lambda _: shows("Active"))
+    client = client_of(SONARLY, transport, clock)
+    for _ in range(2 * LIMIT):
+        client.get_campaign_status("c-1")
+    assert clock.slept == []

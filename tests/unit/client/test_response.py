@@ -1,0 +1,53 @@
+"""Reading a response's body, and quoting what a platform says."""
+
+from __future__ import annotations
+
+import jwt
+import pytest
+
+from airflow_provider_campaign.client.response import MAX_QUOTED_LENGTH, parse_json, sanitize
+from tests.scripted_transport import response
+
+SECRET = "a-secret-of-some-length"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"null", b"[]", b'"Stopped"', b'{"a": NaN}', b'{"a": 1e999}', b"[" * 100_000, b"1" * 10_000, b"\xff\xfe"],
+    ids=range(9),
+)
+def test_what_is_no_json_object_counts_as_nothing(body: bytes) -> None:
+    assert parse_json(response(body=body)) is None
+
+
+def test_a_secret_is_masked_wherever_it_stands_in_a_document() -> None:
+    token = jwt.encode({"appId": "cs-1"}, "k" * 64)
+    document = {"a": f"x{SECRET}y", "b": [{"c": f"Bearer {token}"}], "d": 7, "e": None}
+    assert parse_json(response(document), [SECRET]) == {"a": "x***y", "b": [{"c": "Bearer ***"}], "d": 7, "e": None}
+
+
+def test_a_secret_too_short_to_be_told_from_a_word_is_left_in_a_document_but_not_in_a_message() -> None:
+    assert parse_json(response({"status": "Stopped"}), ["Stop"]) == {"status": "Stopped"}
+    assert sanitize("Stopped", ["Stop"]) == "***ped"
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        (None, None),
+        ({"a": 1}, None),
+        ([1], None),
+        ("", None),
+        (" \n ", None),
+        (7, "7"),
+        ("two\nlines\tand a \x07bell", "two lines and a bell"),
+        (f"key={SECRET}", "key=***"),
+    ],
+)
+def test_a_text_is_quoted_as_one_line_without_secrets(text: object, quoted: str | None) -> None:
+    assert sanitize(text, [SECRET]) == quoted
+
+
+def test_a_long_text_is_cut() -> None:
+    quoted = sanitize("x" * 10_000, [])
+    assert quoted == "x" * (MAX_QUOTED_LENGTH - 1) + "…"

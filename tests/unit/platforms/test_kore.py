@@ -1,0 +1,344 @@
+"""Kore.ai as pure data: requests out, documents in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jwt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_campaign.campaign import Campaign
+from airflow_provider_campaign.exceptions import CampaignConfigError
+from airflow_provider_campaign.platforms.base import Action, ApiRequest, ApiStatus, HttpRequest, InvalidResponseError
+from airflow_provider_campaign.platforms.kore import KorePlatform
+from airflow_provider_campaign.platforms.kore_list import LISTABLE_STATUSES, MAX_PAGES_WITHOUT_PROGRESS, PAGE_SIZE
+from tests.accounts import APP, CONFIG, KORE_V1, KORE_V2
+
+V1 = "/campaign/api/v1/public/st-1/campaign"
+V1_AGENT_ASSIST = "/agentassist/api/v1/public/st-1/campaign"
+V2 = "/campaign/api/v2/public/st-1/campaign"
+V2_VOICE = "/api/v2/public/st-1/campaign"
+ACCOUNT = "accountId=acc-1"
+
+REQUESTS = {
+    ("v1", Action.STOP, "sms"): ("POST", f"{V1}/c-1?campaignType=sms&trigger=stop"),
+    ("v1", Action.STOP, "voice"): ("POST", f"{V1}/c-1?campaignType=voice&trigger=stop"),
+    ("v1", Action.START, "sms"): ("POST", f"{V1}/c-1?campaignType=sms&trigger=play"),
+    ("v1", Action.START, "voice"): ("POST", f"{V1}/c-1?campaignType=voice&trigger=play"),
+    ("v1", Action.DELETE, "sms"): ("DELETE", f"{V1_AGENT_ASSIST}/c-1?campaignType=sms"),
+    ("v1", Action.DELETE, "voice"): ("DELETE", f"{V1_AGENT_ASSIST}/c-1?campaignType=voice"),
+    ("v1", Action.STATUS, None): ("POST", f"{V1_AGENT_ASSIST}/c-1/status?view=status"),
+    ("v1", Action.GET, None): ("GET", f"{V1_AGENT_ASSIST}/c-1"),
+    ("v2", Action.STOP, "sms"): ("POST", f"{V2}/trigger/c-1?{ACCOUNT}&campaignType=sms&trigger=stop"),
+    ("v2", Action.STOP, "voice"): ("POST", f"{V2_VOICE}/trigger/c-1?{ACCOUNT}&campaignType=voice&trigger=stop"),
+    ("v2", Action.START, "sms"): ("POST", f"{V2}/trigger/c-1?{ACCOUNT}&campaignType=sms&trigger=play"),
+    ("v2", Action.START, "voice"): ("POST", f"{V2_VOICE}/trigger/c-1?{ACCOUNT}&campaignType=voice&trigger=play"),
+    ("v2", Action.DELETE, "sms"): ("DELETE", f"{V2}/c-1?{ACCOUNT}&campaignType=sms"),
+    ("v2", Action.DELETE, "voice"): ("DELETE", f"{V2}/c-1?{ACCOUNT}&campaignType=voice"),
+    ("v2", Action.STATUS, None): ("POST", f"{V2}/c-1/status?{ACCOUNT}&view=status"),
+    ("v2", Action.GET, None): ("GET", f"{V2}/c-1?{ACCOUNT}"),
+}
+
+
+def test_each_request_is_what_the_documents_print() -> None:
+    for (version, action, campaign_type), (method, path) in REQUESTS.items():
+        body: dict[str, Any] | None = {} if method == "POST" else None
+        request = KorePlatform(APP, version).http_request(ApiRequest(action, "c-1", campaign_type))
+        assert request == HttpRequest(method, path, body), (version, action, campaign_type)
+
+
+def test_an_id_is_one_percent_encoded_segment_of_the_path() -> None:
+    request = KORE_V1.http_request(ApiRequest(Action.STATUS, "evening & offer+50%:ü/../x?y#z"))
+    assert (
+        request.path == f"{V1_AGENT_ASSIST}/evening%20%26%20offer%2B50%25%3A%C3%BC%2F..%2Fx%3Fy%23z/status?view=status"
+    )
+
+
+@pytest.mark.parametrize("action", [Action.STOP, Action.START, Action.DELETE])
+def test_an_action_on_one_campaign_needs_its_type(action: Action) -> None:
+    with pytest.raises(CampaignConfigError, match=r"campaign_type is missing\. Nothing was sent"):
+        KORE_V1.http_request(ApiRequest(action, "c-1"))
+
+
+def test_a_single_path_can_be_replaced() -> None:
+    platform = KorePlatform(APP, "v2", {"stop_sms": "/x/{iid}/{account_id}/{campaign_id}?y=1"})
+    assert platform.http_request(ApiRequest(Action.STOP, "c-1", "sms")).path == "/x/st-1/acc-1/c-1?y=1"
+    voice = ApiRequest(Action.STOP, "c-1", "voice")
+    assert platform.http_request(voice) == KORE_V2.http_request(voice)
+
+
+def test_a_schedule_is_switched_off_by_the_campaigns_name() -> None:
+    request = KORE_V2.http_request(ApiRequest(Action.SCHEDULE, "Evening & night"))
+    path = f"{V2}/schedule?enableSchedule=false&campaignName=Evening%20%26%20night"
+    assert request == HttpRequest("POST", path, {})
+    campaign = KORE_V2.read_campaign(
+        ApiRequest(Action.SCHEDULE, "Evening & night"), {"data": {"_id": "c-1", "status": "ready"}}
+    )
+    assert (campaign.id, campaign.status) == ("c-1", "Ready")
+
+
+@pytest.mark.parametrize(("platform", "name"), [(KORE_V1, "Evening"), (KORE_V2, " ")], ids=["v1", "no-name"])
+def test_a_schedule_is_not_switched_off_without_v2_and_a_name(platform: KorePlatform, name: str) -> None:
+    with pytest.raises(CampaignConfigError, match=r"Nothing was sent\..*api_version"):
+        platform.http_request(ApiRequest(Action.SCHEDULE, name))
+
+
+def test_a_token_says_who_signs_and_is_valid_for_minutes_only() -> None:
+    tokens = [KORE_V1.signed_headers(1000.9)["auth"] for _ in range(2)]
+    claims = [jwt.decode(t, CONFIG.client_secret, ["HS256"], options={"verify_exp": False}) for t in tokens]
+    assert claims[0].pop("jti") != claims[1].pop("jti")
+    assert claims[0] == claims[1] == {"sub": "airflow", "appId": CONFIG.client_id, "iat": 1000, "exp": 1300}
+
+
+def test_no_secret_is_in_the_repr() -> None:
+    assert CONFIG.client_secret not in repr(KORE_V1)
+    assert KORE_V1.secrets == (CONFIG.client_secret,)
+
+
+@pytest.mark.parametrize(
+    ("document", "status"),
+    [
+        ({"status": "success"}, ApiStatus()),
+        ({"status": "Stopped", "message": "Campaign Stopped"}, ApiStatus(message="Campaign Stopped")),
+        ({"status": "failure", "message": "Broken"}, ApiStatus(True, "Broken")),
+        ({"status": "ERROR"}, ApiStatus(True)),
+        ({"errors": [{"msg": "Broken", "code": 4001}], "traceId": "t"}, ApiStatus(True, "Broken", "4001", "t")),
+        ({"errors": [{"message": "Broken"}], "code": "X"}, ApiStatus(True, "Broken", "X")),
+        ({"errors": ["Broken"]}, ApiStatus(True)),
+        ({"errors": {"a": 1}, "message": ["x"]}, ApiStatus(True)),
+        ({"errors": [], "status": 7}, ApiStatus()),
+    ],
+)
+def test_what_a_response_says_about_the_request(document: dict[str, Any], status: ApiStatus) -> None:
+    assert KORE_V1.api_status(document) == status
+
+
+STOP = ApiRequest(Action.STOP, "c-1", "voice")
+STATUS = ApiRequest(Action.STATUS, "c-1")
+
+
+@pytest.mark.parametrize(
+    ("word", "status", "already"), [("STOPPED", "Stopped", False), ("completed", "Completed", True)]
+)
+def test_a_response_to_a_stop_shows_the_campaign_at_its_top(word: str, status: str, already: bool) -> None:
+    document = {"status": word, "message": "Done", "updatedAt": "2026-03-02T18:00:00Z", "campaignInstanceId": "i-1"}
+    assert KORE_V1.read_campaign(STOP, document) == Campaign(
+        id="c-1",
+        status=status,
+        campaign_type="voice",
+        message="Done",
+        updated_at="2026-03-02T18:00:00Z",
+        already_stopped=already,
+        raw=document,
+    )
+
+
+@pytest.mark.parametrize("key", ["id", "_id"])
+def test_every_other_response_shows_it_under_data(key: str) -> None:
+    row = {key: "c-1", "status": "active", "name": "Evening", "priority": 1, "updatedAt": "2026-03-02T18:00:00Z"}
+    document = {"status": "success", "message": "Here it is", "data": row}
+    campaign = KORE_V1.read_campaign(STATUS, document)
+    assert (campaign.id, campaign.status, campaign.name, campaign.priority) == ("c-1", "Active", "Evening", "1")
+    assert (campaign.message, campaign.raw) == ("Here it is", document)
+
+
+def test_a_status_response_need_not_repeat_the_id() -> None:
+    assert KORE_V1.read_campaign(STATUS, {"data": {"status": "Paused"}}).id == "c-1"
+
+
+@pytest.mark.parametrize(
+    ("request_", "document", "problem"),
+    [
+        (STOP, {}, "no status"),
+        (STOP, {"status": None}, "no status"),
+        (STOP, {"status": ["Stopped"]}, "no status"),
+        (STOP, {"status": " "}, "no status"),
+        (STOP, {"status": "Stop\x00ped"}, "status is not a word"),
+        (STOP, {"status": "x" * 301}, "status is not a word"),
+        (STOP, {"data": {"id": "c-1", "status": "Stopped"}}, "no status"),
+        (STATUS, {"status": "Stopped"}, "no object data"),
+        (STATUS, {"data": []}, "no object data"),
+        (STATUS, {"data": {"id": "c-1"}}, "no status"),
+        (STATUS, {"data": {"id": "c-2", "status": "Stopped"}}, "about another campaign, 'c-2'"),
+    ],
+)
+def test_a_response_that_is_not_as_documented_shows_no_campaign(
+    request_: ApiRequest, document: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(InvalidResponseError, match=problem):
+        KORE_V1.read_campaign(request_, document)
+
+
+def test_the_check_of_a_connection_reads_one_row() -> None:
+    request = KORE_V1.probe(ApiRequest(Action.LIST, None, "sms"))
+    body = {"type": "sms", "limit": 1, "skip": 0}
+    assert request == HttpRequest("POST", f"{V1_AGENT_ASSIST}/getAllCampaignDetails", body)
+    page = {"data": {"results": [], "totalResults": 3}}
+    assert KORE_V1.describe_list(page) == "API v1 answers, account acc-1 has 3 SMS campaigns."
+    others: list[dict[str, Any]] = [{}, {"data": {}}, {"data": {"results": {}}}]
+    for other in others:
+        with pytest.raises(InvalidResponseError):
+            KORE_V1.describe_list(other)
+
+
+# The list.
+
+Row = dict[str, Any]
+
+
+def page_of(rows: list[Row], body: Any) -> dict[str, Any]:
+    """Return the page that a list request asks for, as the platform makes it: of the rows there are just now."""
+    wanted = body.get("filters", {}).get("status")
+    matching = [row for row in rows if wanted is None or row["status"] in wanted]
+    shown = matching[body["skip"] : body["skip"] + body["limit"]]
+    more = body["skip"] + len(shown) < len(matching)
+    return {"status": "success", "data": {"results": shown, "totalResults": len(matching), "hasMore": more}}
+
+
+def rows_of(count: int, status: str = "Active") -> list[Row]:
+    return [{"id": f"c-{number}", "status": status} for number in range(count)]
+
+
+def read(rows: list[Row], *statuses: str) -> tuple[list[str], list[str]]:
+    """Read a list that does not change; return the ids and the problems."""
+    pager = KORE_V2.pager("sms", statuses)
+    listed = []
+    while (request := pager.next_request) is not None:
+        listed += [campaign.id for campaign in pager.read_page(page_of(rows, request.json))]
+    return listed, pager.problems
+
+
+def test_the_first_page_asks_for_the_wanted_statuses_that_the_platform_knows() -> None:
+    pager = KORE_V2.pager("voice", ["active", "PREPARING", "Draft", "windingDown"])
+    assert pager.next_request == HttpRequest(
+        "POST",
+        f"{V2}/getAllCampaignDetails?{ACCOUNT}",
+        {
+            "type": "voice",
+            "limit": PAGE_SIZE,
+            "skip": 0,
+            "sortBy": {"createdAt": "asc"},
+            "filters": {"status": ["Active", "Preparing"]},
+        },
+    )
+    newest = KORE_V2.pager("voice", (), newest_first=True).next_request
+    assert newest is not None
+    assert newest.json == {"type": "voice", "limit": PAGE_SIZE, "skip": 0, "sortBy": {"updatedAt": "desc"}}
+    assert "Draft" not in LISTABLE_STATUSES
+
+
+@pytest.mark.parametrize("count", [0, 1, PAGE_SIZE - 1, PAGE_SIZE, PAGE_SIZE + 1, 10 * PAGE_SIZE])
+def test_a_list_of_any_length_is_read_whole(count: int) -> None:
+    assert read(rows_of(count)) == ([f"c-{number}" for number in range(count)], [])
+
+
+Change = tuple[float, int, str | None]
+"""Where in the list, how many rows, and what becomes of their status; None where they are deleted."""
+
+changes = st.tuples(st.floats(0, 1), st.sampled_from([0, 1, 30, 120]), st.sampled_from([None, "Stopped", "Active"]))
+
+
+@given(count=st.integers(0, 450), between_pages=st.lists(changes, max_size=10))
+def test_rows_that_change_or_go_while_a_list_is_read_cost_no_other_row_its_place(
+    count: int, between_pages: list[Change]
+) -> None:
+    rows = rows_of(count)
+    steady = {row["id"] for row in rows}
+    pager = KORE_V2.pager("sms", ["Active"])
+    listed: list[str] = []
+    pages = 0
+    while (request := pager.next_request) is not None:
+        listed += [campaign.id for campaign in pager.read_page(page_of(rows, request.json))]
+        pages += 1
+        place, number, status = between_pages.pop() if between_pages else (0, 0, None)
+        first = int(place * len(rows))
+        changed = rows[first : first + number]
+        steady -= {row["id"] for row in changed}
+        if status is None:
+            del rows[first : first + number]
+        for row in changed:
+            row["status"] = status
+    assert steady <= set(listed)
+    assert len(listed) == len(set(listed))
+    assert pages < 60
+
+
+def test_a_page_that_has_moved_up_whole_is_looked_for() -> None:
+    rows = rows_of(1000)
+    pager = KORE_V1.pager("sms", ["Active"])
+    listed = []
+    for _ in range(5):
+        listed += [c.id for c in pager.read_page(page_of(rows, pager.next_request.json))]  # type: ignore[union-attr]
+    for row in rows[:480]:
+        row["status"] = "Stopped"
+    while (request := pager.next_request) is not None:
+        listed += [campaign.id for campaign in pager.read_page(page_of(rows, request.json))]
+    assert listed == [f"c-{number}" for number in range(1000)]
+
+
+def test_a_row_that_can_not_be_read_hides_no_other() -> None:
+    rows = [*rows_of(2), {"id": "c-2", "name": "Evening"}, {"status": "Active"}, {"_id": "c-4", "status": "Active"}]
+    listed, problems = read(rows)
+    assert listed == ["c-0", "c-1", "c-4"]
+    assert problems == [
+        "a row (c-2 Evening) can't be read: the response has no status",
+        "a row (without id and name) can't be read: it has neither id nor _id",
+    ]
+
+
+def test_a_list_that_ends_before_its_own_total_contradicts_itself() -> None:
+    pager = KORE_V1.pager("sms", ())
+    page = {"data": {"results": rows_of(3), "totalResults": 5, "hasMore": False}}
+    assert len(pager.read_page(page)) == 3
+    assert pager.next_request is None
+    assert pager.total == 5
+    assert pager.problems == ["the list contradicts itself: it ends after 3 campaigns and says that it has 5"]
+
+
+@pytest.mark.parametrize(
+    ("data", "more"),
+    [
+        ({"totalResults": 3}, False),
+        ({"totalResults": 4}, True),
+        ({}, False),
+        ({"totalResults": "4"}, False),
+    ],
+)
+def test_without_has_more_the_total_or_a_full_page_tells(data: dict[str, Any], more: bool) -> None:
+    pager = KORE_V1.pager("sms", ())
+    pager.read_page({"data": {"results": rows_of(3), **data}})
+    assert (pager.next_request is not None) is more
+    full = KORE_V1.pager("sms", ())
+    full.read_page({"data": {"results": rows_of(PAGE_SIZE)}})
+    assert full.next_request is not None
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"data": {}},
+        {"data": {"results": [7]}},
+        {"data": {"results": [], "hasMore": True}},
+        {"data": {"results": [], "hasMore": "no"}},
+    ],
+)
+def test_what_is_no_page_is_asked_for_again(document: dict[str, Any]) -> None:
+    pager = KORE_V1.pager("sms", ())
+    before = pager.next_request
+    with pytest.raises(InvalidResponseError):
+        pager.read_page(document)
+    assert pager.next_request == before
+
+
+def test_a_list_that_makes_no_progress_is_given_up_and_reported() -> None:
+    pager = KORE_V1.pager("sms", ())
+    page = {"data": {"results": rows_of(2), "hasMore": True}}
+    pages = 0
+    while pager.next_request is not None:
+        pager.read_page(page)
+        pages += 1
+    assert pages == MAX_PAGES_WITHOUT_PROGRESS + 2
+    assert pager.problems == ["the responses say that there is more, and show nothing new"]

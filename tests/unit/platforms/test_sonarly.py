@@ -1,0 +1,174 @@
+"""Sonarly as pure data: requests out, envelopes in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_campaign.exceptions import CampaignConfigError
+from airflow_provider_campaign.platforms.base import Action, ApiRequest, ApiStatus, HttpRequest, InvalidResponseError
+from airflow_provider_campaign.platforms.sonarly import MAX_PAGES_WITHOUT_PROGRESS
+from tests.accounts import CONFIG, SONARLY
+
+CAMPAIGNS = "/v1/accounts/ag-1/campaigns"
+REQUESTS = {
+    Action.STOP: HttpRequest("POST", f"{CAMPAIGNS}/c-1/stop"),
+    Action.START: HttpRequest("POST", f"{CAMPAIGNS}/c-1/start"),
+    Action.STATUS: HttpRequest("GET", f"{CAMPAIGNS}/c-1"),
+    Action.GET: HttpRequest("GET", f"{CAMPAIGNS}/c-1"),
+    Action.LIST: HttpRequest("GET", CAMPAIGNS),
+}
+
+
+@pytest.mark.parametrize("action", REQUESTS)
+def test_each_request_is_what_the_documents_print(action: Action) -> None:
+    assert SONARLY.http_request(ApiRequest(action, "c-1")) == REQUESTS[action]
+
+
+@pytest.mark.parametrize("action", [Action.DELETE, Action.SCHEDULE])
+def test_an_action_that_the_platform_does_not_have_is_refused(action: Action) -> None:
+    with pytest.raises(CampaignConfigError, match=r"no such action\. Nothing was sent\. It can stop, start"):
+        SONARLY.http_request(ApiRequest(action, "c-1"))
+
+
+def test_an_id_is_one_percent_encoded_segment_of_the_path() -> None:
+    path = SONARLY.http_request(ApiRequest(Action.STOP, "evening & offer+50%:ü/x?y#z")).path
+    assert path == f"{CAMPAIGNS}/evening%20%26%20offer%2B50%25%3A%C3%BC%2Fx%3Fy%23z/stop"
+
+
+def test_the_key_is_in_the_header_and_not_in_the_repr() -> None:
+    assert SONARLY.signed_headers(0) == {"Authorization": f"Bearer {CONFIG.api_key}"}
+    assert CONFIG.api_key not in repr(SONARLY)
+    assert SONARLY.secrets == (CONFIG.api_key,)
+
+
+@pytest.mark.parametrize(
+    ("document", "status"),
+    [
+        ({"success": True}, ApiStatus()),
+        ({"success": True, "traceId": "t"}, ApiStatus(trace_id="t")),
+        ({"success": False}, ApiStatus(True)),
+        ({"success": "true"}, ApiStatus(True)),
+        ({}, ApiStatus(True)),
+        (
+            {"success": False, "error": {"message": "Broken", "details": "a lot", "code": "X"}, "traceId": "t"},
+            ApiStatus(True, "Broken a lot", "X", "t"),
+        ),
+        ({"success": False, "error": "Broken"}, ApiStatus(True)),
+    ],
+)
+def test_what_an_envelope_says_about_the_request(document: dict[str, Any], status: ApiStatus) -> None:
+    assert SONARLY.api_status(document) == status
+
+
+def enveloped(action: Action, status: str, **data: Any) -> dict[str, Any]:
+    campaign = {"id": "c-1", "status": status}
+    return {
+        "success": True,
+        "data": {"campaign": campaign, **data} if action in (Action.STOP, Action.START) else campaign,
+    }
+
+
+@pytest.mark.parametrize(
+    ("action", "shown", "data", "status"),
+    [
+        (Action.STOP, "draft", {}, "Stopped"),
+        (Action.STOP, "stopped", {}, "Stopped"),
+        (Action.STOP, "paused", {}, "Stopped"),
+        (Action.STOP, "active", {}, "Active"),
+        (Action.STOP, "PREPARING", {}, "Preparing"),
+        (Action.START, "draft", {}, "Active"),
+        (Action.START, "active", {}, "Active"),
+        (Action.START, "preparing", {}, "Preparing"),
+        (Action.START, "draft", {"triggered": True}, "Active"),
+        (Action.START, "draft", {"triggered": False}, "Draft"),
+        (Action.STATUS, "draft", {}, "Draft"),
+        (Action.GET, "windingDown", {}, "windingDown"),
+    ],
+)
+def test_a_success_is_the_platforms_word_unless_the_status_is_known_to_say_otherwise(
+    action: Action, shown: str, data: dict[str, Any], status: str
+) -> None:
+    document = enveloped(action, shown, **data)
+    campaign = SONARLY.read_campaign(ApiRequest(action, "c-1"), document)
+    assert (campaign.id, campaign.status, campaign.raw) == ("c-1", status, document)
+
+
+def test_the_instances_that_a_stop_has_ended_are_its_message() -> None:
+    document = enveloped(Action.STOP, "draft", instancesStopped=25)
+    assert SONARLY.read_campaign(ApiRequest(Action.STOP, "c-1"), document).message == "instancesStopped: 25"
+
+
+@pytest.mark.parametrize(
+    ("action", "data", "problem"),
+    [
+        (Action.STOP, None, "no object data"),
+        (Action.STOP, {"id": "c-1", "status": "stopped"}, "no object campaign"),
+        (Action.STOP, {"campaign": {"id": "c-1"}}, "no status"),
+        (Action.STOP, {"campaign": {"status": "stopped"}}, "no id"),
+        (Action.START, {"campaign": {"id": "c-2", "status": "active"}}, "about another campaign, 'c-2'"),
+        (Action.STATUS, {"id": "c-1", "status": "a\nb"}, "status is not a word"),
+        (Action.STATUS, {"id": 7, "status": "active"}, "no id"),
+    ],
+)
+def test_an_envelope_that_is_not_as_documented_shows_no_campaign(action: Action, data: Any, problem: str) -> None:
+    with pytest.raises(InvalidResponseError, match=problem):
+        SONARLY.read_campaign(ApiRequest(action, "c-1"), {"success": True, "data": data})
+
+
+def page_of(numbers: range, cursor: str | None, **data: Any) -> dict[str, Any]:
+    items = [{"id": f"c-{number}", "status": "active"} for number in numbers]
+    return {"success": True, "data": {"items": items, "nextCursor": cursor, "hasMore": cursor is not None, **data}}
+
+
+def test_a_list_is_read_along_its_cursors_and_each_campaign_is_shown_once() -> None:
+    pager = SONARLY.pager(None, ["Active"])
+    assert pager.next_request == HttpRequest("GET", CAMPAIGNS)
+    listed = pager.read_page(page_of(range(3), "a&b=c"))
+    assert pager.next_request == HttpRequest("GET", f"{CAMPAIGNS}?cursor=a%26b%3Dc")
+    listed += pager.read_page(page_of(range(2, 5), None))
+    assert pager.next_request is None
+    assert [campaign.id for campaign in listed] == ["c-0", "c-1", "c-2", "c-3", "c-4"]
+    assert pager.problems == []
+
+
+def test_a_row_that_can_not_be_read_hides_no_other() -> None:
+    pager = SONARLY.pager(None, ())
+    page = page_of(range(2), None)
+    page["data"]["items"].insert(1, {"id": "c-9", "name": "Evening"})
+    assert [campaign.id for campaign in pager.read_page(page)] == ["c-0", "c-1"]
+    assert pager.problems == ["a row (c-9 Evening) can't be read: the response has no status"]
+
+
+def test_a_list_that_has_more_and_does_not_say_where_contradicts_itself() -> None:
+    pager = SONARLY.pager(None, ())
+    pager.read_page(page_of(range(2), None, hasMore=True))
+    assert pager.next_request is None
+    assert pager.problems == ["the list contradicts itself: it says that it has more, and not where"]
+
+
+@pytest.mark.parametrize("document", [{}, {"data": {}}, {"data": {"items": {}}}, {"data": {"items": ["c-1"]}}])
+def test_what_is_no_page_is_asked_for_again(document: dict[str, Any]) -> None:
+    pager = SONARLY.pager(None, ())
+    with pytest.raises(InvalidResponseError):
+        pager.read_page(document)
+    assert pager.next_request == HttpRequest("GET", CAMPAIGNS)
+
+
+def test_a_list_that_makes_no_progress_is_given_up_and_reported() -> None:
+    pager = SONARLY.pager(None, ())
+    pages = 0
+    while pager.next_request is not None:
+        pager.read_page(page_of(range(2), "again"))
+        pages += 1
+    assert pages == MAX_PAGES_WITHOUT_PROGRESS + 2
+    assert pager.problems == ["the responses say that there is more, and show nothing new"]
+
+
+@pytest.mark.parametrize(("cursor", "count"), [(None, "3 campaigns."), ("x", "3 or more campaigns.")])
+def test_the_check_of_a_connection_says_how_many_campaigns_the_first_page_shows(cursor: str | None, count: str) -> None:
+    assert SONARLY.probe(ApiRequest(Action.LIST)) == HttpRequest("GET", CAMPAIGNS)
+    assert SONARLY.describe_list(page_of(range(3), cursor)) == f"account group ag-1 has {count}"
+    with pytest.raises(InvalidResponseError):
+        SONARLY.describe_list({"success": True, "data": {}})

@@ -1,0 +1,132 @@
+"""The package's layers only look down, and no module reaches into another."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from airflow_provider_campaign import __name__ as package_name
+
+PACKAGE = Path(__file__).parents[2] / package_name
+MODULES = {str(path.relative_to(PACKAGE)): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
+
+BOTTOM = {"campaign", "exceptions"}
+LAYERS: dict[str, set[str]] = {
+    "exceptions": set(),
+    "get_provider_info": set(),
+    "version_compat": set(),
+    "campaign": {"exceptions"},
+    "calling_hours": {"exceptions"},
+    "platforms": BOTTOM,
+    "client": {*BOTTOM, "platforms"},
+    "operations": {*BOTTOM, "calling_hours", "client", "platforms"},
+    "hooks": {*BOTTOM, "client", "platforms", "get_provider_info"},
+    "triggers": {*BOTTOM, "calling_hours", "client", "platforms", "operations", "hooks", "version_compat"},
+}
+BELOW = {*LAYERS, "triggers"}
+LAYERS |= {
+    "operators": BELOW,
+    "sensors": BELOW,
+    "timetables": {"calling_hours", "exceptions", "version_compat"},
+}
+"""What each folder or module may import, besides itself; what is not here is no part of the layers."""
+
+ASSIGNED_ELSEWHERE = {
+    ("client/transport.py", "self.poolmanager"): "requests creates it in the method that is overridden",
+    ("hooks/form.py", "hook"): "what a class decorator does",
+    ("operations/list_tracker.py", "current"): "one of its own, kept in a dict",
+    ("operations/sweep.py", "self._entries[request.campaign_id]"): "one of its own, kept in a dict",
+}
+"""Module and object whose attributes are assigned although it was not created there, and why."""
+
+
+def layer_of(module: str) -> str:
+    return module.split("/")[0].removesuffix(".py")
+
+
+def imports_of(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield each module of the package that is imported from, and the name that is taken; wherever it stands."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "a relative import"
+            if node.module and node.module.split(".")[0] == package_name:
+                yield from ((node.module, alias.name) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, "*") for alias in node.names if alias.name.split(".")[0] == package_name)
+
+
+def test_every_module_imports_from_the_layers_below_only() -> None:
+    upwards = [
+        f"{module} imports {name} from {source}"
+        for module, tree in MODULES.items()
+        for source, name in imports_of(tree)
+        if layer_of(module) in LAYERS
+        and [*source.split("."), name][1] not in {*LAYERS[layer_of(module)], layer_of(module), "__version__"}
+    ]
+    assert upwards == []
+
+
+def test_every_folder_has_its_place_among_the_layers() -> None:
+    outside = {"__init__", "__main__", "sandbox", "cli", "ui", "deadlines"}
+    assert {layer_of(module) for module in MODULES} <= {*LAYERS, *outside}
+
+
+def test_no_layer_imports_the_sandbox() -> None:
+    for module, tree in MODULES.items():
+        if layer_of(module) != "sandbox":
+            assert not [source for source, _ in imports_of(tree) if ".sandbox" in source], module
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def test_no_module_imports_what_another_keeps_to_itself() -> None:
+    private = [
+        f"{module} imports {name} from {source}"
+        for module, tree in MODULES.items()
+        for source, name in imports_of(tree)
+        if any(map(is_private, (*source.split("."), name)))
+    ]
+    assert private == []
+
+
+def created_in(function: ast.AST) -> set[str]:
+    """Return the variables that are bound to what a call has returned."""
+    names: set[str] = set()
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
+            names.update(map(ast.unparse, node.targets if isinstance(node, ast.Assign) else [node.target]))
+    return names
+
+
+def assigned_objects(tree: ast.Module) -> set[str]:
+    """Return the objects, other than ``self`` and ``cls``, whose attributes are assigned where they were not made."""
+    found_elsewhere: set[str] = set()
+    for scope in ast.walk(tree):
+        if not isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        made, found = {"self", "cls", *created_in(scope)}, set()
+        for node in ast.walk(scope):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del):
+                found.add(ast.unparse(node.value))
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("setattr", "object.__setattr__"):
+                found.add(ast.unparse(node.args[0]))
+        found_elsewhere |= found - made
+    return found_elsewhere
+
+
+def test_no_module_assigns_attributes_of_what_it_did_not_create() -> None:
+    layered = {module: tree for module, tree in MODULES.items() if layer_of(module) != "sandbox"}
+    found = {(module, name) for module, tree in layered.items() for name in assigned_objects(tree)}
+    assert found <= set(ASSIGNED_ELSEWHERE)
+
+
+def test_the_rules_notice_what_they_are_for() -> None:
+    tree = ast.parse(
+        "from airflow_provider_campaign.hooks.base import _hook_class\n"
+        "def act(hook, made):\n    made = Made()\n    made.a = 1\n    hook.clock = 2\n    setattr(other, 'a', 1)\n"
+    )
+    assert list(imports_of(tree)) == [("airflow_provider_campaign.hooks.base", "_hook_class")]
+    assert assigned_objects(tree) == {"hook", "other"}
