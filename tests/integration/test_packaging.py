@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from airflow_provider_campaign import __version__
+from tests.profiles import IS_FULL
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGE = "airflow_provider_campaign"
@@ -143,6 +144,7 @@ def test_airflow_lists_the_installed_provider_with_its_version(installed: Path) 
 
 
 @pytest.mark.skipif(Version(airflow.__version__) < Version("3.3"), reason="types are checked on the latest line only")
+@pytest.mark.skipif(not IS_FULL, reason="type-checking all that Airflow brings takes long: only in full")
 def test_a_users_dag_is_checked_against_the_types_of_what_is_installed(installed: Path) -> None:
     (installed / "right.py").write_text(USERS_DAG)
     (installed / "wrong.py").write_text(USERS_MISTAKES)

@@ -157,7 +157,7 @@ def check_action(platform: str, action: str, reply: HttpResponse) -> None:
         check_result(result)
 
 
-@examples(full=2000, brief=300)
+@examples(full=2000, brief=150)
 @given(platform=st.sampled_from(list(PLATFORMS)), action=st.sampled_from(list(ACTIONS)), reply=replies)
 def test_any_response_is_a_result_or_an_error_that_can_be_read(platform: str, action: str, reply: HttpResponse) -> None:
     check_action(platform, action, reply)
