@@ -31,7 +31,7 @@ RUNS = 300 if os.environ.get("CAMPAIGN_TESTS") == "full" else 20
 LONGEST_DELAY = 120
 """Seconds: the most that a platform in these plans asks to be left alone for."""
 
-POLL_SECONDS = 40.0
+POLL_SECONDS = 1.0
 """Seconds that one poll may take: it may have to wait for the account's requests."""
 
 
@@ -267,6 +267,7 @@ class Run:
 
 @settings(max_examples=RUNS, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(plan=plans)
+@example(plan=Plan(WAYS[-1], KINDS[0], (None,) * 30, timeout=50))
 @example(plan=Plan(WAYS[-1], KINDS[0], (10, 20, 30, None), outages=(Outage(0, 1000, "forbidden", "list"),)))
 @example(
     plan=Plan(
