@@ -105,7 +105,7 @@ def listen_to(owner: type, method: str, hear: Any) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Fail the test if something escaped."""
     report = yield
-    for name, text in report.sections if report.when == "action" else ():
+    for name, text in report.sections if report.when == "call" else ():
         watch.hear(name, text)
     leaks = watch.take_leaks()
     if leaks and report.passed and not item.nodeid.startswith(SHOWS_ITS_CREDENTIALS):
