@@ -59,8 +59,8 @@ def measure(code: str) -> Cost:
     """Import in a fresh process."""
     command = [sys.executable, "-c", MEASURE, code]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    answer = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-    return Cost(*json.loads(answer.splitlines()[-1]))
+    output = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    return Cost(*json.loads(output.splitlines()[-1]))
 
 
 def main() -> None:

@@ -54,7 +54,7 @@ def as_table(found: Sequence[Measurement]) -> str:
         "run ends (s)": [m.seconds for m in found],
         "requests": [m.accepted + m.refused for m in found],
         "of which 429": [m.refused for m in found],
-        "not stops": [m.other_calls for m in found],
+        "not stops": [m.other_requests for m in found],
         "worker-slot seconds": [m.slot_seconds for m in found],
     }
     return table(list(columns), zip(*columns.values(), strict=True))

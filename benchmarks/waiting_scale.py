@@ -69,7 +69,7 @@ def ended(airflow: LiveAirflow) -> Counter[str]:
     return Counter(run["state"] for run in airflow.pages("/dags/waits/dagRuns", "dag_runs"))
 
 
-def measure(waits: int, interval: float, looks: int) -> dict[str, float]:
+def measure(waits: int, interval: float, polls: int) -> dict[str, float]:
     """Return the figures."""
     with Sandbox(rate_limit=None) as sandbox, tempfile.TemporaryDirectory() as folder:
         for number in range(waits):
@@ -95,7 +95,7 @@ def measure(waits: int, interval: float, looks: int) -> dict[str, float]:
             joined = time.monotonic() - began
             at_start, said = longest_block(triggerer.output()), len(triggerer.output())
             sandbox.clear_requests()
-            time.sleep(looks * interval)
+            time.sleep(polls * interval)
             requests = len(sandbox.requests)
             after = resident(triggerer.pids())
             blocked = longest_block(triggerer.output()[said:])
@@ -108,7 +108,7 @@ def measure(waits: int, interval: float, looks: int) -> dict[str, float]:
                 "poll interval (s)": interval,
                 "until all are waited for (s)": joined,
                 "longest block of the event loop meanwhile (ms)": 1000 * at_start,
-                "requests in a poll interval, nothing changing": requests / looks,
+                "requests in a poll interval, nothing changing": requests / polls,
                 "longest block of the event loop (ms)": 1000 * blocked,
                 "memory of the triggerer before (MB)": before,
                 "memory of the triggerer with all waits (MB)": after,
@@ -122,9 +122,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--waits", type=int, default=1000)
     parser.add_argument("--interval", type=float, default=3.0, help="poll interval in seconds")
-    parser.add_argument("--looks", type=int, default=20, help="poll intervals to measure over")
+    parser.add_argument("--polls", type=int, default=20, help="poll intervals to measure over")
     arguments = parser.parse_args()
-    for name, figure in measure(arguments.waits, arguments.interval, arguments.looks).items():
+    for name, figure in measure(arguments.waits, arguments.interval, arguments.polls).items():
         print(f"{name:<50} {figure:>8.1f}")
 
 

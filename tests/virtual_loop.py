@@ -28,9 +28,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._virtual_clock.monotonic()
 
-    def run_in_executor(self, executor: Any, function: Any, *arguments: Any) -> Any:
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
         self._threads += 1
-        future = super().run_in_executor(executor, function, *arguments)
+        future = super().run_in_executor(executor, func, *args)
         future.add_done_callback(self._thread_is_done)
         return future
 

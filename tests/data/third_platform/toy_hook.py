@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toy_platform import ToyPlatform
+from toy_platform import ToyPlatform  # type: ignore[import-not-found]
 
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.connection_fields import ConnectionFields

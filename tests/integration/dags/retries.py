@@ -31,6 +31,6 @@ def outcome() -> dict[str, list[object]]:
 
 
 if __name__ == "__main__":
-    import evening
+    import evening  # type: ignore[import-not-found]
 
     print(json.dumps({"evening": evening.outcome(), "retries": outcome()}, default=str))
