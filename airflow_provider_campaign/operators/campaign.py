@@ -291,7 +291,7 @@ class DeleteCampaignOperator(CampaignOperator):
     template_fields: Sequence[str] = (*CampaignOperator.template_fields, "ignore_missing")
     readers = {**CampaignOperator.readers, "ignore_missing": read_bool, "stop_first": read_bool}
 
-    def __init__(self, *, ignore_missing: bool = False, stop_first: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, ignore_missing: bool | str = False, stop_first: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.ignore_missing = ignore_missing
         self.stop_first = stop_first

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from typing import Any
 
 from airflow_provider_campaign.operators.campaign import (
     StopActiveCampaignsOperator,
@@ -11,7 +12,7 @@ from airflow_provider_campaign.operators.campaign import (
 )
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 
-TASKS = {
+TASKS: dict[str, Any] = {
     "sweep": lambda: StopActiveCampaignsOperator(task_id="sweep", campaign_types=("sms",)),
     "stop": lambda: StopSmsCampaignOperator(task_id="stop", campaign_id="c-0", poll_interval=60),
     "sensor": lambda: CampaignStatusSensor(task_id="sensor", campaign_id="c-0", poke_interval=0.1),
@@ -35,7 +36,7 @@ def terminate(*_: object) -> None:
 
 signal.signal(signal.SIGTERM, terminate)
 try:
-    task.execute({})  # type: ignore[attr-defined]
+    task.execute({})
 except Terminated:
     task.on_kill()
     raise

@@ -22,7 +22,7 @@ from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.clock import VirtualClock
 from tests.kinds import KINDS, Connect
 
-RETRY = {"ti": SimpleNamespace(try_number=2)}
+RETRY: Any = {"ti": SimpleNamespace(try_number=2)}
 SMS = KINDS[0]
 
 

@@ -31,6 +31,7 @@ from tests.kinds import Connect
 
 KEYS = {"campaign_id", "name", "campaign_type", "asked_at", "confirmed_at", "status", "message"}
 WINDOW = 60.0
+EMPTY: Any = {}
 
 
 class EventfulClock(VirtualClock):
@@ -93,8 +94,8 @@ def add(sandbox: Sandbox, count: int, types: tuple[str, ...] = ("sms",), **detai
         sandbox.add_campaign(f"c-{number}", types[number % len(types)], **details)
 
 
-def sweep(context: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
-    result: dict[str, Any] = StopActiveCampaignsOperator(task_id="sweep", **arguments).execute(context or {})
+def sweep(context: Any = None, **arguments: Any) -> dict[str, Any]:
+    result: dict[str, Any] = StopActiveCampaignsOperator(task_id="sweep", **arguments).execute(context or EMPTY)
     return result
 
 

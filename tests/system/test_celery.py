@@ -8,13 +8,14 @@ pytest.importorskip("airflow.sdk", reason="Airflow 3 is not installed")
 
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.__main__ import SEEDS, seed
-from tests.integration.test_example_dags import EXAMPLES, statuses
+from tests.integration.test_example_dags import EXAMPLES, changes
 from tests.system.live_airflow import LiveAirflow
 from tests.system.live_airflow.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(400)
 
 
+WITH_CALLING_HOURS = {"deadline_alert", "end_of_window", "several_accounts"}
 SCHEDULED = sorted(EXAMPLES.keys() - {"report_on_asset"})
 
 
@@ -53,12 +54,14 @@ def test_an_example_dag_run_by_its_schedule_changes_the_campaigns_that_it_names_
     dag_id: str, shared_airflow: LiveAirflow, platform: Sandbox
 ) -> None:
     seed(platform, len(SEEDS))
-    before = statuses(platform)
     unpause(shared_airflow, dag_id)  # Airflow makes up for the run that was last due
     run = first_run(shared_airflow, dag_id, "scheduled")
     assert shared_airflow.wait_for_run(dag_id, run)["state"] == "success"
-    assert statuses(platform) == {**before, **EXAMPLES[dag_id].changes}
-    assert {task["try_number"] for task in shared_airflow.task_instances(dag_id, run)} == {1}
+    tasks = shared_airflow.task_instances(dag_id, run)
+    # By day, the calling hours are open again.
+    is_too_late = dag_id in WITH_CALLING_HOURS and "skipped" in {task["state"] for task in tasks}
+    assert changes(platform) == ({} if is_too_late else EXAMPLES[dag_id].changes)
+    assert {task["try_number"] for task in tasks} <= {0, 1}
 
 
 def test_mapped_stops_spread_over_both_workers(shared_airflow: LiveAirflow, platform: Sandbox) -> None:

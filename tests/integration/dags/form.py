@@ -15,7 +15,7 @@ FORM = {
     "pattern": "*",
     "statuses": "Active",
 }
-SUBMISSIONS = {
+SUBMISSIONS: dict[str, dict[str, Any]] = {
     "dry run": {"dry": True},
     "no types": {"types": []},
     "no pattern, as None": {"pattern": None},
