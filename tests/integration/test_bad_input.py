@@ -57,21 +57,3 @@ def test_an_extra_that_is_no_object_is_refused(sandbox: Sandbox, connect: Connec
         assert not sandbox.requests
         return
     assert re.search(r"extra is not a JSON object|ID \(\w+\) is missing", refusal(sandbox, kind))
-
-
-UNUSABLE_IDS = [("None", "stands for a missing value"), (None, "is not a string"), ("a/b", "looks like a path")]
-
-
-@pytest.mark.parametrize(("campaign_id", "problem"), UNUSABLE_IDS)
-def test_an_id_that_can_be_no_campaigns_is_refused(
-    sandbox: Sandbox, connect: Connect, kind: Kind, campaign_id: Any, problem: str
-) -> None:
-    connect(kind.connection(sandbox))
-    deletes = [kind.delete(campaign_id)] if kind.delete_operator else []
-    sensor = CampaignStatusSensor(task_id="wait", campaign_id=campaign_id)
-    for operator in (kind.stop(campaign_id), kind.start(campaign_id), sensor, *deletes):
-        with pytest.raises(CampaignConfigError) as caught:
-            operator.execute({})
-        assert f"campaign_id {campaign_id!r} {problem}" in str(caught.value)
-        assert "Nothing was sent" in str(caught.value)
-    assert sandbox.requests == []

@@ -28,7 +28,7 @@ outcome = {
     "hook": type(hook).__name__,
     "check": hook.test_connection(),
     "list": [campaign.id for campaign in hook.list_campaigns(statuses=("Active",))],
-    "stop": StopCampaignOperator(task_id="stop", campaign_id="toy-1", poll_interval=0.01).execute({}),
+    "stop": StopCampaignOperator(task_id="stop", campaign_id="toy-1", poll_interval=1).execute({}),
     "stop again": StopCampaignOperator(task_id="again", campaign_id="toy-1").execute({}),
     "sensor": CampaignStatusSensor(task_id="wait", campaign_id="toy-1").execute({}),
     "start": StartCampaignOperator(task_id="start", campaign_id="toy-1").execute({}),
