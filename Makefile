@@ -17,11 +17,13 @@ NEWEST_PYTHON := $(if $(filter 2.11.2 3.0.6,$(AIRFLOW)),12,13)
 PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 IS_SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, $(NEWEST_PYTHON)))
 
+CORE := $(patsubst %,tests/integration/test_%.py,wire bounds behaviour connection_settings triggers demo)
+
 # The developer's own Airflow stays out of it, and without bytecode Airflow starts half as fast.
 unexport AIRFLOW_HOME AIRFLOW_CONFIG PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
 .NOTPARALLEL:
-.PHONY: help demo airflow test lint test-matrix test-system debian-packages benchmarks constraints clean
+.PHONY: help demo airflow test lint test-matrix test-lowest test-system debian-packages benchmarks constraints clean
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +50,10 @@ test-matrix: ## Run the tests on every Airflow line, and the latest on every Pyt
 			if $$python -c 'import venv' 2>/dev/null; then $(MAKE) test PYTHON=$$python || exit; break; fi; \
 		done; \
 	done
+
+test-lowest: ## Run the core's tests with the lowest versions that pyproject.toml allows.
+	@$(MAKE) .venv/lowest/.lowest AIRFLOW=2.11.2 VENV=.venv/lowest
+	.venv/lowest/bin/python -m pytest --numprocesses=4 --dist=worksteal $(CORE) $(ARGS)
 
 test-system: $(VENV)/.system debian-packages ## Run the tests that bring up a whole Airflow.
 	$(BIN)/python -m pytest tests/system $(ARGS)
@@ -90,4 +96,10 @@ $(VENV)/.dev: pyproject.toml $(CONSTRAINTS)
 
 $(VENV)/.system: $(VENV)/.dev
 	@$(INSTALL) --editable '.[dev,system]'
+	@touch $@
+
+$(VENV)/.lowest: $(VENV)/.dev
+	@$(BIN)/uv pip compile --quiet --no-deps --resolution lowest-direct --no-header --no-annotate \
+		--python $(BIN)/python --extra sandbox --output-file $(VENV)/lowest.txt pyproject.toml
+	@$(BIN)/uv pip install --python $(BIN)/python --requirement $(VENV)/lowest.txt
 	@touch $@

@@ -36,7 +36,7 @@ _KORE: JSON = {
     "hook-name": "Kore.ai Campaigns",
     "ui-field-behaviour": {
         "hidden-fields": ["schema", "extra"],
-        "relabeling": {"host": "Host", "login": "Client ID", "password": "Client Secret"},
+        "relabeling": {"host": "Host", "port": "Port", "login": "Client ID", "password": "Client Secret"},
         "placeholders": {"host": "https://platform.kore.ai", "port": "443", "login": "cs-…"},
     },
     "conn-fields": {
@@ -90,7 +90,7 @@ _SONARLY: JSON = {
     "hook-name": "Sonarly Campaigns",
     "ui-field-behaviour": {
         "hidden-fields": ["login", "schema", "extra"],
-        "relabeling": {"host": "Host", "password": "API Key"},
+        "relabeling": {"host": "Host", "port": "Port", "password": "API Key"},
         "placeholders": {"host": "https://api.sonarly.io", "port": "443"},
     },
     "conn-fields": {

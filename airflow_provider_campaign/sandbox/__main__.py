@@ -95,11 +95,11 @@ def seed(sandbox: Sandbox, count: int) -> None:
 def print_banner(sandbox: Sandbox) -> None:
     """Print the sandbox's address and Airflow connections to it."""
     print(f"Campaign sandbox at {sandbox.url} (a status page in the browser; Ctrl-C ends it)")
-    for platform, connection in (
-        ("Kore.ai", sandbox.kore_connection()),
-        ("Sonarly", sandbox.sonarly_connection()),
+    for platform, conn_id, connection in (
+        ("Kore.ai", "CAMPAIGN_DEFAULT", sandbox.kore_connection()),
+        ("Sonarly", "SONARLY", sandbox.sonarly_connection()),
     ):
-        print(f"\n# {platform}\nexport AIRFLOW_CONN_CAMPAIGN_DEFAULT={shlex.quote(json.dumps(connection))}")
+        print(f"\n# {platform}\nexport AIRFLOW_CONN_{conn_id}={shlex.quote(json.dumps(connection))}")
     sys.stdout.flush()
 
 

@@ -37,6 +37,37 @@ END_TIMEOUT = 30.0
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
+class Interruption:
+    """
+    Ctrl-C or SIGTERM: acknowledged at once, acted upon only at a `check`, so that neither start nor end is cut short.
+
+    With a handler of its own the playground also hears SIGINT where a shell has had it ignored, as it does for jobs
+    in the background; and Airflow, which is ended by SIGINT, does not inherit that it is ignored.
+    """
+
+    def __init__(self) -> None:
+        self._requested = False
+
+    def listen(self) -> None:
+        """Handle both signals from now on."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._request)
+
+    def check(self) -> None:
+        """
+        Go on only if nobody wants to end the playground.
+
+        :raises KeyboardInterrupt: if somebody does
+        """
+        if self._requested:
+            raise KeyboardInterrupt
+
+    def _request(self, signal_number: int, frame: FrameType | None) -> None:
+        message = "Still stopping." if self._requested else f"Stopping; this can take {END_TIMEOUT:g} seconds."
+        os.write(sys.stdout.fileno(), f"\n{message}\n".encode())  # print fails if the signal interrupts another print
+        self._requested = True
+
+
 def settings(home: Path, dags_folder: Path, port: int) -> dict[str, str]:
     """Return the environment of an Airflow that is open to this machine and stores nothing outside its home."""
     url = f"http://127.0.0.1:{port}"
@@ -100,14 +131,16 @@ def standalone(environment: Mapping[str, str], log: Path) -> Iterator[subprocess
         process.wait()
 
 
-def wait_until_healthy(process: subprocess.Popen[bytes], url: str) -> None:
+def wait_until_healthy(process: subprocess.Popen[bytes], url: str, interruption: Interruption) -> None:
     """
     Wait until every component of Airflow works.
 
+    :raises KeyboardInterrupt: When somebody wants to end the playground meanwhile.
     :raises RuntimeError: When it exits, or takes too long.
     """
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
+        interruption.check()
         if process.poll() is not None:
             raise RuntimeError("Airflow has ended by itself")
         with suppress(requests.RequestException, ValueError):
@@ -169,11 +202,6 @@ def check_ports(*ports: int) -> None:
             raise RuntimeError(problem) from None
 
 
-def interrupt(signal_number: int, frame: FrameType | None) -> None:
-    """End as on Ctrl-C."""
-    raise KeyboardInterrupt
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """
     Run until Ctrl-C or SIGTERM; return the exit code.
@@ -185,23 +213,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8080, help="the port of Airflow's UI")
     parser.add_argument("--sandbox-port", type=int, default=8765, help="the port of the sandbox")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, interrupt)
+    interruption = Interruption()
+    interruption.listen()
     try:
         if version("apache-airflow").startswith("2."):
             raise RuntimeError("The playground needs Airflow 3.")
         check_ports(options.port, options.sandbox_port)
         with Sandbox(port=options.sandbox_port, stop_delay=3, start_delay=3) as sandbox:
             seed(sandbox, len(SEEDS))
-            run(options.dags_folder, options.port, sandbox)
+            run(options.dags_folder, options.port, sandbox, interruption)
     except RuntimeError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nEverything is stopped.")
+        print("Everything is stopped.")
     return 0
 
 
-def run(dags_folder: Path, port: int, sandbox: Sandbox) -> None:
+def run(dags_folder: Path, port: int, sandbox: Sandbox, interruption: Interruption) -> None:
     """
     Bring Airflow up, say where it is, and stay until it ends or is interrupted.
 
@@ -213,14 +242,16 @@ def run(dags_folder: Path, port: int, sandbox: Sandbox) -> None:
         print("Airflow is starting; this takes about a minute …", flush=True)
         try:
             with standalone(settings(Path(home), dags_folder, port), log) as airflow:
-                wait_until_healthy(airflow, url)
+                wait_until_healthy(airflow, url, interruption)
                 create_connections(url, sandbox)
                 print(f"Airflow   {url}  (no login: everybody on this machine is an admin)")
                 print(f"Sandbox   {sandbox.url}  (campaigns and requests, as they change)")
                 print(f"Log       {log}")
                 print("Schedules are off: trigger the DAGs by hand.")
                 print("Ctrl-C ends both and removes everything.", flush=True)
-                airflow.wait()
+                while airflow.poll() is None:
+                    interruption.check()
+                    time.sleep(0.5)
                 raise RuntimeError("Airflow has ended by itself")
         except RuntimeError as error:
             raise RuntimeError(f"{error}:\n{log.read_text(errors='replace')[-3000:]}") from None

@@ -119,9 +119,11 @@ def test_a_plain_install_asks_for_no_more_than_airflow_has_already(wheel: Path) 
     assert plain == {
         "apache-airflow",
         "apache-airflow-providers-common-compat",
-        "requests",
+        "asgiref",
         "pyjwt",
+        "requests",
         "tenacity",
+        "urllib3",
     }
 
 

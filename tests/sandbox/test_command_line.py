@@ -33,25 +33,26 @@ def process() -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
-def read_banner(process: subprocess.Popen[str]) -> tuple[str, list[dict[str, str]]]:
-    """Read what is printed at the start: the address and the connections."""
+def read_banner(process: subprocess.Popen[str]) -> tuple[str, dict[str, dict[str, str]]]:
+    """Read what is printed at the start: the address, and the connections by the names that they are exported under."""
     assert process.stdout is not None
     text = ""
     while text.count("export ") < 2:
         line = process.stdout.readline()
         assert line, process.communicate()
         text += line
-    exports = re.findall(r"^export AIRFLOW_CONN_CAMPAIGN_DEFAULT='(.*)'$", text, re.MULTILINE)
+    exports = re.findall(r"^export AIRFLOW_CONN_(\w+)='(.*)'$", text, re.MULTILINE)
     address = re.search(r"http://127\.0\.0\.1:\d+", text)
     assert address is not None
-    return address.group(), [json.loads(export) for export in exports]
+    return address.group(), {name: json.loads(connection) for name, connection in exports}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_prints_a_banner_serves_and_ends_cleanly(process: subprocess.Popen[str], number: signal.Signals) -> None:
     url, connections = read_banner(process)
-    assert [connection["conn_type"] for connection in connections] == ["kore", "sonarly"]
-    assert {connection["host"] for connection in connections} == {url}
+    types = {name: connection["conn_type"] for name, connection in connections.items()}
+    assert types == {"CAMPAIGN_DEFAULT": "kore", "SONARLY": "sonarly"}
+    assert {connection["host"] for connection in connections.values()} == {url}
     state = requests.get(f"{url}/_sandbox/state", timeout=20).json()
     ids = [campaign["id"] for campaign in state["campaigns"]]
     assert ids[:2] == ["cd-sms-evening-1", "cd-voice-evening-1"]

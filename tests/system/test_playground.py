@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -24,47 +27,76 @@ REPOSITORY = Path(__file__).parents[2]
 PLAYGROUND = [sys.executable, "-m", "airflow_provider_campaign.sandbox.playground", "example_dags"]
 
 
-def test_it_prints_where_everything_is_runs_dags_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    port, sandbox_port = free_ports(2)
-    output = tmp_path / "output"
-    home = tmp_path / "temporary"
-    home.mkdir()
-    with (
-        output.open("wb") as terminal,
-        subprocess.Popen(
-            [*PLAYGROUND, f"--port={port}", f"--sandbox-port={sandbox_port}"],
+@contextmanager
+def playground(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[], str]]]:
+    """
+    Run the playground where Ctrl-C is ignored, as it is in a background job of a shell, and leave nothing of it.
+
+    :param folder: for all its files, and in the environment of all its processes
+    :return: its process, and what tells all that it has printed so far
+    """
+    output = folder.with_name("output")
+    folder.mkdir()
+    with output.open("wb") as terminal:
+        process = subprocess.Popen(
+            ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *PLAYGROUND, *arguments],
             cwd=REPOSITORY,
-            env={**isolated_environment(), "TMPDIR": str(home)},
+            env={**isolated_environment(), "TMPDIR": str(folder)},
             stdout=terminal,
             stderr=terminal,
-        ) as playground,
-    ):
-        try:
-            wait_until(lambda: "Ctrl-C" in output.read_text() or playground.poll(), 250, output.read_text)
-            addresses = re.findall(r"http://127\.0\.0\.1:\d+", output.read_text())
-            assert addresses == [f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}"]
-            airflow = AirflowApi(addresses[0])
-            listed = {entry["connection_id"]: entry for entry in airflow.pages("/connections", "connections")}
-            assert listed.keys() == {"campaign_default", "kore_v2", "sonarly"}
-            run = airflow.trigger_dag("mapped_stop")["dag_run_id"]
-            assert airflow.wait_for_run("mapped_stop", run)["state"] == "success"
-            assert len(airflow.pages("/dags/mapped_stop/dagRuns", "dag_runs")) == 1
-        finally:
-            playground.send_signal(signal.SIGINT)
-        assert playground.wait(60) == 0
-    assert list(home.iterdir()) == []
-    assert str(home) not in " ".join(environments())
+        )
+    try:
+        yield process, output.read_text
+    finally:
+        for pid in processes_of(folder):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait(10)
 
 
-def environments() -> list[str]:
-    """Return the environment of every process there is."""
-    texts = []
+def processes_of(folder: Path) -> list[int]:
+    """Return the processes that have a folder in their environment."""
+    found = []
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            texts.append((process / "environ").read_text(errors="replace"))
-        except OSError:
-            continue
-    return texts
+        with suppress(OSError):
+            if str(folder) in (process / "environ").read_text(errors="replace"):
+                found.append(int(process.name))
+    return found
+
+
+def test_it_prints_where_everything_is_runs_dags_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    port, sandbox_port = free_ports(2)
+    folder = tmp_path / "temporary"
+    with playground(folder, f"--port={port}", f"--sandbox-port={sandbox_port}") as (process, output):
+        wait_until(lambda: "Ctrl-C" in output() or process.poll(), 250, output)
+        addresses = re.findall(r"http://127\.0\.0\.1:\d+", output())
+        assert addresses == [f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}"]
+        airflow = AirflowApi(addresses[0])
+        listed = {entry["connection_id"]: entry for entry in airflow.pages("/connections", "connections")}
+        assert listed.keys() == {"campaign_default", "kore_v2", "sonarly"}
+        run = airflow.trigger_dag("mapped_stop")["dag_run_id"]
+        assert airflow.wait_for_run("mapped_stop", run)["state"] == "success"
+        assert len(airflow.pages("/dags/mapped_stop/dagRuns", "dag_runs")) == 1
+
+        process.send_signal(signal.SIGINT)
+        wait_until(lambda: "Stopping;" in output(), 10, output)
+        process.send_signal(signal.SIGINT)  # an impatient person changes nothing
+        assert process.wait(60) == 0
+        assert output().endswith("\nEverything is stopped.\n")
+        assert processes_of(folder) == []
+        assert list(folder.iterdir()) == []
+
+
+def test_it_ends_on_sigterm_even_while_airflow_is_starting(tmp_path: Path) -> None:
+    port, sandbox_port = free_ports(2)
+    folder = tmp_path / "temporary"
+    with playground(folder, f"--port={port}", f"--sandbox-port={sandbox_port}") as (process, output):
+        wait_until(lambda: len(processes_of(folder)) > 1, 60, output)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+        assert output().endswith("\nEverything is stopped.\n")
+        assert processes_of(folder) == []
+        assert list(folder.iterdir()) == []
 
 
 def test_a_port_that_is_taken_is_said_at_once() -> None:

@@ -48,7 +48,7 @@ def test_both_forms_hide_relabel_and_hint_at_the_same_standard_fields(hook: type
     told = INFO[hook.conn_type]["ui-field-behaviour"]
     asked = hook.get_ui_field_behaviour()
     assert asked == {key.replace("-", "_"): value for key, value in told.items()}
-    shown = {"host", "login", "password"} - set(asked["hidden_fields"])
+    shown = {"host", "port", "login", "password"} - set(asked["hidden_fields"])
     assert shown == set(asked["relabeling"])
 
 

@@ -1,0 +1,66 @@
+"""The package asks for all that it imports, and for nothing else."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+REPOSITORY = Path(__file__).parents[2]
+PACKAGE = REPOSITORY / "airflow_provider_campaign"
+SANDBOX = PACKAGE / "sandbox"
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+
+DISTRIBUTIONS = {
+    "airflow": "apache-airflow",
+    "airflow.providers.common.compat": "apache-airflow-providers-common-compat",
+    "jwt": "pyjwt",
+}
+"""The distributions of modules that are named otherwise."""
+
+PARTS_OF_AIRFLOW = {"flask_appbuilder", "sqlalchemy", "wtforms"}
+"""What Airflow hands in: connection forms before 3.2 are made of its widgets, and errors of 2.11 are its database's."""
+
+
+def imported(files: Iterable[Path]) -> set[str]:
+    """Return the distributions that modules come from, other than Python's own and this one."""
+    modules = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                modules.add(node.module)
+    known = {*sys.stdlib_module_names, *PARTS_OF_AIRFLOW, PACKAGE.name}
+    return {distribution(module) for module in modules if module.partition(".")[0] not in known}
+
+
+def distribution(module: str) -> str:
+    """Return the name of the distribution that a module comes from."""
+    of_parents = [name for name in DISTRIBUTIONS if f"{module}.".startswith(f"{name}.")]
+    return DISTRIBUTIONS[max(of_parents)] if of_parents else canonicalize_name(module.partition(".")[0])
+
+
+def declared(requirements: Iterable[str]) -> set[str]:
+    """Return the names of requirements."""
+    return {canonicalize_name(Requirement(each).name) for each in requirements}
+
+
+def test_the_package_declares_what_it_imports() -> None:
+    files = {file for file in PACKAGE.rglob("*.py") if not file.is_relative_to(SANDBOX)}
+    assert imported(files) == declared(PROJECT["dependencies"])
+
+
+def test_the_extra_sandbox_declares_what_the_sandbox_imports_on_top() -> None:
+    on_top = imported(SANDBOX.rglob("*.py")) - declared(PROJECT["dependencies"])
+    assert on_top == declared(PROJECT["optional-dependencies"]["sandbox"])
+
+
+def test_every_dependency_has_a_lowest_version() -> None:
+    requirements = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["sandbox"]]
+    assert [each for each in requirements if ">=" not in each] == []
