@@ -1,7 +1,7 @@
 """
 How strong the tests are: the share of small mistakes, made on purpose, that they find.
 
-``python -m benchmarks.mutation`` makes one mistake at a time in a copy of the repository (a comparison, a condition, a
+``python -m benchmarks.quality.mutation`` makes one mistake at a time in a copy of the repository (a comparison, a condition, a
 constant, a return, drawn evenly over the files of the layers named), and runs the tests until the first one fails.
 """
 
@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 PACKAGE = "airflow_provider_campaign"
 LAYERS = ("platforms", "client", "operations")
 COPIED = (PACKAGE, "tests", "example_dags", "docs", "README.md", "pyproject.toml")
