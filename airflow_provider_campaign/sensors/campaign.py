@@ -116,7 +116,9 @@ class CampaignStatusSensor(PausableSensor):
         result = self._first_poll()
         if result.is_done and result.campaign:
             return result.campaign.status
-        return defer_wait(self, self.timeout, is_seen=result.campaign is not None, **self._wait())
+        return defer_wait(
+            self, self.timeout, is_seen=result.campaign is not None, **self._wait(self._condition.success)
+        )
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Poll once."""
@@ -175,13 +177,13 @@ class CampaignStatusSensor(PausableSensor):
         clock = self.hook.clock
         return Deadline(self.timeout, clock, cancellation=self._cancellation)
 
-    def _wait(self) -> dict[str, Any]:
+    def _wait(self, target_statuses: Collection[str]) -> dict[str, Any]:
         """Return what the trigger waits for, and how often it polls."""
         longest = self.max_wait.total_seconds() if self.max_wait else self.timeout
         return {
             "campaign_id": self.campaign_id,
             "campaign_conn_id": self.campaign_conn_id,
-            "target_statuses": self.target_statuses,
+            "target_statuses": target_statuses,
             "poll_interval": self.poke_interval,
             "max_interval": longest if self.exponential_backoff else None,
         }
@@ -190,7 +192,11 @@ class CampaignStatusSensor(PausableSensor):
         """Return what Airflow starts the trigger with; templates in it are rendered in the triggerer."""
         return StartTriggerArgs(
             trigger_cls=f"{CampaignWaitTrigger.__module__}.{CampaignWaitTrigger.__qualname__}",
-            trigger_kwargs={**self._wait(), "timeout": self.timeout, "end_task": can_finish_in_triggerer(self)},
+            trigger_kwargs={
+                **self._wait(self.target_statuses),
+                "timeout": self.timeout,
+                "end_task": can_finish_in_triggerer(self),
+            },
             next_method="execute_complete",
             timeout=timedelta(seconds=self.timeout + TRIGGERER_GRACE),
         )

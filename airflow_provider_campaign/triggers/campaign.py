@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.triggers.base import TriggerEvent
 
+from airflow_provider_campaign.arguments import read_statuses
 from airflow_provider_campaign.campaign import Campaign, CampaignStatus, status_condition
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operations.account_poller import AccountSnapshot, PendingWait
@@ -38,7 +39,7 @@ class CampaignStatusTrigger(AccountTrigger):
         poll_interval: float = 30.0,
     ) -> None:
         super().__init__(campaign_id, campaign_conn_id, campaign_type, poll_interval)
-        self.target_statuses = [target_statuses] if isinstance(target_statuses, str) else list(target_statuses)
+        self.target_statuses = list(read_statuses("target_statuses", target_statuses))
         self.condition = status_condition(self.target_statuses)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:

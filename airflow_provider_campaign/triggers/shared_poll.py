@@ -18,6 +18,7 @@ from airflow_provider_campaign.client.clock import Clock
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operations.account_poller import AccountPoller, AccountSnapshot, PendingWait
+from airflow_provider_campaign.platforms.base import Platform
 from airflow_provider_campaign.version_compat import is_connection_missing
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,11 @@ class SharedPoll:
     def description(self) -> str:
         """The connection, as messages name it."""
         return self._poller.client.description if self._poller else f"connection {self.campaign_conn_id!r}"
+
+    @property
+    def platform(self) -> Platform | None:
+        """The platform, once the connection was looked up."""
+        return self._poller.client.platform if self._poller else None
 
     @contextmanager
     def subscribed(self, wait: PendingWait) -> Iterator[None]:

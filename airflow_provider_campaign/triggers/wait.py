@@ -10,6 +10,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import XCom
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
+from airflow_provider_campaign.arguments import check_documented, read_statuses
 from airflow_provider_campaign.campaign import Campaign, WaitCondition, merge_final_status, status_condition
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
@@ -55,7 +56,7 @@ class CampaignWaitTrigger(AccountTrigger):
         end_task: bool = False,
     ) -> None:
         super().__init__(campaign_id, campaign_conn_id, campaign_type, poll_interval, max_interval, since)
-        self.target_statuses = [target_statuses] if isinstance(target_statuses, str) else list(target_statuses)
+        self.target_statuses = target_statuses if isinstance(target_statuses, str) else list(target_statuses)
         self.timeout = timeout
         self.failure_statuses = failure_statuses
         self.deadline = deadline
@@ -86,9 +87,10 @@ class CampaignWaitTrigger(AccountTrigger):
 
         :raises CampaignConfigError: When a template rendered to no target at all.
         """
+        targets = read_statuses("target_statuses", self.target_statuses)
         if self.failure_statuses is None:
-            return status_condition(self.target_statuses)
-        return WaitCondition(tuple(self.target_statuses), tuple(self.failure_statuses))
+            return status_condition(targets)
+        return WaitCondition(targets, tuple(self.failure_statuses))
 
     @property
     def ends_at(self) -> float:
@@ -123,6 +125,8 @@ class CampaignWaitTrigger(AccountTrigger):
             async with asyncio.timeout(max(0.0, ends_at - CampaignHook.clock.time()) + FINAL_POLL_GRACE):
                 async for snapshot in snapshots:
                     problem = snapshot.problem
+                    if poll.platform and poll.platform.has_closed_status_set:
+                        check_documented("target_statuses", condition.success, poll.platform.name)
                     if error := snapshot.error_for(self.campaign_id):
                         return WaitOutcome.of_error(error)
                     if campaign := snapshot.campaigns.get(self.campaign_id):

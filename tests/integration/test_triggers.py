@@ -362,6 +362,28 @@ def test_no_wait_runs_out_of_time_without_its_campaign_having_been_read(sandbox:
         assert "last seen: Active" in end["message"]
 
 
+@pytest.mark.parametrize(
+    ("targets", "end"),
+    [
+        ("['Stopped', 'Completed']", "Stopped"),
+        ("paused, stopped", "Stopped"),
+        ("Stoped", "CampaignConfigError"),
+        ("None", "CampaignConfigError"),
+    ],
+)
+def test_what_a_template_rendered_to_in_the_triggerer_is_read_as_on_a_worker(
+    sandbox: Sandbox, clock: VirtualClock, way: str, targets: str, end: str
+) -> None:
+    [campaign_id] = add(sandbox, 1)
+    stop(sandbox, [campaign_id])
+
+    async def scene() -> list[TriggerEvent]:
+        return await start_all([waiting(campaign_id, target_statuses=targets)], way)
+
+    [payload] = payloads(run(scene(), clock))
+    assert end in (payload["value"], payload["error"])
+
+
 @only_shared
 def test_waits_end_within_the_rate_limit_after_thousands_have_changed(sandbox: Sandbox, clock: VirtualClock) -> None:
     ids, others = add(sandbox, 100), add(sandbox, 5900)

@@ -23,7 +23,7 @@ LAYERS: dict[str, set[str]] = {
     "client": {*BOTTOM, "platforms"},
     "operations": {*BOTTOM, "calling_hours", "client", "platforms"},
     "hooks": {*BOTTOM, "client", "platforms", "get_provider_info"},
-    "triggers": {*BOTTOM, "calling_hours", "client", "platforms", "operations", "hooks", "version_compat"},
+    "triggers": {*BOTTOM, "arguments", "calling_hours", "client", "platforms", "operations", "hooks", "version_compat"},
 }
 BELOW = {*LAYERS, "triggers"}
 LAYERS |= {
