@@ -1,8 +1,8 @@
 """
 How strong the tests are: the share of small mistakes, made on purpose, that they find.
 
-``python -m benchmarks.quality.mutation`` makes one mistake at a time in a copy of the repository (a comparison, a condition, a
-constant, a return, drawn evenly over the files of the layers named), and runs the tests until the first one fails.
+``python -m benchmarks.quality.mutation`` makes one mistake at a time in a copy of the repository (a comparison, a
+condition, a constant, a return, drawn evenly over the files of three layers), and runs the tests until one fails.
 """
 
 from __future__ import annotations
