@@ -23,10 +23,10 @@ CORE := $(patsubst %,tests/integration/test_%.py,wire bounds behaviour connectio
 unexport AIRFLOW_HOME AIRFLOW_CONFIG PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
 .NOTPARALLEL:
-.PHONY: help demo airflow test lint test-matrix test-lowest test-system debian-packages benchmarks constraints clean
+.PHONY: help demo airflow test lint test-matrix test-lowest test-system test-system-matrix debian-packages benchmarks constraints clean
 
 help: ## Show the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.dev ## Stop the sandbox's campaigns (or your own: see README.md) with a DAG, and see what was sent.
 	@$(BIN)/python -m airflow_provider_campaign.sandbox.demo example_dags/stop_campaigns.py
@@ -57,6 +57,9 @@ test-lowest: ## Run the core's tests with the lowest versions that pyproject.tom
 
 test-system: $(VENV)/.system debian-packages ## Run the tests that bring up a whole Airflow.
 	$(BIN)/python -m pytest tests/system $(ARGS)
+
+test-system-matrix: ## Run them on every Airflow line that they can bring up: 3.0 and later.
+	@for line in $(filter 3.%,$(LINES)); do $(MAKE) test-system AIRFLOW=$$line || exit; done
 
 debian-packages:
 	@missing="$$(command -v redis-server >/dev/null || echo redis-server) \

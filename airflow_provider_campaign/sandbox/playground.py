@@ -64,8 +64,9 @@ class Interruption:
 
     def _request(self, signal_number: int, frame: FrameType | None) -> None:
         message = "Still stopping." if self._requested else f"Stopping; this can take {END_TIMEOUT:g} seconds."
-        os.write(sys.stdout.fileno(), f"\n{message}\n".encode())  # print fails if the signal interrupts another print
         self._requested = True
+        with suppress(OSError):  # nobody may be reading any more
+            os.write(sys.stdout.fileno(), f"\n{message}\n".encode())  # print fails where the signal interrupts a print
 
 
 def settings(home: Path, dags_folder: Path, port: int) -> dict[str, str]:

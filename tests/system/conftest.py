@@ -83,3 +83,13 @@ def page(browser: Browser) -> Iterator[Page]:
     page.set_default_timeout(30_000)
     yield page
     page.close()
+
+
+@pytest.fixture
+def airflow_page(page: Page, shared_airflow: LiveAirflow) -> Page:
+    """Return a page that has logged in: before 3.2 Airflow forgets on the way which page was asked for."""
+    from playwright.sync_api import expect
+
+    page.goto(f"{shared_airflow.url}/api/v2/auth/login")
+    expect(page.get_by_role("link", name="Dags", exact=True)).to_be_visible()
+    return page

@@ -112,7 +112,7 @@ def test_a_hundred_waits_survive_the_triggerer_and_none_ends_before_its_campaign
     assert platform.campaign(late).status == "Active"
     platform.set_status(late, "Stopped")
     assert shared_airflow.wait_for_run("watch_many", run, timeout=RUN)["state"] == "success"
-    assert {request.action for request in platform.requests} == {"status", "list"}
+    assert {request.action for request in platform.requests} <= {"status", "list"}
 
 
 def test_a_sweep_goes_on_while_the_scheduler_is_dead(shared_airflow: LiveAirflow, platform: Sandbox) -> None:

@@ -18,7 +18,7 @@ NAMES = ("Evening reminder", "Renewal call", "Payment due", "Delivery window", "
 
 
 def test_a_finished_sweep_can_be_read_in_the_task_log_and_seen_on_the_sandboxs_page(
-    page: Page, shared_airflow: LiveAirflow, platform: Sandbox
+    airflow_page: Page, shared_airflow: LiveAirflow, platform: Sandbox
 ) -> None:
     for number, name in enumerate(NAMES * 2):
         kind = ("sms", "voice")[number % 2]
@@ -26,6 +26,7 @@ def test_a_finished_sweep_can_be_read_in_the_task_log_and_seen_on_the_sandboxs_p
     run = shared_airflow.trigger_dag("sweep")["dag_run_id"]
     assert shared_airflow.wait_for_run("sweep", run)["state"] == "success"
 
+    page = airflow_page
     page.set_viewport_size({"width": 1200, "height": 700})
     page.goto(f"{shared_airflow.url}/dags/sweep/runs/{run}/tasks/sweep")
     expect(page.get_by_text("12 of 12 live campaigns are stopped")).to_be_visible()

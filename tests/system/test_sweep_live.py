@@ -10,15 +10,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 pytest.importorskip("airflow.sdk", reason="Airflow 3 is not installed")
 
 from airflow_provider_campaign.sandbox import Fault, Sandbox
-from tests.system.live_airflow import LiveAirflow
+from tests.system.live_airflow import VERSION, LiveAirflow
 from tests.system.live_airflow.task_processes import task_processes
 from tests.system.live_airflow.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [
+    pytest.mark.timeout(400),
+    pytest.mark.skipif(
+        Version("3.1") > VERSION, reason="Airflow 3.0 does not retry a task of which only the own process is killed"
+    ),
+]
 
 CAMPAIGNS = 40
 
