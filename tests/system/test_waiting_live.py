@@ -230,7 +230,7 @@ def test_waits_survive_the_loss_of_the_triggerer_and_none_is_repeated(airflow: L
     run_id = start(airflow, "many")
     sandbox.clear_requests()
     wait_until(lambda: triggers(airflow) == MANY, 200, lambda: f"{triggers(airflow)} triggers")
-    sandbox.wait_for(lambda sandbox: len(reads_of(sandbox)) == MANY, 60)
+    sandbox.wait_for(lambda sandbox: len(reads_of(sandbox)) == MANY, 200)  # sixty a minute
     airflow.kill("triggerer")
     for number in range(MANY // 2):
         sandbox.set_status(f"cd-many-{number}", "Stopped")
