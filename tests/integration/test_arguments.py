@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignNotFoundError
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignNotFoundError, CampaignSweepFinalError
 from airflow_provider_campaign.operators.campaign import (
     DeleteCampaignOperator,
     DeleteSmsCampaignOperator,
@@ -26,7 +26,7 @@ from airflow_provider_campaign.operators.campaign import (
     StopSmsCampaignOperator,
     StopVoiceCampaignOperator,
 )
-from airflow_provider_campaign.sandbox import Sandbox
+from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from tests.airflow_process import AirflowProcess
 from tests.kinds import Connect
@@ -325,6 +325,47 @@ def test_a_live_campaign_that_is_deleted_is_a_warning(sandbox: Sandbox, caplog: 
 def test_a_false_text_does_not_ignore_what_is_missing(sandbox: Sandbox) -> None:
     with pytest.raises(CampaignNotFoundError):
         DeleteSmsCampaignOperator(task_id="task", campaign_id="cd-1", ignore_missing="False").execute({})
+
+
+# What the log and the error say.
+
+
+def test_the_log_names_every_campaign_that_was_stopped_with_times_and_message(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox.add_campaign("cd-1", name="Spring sale")
+    with caplog.at_level("INFO"):
+        result = StopActiveCampaignsOperator(task_id="task", reason="complaint 4711").execute({})
+    [row] = result["stopped"]
+    line = f"cd-1 (Spring sale): asked {row['asked_at']}, Stopped {row['confirmed_at']}: Campaign Stopped"
+    assert line in caplog.text
+    assert "Reason: complaint 4711" in caplog.text
+    assert result["reason"] == "complaint 4711"
+
+
+def test_a_failure_names_each_campaign_on_a_line_of_its_own_and_counts_at_the_end(sandbox: Sandbox) -> None:
+    for number in range(3):
+        sandbox.add_campaign(f"cd-{number}", name=f"Sale {number}")
+    for number in range(2):
+        sandbox.add_fault(Fault("forbidden", action="stop", campaign_id=f"cd-{number}", count=None))
+    with pytest.raises(CampaignSweepFinalError) as caught:
+        StopActiveCampaignsOperator(task_id="task").execute({})
+    first, second, count = str(caught.value).splitlines()
+    assert first.startswith("cd-0 (Sale 0): ")
+    assert second.startswith("cd-1 (Sale 1): ")
+    assert count == "2 of 3 campaigns (connection 'campaign_default', Kore.ai) are not verified stopped."
+
+
+def test_a_secret_in_the_field_of_the_client_id_is_refused_before_it_travels_as_a_claim(
+    sandbox: Sandbox, connect: Connect
+) -> None:
+    connection = sandbox.kore_connection()
+    secret = connection["password"]
+    connect({**connection, "login": secret, "password": connection["login"]})
+    with pytest.raises(CampaignConfigError, match="swap Client ID and Client Secret") as caught:
+        StopSmsCampaignOperator(task_id="task", campaign_id="cd-1").execute({})
+    assert secret not in str(caught.value)
+    assert sandbox.requests == []
 
 
 # Through a real run, with the values of a form.
