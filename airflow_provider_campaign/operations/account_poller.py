@@ -182,12 +182,7 @@ class AccountPoller:
             return replace(poll.snapshot, problem=str(poll.problems[-1]) if poll.problems else None)
 
     def _run(self, poll: _Poll) -> None:
-        """
-        Read what is due, the most urgent first.
-
-        :raises CampaignAuthError: When the credentials are refused.
-        :raises CampaignUnavailableError: When the platform wants to be left alone.
-        """
+        """Read what is due, the most urgent first; raise if nobody can be served, now or ever."""
         overdue = self._by_age(poll.overdue())
         self._read_directly(poll, overdue[: poll.allowance(MAX_DIRECT_READS)])
         if len(self._read_in) <= DIRECT_READ_THRESHOLD:

@@ -1,0 +1,105 @@
+"""What every operator on one campaign has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+from airflow.providers.common.compat.sdk import BaseOperator, Context
+
+from airflow_provider_campaign.arguments import (
+    Reader,
+    argument_error,
+    check_arguments,
+    read_arguments,
+    read_campaign_id,
+    read_optional_text,
+    read_seconds,
+    read_text,
+)
+from airflow_provider_campaign.campaign import CampaignType
+from airflow_provider_campaign.client.clock import Cancellation, Deadline
+from airflow_provider_campaign.hooks.base import CampaignHook
+
+DEFAULT_TIMEOUT = 900.0
+"""Seconds for a whole operation: requests, retries and waiting."""
+
+
+class CampaignOperator(BaseOperator):
+    """
+    What every operator on one campaign has.
+
+    :param campaign_id: The campaign's id on its platform. (templated)
+    :param campaign_conn_id: The connection id; its type says which platform it is. (templated)
+    :param campaign_type: ``sms`` or ``voice`` where the platform tells types apart (Kore.ai). (templated)
+    :param timeout: Seconds for the whole operation: requests, retries and waiting.
+    :raises CampaignConfigError: When an argument is wrong, at parse time where it is no template.
+    """
+
+    template_fields: Sequence[str] = ("campaign_id", "campaign_conn_id", "campaign_type")
+    ui_color = "#fbe3d6"
+
+    fixed_campaign_type: ClassVar[CampaignType | None] = None
+    """The type that a subclass is for."""
+
+    readers: ClassVar[Mapping[str, Reader]] = {
+        "campaign_id": read_campaign_id,
+        "campaign_conn_id": read_text,
+        "campaign_type": read_optional_text,
+        "timeout": read_seconds,
+    }
+    """How each argument is read."""
+
+    def __init__(
+        self,
+        *,
+        campaign_id: str,
+        campaign_conn_id: str = CampaignHook.default_conn_name,
+        campaign_type: str | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if self.fixed_campaign_type and campaign_type not in (None, self.fixed_campaign_type.value):
+            problem = f"but {type(self).__name__} is for {self.fixed_campaign_type.value!r}"
+            raise argument_error("campaign_type", campaign_type, problem, "Leave it out, or use another operator.")
+        self.campaign_id = campaign_id
+        self.campaign_conn_id = campaign_conn_id
+        self.campaign_type = self.fixed_campaign_type.value if self.fixed_campaign_type else campaign_type
+        self.timeout = timeout
+        self._cancellation = Cancellation()
+        self.check_arguments()
+
+    @cached_property
+    def hook(self) -> CampaignHook:
+        """The hook that the connection's type stands for."""
+        return CampaignHook.for_conn_id(self.campaign_conn_id)
+
+    def on_kill(self) -> None:
+        """Send nothing more."""
+        self._cancellation.request()
+
+    def check_arguments(self) -> None:
+        """
+        Read what is no template; a subclass does so once it has all its arguments.
+
+        :raises CampaignConfigError: When an argument is wrong.
+        """
+        check_arguments(self, {name: read for name, read in self.readers.items() if name in vars(self)})
+
+    def begin(self) -> Deadline:
+        """
+        Replace the arguments by what they mean, and return the deadline of the operation.
+
+        :raises CampaignConfigError: When an argument is wrong; nothing was sent.
+        """
+        for name, value in read_arguments(self, self.readers).items():
+            setattr(self, name, value)
+        return Deadline(self.timeout, self.hook.clock, cancellation=self._cancellation)
+
+
+def is_retry(context: Context) -> bool:
+    """Tell whether an earlier try of this task may have been heard by the platform."""
+    task_instance = context.get("ti") if context else None
+    return (getattr(task_instance, "try_number", None) or 1) > 1

@@ -1,0 +1,84 @@
+"""Operators that delete campaigns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.providers.common.compat.sdk import Context
+
+from airflow_provider_campaign.arguments import read_bool
+from airflow_provider_campaign.campaign import STOP_CONDITION, Campaign, CampaignType, may_be_live
+from airflow_provider_campaign.client.clock import Deadline
+from airflow_provider_campaign.exceptions import CampaignNotFoundError
+from airflow_provider_campaign.operations.wait import wait_for_status
+from airflow_provider_campaign.operators.base import CampaignOperator, is_retry
+
+STOP_POLL_INTERVAL = 5.0
+"""Seconds between two polls of a campaign that is to be deleted once it is stopped."""
+
+
+class DeleteCampaignOperator(CampaignOperator):
+    """
+    Delete a campaign on a platform that can (Kore.ai).
+
+    :param campaign_id: The campaign's id on its platform. (templated)
+    :param campaign_conn_id: The connection id. (templated)
+    :param campaign_type: ``sms`` or ``voice``. (templated)
+    :param ignore_missing: Whether a campaign that is not there is a success. (templated)
+    :param stop_first: Whether a campaign that is live is stopped before.
+    :param timeout: Seconds for the whole operation: requests and retries.
+    :returns: The same keys as a stop; ``status`` is what the campaign was in, ``Deleted`` where the platform no
+        longer tells.
+    :raises CampaignNotFoundError: When there is no such campaign.
+    """
+
+    template_fields: Sequence[str] = (*CampaignOperator.template_fields, "ignore_missing")
+    readers = {**CampaignOperator.readers, "ignore_missing": read_bool, "stop_first": read_bool}
+
+    def __init__(self, *, ignore_missing: bool | str = False, stop_first: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.ignore_missing = ignore_missing
+        self.stop_first = stop_first
+        self.check_arguments()
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Delete the campaign and return what it was."""
+        deadline = self.begin()
+        try:
+            if self.stop_first:
+                self._stop(deadline)
+            campaign = self.hook.delete_campaign(
+                self.campaign_id, self.campaign_type, check_first=is_retry(context), deadline=deadline
+            )
+        except CampaignNotFoundError as error:
+            if not self.ignore_missing or error.shown_status is not None:
+                raise
+            self.log.info("There is nothing to delete: %s", error)
+            campaign = None
+        if campaign is None:
+            campaign = Campaign(self.campaign_id, "Deleted", message="The campaign is not there any more")
+        self.log.info("Campaign %s is deleted; it was %s", campaign.id, campaign.status)
+        return campaign.as_dict()
+
+    def _stop(self, deadline: Deadline) -> None:
+        """Stop the campaign if it is live, and wait until it is stopped."""
+        client = self.hook.client
+        if not may_be_live(client.get_campaign_status(self.campaign_id, deadline=deadline).status):
+            return
+        campaign = client.stop_campaign(self.campaign_id, self.campaign_type, deadline=deadline)
+        if not STOP_CONDITION.is_met_by(campaign.status):
+            wait_for_status(client, self.campaign_id, STOP_CONDITION, STOP_POLL_INTERVAL, deadline)
+        self.log.info("Campaign %s is stopped, and will be deleted", self.campaign_id)
+
+
+class DeleteSmsCampaignOperator(DeleteCampaignOperator):
+    """Delete an SMS campaign on Kore.ai; the parameters are those of :class:`DeleteCampaignOperator`."""
+
+    fixed_campaign_type = CampaignType.SMS
+
+
+class DeleteVoiceCampaignOperator(DeleteCampaignOperator):
+    """Delete a voice campaign on Kore.ai; the parameters are those of :class:`DeleteCampaignOperator`."""
+
+    fixed_campaign_type = CampaignType.VOICE
