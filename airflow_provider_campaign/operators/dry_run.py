@@ -46,6 +46,6 @@ class _DryRun:
     def __str__(self) -> str:
         return str(self._value)
 
-    def serialize(self) -> str | bool:
-        """Return the value as Airflow keeps it."""
-        return self._value
+    def serialize(self) -> str:
+        """Return the value as Airflow keeps it: a text, whose length 3.0 wants to know."""
+        return str(self._value)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.providers.common.compat.sdk import DAG, AirflowSkipException
+from airflow.serialization import serialized_objects
 
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignNotFoundError, CampaignSweepFinalError
 from airflow_provider_campaign.operators.campaign import (
@@ -211,6 +212,15 @@ def test_airflow_can_still_print_what_a_task_would_render(sandbox: Sandbox, caps
     task.render_template_fields({"params": {"dry": True}})
     task.dry_run()
     assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("value", [False, True, "{{ params.dry }}"])
+def test_a_dag_with_a_dry_run_argument_can_be_serialized(value: Any) -> None:
+    with DAG("evening", schedule=None) as dag:
+        StopActiveCampaignsOperator(task_id="task", dry_run=value)
+    serializer = getattr(serialized_objects, "DagSerialization", serialized_objects.SerializedDAG)  # from 3.2 on
+    [task] = serializer.to_dict(dag)["dag"]["tasks"]
+    assert str(value) in json.dumps(task)
 
 
 def test_a_dry_run_argument_can_be_mapped_over(sandbox: Sandbox) -> None:
