@@ -6,6 +6,9 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+_METHOD = getattr(BaseOperator, "dry_run", None)
+"""Airflow's own method; 3.0 has none."""
+
 
 class DryRunArgument:
     """
@@ -17,7 +20,7 @@ class DryRunArgument:
     def __get__(self, task: BaseOperator | None, owner: type) -> Any:
         """Return what Airflow may render, serialize or call; an upstream task's output as it is."""
         if task is None:
-            return BaseOperator.dry_run
+            return _METHOD
         value = vars(task)["dry_run"]
         return _DryRun(task, value) if isinstance(value, str | bool) else value
 
@@ -35,7 +38,7 @@ class _DryRun:
 
     def __call__(self, context: Any = None, jinja_env: Any = None) -> Any:
         if context is None:
-            return BaseOperator.dry_run(self._task)
+            return _METHOD(self._task) if _METHOD else None
         if isinstance(self._value, bool):
             return self._value
         return self._task.render_template(self._value, context, jinja_env)
