@@ -1,6 +1,6 @@
 # Everything installs itself: only make and Python 3.11, 3.12 or 3.13 need to be there.
 #
-#   AIRFLOW=2.11.2      the Airflow line to run on, one of $(LINES)
+#   AIRFLOW=2.11.2      the Airflow version to run on, one of $(LINES)
 #   PYTHON=python3.12   the interpreter to run on; its environment stands beside the default one's
 #   ARGS="-k sensor"    further arguments for pytest
 
@@ -34,7 +34,7 @@ demo: $(VENV)/.dev ## Stop the sandbox's campaigns (or your own: see README.md) 
 airflow: $(VENV)/.dev ## Run Airflow's UI with the sandbox behind it, to click through (ARGS="--port 8081" for another port).
 	@$(BIN)/python -m airflow_provider_campaign.sandbox.playground example_dags $(ARGS)
 
-test: $(VENV)/.dev $(if $(filter $(LATEST),$(AIRFLOW)),lint) ## Run linters (on the latest line) and all tests but the system's.
+test: $(VENV)/.dev $(if $(filter $(LATEST),$(AIRFLOW)),lint) ## Run linters (on the latest version) and all tests but the system's.
 	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal --ignore=tests/system $(ARGS)
 
 lint: $(VENV)/.system
@@ -42,7 +42,7 @@ lint: $(VENV)/.system
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test-matrix: ## Run the tests on every Airflow line, and the latest on every Python that is here.
+test-matrix: ## Run the tests on every Airflow version, and the latest on every Python that is here.
 	@for line in $(LINES); do $(MAKE) test AIRFLOW=$$line PYTHON=$(PYTHON) || exit; done
 	@for python in python3.12 python3.13; do \
 		pyenv=$$(pyenv prefix $$(pyenv latest $${python#python}) 2>/dev/null)/bin/$$python; \
@@ -58,7 +58,7 @@ test-lowest: ## Run the core's tests with the lowest versions that pyproject.tom
 test-system: $(VENV)/.system debian-packages ## Run the tests that bring up a whole Airflow.
 	$(BIN)/python -m pytest tests/system $(ARGS)
 
-test-system-matrix: ## Run them on every Airflow line that they can bring up: 3.0 and later.
+test-system-matrix: ## Run them on every Airflow version that they can bring up: 3.0 and later.
 	@for line in $(filter 3.%,$(LINES)); do $(MAKE) test-system AIRFLOW=$$line || exit; done
 
 debian-packages:
