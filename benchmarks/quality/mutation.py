@@ -26,8 +26,16 @@ PACKAGE = "airflow_provider_campaign"
 LAYERS = ("platforms", "client", "operations")
 COPIED = (PACKAGE, "tests", "example_dags", "docs", "README.md", "pyproject.toml")
 
-# Fast tests first: most mistakes are found by those.
-TESTS = ("tests/unit", "tests/integration")
+# Fast tests first, and those of the three layers: most mistakes are found by these.
+TESTS = (
+    "tests/unit/platforms",
+    "tests/unit/client",
+    "tests/unit",
+    "tests/integration/test_account_poller.py",
+    "tests/integration/test_sweep.py",
+    "tests/integration/test_other_servers.py",
+    "tests/integration",
+)
 LEFT_OUT = (
     "test_packaging",
     "test_provider_commands",
