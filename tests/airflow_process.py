@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -48,6 +50,20 @@ class AirflowProcess:
         )
         assert done.returncode == 0, f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
         return done.stdout
+
+    def migrate(self, shared: Path) -> None:
+        """
+        Make the database; the first who does so leaves a copy for the others, because it takes longer than most tests.
+
+        :param shared: A folder that all processes of this run of the tests have in common.
+        """
+        migrated = shared / "airflow.db"
+        with (shared / "airflow.db.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not migrated.exists():
+                self.run("-m", "airflow", "db", "migrate")
+                shutil.copy(self.home / "airflow.db", migrated)
+        shutil.copy(migrated, self.home / "airflow.db")
 
     def answer(self, *arguments: str) -> Any:
         """Run Python with these arguments and return the JSON of the last line that it printed."""

@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +30,13 @@ __all__ = ["nothing_secret_is_kept", "pytest_runtest_makereport", "pytest_sessio
 def pytest_report_header() -> str:
     """Say how thorough this run is."""
     return f"random data: {'in full' if IS_FULL else 'brief (CAMPAIGN_TESTS=full for all of it)'}"
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that all worker processes of this run of the tests have in common."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_campaign.campaign import (
@@ -36,6 +36,7 @@ from airflow_provider_campaign.operations.account_poller import (
 from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
 from tests.clock import VirtualClock
 from tests.kinds import KINDS, SONARLY, Connect, Kind
+from tests.profiles import examples
 
 STOPPED = status_condition(["Stopped"])
 INTERVAL = 30.0
@@ -564,7 +565,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(full=100, brief=20)
 @given(steps=STEPS, typed=st.booleans(), kind=st.sampled_from(KINDS), chance=st.randoms(use_true_random=False))
 def test_whatever_happens_a_wait_ends_by_what_the_platform_says_and_by_nothing_else(
     sandbox: Sandbox, virtual_clock: VirtualClock, connect: Connect, steps: Any, typed: bool, kind: Kind, chance: Random

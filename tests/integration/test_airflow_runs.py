@@ -46,7 +46,7 @@ class Outcome:
 
 
 @pytest.fixture(scope="module")
-def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
+def outcome(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Iterator[Outcome]:
     """Run both DAGs in one Airflow, whose start is the most of it."""
     with Sandbox(require_jti=True, rate_limit=None) as sandbox:
         plan_evening(sandbox)
@@ -57,7 +57,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
             **{name: kind.connection(sandbox, retry_budget=2) for name, kind in PLATFORMS.items()},
         }
         airflow = AirflowProcess(tmp_path_factory.mktemp("runs"), connections, DAGS)
-        airflow.run("-m", "airflow", "db", "migrate")
+        airflow.migrate(shared_folder)
         with meanwhile(sandbox, voice_was_polled_twice, lambda: sandbox.set_status("cd-voice-1", "Stopped")):
             runs = airflow.answer(str(DAGS / "retries.py"), *LASTING, *PASSING)
         yield Outcome(runs["evening"], runs["retries"], sandbox)

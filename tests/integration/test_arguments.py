@@ -384,12 +384,12 @@ DAG_FILE = Path(__file__).parent / "dags" / "form.py"
 
 
 @pytest.fixture
-def airflow(sandbox: Sandbox, tmp_path: Path) -> Iterator[AirflowProcess]:
+def airflow(sandbox: Sandbox, tmp_path: Path, shared_folder: Path) -> Iterator[AirflowProcess]:
     with Sandbox() as platform:
         for number, kind in enumerate(("sms", "voice", "sms")):
             platform.add_campaign(f"cd-{number}", kind, name=("Evening", "Evening", "Morning")[number])
         airflow = AirflowProcess(tmp_path, {"campaign_default": platform.kore_connection()}, DAG_FILE.parent)
-        airflow.run("-m", "airflow", "db", "migrate")
+        airflow.migrate(shared_folder)
         yield airflow
 
 

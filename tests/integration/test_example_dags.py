@@ -79,18 +79,19 @@ def changes(sandbox: Sandbox) -> dict[str, str]:
     return {campaign_id: now[campaign_id] for campaign_id, _, before, _ in SEEDS if now[campaign_id] != before}
 
 
-def test_each_example_dag_changes_the_campaigns_that_it_names_and_no_other(tmp_path: Path) -> None:
+def test_each_example_dag_changes_the_campaigns_that_it_names_and_no_other(tmp_path: Path, shared_folder: Path) -> None:
     examples = {dag_id: example for dag_id, example in EXAMPLES.items() if example.runs_here}
     with ExitStack() as stack:
         sandboxes = {dag_id: stack.enter_context(Sandbox()) for dag_id in examples}
-        jobs = [{"command": ["db", "migrate"], "environment": {}}]
+        jobs = []
         for dag_id, sandbox in sandboxes.items():
             seed(sandbox, len(SEEDS))
             jobs.append({"command": examples[dag_id].command(dag_id), "environment": connections(sandbox)})
         file = tmp_path / "jobs.json"
         file.write_text(json.dumps(jobs))
         process = AirflowProcess(tmp_path, {}, EXAMPLE_DAGS)
-        _, *outcomes = process.answer(str(AIRFLOW_COMMANDS), str(file))
+        process.migrate(shared_folder)
+        outcomes = process.answer(str(AIRFLOW_COMMANDS), str(file))
         assert dict(zip(examples, outcomes, strict=True)) == dict.fromkeys(examples, "exit status 0")
         found = {dag_id: changes(sandbox) for dag_id, sandbox in sandboxes.items()}
     assert found == {dag_id: example.changes for dag_id, example in examples.items()}

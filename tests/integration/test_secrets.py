@@ -234,7 +234,7 @@ runpy.run_path("dag.py", run_name="__main__")
 """
 
 
-def test_a_real_run_at_debug_level_keeps_no_secret(tmp_path: Path) -> None:
+def test_a_real_run_at_debug_level_keeps_no_secret(tmp_path: Path, shared_folder: Path) -> None:
     accounts = {"campaign_default": ACCOUNTS["sonarly"], "other": ACCOUNTS["kore"]}
     echoes = {"campaign_default": Echo(200, accounts["campaign_default"]), "other": Echo(500, accounts["other"])}
     (tmp_path / "dag.py").write_text(textwrap.dedent(DAG))
@@ -242,7 +242,7 @@ def test_a_real_run_at_debug_level_keeps_no_secret(tmp_path: Path) -> None:
         hosts = {"campaign_default": sonarly.url, "other": kore.url}
         connections = {name: account.connection(hosts[name]) for name, account in accounts.items()}
         airflow = AirflowProcess(tmp_path, connections)
-        airflow.run("-m", "airflow", "db", "migrate")
+        airflow.migrate(shared_folder)
         said = airflow.run("-c", RUN_AT_DEBUG_LEVEL)
     kept = [
         path.read_bytes().decode(errors="replace") for path in tmp_path.rglob("*") if path.suffix in (".db", ".log")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_campaign.exceptions import (
@@ -28,6 +28,7 @@ from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperato
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.clock import VirtualClock
 from tests.kinds import Connect
+from tests.profiles import examples
 
 KEYS = {"campaign_id", "name", "campaign_type", "asked_at", "confirmed_at", "status", "message"}
 WINDOW = 60.0
@@ -617,9 +618,7 @@ ANY_FAULT = st.one_of(
     ),
 )
 PLATFORMS = st.sampled_from(["v1", "v2", "sonarly"])
-RUNS = settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+RUNS = examples(full=200, brief=40)
 
 
 def prepare(sandbox: Sandbox, connect: Connect, platform: str, stop_delay: float, faults: list[Fault]) -> None:

@@ -11,12 +11,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from airflow_provider_campaign.calling_hours import CallingHours
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from tests.calling_hours import DAYS, Window, as_calling_hours, daily, quarters, weekly
+from tests.profiles import examples
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 EVERY_DAY = " ".join(DAYS)
@@ -304,7 +305,7 @@ def around_a_change(draw: st.DrawFn) -> tuple[str, list[tuple[datetime, int]], l
 
 
 class TestEveryMinute:
-    @settings(max_examples=60, deadline=None)
+    @examples(full=200)
     @given(around_a_change(), st.lists(st.integers(0, 15 * 1440), max_size=20))
     def test_hours_are_open_while_all_that_the_clock_shows_is_in_a_window(
         self, drawn: tuple[str, list[tuple[datetime, int]], list[Window]], samples: list[int]

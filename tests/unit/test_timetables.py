@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import DAG
 from airflow.serialization import serialized_objects
 from airflow.timetables.base import TimeRestriction
 from croniter import croniter  # type: ignore[import-untyped]
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from airflow_provider_campaign.calling_hours import CallingHours
@@ -24,6 +24,7 @@ from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.timetables import calling_hours_closed, calling_hours_end, calling_hours_start
 from airflow_provider_campaign.version_compat import trigger_timetables
 from tests.calling_hours import DAYS, Window, as_calling_hours, daily, quarters, times_by_day, weekly, windows
+from tests.profiles import examples
 
 SEVERAL = trigger_timetables()[1] is not None
 needs_several = pytest.mark.skipif(not SEVERAL, reason="Airflow 2 has no timetable for several cron expressions")
@@ -189,7 +190,7 @@ class TestClosed:
             calling_hours_closed(weekly(WORKDAYS, "9:00 AM", "6:00 PM"), every=7 * MINUTE)
 
     @needs_several
-    @settings(max_examples=80, deadline=None)
+    @examples(full=200)
     @given(
         windows(quarters, quarters),
         st.sampled_from([1, 5, 10, 15, 30, 60, 90, 1440]).map(lambda minutes: minutes * MINUTE),
@@ -207,7 +208,7 @@ class TestClosed:
         assert len(scheduled(timetable).description) <= 1000
 
     @needs_several
-    @settings(max_examples=25, deadline=None)
+    @examples(full=100, brief=10)
     @given(
         st.sampled_from(["America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Africa/Cairo", "UTC"]),
         windows(times_by_day, quarters),
@@ -328,7 +329,7 @@ same_on_some_days = st.builds(
 
 
 class TestEveryEndIsRunAt:
-    @settings(max_examples=60, deadline=None)
+    @examples(full=200)
     @given(
         st.sampled_from((*STEADY_ZONES, *CHANGING_ZONES)),
         windows(quarters, quarters) if SEVERAL else same_on_some_days,
@@ -342,7 +343,7 @@ class TestEveryEndIsRunAt:
         expected = [moment + moved for moment in ends(document, start - moved, start + TWO_WEEKS - moved)]
         assert runs(calling_hours_end(document, moved), start, start + TWO_WEEKS) == expected
 
-    @settings(max_examples=60, deadline=None)
+    @examples(full=200)
     @given(
         st.sampled_from(CHANGING_ZONES),
         windows(times_by_day, quarters) if SEVERAL else same_on_some_days,
