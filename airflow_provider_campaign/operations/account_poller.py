@@ -207,10 +207,7 @@ class AccountPoller:
         poll.covered[campaign_type] = frozenset()
         concerned = {wait for wait in poll.waits if is_listed(wait, campaign_type)}
         begun = [wait.since - CLOCK_TOLERANCE for wait in concerned - self._followed if wait.since is not None]
-        if campaign_type not in self._trackers:
-            watermark = self._polled_at - CLOCK_TOLERANCE
-            self._trackers[campaign_type] = ListTracker(self.client, campaign_type, watermark)
-        tracker = self._trackers[campaign_type]
+        tracker = self._tracker(campaign_type)
         if is_urgent and tracker.is_failing:
             return
         statuses = {word for wait in poll.waits for word in (*wait.condition.success, *wait.condition.failure)}
@@ -229,6 +226,12 @@ class AccountPoller:
             self._followed -= {wait for wait in concerned if wait.campaign_id not in poll.snapshot.campaigns}
         poll.covered[campaign_type] = tracker.covered
         poll.is_answered = poll.is_answered or bool(tracker.covered)
+
+    def _tracker(self, campaign_type: str | None) -> ListTracker[PendingWait]:
+        if campaign_type not in self._trackers:
+            watermark = self._polled_at - CLOCK_TOLERANCE
+            self._trackers[campaign_type] = ListTracker(self.client, campaign_type, watermark)
+        return self._trackers[campaign_type]
 
     def _read_what_lists_lack(self, poll: _Poll) -> None:
         """Read the campaigns directly that the lists prove nothing about, at the most so many."""

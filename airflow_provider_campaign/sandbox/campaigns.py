@@ -14,17 +14,21 @@ from operator import attrgetter
 from typing import Any, Literal, get_args
 
 from airflow_provider_campaign.sandbox.clock import Timeline
+from airflow_provider_campaign.sandbox.statuses import (
+    ACTIVE,
+    COMPLETED,
+    ENDED_STATUSES,
+    LIVE_STATUSES,
+    PREPARING,
+    READY,
+    RESCHEDULED,
+    SCHEDULED,
+    STOPPED,
+)
 
 CampaignType = Literal["sms", "voice", "sonarly"]
 CAMPAIGN_TYPES: tuple[str, ...] = get_args(CampaignType)
 KORE_TYPES = ("sms", "voice")
-
-READY, SCHEDULED, RESCHEDULED, PREPARING = "Ready", "Scheduled", "Rescheduled", "Preparing"
-ACTIVE, PAUSED, STOPPED, COMPLETED, DRAFT = "Active", "Paused", "Stopped", "Completed", "Draft"
-KORE_STATUSES = (READY, SCHEDULED, RESCHEDULED, PREPARING, ACTIVE, PAUSED, STOPPED, COMPLETED)
-STATUSES = (*KORE_STATUSES, DRAFT)
-LIVE_STATUSES = (ACTIVE, PREPARING)
-ENDED_STATUSES = (STOPPED, COMPLETED)
 
 
 def weekday_calling_hours() -> dict[str, Any]:
@@ -34,19 +38,6 @@ def weekday_calling_hours() -> dict[str, Any]:
         "timezone": "Asia/Kolkata",
         "days": [{"day": day, "start": "9:00 AM", "end": "6:00 PM"} for day in ("MO", "TU", "WE", "TH", "FR")],
     }
-
-
-def canonical_status(status: str) -> str:
-    """
-    Return the platform's spelling of a status.
-
-    :param status: In any case.
-    :raises ValueError: When no platform has such a status.
-    """
-    for known in STATUSES:
-        if known.lower() == status.lower():
-            return known
-    raise ValueError(f"unknown campaign status {status!r}; known are {', '.join(STATUSES)}")
 
 
 @dataclass(eq=False, repr=False)

@@ -11,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
-from airflow_provider_campaign.sandbox.campaigns import LIVE_STATUSES, STOPPED, Campaign
+from airflow_provider_campaign.sandbox.campaigns import Campaign
 from airflow_provider_campaign.sandbox.config import PUBLIC_SETTINGS
 from airflow_provider_campaign.sandbox.faults import Fault
+from airflow_provider_campaign.sandbox.statuses import LIVE_STATUSES, STOPPED
 
 if TYPE_CHECKING:
     from airflow_provider_campaign.sandbox.sandbox import Sandbox

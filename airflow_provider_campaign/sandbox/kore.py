@@ -6,25 +6,23 @@ import contextlib
 import json
 from typing import Any
 
-from airflow_provider_campaign.sandbox.campaigns import (
-    ACTIVE,
-    ENDED_STATUSES,
-    KORE_TYPES,
-    PAUSED,
-    PREPARING,
-    READY,
-    RESCHEDULED,
-    SCHEDULED,
-    STOPPED,
-    Campaign,
-    new_instance_id,
-)
+from airflow_provider_campaign.sandbox.campaigns import KORE_TYPES, Campaign, new_instance_id
 from airflow_provider_campaign.sandbox.kore_auth import TokenError, check_jti, check_scope, verify_token
 from airflow_provider_campaign.sandbox.kore_documents import ListQuery, campaign_record, parse_object
 from airflow_provider_campaign.sandbox.request_log import ReceivedRequest
 from airflow_provider_campaign.sandbox.responses import ApiError, HttpResponse, json_response
 from airflow_provider_campaign.sandbox.routing import Endpoint, RouteMatch
 from airflow_provider_campaign.sandbox.state import SandboxState
+from airflow_provider_campaign.sandbox.statuses import (
+    ACTIVE,
+    ENDED_STATUSES,
+    PAUSED,
+    PREPARING,
+    READY,
+    RESCHEDULED,
+    SCHEDULED,
+    STOPPED,
+)
 
 RATE_LIMIT_TEXT = "You've exceeded the per-minute rate limit. Please wait for sometime before retrying."
 STOPPABLE = (ACTIVE, PREPARING, PAUSED)

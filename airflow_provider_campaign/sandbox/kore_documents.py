@@ -9,12 +9,13 @@ from datetime import UTC, datetime, time
 from operator import attrgetter
 from typing import Any
 
-from airflow_provider_campaign.sandbox.campaigns import KORE_STATUSES, KORE_TYPES, Campaign
+from airflow_provider_campaign.sandbox.campaigns import KORE_TYPES, Campaign
 from airflow_provider_campaign.sandbox.clock import Timeline
 from airflow_provider_campaign.sandbox.config import SandboxConfig
 from airflow_provider_campaign.sandbox.listing import Page, corrupt_row
 from airflow_provider_campaign.sandbox.responses import ApiError
 from airflow_provider_campaign.sandbox.routing import RouteMatch
+from airflow_provider_campaign.sandbox.statuses import KORE_STATUSES
 
 DEFAULT_LIMIT, MAX_LIMIT = 10, 100
 SORT_KEYS: dict[str, Callable[[Campaign], Any]] = {

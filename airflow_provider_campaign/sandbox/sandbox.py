@@ -10,7 +10,7 @@ from typing import Any, Self
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from airflow_provider_campaign.sandbox.campaigns import Campaign, canonical_status
+from airflow_provider_campaign.sandbox.campaigns import Campaign
 from airflow_provider_campaign.sandbox.config import SandboxConfig
 from airflow_provider_campaign.sandbox.control import control_routes
 from airflow_provider_campaign.sandbox.faults import Fault
@@ -21,6 +21,7 @@ from airflow_provider_campaign.sandbox.request_log import ReceivedRequest
 from airflow_provider_campaign.sandbox.server import LOOPBACK, ServerThread
 from airflow_provider_campaign.sandbox.sonarly import SonarlyPlatform
 from airflow_provider_campaign.sandbox.state import SandboxState
+from airflow_provider_campaign.sandbox.statuses import canonical_status
 
 
 class Sandbox:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from airflow_provider_campaign.sandbox.campaigns import ACTIVE, COMPLETED, PREPARING, Campaign
+from airflow_provider_campaign.sandbox.campaigns import Campaign
 from airflow_provider_campaign.sandbox.listing import Page, corrupt_row
 from airflow_provider_campaign.sandbox.request_log import ReceivedRequest
 from airflow_provider_campaign.sandbox.responses import ApiError, HttpResponse, json_response
 from airflow_provider_campaign.sandbox.routing import Endpoint, RouteMatch
 from airflow_provider_campaign.sandbox.state import SandboxState
+from airflow_provider_campaign.sandbox.statuses import ACTIVE, COMPLETED, PREPARING
 
 READ, EXECUTE = "campaigns:read", "campaigns:execute"
 

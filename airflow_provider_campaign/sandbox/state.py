@@ -8,11 +8,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from airflow_provider_campaign.sandbox.campaigns import (
-    ACTIVE,
     CAMPAIGN_TYPES,
     Campaign,
     CampaignAccount,
-    canonical_status,
     new_campaign_id,
     new_instance_id,
     weekday_calling_hours,
@@ -22,6 +20,7 @@ from airflow_provider_campaign.sandbox.config import SandboxConfig
 from airflow_provider_campaign.sandbox.faults import FaultPlan
 from airflow_provider_campaign.sandbox.rate_limiter import RateLimiter
 from airflow_provider_campaign.sandbox.request_log import RequestLog
+from airflow_provider_campaign.sandbox.statuses import ACTIVE, canonical_status
 
 T = TypeVar("T")
 

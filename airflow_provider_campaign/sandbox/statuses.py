@@ -1,0 +1,23 @@
+"""The words that the platforms have for a campaign's status."""
+
+from __future__ import annotations
+
+READY, SCHEDULED, RESCHEDULED, PREPARING = "Ready", "Scheduled", "Rescheduled", "Preparing"
+ACTIVE, PAUSED, STOPPED, COMPLETED, DRAFT = "Active", "Paused", "Stopped", "Completed", "Draft"
+KORE_STATUSES = (READY, SCHEDULED, RESCHEDULED, PREPARING, ACTIVE, PAUSED, STOPPED, COMPLETED)
+STATUSES = (*KORE_STATUSES, DRAFT)
+LIVE_STATUSES = (ACTIVE, PREPARING)
+ENDED_STATUSES = (STOPPED, COMPLETED)
+
+
+def canonical_status(status: str) -> str:
+    """
+    Return the platform's spelling of a status.
+
+    :param status: In any case.
+    :raises ValueError: When no platform has such a status.
+    """
+    for known in STATUSES:
+        if known.lower() == status.lower():
+            return known
+    raise ValueError(f"unknown campaign status {status!r}; known are {', '.join(STATUSES)}")
