@@ -3,10 +3,12 @@
 #   AIRFLOW=2.11.2      the Airflow version to run on, one of $(LINES)
 #   PYTHON=python3.12   the interpreter to run on; its environment stands beside the default one's
 #   ARGS="-k sensor"    further arguments for pytest
+#   DAGS=my_dags        the folder whose DAGs `make airflow` runs
 
 LATEST := 3.3.2
 LINES := 2.11.2 3.0.6 3.1.8 3.2.2 $(LATEST)
 AIRFLOW ?= $(LATEST)
+DAGS ?= example_dags
 
 VENV := .venv/$(AIRFLOW)$(if $(PYTHON),-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
@@ -23,7 +25,7 @@ CORE := $(patsubst %,tests/integration/test_%.py,wire bounds behaviour connectio
 unexport AIRFLOW_HOME AIRFLOW_CONFIG PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
 .NOTPARALLEL:
-.PHONY: help demo airflow test lint test-matrix test-lowest test-system test-system-matrix debian-packages benchmarks constraints clean
+.PHONY: help demo airflow docs test lint test-matrix test-lowest test-system test-system-matrix debian-packages benchmarks constraints clean
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,7 +34,11 @@ demo: $(VENV)/.dev ## Stop the sandbox's campaigns (or your own: see README.md) 
 	@$(BIN)/python -m airflow_provider_campaign.sandbox.demo example_dags/stop_campaigns.py
 
 airflow: $(VENV)/.dev ## Run Airflow's UI with the sandbox behind it, to click through (ARGS="--port 8081" for another port).
-	@$(BIN)/python -m airflow_provider_campaign.sandbox.playground example_dags $(ARGS)
+	@$(BIN)/python -m airflow_provider_campaign.sandbox.playground $(DAGS) $(ARGS)
+
+docs: .venv/docs/.docs ## Build the documentation's site into build/docs. Warnings and dead links are errors.
+	@.venv/docs/bin/python -m sphinx -q -W -E --keep-going -d build/doctrees docs build/docs
+	@echo "The documentation is built: build/docs/index.html"
 
 test: $(VENV)/.dev $(if $(filter $(LATEST),$(AIRFLOW)),lint) ## Run linters (on the latest version) and all tests but the system's.
 	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal --ignore=tests/system $(ARGS)
@@ -79,6 +85,8 @@ constraints: $(VENV)/.dev ## Resolve constraints/*.txt anew from constraints/*.i
 		$(BIN)/uv pip compile --quiet --upgrade --all-extras --no-header --no-annotate --python-version 3.11 \
 			--output-file constraints/airflow-$$line.txt pyproject.toml constraints/airflow-$$line.in || exit; \
 	done
+	@$(BIN)/uv pip compile --quiet --upgrade --group docs --no-header --no-annotate --python-version 3.11 \
+		--output-file constraints/docs.txt
 
 clean: ## Remove the virtual environments and everything built.
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -99,6 +107,11 @@ $(VENV)/.dev: pyproject.toml $(CONSTRAINTS)
 
 $(VENV)/.system: $(VENV)/.dev
 	@$(INSTALL) --editable '.[dev,system]'
+	@touch $@
+
+.venv/docs/.docs: pyproject.toml constraints/docs.txt | $(VENV)/.dev
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/docs
+	@$(BIN)/uv pip install --quiet --python .venv/docs/bin/python --constraint constraints/docs.txt --group docs
 	@touch $@
 
 $(VENV)/.lowest: $(VENV)/.dev

@@ -39,7 +39,7 @@ _CANONICAL = {status.casefold(): status.value for status in CampaignStatus}
 
 
 def canonical_status(word: str) -> str:
-    """Spell a platform's status word as :class:`CampaignStatus` does; an unknown word stays as it is."""
+    """Spell a platform's status word as :class:`.CampaignStatus` does; an unknown word stays as it is."""
     return _CANONICAL.get(word.strip().casefold(), word.strip())
 
 
@@ -77,7 +77,7 @@ class Campaign:
     A campaign as its platform describes it, the same for every platform.
 
     :param id: The campaign's id on the platform.
-    :param status: Its status, spelled as :class:`CampaignStatus` does where the word is known.
+    :param status: Its status, spelled as :class:`.CampaignStatus` does where the word is known.
     :param name: Its display name, where the response has one.
     :param campaign_type: ``sms`` or ``voice`` on Kore.ai, None on Sonarly.
     :param priority: The platform's priority, where the response has one (Kore.ai: 1 is the lowest).

@@ -145,7 +145,7 @@ class CampaignHook(BaseHook, ABC):
         check_first: bool = False,
         deadline: Deadline | None = None,
     ) -> Campaign:
-        """Stop a campaign: :meth:`CampaignClient.stop_campaign`."""
+        """Stop a campaign: :meth:`.CampaignClient.stop_campaign`."""
         return self.client.stop_campaign(campaign_id, campaign_type, check_first=check_first, deadline=deadline)
 
     def start_campaign(
@@ -156,7 +156,7 @@ class CampaignHook(BaseHook, ABC):
         check_first: bool = False,
         deadline: Deadline | None = None,
     ) -> Campaign:
-        """Start a campaign: :meth:`CampaignClient.start_campaign`."""
+        """Start a campaign: :meth:`.CampaignClient.start_campaign`."""
         return self.client.start_campaign(campaign_id, campaign_type, check_first=check_first, deadline=deadline)
 
     def delete_campaign(
@@ -167,7 +167,7 @@ class CampaignHook(BaseHook, ABC):
         check_first: bool = False,
         deadline: Deadline | None = None,
     ) -> Campaign | None:
-        """Delete a campaign: :meth:`CampaignClient.delete_campaign`."""
+        """Delete a campaign: :meth:`.CampaignClient.delete_campaign`."""
         return self.client.delete_campaign(campaign_id, campaign_type, check_first=check_first, deadline=deadline)
 
     def get_campaign(self, campaign_id: str, *, deadline: Deadline | None = None) -> Campaign:
@@ -186,7 +186,7 @@ class CampaignHook(BaseHook, ABC):
         newest_first: bool = False,
         deadline: Deadline | None = None,
     ) -> Iterator[Campaign]:
-        """Yield each campaign of the account once: :meth:`CampaignClient.list_campaigns`."""
+        """Yield each campaign of the account once: :meth:`.CampaignClient.list_campaigns`."""
         return self.client.list_campaigns(campaign_types, statuses, newest_first=newest_first, deadline=deadline)
 
 

@@ -55,7 +55,7 @@ class StopActiveCampaignsOperator(BaseOperator):
         found), ``requests``, ``seconds`` and ``reason``.
     :raises CampaignConfigError: When an argument is wrong, at parse time where it is no template.
     :raises CampaignSweepError: When a campaign is not verified stopped; its subclass
-        :class:`CampaignSweepFinalError` when no retry can mend it.
+        :class:`.CampaignSweepFinalError` when no retry can mend it.
     """
 
     template_fields: Sequence[str] = (

@@ -16,18 +16,6 @@ from typing import get_args
 from airflow_provider_campaign.sandbox import Sandbox, SandboxConfig
 from airflow_provider_campaign.sandbox.config import StopWhenStopped
 
-# Ids that documentation can name: id, type, status, name.
-SEEDS = (
-    ("cd-sms-evening-1", "sms", "Active", "Evening reminder"),
-    ("cd-voice-evening-1", "voice", "Active", "Renewal call"),
-    ("650000000000000000000001", "sonarly", "Active", "Autumn outreach"),
-    ("cd-sms-evening-2", "sms", "Active", "Payment due"),
-    ("cd-sms-morning-1", "sms", "Stopped", "Morning welcome"),
-    ("cd-voice-tomorrow-1", "voice", "Scheduled", "Appointment confirmation"),
-    ("cd-voice-evening-2", "voice", "Active", "Delivery window"),
-    ("650000000000000000000002", "sonarly", "Active", "Win-back"),
-)
-
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """
@@ -40,7 +28,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         description="A local stand-in for Kore.ai and Sonarly, reachable from this machine only.",
     )
     parser.add_argument("--port", type=int, default=8765, help="TCP port on 127.0.0.1; 0 takes a free one")
-    parser.add_argument("--campaigns", type=int, default=6, help="number of campaigns at the start")
+    parser.add_argument("--campaigns", type=int, default=6, help="number of campaigns at the start, and after a reset")
     parser.add_argument("--stop-delay", type=float, default=0.0, help="seconds from a stop to Stopped")
     parser.add_argument("--start-delay", type=float, default=0.0, help="seconds from a start to Active")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds added to every response")
@@ -67,6 +55,7 @@ def build_config(options: argparse.Namespace) -> SandboxConfig:
     """Return the settings of the command line."""
     return SandboxConfig(
         port=options.port,
+        campaigns=options.campaigns,
         stop_delay=options.stop_delay,
         start_delay=options.start_delay,
         latency=options.latency,
@@ -84,22 +73,11 @@ def build_config(options: argparse.Namespace) -> SandboxConfig:
     )
 
 
-def seed(sandbox: Sandbox, count: int) -> None:
-    """Add campaigns with the same ids in every run."""
-    for campaign_id, campaign_type, status, name in SEEDS[:count]:
-        sandbox.add_campaign(campaign_id, campaign_type, status, name)
-    for number in range(3, 3 + count - len(SEEDS)):
-        sandbox.add_campaign(f"cd-sms-evening-{number}", "sms", "Active", f"Evening reminder {number}")
-
-
 def print_banner(sandbox: Sandbox) -> None:
     """Print the sandbox's address and Airflow connections to it."""
     print(f"Campaign sandbox at {sandbox.url} (a status page in the browser; Ctrl-C ends it)")
-    for platform, conn_id, connection in (
-        ("Kore.ai", "CAMPAIGN_DEFAULT", sandbox.kore_connection()),
-        ("Sonarly", "SONARLY", sandbox.sonarly_connection()),
-    ):
-        print(f"\n# {platform}\nexport AIRFLOW_CONN_{conn_id}={shlex.quote(json.dumps(connection))}")
+    for conn_id, connection in sandbox.connections().items():
+        print(f"\nexport AIRFLOW_CONN_{conn_id.upper()}={shlex.quote(json.dumps(connection))}")
     sys.stdout.flush()
 
 
@@ -119,7 +97,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, request_stop)
     try:
         with Sandbox(build_config(options)) as sandbox:
-            seed(sandbox, options.campaigns)
             print_banner(sandbox)
             stop_requested.wait()
     except OSError as error:

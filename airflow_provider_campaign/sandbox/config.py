@@ -41,9 +41,10 @@ StopWhenStopped = Literal["conflict", "bad_request", "ok"]
 @dataclass
 class SandboxConfig:
     """
-    The settings of a sandbox; all but ``port`` and ``clock`` may be changed while it runs.
+    The settings of a sandbox; all but ``port``, ``campaigns`` and ``clock`` may be changed while it runs.
 
     :param port: TCP port on 127.0.0.1; 0 takes a free one.
+    :param campaigns: How many campaigns it has at the start and after a reset: those of ``seeds.py``, and more.
     :param clock: For delays and rate limits; None for the machine's monotonic clock.
     :param stop_delay: Seconds from a stop to Stopped, for Kore campaigns.
     :param start_delay: Seconds from a start to Active, for Kore campaigns.
@@ -65,6 +66,7 @@ class SandboxConfig:
     """
 
     port: int = 0
+    campaigns: int = 0
     clock: Clock | None = None
     stop_delay: float = 0.0
     start_delay: float = 0.0

@@ -126,7 +126,7 @@ class Control:
         return JSONResponse([])
 
     async def reset(self, request: Request) -> JSONResponse:
-        """Remove campaigns, faults and requests and reset the rate limits."""
+        """Do what ``Sandbox.reset`` does."""
         self.sandbox.reset()
         return JSONResponse({})
 

@@ -26,7 +26,7 @@ from typing import Any
 import requests
 
 from airflow_provider_campaign.sandbox import Sandbox
-from airflow_provider_campaign.sandbox.__main__ import SEEDS, seed
+from airflow_provider_campaign.sandbox.seeds import SEEDS
 
 START_TIMEOUT = 240.0
 """Seconds until Airflow must be up."""
@@ -158,13 +158,8 @@ def create_connections(url: str, sandbox: Sandbox) -> None:
 
     :param sandbox: Where they lead.
     """
-    connections = {
-        "campaign_default": sandbox.kore_connection(),
-        "kore_v2": sandbox.kore_connection("v2"),
-        "sonarly": sandbox.sonarly_connection(),
-    }
     token = requests.get(f"{url}/auth/token", timeout=60).json()["access_token"]
-    for conn_id, connection in connections.items():
+    for conn_id, connection in sandbox.connections().items():
         requests.post(
             f"{url}/api/v2/connections",
             headers={"Authorization": f"Bearer {token}"},
@@ -219,9 +214,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if version("apache-airflow").startswith("2."):
             raise RuntimeError("The playground needs Airflow 3.")
+        if not options.dags_folder.is_dir():
+            raise RuntimeError(f"There is no folder {options.dags_folder}.")
         check_ports(options.port, options.sandbox_port)
-        with Sandbox(port=options.sandbox_port, stop_delay=3, start_delay=3) as sandbox:
-            seed(sandbox, len(SEEDS))
+        with Sandbox(port=options.sandbox_port, campaigns=len(SEEDS), stop_delay=3, start_delay=3) as sandbox:
             run(options.dags_folder, options.port, sandbox, interruption)
     except RuntimeError as error:
         print(error, file=sys.stderr)
@@ -247,6 +243,8 @@ def run(dags_folder: Path, port: int, sandbox: Sandbox, interruption: Interrupti
                 create_connections(url, sandbox)
                 print(f"Airflow   {url}  (no login: everybody on this machine is an admin)")
                 print(f"Sandbox   {sandbox.url}  (campaigns and requests, as they change)")
+                print(f"DAGs      {dags_folder.resolve()}  (what you add or change shows up within a minute)")
+                print(f"Conn ids  {', '.join(sandbox.connections())}")
                 print(f"Log       {log}")
                 print("Schedules are off: trigger the DAGs by hand.")
                 print("Ctrl-C ends both and removes everything.", flush=True)

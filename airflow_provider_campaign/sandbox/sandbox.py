@@ -18,6 +18,7 @@ from airflow_provider_campaign.sandbox.gateway import Gateway
 from airflow_provider_campaign.sandbox.kore import KorePlatform
 from airflow_provider_campaign.sandbox.page import page_routes
 from airflow_provider_campaign.sandbox.request_log import ReceivedRequest
+from airflow_provider_campaign.sandbox.seeds import seed
 from airflow_provider_campaign.sandbox.server import LOOPBACK, ServerThread
 from airflow_provider_campaign.sandbox.sonarly import SonarlyPlatform
 from airflow_provider_campaign.sandbox.state import SandboxState
@@ -37,6 +38,7 @@ class Sandbox:
         self.state = SandboxState(self.config)
         self._server: ServerThread | None = None
         self.port = self.config.port
+        seed(self, self.config.campaigns)
 
     def __enter__(self) -> Self:
         """Start the server."""
@@ -101,6 +103,14 @@ class Sandbox:
             "host": self.url,
             "password": self.config.api_key,
             "extra": {"account_group_id": self.config.account_group_id, **extra},
+        }
+
+    def connections(self) -> dict[str, dict[str, Any]]:
+        """Return the connections that documentation and example DAGs name, by their ids."""
+        return {
+            "campaign_default": self.kore_connection(),
+            "kore_v2": self.kore_connection("v2"),
+            "sonarly": self.sonarly_connection(),
         }
 
     def add_campaign(
@@ -187,8 +197,10 @@ class Sandbox:
         self.state.wait_until(lambda: predicate(self), timeout)
 
     def reset(self) -> None:
-        """Remove campaigns, faults and requests and reset the rate limits; keep the settings."""
-        self.state.reset()
+        """Bring the campaigns of the start back; remove all others, faults and requests, and reset the rate limits."""
+        with self.state.changed:
+            self.state.reset()
+            seed(self, self.config.campaigns)
 
     def _application(self) -> Starlette:
         gateway = Gateway(self.state, KorePlatform(self.state), SonarlyPlatform(self.state))

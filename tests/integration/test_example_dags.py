@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,11 +14,12 @@ import airflow
 from packaging.version import Version
 
 from airflow_provider_campaign.sandbox import Sandbox
-from airflow_provider_campaign.sandbox.__main__ import SEEDS, seed
+from airflow_provider_campaign.sandbox.seeds import SEEDS
 from tests.airflow_process import AirflowProcess
 
 EXAMPLE_DAGS = Path(__file__).parents[2] / "example_dags"
 AIRFLOW_COMMANDS = Path(__file__).with_name("airflow_commands.py")
+TUTORIAL = Path(__file__).parents[2] / "docs" / "try-your-own-dag.md"
 DELETED = "deleted"
 
 
@@ -45,6 +48,7 @@ class Example:
 
 SMS_AND_VOICE = ("cd-sms-evening-1", "cd-sms-evening-2", "cd-voice-evening-1", "cd-voice-evening-2")
 ALL_STOPPED = dict.fromkeys(SMS_AND_VOICE, "Stopped")
+ALL_SONARLY_STOPPED = dict.fromkeys(("650000000000000000000001", "650000000000000000000002"), "Stopped")
 
 EXAMPLES = {
     # With a deadline, ``dags test`` fails once all tasks have succeeded (seen on 3.1.8 and 3.3.2).
@@ -53,10 +57,9 @@ EXAMPLES = {
     "kore_v2": Example({"cd-voice-evening-1": DELETED}),
     "mapped_stop": Example({"cd-sms-evening-1": "Stopped", "cd-sms-evening-2": "Stopped"}),
     "morning_start": Example({"cd-sms-morning-1": "Active"}),
+    "my_evening": Example({**ALL_STOPPED, **ALL_SONARLY_STOPPED}),
     "report_on_asset": Example({}, since="3.0"),
-    "several_accounts": Example(
-        {**ALL_STOPPED, "650000000000000000000001": "Stopped", "650000000000000000000002": "Stopped"}
-    ),
+    "several_accounts": Example({**ALL_STOPPED, **ALL_SONARLY_STOPPED}),
     "sonarly": Example({"650000000000000000000001": "Stopped"}),
     "start_of_window": Example({"cd-sms-morning-1": "Active", "cd-voice-tomorrow-1": "Active"}),
     "stop_campaigns": Example({"cd-sms-evening-1": DELETED, "cd-voice-evening-1": "Stopped"}),
@@ -65,11 +68,7 @@ EXAMPLES = {
 
 def connections(sandbox: Sandbox) -> dict[str, str]:
     """Return the variables of every connection that an example DAG names."""
-    return {
-        "AIRFLOW_CONN_CAMPAIGN_DEFAULT": json.dumps(sandbox.kore_connection("v1")),
-        "AIRFLOW_CONN_KORE_V2": json.dumps(sandbox.kore_connection("v2")),
-        "AIRFLOW_CONN_SONARLY": json.dumps(sandbox.sonarly_connection()),
-    }
+    return {f"AIRFLOW_CONN_{name.upper()}": json.dumps(each) for name, each in sandbox.connections().items()}
 
 
 def changes(sandbox: Sandbox) -> dict[str, str]:
@@ -79,17 +78,24 @@ def changes(sandbox: Sandbox) -> dict[str, str]:
     return {campaign_id: now[campaign_id] for campaign_id, _, before, _ in SEEDS if now[campaign_id] != before}
 
 
+def all_dags(folder: Path) -> Path:
+    """Return the folder, with the example DAGs and that of the page for those who write their own."""
+    shutil.copytree(EXAMPLE_DAGS, folder)
+    (dag,) = re.findall(r"^```python\n(.*?)^```$", TUTORIAL.read_text(), re.MULTILINE | re.DOTALL)
+    (folder / "my_evening.py").write_text(dag)
+    return folder
+
+
 def test_each_example_dag_changes_the_campaigns_that_it_names_and_no_other(tmp_path: Path, shared_folder: Path) -> None:
     examples = {dag_id: example for dag_id, example in EXAMPLES.items() if example.runs_here}
     with ExitStack() as stack:
-        sandboxes = {dag_id: stack.enter_context(Sandbox()) for dag_id in examples}
+        sandboxes = {dag_id: stack.enter_context(Sandbox(campaigns=len(SEEDS))) for dag_id in examples}
         jobs = []
         for dag_id, sandbox in sandboxes.items():
-            seed(sandbox, len(SEEDS))
             jobs.append({"command": examples[dag_id].command(dag_id), "environment": connections(sandbox)})
         file = tmp_path / "jobs.json"
         file.write_text(json.dumps(jobs))
-        process = AirflowProcess(tmp_path, {}, EXAMPLE_DAGS)
+        process = AirflowProcess(tmp_path, {}, all_dags(tmp_path / "dags"))
         process.migrate(shared_folder)
         outcomes = process.answer(str(AIRFLOW_COMMANDS), str(file))
         assert dict(zip(examples, outcomes, strict=True)) == dict.fromkeys(examples, "exit status 0")
@@ -98,4 +104,4 @@ def test_each_example_dag_changes_the_campaigns_that_it_names_and_no_other(tmp_p
 
 
 def test_every_example_dag_is_run() -> None:
-    assert {file.stem for file in EXAMPLE_DAGS.glob("*.py")} == set(EXAMPLES)
+    assert {file.stem for file in EXAMPLE_DAGS.glob("*.py")} == EXAMPLES.keys() - {"my_evening"}

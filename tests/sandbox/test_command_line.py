@@ -37,7 +37,7 @@ def read_banner(process: subprocess.Popen[str]) -> tuple[str, dict[str, dict[str
     """Read what is printed at the start: the address, and the connections by the names that they are exported under."""
     assert process.stdout is not None
     text = ""
-    while text.count("export ") < 2:
+    while text.count("export ") < 3:
         line = process.stdout.readline()
         assert line, process.communicate()
         text += line
@@ -51,7 +51,7 @@ def read_banner(process: subprocess.Popen[str]) -> tuple[str, dict[str, dict[str
 def test_it_prints_a_banner_serves_and_ends_cleanly(process: subprocess.Popen[str], number: signal.Signals) -> None:
     url, connections = read_banner(process)
     types = {name: connection["conn_type"] for name, connection in connections.items()}
-    assert types == {"CAMPAIGN_DEFAULT": "kore", "SONARLY": "sonarly"}
+    assert types == {"CAMPAIGN_DEFAULT": "kore", "KORE_V2": "kore", "SONARLY": "sonarly"}
     assert {connection["host"] for connection in connections.values()} == {url}
     state = requests.get(f"{url}/_sandbox/state", timeout=20).json()
     ids = [campaign["id"] for campaign in state["campaigns"]]

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from airflow_provider_campaign.sandbox import Sandbox
+from airflow_provider_campaign.sandbox.seeds import SEEDS
 from tests.sandbox.clients import KoreClient, SonarlyClient, VirtualClock
 
 
@@ -210,6 +211,16 @@ def test_the_page_has_a_button_that_resets(sandbox: Sandbox, kore_v1: KoreClient
     kore_v1.stop(sandbox.add_campaign().id)
     assert press(sandbox, "Reset").status_code == 200
     assert (sandbox.campaigns(), sandbox.requests) == ([], [])
+
+
+def test_a_reset_brings_the_campaigns_of_the_start_back() -> None:
+    with Sandbox(campaigns=3) as sandbox:
+        sandbox.remove_campaign("cd-sms-evening-1")
+        sandbox.set_status("cd-voice-evening-1", "Stopped")
+        press(sandbox, "Add campaigns")
+        press(sandbox, "Reset")
+        campaigns = {campaign.id: campaign.status for campaign in sandbox.campaigns()}
+        assert campaigns == {campaign_id: status for campaign_id, _, status, _ in SEEDS[:3]}
 
 
 SETTINGS: dict[str, Any] = {

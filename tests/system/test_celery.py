@@ -8,7 +8,7 @@ from packaging.version import Version
 pytest.importorskip("airflow.sdk", reason="Airflow 3 is not installed")
 
 from airflow_provider_campaign.sandbox import Sandbox
-from airflow_provider_campaign.sandbox.__main__ import SEEDS, seed
+from airflow_provider_campaign.sandbox.seeds import SEEDS, seed
 from tests.integration.test_example_dags import EXAMPLES, changes
 from tests.system.live_airflow import VERSION, LiveAirflow
 from tests.system.live_airflow.waiting import wait_until

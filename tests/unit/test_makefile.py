@@ -26,7 +26,9 @@ def test_the_constraints_of_a_line_are_versions_and_nothing_else(line: str) -> N
 
 
 def test_every_line_has_its_constraints() -> None:
-    assert {f"airflow-{line}.txt" for line in LINES} == {file.name for file in REPOSITORY.glob("constraints/*.txt")}
+    assert {f"airflow-{line}.txt" for line in LINES} == {
+        file.name for file in REPOSITORY.glob("constraints/airflow-*.txt")
+    }
 
 
 def test_a_python_that_does_not_suit_is_refused_with_those_that_do(tmp_path: Path) -> None:
