@@ -125,6 +125,7 @@ def get_provider_info() -> JSON:
             {"integration-name": name, "python-modules": [f"{_PACKAGE}.triggers.campaign", f"{_PACKAGE}.triggers.wait"]}
         ],
         "connection-types": [_KORE, _SONARLY],
+        "cli": [f"{_PACKAGE}.cli.definition.get_commands"],
     }
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator
+from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator, Connection
 from airflow.triggers.base import BaseTrigger
 
 if TYPE_CHECKING:
@@ -23,8 +24,11 @@ __all__ = [
     "SHARED_STREAMS",
     "BaseEventTrigger",
     "PausableSensor",
+    "failing_secrets_backends",
+    "get_connection_from_database",
     "has_post_execute",
     "is_connection_missing",
+    "is_supervised",
     "trigger_timetables",
 ]
 
@@ -43,6 +47,37 @@ def trigger_timetables() -> tuple[type[CronTriggerTimetable], type[MultipleCronT
         several = getattr(trigger, "MultipleCronTriggerTimetable", None)
         return trigger.CronTriggerTimetable, several  # type: ignore[return-value]
     return CronTriggerTimetable, MultipleCronTriggerTimetable
+
+
+def is_supervised() -> bool:
+    """Tell whether this process runs a task, a trigger or a DAG file, and may ask Airflow by its supervisor only."""
+    return hasattr(sys.modules.get("airflow.sdk.execution_time.task_runner"), "SUPERVISOR_COMMS")
+
+
+def get_connection_from_database(conn_id: str) -> Connection:
+    """
+    Look a connection up as Airflow's own commands do: in environment, secrets backends and database.
+
+    ``BaseHook.get_connection`` does not see the database in a process of one's own (Airflow 3.1 and later).
+
+    :raises AirflowNotFoundException: When there is none, or what has it can't be reached.
+    """
+    from airflow.models import Connection  # brings the database's libraries
+
+    return Connection.get_connection_from_secrets(conn_id)
+
+
+def failing_secrets_backends(conn_id: str) -> list[str]:
+    """Return which of environment, secrets backends and database can't be asked for a connection, and why."""
+    from airflow.configuration import ensure_secrets_loaded
+
+    failing = []
+    for backend in ensure_secrets_loaded():
+        try:
+            backend.get_connection(conn_id)
+        except Exception as error:  # noqa: BLE001 whatever a backend raises
+            failing.append(f"{type(backend).__name__} ({type(error).__name__})")
+    return failing
 
 
 def is_connection_missing(conn_id: str) -> bool:

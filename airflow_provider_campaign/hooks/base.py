@@ -9,7 +9,7 @@ from pkgutil import resolve_name
 from typing import Any, ClassVar, Self
 
 import requests
-from airflow.providers.common.compat.sdk import AirflowException, BaseHook, Connection
+from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException, BaseHook, Connection
 
 from airflow_provider_campaign import __version__
 from airflow_provider_campaign.campaign import Campaign
@@ -20,6 +20,7 @@ from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignEr
 from airflow_provider_campaign.get_provider_info import connection_type_info
 from airflow_provider_campaign.hooks.connection_fields import ConnectionFields, Settings
 from airflow_provider_campaign.platforms.base import Platform
+from airflow_provider_campaign.version_compat import get_connection_from_database, is_supervised
 
 
 class CampaignHook(BaseHook, ABC):
@@ -46,6 +47,20 @@ class CampaignHook(BaseHook, ABC):
         super().__init__(**kwargs)
         self.campaign_conn_id = campaign_conn_id
         self._connection = connection
+
+    @classmethod
+    def get_connection(cls, conn_id: str) -> Connection:
+        """
+        Look a connection up, in the database too where this is no task: in a script, or on the command line.
+
+        :raises AirflowNotFoundException: When there is none.
+        """
+        try:
+            return super().get_connection(conn_id)
+        except AirflowNotFoundException:
+            if is_supervised():
+                raise
+            return get_connection_from_database(conn_id)
 
     @classmethod
     def for_connection(cls, connection: Connection) -> Self:

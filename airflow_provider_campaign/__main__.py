@@ -1,0 +1,44 @@
+"""The command line on every Airflow version: ``python -m airflow_provider_campaign``."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+
+from airflow.cli.cli_config import DefaultHelpParser
+
+from airflow_provider_campaign.cli.definition import get_commands
+
+PROGRAM = "python -m airflow_provider_campaign"
+
+
+def build_parser() -> DefaultHelpParser:
+    """Return the parser of the commands that Airflow 3.2 and later has as ``airflow campaigns``."""
+    [group] = get_commands()
+    parser = DefaultHelpParser(prog=PROGRAM, description=group.help)
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in group.subcommands:
+        subparser = subparsers.add_parser(
+            command.name, help=command.help, description=command.description, epilog=command.epilog
+        )
+        subparser.set_defaults(func=command.func)
+        for argument in command.args:
+            argument.add_to_parser(subparser)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """
+    Run a command, which ends the process with its exit status.
+
+    :param arguments: Those after the module's name; None for the process's own.
+    """
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # of Airflow's about itself, on a person's screen at night
+    options = build_parser().parse_args(arguments)
+    options.func(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""The accounts that a command is about: their connections, and work on all of them at once that Ctrl-C ends."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
+from airflow_provider_campaign.arguments import argument_error, read_words
+from airflow_provider_campaign.client.client import CampaignClient
+from airflow_provider_campaign.client.clock import Cancellation
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
+from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.version_compat import failing_secrets_backends
+
+log = logging.getLogger(__name__)
+
+SUCCESS, NOT_VERIFIED, NOTHING_SENT = 0, 1, 2
+"""The exit statuses of all commands."""
+
+REFRESH_INTERVAL = 0.2
+"""Seconds between two looks at the progress."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Result]):
+    """
+    What became of the work on one account.
+
+    :param value: What it returned, None where it returned nothing.
+    :param error: What went wrong.
+    """
+
+    value: Result | None = None
+    error: Exception | None = None
+
+
+def exit_status(outcomes: Collection[Outcome[Any]]) -> int:
+    """
+    Return the exit status of a command.
+
+    :returns: 0 where all is done and verified, 2 where nothing was sent to any account, else 1.
+    """
+    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+    if not errors:
+        return SUCCESS
+    nothing_sent = all(each.value is None and isinstance(each.error, CampaignConfigError) for each in outcomes)
+    return NOTHING_SENT if nothing_sent else NOT_VERIFIED
+
+
+def read_conn_ids(given: Sequence[str] | None) -> list[str]:
+    """Return the connection ids of the option ``--conn-id``, each once."""
+    words = [word for text in given or [CampaignHook.default_conn_name] for word in read_words("--conn-id", text)]
+    return list(dict.fromkeys(words))
+
+
+def read_conn_id(given: Sequence[str] | None) -> str:
+    """
+    Return the one connection id.
+
+    :raises CampaignConfigError: When there are several: a campaign is in one account.
+    """
+    conn_ids = read_conn_ids(given)
+    if len(conn_ids) > 1:
+        raise argument_error("--conn-id", ", ".join(conn_ids), "which are several", "Name the campaign's account.")
+    return conn_ids[0]
+
+
+def connect(conn_ids: Collection[str]) -> dict[str, CampaignClient]:
+    """
+    Return a client for each connection; nothing is sent yet.
+
+    :raises CampaignConfigError: With all that is wrong with any of them.
+    """
+    clients, problems = {}, []
+    for conn_id in conn_ids:
+        try:
+            clients[conn_id] = _client(conn_id)
+        except CampaignConfigError as error:
+            problems.append(str(error))
+    if problems:
+        raise CampaignConfigError("\n".join(problems))
+    return clients
+
+
+def _client(conn_id: str) -> CampaignClient:
+    try:
+        return CampaignHook.for_conn_id(conn_id).client
+    except CampaignConfigError:
+        raise
+    except AirflowNotFoundException:
+        raise _not_found(conn_id) from None
+    except Exception as error:
+        # Its text may hold a part of the connection.
+        raise CampaignConfigError(
+            f"Connection {conn_id!r} can't be read ({type(error).__name__}). Nothing was sent. If it is in Airflow's "
+            "database, use the Fernet key and the database of the Airflow that has stored it."
+        ) from error
+
+
+def _not_found(conn_id: str) -> CampaignConfigError:
+    failing = failing_secrets_backends(conn_id)
+    problem = "is in none of environment, secrets backends and database"
+    if failing:
+        problem = f"was not found, and {', '.join(failing)} can't be asked"
+    variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+    return CampaignConfigError(
+        f"Connection {conn_id!r} {problem}. Nothing was sent. Check its id with 'airflow connections list', "
+        f"or give it in the environment ({variable}), which needs no database."
+    )
+
+
+def run_on_all(
+    work: Mapping[str, Callable[[], Result]], refresh: Callable[[], Any], cancellation: Cancellation
+) -> dict[str, Outcome[Result]]:
+    """
+    Do the work on each account at once; Ctrl-C and SIGTERM end it within the requests under way.
+
+    :param work: By connection id.
+    :param refresh: Run now and then meanwhile, to show the progress.
+    """
+    with ThreadPoolExecutor(len(work), thread_name_prefix="account") as pool, _signals_request(cancellation):
+        futures = {conn_id: pool.submit(_outcome, task) for conn_id, task in work.items()}
+        while wait(futures.values(), REFRESH_INTERVAL).not_done:
+            refresh()
+        return {conn_id: future.result() for conn_id, future in futures.items()}
+
+
+def _outcome(work: Callable[[], Result]) -> Outcome[Result]:
+    """Return what comes of the work on one account; whatever goes wrong there keeps no other from being stopped."""
+    try:
+        return Outcome(work())
+    except CampaignError as error:
+        return Outcome(error=error)
+    except Exception as error:
+        log.exception("The work on an account broke off")
+        return Outcome(error=error)
+
+
+@contextmanager
+def _signals_request(cancellation: Cancellation) -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM raise the flag."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = [signal.signal(number, lambda *_: cancellation.request()) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, previous, strict=True):
+            signal.signal(number, handler)

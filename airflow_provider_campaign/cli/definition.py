@@ -1,0 +1,69 @@
+"""
+The commands and their arguments. Every ``airflow`` command imports this module (Airflow 3.2 and later), so that it
+imports nothing but Airflow's own parser classes.
+"""
+
+from __future__ import annotations
+
+from airflow.cli.cli_config import (
+    ARG_OUTPUT,
+    ARG_VERBOSE,
+    ARG_YES,
+    ActionCommand,
+    Arg,
+    GroupCommand,
+    lazy_load_command,
+)
+
+_COMMANDS = f"{__package__}.commands"
+
+_CAMPAIGN_ID = Arg(("campaign_id",), metavar="CAMPAIGN_ID", help="The campaign's id on its platform")
+_CONN_ID = Arg(
+    ("--conn-id",),
+    action="append",
+    metavar="CONN_ID",
+    help="The connection id (default: campaign_default); some commands take several, each with --conn-id",
+)
+_CAMPAIGN_TYPE = Arg(("--campaign-type",), metavar="TYPE", help="sms or voice, where the platform tells types apart")
+_TYPES = Arg(("--campaign-types",), metavar="TYPES", default="sms,voice", help="Those to stop (default: sms,voice)")
+_STATUSES = Arg(
+    ("--statuses",), metavar="STATUSES", default="Active,Preparing", help="Those that are live (Active,Preparing)"
+)
+_NAME_PATTERN = Arg(("--name-pattern",), metavar="PATTERN", help="Only campaigns whose name matches, with * ? and […]")
+_TIMEOUT = Arg(("--timeout",), metavar="SECONDS", default="900", help="When to give up (default: 900)")
+_DRY_RUN = Arg(("--dry-run",), action="store_true", help="List what would be stopped, and stop nothing")
+_REASON = Arg(("--reason",), metavar="TEXT", help="Why, for the record")
+
+_SCOPE = (_TYPES, _STATUSES, _NAME_PATTERN)
+_COMMON = (_CONN_ID, ARG_OUTPUT, ARG_VERBOSE)
+
+_EXIT_STATUS = (
+    "Exit status 0: done and verified. 1: something is not verified stopped, or could not be read (stderr says what). "
+    "2: an argument or a connection is wrong, and nothing was sent."
+)
+
+
+def _command(name: str, summary: str, *args: Arg) -> ActionCommand:
+    func = lazy_load_command(f"{_COMMANDS}.{name.replace('-', '_')}")
+    return ActionCommand(name, summary, func, (*args, *_COMMON), summary, _EXIT_STATUS)
+
+
+def get_commands() -> list[GroupCommand]:
+    """Return the group ``campaigns``."""
+    commands = (
+        _command("live", "List what is live, over one or several accounts", *_SCOPE, _TIMEOUT),
+        _command("status", "Show the status of one campaign", _CAMPAIGN_ID, _TIMEOUT),
+        _command(
+            "stop", "Stop one campaign, and wait until it is verified", _CAMPAIGN_ID, _CAMPAIGN_TYPE, _REASON, _TIMEOUT
+        ),
+        _command(
+            "stop-active",
+            "Stop everything that is live, over one or several accounts, and verify it",
+            *_SCOPE,
+            _DRY_RUN,
+            _REASON,
+            ARG_YES,
+            _TIMEOUT,
+        ),
+    )
+    return [GroupCommand("campaigns", "See and stop outreach campaigns", commands)]

@@ -1,0 +1,190 @@
+"""What a command shows: results on stdout, all else on stderr, colours and a moving progress on terminals only."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+from airflow.cli.simple_table import AirflowConsole
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+PACKAGE_LOGGER = __name__.partition(".")[0]
+
+LINE_INTERVAL = 2.0
+"""Seconds between two lines about the progress, where there is no terminal."""
+
+Row = Mapping[str, Any]
+
+
+class Output:
+    """
+    What a command shows.
+
+    :param style: ``table``, ``plain``, ``json`` or ``yaml``.
+    :param is_verbose: Whether the log is shown as well.
+    """
+
+    def __init__(self, style: str, *, is_verbose: bool = False) -> None:
+        self.style = style
+        self.is_verbose = is_verbose
+        self.messages = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+    @property
+    def is_for_machines(self) -> bool:
+        """Whether nothing but the result and what is wrong is shown."""
+        return self.style in ("json", "yaml")
+
+    def rows(self, rows: Sequence[Row], columns: Collection[str]) -> None:
+        """
+        Print the result.
+
+        :param columns: Those that a person is shown; JSON and YAML have all.
+        """
+        console = AirflowConsole(markup=False, emoji=False, highlight=False)
+        whole: Any = [dict(row) for row in rows]
+        if self.style == "json":
+            console.print_as_json(whole)
+        elif self.style == "yaml":
+            console.print_as_yaml(whole)
+        elif rows:
+            console.print_as(_cells(rows, columns), self.style)
+
+    def preview(self, rows: Sequence[Row], columns: Collection[str]) -> None:
+        """Show a table to a person who is to decide; standard output is for the result."""
+        if rows:
+            console = AirflowConsole(stderr=True, markup=False, emoji=False, highlight=False)
+            console.print_as_table(_cells(rows, columns))
+
+    def ask(self, question: str) -> bool:
+        """Return whether somebody at the terminal says yes."""
+        self.messages.print(f"{question} [y/N] ", end="")
+        return sys.stdin.readline().strip().casefold() in ("y", "yes")
+
+    def say(self, text: str) -> None:
+        """Tell a person something."""
+        if not self.is_for_machines:
+            self.messages.print(_lines(text))
+
+    def problem(self, text: str) -> None:
+        """Say what is wrong."""
+        self.messages.print(_lines(text), style="bold red")
+
+    def progress(self) -> AbstractContextManager[ProgressDisplay]:
+        """Return what shows the progress of several accounts at once."""
+        if self.is_for_machines:
+            return nullcontext(ProgressDisplay())
+        return ProgressBars(self.messages) if self.messages.is_terminal else nullcontext(ProgressLines(self))
+
+    @contextmanager
+    def logging(self) -> Iterator[None]:
+        """Have log records on stderr while a command runs, whatever Airflow's configuration does with them."""
+        root = logging.getLogger()
+        package = logging.getLogger(PACKAGE_LOGGER)
+        on_stdout = [handler for handler in root.handlers if getattr(handler, "stream", None) is sys.stdout]
+        level, handler = package.level, _LogHandler(self)
+        for each in on_stdout:
+            root.removeHandler(each)
+        root.addHandler(handler)
+        package.setLevel(logging.DEBUG if self.is_verbose else logging.WARNING)
+        try:
+            yield
+        finally:
+            package.setLevel(level)
+            root.removeHandler(handler)
+            for each in on_stdout:
+                root.addHandler(each)
+
+
+class ProgressDisplay:
+    """Shows the progress of several accounts; this one shows nothing."""
+
+    def update(self, account: str, text: str, done: int, total: int | None) -> None:
+        """
+        Show how far an account is.
+
+        :param total: None where it is not known yet.
+        """
+
+
+class ProgressLines(ProgressDisplay):
+    """A line now and then."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._shown: dict[str, str] = {}
+        self._shown_at = time.monotonic()
+
+    def update(self, account: str, text: str, done: int, total: int | None) -> None:
+        """Print what is new, not too often."""
+        now = time.monotonic()
+        if self._shown.get(account) != text and now - self._shown_at >= LINE_INTERVAL:
+            self._shown[account], self._shown_at = text, now
+            self._output.say(f"{account}: {text}")
+
+
+class ProgressBars(ProgressDisplay):
+    """A bar for each account, on a terminal; gone when all is done."""
+
+    def __init__(self, console: Console) -> None:
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.fields[text]}", markup=False),
+            TimeElapsedColumn(),
+        )
+        self._progress = Progress(*columns, console=console, transient=True)
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> ProgressBars:
+        """Begin to show."""
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the bars away."""
+        self._progress.stop()
+
+    def update(self, account: str, text: str, done: int, total: int | None) -> None:
+        """Move a bar."""
+        if account not in self._tasks:
+            self._tasks[account] = self._progress.add_task(account, text=text, total=total)
+        self._progress.update(self._tasks[account], text=text, completed=done, total=total)
+
+
+class _LogHandler(logging.Handler):
+    """Shows what is of interest: the provider's warnings, others' errors; all of the provider's log if verbose."""
+
+    def __init__(self, output: Output) -> None:
+        super().__init__()
+        self._output = output
+
+    def emit(self, record: logging.LogRecord) -> None:
+        is_ours = record.name.partition(".")[0] == PACKAGE_LOGGER
+        if is_ours or record.levelno >= logging.ERROR:
+            self._output.messages.print(_lines(f"{record.levelname.lower()}: {record.getMessage()}"), style="dim")
+
+
+def _cells(rows: Sequence[Row], columns: Collection[str]) -> list[dict[str, str]]:
+    """Return rows as a person reads them: moments to the second."""
+    return [
+        {
+            column: f"{row[column][:19]}Z" if column.endswith("_at") and row[column] else printable(row.get(column))
+            for column in columns
+        }
+        for row in rows
+    ]
+
+
+def printable(value: object) -> str:
+    """Return a value as a cell: what a campaign is called must not steer a terminal."""
+    text = "" if value is None else str(value)
+    return "".join(mark if mark.isprintable() else " " for mark in text)
+
+
+def _lines(text: str) -> str:
+    return "\n".join(map(printable, text.splitlines()))

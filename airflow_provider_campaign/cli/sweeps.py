@@ -1,0 +1,219 @@
+"""The commands that list what is live and stop all of it, over several accounts at once."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_campaign.arguments import (
+    check_documented,
+    read_live_statuses,
+    read_name_pattern,
+    read_optional_text,
+    read_seconds,
+    read_words,
+)
+from airflow_provider_campaign.cli.accounts import (
+    NOT_VERIFIED,
+    Outcome,
+    connect,
+    exit_status,
+    read_conn_ids,
+    run_on_all,
+)
+from airflow_provider_campaign.cli.output import Output, ProgressDisplay
+from airflow_provider_campaign.client.client import CampaignClient
+from airflow_provider_campaign.client.clock import Cancellation, Deadline
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
+from airflow_provider_campaign.operations.sweep import Sweep
+from airflow_provider_campaign.operations.sweep_result import SweepResult
+from airflow_provider_campaign.operations.sweep_scope import SweepScope
+
+LIST_TIMEOUT = 60.0
+"""Seconds after which a listing that only shows what is live is given up."""
+
+_LIVE_COLUMNS = ("conn_id", "campaign_id", "name", "campaign_type", "status")
+_COLUMNS = ("conn_id", "campaign_id", "name", "campaign_type", "result", "status", "confirmed_at", "message")
+
+_RESULTS = ("stopped", "already_stopped", "failed")
+
+Outcomes = Mapping[str, Outcome[SweepResult]]
+
+
+@dataclass(frozen=True)
+class Sweeps:
+    """
+    The same sweep of several accounts.
+
+    :param clients: By connection id.
+    :param seconds: After which each is given up.
+    """
+
+    clients: Mapping[str, CampaignClient]
+    scope: SweepScope
+    seconds: float
+    cancellation: Cancellation = field(default_factory=Cancellation)
+
+    @classmethod
+    def read(cls, options: Namespace) -> Sweeps:
+        """
+        Return what the options ask for; nothing is sent yet.
+
+        :raises CampaignConfigError: When an option or a connection is wrong.
+        """
+        scope = SweepScope(
+            read_words("--campaign-types", options.campaign_types),
+            read_live_statuses("--statuses", options.statuses),
+            read_name_pattern("--name-pattern", options.name_pattern),
+        )
+        seconds = read_seconds("--timeout", options.timeout)
+        sweeps = cls(connect(read_conn_ids(options.conn_id)), scope, seconds)
+        for client in sweeps.clients.values():
+            if client.platform.has_closed_status_set:
+                check_documented("--statuses", scope.statuses, client.platform.name)
+        sweeps.create(seconds)  # refuses types that a platform does not have
+        return sweeps
+
+    def create(self, seconds: float) -> dict[str, Sweep]:
+        """Return a sweep of each account, none of which has begun."""
+        return {
+            conn_id: Sweep(client, self.scope, Deadline(seconds, client.clock, cancellation=self.cancellation))
+            for conn_id, client in self.clients.items()
+        }
+
+    def list_all(self, output: Output) -> Outcomes:
+        """List what is live in all accounts."""
+        sweeps = self.create(min(self.seconds, LIST_TIMEOUT))
+        with output.progress() as progress:
+            work = {conn_id: _listing(sweep) for conn_id, sweep in sweeps.items()}
+            outcomes = run_on_all(work, lambda: _show_listing(progress, sweeps), self.cancellation)
+        return {conn_id: _with_problem(outcome) for conn_id, outcome in outcomes.items()}
+
+    def run_all(self, output: Output) -> Outcomes:
+        """Stop what is live in all accounts."""
+        sweeps = self.create(self.seconds)
+        with output.progress() as progress:
+            work = {conn_id: sweep.run for conn_id, sweep in sweeps.items()}
+            outcomes = run_on_all(work, lambda: _show_progress(progress, sweeps), self.cancellation)
+        return {conn_id: _with_failure(outcome) for conn_id, outcome in outcomes.items()}
+
+
+def live_campaigns(options: Namespace, output: Output) -> int:
+    """List what is live."""
+    return _show_live(Sweeps.read(options), output)
+
+
+def stop_all(options: Namespace, output: Output) -> int:
+    """Stop what is live, once somebody has seen it and said yes."""
+    if not (options.yes or options.dry_run or sys.stdin.isatty()):
+        raise CampaignConfigError(
+            "stop-active asks before it stops, and there is no terminal to ask on. Nothing was sent. Give --yes."
+        )
+    reason = read_optional_text("--reason", options.reason)
+    sweeps = Sweeps.read(options)
+    if options.dry_run:
+        return _show_live(sweeps, output)
+    if not (options.yes or _is_confirmed(sweeps, output)):
+        output.problem("Nothing was stopped.")
+        return NOT_VERIFIED
+    if reason:
+        output.say(f"Reason: {reason}")
+    outcomes = sweeps.run_all(output)
+    if sweeps.cancellation.is_requested:
+        output.problem("Interrupted: nothing more is sent.")
+    output.rows(_result_rows(outcomes), _COLUMNS)
+    _report(outcomes, output)
+    return exit_status(outcomes.values())
+
+
+def _show_live(sweeps: Sweeps, output: Output) -> int:
+    outcomes = sweeps.list_all(output)
+    output.rows(_live_rows(outcomes), _LIVE_COLUMNS)
+    _report(outcomes, output)
+    return exit_status(outcomes.values())
+
+
+def _is_confirmed(sweeps: Sweeps, output: Output) -> bool:
+    """Show what would be stopped, and ask; nothing to stop needs no question."""
+    outcomes = sweeps.list_all(output)
+    rows = _live_rows(outcomes)
+    output.preview(rows, _LIVE_COLUMNS)
+    _report(outcomes, output)
+    if sweeps.cancellation.is_requested:
+        return False
+    return output.ask(f"Stop these {len(rows)} campaigns, and what else goes live meanwhile?")
+
+
+def _listing(sweep: Sweep) -> Callable[[], SweepResult]:
+    """Return what lists all that can be read, also where the list is no proof of the rest."""
+
+    def list_live() -> SweepResult:
+        try:
+            return sweep.list_only()
+        except CampaignError as error:
+            result = sweep.result(error, is_dry_run=True)
+            if not result.entries:
+                raise
+            return result
+
+    return list_live
+
+
+def _with_problem(outcome: Outcome[SweepResult]) -> Outcome[SweepResult]:
+    """Return a listing's outcome with what keeps it from being complete."""
+    return outcome if outcome.value is None else Outcome(outcome.value, outcome.value.problem)
+
+
+def _with_failure(outcome: Outcome[SweepResult]) -> Outcome[SweepResult]:
+    """Return a sweep's outcome with the error that names what is not verified stopped."""
+    if outcome.value is None:
+        return outcome
+    try:
+        outcome.value.raise_for_failure()
+    except CampaignError as error:
+        return Outcome(outcome.value, error)
+    return outcome
+
+
+def _show_listing(progress: ProgressDisplay, sweeps: Mapping[str, Sweep]) -> None:
+    for conn_id, sweep in sweeps.items():
+        progress.update(conn_id, f"listing, {len(sweep.result().entries)} live so far", 0, None)
+
+
+def _show_progress(progress: ProgressDisplay, sweeps: Mapping[str, Sweep]) -> None:
+    for conn_id, sweep in sweeps.items():
+        result = sweep.result()
+        found = len(result.entries)
+        done = found - len(result.left)
+        progress.update(conn_id, f"{done} of {found} stopped" if found else "listing", done, found or None)
+
+
+def _live_rows(outcomes: Outcomes) -> list[dict[str, Any]]:
+    return [
+        {"conn_id": conn_id, **{key: row[key] for key in ("campaign_id", "name", "campaign_type", "status")}}
+        for conn_id, outcome in outcomes.items()
+        if outcome.value is not None
+        for row in outcome.value.as_dict()["live"]
+    ]
+
+
+def _result_rows(outcomes: Outcomes) -> list[dict[str, Any]]:
+    rows = []
+    for conn_id, outcome in outcomes.items():
+        result = outcome.value.as_dict() if outcome.value is not None else {}
+        for name in _RESULTS:
+            rows += [{"conn_id": conn_id, "result": name, **row} for row in result.get(name, ())]
+    return rows
+
+
+def _report(outcomes: Outcomes, output: Output) -> None:
+    """Say how it ended for each account, and name what is not verified stopped."""
+    for conn_id, outcome in outcomes.items():
+        result = outcome.value
+        if result is not None:
+            output.say(f"{conn_id}: {result.summary()} ({result.requests} requests, {result.seconds} s)")
+        if outcome.error is not None:
+            output.problem(f"{conn_id}: {outcome.error}")
