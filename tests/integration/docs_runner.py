@@ -25,10 +25,25 @@ def missing_names(code: str) -> list[str]:
     return missing
 
 
+def store(connections: dict[str, str]) -> None:
+    """Put connections into Airflow's database, where the UI puts them."""
+    from airflow.models import Connection
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        session.add_all(Connection.from_json(value, conn_id) for conn_id, value in connections.items())
+
+
 def main() -> int:
-    """Run the blocks, a JSON list of titles and sources on standard input; return how many have failed."""
+    """
+    Run the blocks; return how many have failed.
+
+    Standard input is a JSON object: ``connections`` for the database, by id, and ``blocks`` of title and source.
+    """
     failures = 0
-    for title, code in json.load(sys.stdin):
+    given = json.load(sys.stdin)
+    store(given["connections"])
+    for title, code in given["blocks"]:
         missing = missing_names(code)
         if missing:
             print(f"{title} {UNAVAILABLE}{', '.join(missing)}")

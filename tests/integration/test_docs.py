@@ -19,6 +19,7 @@ from pkgutil import resolve_name
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 
 from airflow_provider_campaign import deadlines, exceptions, timetables
 from airflow_provider_campaign.get_provider_info import get_provider_info
@@ -30,6 +31,7 @@ from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.seeds import SEEDS
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
+from tests.airflow_process import AirflowProcess
 from tests.integration import docs_runner
 from tests.local_server import LocalServer, Reply, Sent
 
@@ -127,19 +129,28 @@ def install(files: list[Block], folder: Path) -> None:
             (metadata / "entry_points.txt").write_text("\n".join(lines))
 
 
-def test_the_python_on_every_page_runs(accounts: dict[str, str], tmp_path: Path) -> None:
-    """All blocks run in one process, for importing Airflow costs more than any of them, each in its own namespace."""
+def test_the_python_on_every_page_runs(accounts: dict[str, str], tmp_path: Path, shared_folder: Path) -> None:
+    """
+    All blocks run in one process, for importing Airflow costs more than any of them, each in its own namespace.
+
+    The connection that most use stands in the database only, as one that was made in the UI does.
+    """
+    home = tmp_path / "home"
+    home.mkdir()
+    AirflowProcess(home, {}).migrate(shared_folder)
+    in_database = {"campaign_default": accounts.pop("AIRFLOW_CONN_CAMPAIGN_DEFAULT")}
     install([block for page in PAGES for block in blocks(page) if block.file_name], tmp_path / "installed")
     scripts = [block for block in blocks_in("python") if not block.file_name]
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_CONN_")},
         **accounts,
-        "AIRFLOW_HOME": str(tmp_path / "home"),
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode(),
         "PYTHONPATH": os.pathsep.join([str(tmp_path / "installed"), str(REPOSITORY)]),
     }
     done = subprocess.run(
         [sys.executable, docs_runner.__file__],
-        input=json.dumps([(block.title, block.code) for block in scripts]),
+        input=json.dumps({"connections": in_database, "blocks": [(block.title, block.code) for block in scripts]}),
         env=environment,
         cwd=tmp_path,
         capture_output=True,

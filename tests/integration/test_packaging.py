@@ -122,6 +122,7 @@ def test_a_plain_install_asks_for_no_more_than_airflow_has_already(wheel: Path) 
         "asgiref",
         "pyjwt",
         "requests",
+        "rich",
         "tenacity",
         "urllib3",
     }
