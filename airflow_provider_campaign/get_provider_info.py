@@ -8,6 +8,8 @@ JSON = dict[str, Any]
 
 _PACKAGE = "airflow_provider_campaign"
 
+_HOW_TO_GUIDES = ["/docs/connections.md", "/docs/operators.md", "/docs/end-of-window.md"]
+
 _OPTIONAL_SECONDS = {"type": ["number", "null"], "exclusiveMinimum": 0}
 
 _COMMON_FIELDS: JSON = {
@@ -104,26 +106,44 @@ _SONARLY: JSON = {
 }
 
 
+_PLATFORMS = {"kore": "Kore.ai", "sonarly": "Sonarly"}
+"""The integrations: what each platform's modules are called by, and its name."""
+
+
+def _of_each_platform(*modules: str) -> list[JSON]:
+    """Return the modules as those of both integrations: operators, sensors and triggers know no platform."""
+    names = [f"{_PACKAGE}.{module}" for module in modules]
+    return [{"integration-name": platform, "python-modules": names} for platform in _PLATFORMS.values()]
+
+
 def get_provider_info() -> JSON:
     """Return the provider's metadata, as the entry point ``apache_airflow_provider`` promises."""
-    name = "Campaigns"
     return {
         "package-name": "airflow-provider-campaign",
-        "name": name,
+        "name": "Campaigns",
         "description": "Stops outreach campaigns (SMS, voice, outreach) at the end of their window "
         "and proves that they are stopped.",
-        "integrations": [{"integration-name": name, "tags": ["service"]}],
-        "hooks": [
+        "integrations": [
             {
-                "integration-name": name,
-                "python-modules": [f"{_PACKAGE}.hooks.kore", f"{_PACKAGE}.hooks.sonarly"],
-            }
+                "integration-name": "Kore.ai",
+                "external-doc-url": "https://koreai.mintlify.app/llms.txt",
+                "how-to-guide": _HOW_TO_GUIDES,
+                "tags": ["service"],
+            },
+            {
+                "integration-name": "Sonarly",
+                "external-doc-url": "https://api.sonarly.io",  # no other address of Sonarly's is documented
+                "how-to-guide": _HOW_TO_GUIDES,
+                "tags": ["service"],
+            },
         ],
-        "operators": [{"integration-name": name, "python-modules": [f"{_PACKAGE}.operators.campaign"]}],
-        "sensors": [{"integration-name": name, "python-modules": [f"{_PACKAGE}.sensors.campaign"]}],
-        "triggers": [
-            {"integration-name": name, "python-modules": [f"{_PACKAGE}.triggers.campaign", f"{_PACKAGE}.triggers.wait"]}
+        "hooks": [
+            {"integration-name": name, "python-modules": [f"{_PACKAGE}.hooks.{module}"]}
+            for module, name in _PLATFORMS.items()
         ],
+        "operators": _of_each_platform("operators.campaign", "operators.delete", "operators.sweep"),
+        "sensors": _of_each_platform("sensors.campaign"),
+        "triggers": _of_each_platform("triggers.campaign", "triggers.wait"),
         "connection-types": [_KORE, _SONARLY],
         "cli": [f"{_PACKAGE}.cli.definition.get_commands"],
     }

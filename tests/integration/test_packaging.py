@@ -101,7 +101,8 @@ def test_the_wheel_holds_the_package_with_its_data_and_nothing_else(wheel: Path)
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert {name.split("/")[0] for name in names} == {PACKAGE, f"{PACKAGE}-{__version__}.dist-info"}
-    assert {f"{PACKAGE}/py.typed", f"{PACKAGE}/sandbox/page.html"} <= set(names)
+    page = {str(file.relative_to(REPOSITORY)) for file in (REPOSITORY / PACKAGE / "ui/static").iterdir()}
+    assert {f"{PACKAGE}/py.typed", f"{PACKAGE}/sandbox/page.html", *page} <= set(names)
     sources = {str(file.relative_to(REPOSITORY)) for file in (REPOSITORY / PACKAGE).rglob("*.py")}
     assert {name for name in names if name.endswith(".py")} == sources
 

@@ -10,19 +10,53 @@ from typing import Any
 import airflow
 import jsonschema
 import pytest
+from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator
+from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_campaign.get_provider_info import get_provider_info
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.kore import KoreHook
 from airflow_provider_campaign.hooks.sonarly import SonarlyHook
+from airflow_provider_campaign.platforms.kore import KorePlatform
+from airflow_provider_campaign.platforms.sonarly import SonarlyPlatform
 
 HOOKS = (KoreHook, SonarlyHook)
+PACKAGE = Path(__file__).parents[2] / "airflow_provider_campaign"
 INFO = {info["connection-type"]: info for info in get_provider_info()["connection-types"]}
 
 
 def test_the_provider_info_is_valid_by_airflows_own_schema() -> None:
     schema = json.loads((Path(airflow.__file__).parent / "provider_info.schema.json").read_text())
     jsonschema.validate(get_provider_info(), schema)
+
+
+def test_each_platform_is_an_integration_as_airflow_wants_those_of_its_own_providers() -> None:
+    info = get_provider_info()
+    schema = json.loads((Path(airflow.__file__).parent / "provider.yaml.schema.json").read_text())
+    for section in ("integrations", "operators", "sensors", "hooks", "triggers", "connection-types"):
+        jsonschema.validate(info[section], schema["properties"][section])
+    platforms = {KorePlatform.name, SonarlyPlatform.name}
+    assert {row["integration-name"] for row in info["integrations"]} == platforms
+    for row in info["integrations"]:
+        assert row["external-doc-url"].startswith("https://")
+        assert all((PACKAGE.parent / guide.removeprefix("/")).is_file() for guide in row["how-to-guide"])
+
+
+BASES = {"operators": BaseOperator, "sensors": BaseSensorOperator, "triggers": BaseTrigger}
+
+
+@pytest.mark.parametrize("section", BASES)
+def test_all_modules_with_operators_sensors_and_triggers_are_named(section: str) -> None:
+    found = set()
+    for file in (PACKAGE / section).glob("[a-z]*.py"):
+        module = importlib.import_module(f"{PACKAGE.name}.{section}.{file.stem}")
+        classes = [
+            value for value in vars(module).values() if isinstance(value, type) and issubclass(value, BASES[section])
+        ]
+        if file.stem != "base" and any(each.__module__ == module.__name__ for each in classes):
+            found.add(module.__name__)
+    for entry in get_provider_info()[section]:
+        assert set(entry["python-modules"]) == found
 
 
 def test_the_provider_info_names_only_what_there_is() -> None:

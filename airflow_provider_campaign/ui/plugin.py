@@ -1,0 +1,35 @@
+"""What puts the page "Campaign shutdowns" into Airflow's navigation, on Airflow 3.1 and later."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowPlugin
+
+from airflow_provider_campaign.ui.static_page import StaticPage
+
+PREFIX = "/campaign-shutdowns"
+
+HAS_EXTERNAL_VIEWS = hasattr(AirflowPlugin, "external_views")
+"""Whether Airflow shows pages of plugins, and its API accepts the cookie of its UI (3.1)."""
+
+
+class CampaignShutdownsPlugin(AirflowPlugin):
+    """The page, and the application that serves its files; nothing on Airflow before 3.1."""
+
+    name = "campaign_shutdowns"
+    fastapi_apps: list[Any] = []
+    external_views: list[Any] = []
+
+    if HAS_EXTERNAL_VIEWS:
+        fastapi_apps = [{"app": StaticPage(PREFIX), "url_prefix": PREFIX, "name": "Campaign shutdowns"}]
+        external_views = [
+            {
+                "name": "Campaign shutdowns",
+                # Relative, for Airflow's UI knows the path of [api] base_url; the slash is needed.
+                "href": f"{PREFIX.removeprefix('/')}/",
+                "destination": "nav",
+                "category": "browse",
+                "url_route": "campaign-shutdowns",
+            }
+        ]

@@ -1,0 +1,84 @@
+// Requests to Airflow's REST API, as the user who is logged in. Nothing but GET.
+
+import { toRun, withValue } from "./runs.js";
+
+const PAGE_SIZE = 100;
+const MAX_PAGES = 60;
+const PARALLEL_READS = 4;
+
+// This page is <base_url>/campaign-shutdowns/, the API <base_url>/api/v2/.
+const API = new URL("../api/v2/", document.baseURI);
+
+export class ApiError extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+async function get(path, parameters, signal) {
+  const url = new URL(path, API);
+  for (const [name, value] of parameters) url.searchParams.append(name, value);
+  let response;
+  try {
+    response = await fetch(url, { signal, credentials: "same-origin", headers: { Accept: "application/json" }, redirect: "error" });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0, "Airflow's API server can't be reached.");
+  }
+  if (!response.ok) throw new ApiError(response.status, `HTTP ${response.status} ${response.statusText}`);
+  try {
+    return await response.json();
+  } catch {
+    throw new ApiError(response.status, "The response is not JSON.");
+  }
+}
+
+// Return the runs of sweeps in a period, newest first, and whether there are more than could be listed.
+export async function listRuns({ operators, from, until, signal, onPage }) {
+  const runs = new Map();
+  for (let page = 0, offset = 0; page < MAX_PAGES; page += 1) {
+    const answer = await get("dags/~/dagRuns/~/taskInstances", [
+      ...operators.map((name) => ["operator", name]),
+      ["run_after_gte", new Date(from).toISOString()],
+      ["run_after_lte", new Date(until).toISOString()],
+      ["order_by", "-run_after"],
+      ["limit", PAGE_SIZE],
+      ["offset", offset],
+    ], signal);
+    const instances = answer.task_instances ?? [];
+    for (const each of instances) runs.set(each.id, toRun(each));
+    offset += instances.length;
+    onPage(runs.size, answer.total_entries);
+    if (!instances.length || offset >= (answer.total_entries ?? 0)) return { runs: [...runs.values()], isComplete: true };
+  }
+  return { runs: [...runs.values()], isComplete: false };
+}
+
+async function readResult(run, signal) {
+  const parts = ["dags", run.dagId, "dagRuns", run.runId, "taskInstances", run.taskId, "xcomEntries", "return_value"];
+  try {
+    const entry = await get(parts.map(encodeURIComponent).join("/"), [["map_index", run.mapIndex]], signal);
+    return withValue(run, entry.value);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.status === 401) throw error;
+    const reading = { 403: "forbidden", 404: "none" }[error.status] ?? "failed";
+    return { ...run, reading };
+  }
+}
+
+// Read the results of runs, a few at a time, in the order given.
+export async function readResults(runs, { signal, onResult }) {
+  const queue = [...runs];
+  const forbidden = new Set();
+  const work = async () => {
+    for (let run = queue.shift(); run; run = queue.shift()) {
+      if (signal.aborted) return;
+      const read = forbidden.has(run.dagId) ? { ...run, reading: "forbidden" } : await readResult(run, signal);
+      if (read.reading === "forbidden") forbidden.add(run.dagId);
+      onResult(read);
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL_READS }, work));
+}

@@ -1,0 +1,160 @@
+// The page: asks Airflow, shows what is known so far, and reads on.
+
+import { ApiError, listRuns, readResults } from "./airflow.js";
+import { element, followTheme, recall, remember, userZone } from "./dom.js";
+import { readingOrder, toEvenings } from "./evenings.js";
+import { OPERATOR } from "./runs.js";
+import { addressOf, eveningInFull, nothingYet, overview, problem } from "./views.js";
+
+const EVENINGS = 30;
+const DAY = 86_400_000;
+const AUTOMATIC_READS = 250;
+const STAGES = [2, EVENINGS + 1]; // days that are loaded: first what the on-call wants, then the rest
+const MEMORY = "campaign-shutdowns-operators";
+
+const controls = document.getElementById("controls");
+const main = document.getElementById("main");
+const status = document.getElementById("status");
+const zone = userZone();
+
+let runs = new Map();
+let results = new Map(); // by what changes when a task runs again
+let isComplete = true;
+let loading = new AbortController();
+let shown = null;
+let redraw = 0;
+
+const operators = () => [OPERATOR, ...controls.operators.value.split(/[\s,]+/).filter(Boolean)];
+const evenings = () => {
+  const sweep = controls.sweep.value;
+  return toEvenings([...runs.values()].filter((run) => !sweep || run.sweep === sweep), zone).slice(0, EVENINGS);
+};
+
+function period() {
+  const chosen = controls.until.value;
+  const until = chosen ? Date.parse(`${chosen}T00:00:00`) + 1.5 * DAY : Date.now();
+  return { until, stages: STAGES.map((days) => until - days * DAY) };
+}
+
+function listSweeps() {
+  const names = [...new Set([...runs.values()].map((run) => run.sweep))].sort();
+  const chosen = controls.sweep.value;
+  controls.sweep.replaceChildren(element("option", { value: "" }, "All"), ...names.map((name) => element("option", { value: name, selected: name === chosen }, name)));
+}
+
+// Draw the page anew, but leave open what is open and the focus where it is.
+function draw() {
+  const all = evenings();
+  const selected = all.find((each) => addressOf(each) === location.hash);
+  const view = selected ? addressOf(selected) : "overview";
+  const open = [...main.querySelectorAll("details")].map((each) => each.open);
+  const focused = main.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  const content = !all.length ? nothingYet() : selected ? eveningInFull(selected, zone) : overview(all, { userZone: zone, onReadAll: () => read(readingOrder([...runs.values()], all)).catch(fail) });
+  main.replaceChildren(...content.filter(Boolean));
+  if (view === shown) {
+    main.querySelectorAll("details").forEach((each, index) => { each.open = open[index] ?? false; });
+    if (focused) [...main.querySelectorAll("a[href]")].find((each) => each.getAttribute("href") === focused)?.focus();
+  } else if (shown !== null) {
+    const back = [...main.querySelectorAll("a[href]")].find((each) => each.getAttribute("href") === shown);
+    (document.getElementById("evening") ?? back)?.focus();
+  }
+  shown = view;
+}
+
+function drawSoon() {
+  if (!redraw) redraw = setTimeout(() => { redraw = 0; draw(); }, 500);
+}
+
+async function read(wanted, isLast = true) {
+  const { signal } = loading;
+  let done = 0;
+  main.setAttribute("aria-busy", "true");
+  await readResults(wanted, {
+    signal,
+    onResult(run) {
+      runs.set(run.id, run);
+      if (["read", "none", "unreadable"].includes(run.reading)) results.set(run.version, run);
+      done += 1;
+      status.textContent = `Reading results: ${done} of ${wanted.length}`;
+      drawSoon();
+    },
+  });
+  if (signal.aborted) return;
+  if (!isLast) return;
+  clearTimeout(redraw);
+  redraw = 0;
+  draw();
+  main.setAttribute("aria-busy", "false");
+  const problems = [...runs.values()].filter((run) => ["failed", "forbidden"].includes(run.reading));
+  status.textContent = [
+    `As of ${new Date().toLocaleTimeString("en-GB", { timeZone: zone })}, ${zone}.`,
+    isComplete ? "" : "There are more runs than are shown: choose an earlier day for the others.",
+    problems.length ? `${problems.length} results could not be read.` : "",
+  ].filter(Boolean).join(" ");
+}
+
+async function load() {
+  loading.abort();
+  loading = new AbortController();
+  main.setAttribute("aria-busy", "true");
+  status.textContent = "Loading …";
+  const { signal } = loading;
+  const { until, stages } = period();
+  let budget = AUTOMATIC_READS;
+  try {
+    for (const from of stages) {
+      await list(from, until, signal);
+      const isLast = from === stages.at(-1);
+      if (runs.size || isLast) draw();
+      const wanted = readingOrder([...runs.values()], evenings()).slice(0, budget);
+      await read(wanted, isLast);
+      budget -= wanted.length;
+    }
+    await readSelected();
+  } catch (error) {
+    fail(error);
+  }
+}
+
+async function list(from, until, signal) {
+  const onPage = (count, total) => { status.textContent = `Loading … ${count} of ${total} runs`; };
+  const listed = await listRuns({ operators: operators(), from, until, signal, onPage });
+  isComplete = listed.isComplete;
+  runs = new Map(listed.runs.map((run) => [run.id, results.get(run.version) ?? run]));
+  listSweeps();
+}
+
+function fail(error) {
+  if (error.name === "AbortError") return;
+  loading.abort();
+  clearTimeout(redraw);
+  redraw = 0;
+  status.textContent = "";
+  shown = null;
+  main.setAttribute("aria-busy", "false");
+  main.replaceChildren(problem(error instanceof ApiError ? error : new ApiError(0, String(error))));
+  if (!(error instanceof ApiError)) console.error(error);
+}
+
+// An evening that is opened is read whole.
+async function readSelected() {
+  const selected = evenings().find((each) => addressOf(each) === location.hash);
+  const unread = (selected?.runs ?? []).filter((run) => run.reading === "unread");
+  if (unread.length) await read(unread);
+}
+
+controls.operators.value = recall(MEMORY);
+controls.addEventListener("submit", (event) => {
+  event.preventDefault();
+  remember(MEMORY, controls.operators.value);
+  load();
+});
+controls.sweep.addEventListener("change", draw);
+controls.until.addEventListener("change", load);
+window.addEventListener("hashchange", () => {
+  draw();
+  readSelected().catch(fail);
+});
+
+followTheme();
+load();

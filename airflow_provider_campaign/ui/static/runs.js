@@ -1,0 +1,122 @@
+// One run of a sweep: a task instance and its result, as Airflow's REST API returns them. No DOM, no requests.
+
+export const OPERATOR = "StopActiveCampaignsOperator";
+
+const UNFINISHED = new Set([
+  "no status", "scheduled", "queued", "running", "deferred", "restarting", "up_for_reschedule", "up_for_retry",
+]);
+const WITHOUT_RESULT = new Set(["upstream_failed", "removed"]);
+
+export function toTime(text) {
+  const time = typeof text === "string" ? Date.parse(text) : NaN;
+  return Number.isNaN(time) ? null : time;
+}
+
+const list = (value) => (Array.isArray(value) ? value.filter((each) => each !== null && typeof each === "object") : []);
+const text = (value) => (value === null || value === undefined ? "" : typeof value === "object" ? JSON.stringify(value) : String(value));
+const count = (value) => (Number.isFinite(value) ? value : null);
+
+// Airflow renders calling hours as an object, or as a text if they are long.
+function zoneIn(fields) {
+  const found = /timezone["']+\s*:\s*\\?["']([\w+/-]+)/.exec(JSON.stringify(fields?.calling_hours ?? ""));
+  return found && isZone(found[1]) ? found[1] : null;
+}
+
+export function isZone(name) {
+  try {
+    return Boolean(name) && Boolean(new Intl.DateTimeFormat("en", { timeZone: name }));
+  } catch {
+    return false;
+  }
+}
+
+// `reading` says what is known of the result: unread, read, none, forbidden, unreadable or failed.
+export function toRun(instance) {
+  const runAfter = toTime(instance.run_after);
+  const mapIndex = instance.map_index ?? -1;
+  const mapped = mapIndex < 0 ? "" : `[${instance.rendered_map_index ?? mapIndex}]`;
+  const state = instance.state ?? "no status";
+  return {
+    id: instance.id,
+    version: `${instance.id} ${instance.try_number} ${state} ${instance.end_date}`,
+    dagId: instance.dag_id,
+    runId: instance.dag_run_id,
+    taskId: instance.task_id,
+    mapIndex,
+    sweep: `${instance.dag_id}.${instance.task_id}${mapped}`,
+    tryNumber: instance.try_number,
+    state,
+    at: toTime(instance.start_date) ?? runAfter ?? 0,
+    duration: count(instance.duration),
+    zone: zoneIn(instance.rendered_fields),
+    dryRun: /^(true|yes|1|on)$/i.test(text(instance.rendered_fields?.dry_run)),
+    reading: WITHOUT_RESULT.has(state) || (UNFINISHED.has(state) && state !== "up_for_retry") ? "none" : "unread",
+    result: null,
+    raw: null,
+  };
+}
+
+// The API returns an XCom as the text that is stored, which is JSON.
+export function withValue(run, value) {
+  let parsed = value;
+  try {
+    parsed = typeof value === "string" ? JSON.parse(value) : value;
+  } catch {
+    // Not JSON: a reference into an XCom backend, for instance.
+  }
+  const isResult = parsed !== null && typeof parsed === "object" && ["stopped", "failed", "live"].some((key) => key in parsed);
+  return isResult
+    ? { ...run, reading: "read", raw: parsed, result: toResult(parsed), dryRun: Array.isArray(parsed.live) }
+    : { ...run, reading: "unreadable", raw: parsed };
+}
+
+function toResult(value) {
+  const incidents = Array.isArray(value.incidents) ? value.incidents.map((each) => text(each?.campaign_id ?? each)) : null;
+  const campaigns = (name) =>
+    list(value[name]).map((each) => toCampaign(each, name, value.connection_id, incidents ?? []));
+  return {
+    campaigns: ["failed", "stopped", "already_stopped", "live"].flatMap(campaigns),
+    excluded: campaigns("excluded"),
+    mayStart: campaigns("may_start"),
+    incidents,
+    windowEnd: toTime(value.window_end),
+    connection: text(value.connection_id),
+    platform: text(value.platform),
+    reason: text(value.reason),
+    outcome: text(value.outcome),
+    requests: count(value.requests),
+    refused: count(value.refused),
+    seconds: count(value.seconds),
+    record: value.record !== null && typeof value.record === "object" ? value.record : null,
+  };
+}
+
+function toCampaign(each, list, connection, incidents) {
+  const id = text(each.campaign_id);
+  return {
+    id,
+    key: `${text(connection)} ${id}`,
+    list,
+    name: text(each.name),
+    type: text(each.campaign_type),
+    status: text(each.status),
+    message: text(each.message),
+    excludedBy: text(each.excluded_by),
+    askedAt: toTime(each.asked_at),
+    confirmedAt: toTime(each.confirmed_at),
+    isIncident: incidents.includes(id),
+  };
+}
+
+// What became of a run: `level` is good, warn, bad, busy or none, and `words` say it.
+export function outcomeOf(run) {
+  const { state, reading } = run;
+  if (state === "up_for_retry") return { level: "bad", words: "Failed, will be tried again" };
+  if (UNFINISHED.has(state)) return { level: "busy", words: "Under way" };
+  if (state === "skipped") return { level: "warn", words: "Skipped: nothing was stopped" };
+  if (state === "upstream_failed") return { level: "bad", words: "Did not run: a task before it failed" };
+  if (state === "removed") return { level: "none", words: "Removed from the DAG" };
+  if (state !== "success") return reading === "none" ? { level: "bad", words: "Failed, no result" } : { level: "bad", words: "Failed" };
+  if (run.dryRun) return { level: "none", words: "Dry run" };
+  return reading === "none" ? { level: "warn", words: "Success, no result" } : { level: "good", words: "Verified stopped" };
+}

@@ -1,0 +1,55 @@
+"""What Airflow's plugin manager finds, and what it costs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+from airflow import __version__ as airflow_version
+from packaging.version import Version
+
+from airflow_provider_campaign.ui.plugin import PREFIX, CampaignShutdownsPlugin
+from airflow_provider_campaign.ui.static_page import StaticPage
+
+REPOSITORY = Path(__file__).parents[3]
+HAS_PAGE = Version(airflow_version) >= Version("3.1")
+
+LOADED = """
+import json, sys
+import airflow.plugins_manager
+before = set(sys.modules)
+import airflow_provider_campaign.ui.plugin
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+def test_airflow_finds_it_by_its_entry_point() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    [(name, value)] = project["entry-points"]["airflow.plugins"].items()
+    assert EntryPoint(name, value, "airflow.plugins").load() is CampaignShutdownsPlugin
+
+
+def test_the_page_is_in_the_navigation_where_airflow_has_pages_and_nowhere_else() -> None:
+    views, apps = CampaignShutdownsPlugin.external_views, CampaignShutdownsPlugin.fastapi_apps
+    if not HAS_PAGE:
+        assert views == apps == []
+        return
+    assert [(view["name"], view["href"], view["destination"]) for view in views] == [
+        ("Campaign shutdowns", "campaign-shutdowns/", "nav")
+    ]
+    [app] = apps
+    assert app["url_prefix"] == PREFIX == f"/{views[0]['href'].rstrip('/')}"
+    assert isinstance(app["app"], StaticPage)
+
+
+def test_loading_it_brings_no_web_framework_and_none_of_the_operators() -> None:
+    loaded = subprocess.run([sys.executable, "-c", LOADED], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    modules = json.loads(loaded.stdout.splitlines()[-1])
+    ours = {name for name in modules if name.startswith("airflow_provider_campaign")}
+    page = {f"airflow_provider_campaign.ui{module}" for module in ("", ".plugin", ".static_page")}
+    assert page <= ours <= {*page, "airflow_provider_campaign"}
+    assert not [name for name in modules if name.startswith(("fastapi", "starlette", "requests", "jwt"))]
