@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from cryptography.fernet import Fernet
@@ -286,14 +287,14 @@ def test_the_operator_page_has_every_operator_and_argument() -> None:
 
 
 ARCHITECTURE = REPOSITORY / "docs/architecture.md"
+DRAWING = REPOSITORY / "docs/images/architecture.svg"
 PACKAGE = "airflow_provider_campaign"
 
 
-def layers() -> dict[str, int]:
+def layers() -> dict[str, float]:
     """Return the height of each layer in the drawing of the architecture."""
-    (drawing,) = (block.code for block in blocks(ARCHITECTURE))
-    rows = re.findall(r"^\|  (\S+(?:   \S+)?)  ", drawing, re.MULTILINE)
-    return {name: -number for number, row in enumerate(rows) for name in row.split()}
+    labels = ElementTree.parse(DRAWING).iterfind(".//{*}text[@class='layer']")
+    return {str(label.text): -float(label.attrib["y"]) for label in labels}
 
 
 def test_the_layers_import_only_what_is_below_them() -> None:
