@@ -140,6 +140,15 @@ def read_name_pattern(name: str, value: Any) -> str | None:
     return pattern
 
 
+def read_records_path(name: str, value: Any) -> str | None:
+    """Return a path that does not depend on where a task runs, or None where the argument was left out."""
+    path = read_optional_text(name, value)
+    if path is not None and "://" not in path and not path.startswith("/"):
+        fix = "Give, for instance, s3://aws_default@bucket/records or file:///records."
+        raise argument_error(name, value, "which is neither a URL nor an absolute path", fix)
+    return path
+
+
 def read_calling_hours(name: str, value: Any) -> CallingHours | None:
     """Return calling hours, given as the platform's object or as its text; None where the argument was left out."""
     if isinstance(value, str):

@@ -13,6 +13,7 @@ What can go wrong with a campaign, as one tree.
     ├── CampaignUnavailableError  network, 5xx, unreadable response          Airflow may retry
     │   └── CampaignRateLimitError    429                                    Airflow may retry
     ├── CampaignTimeoutError      the wait ran out                           Airflow may retry
+    ├── CampaignRecordError       the record can't be written or read        Airflow may retry
     └── CampaignSweepError        a campaign is not verified stopped         Airflow may retry
         └── CampaignSweepFinalError   and no retry can mend it               ends the task at once
 
@@ -32,6 +33,7 @@ __all__ = [
     "CampaignError",
     "CampaignNotFoundError",
     "CampaignRateLimitError",
+    "CampaignRecordError",
     "CampaignRequestError",
     "CampaignStateError",
     "CampaignSweepError",
@@ -136,6 +138,10 @@ class CampaignRateLimitError(CampaignUnavailableError):
 
 class CampaignTimeoutError(CampaignError):
     """The time given for the operation ran out before the campaign reached the awaited status."""
+
+
+class CampaignRecordError(CampaignError):
+    """The record of what was done can't be written, or those that are there can't be read."""
 
 
 class CampaignSweepError(CampaignError):

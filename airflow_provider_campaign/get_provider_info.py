@@ -106,6 +106,23 @@ _SONARLY: JSON = {
 }
 
 
+_CONFIG: JSON = {
+    "campaign": {
+        "description": "Options of the provider for outreach campaigns.",
+        "options": {
+            "records_path": {
+                "description": "Where StopActiveCampaignsOperator writes its records, unless its argument "
+                "records_path says: any path that ObjectStoragePath takes.",
+                "version_added": "1.1.0",
+                "type": "string",
+                "example": "s3://aws_default@bucket/campaign-records",
+                "default": None,
+            }
+        },
+    }
+}
+
+
 _PLATFORMS = {"kore": "Kore.ai", "sonarly": "Sonarly"}
 """The integrations: what each platform's modules are called by, and its name."""
 
@@ -146,6 +163,7 @@ def get_provider_info() -> JSON:
         "triggers": _of_each_platform("triggers.campaign", "triggers.wait"),
         "connection-types": [_KORE, _SONARLY],
         "cli": [f"{_PACKAGE}.cli.definition.get_commands"],
+        "config": _CONFIG,
     }
 
 

@@ -22,9 +22,10 @@ from airflow_provider_campaign.sandbox import Sandbox
 from tests.clock import VirtualClock
 from tests.kinds import KINDS, KORE_KINDS, Connect, Kind
 from tests.profiles import IS_FULL
+from tests.records_guard import records_are_kept
 from tests.secrets_guard import nothing_secret_is_kept, pytest_runtest_makereport, pytest_sessionstart
 
-__all__ = ["nothing_secret_is_kept", "pytest_runtest_makereport", "pytest_sessionstart"]
+__all__ = ["nothing_secret_is_kept", "pytest_runtest_makereport", "pytest_sessionstart", "records_are_kept"]
 
 
 def pytest_report_header() -> str:

@@ -28,6 +28,7 @@ class CampaignClient:
     :param retry_budget: Seconds that one method may take with its retries; None for the caller's deadline.
     :param rate_limiter: Holds requests back; by default by what the platform documents.
     :param on_request: Told each request when it leaves.
+    :param on_refusal: Told each request that the platform refuses for the rate.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class CampaignClient:
         clock: Clock | None = None,
         rate_limiter: RateLimiter | None = None,
         on_request: Callable[[ApiRequest], None] | None = None,
+        on_refusal: Callable[[ApiRequest], None] | None = None,
     ) -> None:
         self.platform = platform
         self.transport = transport
@@ -55,6 +57,7 @@ class CampaignClient:
             timeout,
             retry_budget,
             on_request,
+            on_refusal,
         )
 
     @property
@@ -62,8 +65,10 @@ class CampaignClient:
         """What messages call the account."""
         return self.requester.description
 
-    def observed_by(self, on_request: Callable[[ApiRequest], None]) -> Self:
-        """Return the same client, which tells each request when it leaves."""
+    def observed_by(
+        self, on_request: Callable[[ApiRequest], None], on_refusal: Callable[[ApiRequest], None] | None = None
+    ) -> Self:
+        """Return the same client, which tells each request when it leaves, and each that is refused for the rate."""
         return type(self)(
             self.platform,
             self.transport,
@@ -73,6 +78,7 @@ class CampaignClient:
             clock=self.clock,
             rate_limiter=self.rate_limiter,
             on_request=on_request,
+            on_refusal=on_refusal,
         )
 
     def deadline(self, seconds: float, *, retries: bool = True) -> Deadline:

@@ -41,6 +41,7 @@ class Requester:
     :param timeout: Seconds that one request may take.
     :param retry_budget: Seconds that a request may take with its retries; None for the caller's deadline.
     :param on_request: Told each request when it leaves.
+    :param on_refusal: Told each request that the platform refuses for the rate.
     """
 
     platform: Platform
@@ -51,6 +52,7 @@ class Requester:
     timeout: float
     retry_budget: float | None = None
     on_request: Callable[[ApiRequest], None] | None = None
+    on_refusal: Callable[[ApiRequest], None] | None = None
 
     def fetch(
         self,
@@ -111,7 +113,10 @@ class Requester:
         api_status = ApiStatus() if document is None else self.platform.api_status(document)
         if document is not None and error_class(response.status) is None and not api_status.failed:
             return document
-        raise response_error(self.platform, self.subject(request), response, document, api_status)
+        error = response_error(self.platform, self.subject(request), response, document, api_status)
+        if self.on_refusal and isinstance(error, CampaignRateLimitError):
+            self.on_refusal(request)
+        raise error
 
     def _exchange(self, request: ApiRequest, http_request: HttpRequest, deadline: Deadline) -> HttpResponse:
         try:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any
 
 from airflow_provider_campaign.campaign import Campaign, is_live
 from airflow_provider_campaign.client.client import CampaignClient
@@ -50,11 +51,12 @@ class Sweep:
     """
 
     def __init__(self, client: CampaignClient, scope: SweepScope, deadline: Deadline) -> None:
-        self._client = client.observed_by(self._note_request)
+        self._client = client.observed_by(self._note_request, self._note_refusal)
         self._scope = scope
         self._deadline = deadline
         self._entries: dict[str, SweepEntry] = {}
         self._requests = 0
+        self._refused = 0
         self._poller = AccountPoller(self._client)
         self._excluded: dict[str, tuple[Campaign, str]] = {}
         self._types = scope.listed_types(client.platform)
@@ -92,6 +94,16 @@ class Sweep:
             problem = error
         return self.result(problem)
 
+    def take_over(self, entries: Iterable[Mapping[str, Any]]) -> bool:
+        """
+        Take in what an earlier try did not see stopped, and tell whether there is any of it; :meth:`run` reads it.
+
+        :param entries: The campaigns of that try's record.
+        """
+        left = [entry for entry in entries if not entry["confirmed_at"] and entry["campaign_id"] not in self._entries]
+        self._entries.update({entry["campaign_id"]: SweepEntry.from_record(entry) for entry in left})
+        return bool(left)
+
     def result(self, problem: CampaignError | None = None, *, is_dry_run: bool = False) -> SweepResult:
         """
         Return what is known by now.
@@ -104,7 +116,7 @@ class Sweep:
             problem,
             self._client.description,
             self._requests,
-            round(self._deadline.elapsed, 1),
+            self._refused,
             is_dry_run,
         )
 
@@ -138,7 +150,7 @@ class Sweep:
             self._excluded[campaign.id] = (campaign, argument)
         if not self._scope.includes(campaign, platform):
             return False
-        entry = self._entries.setdefault(campaign.id, SweepEntry(campaign))
+        entry = self._entries.setdefault(campaign.id, SweepEntry.from_listing(campaign))
         entry.note_listed(campaign, self._client.clock.time())
         return True
 
@@ -247,6 +259,9 @@ class Sweep:
         self._requests += 1
         if request.action is Action.STOP and request.campaign_id in self._entries:
             self._entries[request.campaign_id].asked_at = self._client.clock.time()
+
+    def _note_refusal(self, _: ApiRequest) -> None:
+        self._refused += 1
 
     def _report(self) -> None:
         """Write a line about the progress, not more often than each second."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
+from typing import Any, Self
 
 from airflow_provider_campaign.campaign import STOP_CONDITION, Campaign, WaitState
 from airflow_provider_campaign.client.changes import seconds_of
@@ -17,6 +18,7 @@ from airflow_provider_campaign.exceptions import (
     CampaignUnavailableError,
 )
 from airflow_provider_campaign.operations.account_poller import PendingWait
+from airflow_provider_campaign.operations.record import campaign_entry
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ class SweepEntry:
     One campaign that was found live.
 
     :param campaign: The campaign as it was seen last.
+    :param status_before: Its status when it was found.
     :param asked_at: When the request to stop it last left (seconds since the epoch), None as long as none did.
     :param confirmed_at: When it was seen stopped (seconds since the epoch).
     :param acknowledged: Whether the platform has answered the request, so that it must not be sent again.
@@ -45,9 +48,11 @@ class SweepEntry:
     :param changed_at: The campaign's last change, by the platform's clock, as of the acknowledgement.
     :param restarts: How often it was seen live again after it was asked to stop.
     :param error: What kept it from being stopped.
+    :param is_incident: Whether it was live although its calling hours were over.
     """
 
     campaign: Campaign
+    status_before: str | None = None
     asked_at: float | None = None
     confirmed_at: float | None = None
     acknowledged: bool = False
@@ -55,6 +60,19 @@ class SweepEntry:
     changed_at: float | None = None
     restarts: int = 0
     error: CampaignError | None = None
+    is_incident: bool = False
+
+    @classmethod
+    def from_listing(cls, campaign: Campaign) -> Self:
+        """Return the entry of a campaign that a listing shows live."""
+        return cls(campaign, campaign.status)
+
+    @classmethod
+    def from_record(cls, entry: Mapping[str, Any]) -> Self:
+        """Return the entry of a campaign that an earlier try did not see stopped, out of that try's record."""
+        campaign = Campaign(entry["campaign_id"], entry["status"], entry["name"], entry["campaign_type"])
+        asked_at = entry["asked_at"] and datetime.fromisoformat(entry["asked_at"]).timestamp()
+        return cls(campaign, entry["status_before"], asked_at, is_incident=entry["is_incident"])
 
     @property
     def is_given_up(self) -> bool:
@@ -150,17 +168,12 @@ class SweepEntry:
         return "was not reached: the time was up before the account's request budget allowed another request"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the campaign's line in the result."""
-        return {
-            "campaign_id": self.campaign.id,
-            "name": self.campaign.name,
-            "campaign_type": self.campaign.campaign_type,
-            "asked_at": _iso(self.asked_at),
-            "confirmed_at": _iso(self.confirmed_at),
-            "status": self.campaign.status,
-            "message": self.campaign.message if self.confirmed_at else self.reason(),
-        }
-
-
-def _iso(seconds: float | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()
+        """Return the campaign's entry in the record."""
+        return campaign_entry(
+            self.campaign,
+            status_before=self.status_before,
+            asked_at=self.asked_at,
+            confirmed_at=self.confirmed_at,
+            message=None if self.confirmed_at else self.reason(),
+            is_incident=self.is_incident,
+        )

@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.exceptions import CampaignError, CampaignSweepError, CampaignSweepFinalError
+from airflow_provider_campaign.operations.record import Findings
 from airflow_provider_campaign.operations.sweep_entry import SweepEntry, is_retryable
 
 log = logging.getLogger(__name__)
@@ -23,8 +24,9 @@ class SweepResult:
     :param excluded: What is live but outside the scope, with the argument that leaves it out, by id.
     :param problem: What keeps the last listing from proving that nothing is live, None where nothing does.
     :param description: The connection, as messages name it.
-    :param seconds: How long it took.
+    :param refused: Requests that the platform refused for the rate.
     :param is_dry_run: Whether nothing was to be stopped.
+    :param may_start: What is not live, but may start.
     """
 
     entries: Sequence[SweepEntry]
@@ -32,8 +34,9 @@ class SweepResult:
     problem: CampaignError | None
     description: str
     requests: int
-    seconds: float
+    refused: int = 0
     is_dry_run: bool = False
+    may_start: Sequence[dict[str, Any]] = ()
 
     @property
     def left(self) -> list[SweepEntry]:
@@ -45,16 +48,11 @@ class SweepResult:
         """Whether anything is not proven to be stopped."""
         return self.problem is not None or bool(self.left)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the result as an auditor wants it, in plain JSON types."""
-        confirmed = [entry for entry in self.entries if entry.confirmed_at is not None]
-        live = {"live": [{**entry.as_dict(), "message": None} for entry in self.entries]} if self.is_dry_run else {}
-        return {
-            "stopped": [entry.as_dict() for entry in confirmed if not entry.campaign.already_stopped],
-            "already_stopped": [entry.as_dict() for entry in confirmed if entry.campaign.already_stopped],
-            "failed": [entry.as_dict() for entry in self.left],
-            **live,
-            "excluded": [
+    def findings(self) -> Findings:
+        """Return the result as the record has it."""
+        return Findings(
+            campaigns=[{**entry.as_dict(), **self._dry_run_message()} for entry in self.entries],
+            excluded=[
                 {
                     "campaign_id": campaign.id,
                     "name": campaign.name,
@@ -64,10 +62,13 @@ class SweepResult:
                 }
                 for campaign, argument in self.excluded.values()
             ],
-            "total": len(self.entries),
-            "requests": self.requests,
-            "seconds": self.seconds,
-        }
+            may_start=self.may_start,
+            requests=self.requests,
+            refused=self.refused,
+        )
+
+    def _dry_run_message(self) -> dict[str, None]:
+        return {"message": None} if self.is_dry_run else {}
 
     def log(self) -> None:
         """Log every campaign that was stopped, when, and with what message; and what was left out."""

@@ -155,6 +155,11 @@ class Platform(ABC):
     """What to do about an HTTP status."""
 
     @property
+    def account(self) -> str | None:
+        """What tells the account from the platform's others, where it is no secret: it stands in records."""
+        return None
+
+    @property
     @abstractmethod
     def secrets(self) -> tuple[str, ...]:
         """What must never be shown, even where the platform echoes it."""

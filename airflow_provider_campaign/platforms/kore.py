@@ -48,6 +48,11 @@ class KorePlatform(Platform):
     }
 
     @property
+    def account(self) -> str:
+        """The Account ID and the Application ID."""
+        return f"{self.app.account_id}/{self.app.iid}"
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """The Client Secret or the private key."""
         return (self.app.key,)

@@ -62,6 +62,11 @@ class SonarlyPlatform(Platform):
     }
 
     @property
+    def account(self) -> str:
+        """The Account Group ID."""
+        return self.account_group_id
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """The API key."""
         return (self.api_key,)

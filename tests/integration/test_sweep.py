@@ -30,7 +30,10 @@ from tests.clock import VirtualClock
 from tests.kinds import Connect
 from tests.profiles import examples
 
-KEYS = {"campaign_id", "name", "campaign_type", "asked_at", "confirmed_at", "status", "message"}
+KEYS = {
+    *("campaign_id", "name", "campaign_type", "status_before", "asked_at", "confirmed_at", "status", "message"),
+    *("already_stopped", "is_incident", "try_number"),
+}
 WINDOW = 60.0
 EMPTY: Any = {}
 
@@ -488,7 +491,11 @@ def test_the_record_says_what_an_auditor_wants_to_know(
     add(sandbox, 4, account)
     began = datetime.fromtimestamp(clock.time(), UTC)
     record = sweep()
-    assert set(record) == {"stopped", "already_stopped", "failed", "excluded", "total", "requests", "seconds", "reason"}
+    assert set(record) == {
+        *("stopped", "already_stopped", "failed", "excluded", "total", "requests", "refused", "seconds", "reason"),
+        *("outcome", "connection_id", "platform", "window_end", "began_at", "ended_at", "incidents", "may_start"),
+        *("earlier_tries", "error", "record"),
+    }
     assert (record["total"], record["requests"]) == (4, len(sandbox.requests))
     assert record["seconds"] == clock.passed == 0
     for row in record["stopped"]:

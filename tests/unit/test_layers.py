@@ -28,7 +28,9 @@ LAYERS: dict[str, set[str]] = {
 }
 BELOW = {*LAYERS, "triggers"}
 LAYERS |= {
-    "operators": BELOW,
+    "metrics": set(),
+    "record_store": {"exceptions", "operations"},
+    "operators": {*BELOW, "metrics", "record_store"},
     "sensors": BELOW,
     "timetables": {"calling_hours", "exceptions", "version_compat"},
 }

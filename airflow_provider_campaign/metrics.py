@@ -1,0 +1,48 @@
+"""What is counted of each run, through Airflow's own metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+
+def send_metrics(record: Mapping[str, Any]) -> None:
+    """Send what one try did, tagged by platform and connection id; what earlier tries did, they have sent."""
+    from airflow.providers.common.compat.sdk import Stats  # only a task needs it, not a DAG file
+
+    tags = {"platform": record["platform"] or "unknown", "connection_id": record["connection_id"] or "unknown"}
+    for name, count in counts_of(record).items():
+        if count:
+            Stats.incr(f"campaign.{name}", count, tags=tags)
+    seconds = seconds_after_window_end(record)
+    if seconds is not None:
+        Stats.gauge("campaign.seconds_after_window_end", seconds, tags=tags)
+
+
+def counts_of(record: Mapping[str, Any]) -> dict[str, int]:
+    """Return what is counted, by the metric's name without its prefix."""
+    own = _own_campaigns(record)
+    confirmed = [campaign for campaign in own if campaign["confirmed_at"]]
+    is_stop = record["action"] in ("sweep", "stop")
+    return {
+        "stopped": sum(1 for each in confirmed if is_stop and not each["already_stopped"]),
+        "failed": 0 if record["scope"].get("dry_run") else len(own) - len(confirmed),
+        "incidents": sum(1 for each in own if each["is_incident"]),
+        "rate_limited": record["refused"],
+        "requests": record["requests"],
+    }
+
+
+def seconds_after_window_end(record: Mapping[str, Any]) -> float | None:
+    """Return when the last campaign was seen stopped, in seconds after the window's end; negative if before."""
+    confirmed = [campaign["confirmed_at"] for campaign in _own_campaigns(record) if campaign["confirmed_at"]]
+    if not record["window_end"] or not confirmed:
+        return None
+    last = max(map(datetime.fromisoformat, confirmed))
+    return (last - datetime.fromisoformat(record["window_end"])).total_seconds()
+
+
+def _own_campaigns(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    try_number = record["run"].get("try_number")
+    return [campaign for campaign in record["campaigns"] if campaign["try_number"] == try_number]

@@ -1,0 +1,231 @@
+"""The one place that builds a record: what one try of a task, or one command, did to which campaigns, and when."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from airflow_provider_campaign import __version__
+from airflow_provider_campaign.campaign import Campaign
+from airflow_provider_campaign.client.response import sanitize
+from airflow_provider_campaign.platforms.base import Platform
+
+SCHEMA = "campaign-record/1"
+"""What a record's format is called; another format has another number."""
+
+JSON = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """
+    What was done, and seen, so far.
+
+    :param campaigns: What :meth:`SweepEntry.as_dict` gives of each.
+    :param excluded: What is live but outside the scope.
+    :param may_start: What is not live, but may start by itself or by hand.
+    :param requests: Requests sent.
+    :param refused: Those that the platform refused for the rate.
+    """
+
+    campaigns: Sequence[JSON] = ()
+    excluded: Sequence[JSON] = ()
+    may_start: Sequence[JSON] = ()
+    requests: int = 0
+    refused: int = 0
+
+
+@dataclass(frozen=True)
+class EarlierTries:
+    """
+    What the tries before this one left.
+
+    :param tries: For each ``try_number``, ``outcome``, ``path`` and ``sha256``; all None where it left no record.
+    :param campaigns: What they did to each campaign, as the last of their records has it.
+    """
+
+    tries: Sequence[JSON] = ()
+    campaigns: Sequence[JSON] = ()
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any] | None, try_number: int, **source: str) -> Self:
+        """
+        Return what the last record of the tries before tells of all of them.
+
+        :param record: None where there is none.
+        :param try_number: Of the try that is under way.
+        :param source: The record's ``path`` and ``sha256``, where it is in a file.
+        """
+        tries: list[JSON] = list(record["earlier_tries"]) if record else []
+        if record:
+            tries.append(_try(record["run"]["try_number"], record["outcome"], **source))
+        known = {each["try_number"] for each in tries}
+        tries += [_try(number) for number in range(1, try_number) if number not in known]
+        return cls(sorted(tries, key=lambda each: each["try_number"]), record["campaigns"] if record else ())
+
+    @property
+    def missing(self) -> list[int]:
+        """The numbers of the tries that left no record."""
+        return [each["try_number"] for each in self.tries if each["outcome"] is None]
+
+
+def _try(number: int, outcome: str | None = None, path: str | None = None, sha256: str | None = None) -> JSON:
+    return {"try_number": number, "outcome": outcome, "path": path, "sha256": sha256}
+
+
+@dataclass(frozen=True)
+class RecordDraft:
+    """
+    What is known of one try, or one command, while it runs.
+
+    :param action: ``sweep``, ``stop``, ``start`` or ``delete``.
+    :param run: For a task ``dag_id``, ``run_id``, ``task_id``, ``map_index``, ``try_number`` and ``logical_date``; for
+        the command line ``command`` and, where it is known, ``user``.
+    :param began_at: Seconds since the epoch.
+    :param platform: The account on its platform.
+    :param scope: What the campaigns were chosen by.
+    :param window_end: When the calling hours ended, or end, that this is for.
+    """
+
+    action: str
+    run: Mapping[str, Any]
+    began_at: float
+    connection_id: str | None = None
+    platform: Platform | None = None
+    scope: Mapping[str, Any] = field(default_factory=dict)
+    reason: str | None = None
+    window_end: datetime | None = None
+    earlier: EarlierTries = field(default_factory=EarlierTries)
+
+    def record(self, findings: Findings, ended_at: float, outcome: str, error: BaseException | None = None) -> JSON:
+        """
+        Return the record, which has no predecessor yet.
+
+        :param ended_at: Seconds since the epoch.
+        :param outcome: ``success``, ``failed``, ``killed`` or ``skipped``.
+        """
+        campaigns = merge_campaigns(self.earlier.campaigns, findings.campaigns, self.run.get("try_number"))
+        return {
+            "schema": SCHEMA,
+            "provider_version": __version__,
+            "action": self.action,
+            "run": dict(self.run),
+            "connection_id": self.connection_id,
+            "platform": self.platform.name if self.platform else None,
+            "account": self.platform.account if self.platform else None,
+            "scope": dict(self.scope),
+            "reason": self.reason,
+            "window_end": self.window_end.astimezone(UTC).isoformat() if self.window_end else None,
+            "began_at": iso_utc(self.began_at),
+            "ended_at": iso_utc(ended_at),
+            "outcome": outcome,
+            "error": self._error_text(error),
+            "campaigns": campaigns,
+            "excluded": list(findings.excluded),
+            "may_start": list(findings.may_start),
+            "incidents": [campaign["campaign_id"] for campaign in campaigns if campaign["is_incident"]],
+            "requests": findings.requests,
+            "refused": findings.refused,
+            "seconds": round(ended_at - self.began_at, 1),
+            "earlier_tries": list(self.earlier.tries),
+            "previous": None,
+            "also_previous": [],
+        }
+
+    def _error_text(self, error: BaseException | None) -> str | None:
+        """Return the error's lines, without what must not be shown."""
+        if error is None:
+            return None
+        secrets = self.platform.secrets if self.platform else ()
+        lines = (sanitize(line, secrets) for line in str(error).splitlines())
+        return "\n".join(line for line in lines if line) or type(error).__name__
+
+
+def merge_campaigns(earlier: Iterable[JSON], campaigns: Iterable[JSON], try_number: int | None) -> list[JSON]:
+    """Return what all tries did; what this one saw of a campaign replaces what an earlier one did."""
+    own = [{**campaign, "try_number": try_number} for campaign in campaigns]
+    seen = {campaign["campaign_id"] for campaign in own}
+    return [*(campaign for campaign in earlier if campaign["campaign_id"] not in seen), *own]
+
+
+def campaign_findings(
+    campaign: Campaign, *, asked_at: float | None, confirmed_at: float | None, requests: int, refused: int
+) -> Findings:
+    """
+    Return what was done to a single campaign.
+
+    :param asked_at: When it was asked for the action (seconds since the epoch), None where it was not.
+    :param confirmed_at: When the action was seen to have taken effect (seconds since the epoch), None if it was not.
+    """
+    entry = campaign_entry(campaign, asked_at=asked_at, confirmed_at=confirmed_at)
+    return Findings([entry], requests=requests, refused=refused)
+
+
+def campaign_entry(
+    campaign: Campaign,
+    *,
+    asked_at: float | None,
+    confirmed_at: float | None,
+    status_before: str | None = None,
+    message: str | None = None,
+    is_incident: bool = False,
+) -> JSON:
+    """
+    Return a campaign's entry in a record.
+
+    :param message: What replaces the platform's own text.
+    """
+    return {
+        "campaign_id": campaign.id,
+        "name": campaign.name,
+        "campaign_type": campaign.campaign_type,
+        "status_before": status_before,
+        "asked_at": iso_utc(asked_at),
+        "confirmed_at": iso_utc(confirmed_at),
+        "status": campaign.status,
+        "message": message or campaign.message,
+        "already_stopped": campaign.already_stopped,
+        "is_incident": is_incident,
+    }
+
+
+def sweep_result(record: Mapping[str, Any], reference: Mapping[str, str] | None) -> JSON:
+    """
+    Return what a sweep's task puts into XCom.
+
+    :param reference: The ``path`` and ``sha256`` of the record's file, None where none was written.
+    """
+    campaigns = record["campaigns"]
+    confirmed = [campaign for campaign in campaigns if campaign["confirmed_at"]]
+    left = [campaign for campaign in campaigns if not campaign["confirmed_at"]]
+    is_dry_run = record["scope"].get("dry_run")
+    same = ("outcome", "connection_id", "platform", "window_end", "began_at", "ended_at", "reason", "error")
+    return {
+        "stopped": [campaign for campaign in confirmed if not campaign["already_stopped"]],
+        "already_stopped": [campaign for campaign in confirmed if campaign["already_stopped"]],
+        "failed": [] if is_dry_run else left,
+        **({"live": left} if is_dry_run else {}),
+        "total": len(campaigns),
+        **{key: record[key] for key in (*same, "excluded", "incidents", "may_start", "requests", "refused", "seconds")},
+        "earlier_tries": record["earlier_tries"],
+        "record": dict(reference) if reference else None,
+    }
+
+
+def canonical(record: Mapping[str, Any]) -> bytes:
+    """Return a record as it is kept: the same record always gives the same bytes."""
+    return json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def sha256_of(content: bytes) -> str:
+    """Return the SHA-256 of a record's file, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def iso_utc(seconds: float | None) -> str | None:
+    """Return seconds since the epoch as an ISO 8601 text in UTC."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()

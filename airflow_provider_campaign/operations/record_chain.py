@@ -1,0 +1,129 @@
+"""The chain of records: what each saw as its predecessor, and what is wrong with those that are there."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import Any
+
+from airflow_provider_campaign.operations.record import SCHEMA, sha256_of
+from airflow_provider_campaign.operations.record_path import record_folder, record_stem
+
+CHANGED, MISSING, REORDERED, CUT_OFF, UNREADABLE = "changed", "missing", "reordered", "cut off", "unreadable"
+FORK = "fork"
+
+
+@dataclass(frozen=True)
+class RecordFile:
+    """
+    A record as it was read.
+
+    :param path: Below the records path, with ``/`` between its parts.
+    """
+
+    path: str
+    content: bytes
+
+    @cached_property
+    def sha256(self) -> str:
+        """The SHA-256 of the file, in hexadecimal."""
+        return sha256_of(self.content)
+
+    @cached_property
+    def record(self) -> Mapping[str, Any] | None:
+        """The record, None where the file holds none."""
+        try:
+            record = json.loads(self.content)
+        except ValueError:
+            return None
+        return record if isinstance(record, dict) and record.get("schema") == SCHEMA else None
+
+    @property
+    def predecessors(self) -> list[Mapping[str, str]]:
+        """The ``path`` and ``sha256`` of the records that it saw as its predecessors."""
+        record = self.record or {}
+        return [*filter(None, [record.get("previous")]), *record.get("also_previous", ())]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """
+    Something that :func:`verify_records` has found.
+
+    :param kind: ``changed``, ``missing``, ``reordered``, ``cut off``, ``unreadable`` or ``fork``.
+    :param path: The record that it is about, or the hash of one that is not there.
+    :param text: What it means.
+    """
+
+    kind: str
+    path: str
+    text: str
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the records are not as they were written; a fork is none, for two runs may end at once."""
+        return self.kind != FORK
+
+
+def verify_records(records: Iterable[RecordFile], expected: Collection[str] = ()) -> list[Finding]:
+    """
+    Hold records against what their successors say of them.
+
+    :param records: All of a records path, or all of one connection in it.
+    :param expected: Hashes that runs have logged, for instance that of the last one.
+    :returns: What was found; empty where every record is as it was written, and none is missing.
+    """
+    by_path = {record.path: record for record in records}
+    by_hash = {record.sha256: record for record in by_path.values()}
+    findings = [*_misplaced(by_path.values()), *_contradicted(by_path, by_hash), *_forks(by_path.values())]
+    findings += [
+        Finding(CUT_OFF, sha256, "a run has logged this hash of its record, and no record has it")
+        for sha256 in expected
+        if sha256 not in by_hash
+    ]
+    return list({(finding.kind, finding.path): finding for finding in reversed(findings)}.values())[::-1]
+
+
+def _misplaced(records: Iterable[RecordFile]) -> Iterator[Finding]:
+    """Find what is no record, and what stands where another one belongs."""
+    for file in records:
+        if file.record is None:
+            yield Finding(UNREADABLE, file.path, f"holds no {SCHEMA}")
+        elif not file.path.startswith(place := _place(file.record)):
+            yield Finding(REORDERED, file.path, f"holds the record of {place}*")
+
+
+def _place(record: Mapping[str, Any]) -> str:
+    run = record["run"]
+    return f"{record_folder(run, record['began_at'])}/{record_stem(run)}.try{run.get('try_number') or 1}."
+
+
+def _contradicted(by_path: Mapping[str, RecordFile], by_hash: Mapping[str, RecordFile]) -> Iterator[Finding]:
+    """Find what is not as a later record saw it."""
+    for file in by_path.values():
+        earlier = (each for each in (file.record or {}).get("earlier_tries", ()) if each["path"])
+        for seen in chain(file.predecessors, earlier):
+            path, sha256 = seen["path"], seen["sha256"]
+            if sha256 in by_hash:
+                if by_hash[sha256].path != path:
+                    yield Finding(REORDERED, path, f"is at {by_hash[sha256].path}; {file.path} saw it here")
+            elif path in by_path:
+                yield Finding(CHANGED, path, f"is not what {file.path} saw here, with the SHA-256 {sha256}")
+            else:
+                yield Finding(MISSING, path, f"is not there; {file.path} saw it, with the SHA-256 {sha256}")
+
+
+def _forks(records: Iterable[RecordFile]) -> Iterator[Finding]:
+    """Find records that saw the same predecessor: their runs ended at the same moment, or one was put in later."""
+    successors: dict[tuple[str | None, str], list[str]] = defaultdict(list)
+    for file in records:
+        if file.record is not None:
+            previous = (file.record["previous"] or {}).get("sha256", "")
+            successors[file.record["connection_id"], previous].append(file.path)
+    for paths in successors.values():
+        for path in sorted(paths)[1:]:
+            yield Finding(FORK, path, f"has the same predecessor as {min(paths)}")

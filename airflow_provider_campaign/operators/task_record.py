@@ -1,0 +1,185 @@
+"""The record of one try of a task, written however the try ends."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Self
+
+from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator, Context, TaskDeferred, conf
+
+from airflow_provider_campaign.arguments import read_records_path
+from airflow_provider_campaign.client.clock import Cancellation
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignRecordError
+from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.metrics import send_metrics
+from airflow_provider_campaign.operations.record import (
+    EarlierTries,
+    Findings,
+    RecordDraft,
+    canonical,
+    iso_utc,
+    sweep_result,
+)
+from airflow_provider_campaign.record_store import RecordStore
+
+log = logging.getLogger(__name__)
+
+STATE_KEY = "campaign_record"
+"""What Airflow's task state store keeps a record under that has no file."""
+
+
+def default_records_path() -> str | None:
+    """
+    Return ``[campaign] records_path`` of Airflow's configuration, None where it is not set.
+
+    :raises CampaignConfigError: When it is no path.
+    """
+    return read_records_path("[campaign] records_path", conf.get("campaign", "records_path", fallback=None) or None)
+
+
+class TaskRecord:
+    """
+    A record under way: ``with`` writes it when the try ends, by success, failure, skip or SIGTERM.
+
+    Deferring ends no try, and leaves no record.
+
+    :param action: ``sweep``, ``stop``, ``start`` or ``delete``.
+    :param records_path: Where it is written; None for nowhere but XCom.
+    :param cancellation: Tells whether the task was told to end.
+    """
+
+    def __init__(
+        self,
+        task: BaseOperator,
+        context: Context,
+        action: str,
+        records_path: str | None,
+        cancellation: Cancellation | None = None,
+    ) -> None:
+        self._context: Mapping[str, Any] = context or {}
+        self._store = RecordStore(records_path) if records_path else None
+        self._cancellation = cancellation or Cancellation()
+        self.draft = RecordDraft(action, run_of(task, self._context), CampaignHook.clock.time())
+        self.result: dict[str, Any] = {}
+        """What a sweep's task returns, once the record is written."""
+        self._findings: Callable[[], Findings] = Findings
+        self._has_earlier = False
+
+    def describe(self, findings: Callable[[], Findings] | None = None, **known: Any) -> None:
+        """
+        Note what is known by now.
+
+        :param findings: Tells what is known of the campaigns, at any moment.
+        :param known: Fields of :class:`RecordDraft`.
+        """
+        self.draft = replace(self.draft, **known)
+        self._findings = findings or self._findings
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        if isinstance(error, TaskDeferred):
+            return
+        self.load_earlier_tries()
+        outcome = self._outcome(error)
+        record = self.draft.record(self._findings(), CampaignHook.clock.time(), outcome, error)
+        reference, problem = self._write(record)
+        send_metrics(record)
+        self.result = sweep_result(record, reference)
+        if error is not None:
+            self._push(self.result)
+        if problem is None or outcome == "killed" or isinstance(error, CampaignConfigError):
+            return
+        raise CampaignRecordError("\n".join(filter(None, (str(error or ""), str(problem))))) from (error or problem)
+
+    def load_earlier_tries(self) -> EarlierTries:
+        """Return what the tries before left; what can't be read is as good as missing, and logged."""
+        if not self._has_earlier and self.draft.run["try_number"] > 1:
+            self._has_earlier = True
+            self.describe(earlier=self._earlier_from_files() or self._earlier_from_state())
+            if missing := self.draft.earlier.missing:
+                log.warning("No record is there of what these tries did: %s", ", ".join(map(str, missing)))
+        return self.draft.earlier
+
+    def _earlier_from_files(self) -> EarlierTries | None:
+        """Return what the tries before left in files, None unless the very last of them did."""
+        if self._store is None:
+            return None
+        try:
+            earlier = self._store.earlier_tries(self.draft.run, iso_utc(self.draft.began_at) or "")
+        except CampaignRecordError as error:
+            log.warning("%s", error)
+            return None
+        is_last_missing = self.draft.run["try_number"] - 1 in earlier.missing
+        return None if is_last_missing and self._state() else earlier
+
+    def _earlier_from_state(self) -> EarlierTries:
+        return EarlierTries.from_record(self._state(), self.draft.run["try_number"])
+
+    def _state(self) -> dict[str, Any] | None:
+        """Return the record that a try before has left in Airflow's task state store (3.3 and later)."""
+        state = self._context.get("task_state_store")
+        try:
+            return state.get(STATE_KEY) if state else None
+        except Exception as error:  # noqa: BLE001 whatever Airflow raises, this is the second best place
+            log.warning("The task state store can't be read: %s", error)
+            return None
+
+    def _outcome(self, error: BaseException | None) -> str:
+        if error is None:
+            return "success"
+        if isinstance(error, AirflowSkipException):
+            return "skipped"
+        is_killed = self._cancellation.is_requested or not isinstance(error, Exception)
+        return "killed" if is_killed else "failed"
+
+    def _write(self, record: dict[str, Any]) -> tuple[dict[str, str] | None, CampaignRecordError | None]:
+        """Write the record, or keep it where the next try finds it; return where it is, or why it is not."""
+        problem = None
+        if self._store is not None:
+            try:
+                reference = self._store.write(record)
+            except CampaignRecordError as error:
+                log.error("%s", error)
+                log.error("The record that could not be written: %s", canonical(record).decode().strip())
+                problem = error
+            else:
+                log.info("Record: %s, SHA-256 %s", reference["path"], reference["sha256"])
+                return reference, None
+        if record["outcome"] != "success" or problem:
+            self._keep_state(record)
+        return None, problem
+
+    def _keep_state(self, record: dict[str, Any]) -> None:
+        state = self._context.get("task_state_store")
+        try:
+            if state:
+                state.set(STATE_KEY, record)
+        except Exception as error:  # noqa: BLE001 whatever Airflow raises, this is the second best place
+            log.warning("What this try did can't be kept for the next one: %s", error)
+
+    def _push(self, result: dict[str, Any]) -> None:
+        """Push the result of a try that returns none."""
+        try:
+            if "ti" in self._context:
+                self._context["ti"].xcom_push(key="return_value", value=result)
+        except Exception as error:  # noqa: BLE001 whatever an XCom backend raises, the task's own error counts
+            log.warning("The result can't be pushed to XCom: %s", error)
+
+
+def run_of(task: BaseOperator, context: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what tells a try from all others."""
+    ti = context.get("ti")
+    logical_date = context.get("logical_date")
+    return {
+        "dag_id": getattr(ti, "dag_id", None),
+        "run_id": getattr(ti, "run_id", None),
+        "task_id": getattr(ti, "task_id", None) or task.task_id,
+        "map_index": getattr(ti, "map_index", None) if getattr(ti, "map_index", None) is not None else -1,
+        "try_number": getattr(ti, "try_number", None) or 1,
+        "logical_date": logical_date.isoformat() if logical_date else None,
+    }

@@ -1,0 +1,202 @@
+"""Keeping records: each is written once, below any path that Airflow's ``ObjectStoragePath`` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_campaign.exceptions import CampaignRecordError
+from airflow_provider_campaign.operations.record import EarlierTries, canonical, sha256_of
+from airflow_provider_campaign.operations.record_chain import RecordFile
+from airflow_provider_campaign.operations.record_path import (
+    CHAIN_FOLDER,
+    chain_folder,
+    path_part,
+    record_folder,
+    record_name,
+    try_and_copy,
+)
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+MAX_COPIES = 100
+"""Records of the same try of the same task, at the most; there are two where a DAG run was deleted and made again."""
+
+READERS = 16
+"""Records that are read at the same time."""
+
+SHORT_HASH = 12
+"""Characters of a hash that tell it from the others of two days."""
+
+MAX_SEEN = 8
+"""Predecessors that one record names, at the most."""
+
+NO_CONNECTION = "@none"
+"""Stands for the connection id where none is known."""
+
+
+class RecordStore:
+    """
+    The records below one path.
+
+    :param records_path: For instance ``s3://aws_default@bucket/records`` or ``file:///records``.
+    """
+
+    def __init__(self, records_path: str) -> None:
+        self.records_path = records_path
+
+    @property
+    def _root(self) -> ObjectStoragePath:
+        from airflow.providers.common.compat.sdk import ObjectStoragePath  # a quarter of a second, so not at the top
+
+        return ObjectStoragePath(self.records_path)
+
+    def write(self, record: Mapping[str, Any]) -> dict[str, str]:
+        """
+        Write a record, which names those that were written before it, and never overwrite one.
+
+        :returns: Its ``path`` in full, and its ``sha256``.
+        :raises CampaignRecordError: When it can't be written; another try may go well.
+        """
+        try:
+            root = self._root
+            content = canonical({**record, **self._predecessors(root, record)})
+            path = self._create(root, record, content)
+            self._link(root, record, path, content)
+        except Exception as error:  # whatever a file system's library raises
+            raise CampaignRecordError(
+                f"The record can't be written to {self.records_path!r}: {type(error).__name__}: {error}. Check the "
+                "path (records_path), the connection in it and its permissions. A retry writes the record."
+            ) from error
+        return {"path": str(root / path), "sha256": sha256_of(content)}
+
+    def earlier_tries(self, run: Mapping[str, Any], began_at: str) -> EarlierTries:
+        """
+        Return what the tries before left here.
+
+        :param began_at: When this try began (ISO 8601).
+        :raises CampaignRecordError: When that can't be read.
+        """
+        try:
+            folder = record_folder(run, began_at)
+            names = [child.name for child in _children(self._root / folder)]
+            places = {name: place for name in names if (place := try_and_copy(run, name))}
+            for name in sorted(places, key=lambda name: places[name], reverse=True):
+                file = RecordFile(f"{folder}/{name}", (self._root / folder / name).read_bytes())
+                if places[name][0] < run["try_number"] and file.record and _is_same_task(file.record["run"], run):
+                    return EarlierTries.from_record(file.record, run["try_number"], path=file.path, sha256=file.sha256)
+        except Exception as error:  # whatever a file system's library raises
+            raise CampaignRecordError(
+                f"The records of the tries before can't be read from {self.records_path!r}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        return EarlierTries.from_record(None, run["try_number"])
+
+    def read(
+        self, connection_id: str | None = None, since: datetime | None = None, until: datetime | None = None
+    ) -> list[RecordFile]:
+        """
+        Return the records, in the order in which their runs ended; what holds none comes last.
+
+        :param connection_id: Only those of one connection, and what holds none.
+        :param since: Only runs that ended then or later.
+        :param until: Only runs that ended before.
+        :raises CampaignRecordError: When the path can't be read.
+        """
+        try:
+            prefix = str(self._root).rstrip("/") + "/"
+            with ThreadPoolExecutor(READERS, thread_name_prefix="records") as pool:
+                files = list(pool.map(lambda path: _read(path, prefix), self._root.rglob("*.json")))
+        except Exception as error:  # whatever a file system's library raises
+            raise CampaignRecordError(
+                f"The records can't be read from {self.records_path!r}: {type(error).__name__}: {error}"
+            ) from error
+        chosen = (file for file in files if _is_chosen(file, connection_id, since, until))
+        return sorted(chosen, key=lambda file: (_ended_at(file), file.path))
+
+    def _create(self, root: ObjectStoragePath, record: Mapping[str, Any], content: bytes) -> str:
+        """Create the record's file, which is not there yet, and return its path below the root."""
+        folder = record_folder(record["run"], record["began_at"])
+        _make_folder(root / folder)
+        for copy in range(1, MAX_COPIES + 1):
+            path = f"{folder}/{record_name(record['run'], copy)}"
+            try:
+                _create(root / path, content)
+            except FileExistsError:
+                continue
+            return path
+        raise FileExistsError(f"{MAX_COPIES} records of this try are there already")
+
+    def _link(self, root: ObjectStoragePath, record: Mapping[str, Any], path: str, content: bytes) -> None:
+        """Note the record in the chain, for those who come after it."""
+        folder = root / chain_folder(record["connection_id"] or NO_CONNECTION, record["ended_at"])
+        _make_folder(folder)
+        time = datetime.fromisoformat(record["ended_at"]).astimezone(UTC).strftime("%H%M%S.%f")
+        file = RecordFile(path, content)
+        seen = "-".join(each["sha256"][:SHORT_HASH] for each in file.predecessors[:MAX_SEEN]) or "first"
+        _create(folder / f"{time}_{file.sha256}_{seen}", path.encode())
+
+    def _predecessors(self, root: ObjectStoragePath, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the last record of the connection, and those that nobody has seen as a predecessor yet."""
+        links = list(self._last_links(root / CHAIN_FOLDER / path_part(record["connection_id"] or NO_CONNECTION)))
+        seen = {short for link in links for short in link.name.split("_")[2].split("-")}
+        ends = [link for link in links if link.name.split("_")[1][:SHORT_HASH] not in seen]
+        found = [{"path": link.read_bytes().decode(), "sha256": link.name.split("_")[1]} for link in ends[-MAX_SEEN:]]
+        return {"previous": found[-1] if found else None, "also_previous": found[:-1]}
+
+    def _last_links(self, folder: ObjectStoragePath) -> Iterator[ObjectStoragePath]:
+        """Yield what the chain has of the last two days that it knows, the latest last: four listings."""
+        days: list[ObjectStoragePath] = []
+        for month in reversed(_children(folder)):
+            days += reversed(_children(month))
+            if len(days) >= 2:
+                break
+        for day in reversed(days[:2]):
+            yield from _children(day)
+
+
+def _children(folder: ObjectStoragePath) -> list[ObjectStoragePath]:
+    """Return what a folder holds, by name; nothing where there is none."""
+    folder.fs.invalidate_cache()
+    try:
+        return sorted(folder.iterdir(), key=lambda child: child.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _make_folder(folder: ObjectStoragePath) -> None:
+    """Make a folder where files need one; object stores have none."""
+    if folder.protocol in ("", "file", "local", "memory"):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def _create(path: ObjectStoragePath, content: bytes) -> None:
+    """Create a file; an object store is asked to refuse if it is there."""
+    with path.open("xb") as file:  # type: ignore[no-untyped-call]
+        file.write(content)
+
+
+def _read(path: ObjectStoragePath, prefix: str) -> RecordFile:
+    return RecordFile(str(path).removeprefix(prefix), path.read_bytes())
+
+
+def _is_same_task(run: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return all(run.get(key) == other.get(key) for key in ("dag_id", "run_id", "task_id", "map_index"))
+
+
+def _ended_at(file: RecordFile) -> str:
+    return file.record["ended_at"] if file.record else "~"
+
+
+def _is_chosen(file: RecordFile, connection_id: str | None, since: datetime | None, until: datetime | None) -> bool:
+    if file.record is None:
+        return True
+    ended_at = datetime.fromisoformat(file.record["ended_at"])
+    return (
+        connection_id in (None, file.record["connection_id"])
+        and (since is None or ended_at >= since)
+        and (until is None or ended_at < until)
+    )

@@ -1,0 +1,49 @@
+"""
+A watch over the whole suite: every record that is written anywhere is valid, and holds no secret.
+
+Airflow's configuration names a records path for all tests, so that every sweep leaves its record there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from airflow_provider_campaign import operations
+from tests.secrets_guard import leak_in
+
+SCHEMA = json.loads((Path(operations.__path__[0]) / "campaign-record-1.schema.json").read_text())
+RECORDS_PATH = "AIRFLOW__CAMPAIGN__RECORDS_PATH"
+
+
+def check_record(content: bytes) -> None:
+    """Raise if a record is not as the schema says, or holds a secret."""
+    jsonschema.validate(json.loads(content), SCHEMA)
+    assert leak_in(content.decode()) is None
+
+
+def check_records(folder: Path) -> int:
+    """Check all records below a folder, and return how many there are."""
+    checked = 0
+    for path in folder.rglob("*.try*.json"):
+        if TAMPERED not in path.relative_to(folder).parts:
+            check_record(path.read_bytes())
+            checked += 1
+    return checked
+
+
+TAMPERED = "tampered"
+"""The folder for records that a test damages."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def records_are_kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have every sweep write a record, and look at all of them in the end; also those of a test's own folder."""
+    os.environ.setdefault(RECORDS_PATH, f"file://{tmp_path_factory.mktemp('records')}")
+    yield
+    check_records(tmp_path_factory.getbasetemp())

@@ -1,0 +1,174 @@
+"""The chain of records names what was changed, removed, exchanged or cut off."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_campaign.operations.record import EarlierTries, Findings, RecordDraft, canonical
+from airflow_provider_campaign.operations.record_chain import Finding, RecordFile, verify_records
+from airflow_provider_campaign.record_store import RecordStore
+from tests.records_guard import TAMPERED, check_records
+
+ENDED_AT = 1_800_000_000.0
+
+
+def record_of(run_id: str = "scheduled__2026-11-21T21:00:00+00:00", at: float = 0.0, **run: Any) -> dict[str, Any]:
+    return draft_of(run_id, **run).record(Findings(), ENDED_AT + at, "success")
+
+
+def draft_of(run_id: str, connection_id: str = "campaign_default", **run: Any) -> RecordDraft:
+    whole = {"dag_id": "closing", "run_id": run_id, "task_id": "stop_all", "map_index": -1, "try_number": 1}
+    return RecordDraft("sweep", {**whole, "logical_date": None, **run}, ENDED_AT - 1, connection_id)
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Path:
+    """A folder in which records may be damaged."""
+    return tmp_path / TAMPERED
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RecordStore:
+    """Three records, one after the other."""
+    store = RecordStore(f"file://{tmp_path}")
+    for number in range(3):
+        store.write(record_of(f"run-{number}", at=86400.0 * number))
+    return store
+
+
+def path_of(number: int) -> str:
+    return f"closing/run-{number}/stop_all.try1.json"
+
+
+def findings_of(store: RecordStore, *expected: str) -> set[tuple[str, str]]:
+    return {(finding.kind, finding.path) for finding in verify_records(store.read(), expected)}
+
+
+def test_records_as_they_were_written_pass(store: RecordStore, tmp_path: Path) -> None:
+    assert [record.path for record in store.read()] == [path_of(0), path_of(1), path_of(2)]
+    assert verify_records(store.read(), [record.sha256 for record in store.read()]) == []
+    assert check_records(tmp_path) == 3
+
+
+def test_one_changed_byte_is_found(store: RecordStore, tmp_path: Path) -> None:
+    changed = tmp_path / path_of(1)
+    changed.write_bytes(changed.read_bytes().replace(b"success", b"sUccess"))
+    assert findings_of(store) == {("changed", path_of(1))}
+
+
+def test_a_record_that_is_no_json_any_more_is_found(store: RecordStore, tmp_path: Path) -> None:
+    (tmp_path / path_of(1)).write_bytes(b"{")
+    assert findings_of(store) == {("changed", path_of(1)), ("unreadable", path_of(1))}
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_removed_record_is_found(store: RecordStore, tmp_path: Path, number: int) -> None:
+    (tmp_path / path_of(number)).unlink()
+    assert findings_of(store) == {("missing", path_of(number))}
+
+
+def test_a_cut_off_tail_is_found_by_the_hash_that_its_run_has_logged(store: RecordStore, tmp_path: Path) -> None:
+    logged = store.read()[-1].sha256
+    (tmp_path / path_of(2)).unlink()
+    assert findings_of(store) == set()
+    assert findings_of(store, logged) == {("cut off", logged)}
+
+
+def test_exchanged_records_are_found(store: RecordStore, tmp_path: Path) -> None:
+    first, second = tmp_path / path_of(0), tmp_path / path_of(2)
+    contents = first.read_bytes(), second.read_bytes()
+    second.write_bytes(contents[0])
+    first.write_bytes(contents[1])
+    assert findings_of(store) == {("reordered", path_of(0)), ("reordered", path_of(2))}
+
+
+def test_two_runs_that_end_at_once_are_a_fork_and_both_are_in_the_chain(store: RecordStore, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for path, content in before.items():  # what both of them saw
+        (other / path.relative_to(tmp_path)).parent.mkdir(parents=True, exist_ok=True)
+        (other / path.relative_to(tmp_path)).write_bytes(content)
+    store.write(record_of("run-3", at=86400.0 * 2 + 1))
+    RecordStore(f"file://{other}").write(record_of("run-4", at=86400.0 * 2 + 2))
+    for path in other.rglob("*"):
+        if path.is_file():
+            (tmp_path / path.relative_to(other)).parent.mkdir(parents=True, exist_ok=True)
+            path.rename(tmp_path / path.relative_to(other))
+    store.write(record_of("run-5", at=86400.0 * 2 + 3))
+    store.write(record_of("run-6", at=86400.0 * 2 + 4))
+    [fork] = verify_records(store.read())
+    assert (fork.kind, fork.is_error) == ("fork", False)
+    after = json.loads((tmp_path / path_of(5)).read_bytes())
+    assert {after["previous"]["path"], after["also_previous"][0]["path"]} == {path_of(3), path_of(4)}
+    assert json.loads((tmp_path / path_of(6)).read_bytes())["also_previous"] == []
+    (tmp_path / path_of(3)).unlink()
+    assert ("missing", path_of(3)) in findings_of(store)
+
+
+def test_connections_have_chains_of_their_own(tmp_path: Path) -> None:
+    store = RecordStore(f"file://{tmp_path}")
+    for number, connection_id in enumerate(["a", "b/../c", "a", "b/../c"]):
+        store.write(draft_of(f"run-{number}", connection_id).record(Findings(), ENDED_AT + number, "success"))
+    seen = [(json.loads(record.content)["previous"] or {}).get("path") for record in store.read()]
+    assert seen == [None, None, path_of(0), path_of(1)]
+    assert [record.path for record in store.read("a")] == [path_of(0), path_of(2)]
+
+
+def test_nothing_is_overwritten(store: RecordStore, tmp_path: Path) -> None:
+    before = (tmp_path / path_of(0)).read_bytes()
+    reference = store.write(record_of("run-0", at=86400.0 * 3))
+    assert reference["path"].endswith("closing/run-0/stop_all.try1.2.json")
+    assert (tmp_path / path_of(0)).read_bytes() == before
+    assert verify_records(store.read()) == []
+
+
+@pytest.mark.parametrize(
+    ("run", "path"),
+    [
+        ({"run_id": "manual__2026-11-21T21:00:00+00:00"}, "manual__2026-11-21T21%3A00%3A00%2B00%3A00/stop_all.try1"),
+        ({"run_id": "a/../b"}, "a%2F..%2Fb/stop_all.try1"),
+        ({"run_id": ".."}, "%2E%2E/stop_all.try1"),
+        ({"run_id": "r", "map_index": 0}, "r/stop_all.0.try1"),
+        ({"run_id": "r", "task_id": "night.stop_all", "map_index": 12, "try_number": 3}, "r/night.stop_all.12.try3"),
+    ],
+)
+def test_each_part_of_a_path_is_safe(tmp_path: Path, run: dict[str, Any], path: str) -> None:
+    store = RecordStore(f"file://{tmp_path}")
+    store.write(record_of(**run))
+    assert (tmp_path / f"closing/{path}.json").is_file()
+    assert verify_records(store.read()) == []
+
+
+def test_long_ids_that_begin_alike_have_paths_of_their_own(tmp_path: Path) -> None:
+    store = RecordStore(f"file://{tmp_path}")
+    for end in "ab":
+        store.write(record_of(":" * 249 + end))
+    assert len(store.read()) == 2
+    assert verify_records(store.read()) == []
+
+
+def test_a_retry_knows_what_each_try_before_it_left(tmp_path: Path) -> None:
+    store = RecordStore(f"file://{tmp_path}")
+    store.write(record_of("r"))
+    found = store.earlier_tries(draft_of("r", try_number=3).run, "")
+    assert [(each["try_number"], each["outcome"]) for each in found.tries] == [(1, "success"), (2, None)]
+    assert found.missing == [2]
+    assert store.earlier_tries(draft_of("r", try_number=3, task_id="other").run, "").missing == [1, 2]
+
+
+def test_what_one_record_says_is_always_the_same_bytes() -> None:
+    assert canonical({"b": "ü\ud800", "a": 1}) == b'{"a":1,"b":"\\u00fc\\ud800"}\n'
+
+
+def test_the_tries_before_are_told_from_each_other() -> None:
+    assert EarlierTries.from_record(None, 1).tries == []
+
+
+def test_an_error_is_told_from_what_is_only_worth_knowing() -> None:
+    assert not Finding("fork", "", "").is_error
+    assert Finding("missing", "", "").is_error
+    assert RecordFile("x", b"[]").record is None
