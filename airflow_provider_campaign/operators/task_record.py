@@ -174,12 +174,12 @@ class TaskRecord:
 def run_of(task: BaseOperator, context: Mapping[str, Any]) -> dict[str, Any]:
     """Return what tells a try from all others."""
     ti = context.get("ti")
-    logical_date = context.get("logical_date")
+    logical_date, map_index = context.get("logical_date"), getattr(ti, "map_index", None)
     return {
         "dag_id": getattr(ti, "dag_id", None),
         "run_id": getattr(ti, "run_id", None),
         "task_id": getattr(ti, "task_id", None) or task.task_id,
-        "map_index": getattr(ti, "map_index", None) if getattr(ti, "map_index", None) is not None else -1,
+        "map_index": -1 if map_index is None else map_index,
         "try_number": getattr(ti, "try_number", None) or 1,
-        "logical_date": logical_date.isoformat() if logical_date else None,
+        "logical_date": iso_utc(logical_date.timestamp()) if logical_date else None,
     }

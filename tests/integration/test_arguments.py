@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -49,6 +50,7 @@ class Argument:
     bad: tuple[Any, ...]
 
 
+RECORDS_PATH = f"file://{tempfile.gettempdir()}/campaign-records"
 BOOLEAN = Argument(
     (True, False, "true", "False", "YES", "no", "1", "0", "on", "Off"), ("", "maybe", "None", None, 2, [], UNRENDERED)
 )
@@ -68,6 +70,7 @@ ARGUMENTS = {
     "name_pattern": Argument(("Evening *", "[ab]*", "[[]x]"), ("", " ", "None", 7, [], "Evening [", UNRENDERED)),
     "dry_run": BOOLEAN,
     "reason": Argument(("complaint 4711",), ("", " ", "None", 7, UNRENDERED)),
+    "records_path": Argument((RECORDS_PATH,), ("", " ", "None", 7, "records", UNRENDERED)),
     "ignore_missing": BOOLEAN,
     "stop_first": BOOLEAN,
     "wait_for_completion": BOOLEAN,
