@@ -196,14 +196,14 @@ def _live_rows(outcomes: Outcomes) -> list[dict[str, Any]]:
         {"conn_id": conn_id, **{key: row[key] for key in ("campaign_id", "name", "campaign_type", "status")}}
         for conn_id, outcome in outcomes.items()
         if outcome.value is not None
-        for row in outcome.value.as_dict()["live"]
+        for row in outcome.value.lists()["live"]
     ]
 
 
 def _result_rows(outcomes: Outcomes) -> list[dict[str, Any]]:
     rows = []
     for conn_id, outcome in outcomes.items():
-        result = outcome.value.as_dict() if outcome.value is not None else {}
+        result = outcome.value.lists() if outcome.value is not None else {}
         for name in _RESULTS:
             rows += [{"conn_id": conn_id, "result": name, **row} for row in result.get(name, ())]
     return rows

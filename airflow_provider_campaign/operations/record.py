@@ -199,20 +199,25 @@ def sweep_result(record: Mapping[str, Any], reference: Mapping[str, str] | None)
 
     :param reference: The ``path`` and ``sha256`` of the record's file, None where none was written.
     """
-    campaigns = record["campaigns"]
+    same = ("outcome", "connection_id", "platform", "window_end", "began_at", "ended_at", "reason", "error")
+    numbers = ("requests", "refused", "seconds")
+    return {
+        **lists_of(record["campaigns"], is_dry_run=bool(record["scope"].get("dry_run"))),
+        "total": len(record["campaigns"]),
+        **{key: record[key] for key in (*same, "excluded", "incidents", "may_start", *numbers, "earlier_tries")},
+        "record": dict(reference) if reference else None,
+    }
+
+
+def lists_of(campaigns: Sequence[JSON], *, is_dry_run: bool = False) -> dict[str, list[JSON]]:
+    """Return campaigns by what became of them: ``stopped``, ``already_stopped``, ``failed``; ``live`` in a dry run."""
     confirmed = [campaign for campaign in campaigns if campaign["confirmed_at"]]
     left = [campaign for campaign in campaigns if not campaign["confirmed_at"]]
-    is_dry_run = record["scope"].get("dry_run")
-    same = ("outcome", "connection_id", "platform", "window_end", "began_at", "ended_at", "reason", "error")
     return {
         "stopped": [campaign for campaign in confirmed if not campaign["already_stopped"]],
         "already_stopped": [campaign for campaign in confirmed if campaign["already_stopped"]],
         "failed": [] if is_dry_run else left,
         **({"live": left} if is_dry_run else {}),
-        "total": len(campaigns),
-        **{key: record[key] for key in (*same, "excluded", "incidents", "may_start", "requests", "refused", "seconds")},
-        "earlier_tries": record["earlier_tries"],
-        "record": dict(reference) if reference else None,
     }
 
 

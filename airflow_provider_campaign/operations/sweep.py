@@ -116,6 +116,7 @@ class Sweep:
             problem,
             self._client.description,
             self._requests,
+            round(self._deadline.elapsed, 1),
             self._refused,
             is_dry_run,
         )

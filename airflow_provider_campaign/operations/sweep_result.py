@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.exceptions import CampaignError, CampaignSweepError, CampaignSweepFinalError
-from airflow_provider_campaign.operations.record import Findings
+from airflow_provider_campaign.operations.record import Findings, lists_of
 from airflow_provider_campaign.operations.sweep_entry import SweepEntry, is_retryable
 
 log = logging.getLogger(__name__)
@@ -24,6 +24,7 @@ class SweepResult:
     :param excluded: What is live but outside the scope, with the argument that leaves it out, by id.
     :param problem: What keeps the last listing from proving that nothing is live, None where nothing does.
     :param description: The connection, as messages name it.
+    :param seconds: How long it took.
     :param refused: Requests that the platform refused for the rate.
     :param is_dry_run: Whether nothing was to be stopped.
     :param may_start: What is not live, but may start.
@@ -34,6 +35,7 @@ class SweepResult:
     problem: CampaignError | None
     description: str
     requests: int
+    seconds: float
     refused: int = 0
     is_dry_run: bool = False
     may_start: Sequence[dict[str, Any]] = ()
@@ -66,6 +68,10 @@ class SweepResult:
             requests=self.requests,
             refused=self.refused,
         )
+
+    def lists(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the campaigns by what became of them, as XCom has them."""
+        return lists_of(self.findings().campaigns, is_dry_run=self.is_dry_run)
 
     def _dry_run_message(self) -> dict[str, None]:
         return {"message": None} if self.is_dry_run else {}
