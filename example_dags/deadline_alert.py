@@ -28,6 +28,9 @@ except ImportError:
 else:
     with DAG(
         dag_id="deadline_alert",
+        description="Stop everything when the calling hours end, and raise an alarm if that takes too long",
+        doc_md=__doc__,
+        tags=["campaigns", "window"],
         schedule=calling_hours_end(CALLING_HOURS),
         start_date=pendulum.datetime(2026, 1, 1, tz="America/New_York"),
         catchup=False,

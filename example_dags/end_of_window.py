@@ -24,6 +24,9 @@ CALLING_HOURS = {  # as a campaign of Kore.ai shows them
 
 with DAG(
     dag_id="end_of_window",
+    description="Stop everything that is live when the calling hours end",
+    doc_md=__doc__,
+    tags=["campaigns", "window"],
     schedule=calling_hours_end(CALLING_HOURS),
     start_date=pendulum.datetime(2026, 1, 1, tz="America/New_York"),
     catchup=False,

@@ -11,6 +11,9 @@ from airflow_provider_campaign.operators.campaign import DeleteVoiceCampaignOper
 
 with DAG(
     dag_id="kore_v2",
+    description="Stop a voice campaign through API v2, and delete it",
+    doc_md=__doc__,
+    tags=["campaigns", "kore"],
     schedule="0 20 * * MON-SAT",
     start_date=pendulum.datetime(2026, 1, 1, tz="America/New_York"),
     catchup=False,

@@ -18,6 +18,9 @@ def campaigns_to_stop() -> list[str]:
 
 with DAG(
     dag_id="mapped_stop",
+    description="Stop the campaigns that an upstream task names",
+    doc_md=__doc__,
+    tags=["campaigns", "kore"],
     schedule="0 20 * * *",
     start_date=pendulum.datetime(2026, 1, 1, tz="America/Chicago"),
     catchup=False,

@@ -11,6 +11,9 @@ from airflow_provider_campaign.operators.campaign import StartSmsCampaignOperato
 
 with DAG(
     dag_id="morning_start",
+    description="Start yesterday's campaign again",
+    doc_md=__doc__,
+    tags=["campaigns", "kore"],
     schedule="0 9 * * MON-FRI",
     # Set this to tomorrow: with a past date Airflow runs the DAG for the last morning as soon as it is unpaused.
     start_date=pendulum.datetime(2026, 1, 1, tz="Asia/Kolkata"),

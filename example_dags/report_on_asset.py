@@ -19,7 +19,15 @@ else:
         watchers=[AssetWatcher(name="stopped", trigger=CampaignStatusTrigger(campaign_id=CAMPAIGN_ID))],
     )
 
-    with DAG(dag_id="report_on_asset", schedule=[stopped], catchup=False, max_active_runs=1) as dag:
+    with DAG(
+        dag_id="report_on_asset",
+        description="Report on a campaign each time that it is stopped",
+        doc_md=__doc__,
+        tags=["campaigns", "report"],
+        schedule=[stopped],
+        catchup=False,
+        max_active_runs=1,
+    ) as dag:
 
         @task
         def report() -> str:

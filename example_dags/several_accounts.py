@@ -18,6 +18,9 @@ CALLING_HOURS = {
 
 with DAG(
     dag_id="several_accounts",
+    description="Stop everything that is live in several accounts",
+    doc_md=__doc__,
+    tags=["campaigns", "window"],
     schedule=calling_hours_end(CALLING_HOURS),
     start_date=pendulum.datetime(2026, 1, 1, tz="America/New_York"),
     catchup=False,

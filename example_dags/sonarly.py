@@ -11,6 +11,9 @@ from airflow_provider_campaign.operators.campaign import StopCampaignOperator
 
 with DAG(
     dag_id="sonarly",
+    description="Stop a Sonarly campaign",
+    doc_md=__doc__,
+    tags=["campaigns", "sonarly"],
     schedule="30 17 * * MON-FRI",
     start_date=pendulum.datetime(2026, 1, 1, tz="Europe/London"),
     catchup=False,

@@ -18,6 +18,9 @@ CALLING_HOURS = {
 
 with DAG(
     dag_id="start_of_window",
+    description="Start the day's campaigns when their calling hours start",
+    doc_md=__doc__,
+    tags=["campaigns", "window"],
     schedule=calling_hours_start(CALLING_HOURS, offset=timedelta(minutes=5)),
     # Set this to tomorrow: with a past date Airflow runs the DAG for the last start as soon as it is unpaused.
     start_date=pendulum.datetime(2026, 1, 1, tz="America/New_York"),

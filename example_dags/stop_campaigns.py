@@ -19,6 +19,9 @@ VOICE = "{{ params.voice_campaign_id }}"
 
 with DAG(
     dag_id="stop_campaigns",
+    description="Stop two campaigns, and delete one of them",
+    doc_md=__doc__,
+    tags=["campaigns", "kore"],
     schedule="0 18 * * MON-FRI",
     # Set this to today: with a past date Airflow runs the DAG for the last evening as soon as it is unpaused.
     start_date=pendulum.datetime(2026, 1, 1, tz="Asia/Kolkata"),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import airflow
+import pytest
 from packaging.version import Version
 
 from airflow_provider_campaign.sandbox import Sandbox
@@ -31,11 +34,13 @@ class Example:
     :param changes: The campaigns that are different afterwards, each with its status then.
     :param since: The first Airflow version that it runs on.
     :param task_id: Run this task alone, where ``dags test`` can't run the DAG.
+    :param form: What somebody fills into the form of its params.
     """
 
     changes: Mapping[str, str]
     since: str = "2.11"
     task_id: str | None = None
+    form: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def runs_here(self) -> bool:
@@ -43,7 +48,9 @@ class Example:
 
     def command(self, dag_id: str) -> list[str]:
         """Return the command of Airflow's that runs it."""
-        return ["tasks", "test", dag_id, self.task_id, "2026-01-02"] if self.task_id else ["dags", "test", dag_id]
+        if self.task_id:
+            return ["tasks", "test", dag_id, self.task_id, "2026-01-02"]
+        return ["dags", "test", dag_id, *(["--conf", json.dumps(self.form)] if self.form else [])]
 
 
 SMS_AND_VOICE = ("cd-sms-evening-1", "cd-sms-evening-2", "cd-voice-evening-1", "cd-voice-evening-2")
@@ -53,6 +60,16 @@ ALL_SONARLY_STOPPED = dict.fromkeys(("650000000000000000000001", "65000000000000
 EXAMPLES = {
     # With a deadline, ``dags test`` fails once all tasks have succeeded (seen on 3.1.8 and 3.3.2).
     "deadline_alert": Example(ALL_STOPPED, since="3.1", task_id="stop_active_campaigns"),
+    "emergency_stop": Example(
+        {"cd-voice-evening-1": "Stopped", "650000000000000000000001": "Stopped", "650000000000000000000002": "Stopped"},
+        form={
+            "connections": ["campaign_default", "sonarly"],
+            "campaign_types": ["voice"],
+            "name_pattern": "[RAW]*",
+            "reason": "the test says so",
+        },
+    ),
+    "emergency_stop, only to list": Example({}, form={"dry_run": True, "reason": "to see what is live"}),
     "end_of_window": Example(ALL_STOPPED),
     "kore_v2": Example({"cd-voice-evening-1": DELETED}),
     "mapped_stop": Example({"cd-sms-evening-1": "Stopped", "cd-sms-evening-2": "Stopped"}),
@@ -64,6 +81,11 @@ EXAMPLES = {
     "start_of_window": Example({"cd-sms-morning-1": "Active", "cd-voice-tomorrow-1": "Active"}),
     "stop_campaigns": Example({"cd-sms-evening-1": DELETED, "cd-voice-evening-1": "Stopped"}),
 }
+
+
+def dag_id_of(name: str) -> str:
+    """Return the DAG of an example; what follows a comma tells several runs of the same DAG apart."""
+    return name.partition(",")[0]
 
 
 def connections(sandbox: Sandbox) -> dict[str, str]:
@@ -91,8 +113,8 @@ def test_each_example_dag_changes_the_campaigns_that_it_names_and_no_other(tmp_p
     with ExitStack() as stack:
         sandboxes = {dag_id: stack.enter_context(Sandbox(campaigns=len(SEEDS))) for dag_id in examples}
         jobs = []
-        for dag_id, sandbox in sandboxes.items():
-            jobs.append({"command": examples[dag_id].command(dag_id), "environment": connections(sandbox)})
+        for name, sandbox in sandboxes.items():
+            jobs.append({"command": examples[name].command(dag_id_of(name)), "environment": connections(sandbox)})
         file = tmp_path / "jobs.json"
         file.write_text(json.dumps(jobs))
         process = AirflowProcess(tmp_path, {}, all_dags(tmp_path / "dags"))
@@ -104,4 +126,14 @@ def test_each_example_dag_changes_the_campaigns_that_it_names_and_no_other(tmp_p
 
 
 def test_every_example_dag_is_run() -> None:
-    assert {file.stem for file in EXAMPLE_DAGS.glob("*.py")} == EXAMPLES.keys() - {"my_evening"}
+    assert {file.stem for file in EXAMPLE_DAGS.glob("*.py")} == {*map(dag_id_of, EXAMPLES)} - {"my_evening"}
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLE_DAGS.glob("*.py")), ids=lambda file: file.stem)
+def test_every_example_dag_says_what_it_is_for(file: Path) -> None:
+    [dag] = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call) and is_dag(node)]
+    assert {"description", "doc_md", "tags"} <= {keyword.arg for keyword in dag.keywords}
+
+
+def is_dag(call: ast.Call) -> bool:
+    return ast.unparse(call.func) == "DAG"

@@ -1,0 +1,88 @@
+"""
+# Stop everything now
+
+Trigger this DAG by hand. Its form asks for the connections, what to stop there, and why.
+
+Each connection gets a task of its own: it lists what is live, stops it, and succeeds only once a listing shows nothing
+live. The tasks run at the same time, and one that fails keeps no other from going on. **The run succeeds only if
+everything is verified stopped.** What is not is named in the task's log, in red.
+
+With *Only list* checked nothing is stopped: the task `report` says what would be.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.common.compat.sdk import DAG, Param, task, teardown
+
+from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
+
+
+@task
+def connections(params: Mapping[str, Any]) -> list[str]:
+    """Return the connections that the form names; each gets a task."""
+    return list(params["connections"])
+
+
+@teardown
+def report(results: Any) -> list[str]:
+    """Say what became of each campaign. A teardown runs whatever has failed, and does not hide it."""
+    lines = []
+    for result in results:
+        for outcome in ("live", "stopped", "already_stopped", "failed"):
+            for row in result.get(outcome, ()):
+                name, status = row["name"] or "without a name", row["status"]
+                lines.append(f"{outcome.replace('_', ' ')}: {row['campaign_id']} ({name}), {status}")
+    logging.getLogger("airflow.task").info("%s", "\n".join(lines) or "Nothing was live.")
+    return lines
+
+
+with DAG(
+    dag_id="emergency_stop",
+    description="Stop everything that is live, now: trigger it, fill in the form",
+    doc_md=__doc__,
+    tags=["campaigns", "emergency"],
+    schedule=None,
+    catchup=False,
+    is_paused_upon_creation=False,  # nobody should have to find the switch at night
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=10)},
+    params={
+        "reason": Param(
+            type="string", minLength=3, title="Reason", description="Why they are stopped; it is kept with the result."
+        ),
+        "connections": Param(
+            ["campaign_default"],
+            type="array",
+            items={"type": "string"},
+            minItems=1,
+            title="Connections",
+            description="The connection ids of the accounts, one a line.",
+        ),
+        "campaign_types": Param(
+            ["sms", "voice"],
+            type="array",
+            items={"type": "string", "enum": ["sms", "voice"]},
+            examples=["sms", "voice"],
+            minItems=1,
+            title="Types",
+            description="The campaigns to stop on Kore.ai; Sonarly has no types.",
+        ),
+        "name_pattern": Param(
+            "*", type="string", title="Names", description="Only campaigns whose name matches, with * and ?."
+        ),
+        "dry_run": Param(False, type="boolean", title="Only list", description="List what is live, and stop nothing."),
+    },
+) as dag:
+    stop = StopActiveCampaignsOperator.partial(
+        task_id="stop",
+        campaign_types="{{ params.campaign_types }}",
+        name_pattern="{{ params.name_pattern }}",
+        dry_run="{{ params.dry_run }}",
+        reason="{{ params.reason }}",
+        map_index_template="{{ task.campaign_conn_id }}",
+    ).expand(campaign_conn_id=connections())
+    report(stop.output)
