@@ -85,4 +85,4 @@ with DAG(
         reason="{{ params.reason }}",
         map_index_template="{{ task.campaign_conn_id }}",
     ).expand(campaign_conn_id=connections())
-    report(stop.output)
+    report(stop.output)  # type: ignore[call-arg]

@@ -35,12 +35,14 @@ class Example:
     :param since: The first Airflow version that it runs on.
     :param task_id: Run this task alone, where ``dags test`` can't run the DAG.
     :param form: What somebody fills into the form of its params.
+    :param outcome: How Airflow's command ends.
     """
 
     changes: Mapping[str, str]
     since: str = "2.11"
     task_id: str | None = None
     form: Mapping[str, Any] = field(default_factory=dict)
+    outcome: str = "exit status 0"
 
     @property
     def runs_here(self) -> bool:
@@ -68,6 +70,9 @@ EXAMPLES = {
             "name_pattern": "[RAW]*",
             "reason": "the test says so",
         },
+    ),
+    "emergency_stop, of which a part fails": Example(
+        {}, form={"name_pattern": "[", "reason": "the report must not hide it"}, outcome="exit status DagRun failed"
     ),
     "emergency_stop, only to list": Example({}, form={"dry_run": True, "reason": "to see what is live"}),
     "end_of_window": Example(ALL_STOPPED),
@@ -120,7 +125,7 @@ def test_each_example_dag_changes_the_campaigns_that_it_names_and_no_other(tmp_p
         process = AirflowProcess(tmp_path, {}, all_dags(tmp_path / "dags"))
         process.migrate(shared_folder)
         outcomes = process.answer(str(AIRFLOW_COMMANDS), str(file))
-        assert dict(zip(examples, outcomes, strict=True)) == dict.fromkeys(examples, "exit status 0")
+        assert dict(zip(examples, outcomes, strict=True)) == {name: each.outcome for name, each in examples.items()}
         found = {dag_id: changes(sandbox) for dag_id, sandbox in sandboxes.items()}
     assert found == {dag_id: example.changes for dag_id, example in examples.items()}
 
