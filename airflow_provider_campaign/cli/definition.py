@@ -32,6 +32,12 @@ _STATUSES = Arg(
 _NAME_PATTERN = Arg(("--name-pattern",), metavar="PATTERN", help="Only campaigns whose name matches, with * ? and […]")
 _TIMEOUT = Arg(("--timeout",), metavar="SECONDS", default="900", help="When to give up (default: 900)")
 _DRY_RUN = Arg(("--dry-run",), action="store_true", help="List what would be stopped, and stop nothing")
+_RECORDS_PATH = Arg(
+    ("--records-path",),
+    metavar="PATH",
+    help="Where to keep the record, for instance s3://aws_default@bucket/records or file:///records "
+    "(default: [campaign] records_path of Airflow's configuration)",
+)
 _REASON = Arg(("--reason",), metavar="TEXT", help="Why, for the record")
 
 _SCOPE = (_TYPES, _STATUSES, _NAME_PATTERN)
@@ -53,15 +59,14 @@ def get_commands() -> list[GroupCommand]:
     commands = (
         _command("live", "List what is live, over one or several accounts", *_SCOPE, _TIMEOUT),
         _command("status", "Show the status of one campaign", _CAMPAIGN_ID, _TIMEOUT),
-        _command(
-            "stop", "Stop one campaign, and wait until it is verified", _CAMPAIGN_ID, _CAMPAIGN_TYPE, _REASON, _TIMEOUT
-        ),
+        _command("stop", "Stop one campaign, and wait until it is verified", _CAMPAIGN_ID, _CAMPAIGN_TYPE, _TIMEOUT),
         _command(
             "stop-active",
             "Stop everything that is live, over one or several accounts, and verify it",
             *_SCOPE,
             _DRY_RUN,
             _REASON,
+            _RECORDS_PATH,
             ARG_YES,
             _TIMEOUT,
         ),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from airflow_provider_campaign.arguments import (
@@ -13,6 +14,7 @@ from airflow_provider_campaign.arguments import (
     read_live_statuses,
     read_name_pattern,
     read_optional_text,
+    read_records_path,
     read_seconds,
     read_words,
 )
@@ -25,12 +27,14 @@ from airflow_provider_campaign.cli.accounts import (
     run_on_all,
 )
 from airflow_provider_campaign.cli.output import Output, ProgressDisplay
+from airflow_provider_campaign.cli.sweep_record import SweepRecords, failure_of
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.operations.sweep import Sweep
 from airflow_provider_campaign.operations.sweep_result import SweepResult
 from airflow_provider_campaign.operations.sweep_scope import SweepScope
+from airflow_provider_campaign.operators.task_record import default_records_path
 
 LIST_TIMEOUT = 60.0
 """Seconds after which a listing that only shows what is live is given up."""
@@ -92,11 +96,14 @@ class Sweeps:
             outcomes = run_on_all(work, lambda: _show_listing(progress, sweeps), self.cancellation)
         return {conn_id: _with_problem(outcome) for conn_id, outcome in outcomes.items()}
 
-    def run_all(self, output: Output) -> Outcomes:
+    def run_all(self, records: SweepRecords, output: Output) -> Outcomes:
         """Stop what is live in all accounts."""
         sweeps = self.create(self.seconds)
         with output.progress() as progress:
-            work = {conn_id: sweep.run for conn_id, sweep in sweeps.items()}
+            work = {
+                conn_id: partial(records.run, conn_id, self.clients[conn_id], sweep)
+                for conn_id, sweep in sweeps.items()
+            }
             outcomes = run_on_all(work, lambda: _show_progress(progress, sweeps), self.cancellation)
         return {conn_id: _with_failure(outcome) for conn_id, outcome in outcomes.items()}
 
@@ -112,8 +119,10 @@ def stop_all(options: Namespace, output: Output) -> int:
         raise CampaignConfigError(
             "stop-active asks before it stops, and there is no terminal to ask on. Nothing was sent. Give --yes."
         )
+    records_path = read_records_path("--records-path", options.records_path) or default_records_path()
     reason = read_optional_text("--reason", options.reason)
     sweeps = Sweeps.read(options)
+    records = SweepRecords(records_path, {**asdict(sweeps.scope), "dry_run": False}, reason, sweeps.cancellation)
     if options.dry_run:
         return _show_live(sweeps, output)
     if not (options.yes or _is_confirmed(sweeps, output)):
@@ -121,12 +130,16 @@ def stop_all(options: Namespace, output: Output) -> int:
         return NOT_VERIFIED
     if reason:
         output.say(f"Reason: {reason}")
-    outcomes = sweeps.run_all(output)
+    outcomes = sweeps.run_all(records, output)
     if sweeps.cancellation.is_requested:
         output.problem("Interrupted: nothing more is sent.")
     output.rows(_result_rows(outcomes), _COLUMNS)
     _report(outcomes, output)
-    return exit_status(outcomes.values())
+    for conn_id, reference in records.references.items():
+        output.say(f"{conn_id}: record {reference['path']}, SHA-256 {reference['sha256']}")
+    for problem in records.problems:
+        output.problem(str(problem))
+    return NOT_VERIFIED if records.problems else exit_status(outcomes.values())
 
 
 def _show_live(sweeps: Sweeps, output: Output) -> int:
@@ -169,13 +182,7 @@ def _with_problem(outcome: Outcome[SweepResult]) -> Outcome[SweepResult]:
 
 def _with_failure(outcome: Outcome[SweepResult]) -> Outcome[SweepResult]:
     """Return a sweep's outcome with the error that names what is not verified stopped."""
-    if outcome.value is None:
-        return outcome
-    try:
-        outcome.value.raise_for_failure()
-    except CampaignError as error:
-        return Outcome(outcome.value, error)
-    return outcome
+    return outcome if outcome.value is None else Outcome(outcome.value, failure_of(outcome.value))
 
 
 def _show_listing(progress: ProgressDisplay, sweeps: Mapping[str, Sweep]) -> None:

@@ -17,6 +17,7 @@ import pytest
 from packaging.version import Version
 
 from airflow_provider_campaign.__main__ import main
+from airflow_provider_campaign.record_store import RecordStore
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.airflow_process import AirflowProcess
 from tests.kinds import Connect
@@ -220,6 +221,7 @@ REFUSED = {
     "a status that is not live": (("stop-active", "--yes", "--statuses", "Stopped"), "--statuses"),
     "an unknown type": (("stop-active", "--yes", "--campaign-types", "fax"), "'fax'"),
     "a type that is empty": (("live", "--campaign-types", " "), "--campaign-types"),
+    "a path that depends on where one is": (("stop-active", "--yes", "--records-path", "records"), "--records-path"),
     "no time": (("stop-active", "--yes", "--timeout", "0"), "--timeout"),
     "a pattern that is not closed": (("live", "--name-pattern", "[a"), "--name-pattern"),
     "a template": (("stop", "{{ params.id }}", "--campaign-type", "{{ x }}"), "--campaign-type"),
@@ -274,7 +276,40 @@ def test_no_command_shows_a_secret_that_the_platform_echoes(
     assert "you sent ***" in shown.stderr  # a warning says what was tried again
 
 
-def test_ctrl_c_ends_within_the_requests_under_way(connect: Connect, run: CommandLine) -> None:
+def test_every_sweep_leaves_a_record_also_where_it_fails(accounts: Sandbox, run: CommandLine, tmp_path: Path) -> None:
+    accounts.add_fault(Fault("unauthorized", platform="sonarly", count=None))
+    arguments = (
+        "stop-active",
+        *CONNECTIONS,
+        "--yes",
+        "--reason",
+        "window closed",
+        "--records-path",
+        f"file://{tmp_path}",
+    )
+    shown = run(*arguments)
+    assert shown.status == 1
+    records = {file.record["connection_id"]: file for file in RecordStore(f"file://{tmp_path}").read() if file.record}
+    kore, sonarly = records["campaign_default"].record or {}, records["sonarly"].record or {}
+    assert (kore["outcome"], sonarly["outcome"]) == ("success", "failed")
+    assert {campaign["campaign_id"] for campaign in kore["campaigns"]} == {"sms-1", "voice-1"}
+    assert kore["reason"] == "window closed"
+    assert kore["run"]["command"] == "stop-active"
+    assert "HTTP 401" in sonarly["error"]
+    assert all(file.sha256 in shown.stderr for file in records.values())
+
+
+def test_a_record_that_can_not_be_written_is_status_1_and_all_is_stopped_even_so(
+    accounts: Sandbox, run: CommandLine, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("a file where a folder should be")
+    shown = run("stop-active", "--yes", "--records-path", f"file://{tmp_path}/taken")
+    assert shown.status == 1
+    assert "The record can't be written" in shown.stderr
+    assert statuses(accounts)["sms-1"] == "Stopped"
+
+
+def test_ctrl_c_ends_within_the_requests_under_way(connect: Connect, run: CommandLine, tmp_path: Path) -> None:
     with Sandbox(rate_limit=None) as sandbox:
         connect(sandbox.kore_connection())
         for number in range(30):
@@ -287,12 +322,16 @@ def test_ctrl_c_ends_within_the_requests_under_way(connect: Connect, run: Comman
 
         somebody = threading.Thread(target=press_ctrl_c)
         somebody.start()
-        shown = run("stop-active", "--yes", "-o", "json")
+        shown = run("stop-active", "--yes", "-o", "json", "--records-path", f"file://{tmp_path}")
         somebody.join()
         stopped = {campaign_id for campaign_id, status in statuses(sandbox).items() if status == "Stopped"}
     assert shown.status == 1
     assert "Interrupted" in shown.stderr
     assert 0 < len(stopped) < 30
+    [file] = RecordStore(f"file://{tmp_path}").read()
+    assert file.record is not None
+    assert file.record["outcome"] == "killed"
+    assert {each["campaign_id"] for each in file.record["campaigns"] if each["confirmed_at"]} == stopped
     assert {row["campaign_id"] for row in shown.rows if row["result"] == "stopped"} == stopped
     for campaign_id in {f"sms-{number}" for number in range(30)} - stopped:
         assert re.search(rf"^(campaign_default: )?{campaign_id} ", shown.stderr, re.MULTILINE)
