@@ -131,6 +131,10 @@ class CampaignUnavailableError(CampaignError):
         self.outcome_unknown = outcome_unknown
         self.retry_after = retry_after
 
+    def note_unknown_outcome(self) -> None:
+        """Note that the platform may have acted on this request, or on one before it."""
+        self.outcome_unknown = True
+
 
 class CampaignRateLimitError(CampaignUnavailableError):
     """The account's request budget is used up (429); the request was not carried out."""

@@ -57,14 +57,16 @@ class StatusChange:
         self._sent_at: float | None = None
 
     def attempt(self, deadline: Deadline) -> Campaign:
-        """Make one attempt."""
-        if self._must_check and (campaign := self._check_status(deadline)):
+        """Make one attempt; an error says whether the platform may have acted on this one or on one before it."""
+        if self._must_check and (campaign := self._check_before(deadline)):
             return campaign
         self._sent_at = self._sent_at or deadline.clock.time()
         try:
             campaign = self._client.perform(self._request, deadline)
         except CampaignUnavailableError as error:
             self._must_check = self._outcome_unknown = self._outcome_unknown or error.outcome_unknown
+            if self._outcome_unknown:
+                error.note_unknown_outcome()
             raise
         except CampaignNotFoundError as error:
             raise explained_not_found(self._client, self._request, error, deadline) from error
@@ -73,6 +75,14 @@ class StatusChange:
         if self._condition.state_of(campaign.status) is WaitState.FAILURE:
             raise self._conflict(campaign)
         return campaign
+
+    def _check_before(self, deadline: Deadline) -> Campaign | None:
+        """Read the status before anything is sent; as long as it can't be read, the outcome stays unknown."""
+        try:
+            return self._check_status(deadline)
+        except CampaignUnavailableError as error:
+            error.note_unknown_outcome()
+            raise
 
     def _explain(self, refusal: CampaignError, deadline: Deadline) -> Campaign:
         """Return the campaign if its status explains the refusal: there is nothing left to do."""

@@ -67,7 +67,7 @@ class Deadline:
 
     :param seconds: How long the operation may take from now on.
     :param retries: Whether a failed request is sent a second time at all.
-    :param max_rate_wait: Seconds that one request may be held back for the rate limit.
+    :param max_rate_wait: Seconds that one request may be held back for the rate limit, or a refusal be waited out.
     :param limit: When the whole operation that this is a part of must be over, by the clock's monotonic seconds.
     """
 

@@ -40,7 +40,8 @@ def retry_until(
 
     Tried again is what :class:`CampaignUnavailableError` stands for: network errors, time-outs, 429, 5xx,
     unreadable or contradictory responses. The final attempt is made just before the deadline, so that a platform
-    that is back by then is not missed.
+    that is back by then is not missed. A refusal for the rate that would have to be waited out for longer than the
+    deadline's ``max_rate_wait`` is raised at once.
 
     :param rate_window: Seconds to wait after a 429 without ``Retry-After``, or None to back off as usual.
     :param on_retry: Told the error and the seconds until the next attempt.
@@ -55,9 +56,15 @@ def retry_until(
             delay = max(delay, requested + delay / MAX_RETRY_DELAY)
         return min(delay, deadline.before_final_attempt)
 
+    def is_rate_wait_too_long(state: RetryCallState) -> bool:
+        error = _error(state)
+        requested = requested_delay(error, rate_window)
+        seconds = MAX_RETRY_DELAY if requested is None else requested
+        return isinstance(error, CampaignRateLimitError) and seconds > deadline.max_rate_wait
+
     policy = Retrying(
         retry=retry_if_exception_type(CampaignUnavailableError),
-        stop=lambda _: deadline.before_final_attempt <= 0,
+        stop=lambda state: deadline.before_final_attempt <= 0 or is_rate_wait_too_long(state),
         wait=wait,
         sleep=deadline.sleep,
         before_sleep=lambda state: on_retry(_error(state), state.upcoming_sleep),

@@ -88,15 +88,17 @@ class CampaignOperator(BaseOperator):
         """
         check_arguments(self, {name: read for name, read in self.readers.items() if name in vars(self)})
 
-    def begin(self) -> Deadline:
+    def begin(self, ends_at: float | None = None) -> Deadline:
         """
         Replace the arguments by what they mean, and return the deadline of the operation.
 
+        :param ends_at: When the operation must be over (seconds since the epoch), where it began before a deferral.
         :raises CampaignConfigError: When an argument is wrong; nothing was sent.
         """
         for name, value in read_arguments(self, self.readers).items():
             setattr(self, name, value)
-        return Deadline(self.timeout, self.hook.clock, cancellation=self._cancellation)
+        seconds = self.timeout if ends_at is None else ends_at - self.hook.clock.time()
+        return Deadline(max(0.0, seconds), self.hook.clock, cancellation=self._cancellation)
 
 
 def is_retry(context: Context) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from airflow.providers.common.compat.sdk import Context, conf
@@ -16,6 +17,7 @@ from airflow_provider_campaign.campaign import (
     merge_final_status,
 )
 from airflow_provider_campaign.client.clock import Deadline
+from airflow_provider_campaign.exceptions import CampaignRateLimitError, CampaignTimeoutError
 from airflow_provider_campaign.operations.wait import wait_for_status
 from airflow_provider_campaign.operators.base import CampaignOperator, is_retry
 from airflow_provider_campaign.operators.delete import (
@@ -24,7 +26,8 @@ from airflow_provider_campaign.operators.delete import (
     DeleteVoiceCampaignOperator,
 )
 from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
-from airflow_provider_campaign.triggers.deferral import defer_wait
+from airflow_provider_campaign.triggers.deferral import defer_until_permitted, defer_wait
+from airflow_provider_campaign.triggers.permit import LAST_ATTEMPT, MIN_DEFERRAL
 from airflow_provider_campaign.triggers.wait_outcome import WaitOutcome
 
 __all__ = [
@@ -43,6 +46,9 @@ __all__ = [
 
 DEFAULT_POLL_INTERVAL = 30.0
 """Seconds between two polls of a campaign that is winding down."""
+
+MAX_RATE_WAIT = 5.0
+"""Seconds that a deferrable task waits on its worker for the account's request budget."""
 
 
 class _StatusChangeOperator(CampaignOperator):
@@ -80,8 +86,28 @@ class _StatusChangeOperator(CampaignOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Act, wait, and return what became of the campaign."""
-        deadline = self.begin()
-        campaign = self.act(check_first=is_retry(context), deadline=deadline)
+        return self._act_and_wait(self.begin(), outcome_unknown=is_retry(context))
+
+    def execute_again(
+        self, context: Context, event: Any, *, ends_at: float, outcome_unknown: bool, refusals: int
+    ) -> dict[str, Any]:
+        """
+        Act again, after a wait for the account's request budget.
+
+        :param ends_at: When the operation must be over (seconds since the epoch).
+        :param outcome_unknown: Whether an earlier request may have been heard.
+        :param refusals: How often the platform has refused the task for the rate.
+        """
+        deadline = self.begin(ends_at)
+        if not deadline.remaining:
+            raise self._refused_until_the_end(refusals, outcome_unknown=outcome_unknown)
+        return self._act_and_wait(deadline, outcome_unknown=outcome_unknown, refusals=refusals)
+
+    def _act_and_wait(self, deadline: Deadline, *, outcome_unknown: bool, refusals: int = 0) -> dict[str, Any]:
+        if self.deferrable and self.timeout > 2 * LAST_ATTEMPT:
+            campaign = self._act_or_defer(deadline, outcome_unknown=outcome_unknown, refusals=refusals)
+        else:
+            campaign = self.act(check_first=outcome_unknown, deadline=deadline)
         result = campaign.as_dict()
         self.log.info("Campaign %s is %s: %s", campaign.id, campaign.status, campaign.message or "no message")
         if not self.wait_for_completion or self.condition.is_met_by(campaign.status):
@@ -92,6 +118,38 @@ class _StatusChangeOperator(CampaignOperator):
         final = wait_for_status(self.hook.client, self.campaign_id, self.condition, self.poll_interval, deadline)
         self.log.info("Campaign %s is %s", campaign.id, final.status)
         return merge_final_status(result, final)
+
+    def _act_or_defer(self, deadline: Deadline, *, outcome_unknown: bool, refusals: int) -> Campaign:
+        """Act, or leave the worker until the account's request budget allows it."""
+        try:
+            campaign = self.act(check_first=outcome_unknown, deadline=deadline.sooner(max_rate_wait=MAX_RATE_WAIT))
+        except CampaignRateLimitError as refusal:
+            if deadline.remaining > LAST_ATTEMPT + MIN_DEFERRAL:
+                self._defer_until_permitted(refusal, refusals + 1, deadline)
+            raise self._refused_until_the_end(refusals + 1, outcome_unknown=refusal.outcome_unknown) from refusal
+        acted_before = bool(refusals) and outcome_unknown
+        return replace(campaign, already_stopped=campaign.already_stopped and not acted_before)
+
+    def _defer_until_permitted(self, refusal: CampaignRateLimitError, refusals: int, deadline: Deadline) -> None:
+        self.log.warning("Waiting, without a worker slot, for the account's request budget: %s", refusal)
+        defer_until_permitted(
+            self,
+            deadline.remaining,
+            refusal,
+            refusals=refusals,
+            campaign_id=self.campaign_id,
+            campaign_conn_id=self.campaign_conn_id,
+            platform=self.hook.client.platform,
+        )
+
+    def _refused_until_the_end(self, refusals: int, *, outcome_unknown: bool) -> CampaignTimeoutError:
+        carried_out = "may have carried out an earlier one" if outcome_unknown else "has carried out none of them"
+        return CampaignTimeoutError(
+            f"Campaign {self.campaign_id!r} ({self.hook.client.description}) is not {self.condition} after "
+            f"{self.timeout:g} s: the platform has refused {refusals} requests for the rate (429), and {carried_out}. "
+            "Look at the campaign in the platform's console, see who else spends the account's requests, and give "
+            "the task retries or a longer timeout."
+        )
 
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
         """Return the result that the trigger completed, or raise what ended its wait."""

@@ -6,12 +6,15 @@ import json
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from sqlalchemy import create_engine, text
 
 from airflow_provider_campaign.sandbox import Sandbox
 from tests.system.live_airflow import LiveAirflow
@@ -20,7 +23,6 @@ from tests.system.live_airflow.task_processes import task_processes
 DAGS = Path(__file__).parents[1] / "dags"
 LATENCY = 0.05
 SLOTS = 16
-SAMPLE_INTERVAL = 0.05
 RUN_TIMEOUT = 900.0
 
 
@@ -37,9 +39,10 @@ class Measurement:
     :param accepted: Requests that the platform let through.
     :param refused: Requests that it refused for the rate (429).
     :param other_requests: Requests, accepted or refused, other than stops.
-    :param slot_seconds: Seconds that task processes ran, summed over all of them.
+    :param slot_seconds: Seconds that tasks held a worker slot, summed over all of them, as the sampler counts them.
     :param slots: Tasks that could run at the same time.
     :param load: The machine's load average at the start: beyond the number of its cores, times are disturbed.
+    :param most_refused: Refusals of the campaign that was refused most often.
     """
 
     who: str
@@ -53,14 +56,17 @@ class Measurement:
     slot_seconds: float
     slots: int
     load: float
+    most_refused: int
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
         return asdict(self)
 
 
-class SlotTime:
-    """Sum up, from `with` to its end, the seconds that task processes run, by sampling them again and again."""
+class Sampler:
+    """Sum up, from `with` to its end, the seconds that tasks hold a slot, by counting them again and again."""
+
+    interval: float
 
     def __init__(self, airflow: LiveAirflow) -> None:
         self._airflow = airflow
@@ -68,7 +74,7 @@ class SlotTime:
         self._thread = threading.Thread(target=self._sample, daemon=True)
         self.seconds = 0.0
 
-    def __enter__(self) -> SlotTime:
+    def __enter__(self) -> Self:
         """Begin."""
         self._thread.start()
         return self
@@ -78,12 +84,42 @@ class SlotTime:
         self._over.set()
         self._thread.join()
 
+    def count(self) -> int:
+        """Return how many tasks hold a slot now."""
+        raise NotImplementedError
+
     def _sample(self) -> None:
         before = time.monotonic()
-        while not self._over.wait(SAMPLE_INTERVAL):
+        while not self._over.wait(self.interval):
             now = time.monotonic()
-            self.seconds += len(task_processes(self._airflow)) * (now - before)
+            self.seconds += self.count() * (now - before)
             before = now
+
+
+class TaskProcesses(Sampler):
+    """Count the processes that tasks run in."""
+
+    interval = 0.05
+
+    def count(self) -> int:
+        """Return how many task processes there are now."""
+        return len(task_processes(self._airflow))
+
+
+class RunningTasks(Sampler):
+    """Count the task instances that Airflow's database has as running."""
+
+    interval = 0.5
+
+    def __init__(self, airflow: LiveAirflow) -> None:
+        super().__init__(airflow)
+        self._engine = create_engine(airflow.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
+
+    def count(self) -> int:
+        """Return how many task instances are running now."""
+        with self._engine.connect() as connection:
+            found = connection.execute(text("select count(*) from task_instance where state = 'running'"))
+            return int(found.scalar_one())
 
 
 @contextmanager
@@ -120,12 +156,14 @@ def measure(
     campaigns: int,
     stopped_before: int = 0,
     slots: int = SLOTS,
+    sampler: type[Sampler] = TaskProcesses,
 ) -> Measurement:
     """
     Run a DAG on an account with so many live campaigns, and measure it.
 
     :param stopped_before: Further campaigns of the account, which are stopped already.
     :param slots: Tasks that the pool lets run at the same time.
+    :param sampler: How the seconds are counted for which tasks hold a slot.
     """
     sandbox.reset()
     for number in range(stopped_before):
@@ -134,13 +172,14 @@ def measure(
         sandbox.add_campaign(f"c-{number}")
     airflow.wait_for_dag(dag_id)
     load = os.getloadavg()[0]
-    with SlotTime(airflow) as slot_time:
+    with sampler(airflow) as slot_time:
         run_id = airflow.trigger_dag(dag_id)["dag_run_id"]
         run = airflow.wait_for_run(dag_id, run_id, timeout=RUN_TIMEOUT)
     began, ended = (datetime.fromisoformat(run[key]) for key in ("start_date", "end_date"))
     swept = [campaign for campaign in sandbox.campaigns() if campaign.id.startswith("c-")]
     last = max(datetime.fromisoformat(campaign.updated_at) for campaign in swept)
-    refused = sum(request.status_code == 429 for request in sandbox.requests)
+    refusals = Counter(request.campaign_id for request in sandbox.requests if request.status_code == 429)
+    refused = refusals.total()
     return Measurement(
         who=who,
         campaigns=campaigns,
@@ -153,4 +192,5 @@ def measure(
         slot_seconds=round(slot_time.seconds, 1),
         slots=slots,
         load=round(load, 1),
+        most_refused=max((times for campaign_id, times in refusals.items() if campaign_id), default=0),
     )

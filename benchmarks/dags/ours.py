@@ -13,7 +13,7 @@ RETRIES = {"retries": 3, "retry_delay": timedelta(seconds=30)}
 with DAG("sweep", default_args=RETRIES):
     StopActiveCampaignsOperator(task_id="sweep", campaign_types=("sms",))
 
-for count in (1, 20, 50, 100):
+for count in (1, 20, 50, 100, 300):
     with DAG(f"deferred_{count}", default_args=RETRIES):
         StopSmsCampaignOperator.partial(task_id="stop", deferrable=True, poll_interval=15).expand(
             campaign_id=[f"c-{number}" for number in range(count)]

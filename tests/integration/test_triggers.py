@@ -15,7 +15,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, XCom
 from airflow.secrets.environment_variables import EnvironmentVariablesBackend
-from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
+from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_campaign import exceptions
 from airflow_provider_campaign.campaign import STOP_CONDITION
@@ -23,8 +23,9 @@ from airflow_provider_campaign.client.clock import SystemClock
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.triggers import base
-from airflow_provider_campaign.triggers.base import BATCH_DELAY, AccountTrigger
+from airflow_provider_campaign.triggers.base import BATCH_DELAY
 from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
+from airflow_provider_campaign.triggers.permit import CampaignPermitTrigger
 from airflow_provider_campaign.triggers.shared_poll import MAX_THREADS, MIN_POLL_INTERVAL, SharedPoll
 from airflow_provider_campaign.triggers.wait import FINAL_POLL_GRACE, TRIGGERER_GRACE, CampaignWaitTrigger
 from airflow_provider_campaign.version_compat import SHARED_STREAMS
@@ -99,10 +100,11 @@ def payloads(events: list[TriggerEvent]) -> list[dict[str, Any]]:
             end_task=True,
         ),
         CampaignStatusTrigger("cd-1", "other", "Stopped", "sms", 7.0),
+        CampaignPermitTrigger("cd-1", "other", 1.0, 2.0, refusals=3, retry_after=4.0, limit=60, window=60.0),
     ],
     ids=lambda trigger: type(trigger).__name__,
 )
-def test_a_trigger_is_the_same_after_a_trip_through_the_database(trigger: AccountTrigger) -> None:
+def test_a_trigger_is_the_same_after_a_trip_through_the_database(trigger: BaseTrigger) -> None:
     path, arguments = trigger.serialize()
     assert path == f"{type(trigger).__module__}.{type(trigger).__name__}"
     again = type(trigger)(**json.loads(json.dumps(arguments)))

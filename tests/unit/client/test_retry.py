@@ -148,6 +148,27 @@ def test_what_the_platform_asks_for_goes_before_its_window() -> None:
     assert 7 <= platform.tried_at[1] <= 8
 
 
+@pytest.mark.parametrize(
+    ("error", "rate_window", "waits"),
+    [
+        (CampaignRateLimitError(), WINDOW, False),
+        (CampaignRateLimitError(), None, False),
+        (CampaignRateLimitError(retry_after=6), WINDOW, False),
+        (CampaignRateLimitError(retry_after=4), WINDOW, True),
+        (passing(60), WINDOW, True),
+    ],
+)
+def test_a_refusal_for_the_rate_comes_out_where_it_would_have_to_be_waited_out_for_too_long(
+    error: CampaignError, rate_window: float | None, waits: bool
+) -> None:
+    clock = clock_at(0)
+    platform = Platform(clock, [error, CampaignNotFoundError("gone")])
+    deadline = Deadline(1000, clock).sooner(max_rate_wait=5)
+    with pytest.raises(CampaignNotFoundError if waits else CampaignRateLimitError):
+        attempts_of(platform, deadline, rate_window=rate_window)
+    assert len(platform.tried_at) == 1 + waits
+
+
 @pytest.mark.parametrize("kind", PERMANENT)
 def test_what_a_retry_can_not_mend_is_not_tried_again(kind: type[CampaignError]) -> None:
     clock = clock_at(0)
