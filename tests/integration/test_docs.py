@@ -222,6 +222,9 @@ def test_links_and_pictures_lead_somewhere(page: Path) -> None:
         path, _, anchor = target.partition("#")
         file = page.parent / path if path else page
         assert file.exists(), f"{relative(page)} links to {target}"
+        assert file.suffix != ".md" or page.parent != REPOSITORY / "docs" or file.resolve().parent == page.parent, (
+            f"{relative(page)} links to {target}, which the site does not have"
+        )
         if anchor:
             assert anchor in anchors(file), f"{relative(page)} links to {target}"
 
