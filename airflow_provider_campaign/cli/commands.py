@@ -18,6 +18,7 @@ from airflow_provider_campaign.cli.accounts import (
     read_conn_id,
     run_on_all,
 )
+from airflow_provider_campaign.cli.check import check_account
 from airflow_provider_campaign.cli.output import Output
 from airflow_provider_campaign.cli.sweeps import live_campaigns, stop_all
 from airflow_provider_campaign.client.client import CampaignClient
@@ -91,6 +92,12 @@ def stop(options: Namespace, output: Output) -> int:
         return merge_final_status(campaign.as_dict(), final)
 
     return _on_one_campaign(options, output, "Stopping", stop_and_wait)
+
+
+@command
+def check(options: Namespace, output: Output) -> int:
+    """Hold an account against the documented contract."""
+    return check_account(options, output)
 
 
 def _on_one_campaign(

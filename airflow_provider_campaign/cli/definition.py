@@ -40,6 +40,10 @@ _RECORDS_PATH = Arg(
 )
 _REASON = Arg(("--reason",), metavar="TEXT", help="Why, for the record")
 
+_CHECKED = Arg(("--campaign-id",), metavar="CAMPAIGN_ID", help="The campaign to look at closely (default: any)")
+_ALLOW_STOP = Arg(("--allow-stop",), action="store_true", help="Stop that campaign, to see how that goes")
+_SAVE = Arg(("--save",), metavar="FILE", help="Write all that was seen, without ids, names and secrets, as JSON")
+
 _SCOPE = (_TYPES, _STATUSES, _NAME_PATTERN)
 _COMMON = (_CONN_ID, ARG_OUTPUT, ARG_VERBOSE)
 
@@ -68,6 +72,15 @@ def get_commands() -> list[GroupCommand]:
             _REASON,
             _RECORDS_PATH,
             ARG_YES,
+            _TIMEOUT,
+        ),
+        _command(
+            "check",
+            "Hold a real account against the documented contract; it only reads, unless --allow-stop",
+            _CHECKED,
+            _CAMPAIGN_TYPE,
+            _ALLOW_STOP,
+            _SAVE,
             _TIMEOUT,
         ),
     )

@@ -23,6 +23,7 @@ PUBLIC_SETTINGS = (
     "rate_limit",
     "rate_window",
     "retry_after_header",
+    "rate_limit_headers",
     "require_jti",
     "stop_when_stopped",
     "ignore_sort",
@@ -52,6 +53,7 @@ class SandboxConfig:
     :param rate_limit: Kore requests in a window, over all endpoints; None for no limit.
     :param rate_window: Seconds; the window of both platforms' limits.
     :param retry_after_header: Whether a 429 has a ``Retry-After`` header.
+    :param rate_limit_headers: Whether every response says how many requests are left, in ``X-RateLimit-…`` headers.
     :param require_jti: Whether Kore tokens need a ``jti`` that was never used before.
     :param stop_when_stopped: Kore's response to a stop of a Stopped or Completed campaign: 409, 400 or 200.
     :param public_key: PEM of the key of RS256 and ES256 tokens; None accepts HMAC only.
@@ -74,6 +76,7 @@ class SandboxConfig:
     rate_limit: int | None = 60
     rate_window: float = 60.0
     retry_after_header: bool = False
+    rate_limit_headers: bool = False
     require_jti: bool = False
     stop_when_stopped: StopWhenStopped = "conflict"
     public_key: str | None = None

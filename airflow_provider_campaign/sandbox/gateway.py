@@ -101,7 +101,14 @@ class Gateway:
         if self.state.config.latency > 0:
             await asyncio.sleep(self.state.config.latency)
         self.state.requests.record_response(request, response.status)
+        if self.state.config.rate_limit_headers:
+            response = replace(response, headers={**response.headers, **self._rate_limit_headers()})
         await connection.send_response(response, self._date_header())
+
+    def _rate_limit_headers(self) -> dict[str, str]:
+        config = self.state.config
+        left = (config.rate_limit or 0) - self.state.kore_limiter.used(config.rate_window)
+        return {"X-RateLimit-Limit": str(config.rate_limit), "X-RateLimit-Remaining": str(max(0, left))}
 
     def _date_header(self) -> str:
         timeline = self.state.timeline

@@ -1,0 +1,225 @@
+"""The contract check: nothing to say of a platform that is as documented, and each difference of one that is not."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_campaign.__main__ import main
+from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.operations.check import DIFFERS, SAME, UNKNOWN, UNKNOWN_ID, CheckRow, ContractCheck
+from airflow_provider_campaign.operations.check_report import check_report
+from airflow_provider_campaign.platforms.base import HttpResponse, Platform
+from airflow_provider_campaign.platforms.kore import KorePlatform
+from airflow_provider_campaign.platforms.kore_app import KoreApp
+from airflow_provider_campaign.platforms.sonarly import SonarlyPlatform
+from airflow_provider_campaign.sandbox import Fault, Sandbox
+from tests.accounts import client_of
+from tests.clock import VirtualClock
+from tests.kinds import Connect
+from tests.scripted_transport import ScriptedTransport, SentRequest, response
+from tests.secrets_guard import leak_in
+
+REPORTS = Path(__file__).parents[1] / "data" / "checks"
+"""What ``check --save`` has written of accounts: put a file here, and it is replayed."""
+
+ACCOUNTS = ("v1", "v2", "sonarly")
+
+
+@pytest.fixture
+def account(sandbox: Sandbox, virtual_clock: VirtualClock) -> Sandbox:
+    """An account with two campaigns of each type, in two statuses."""
+    for campaign_type in ("sms", "voice", "sonarly"):
+        for status in ("Active", "Stopped"):
+            sandbox.add_campaign(f"id-of-{campaign_type}-{status}", campaign_type, status, f"Secret sale {status}")
+            virtual_clock.advance(60)
+    return sandbox
+
+
+def check(
+    connect: Connect, sandbox: Sandbox, name: str = "v1", **options: Any
+) -> tuple[list[CheckRow], dict[str, Any]]:
+    """Return the rows of a check, and its report."""
+    connect(sandbox.sonarly_connection() if name == "sonarly" else sandbox.kore_connection(name))
+    client = CampaignHook.for_conn_id("campaign_default").client
+    checked = ContractCheck(client, client.deadline(300), **options)
+    rows = list(checked.run())
+    return rows, check_report(client.platform, rows, checked.transport.exchanges)
+
+
+def verdicts(rows: list[CheckRow]) -> dict[str, str]:
+    return {row.subject: row.verdict for row in rows}
+
+
+@pytest.mark.parametrize("name", ACCOUNTS)
+def test_a_platform_that_is_as_documented_differs_in_nothing(connect: Connect, account: Sandbox, name: str) -> None:
+    rows, _ = check(connect, account, name)
+    hours = UNKNOWN if name == "sonarly" else SAME  # Sonarly shows none
+    assert verdicts(rows) == {row.subject: hours if row.subject == "calling hours" else SAME for row in rows}
+    assert {request.action for request in account.requests} <= {"list", "status", "get"}
+
+
+def undocumented_word(account: Sandbox) -> None:
+    account.set_status("id-of-sms-Active", "Winding", documented=False)
+
+
+def unreadable_hours(account: Sandbox) -> None:
+    account.campaign("id-of-sms-Active").calling_hours = {"frequency": "WEEKLY", "timezone": "EST", "days": []}
+
+
+Differ = Callable[[Sandbox], Any]
+DIFFERENCES: Mapping[str, tuple[Differ, str]] = {
+    "list of sms: rows and pages": (lambda account: plan(account, "unreadable_row"), "can't be read"),
+    "list of voice: rows and pages": (
+        lambda account: plan(account, "contradiction", skip=5, how="short"),
+        "contradicts itself",
+    ),
+    "list of sms: limit": (lambda account: plan(account, "contradiction", how="page_size"), "2 rows"),
+    "list of sms: filter": (lambda account: configure(account, ignore_filters=True), "with Active it lists Stopped"),
+    "list of sms: order": (lambda account: configure(account, ignore_sort=True), "in another order"),
+    "status words": (undocumented_word, "not documented: Winding"),
+    "status of one campaign": (lambda account: plan(account, "html_ok", action="status"), "HTTP 200"),
+    "get of one campaign": (lambda account: plan(account, "failure", action="get"), "Something went wrong"),
+    "calling hours": (unreadable_hours, "timezone is 'EST'"),
+    "an unknown id": (
+        lambda account: plan(account, "bad_request", campaign_id=UNKNOWN_ID),
+        "HTTP 400",
+    ),
+    "rate-limit headers": (lambda account: configure(account, rate_limit_headers=True), "x-ratelimit-remaining"),
+    "clock": (lambda account: configure(account, clock_offset=240), "+2"),
+}
+
+
+def plan(account: Sandbox, kind: str, skip: int = 0, **options: Any) -> None:
+    account.add_fault(Fault(kind, count=None, skip=skip, **options))
+
+
+def configure(account: Sandbox, **settings: Any) -> None:
+    for name, value in settings.items():
+        setattr(account.config, name, value)
+
+
+@pytest.mark.parametrize("subject", DIFFERENCES)
+def test_each_difference_is_found_and_named(connect: Connect, account: Sandbox, subject: str) -> None:
+    differ, text = DIFFERENCES[subject]
+    differ(account)
+    rows, _ = check(connect, account)
+    [row] = [row for row in rows if row.subject == subject]
+    assert (row.verdict, text in row.seen) == (DIFFERS, True), row
+    assert row.documented
+    assert row.provider
+
+
+@pytest.mark.parametrize(("stop_delay", "verdict"), [(0, SAME), (30, DIFFERS)])
+def test_with_permission_it_stops_one_campaign_and_says_how_long_that_takes(
+    connect: Connect, account: Sandbox, stop_delay: float, verdict: str
+) -> None:
+    account.config.stop_delay = stop_delay
+    rows, _ = check(connect, account, campaign_id="id-of-voice-Active", allow_stop=True)
+    assert (rows[-1].subject, rows[-1].verdict) == ("stop", verdict)
+    assert "stopped after" in rows[-1].seen
+    assert account.campaign("id-of-voice-Active").status == "Stopped"
+    assert account.campaign("id-of-sms-Active").status == "Active"
+
+
+def replayed(report: Mapping[str, Any]) -> tuple[Platform, ScriptedTransport]:
+    """Return a report as a platform: an account, and what answers for it."""
+    answers = defaultdict(list)
+    for exchange in report["exchanges"]:
+        body = {"body": exchange["text"].encode()} if "text" in exchange else {}
+        answer = response(exchange.get("json"), exchange["status"], **body, **exchange["headers"])
+        answers[exchange["method"], exchange["path"], json.dumps(exchange["request"])].append(answer)
+
+    def respond(sent: SentRequest) -> HttpResponse:
+        known = answers[sent.http.method, sent.http.path, json.dumps(sent.http.json)]
+        return known.pop(0) if len(known) > 1 else known[0]
+
+    transport = ScriptedTransport(respond)
+    if report["platform"] == "Sonarly":
+        return SonarlyPlatform("account_group_id", "not-a-real-key"), transport
+    app = KoreApp("client_id", "iid", "account_id", "HS256", "airflow", "not-a-real-secret-but-long-enough")
+    return KorePlatform(app, report["api_version"]), transport
+
+
+def check_again(report: Mapping[str, Any]) -> dict[str, str]:
+    """Return the verdicts on a platform that answers as a report says, at the time of the report."""
+    clock = VirtualClock()
+    clock.advance(datetime.fromisoformat(report["exchanges"][0]["sent_at"]).timestamp() - clock.time())
+    platform, transport = replayed(report)
+    client = client_of(platform, transport, clock)
+    return verdicts(list(ContractCheck(client, client.deadline(300)).run()))
+
+
+@pytest.mark.parametrize("name", ACCOUNTS)
+def test_a_report_can_be_replayed_as_a_platform(connect: Connect, account: Sandbox, name: str) -> None:
+    configure(account, ignore_sort=True, rate_limit_headers=True)
+    undocumented_word(account)
+    rows, report = check(connect, account, name)
+    assert check_again(json.loads(json.dumps(report))) == verdicts(rows)
+
+
+@pytest.mark.parametrize("file", sorted(REPORTS.glob("*.json")), ids=lambda file: file.stem)
+def test_every_account_that_was_reported_is_read_as_it_was_then(file: Path) -> None:
+    report = json.loads(file.read_text())
+    assert check_again(report) == {row["subject"]: row["verdict"] for row in report["rows"]}
+
+
+@pytest.mark.parametrize("name", ACCOUNTS)
+def test_a_report_holds_no_id_name_or_secret(connect: Connect, account: Sandbox, name: str) -> None:
+    account.config.stop_delay = 30
+    config = account.config
+    own = config.account_group_id if name == "sonarly" else config.account_id
+    plan(account, "failure", action="get", message=f"no 'Secret sale Active' for {own}, call +4915112345678")
+    _, report = check(connect, account, name)
+    text = json.dumps(report)
+    for private in ("id-of-", "Secret sale", config.iid, config.account_id, config.client_id, config.account_group_id):
+        assert private not in text
+    assert "15112345678" not in text
+    assert "+91987654321" not in text
+    assert leak_in(text) is None
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as end:
+        main(["check", *arguments])
+    return int(end.value.code or 0)
+
+
+def test_the_command_shows_each_point_and_saves_a_report(
+    connect: Connect, account: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connect(account.kore_connection())
+    file = tmp_path / "report.json"
+    assert run("-o", "json", "--save", str(file)) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert json.loads(file.read_text())["rows"] == rows
+    account.config.ignore_filters = True
+    assert run() == 1
+    assert "2 of" in (stderr := capsys.readouterr().err)
+    assert "list of voice: filter" in stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--allow-stop",), ("--campaign-id", "a/b"), ("--save", "/nowhere/at/all"), ("--timeout", "soon")]
+)
+def test_what_is_wrong_is_refused_before_anything_is_sent(
+    connect: Connect, account: Sandbox, arguments: tuple[str, ...]
+) -> None:
+    connect(account.kore_connection())
+    assert run(*arguments) == 2
+    assert account.requests == []
+
+
+def test_an_account_that_can_not_be_read_is_status_1(
+    connect: Connect, account: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connect(account.kore_connection())
+    plan(account, "unauthorized")
+    assert run() == 1
+    assert "HTTP 401" in capsys.readouterr().err
