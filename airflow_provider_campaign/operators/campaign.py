@@ -88,17 +88,10 @@ class _StatusChangeOperator(CampaignOperator):
         """Act, wait, and return what became of the campaign."""
         return self._act_and_wait(self.begin(), outcome_unknown=is_retry(context))
 
-    def execute_again(
-        self, context: Context, event: Any, *, ends_at: float, outcome_unknown: bool, refusals: int
-    ) -> dict[str, Any]:
-        """
-        Act again, after a wait for the account's request budget.
-
-        :param ends_at: When the operation must be over (seconds since the epoch).
-        :param outcome_unknown: Whether an earlier request may have been heard.
-        :param refusals: How often the platform has refused the task for the rate.
-        """
-        deadline = self.begin(ends_at)
+    def execute_again(self, context: Context, event: Any) -> dict[str, Any]:
+        """Act again, after a wait for the account's request budget."""
+        refusals, outcome_unknown = event["refusals"], event["outcome_unknown"]
+        deadline = self.begin(event["deadline"])
         if not deadline.remaining:
             raise self._refused_until_the_end(refusals, outcome_unknown=outcome_unknown)
         return self._act_and_wait(deadline, outcome_unknown=outcome_unknown, refusals=refusals)

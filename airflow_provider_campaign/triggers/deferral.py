@@ -65,12 +65,12 @@ def defer_until_permitted(
             refused_at=now,
             deadline=now + seconds,
             refusals=refusals,
+            outcome_unknown=refusal.outcome_unknown,
             retry_after=refusal.retry_after,
             limit=platform.rate_limit,
             window=platform.rate_window,
         ),
         method_name="execute_again",
-        kwargs={"ends_at": now + seconds, "outcome_unknown": refusal.outcome_unknown, "refusals": refusals},
         timeout=timedelta(seconds=seconds + TRIGGERER_GRACE),
     )
     raise AssertionError("defer never returns")

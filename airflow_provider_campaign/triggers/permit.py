@@ -29,6 +29,7 @@ class CampaignPermitTrigger(BaseTrigger):
     :param refused_at: When the platform refused the task's request (seconds since the epoch).
     :param deadline: When the task's time is up (seconds since the epoch).
     :param refusals: How often the task was refused so far.
+    :param outcome_unknown: Whether an earlier request of the task may have been heard.
     :param retry_after: Seconds that the platform asked to wait, None where it did not say.
     :param limit: Requests that the platform accepts in a window, None where it documents no limit.
     :param window: Seconds of that window.
@@ -41,6 +42,7 @@ class CampaignPermitTrigger(BaseTrigger):
         refused_at: float,
         deadline: float,
         refusals: int = 1,
+        outcome_unknown: bool = False,
         retry_after: float | None = None,
         limit: int | None = None,
         window: float | None = None,
@@ -51,6 +53,7 @@ class CampaignPermitTrigger(BaseTrigger):
         self.refused_at = refused_at
         self.deadline = deadline
         self.refusals = refusals
+        self.outcome_unknown = outcome_unknown
         self.retry_after = retry_after
         self.limit = limit
         self.window = window
@@ -63,15 +66,21 @@ class CampaignPermitTrigger(BaseTrigger):
             "refused_at": self.refused_at,
             "deadline": self.deadline,
             "refusals": self.refusals,
+            "outcome_unknown": self.outcome_unknown,
             "retry_after": self.retry_after,
             "limit": self.limit,
             "window": self.window,
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield one event: with a permit, or shortly before the deadline."""
-        queue = PermitQueue.for_account(self.campaign_conn_id, clock=CampaignHook.clock)
-        yield TriggerEvent({"has_permit": await queue.wait(self)})  # type: ignore[no-untyped-call]
+        """
+        Yield one event: with a permit, or shortly before the deadline.
+
+        What the task has to know is in the event: ``dags test`` drops the arguments that it was deferred with.
+        """
+        await PermitQueue.for_account(self.campaign_conn_id, clock=CampaignHook.clock).wait(self)
+        payload = {"deadline": self.deadline, "refusals": self.refusals, "outcome_unknown": self.outcome_unknown}
+        yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
 
 
 class PermitQueue:
@@ -99,17 +108,16 @@ class PermitQueue:
         """Note when a task has sent a request that was accepted."""
         self._schedule.note_request(campaign_id, at)
 
-    async def wait(self, trigger: CampaignPermitTrigger) -> bool:
-        """Return True once a task has its permit; False where it must make its last attempt without one."""
+    async def wait(self, trigger: CampaignPermitTrigger) -> None:
+        """Return once a task has its permit, or must make its last attempt without one."""
         self._waiting += 1
         try:
             async with asyncio.timeout(max(0.0, trigger.deadline - LAST_ATTEMPT - self._clock.time())):
                 await self._wait_for_turn(trigger)
         except TimeoutError:
-            return False
+            self._schedule.note_request(trigger.campaign_id, self._clock.time())
         finally:
             self._waiting -= 1
-        return True
 
     async def _wait_for_turn(self, trigger: CampaignPermitTrigger) -> None:
         self._schedule.set_limit(trigger.limit, trigger.window)

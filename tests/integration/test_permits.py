@@ -79,8 +79,7 @@ class Task:
     def resume(self) -> Task:
         """Go on on a worker."""
         assert self.deferred is not None
-        kwargs = {**(self.deferred.kwargs or {}), "event": self._payload}
-        method = self.deferred.method_name
+        method, kwargs = self.deferred.method_name, {"event": self._payload}
         return self._work(lambda: self.operator.resume_execution(method, kwargs, self.context))
 
     async def to_the_end(self) -> Task:

@@ -100,7 +100,9 @@ def payloads(events: list[TriggerEvent]) -> list[dict[str, Any]]:
             end_task=True,
         ),
         CampaignStatusTrigger("cd-1", "other", "Stopped", "sms", 7.0),
-        CampaignPermitTrigger("cd-1", "other", 1.0, 2.0, refusals=3, retry_after=4.0, limit=60, window=60.0),
+        CampaignPermitTrigger(
+            "cd-1", "other", 1.0, 2.0, refusals=3, outcome_unknown=True, retry_after=4.0, limit=60, window=60.0
+        ),
     ],
     ids=lambda trigger: type(trigger).__name__,
 )
