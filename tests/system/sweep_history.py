@@ -8,10 +8,15 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 Json = dict[str, Any]
 
 NAMES = ("Evening reminder", "Renewal call", "Payment due", "Delivery window", "Appointment", "Win-back")
+ZONE = ZoneInfo("America/New_York")
+FAILED, KILLED = 11, 19
+"""How many evenings ago one sweep has failed, and another was killed."""
+
 GUARD_INTERVAL = timedelta(minutes=5)
 FIELDS = {"calling_hours": {"frequency": "DAILY", "timezone": "America/New_York", "start": "8:00 AM", "end": "9:00 PM"}}
 
@@ -99,9 +104,10 @@ def guard_run(window_end: datetime, began: datetime, incident: bool = False) -> 
 
 def evening(window_end: datetime, until: datetime, dice: random.Random, *, guard: bool) -> Iterator[Json]:
     """Yield the runs of an ordinary evening, and of the night after it if ``guard``."""
-    found = dice.randint(12, 58)
-    yield closing_run(window_end, found, 0.4 + found * dice.uniform(0.02, 0.05) + dice.choice([0, 0, 0, 6, 19]))
-    incident_at = dice.randint(10, 90) if dice.random() < 0.2 else -1
+    found = dice.choice([dice.randint(15, 57), dice.randint(15, 57), dice.randint(15, 57), dice.randint(70, 110)])
+    waiting = 60 if found > 57 else dice.choice([0, 0, 0, 4, 11])  # for the request limit, or for one that winds down
+    yield closing_run(window_end, found, 0.2 + found * 0.014 + waiting)
+    incident_at = dice.randint(10, 90) if dice.random() < 0.1 else -1
     for number in range(1, 132 if guard else 1):
         began = window_end + number * GUARD_INTERVAL
         if began < until:
@@ -114,15 +120,15 @@ def history(now: datetime, evenings: int = 30, *, guard: bool = True) -> list[Js
 
     :param guard: Whether the sweep runs every five minutes of the night, too.
     """
-    dice = random.Random(9)
-    last = now.replace(hour=2, minute=0, second=0, microsecond=0)  # 9 p.m. in New York, while it has winter time
+    dice = random.Random(7)
+    last = now.astimezone(ZONE).replace(hour=21, minute=0, second=0, microsecond=0)
     last -= timedelta(days=last > now)
     runs: list[Json] = []
     for days in range(evenings):
-        window_end = last - timedelta(days=days)
-        if days == 11:
+        window_end = (last - timedelta(days=days)).astimezone(UTC)
+        if days == FAILED:
             runs.append(closing_run(window_end, 31, 140, failed=2))
-        elif days == 19:
+        elif days == KILLED:
             runs.append(run(window_end, 50, None, "failed"))
         else:
             runs += evening(window_end, now, dice, guard=guard)
@@ -138,13 +144,15 @@ def store(runs: list[Json]) -> None:
     from airflow.utils.session import create_session
     from sqlalchemy import insert
 
+    dag_runs = DagRun.__table__
+    dag_run_ids: dict[tuple[str, str], int] = {}
     with create_session() as session:
         for each in runs:
-            began = datetime.fromisoformat(each["run_after"])
-            dag_run = {name: each[name] for name in ("dag_id", "run_id")} | {"logical_date": began, "run_after": began}
-            dag_run |= {"run_type": "scheduled", "state": "success", "log_template_id": 1}
-            table = DagRun.__table__
-            dag_run_id = session.scalar(insert(table).values(**dag_run).returning(table.c.id))
+            began, identity = datetime.fromisoformat(each["run_after"]), (each["dag_id"], each["run_id"])
+            if identity not in dag_run_ids:  # mapped tasks have theirs in common
+                values = {"dag_id": each["dag_id"], "run_id": each["run_id"], "logical_date": began, "run_after": began}
+                values |= {"run_type": "scheduled", "state": "success", "log_template_id": 1}
+                dag_run_ids[identity] = session.scalar(insert(dag_runs).values(**values).returning(dag_runs.c.id))
             key = {name: each[name] for name in ("dag_id", "run_id", "task_id", "map_index")}
             started, ended = (each[name] and datetime.fromisoformat(each[name]) for name in ("started", "ended"))
             session.execute(
@@ -166,7 +174,12 @@ def store(runs: list[Json]) -> None:
                 fields = {**key, "rendered_fields": each["rendered_fields"], "k8s_pod_yaml": None}
                 session.execute(insert(RenderedTaskInstanceFields.__table__).values(**fields))
             if each["result"] is not None:
-                xcom = {**key, "dag_run_id": dag_run_id, "key": "return_value", "value": json.dumps(each["result"])}
+                xcom = {
+                    **key,
+                    "dag_run_id": dag_run_ids[identity],
+                    "key": "return_value",
+                    "value": json.dumps(each["result"]),
+                }
                 session.execute(insert(XComModel.__table__).values(**xcom))
 
 

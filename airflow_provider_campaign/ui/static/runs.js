@@ -83,6 +83,8 @@ function toResult(value) {
     connection: text(value.connection_id),
     platform: text(value.platform),
     reason: text(value.reason),
+    error: text(value.error),
+    hasEarlierTries: Array.isArray(value.earlier_tries),
     outcome: text(value.outcome),
     requests: count(value.requests),
     refused: count(value.refused),
@@ -116,6 +118,7 @@ export function outcomeOf(run) {
   if (state === "skipped") return { level: "warn", words: "Skipped: nothing was stopped" };
   if (state === "upstream_failed") return { level: "bad", words: "Did not run: a task before it failed" };
   if (state === "removed") return { level: "none", words: "Removed from the DAG" };
+  if (run.result?.outcome === "killed") return { level: "bad", words: "Killed while it ran" };
   if (state !== "success") return reading === "none" ? { level: "bad", words: "Failed, no result" } : { level: "bad", words: "Failed" };
   if (run.dryRun) return { level: "none", words: "Dry run" };
   return reading === "none" ? { level: "warn", words: "Success, no result" } : { level: "good", words: "Verified stopped" };

@@ -112,8 +112,9 @@ function runRow(run, evening, userZone) {
   const counts = result ? ["stopped", "already_stopped", "failed", "live"].map((list) => result.campaigns.filter((each) => each.list === list).length) : null;
   const found = counts ? counts.reduce((sum, each) => sum + each) : "–";
   const notes = [
-    run.tryNumber > 1 && `${run.tryNumber} tries; this is what the last one did`,
+    run.tryNumber > 1 && `${run.tryNumber} tries${result && !result.hasEarlierTries ? "; this is what the last one did" : ""}`,
     run.dryRun && "dry run: nothing was stopped",
+    result?.error && element("div", { class: "error" }, foreign(result.error)),
     result?.reason && ["reason: ", foreign(result.reason)],
     result?.record?.path && ["record: ", foreign(String(result.record.path)), element("small", {}, foreign(String(result.record.sha256 ?? "")))],
     READINGS[reading],

@@ -110,6 +110,11 @@ test("each state has its words", () => {
   );
 });
 
+test("a killed task that could still write its result says so", () => {
+  assert.equal(outcomeOf(run(0, result({ outcome: "killed" }), { state: "failed" })).words, "Killed while it ran");
+  assert.equal(outcomeOf(run(0, result({ outcome: "failed" }), { state: "failed" })).words, "Failed");
+});
+
 test("only what may have a result is read", () => {
   const reading = (state) => toRun(instance(0, { state })).reading;
   assert.deepEqual(["running", null, "upstream_failed", "success", "failed", "skipped", "up_for_retry"].map(reading),

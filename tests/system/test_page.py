@@ -1,0 +1,276 @@
+"""The page "Campaign shutdowns" in a live Airflow below a path, as an admin and as a viewer see it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from packaging.version import Version
+
+pytest.importorskip("airflow.sdk", reason="Airflow 3 is not installed")
+
+from playwright.sync_api import FrameLocator, Page, expect
+
+from tests.system import sweep_history
+from tests.system.live_airflow import VERSION, LiveAirflow
+from tests.system.live_airflow.services import free_ports
+from tests.system.pictures import take_picture
+from tests.system.sweep_history import campaign, closing_run, history, result, run
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(Version("3.1") > VERSION, reason="Airflow has pages of plugins from 3.1 on"),
+]
+
+PREFIX = "/airflow"
+USERS = ("admin", "viewer")
+NOW = datetime.now(UTC)
+HOSTILE = "<img src=x onerror=\"parent.document.title='hostile'\"><script>parent.document.title='hostile'</script>"
+OLD = NOW.replace(hour=3, minute=0, second=0, microsecond=0) - timedelta(days=200)
+
+DAGS = """
+from airflow.sdk import DAG
+from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
+
+class NightlySweep(StopActiveCampaignsOperator):
+    pass
+
+for name, operator in (
+    ("keep_closed", StopActiveCampaignsOperator), ("several", StopActiveCampaignsOperator), ("nightly", NightlySweep)
+):
+    with DAG(name, schedule=None) as dag:
+        operator(task_id="stop_active_campaigns")
+    globals()[name] = dag
+"""
+
+
+def special_runs() -> list[dict[str, Any]]:
+    """Return what is not seen every evening: hostile names, mapped tasks, a subclass; half a year ago."""
+    ended = OLD + timedelta(seconds=5)
+    hostile = campaign(1, OLD, ended, name=HOSTILE, campaign_id="=cmd|' /C calc'!A0", message=HOSTILE)
+    mapped = [
+        run(OLD, 5, result(OLD, OLD, ended, stopped=[each], reason=HOSTILE), dag_id="several", map_index=index)
+        for index, each in enumerate((hostile, campaign(2, OLD, ended)))
+    ]
+    subclass = closing_run(OLD, 3, 30) | {"dag_id": "nightly", "operator": "NightlySweep"}
+    return [*mapped, subclass]
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveAirflow]:
+    """Bring up an Airflow whose users have to log in, with thirty evenings in its database."""
+    folder = tmp_path_factory.mktemp("page")
+    (folder / "dags").mkdir()
+    (folder / "dags/sweeps.py").write_text(DAGS)
+    (folder / "passwords.json").write_text(json.dumps({user: user for user in USERS}))
+    [port] = free_ports(1)
+    settings = {
+        "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{user}" for user in USERS),
+        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),
+        "API__BASE_URL": f"http://127.0.0.1:{port}{PREFIX}",
+        "API__MAXIMUM_PAGE_LIMIT": "100",
+    }
+    environment = {f"AIRFLOW__{name}": value for name, value in settings.items()}
+    with LiveAirflow(folder / "dags", api_port=port, env=environment) as live:
+        live.cli("dags", "reserialize")
+        store(live, [*history(NOW), *special_runs()])
+        yield live
+
+
+def store(airflow: LiveAirflow, runs: list[dict[str, Any]]) -> None:
+    """Write runs into the metadata database."""
+    script = [sys.executable, str(Path(sweep_history.__file__))]
+    done = subprocess.run(
+        script, input=json.dumps(runs), env=airflow.environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module", params=USERS)
+def session(request: pytest.FixtureRequest, airflow: LiveAirflow, browser: Browser) -> Iterator[Page]:
+    """Return a browser's page that each user in turn has logged in on; it collects addresses and errors."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1000}, timezone_id="Europe/Berlin")
+    page.set_default_timeout(60_000)
+    page.goto(f"{airflow.url}{PREFIX}/")
+    page.locator("input[name=username]").fill(request.param)
+    page.locator("input[name=password]").fill(request.param)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Browse")).to_be_visible()
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def requested(session: Page) -> Iterator[list[str]]:
+    """Return the addresses that the browser asks for during a test."""
+    addresses: list[str] = []
+
+    def note(request: Any) -> None:
+        addresses.append(f"{request.method} {request.url}")
+
+    session.on("request", note)
+    yield addresses
+    session.remove_listener("request", note)
+
+
+@pytest.fixture
+def shutdowns(session: Page, airflow: LiveAirflow) -> FrameLocator:
+    """Return the page, opened as a person does: by the menu."""
+    session.goto(f"{airflow.url}{PREFIX}/")
+    session.get_by_role("button", name="Browse").click()
+    session.get_by_text("Campaign shutdowns").click()
+    return session.frame_locator("iframe")
+
+
+def finished(shutdowns: FrameLocator) -> None:
+    """Wait until the page has all that it reads by itself."""
+    expect(shutdowns.locator("main[aria-busy=false]")).to_be_visible(timeout=120_000)
+
+
+def show_old_evening(shutdowns: FrameLocator) -> None:
+    """Go back half a year."""
+    shutdowns.get_by_label("Evenings up to").fill((OLD + timedelta(days=1)).date().isoformat())
+    expect(shutdowns.locator("#status")).to_contain_text("As of")
+    finished(shutdowns)
+
+
+def rows(shutdowns: FrameLocator) -> Any:
+    return shutdowns.locator("table.evenings tbody tr")
+
+
+def test_thirty_evenings_are_shown_with_few_requests_and_none_to_elsewhere(
+    shutdowns: FrameLocator, session: Page, airflow: LiveAirflow, requested: list[str]
+) -> None:
+    expect(rows(shutdowns)).to_have_count(30, timeout=120_000)
+    finished(shutdowns)
+    failed, killed = rows(shutdowns).nth(sweep_history.FAILED), rows(shutdowns).nth(sweep_history.KILLED)
+    expect(failed).to_contain_text("2 campaigns not verified stopped")
+    expect(failed).to_contain_text("2 min 11 s after the end")
+    expect(killed).to_contain_text("Failed, no result")
+    expect(rows(shutdowns).first).to_contain_text("America/New_York")
+    expect(rows(shutdowns).first).to_contain_text("Verified stopped")
+    expect(shutdowns.locator("svg .column")).to_have_count(30)
+    expect(shutdowns.locator("svg text.mark.bad")).to_have_count(2)
+    assert all(address.startswith(f"GET {airflow.url}{PREFIX}/") for address in requested)
+    assert sum("xcomEntries" in address for address in requested) <= 250
+    assert sum("taskInstances?" in address for address in requested) <= 45
+    take_picture(session, "campaign-shutdowns")
+
+
+def test_an_evening_is_opened_and_left_with_the_keyboard(shutdowns: FrameLocator, session: Page) -> None:
+    expect(rows(shutdowns)).to_have_count(30, timeout=120_000)
+    finished(shutdowns)
+    link = rows(shutdowns).nth(sweep_history.FAILED).get_by_role("link")
+    link.focus()
+    session.keyboard.press("Enter")
+    expect(shutdowns.get_by_role("heading", level=2)).to_be_focused()
+    campaigns = shutdowns.get_by_role("table", name="Campaigns")
+    expect(campaigns.locator("tbody tr")).to_have_count(31)
+    expect(campaigns.locator("tbody tr").first).to_contain_text("not verified stopped")
+    shutdowns.get_by_text("Record in full").click()
+    expect(shutdowns.locator("pre")).to_contain_text('"connection_id": "campaign_default"')
+    shutdowns.get_by_role("link", name="All evenings").press("Enter")
+    expect(link).to_be_focused()
+
+
+def test_an_evening_that_is_opened_is_read_whole(shutdowns: FrameLocator) -> None:
+    expect(rows(shutdowns)).to_have_count(30, timeout=120_000)
+    finished(shutdowns)
+    expect(rows(shutdowns).nth(25)).to_contain_text("so far")
+    rows(shutdowns).nth(25).get_by_role("link").click()
+    expect(shutdowns.get_by_text(re.compile("13[01] runs found nothing live"))).to_be_visible()
+    shutdowns.get_by_role("link", name="All evenings").click()
+    expect(rows(shutdowns).nth(25)).not_to_contain_text("so far")
+
+
+def test_the_csv_can_be_copied_and_downloaded_where_the_frame_allows_it(shutdowns: FrameLocator) -> None:
+    expect(rows(shutdowns)).to_have_count(30, timeout=120_000)
+    finished(shutdowns)
+    shutdowns.get_by_text("CSV", exact=True).click()
+    lines = shutdowns.get_by_label("evenings as CSV").input_value().splitlines()
+    assert lines[0].startswith("window_end,last_confirmed_at,")
+    assert len(lines) == 31
+    shutdowns.get_by_role("button", name="Copy").click()
+    expect(shutdowns.get_by_text(re.compile("Copied|Selected"))).to_be_visible()
+    allowed = "allow-downloads" in (shutdowns.owner.get_attribute("sandbox") or "")
+    expect(shutdowns.get_by_role("link", name="Download")).to_have_count(int(allowed))
+
+
+def test_names_that_somebody_else_has_chosen_are_only_text(shutdowns: FrameLocator, session: Page) -> None:
+    show_old_evening(shutdowns)
+    rows(shutdowns).first.get_by_role("link").click()
+    expect(shutdowns.get_by_text(HOSTILE).first).to_be_visible()
+    expect(shutdowns.locator("img, main script")).to_have_count(0)
+    shutdowns.get_by_text("CSV", exact=True).click()
+    assert ",'=cmd|' /C calc'!A0," in shutdowns.get_by_label("campaigns as CSV").input_value()
+    assert "hostile" not in session.title()
+
+
+def test_mapped_tasks_are_sweeps_of_their_own_and_subclasses_can_be_named(shutdowns: FrameLocator) -> None:
+    show_old_evening(shutdowns)
+    expect(rows(shutdowns).locator("td.number").first).to_have_text("2")
+    sweeps = shutdowns.get_by_label("Sweep").locator("option")
+    expect(sweeps).to_have_text(["All", "several.stop_active_campaigns[0]", "several.stop_active_campaigns[1]"])
+    shutdowns.get_by_text("Operators", exact=True).click()
+    shutdowns.get_by_label("Also show tasks").fill("NightlySweep")
+    shutdowns.get_by_role("button", name="Refresh").click()
+    expect(sweeps).to_have_count(4)
+    expect(rows(shutdowns)).to_contain_text("30 s after the end")
+    shutdowns.get_by_label("Sweep").select_option("several.stop_active_campaigns[1]")
+    expect(rows(shutdowns).locator("td.number").first).to_have_text("1")
+    shutdowns.get_by_label("Also show tasks").fill("")
+    shutdowns.get_by_role("button", name="Refresh").click()
+
+
+def test_without_any_sweep_it_says_how_to_get_one(shutdowns: FrameLocator) -> None:
+    shutdowns.get_by_label("Evenings up to").fill("2020-01-01")
+    expect(shutdowns.get_by_role("heading", name="No sweep has run in this time")).to_be_visible()
+    expect(shutdowns.locator("pre")).to_contain_text("StopActiveCampaignsOperator(")
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(401, "You are not logged in"), (403, "You may not see this"), (500, "Airflow could not be asked")],
+)
+def test_it_says_why_nothing_is_shown(shutdowns: FrameLocator, session: Page, status: int, words: str) -> None:
+    expect(rows(shutdowns).first).to_be_visible(timeout=120_000)
+    session.route("**/taskInstances?*", lambda route: route.fulfill(status=status, json={"detail": "no"}))
+    shutdowns.get_by_role("button", name="Refresh").click()
+    expect(shutdowns.get_by_role("alert")).to_contain_text(words)
+    session.unroute("**/taskInstances?*")
+    shutdowns.get_by_role("button", name="Refresh").click()
+    expect(rows(shutdowns).first).to_be_visible(timeout=120_000)
+
+
+def test_results_that_may_not_be_read_leave_what_the_task_instances_tell(
+    shutdowns: FrameLocator, session: Page
+) -> None:
+    session.route("**/xcomEntries/**", lambda route: route.fulfill(status=403, json={"detail": "no"}))
+    shutdowns.get_by_role("button", name="Refresh").click()
+    expect(shutdowns.locator("#status")).to_contain_text("results could not be read", timeout=120_000)
+    expect(shutdowns.get_by_text("Verified stopped").first).to_be_visible()
+    session.unroute("**/xcomEntries/**")
+
+
+def test_it_is_as_dark_as_airflow(shutdowns: FrameLocator, session: Page) -> None:
+    expect(rows(shutdowns).first).to_be_visible(timeout=120_000)
+    colours = []
+    for theme in ("light", "dark"):
+        session.evaluate("theme => localStorage.setItem('theme', theme)", theme)
+        session.reload()
+        expect(rows(shutdowns).first).to_be_visible(timeout=120_000)
+        expect(shutdowns.locator("html")).to_have_attribute("data-theme", theme)
+        colours.append(shutdowns.locator("body").evaluate("body => getComputedStyle(body).backgroundColor"))
+    assert colours == ["rgb(255, 255, 255)", "rgb(24, 24, 27)"]
+    session.evaluate("localStorage.setItem('theme', 'light')")
