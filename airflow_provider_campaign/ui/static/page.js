@@ -8,8 +8,8 @@ import { addressOf, eveningInFull, nothingYet, overview, problem } from "./views
 
 const EVENINGS = 30;
 const DAY = 86_400_000;
-const AUTOMATIC_READS = 250;
-const STAGES = [2, EVENINGS + 1]; // days that are loaded: first what the on-call wants, then the rest
+// What is loaded, and how many results are read by themselves: first what the on-call wants, then the rest.
+const STAGES = [{ days: 2, reads: 140 }, { days: EVENINGS + 1, reads: 110 }];
 const MEMORY = "campaign-shutdowns-operators";
 
 const controls = document.getElementById("controls");
@@ -33,7 +33,7 @@ const evenings = () => {
 function period() {
   const chosen = controls.until.value;
   const until = chosen ? Date.parse(`${chosen}T00:00:00`) + 1.5 * DAY : Date.now();
-  return { until, stages: STAGES.map((days) => until - days * DAY) };
+  return { until, stages: STAGES.map(({ days, reads }) => ({ from: until - days * DAY, reads })) };
 }
 
 function listSweeps() {
@@ -75,7 +75,7 @@ async function read(wanted, isLast = true) {
       runs.set(run.id, run);
       if (["read", "none", "unreadable"].includes(run.reading)) results.set(run.version, run);
       done += 1;
-      status.textContent = `Reading results: ${done} of ${wanted.length}`;
+      if (done % 25 === 1) status.textContent = `Reading results: ${done} of ${wanted.length}`; // it is read aloud
       drawSoon();
     },
   });
@@ -100,15 +100,12 @@ async function load() {
   status.textContent = "Loading …";
   const { signal } = loading;
   const { until, stages } = period();
-  let budget = AUTOMATIC_READS;
   try {
-    for (const from of stages) {
-      await list(from, until, signal);
-      const isLast = from === stages.at(-1);
+    for (const stage of stages) {
+      await list(stage.from, until, signal);
+      const isLast = stage === stages.at(-1);
       if (runs.size || isLast) draw();
-      const wanted = readingOrder([...runs.values()], evenings()).slice(0, budget);
-      await read(wanted, isLast);
-      budget -= wanted.length;
+      await read(readingOrder([...runs.values()], evenings()).slice(0, stage.reads), isLast);
     }
     await readSelected();
   } catch (error) {

@@ -49,7 +49,7 @@ function eveningRow(evening, userZone) {
   const confirmed = lastConfirmed === null ? "–" : [moment(lastConfirmed, evening.zone, userZone, { date: false }), element("small", {}, formatDelay(evening.delay))];
   return element("tr", { class: word.level },
     element("th", { scope: "row" }, element("a", { href: addressOf(evening) }, named),
-      element("small", {}, windowEnd === null ? "end not known" : zone), elsewhere && element("small", {}, elsewhere)),
+      element("small", {}, windowEnd !== null ? zone : evening.found === null ? "end not known" : "no calling hours"), elsewhere && element("small", {}, elsewhere)),
     element("td", {}, confirmed),
     [evening.found, evening.failed].map((value) => element("td", { class: "number" }, orDash(value))),
     element("td", { class: evening.incidents ? "number incident" : "number" }, evening.incidents ? `◆ ${evening.incidents}` : orDash(evening.incidents),
