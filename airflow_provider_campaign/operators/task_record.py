@@ -88,13 +88,17 @@ class TaskRecord:
         outcome = self._outcome(error)
         record = self.draft.record(self._findings(), CampaignHook.clock.time(), outcome, error)
         reference, problem = self._write(record)
+        if problem:
+            record |= {"outcome": "killed" if outcome == "killed" else "failed"}
+            record |= {"error": "\n".join(filter(None, (record["error"], str(problem))))}
+        if not reference and record["outcome"] != "success":
+            self._keep_state(record)
         send_metrics(record)
         self.result = sweep_result(record, reference)
-        if error is not None:
+        if error or problem:
             self._push(self.result)
-        if problem is None or outcome == "killed" or isinstance(error, CampaignConfigError):
-            return
-        raise CampaignRecordError("\n".join(filter(None, (str(error or ""), str(problem))))) from (error or problem)
+        if problem and outcome != "killed" and not isinstance(error, CampaignConfigError):
+            raise CampaignRecordError(record["error"]) from (error or problem)
 
     def load_earlier_tries(self) -> EarlierTries:
         """Return what the tries before left; what can't be read is as good as missing, and logged."""
@@ -124,7 +128,7 @@ class TaskRecord:
         """Return the record that a try before has left in Airflow's task state store (3.3 and later)."""
         state = self._context.get("task_state_store")
         try:
-            return state.get(STATE_KEY) if state else None
+            return None if state is None else state.get(STATE_KEY)
         except Exception as error:  # noqa: BLE001 whatever Airflow raises, this is the second best place
             log.warning("The task state store can't be read: %s", error)
             return None
@@ -138,26 +142,23 @@ class TaskRecord:
         return "killed" if is_killed else "failed"
 
     def _write(self, record: dict[str, Any]) -> tuple[dict[str, str] | None, CampaignRecordError | None]:
-        """Write the record, or keep it where the next try finds it; return where it is, or why it is not."""
-        problem = None
-        if self._store is not None:
-            try:
-                reference = self._store.write(record)
-            except CampaignRecordError as error:
-                log.error("%s", error)
-                log.error("The record that could not be written: %s", canonical(record).decode().strip())
-                problem = error
-            else:
-                log.info("Record: %s, SHA-256 %s", reference["path"], reference["sha256"])
-                return reference, None
-        if record["outcome"] != "success" or problem:
-            self._keep_state(record)
-        return None, problem
+        """Write the record; return where it is, or why it is not."""
+        if self._store is None:
+            return None, None
+        try:
+            reference = self._store.write(record)
+        except CampaignRecordError as problem:
+            log.error("%s", problem)
+            log.error("The record that could not be written: %s", canonical(record).decode().strip())
+            return None, problem
+        log.info("Record: %s, SHA-256 %s", reference["path"], reference["sha256"])
+        return reference, None
 
     def _keep_state(self, record: dict[str, Any]) -> None:
+        """Keep a record that has no file where the next try finds it, if Airflow has such a place."""
         state = self._context.get("task_state_store")
         try:
-            if state:
+            if state is not None:
                 state.set(STATE_KEY, record)
         except Exception as error:  # noqa: BLE001 whatever Airflow raises, this is the second best place
             log.warning("What this try did can't be kept for the next one: %s", error)

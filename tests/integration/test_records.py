@@ -1,0 +1,259 @@
+"""A record holds up: each try leaves one, a retry's holds all that was done, and nothing is lost on the way."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException
+
+from airflow_provider_campaign.exceptions import (
+    CampaignConfigError,
+    CampaignRecordError,
+    CampaignSweepError,
+    CampaignSweepFinalError,
+)
+from airflow_provider_campaign.operations.record_chain import verify_records
+from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
+from airflow_provider_campaign.record_store import RecordStore
+from airflow_provider_campaign.sandbox import Fault, Sandbox
+from tests.calling_hours import daily
+from tests.clock import VirtualClock
+from tests.kinds import Connect
+from tests.records_guard import RECORDS_PATH, check_records
+
+RUN_ID = "scheduled__2026-11-21T21:00:00+00:00"
+
+
+@dataclass
+class Try:
+    """What Airflow gives a task of its try."""
+
+    try_number: int = 1
+    dag_id: str = "closing"
+    run_id: str = RUN_ID
+    task_id: str = "sweep"
+    map_index: int = -1
+    xcoms: dict[str, Any] = field(default_factory=dict)
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.xcoms[key] = value
+
+
+@dataclass
+class Attempt:
+    """What came of a try: what it put into XCom or returned, and the error that ended it."""
+
+    result: dict[str, Any]
+    error: BaseException | None = None
+
+
+@pytest.fixture
+def sandbox(sandbox: Sandbox, connect: Connect) -> Sandbox:
+    connect(sandbox.kore_connection("v2"))
+    for number in range(4):
+        sandbox.add_campaign(f"c-{number}", name=f"Sale {number}")
+    return sandbox
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecordStore:
+    path = f"file://{tmp_path}/records"
+    monkeypatch.setenv(RECORDS_PATH, path)
+    return RecordStore(path)
+
+
+def attempt(number: int = 1, context: dict[str, Any] | None = None, **arguments: Any) -> Attempt:
+    """Run one try of the sweep."""
+    ti = Try(number)
+    whole: Any = {"ti": ti, **(context or {})}
+    try:
+        return Attempt(StopActiveCampaignsOperator(task_id="sweep", **arguments).execute(whole))
+    except Exception as error:  # noqa: BLE001 whatever ends it
+        return Attempt(ti.xcoms.get("return_value", {}), error)
+
+
+def records_of(store: RecordStore) -> list[Any]:
+    return [file.record for file in store.read()]
+
+
+def ids(rows: list[dict[str, Any]]) -> list[str]:
+    return sorted(row["campaign_id"] for row in rows)
+
+
+def stick(sandbox: Sandbox, campaign_id: str = "c-3") -> None:
+    sandbox.add_fault(Fault("error", action="stop", campaign_id=campaign_id, count=None))
+
+
+def test_the_last_of_three_tries_holds_what_all_of_them_did(
+    sandbox: Sandbox, store: RecordStore, virtual_clock: VirtualClock
+) -> None:
+    stick(sandbox)
+    tries = [attempt(number, timeout=30) for number in (1, 2, 3)]
+    assert all(isinstance(each.error, CampaignSweepError) for each in tries)
+    first, _, last = records_of(store)
+    assert [len(record["campaigns"]) for record in records_of(store)] == [4, 4, 4]
+    assert [(each["try_number"], each["outcome"]) for each in last["earlier_tries"]] == [(1, "failed"), (2, "failed")]
+    for number in range(3):
+        [row] = [row for row in last["campaigns"] if row["campaign_id"] == f"c-{number}"]
+        assert row in first["campaigns"]
+        assert (row["try_number"], row["status"], row["status_before"]) == (1, "Stopped", "Active")
+        assert row["asked_at"] <= row["confirmed_at"] < last["began_at"]
+    [stuck] = [row for row in last["campaigns"] if row["confirmed_at"] is None]
+    assert (stuck["campaign_id"], stuck["try_number"]) == ("c-3", 3)
+    result = tries[-1].result
+    assert (ids(result["stopped"]), ids(result["failed"]), result["total"]) == (["c-0", "c-1", "c-2"], ["c-3"], 4)
+    assert [file.path[-9:] for file in store.read()] == ["try1.json", "try2.json", "try3.json"]
+    assert verify_records(store.read(), [each.result["record"]["sha256"] for each in tries]) == []
+
+
+def test_what_stops_between_two_tries_is_read_and_confirmed_by_the_next(
+    sandbox: Sandbox, store: RecordStore, virtual_clock: VirtualClock
+) -> None:
+    sandbox.set_status("c-3", "Active")
+    stick(sandbox)
+    attempt(1, timeout=30)
+    sandbox.set_status("c-3", "Stopped")
+    result = attempt(2).result
+    assert ids(result["stopped"]) == ["c-0", "c-1", "c-2", "c-3"]
+    assert (result["outcome"], result["failed"], result["total"]) == ("success", [], 4)
+    [row] = [row for row in result["stopped"] if row["campaign_id"] == "c-3"]
+    assert (row["try_number"], row["status_before"]) == (2, "Active")
+    assert row["asked_at"] < result["began_at"] <= row["confirmed_at"]
+
+
+def test_what_is_neither_live_nor_stopped_any_more_fails_the_next_try_too(sandbox: Sandbox, store: RecordStore) -> None:
+    stick(sandbox)
+    attempt(1, timeout=30)
+    sandbox.set_status("c-3", "Scheduled")
+    again = attempt(2)
+    assert isinstance(again.error, CampaignSweepFinalError)
+    assert "neither live nor stopped" in str(again.error)
+
+
+def test_an_evening_without_live_campaigns_leaves_a_record(sandbox: Sandbox, store: RecordStore) -> None:
+    for number in range(4):
+        sandbox.set_status(f"c-{number}", "Completed")
+    result = attempt(reason="window closed").result
+    [record] = records_of(store)
+    assert (record["outcome"], record["campaigns"], record["reason"]) == ("success", [], "window closed")
+    assert (record["connection_id"], record["platform"]) == ("campaign_default", "Kore.ai")
+    assert record["account"] == "/".join(sandbox.kore_connection()["extra"][key] for key in ("account_id", "iid"))
+    assert result["record"]["sha256"] == store.read()[0].sha256
+    assert result["record"]["path"] == f"{store.records_path}/{store.read()[0].path}"
+
+
+def test_a_run_that_is_skipped_leaves_a_record_that_says_why(
+    sandbox: Sandbox, store: RecordStore, virtual_clock: VirtualClock
+) -> None:
+    now = datetime.fromtimestamp(virtual_clock.time(), UTC)
+    window = ((now - timedelta(hours=2)).strftime("%H:00"), (now + timedelta(hours=2)).strftime("%H:00"))
+    context = {"logical_date": now - timedelta(days=2), "dag_run": SimpleNamespace(run_type="scheduled")}
+    skipped = attempt(1, context, calling_hours=daily("UTC", window))
+    assert isinstance(skipped.error, AirflowSkipException)
+    [record] = records_of(store)
+    assert record["outcome"] == skipped.result["outcome"] == "skipped"
+    assert "nothing was stopped" in record["error"]
+    assert record["window_end"] < record["began_at"]
+    assert sandbox.requests == []
+
+
+def test_a_run_with_a_wrong_argument_leaves_a_record(sandbox: Sandbox, store: RecordStore) -> None:
+    refused = attempt(campaign_types="{{ x }}")
+    assert isinstance(refused.error, CampaignConfigError)
+    [record] = records_of(store)
+    assert (record["outcome"], record["requests"]) == ("failed", 0)
+    assert "campaign_types" in record["error"]
+
+
+def test_a_records_path_that_cannot_be_written_fails_the_task_once_all_is_stopped(
+    sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "records"
+    folder.write_text("a file, where there should be a folder")
+    failed = attempt(1, records_path=f"file://{folder}")
+    assert not any(campaign.live for campaign in sandbox.campaigns())
+    assert isinstance(failed.error, CampaignRecordError)
+    assert str(folder) in str(failed.error)
+    assert ids(failed.result["stopped"]) == ["c-0", "c-1", "c-2", "c-3"]
+    [logged] = [line for line in caplog.messages if line.startswith("The record that could not be written: ")]
+    assert len(json.loads(logged.partition(": ")[2])["campaigns"]) == 4
+    folder.unlink()
+    assert attempt(2, records_path=f"file://{folder}").result["outcome"] == "success"
+    [record] = records_of(RecordStore(f"file://{folder}"))
+    assert record["earlier_tries"] == [{"try_number": 1, "outcome": None, "path": None, "sha256": None}]
+
+
+def test_the_error_names_the_campaigns_that_are_left_and_the_record_that_is_not_written(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    sandbox.add_fault(Fault("forbidden", action="stop", campaign_id="c-2", count=None))
+    failed = attempt(1, records_path=f"file://{tmp_path}/records\0")
+    assert isinstance(failed.error, CampaignRecordError)
+    assert "c-2 (Sale 2)" in str(failed.error)
+    assert "The record can't be written" in str(failed.error)
+
+
+def test_what_a_lost_try_did_is_not_known_and_the_record_says_so(
+    sandbox: Sandbox, store: RecordStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = attempt(3).result
+    assert [(each["try_number"], each["outcome"]) for each in result["earlier_tries"]] == [(1, None), (2, None)]
+    assert "No record is there of what these tries did: 1, 2" in caplog.text
+
+
+class StateStore(dict[str, Any]):
+    """Airflow's task state store, of one task."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = json.loads(json.dumps(value))
+
+
+@pytest.fixture
+def no_records_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(RECORDS_PATH)
+
+
+@pytest.mark.usefixtures("no_records_path")
+def test_without_a_records_path_the_task_state_store_keeps_it_for_the_next_try(sandbox: Sandbox) -> None:
+    stick(sandbox)
+    context = {"task_state_store": StateStore()}
+    for number in (1, 2, 3):
+        result = attempt(number, context, timeout=30).result
+    assert (ids(result["stopped"]), ids(result["failed"])) == (["c-0", "c-1", "c-2"], ["c-3"])
+    assert [(each["try_number"], each["outcome"]) for each in result["earlier_tries"]] == [(1, "failed"), (2, "failed")]
+    assert result["record"] is None
+
+
+@pytest.mark.usefixtures("no_records_path")
+def test_without_any_store_a_retry_says_that_the_tries_before_are_not_in_it(sandbox: Sandbox) -> None:
+    stick(sandbox)
+    attempt(1, timeout=30)
+    result = attempt(2, timeout=30).result
+    assert (ids(result["stopped"]), ids(result["failed"])) == ([], ["c-3"])
+    assert [each["outcome"] for each in result["earlier_tries"]] == [None]
+
+
+def test_what_could_not_be_written_is_kept_in_the_task_state_store_too(sandbox: Sandbox, tmp_path: Path) -> None:
+    folder = tmp_path / "records"
+    folder.write_text("a file")
+    context = {"task_state_store": StateStore()}
+    attempt(1, context, records_path=f"file://{folder}")
+    folder.unlink()
+    attempt(2, context, records_path=f"file://{folder}")
+    [record] = records_of(RecordStore(f"file://{folder}"))
+    assert len(record["campaigns"]) == 4
+    assert [each["outcome"] for each in record["earlier_tries"]] == ["failed"]
+
+
+def test_a_cleared_task_adds_to_what_was_done_before(sandbox: Sandbox, store: RecordStore) -> None:
+    attempt(1)
+    sandbox.add_campaign("late")
+    result = attempt(2).result
+    assert ids(result["stopped"]) == ["c-0", "c-1", "c-2", "c-3", "late"]
+    assert check_records(Path(store.records_path.removeprefix("file://"))) == 2
