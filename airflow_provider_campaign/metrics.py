@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+log = logging.getLogger(__name__)
 
-def send_metrics(record: Mapping[str, Any]) -> None:
-    """Send what one try did, tagged by platform and connection id; what earlier tries did, they have sent."""
+
+def send_metrics(record: Mapping[str, Any], counted: Mapping[str, int] | None = None) -> None:
+    """
+    Send what one try did, tagged by platform and connection id; what earlier tries did, they have sent.
+
+    :param counted: The ``requests`` and ``refused`` that were sent before, when the task was deferred.
+    """
     from airflow.providers.common.compat.sdk import Stats  # only a task needs it, not a DAG file
 
     tags = {"platform": record["platform"] or "unknown", "connection_id": record["connection_id"] or "unknown"}
-    for name, count in counts_of(record).items():
-        if count:
-            Stats.incr(f"campaign.{name}", count, tags=tags)
-    seconds = seconds_after_window_end(record)
-    if seconds is not None:
-        Stats.gauge("campaign.seconds_after_window_end", seconds, tags=tags)
+    try:
+        for name, count in counts_of(record, counted or {}).items():
+            if count:
+                Stats.incr(f"campaign.{name}", count, tags=tags)
+        seconds = seconds_after_window_end(record)
+        if seconds is not None:
+            Stats.gauge("campaign.seconds_after_window_end", seconds, tags=tags)
+    except Exception as error:  # noqa: BLE001 whatever the metrics' backend raises, what was done counts
+        log.warning("The metrics can't be sent: %s", error)
 
 
-def counts_of(record: Mapping[str, Any]) -> dict[str, int]:
+def counts_of(record: Mapping[str, Any], counted: Mapping[str, int]) -> dict[str, int]:
     """Return what is counted, by the metric's name without its prefix."""
     own = _own_campaigns(record)
     confirmed = [campaign for campaign in own if campaign["confirmed_at"]]
     is_stop = record["action"] in ("sweep", "stop")
     return {
         "stopped": sum(1 for each in confirmed if is_stop and not each["already_stopped"]),
-        "failed": 0 if record["scope"].get("dry_run") else len(own) - len(confirmed),
+        "failed": 0 if record["outcome"] == "success" else len(own) - len(confirmed),
         "incidents": sum(1 for each in own if each["is_incident"]),
-        "rate_limited": record["refused"],
-        "requests": record["requests"],
+        "rate_limited": record["refused"] - counted.get("refused", 0),
+        "requests": record["requests"] - counted.get("requests", 0),
     }
 
 

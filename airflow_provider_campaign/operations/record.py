@@ -147,22 +147,21 @@ class RecordDraft:
 
 def merge_campaigns(earlier: Iterable[JSON], campaigns: Iterable[JSON], try_number: int | None) -> list[JSON]:
     """Return what all tries did; what this one saw of a campaign replaces what an earlier one did."""
-    own = [{**campaign, "try_number": try_number} for campaign in campaigns]
-    seen = {campaign["campaign_id"] for campaign in own}
-    return [*(campaign for campaign in earlier if campaign["campaign_id"] not in seen), *own]
+    before = {campaign["campaign_id"]: campaign for campaign in earlier}
+    own = [_continued(campaign, before.pop(campaign["campaign_id"], None)) for campaign in campaigns]
+    return [*before.values(), *({**campaign, "try_number": try_number} for campaign in own)]
 
 
-def campaign_findings(
-    campaign: Campaign, *, asked_at: float | None, confirmed_at: float | None, requests: int, refused: int
-) -> Findings:
-    """
-    Return what was done to a single campaign.
-
-    :param asked_at: When it was asked for the action (seconds since the epoch), None where it was not.
-    :param confirmed_at: When the action was seen to have taken effect (seconds since the epoch), None if it was not.
-    """
-    entry = campaign_entry(campaign, asked_at=asked_at, confirmed_at=confirmed_at)
-    return Findings([entry], requests=requests, refused=refused)
+def _continued(campaign: JSON, before: JSON | None) -> JSON:
+    """Return a campaign that this try found stopped, as one that the try before has stopped, if that asked it to."""
+    if before is None or before["confirmed_at"] or not before["asked_at"] or campaign["asked_at"]:
+        return campaign
+    return {
+        **campaign,
+        "asked_at": before["asked_at"],
+        "status_before": campaign["status_before"] or before["status_before"],
+        "already_stopped": False,
+    }
 
 
 def campaign_entry(

@@ -15,12 +15,15 @@ from airflow_provider_campaign.arguments import (
     read_arguments,
     read_campaign_id,
     read_optional_text,
+    read_records_path,
     read_seconds,
     read_text,
 )
-from airflow_provider_campaign.campaign import CampaignType
+from airflow_provider_campaign.campaign import Campaign, CampaignType
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.operators.campaign_record import CampaignRecord
+from airflow_provider_campaign.platforms.base import Action
 
 DEFAULT_TIMEOUT = 900.0
 """Seconds for a whole operation: requests, retries and waiting."""
@@ -33,11 +36,14 @@ class CampaignOperator(BaseOperator):
     :param campaign_id: The campaign's id on its platform. (templated)
     :param campaign_conn_id: The connection id; its type says which platform it is. (templated)
     :param campaign_type: ``sms`` or ``voice`` where the platform tells types apart (Kore.ai). (templated)
+    :param records_path: Where a record of each try is written: any path that Airflow's ``ObjectStoragePath`` takes. By
+        default there is none. (templated)
+    :param reason: Why this is done, for the log and the record. (templated)
     :param timeout: Seconds for the whole operation: requests, retries and waiting.
     :raises CampaignConfigError: When an argument is wrong, at parse time where it is no template.
     """
 
-    template_fields: Sequence[str] = ("campaign_id", "campaign_conn_id", "campaign_type")
+    template_fields: Sequence[str] = ("campaign_id", "campaign_conn_id", "campaign_type", "records_path", "reason")
     ui_color = "#fbe3d6"
 
     fixed_campaign_type: ClassVar[CampaignType | None] = None
@@ -47,6 +53,8 @@ class CampaignOperator(BaseOperator):
         "campaign_id": read_campaign_id,
         "campaign_conn_id": read_text,
         "campaign_type": read_optional_text,
+        "records_path": read_records_path,
+        "reason": read_optional_text,
         "timeout": read_seconds,
     }
     """How each argument is read."""
@@ -57,6 +65,8 @@ class CampaignOperator(BaseOperator):
         campaign_id: str,
         campaign_conn_id: str = CampaignHook.default_conn_name,
         campaign_type: str | None = None,
+        records_path: str | None = None,
+        reason: str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         **kwargs: Any,
     ) -> None:
@@ -67,6 +77,8 @@ class CampaignOperator(BaseOperator):
         self.campaign_id = campaign_id
         self.campaign_conn_id = campaign_conn_id
         self.campaign_type = self.fixed_campaign_type.value if self.fixed_campaign_type else campaign_type
+        self.records_path = records_path
+        self.reason = reason
         self.timeout = timeout
         self._cancellation = Cancellation()
         self.check_arguments()
@@ -99,6 +111,27 @@ class CampaignOperator(BaseOperator):
             setattr(self, name, value)
         seconds = self.timeout if ends_at is None else ends_at - self.hook.clock.time()
         return Deadline(max(0.0, seconds), self.hook.clock, cancellation=self._cancellation)
+
+    def record(self, context: Context, action: Action, carried: Mapping[str, Any] | None = None) -> CampaignRecord:
+        """
+        Return the record of this try; all requests go through its client.
+
+        :param carried: What the record has carried over a deferral.
+        """
+        if self.reason:
+            self.log.info("Reason: %s", self.reason)
+        return CampaignRecord(
+            self,
+            context,
+            self.hook.client,
+            Campaign(self.campaign_id, "unknown", campaign_type=self.campaign_type),
+            action,
+            connection_id=self.campaign_conn_id,
+            reason=self.reason,
+            records_path=self.records_path,
+            carried=carried,
+            cancellation=self._cancellation,
+        )
 
 
 def is_retry(context: Context) -> bool:

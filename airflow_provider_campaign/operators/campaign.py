@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -16,16 +17,19 @@ from airflow_provider_campaign.campaign import (
     WaitCondition,
     merge_final_status,
 )
+from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.exceptions import CampaignRateLimitError, CampaignTimeoutError
 from airflow_provider_campaign.operations.wait import wait_for_status
 from airflow_provider_campaign.operators.base import CampaignOperator, is_retry
+from airflow_provider_campaign.operators.campaign_record import CampaignRecord
 from airflow_provider_campaign.operators.delete import (
     DeleteCampaignOperator,
     DeleteSmsCampaignOperator,
     DeleteVoiceCampaignOperator,
 )
 from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
+from airflow_provider_campaign.platforms.base import Action
 from airflow_provider_campaign.triggers.deferral import defer_until_permitted, defer_wait
 from airflow_provider_campaign.triggers.permit import LAST_ATTEMPT, MIN_DEFERRAL
 from airflow_provider_campaign.triggers.wait_outcome import WaitOutcome
@@ -60,6 +64,9 @@ class _StatusChangeOperator(CampaignOperator):
     :param deferrable: Whether to wait in the triggerer, without a worker slot.
     """
 
+    action: ClassVar[Action]
+    """What is asked for."""
+
     condition: ClassVar[WaitCondition]
     """What ends the wait for the action's effect."""
 
@@ -86,44 +93,60 @@ class _StatusChangeOperator(CampaignOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Act, wait, and return what became of the campaign."""
-        return self._act_and_wait(self.begin(), outcome_unknown=is_retry(context))
+        deadline = self.begin()
+        with self.record(context, self.action) as record:
+            return self._act_and_wait(record, deadline, outcome_unknown=is_retry(context))
 
-    def execute_again(self, context: Context, event: Any) -> dict[str, Any]:
-        """Act again, after a wait for the account's request budget."""
+    def execute_again(self, context: Context, event: Any, carried: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """
+        Act again, after a wait for the account's request budget.
+
+        :param carried: What the record has carried over the deferral.
+        """
         refusals, outcome_unknown = event["refusals"], event["outcome_unknown"]
         deadline = self.begin(event["deadline"])
-        if not deadline.remaining:
-            raise self._refused_until_the_end(refusals, outcome_unknown=outcome_unknown)
-        return self._act_and_wait(deadline, outcome_unknown=outcome_unknown, refusals=refusals)
+        with self.record(context, self.action, carried) as record:
+            if not deadline.remaining:
+                raise self._refused_until_the_end(refusals, outcome_unknown=outcome_unknown)
+            return self._act_and_wait(record, deadline, outcome_unknown=outcome_unknown, refusals=refusals)
 
-    def _act_and_wait(self, deadline: Deadline, *, outcome_unknown: bool, refusals: int = 0) -> dict[str, Any]:
+    def _act_and_wait(
+        self, record: CampaignRecord, deadline: Deadline, *, outcome_unknown: bool, refusals: int = 0
+    ) -> dict[str, Any]:
         if self.deferrable and self.timeout > 2 * LAST_ATTEMPT:
-            campaign = self._act_or_defer(deadline, outcome_unknown=outcome_unknown, refusals=refusals)
+            campaign = self._act_or_defer(record, deadline, outcome_unknown=outcome_unknown, refusals=refusals)
         else:
-            campaign = self.act(check_first=outcome_unknown, deadline=deadline)
+            campaign = self.act(record.client, check_first=outcome_unknown, deadline=deadline)
+        record.note(campaign, is_confirmed=self.condition.is_met_by(campaign.status))
         result = campaign.as_dict()
         self.log.info("Campaign %s is %s: %s", campaign.id, campaign.status, campaign.message or "no message")
         if not self.wait_for_completion or self.condition.is_met_by(campaign.status):
             return result
         self.log.info("Waiting for campaign %s to be %s", campaign.id, self.condition)
         if self.deferrable:
-            self._defer(result, deadline)
-        final = wait_for_status(self.hook.client, self.campaign_id, self.condition, self.poll_interval, deadline)
+            self._defer(result, deadline, record)
+        final = wait_for_status(record.client, self.campaign_id, self.condition, self.poll_interval, deadline)
+        record.note(replace(final, already_stopped=campaign.already_stopped), is_confirmed=True)
         self.log.info("Campaign %s is %s", campaign.id, final.status)
         return merge_final_status(result, final)
 
-    def _act_or_defer(self, deadline: Deadline, *, outcome_unknown: bool, refusals: int) -> Campaign:
+    def _act_or_defer(
+        self, record: CampaignRecord, deadline: Deadline, *, outcome_unknown: bool, refusals: int
+    ) -> Campaign:
         """Act, or leave the worker until the account's request budget allows it."""
+        part = deadline.sooner(max_rate_wait=MAX_RATE_WAIT)
         try:
-            campaign = self.act(check_first=outcome_unknown, deadline=deadline.sooner(max_rate_wait=MAX_RATE_WAIT))
+            campaign = self.act(record.client, check_first=outcome_unknown, deadline=part)
         except CampaignRateLimitError as refusal:
             if deadline.remaining > LAST_ATTEMPT + MIN_DEFERRAL:
-                self._defer_until_permitted(refusal, refusals + 1, deadline)
+                self._defer_until_permitted(refusal, refusals + 1, deadline, record)
             raise self._refused_until_the_end(refusals + 1, outcome_unknown=refusal.outcome_unknown) from refusal
         acted_before = bool(refusals) and outcome_unknown
         return replace(campaign, already_stopped=campaign.already_stopped and not acted_before)
 
-    def _defer_until_permitted(self, refusal: CampaignRateLimitError, refusals: int, deadline: Deadline) -> None:
+    def _defer_until_permitted(
+        self, refusal: CampaignRateLimitError, refusals: int, deadline: Deadline, record: CampaignRecord
+    ) -> None:
         self.log.warning("Waiting, without a worker slot, for the account's request budget: %s", refusal)
         defer_until_permitted(
             self,
@@ -133,6 +156,7 @@ class _StatusChangeOperator(CampaignOperator):
             campaign_id=self.campaign_id,
             campaign_conn_id=self.campaign_conn_id,
             platform=self.hook.client.platform,
+            carried=record.carry(),
         )
 
     def _refused_until_the_end(self, refusals: int, *, outcome_unknown: bool) -> CampaignTimeoutError:
@@ -144,19 +168,34 @@ class _StatusChangeOperator(CampaignOperator):
             "the task retries or a longer timeout."
         )
 
-    def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
-        """Return the result that the trigger completed, or raise what ended its wait."""
-        return dict(WaitOutcome.from_event(event).value_or_raise())
+    def execute_complete(
+        self, context: Context, event: Any, carried: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """
+        Return the result that the trigger completed, or raise what ended its wait.
 
-    def act(self, *, check_first: bool, deadline: Deadline) -> Campaign:
+        :param carried: What the record has carried over the deferral, where there is one to be written.
+        """
+        outcome = WaitOutcome.from_event(event)
+        if carried is None:
+            return dict(outcome.value_or_raise())
+        self.begin()
+        with self.record(context, self.action, carried) as record:
+            result = dict(outcome.value_or_raise())
+            seen = {key: result[key] for key in ("status", "message", "already_stopped")}
+            record.note(Campaign(self.campaign_id, campaign_type=self.campaign_type, **seen), is_confirmed=True)
+        return result
+
+    def act(self, client: CampaignClient, *, check_first: bool, deadline: Deadline) -> Campaign:
         """Send what is to be done."""
         raise NotImplementedError
 
-    def _defer(self, result: dict[str, Any], deadline: Deadline) -> None:
+    def _defer(self, result: dict[str, Any], deadline: Deadline, record: CampaignRecord) -> None:
         defer_wait(
             self,
             deadline.remaining,
             is_seen=True,
+            resume_with={"carried": record.carry()} if self.records_path else None,
             campaign_id=self.campaign_id,
             campaign_conn_id=self.campaign_conn_id,
             campaign_type=self.campaign_type,
@@ -187,11 +226,12 @@ class StopCampaignOperator(_StatusChangeOperator):
     :raises CampaignTimeoutError: When it is not stopped in time.
     """
 
+    action = Action.STOP
     condition = STOP_CONDITION
 
-    def act(self, *, check_first: bool, deadline: Deadline) -> Campaign:
+    def act(self, client: CampaignClient, *, check_first: bool, deadline: Deadline) -> Campaign:
         """Stop the campaign."""
-        return self.hook.stop_campaign(self.campaign_id, self.campaign_type, check_first=check_first, deadline=deadline)
+        return client.stop_campaign(self.campaign_id, self.campaign_type, check_first=check_first, deadline=deadline)
 
 
 class StopSmsCampaignOperator(StopCampaignOperator):
@@ -214,13 +254,12 @@ class StartCampaignOperator(_StatusChangeOperator):
     and errors are those of :class:`StopCampaignOperator`.
     """
 
+    action = Action.START
     condition = STARTED_CONDITION
 
-    def act(self, *, check_first: bool, deadline: Deadline) -> Campaign:
+    def act(self, client: CampaignClient, *, check_first: bool, deadline: Deadline) -> Campaign:
         """Start the campaign."""
-        return self.hook.start_campaign(
-            self.campaign_id, self.campaign_type, check_first=check_first, deadline=deadline
-        )
+        return client.start_campaign(self.campaign_id, self.campaign_type, check_first=check_first, deadline=deadline)
 
 
 class StartSmsCampaignOperator(StartCampaignOperator):

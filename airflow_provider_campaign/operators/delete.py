@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from airflow.providers.common.compat.sdk import Context
 
 from airflow_provider_campaign.arguments import read_bool
 from airflow_provider_campaign.campaign import STOP_CONDITION, Campaign, CampaignType, may_be_live
+from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.exceptions import CampaignNotFoundError
 from airflow_provider_campaign.operations.wait import wait_for_status
 from airflow_provider_campaign.operators.base import CampaignOperator, is_retry
+from airflow_provider_campaign.platforms.base import Action
 
 STOP_POLL_INTERVAL = 5.0
 """Seconds between two polls of a campaign that is to be deleted once it is stopped."""
@@ -45,25 +48,30 @@ class DeleteCampaignOperator(CampaignOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Delete the campaign and return what it was."""
         deadline = self.begin()
+        with self.record(context, Action.DELETE) as record:
+            campaign = self._delete(record.client, deadline, check_first=is_retry(context))
+            gone = replace(campaign, status="Deleted", campaign_type=campaign.campaign_type or self.campaign_type)
+            record.note(gone, is_confirmed=True, status_before=campaign.status)
+        self.log.info("Campaign %s is deleted; it was %s", campaign.id, campaign.status)
+        return campaign.as_dict()
+
+    def _delete(self, client: CampaignClient, deadline: Deadline, *, check_first: bool) -> Campaign:
+        """Delete the campaign and return it as it was, as far as the platform tells."""
+        campaign = None
         try:
             if self.stop_first:
-                self._stop(deadline)
-            campaign = self.hook.delete_campaign(
-                self.campaign_id, self.campaign_type, check_first=is_retry(context), deadline=deadline
+                self._stop(client, deadline)
+            campaign = client.delete_campaign(
+                self.campaign_id, self.campaign_type, check_first=check_first, deadline=deadline
             )
         except CampaignNotFoundError as error:
             if not self.ignore_missing or error.shown_status is not None:
                 raise
             self.log.info("There is nothing to delete: %s", error)
-            campaign = None
-        if campaign is None:
-            campaign = Campaign(self.campaign_id, "Deleted", message="The campaign is not there any more")
-        self.log.info("Campaign %s is deleted; it was %s", campaign.id, campaign.status)
-        return campaign.as_dict()
+        return campaign or Campaign(self.campaign_id, "Deleted", message="The campaign is not there any more")
 
-    def _stop(self, deadline: Deadline) -> None:
+    def _stop(self, client: CampaignClient, deadline: Deadline) -> None:
         """Stop the campaign if it is live, and wait until it is stopped."""
-        client = self.hook.client
         if not may_be_live(client.get_campaign_status(self.campaign_id, deadline=deadline).status):
             return
         campaign = client.stop_campaign(self.campaign_id, self.campaign_type, deadline=deadline)

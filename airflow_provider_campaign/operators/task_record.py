@@ -67,6 +67,8 @@ class TaskRecord:
         """What a sweep's task returns, once the record is written."""
         self._findings: Callable[[], Findings] = Findings
         self._has_earlier = False
+        self._is_kept = records_path is not None or action == "sweep"
+        self._counted = {"requests": 0, "refused": 0}
 
     def describe(self, findings: Callable[[], Findings] | None = None, **known: Any) -> None:
         """
@@ -78,11 +80,17 @@ class TaskRecord:
         self.draft = replace(self.draft, **known)
         self._findings = findings or self._findings
 
+    def count_from(self, requests: int, refused: int) -> None:
+        """Note what the metrics have counted before the task was deferred."""
+        self._counted = {"requests": requests, "refused": refused}
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         if isinstance(error, TaskDeferred):
+            record = self.draft.record(replace(self._findings(), campaigns=()), CampaignHook.clock.time(), "success")
+            send_metrics(record, self._counted)
             return
         self.load_earlier_tries()
         outcome = self._outcome(error)
@@ -91,18 +99,18 @@ class TaskRecord:
         if problem:
             record |= {"outcome": "killed" if outcome == "killed" else "failed"}
             record |= {"error": "\n".join(filter(None, (record["error"], str(problem))))}
-        if not reference and record["outcome"] != "success":
+        if self._is_kept and not reference and record["outcome"] != "success":
             self._keep_state(record)
-        send_metrics(record)
+        send_metrics(record, self._counted)
         self.result = sweep_result(record, reference)
-        if error or problem:
+        if (error or problem) and record["action"] == "sweep":
             self._push(self.result)
         if problem and outcome != "killed" and not isinstance(error, CampaignConfigError):
             raise CampaignRecordError(record["error"]) from (error or problem)
 
     def load_earlier_tries(self) -> EarlierTries:
         """Return what the tries before left; what can't be read is as good as missing, and logged."""
-        if not self._has_earlier and self.draft.run["try_number"] > 1:
+        if self._is_kept and not self._has_earlier and self.draft.run["try_number"] > 1:
             self._has_earlier = True
             self.describe(earlier=self._earlier_from_files() or self._earlier_from_state())
             if missing := self.draft.earlier.missing:

@@ -15,13 +15,16 @@ from airflow_provider_campaign.triggers.wait import TRIGGERER_GRACE, CampaignWai
 from airflow_provider_campaign.version_compat import has_post_execute
 
 
-def defer_wait(task: BaseOperator, seconds: float, *, is_seen: bool, **wait: Any) -> NoReturn:
+def defer_wait(
+    task: BaseOperator, seconds: float, *, is_seen: bool, resume_with: dict[str, Any] | None = None, **wait: Any
+) -> NoReturn:
     """
     Defer a task that has just polled its campaign.
 
     :param task: An operator or sensor with the method ``execute_complete``.
     :param seconds: How long the wait may take.
     :param is_seen: Whether it saw the campaign, short of the target.
+    :param resume_with: What ``execute_complete`` is given on a worker, where it has something left to do.
     :param wait: The other arguments of :class:`CampaignWaitTrigger`.
     """
     now = CampaignHook.clock.time()
@@ -30,10 +33,11 @@ def defer_wait(task: BaseOperator, seconds: float, *, is_seen: bool, **wait: Any
             since=now if is_seen else None,
             timeout=seconds,
             deadline=now + seconds,
-            end_task=can_finish_in_triggerer(task),
+            end_task=resume_with is None and can_finish_in_triggerer(task),
             **wait,
         ),
         method_name="execute_complete",
+        kwargs=resume_with,
         timeout=timedelta(seconds=seconds + TRIGGERER_GRACE),
     )
     raise AssertionError("defer never returns")
@@ -48,6 +52,7 @@ def defer_until_permitted(
     campaign_id: str,
     campaign_conn_id: str,
     platform: Platform,
+    carried: dict[str, Any],
 ) -> NoReturn:
     """
     Defer a task that was refused for the rate until it may send again.
@@ -56,6 +61,7 @@ def defer_until_permitted(
     :param seconds: What is left of the task's time.
     :param refusal: What the platform said.
     :param refusals: How often it was refused, this time included.
+    :param carried: What the record carries over the deferral.
     """
     now = CampaignHook.clock.time()
     task.defer(
@@ -71,6 +77,7 @@ def defer_until_permitted(
             window=platform.rate_window,
         ),
         method_name="execute_again",
+        kwargs={"carried": carried},
         timeout=timedelta(seconds=seconds + TRIGGERER_GRACE),
     )
     raise AssertionError("defer never returns")

@@ -10,18 +10,25 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
 
 from airflow_provider_campaign.exceptions import (
     CampaignConfigError,
     CampaignRecordError,
     CampaignSweepError,
     CampaignSweepFinalError,
+    CampaignUnavailableError,
 )
 from airflow_provider_campaign.operations.record_chain import verify_records
-from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
+from airflow_provider_campaign.operators.campaign import (
+    DeleteSmsCampaignOperator,
+    StartSmsCampaignOperator,
+    StopActiveCampaignsOperator,
+    StopSmsCampaignOperator,
+)
 from airflow_provider_campaign.record_store import RecordStore
 from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.triggers.wait_outcome import WaitOutcome
 from tests.calling_hours import daily
 from tests.clock import VirtualClock
 from tests.kinds import Connect
@@ -257,3 +264,76 @@ def test_a_cleared_task_adds_to_what_was_done_before(sandbox: Sandbox, store: Re
     result = attempt(2).result
     assert ids(result["stopped"]) == ["c-0", "c-1", "c-2", "c-3", "late"]
     assert check_records(Path(store.records_path.removeprefix("file://"))) == 2
+
+
+# Single stops, starts and deletes.
+
+
+def act(operator: Any, number: int = 1) -> dict[str, Any]:
+    result: dict[str, Any] = operator.execute({"ti": Try(number, task_id=operator.task_id)})
+    return result
+
+
+def single(store: RecordStore, **arguments: Any) -> dict[str, Any]:
+    return {"task_id": "single", "campaign_id": "c-0", "records_path": store.records_path, **arguments}
+
+
+@pytest.mark.parametrize(
+    ("operator", "action", "statuses"),
+    [
+        (StopSmsCampaignOperator, "stop", (None, "Stopped")),
+        (StartSmsCampaignOperator, "start", (None, "Active")),
+        (DeleteSmsCampaignOperator, "delete", ("Active", "Deleted")),
+    ],
+)
+def test_a_single_action_leaves_a_record_where_a_path_is_set(
+    sandbox: Sandbox, store: RecordStore, operator: type, action: str, statuses: tuple[str | None, str]
+) -> None:
+    if action == "start":
+        sandbox.set_status("c-0", "Ready")
+    act(operator(**single(store, reason="complaint 4711")))
+    [record] = records_of(store)
+    assert (record["action"], record["outcome"], record["reason"]) == (action, "success", "complaint 4711")
+    assert record["scope"] == {"campaign_id": "c-0", "campaign_type": "sms"}
+    assert record["requests"] == len(sandbox.requests)
+    [campaign] = record["campaigns"]
+    assert (campaign["status_before"], campaign["status"]) == statuses
+    assert record["began_at"] <= campaign["asked_at"] <= campaign["confirmed_at"] <= record["ended_at"]
+
+
+def test_a_single_action_without_a_path_leaves_none(sandbox: Sandbox, store: RecordStore) -> None:
+    act(StopSmsCampaignOperator(task_id="single", campaign_id="c-0"))
+    assert records_of(store) == []
+
+
+def test_a_single_stop_that_fails_leaves_a_record_and_its_retry_one_that_is_whole(
+    sandbox: Sandbox, store: RecordStore, virtual_clock: VirtualClock
+) -> None:
+    sandbox.add_fault(Fault("lost", how="error", action="stop", campaign_id="c-0"))
+    sandbox.add_fault(Fault("error", action="status", campaign_id="c-0", count=200))
+    with pytest.raises(CampaignUnavailableError):
+        act(StopSmsCampaignOperator(**single(store, timeout=30)))
+    sandbox.clear_faults()
+    assert act(StopSmsCampaignOperator(**single(store)), 2)["already_stopped"] is True
+    first, second = records_of(store)
+    assert (first["outcome"], second["outcome"]) == ("failed", "success")
+    assert first["campaigns"][0]["confirmed_at"] is None
+    [campaign] = second["campaigns"]
+    assert (campaign["asked_at"], campaign["already_stopped"]) == (first["campaigns"][0]["asked_at"], False)
+
+
+def test_a_deferred_stop_leaves_its_record_when_it_resumes(sandbox: Sandbox, store: RecordStore) -> None:
+    sandbox.add_campaign("slow", stop_delay=600)
+    arguments = single(store, campaign_id="slow", deferrable=True)
+    with pytest.raises(TaskDeferred) as deferred:
+        act(StopSmsCampaignOperator(**arguments))
+    assert records_of(store) == []
+    assert deferred.value.trigger.serialize()[1]["end_task"] is False
+    result = {"status": "Stopped", "message": "Campaign Stopped", "already_stopped": False}
+    StopSmsCampaignOperator(**arguments).execute_complete(
+        {"ti": Try(task_id="single")}, WaitOutcome(result).as_payload(), **json.loads(json.dumps(deferred.value.kwargs))
+    )
+    [record] = records_of(store)
+    assert (record["outcome"], record["requests"]) == ("success", 1)
+    [campaign] = record["campaigns"]
+    assert record["began_at"] <= campaign["asked_at"] <= campaign["confirmed_at"]

@@ -129,6 +129,7 @@ def test_the_platforms_response_is_not_in_a_campaigns_repr() -> None:
 
 
 MENDED_BY_A_RETRY = {
+    "CampaignRecordError",
     "CampaignUnavailableError",
     "CampaignRateLimitError",
     "CampaignTimeoutError",
