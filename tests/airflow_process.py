@@ -8,8 +8,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,14 @@ class AirflowProcess:
     :param connections: Connections by id.
     :param dags_folder: Where Airflow looks for DAGs.
     :param path: Folders put before Python's own path.
+    :param options: Airflow's options, by the name of their environment variable.
     """
 
     home: Path
     connections: dict[str, dict[str, Any]]
     dags_folder: Path | None = None
     path: Sequence[Path] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, *arguments: str) -> str:
         """
@@ -81,5 +83,6 @@ class AirflowProcess:
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags_folder or self.home),
             "PYTHONPATH": os.pathsep.join(map(str, (*self.path, REPOSITORY))),
+            **self.options,
             **{f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in self.connections.items()},
         }

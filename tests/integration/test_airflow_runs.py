@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import socket
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +41,7 @@ class Outcome:
     evening: dict[str, Any]
     tries: dict[str, list[object]]
     sandbox: Sandbox
+    metrics: dict[str, float]
 
     def requests(self, campaign_id: str) -> str:
         """Return the actions requested; Sonarly reads a status by the one that reads the whole campaign."""
@@ -48,7 +52,7 @@ class Outcome:
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Iterator[Outcome]:
     """Run both DAGs in one Airflow, whose start is the most of it."""
-    with Sandbox(require_jti=True, rate_limit=None) as sandbox:
+    with Sandbox(require_jti=True, rate_limit=None) as sandbox, statsd() as (port, received):
         plan_evening(sandbox)
         plan_faults(sandbox)
         connections = {
@@ -56,11 +60,35 @@ def outcome(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> It
             "kore_v2": sandbox.kore_connection("v2"),
             **{name: kind.connection(sandbox, retry_budget=2) for name, kind in PLATFORMS.items()},
         }
-        airflow = AirflowProcess(tmp_path_factory.mktemp("runs"), connections, DAGS)
+        airflow = AirflowProcess(tmp_path_factory.mktemp("runs"), connections, DAGS, options=metrics_options(port))
         airflow.migrate(shared_folder)
         with meanwhile(sandbox, voice_was_polled_twice, lambda: sandbox.set_status("cd-voice-1", "Stopped")):
             runs = airflow.answer(str(DAGS / "retries.py"), *LASTING, *PASSING)
-        yield Outcome(runs["evening"], runs["retries"], sandbox)
+        yield Outcome(runs["evening"], runs["retries"], sandbox, received())
+
+
+@contextmanager
+def statsd() -> Iterator[tuple[int, Callable[[], dict[str, float]]]]:
+    """Receive metrics; yield the port, and what returns the sum of each that has come, by name and tags."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)  # nothing is read before the runs are over
+        server.bind(("127.0.0.1", 0))
+        server.setblocking(False)
+
+        def received() -> dict[str, float]:
+            sums: dict[str, float] = defaultdict(float)
+            with suppress(BlockingIOError):
+                while True:
+                    name, _, value = server.recv(65535).decode().partition(":")
+                    sums[name] += float(value.partition("|")[0])
+            return sums
+
+        yield server.getsockname()[1], received
+
+
+def metrics_options(port: int) -> dict[str, str]:
+    section = {"ON": "True", "HOST": "127.0.0.1", "PORT": str(port), "INFLUXDB_ENABLED": "True"}
+    return {f"AIRFLOW__METRICS__STATSD_{name}": value for name, value in section.items()}
 
 
 def plan_evening(sandbox: Sandbox) -> None:
@@ -94,7 +122,7 @@ def test_a_run_stops_waits_and_deletes(outcome: Outcome) -> None:
         assert left[campaign_id] == "Stopped"
     assert evening.pop("state") == "success"
     assert {state for state, _ in evening.values()} == {"success"}
-    records = {task: record for task, (_, record) in evening.items() if task not in ("ids", "wait")}
+    records = {task: record for task, (_, record) in evening.items() if task not in ("measure", "ids", "wait")}
     assert {frozenset(record) for record in records.values()} == {frozenset(RECORD)}
     assert {task: (record["campaign_id"], record["status"]) for task, record in records.items()} == {
         "stop_sms[0]": ("cd-sms-1", "Stopped"),
@@ -127,3 +155,22 @@ def test_what_a_retry_can_mend_is_left_to_airflow(outcome: Outcome, task_id: str
 def test_a_refused_token_is_followed_by_a_fresh_one(outcome: Outcome) -> None:
     sent = [request.claims for request in outcome.sandbox.requests if request.campaign_id == "kore-unauthorized"]
     assert len({claims["jti"] for claims in sent if claims}) == len(sent) == 2
+
+
+def test_what_is_done_is_counted_by_platform_and_connection(outcome: Outcome) -> None:
+    def metric(name: str, platform: str, connection_id: str) -> float:
+        return outcome.metrics[f"airflow.campaign.{name},platform={platform},connection_id={connection_id}"]
+
+    requests = {
+        (platform, connection_id): metric("requests", platform, connection_id)
+        for platform, connection_id in (("Kore.ai", "campaign_default"), ("Kore.ai", "kore"), ("Sonarly", "sonarly"))
+    }
+    by_kore = [task_id for task_id in (*LASTING, *PASSING) if task_id.startswith("kore")]
+    assert requests["Kore.ai", "kore"] == sum(len(outcome.requests(task_id).split()) for task_id in by_kore)
+    evening = ("cd-sms-1", "cd-sms-2", "cd-sms-3")
+    assert requests["Kore.ai", "campaign_default"] == sum(len(outcome.requests(each).split()) for each in evening) > 3
+    assert metric("stopped", "Kore.ai", "campaign_default") == 2  # the third was stopped before
+    assert metric("stopped", "Sonarly", "sonarly") == 2  # of the evening, and once it was refused
+    assert metric("failed", "Kore.ai", "kore") == 4  # three for good, and the first of two tries
+    assert metric("rate_limited", "Sonarly", "sonarly") == 2
+    assert metric("seconds_after_window_end", "Kore.ai", "gauge") == 12.5

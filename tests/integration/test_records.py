@@ -330,8 +330,9 @@ def test_a_deferred_stop_leaves_its_record_when_it_resumes(sandbox: Sandbox, sto
     assert records_of(store) == []
     assert deferred.value.trigger.serialize()[1]["end_task"] is False
     result = {"status": "Stopped", "message": "Campaign Stopped", "already_stopped": False}
+    context: Any = {"ti": Try(task_id="single")}
     StopSmsCampaignOperator(**arguments).execute_complete(
-        {"ti": Try(task_id="single")}, WaitOutcome(result).as_payload(), **json.loads(json.dumps(deferred.value.kwargs))
+        context, WaitOutcome(result).as_payload(), **json.loads(json.dumps(deferred.value.kwargs))
     )
     [record] = records_of(store)
     assert (record["outcome"], record["requests"]) == ("success", 1)

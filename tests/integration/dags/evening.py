@@ -8,6 +8,7 @@ from typing import Any
 from airflow import __version__
 from airflow.providers.common.compat.sdk import DAG, task
 
+from airflow_provider_campaign.metrics import send_metrics
 from airflow_provider_campaign.operators.campaign import (
     DeleteSmsCampaignOperator,
     StopCampaignOperator,
@@ -17,6 +18,18 @@ from airflow_provider_campaign.operators.campaign import (
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 
 with DAG("evening", start_date=datetime(2026, 1, 1, tzinfo=UTC), schedule=None) as dag:
+
+    @task
+    def measure() -> None:
+        """Send a metric that only a scheduled run would have."""
+        campaign = {"confirmed_at": "2026-03-02T21:00:12.500000+00:00", "already_stopped": False, "is_incident": False}
+        send_metrics(
+            {
+                **{"action": "sweep", "outcome": "success", "platform": "Kore.ai", "connection_id": "gauge"},
+                **{"requests": 0, "refused": 0, "run": {"try_number": 1}, "window_end": "2026-03-02T21:00:00+00:00"},
+                "campaigns": [{**campaign, "try_number": 1}],
+            }
+        )
 
     @task
     def ids() -> list[str]:
@@ -43,6 +56,7 @@ with DAG("evening", start_date=datetime(2026, 1, 1, tzinfo=UTC), schedule=None) 
         campaign_conn_id=["sonarly"]
     )
     delete = DeleteSmsCampaignOperator(task_id="delete", campaign_id="cd-sms-1")
+    measure()
     [stop_sms, stop_voice >> wait, stop_outreach] >> delete
 
 
