@@ -174,10 +174,10 @@ class _StatusChangeOperator(CampaignOperator):
         """
         Return the result that the trigger completed, or raise what ended its wait.
 
-        :param carried: What the record has carried over the deferral, where there is one to be written.
+        :param carried: What the record has carried over the deferral; ``dags test`` drops it.
         """
         outcome = WaitOutcome.from_event(event)
-        if carried is None:
+        if self.records_path is None:
             return dict(outcome.value_or_raise())
         self.begin()
         with self.record(context, self.action, carried) as record:
