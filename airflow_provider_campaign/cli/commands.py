@@ -20,10 +20,11 @@ from airflow_provider_campaign.cli.accounts import (
 )
 from airflow_provider_campaign.cli.check import check_account
 from airflow_provider_campaign.cli.output import Output
+from airflow_provider_campaign.cli.records import show_records
 from airflow_provider_campaign.cli.sweeps import live_campaigns, stop_all
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
-from airflow_provider_campaign.exceptions import CampaignConfigError
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.operations.wait import wait_for_status
 
 POLL_INTERVAL = 5.0
@@ -46,6 +47,9 @@ def command(run: Command) -> Callable[[Namespace], None]:
             except CampaignConfigError as error:
                 output.problem(str(error))
                 status = NOTHING_SENT
+            except CampaignError as error:
+                output.problem(str(error))
+                status = NOT_VERIFIED
             except KeyboardInterrupt:
                 output.problem("Interrupted before anything was stopped.")
                 status = NOT_VERIFIED
@@ -98,6 +102,12 @@ def stop(options: Namespace, output: Output) -> int:
 def check(options: Namespace, output: Output) -> int:
     """Hold an account against the documented contract."""
     return check_account(options, output)
+
+
+@command
+def records(options: Namespace, output: Output) -> int:
+    """List and verify records."""
+    return show_records(options, output)
 
 
 def _on_one_campaign(

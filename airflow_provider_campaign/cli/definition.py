@@ -44,6 +44,15 @@ _CHECKED = Arg(("--campaign-id",), metavar="CAMPAIGN_ID", help="The campaign to 
 _ALLOW_STOP = Arg(("--allow-stop",), action="store_true", help="Stop that campaign, to see how that goes")
 _SAVE = Arg(("--save",), metavar="FILE", help="Write all that was seen, without ids, names and secrets, as JSON")
 
+_READ_PATH = Arg(("records_path",), metavar="RECORDS_PATH", help="For instance s3://aws_default@bucket/records")
+_SINCE = Arg(("--from",), dest="since", metavar="DATE", help="Only what ended on this day or later (UTC)")
+_UNTIL = Arg(("--to",), dest="until", metavar="DATE", help="Only what ended on this day or earlier (UTC)")
+_EXPECT = Arg(
+    ("--expect",), action="append", metavar="SHA256", help="A hash that a run has logged; its record must be there"
+)
+_CSV = Arg(("--csv",), action="store_true", help="Print a line for each campaign, as CSV")
+_HTML = Arg(("--html",), action="store_true", help="Print one page of HTML, with a plot")
+
 _SCOPE = (_TYPES, _STATUSES, _NAME_PATTERN)
 _COMMON = (_CONN_ID, ARG_OUTPUT, ARG_VERBOSE)
 
@@ -82,6 +91,16 @@ def get_commands() -> list[GroupCommand]:
             _ALLOW_STOP,
             _SAVE,
             _TIMEOUT,
+        ),
+        _command(
+            "records",
+            "List and verify the records below a path",
+            _READ_PATH,
+            _SINCE,
+            _UNTIL,
+            _EXPECT,
+            _CSV,
+            _HTML,
         ),
     )
     return [GroupCommand("campaigns", "See and stop outreach campaigns", commands)]
