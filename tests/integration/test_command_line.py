@@ -372,5 +372,5 @@ def test_a_connection_in_the_database_is_found_while_no_part_of_airflow_runs(
 @pytest.mark.skipif(Version(airflow.__version__) < Version("3.2"), reason="older versions ignore a provider's commands")
 def test_airflow_has_the_same_commands(tmp_path: Path) -> None:
     shown = AirflowProcess(tmp_path, {}).run("-m", "airflow", "campaigns", "--help")
-    for command in ("live", "status", "stop", "stop-active"):
+    for command in ("live", "status", "stop", "stop-active", "check", "records"):
         assert re.search(rf"^ +{command}\s", shown, re.MULTILINE)
