@@ -74,6 +74,7 @@ def test_it_prints_where_everything_is_runs_dags_and_leaves_nothing_behind(tmp_p
         airflow = AirflowApi(addresses[0])
         listed = {entry["connection_id"]: entry for entry in airflow.pages("/connections", "connections")}
         assert listed.keys() == {"campaign_default", "kore_v2", "sonarly"}
+        assert f"Conn ids  {', '.join(listed)}" in output()
         run = airflow.trigger_dag("mapped_stop")["dag_run_id"]
         assert airflow.wait_for_run("mapped_stop", run)["state"] == "success"
         assert len(airflow.pages("/dags/mapped_stop/dagRuns", "dag_runs")) == 1
@@ -97,6 +98,12 @@ def test_it_ends_on_sigterm_even_while_airflow_is_starting(tmp_path: Path) -> No
         assert output().endswith("\nEverything is stopped.\n")
         assert processes_of(folder) == []
         assert list(folder.iterdir()) == []
+
+
+def test_a_folder_that_is_missing_is_said_at_once() -> None:
+    command = [*PLAYGROUND[:-1], "no-such-folder"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "There is no folder no-such-folder.\n")
 
 
 def test_a_port_that_is_taken_is_said_at_once() -> None:
