@@ -34,6 +34,7 @@ from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
 from tests.airflow_process import AirflowProcess
 from tests.integration import docs_runner
+from tests.kinds import Connect
 from tests.local_server import LocalServer, Reply, Sent
 
 REPOSITORY = Path(__file__).parents[2]
@@ -287,6 +288,16 @@ def test_the_operator_page_has_every_operator_and_argument() -> None:
             if base.__module__.startswith("airflow_provider_campaign") and "__init__" in vars(base):
                 arguments = set(inspect.signature(base.__init__).parameters) - {"self", "kwargs"}
                 assert {argument for argument in arguments if f"`{argument}`" not in text} == set(), operator
+
+
+def test_the_pages_show_the_result_of_a_sweep_as_it_is(sandbox: Sandbox, connect: Connect) -> None:
+    connect(sandbox.kore_connection())
+    sandbox.add_campaign()
+    result = operators.StopActiveCampaignsOperator(task_id="sweep").execute({})
+    table = (REPOSITORY / "docs/end-of-window.md").read_text(encoding="utf-8")
+    assert {key for key in result if f"`{key}`" not in table} == set()
+    shown = [json.loads(block.code) for block in blocks(REPOSITORY / "docs/operators.md") if block.language == "json"]
+    assert [example.keys() for example in shown if "name" in example] == [result["stopped"][0].keys()]
 
 
 ARCHITECTURE = REPOSITORY / "docs/architecture.md"
