@@ -32,3 +32,29 @@ class VirtualClock:
     def advance(self, seconds: float) -> None:
         with self._lock:
             self.now += seconds
+
+
+class EventfulClock(VirtualClock):
+    """A clock on which things happen in the account while somebody sleeps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began = self.now
+        self._events: list[tuple[float, Callable[[], object]]] = []
+
+    @property
+    def passed(self) -> float:
+        return self.now - self.began
+
+    def at(self, seconds: float, event: Callable[[], object]) -> None:
+        self._events.append((self.began + seconds, event))
+
+    def sleep(self, seconds: float, is_cancelled: Callable[[], bool] = lambda: False) -> None:
+        ends = self.now + seconds
+        while due := min(
+            (event for event in self._events if event[0] <= ends), key=lambda event: event[0], default=None
+        ):
+            self._events.remove(due)
+            self.now = max(self.now, due[0])
+            due[1]()
+        super().sleep(max(0.0, ends - self.now), is_cancelled)

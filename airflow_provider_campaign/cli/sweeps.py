@@ -34,6 +34,7 @@ from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignEr
 from airflow_provider_campaign.operations.sweep import Sweep
 from airflow_provider_campaign.operations.sweep_result import SweepResult
 from airflow_provider_campaign.operations.sweep_scope import SweepScope
+from airflow_provider_campaign.operations.swept_account import SweptAccount
 from airflow_provider_campaign.operators.task_record import default_records_path
 
 LIST_TIMEOUT = 60.0
@@ -84,7 +85,9 @@ class Sweeps:
     def create(self, seconds: float) -> dict[str, Sweep]:
         """Return a sweep of each account, none of which has begun."""
         return {
-            conn_id: Sweep(client, self.scope, Deadline(seconds, client.clock, cancellation=self.cancellation))
+            conn_id: Sweep(
+                SweptAccount(client, self.scope, Deadline(seconds, client.clock, cancellation=self.cancellation))
+            )
             for conn_id, client in self.clients.items()
         }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
@@ -63,9 +63,9 @@ class SweepEntry:
     is_incident: bool = False
 
     @classmethod
-    def from_listing(cls, campaign: Campaign) -> Self:
+    def from_listing(cls, campaign: Campaign, *, is_incident: bool = False) -> Self:
         """Return the entry of a campaign that a listing shows live."""
-        return cls(campaign, campaign.status)
+        return cls(campaign, campaign.status, is_incident=is_incident)
 
     @classmethod
     def from_record(cls, entry: Mapping[str, Any]) -> Self:
@@ -73,6 +73,14 @@ class SweepEntry:
         campaign = Campaign(entry["campaign_id"], entry["status"], entry["name"], entry["campaign_type"])
         asked_at = entry["asked_at"] and datetime.fromisoformat(entry["asked_at"]).timestamp()
         return cls(campaign, entry["status_before"], asked_at, is_incident=entry["is_incident"])
+
+    @property
+    def urgency(self) -> tuple[float, str]:
+        """What campaigns are sorted by: the highest priority first; those without one come last."""
+        try:
+            return -float(self.campaign.priority or "-inf"), self.campaign.id
+        except ValueError:
+            return float("inf"), self.campaign.id
 
     @property
     def is_given_up(self) -> bool:
@@ -177,3 +185,12 @@ class SweepEntry:
             message=None if self.confirmed_at else self.reason(),
             is_incident=self.is_incident,
         )
+
+
+def progress_of(entries: Collection[SweepEntry]) -> str:
+    """Return a line about how far a sweep is."""
+    stopped = sum(1 for entry in entries if entry.confirmed_at)
+    winding_down = sum(1 for entry in entries if entry.acknowledged and entry.is_open)
+    problems = [entry.error for entry in entries if entry.error]
+    text = f"Stopped {stopped} of {len(entries)}, {winding_down} winding down, {len(problems)} with a problem"
+    return f"{text}, the last: {problems[-1]}" if problems else text

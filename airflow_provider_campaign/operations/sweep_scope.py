@@ -39,13 +39,17 @@ class SweepScope:
 
     def includes(self, campaign: Campaign, platform: Platform) -> bool:
         """Tell whether a campaign is to be stopped."""
-        return self._has_status(campaign, platform) and self._has_name(campaign)
+        return self._has_status(campaign, platform) and self.matches_name(campaign)
 
     def exclusion(self, campaign: Campaign, platform: Platform) -> str | None:
         """Return the argument that leaves a live campaign out; None where it is included or not live."""
         if self._has_status(campaign, platform):
-            return None if self._has_name(campaign) else "name_pattern"
+            return None if self.matches_name(campaign) else "name_pattern"
         return "statuses" if is_live(campaign.status) else None
+
+    def matches_name(self, campaign: Campaign) -> bool:
+        """Tell whether a campaign has a name that is in the scope."""
+        return self.name_pattern is None or fnmatchcase(campaign.name or "", self.name_pattern)
 
     def _takes_unknown_statuses(self, platform: Platform) -> bool:
         """Tell whether a status word that nobody documents counts as live."""
@@ -55,6 +59,3 @@ class SweepScope:
         if self._takes_unknown_statuses(platform):
             return may_be_live(campaign.status)
         return campaign.status.casefold() in map(str.casefold, self.statuses)
-
-    def _has_name(self, campaign: Campaign) -> bool:
-        return self.name_pattern is None or fnmatchcase(campaign.name or "", self.name_pattern)

@@ -6,7 +6,7 @@ import itertools
 import logging
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,10 +23,10 @@ from airflow_provider_campaign.exceptions import (
     CampaignUnavailableError,
 )
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operations.sweep import CONCURRENCY
+from airflow_provider_campaign.operations.swept_account import CONCURRENCY
 from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
-from tests.clock import VirtualClock
+from tests.clock import EventfulClock
 from tests.kinds import Connect
 from tests.profiles import examples
 
@@ -36,29 +36,6 @@ KEYS = {
 }
 WINDOW = 60.0
 EMPTY: Any = {}
-
-
-class EventfulClock(VirtualClock):
-    """A clock on which things happen in the account while somebody sleeps."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.began = self.now
-        self._events: list[tuple[float, Callable[[], object]]] = []
-
-    @property
-    def passed(self) -> float:
-        return self.now - self.began
-
-    def at(self, seconds: float, event: Callable[[], object]) -> None:
-        self._events.append((self.began + seconds, event))
-
-    def sleep(self, seconds: float, is_cancelled: Callable[[], bool] = lambda: False) -> None:
-        super().sleep(seconds, is_cancelled)
-        due = [event for event in self._events if event[0] <= self.now]
-        self._events = [event for event in self._events if event not in due]
-        for _, event in due:
-            event()
 
 
 class RecordingTaskInstance:
@@ -469,8 +446,8 @@ def test_a_task_that_is_timed_out_by_airflow_asks_no_more(
             return True
 
     add(sandbox, 300)
-    caplog.set_level(logging.INFO, "airflow_provider_campaign.operations.sweep")
-    logger, handler = logging.getLogger("airflow_provider_campaign.operations.sweep"), AtFirstProgress()
+    caplog.set_level(logging.INFO, "airflow_provider_campaign.operations.swept_account")
+    logger, handler = logging.getLogger("airflow_provider_campaign.operations.swept_account"), AtFirstProgress()
     before = signal.signal(signal.SIGALRM, time_out)
     logger.addHandler(handler)
     try:
@@ -560,7 +537,7 @@ def test_progress_is_logged_at_most_once_a_second(sandbox: Sandbox, clock: Event
             lines.append((clock.passed, record.getMessage()))
 
     add(sandbox, 200, stop_delay=20.0)
-    logger, handler = logging.getLogger("airflow_provider_campaign.operations.sweep"), Recording()
+    logger, handler = logging.getLogger("airflow_provider_campaign.operations.swept_account"), Recording()
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -41,7 +41,7 @@ ASSIGNED_ELSEWHERE = {
     ("client/transport.py", "self.poolmanager"): "requests creates it in the method that is overridden",
     ("hooks/form.py", "hook"): "what a class decorator does",
     ("operations/list_tracker.py", "current"): "one of its own, kept in a dict",
-    ("operations/sweep.py", "self._entries[request.campaign_id]"): "one of its own, kept in a dict",
+    ("operations/swept_account.py", "self._entries[request.campaign_id]"): "one of its own, kept in a dict",
 }
 """Module and object whose attributes are assigned although it was not created there, and why."""
 

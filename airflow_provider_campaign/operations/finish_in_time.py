@@ -1,0 +1,114 @@
+"""Stopping what is live before the end of a window, as late as the account's request budget allows."""
+
+from __future__ import annotations
+
+import logging
+
+from airflow_provider_campaign.operations.closing import BURST_TIME, Budget, ClosingPlan
+from airflow_provider_campaign.operations.sweep_entry import SweepEntry, is_retryable
+from airflow_provider_campaign.operations.swept_account import SweptAccount
+
+log = logging.getLogger(__name__)
+
+LISTING_INTERVAL = 300.0
+"""Seconds after which what is live is listed again, even if no burst is due: campaigns come and go."""
+
+MAX_DELAY = 15.0
+"""The same, where a listing has failed."""
+
+MIN_DELAY = 5.0
+"""Seconds from one burst to the next listing."""
+
+
+class FinishInTime:
+    """
+    List what is live, and stop it in bursts that the plan times; it ends when the window does.
+
+    Before each burst what is live is listed again, and once more shortly before the end. Those of the lowest priority
+    are stopped first, as long as there is time for all of them.
+
+    :param end: The end of the window (seconds since the epoch).
+    :param margin: Seconds before it by which all are to be verified.
+    """
+
+    def __init__(self, account: SweptAccount, end: float, margin: float) -> None:
+        platform = account.client.platform
+        self._account = account
+        self._clock = account.client.clock
+        self._end = end
+        budget = Budget(platform.rate_limit, platform.rate_window or 0.0, account.requests_of_look)
+        self._plan = ClosingPlan(end, margin, budget)
+        self._announced = -1
+
+    def next_step_at(self) -> float:
+        """List what is live, and return when the next stop or listing is due (seconds since the epoch)."""
+        problem = self._account.look()
+        self._announce()
+        return self._next_step(MAX_DELAY if problem else LISTING_INTERVAL)
+
+    def run(self) -> None:
+        """
+        Stop what is live, and return at the end of the window, or when a listing fails for good.
+
+        :raises CampaignTimeoutError: When the task is told to end meanwhile.
+        """
+        while self._clock.time() < self._end:
+            requests, refused = self._account.requests, self._account.refused
+            problem = self._account.look()
+            if problem and not is_retryable(problem):
+                return
+            self._announce()
+            delay = MIN_DELAY
+            if self._stop_due():
+                self._plan = self._plan.after_burst(self._account.requests - requests, self._account.refused - refused)
+                delay = self._plan.interval if self._plan.others else MIN_DELAY
+            step = self._next_step(MAX_DELAY if problem else LISTING_INTERVAL, delay)
+            self._account.deadline.sleep(min(step, self._end) - self._clock.time())
+
+    def _stop_due(self) -> bool:
+        """
+        Stop what is due, and tell whether anything was.
+
+        Where not all can be stopped in time, the most urgent are stopped first, else the least urgent.
+        """
+        left, now = self._account.unsent_entries, self._clock.time()
+        due = self._plan.due(len(left), now)
+        self._account.stop(self._in_order(left, now)[:due])
+        return due > 0
+
+    def _in_order(self, left: list[SweepEntry], now: float) -> list[SweepEntry]:
+        return left if self._plan.is_late(len(left), now) else left[::-1]
+
+    def _next_step(self, interval: float, delay: float = MIN_DELAY) -> float:
+        """
+        Return when to list again.
+
+        :param interval: Seconds after which that is even if nothing is due.
+        :param delay: Seconds that have to pass first, if anything is left.
+        """
+        now, left = self._clock.time(), len(self._account.unsent_entries)
+        if left:
+            earliest = now + max(delay, self._account.client.rate_limiter.delay)
+            return max(earliest, min(now + interval, self._plan.due_at(left)))
+        looks = (self._plan.last_burst_at, self._end - BURST_TIME, self._end)
+        return min(now + interval, next((look for look in looks if look > now + MIN_DELAY), self._end))
+
+    def _announce(self) -> None:
+        """Log what is going to be done, when there is more to do than was known."""
+        left, now = len(self._account.unsent_entries), self._clock.time()
+        if left <= self._announced:
+            self._announced = left
+            return
+        self._announced = left
+        before_end = self._end - max(now, self._plan.due_at(left))
+        if self._plan.is_late(left, now):
+            log.warning(
+                "%s campaigns are live %.0f s before the calling hours end, more than the account's request limit "
+                "allows to stop by then: stopping them at full speed. Let the run begin earlier (offset).",
+                left,
+                before_end,
+            )
+        else:
+            log.info(
+                "%s campaigns are live: the first is stopped %.0f s before the calling hours end", left, before_end
+            )

@@ -1,0 +1,109 @@
+"""What is not live, but may start while the calling hours are over; and switching its own schedule off."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_provider_campaign.campaign import Campaign, CampaignStatus
+from airflow_provider_campaign.client.changes import seconds_of
+from airflow_provider_campaign.client.client import CampaignClient
+from airflow_provider_campaign.client.clock import Deadline
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignStateError
+from airflow_provider_campaign.platforms.base import Action, ApiRequest
+
+log = logging.getLogger(__name__)
+
+SCHEDULED_STATUSES = (CampaignStatus.SCHEDULED.value, CampaignStatus.RESCHEDULED.value)
+"""A campaign in one of these starts by itself."""
+
+STARTABLE_STATUSES = (*SCHEDULED_STATUSES, CampaignStatus.READY.value, CampaignStatus.PAUSED.value)
+"""A campaign in one of these starts by itself, or when somebody presses a button."""
+
+
+def is_startable(status: str) -> bool:
+    """Tell whether a status is one of a campaign that is not live, but may start."""
+    return status in STARTABLE_STATUSES
+
+
+def may_start(campaigns: Iterable[Campaign], now: datetime, until: datetime | None) -> Iterator[Campaign]:
+    """
+    Yield the campaigns that may start by a moment; those whose list row names another time for it are left out.
+
+    :param until: When the calling hours start again, None where they are not known.
+    """
+    for campaign in campaigns:
+        starts_at = start_time(campaign)
+        if starts_at is None or until is None or now <= starts_at < until:
+            yield campaign
+
+
+def start_time(campaign: Campaign) -> datetime | None:
+    """Return when a campaign's own schedule starts it, where the list shows a time; its name is not documented."""
+    schedule = campaign.raw.get("schedule")
+    if campaign.status not in SCHEDULED_STATUSES or not isinstance(schedule, Mapping):
+        return None
+    moments = (seconds_of(str(value)) for key, value in schedule.items() if str(key).casefold().startswith("start"))
+    known = [moment for moment in moments if moment is not None]
+    return datetime.fromtimestamp(known[0], UTC) if len(known) == 1 else None
+
+
+def as_dict(campaign: Campaign) -> dict[str, Any]:
+    """Return a campaign's entry under ``may_start``."""
+    starts_at = start_time(campaign)
+    return {
+        "campaign_id": campaign.id,
+        "name": campaign.name,
+        "campaign_type": campaign.campaign_type,
+        "status": campaign.status,
+        "starts_at": starts_at.isoformat() if starts_at else None,
+    }
+
+
+def check_can_switch_off(client: CampaignClient) -> None:
+    """
+    Refuse a platform, or an API version, that has no such action; nothing is sent.
+
+    :raises CampaignConfigError: With what to do.
+    """
+    try:
+        client.platform.http_request(ApiRequest(Action.SCHEDULE, "any"))
+    except CampaignConfigError as error:
+        raise CampaignConfigError(f"switch_schedules_off is True ({client.description}): {error}") from None
+
+
+@dataclass(frozen=True)
+class ScheduleSwitch:
+    """Switches the schedules of campaigns off."""
+
+    client: CampaignClient
+    deadline: Deadline
+
+    def switch_off(self, campaign: Campaign) -> Campaign:
+        """
+        Switch a campaign's schedule off, if it has one, and return the campaign as it is read back.
+
+        :raises CampaignError: When it can't be switched off, or is seen to be on still.
+        """
+        if campaign.status not in SCHEDULED_STATUSES:
+            return campaign
+        self.client.switch_schedule_off(campaign.name or "", deadline=self.deadline)
+        seen = self.client.get_campaign(campaign.id, deadline=self.deadline)
+        if not is_off(seen):
+            raise CampaignStateError(
+                f"it is still on, and the campaign {seen.status}. The request goes by the campaign's name: "
+                "give each campaign a name of its own, or switch it off in the platform's console."
+            )
+        log.info("%s (%s): its schedule is switched off, it is %s", campaign.id, campaign.name, seen.status)
+        return replace(campaign, status=seen.status, raw=seen.raw)
+
+
+def is_off(campaign: Campaign) -> bool:
+    """Tell whether a campaign's own record shows that its schedule is off."""
+    data = campaign.raw.get("data")
+    schedule = data.get("schedule") if isinstance(data, Mapping) else None
+    enabled = schedule.get("isSchedulingEnabled") if isinstance(schedule, Mapping) else None
+    return enabled is False or (enabled is None and campaign.status not in SCHEDULED_STATUSES)

@@ -1,0 +1,318 @@
+"""The account that a sweep sees: what is live in it, what became of each, and how to ask it to stop."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_provider_campaign.campaign import Campaign, is_live
+from airflow_provider_campaign.client.client import CampaignClient
+from airflow_provider_campaign.client.clock import Deadline
+from airflow_provider_campaign.client.list_reader import UnreliableListError
+from airflow_provider_campaign.client.rate_limiter import LOG_WAIT_THRESHOLD
+from airflow_provider_campaign.client.retry import requested_delay
+from airflow_provider_campaign.exceptions import CampaignError, CampaignNotFoundError, CampaignRateLimitError
+from airflow_provider_campaign.operations.account_poller import AccountPoller, PendingWait
+from airflow_provider_campaign.operations.list_tracker import PAGE_ROWS, ListTracker
+from airflow_provider_campaign.operations.startable import STARTABLE_STATUSES, ScheduleSwitch, is_startable, may_start
+from airflow_provider_campaign.operations.sweep_entry import SweepEntry, progress_of
+from airflow_provider_campaign.operations.sweep_scope import SweepScope
+from airflow_provider_campaign.platforms.base import Action, ApiRequest
+
+log = logging.getLogger(__name__)
+
+CONCURRENCY = 5
+"""Stops in flight at the same time; no more than these are refused when the budget turns out to be spent."""
+
+PROGRESS_INTERVAL = 1.0
+"""Seconds between two lines about the progress."""
+
+LOOK_TIMEOUT = 10.0
+"""Seconds that a look may take for each type; what was listed before is stopped all the same."""
+
+
+class SweptAccount:
+    """
+    What is live in an account, and what became of each campaign that was.
+
+    :param is_closed: Whether the account was seen without a live campaign since its calling hours ended, so that each
+        one that is found now is an incident.
+    :param open_again_at: When its calling hours start again, None where that is not known.
+    :param requests: Those that this try has sent before.
+    :raises CampaignConfigError: On construction, when a type is not one of the platform's.
+    """
+
+    def __init__(
+        self,
+        client: CampaignClient,
+        scope: SweepScope,
+        deadline: Deadline,
+        *,
+        is_closed: bool = False,
+        open_again_at: datetime | None = None,
+        requests: int = 0,
+    ) -> None:
+        self.client = client.observed_by(self._note_request, self._note_refusal)
+        self.deadline = deadline
+        self.requests = requests
+        self.refused = 0
+        self.excluded: dict[str, tuple[Campaign, str]] = {}
+        """What is live but outside the scope, with the argument that leaves it out, by id."""
+        self._startable: dict[str | None, list[Campaign]] = {}
+        self._scope = scope
+        self._is_closed = is_closed
+        self._open_again_at = open_again_at
+        self._entries: dict[str, SweepEntry] = {}
+        self._poller = AccountPoller(self.client)
+        self._types = scope.listed_types(client.platform)
+        self._statuses = scope.listed_statuses(client.platform)
+        for campaign_type in self._types:
+            client.read_list(campaign_type)  # a type that the platform does not have is refused before anything is sent
+        self._trackers = {each: ListTracker[PendingWait](self.client, each, 0.0) for each in self._types}
+        self._reported_at = float("-inf")
+
+    @property
+    def entries(self) -> list[SweepEntry]:
+        """All campaigns that were found live, the most urgent first."""
+        return _by_urgency(self._entries.values())
+
+    @property
+    def open_entries(self) -> list[SweepEntry]:
+        """Those that are not at their end yet, the most urgent first."""
+        return _by_urgency(entry for entry in self._entries.values() if entry.is_open)
+
+    @property
+    def unsent_entries(self) -> list[SweepEntry]:
+        """Those that have to be asked to stop, the most urgent first."""
+        return [entry for entry in self.open_entries if not entry.acknowledged]
+
+    @property
+    def startable(self) -> list[Campaign]:
+        """What is not live, but may start before the calling hours do; without types that have more than a page."""
+        now = datetime.fromtimestamp(self.client.clock.time(), UTC)
+        listed = (campaign for campaigns in self._startable.values() for campaign in campaigns)
+        return list(may_start(listed, now, self._open_again_at))
+
+    @property
+    def requests_of_look(self) -> int:
+        """How many requests a look takes where little has changed."""
+        return len(self._types)
+
+    def list_only(self) -> None:
+        """
+        Take in what is live.
+
+        :raises CampaignError: When it can't be listed.
+        """
+        for campaign in self.client.list_campaigns(self._types, self._statuses, deadline=self.deadline):
+            self._take_in(campaign)
+
+    def list_live(self) -> CampaignError | None:
+        """Take in what is live; return what keeps the listing from being a proof, one type not hiding another."""
+        problem = None
+        unlisted = {entry.campaign.id: entry for entry in self.open_entries}
+        for campaign_type in self._types:
+            try:
+                for campaign in self._read_live(campaign_type):
+                    if self._take_in(campaign):
+                        unlisted.pop(campaign.id, None)
+            except CampaignError as error:
+                self._note_problem(error)
+                problem = error
+                unlisted = {key: each for key, each in unlisted.items() if each.campaign.campaign_type != campaign_type}
+        self._recheck_unlisted(unlisted)
+        self._report()
+        return problem
+
+    def look(self) -> CampaignError | None:
+        """
+        Take in what is live by few requests: where there is much, only what has changed since the last look.
+
+        What somebody else has stopped may be missed.
+
+        :returns: What has kept something from being listed.
+        """
+        if (self._entries and len(self.open_entries) < PAGE_ROWS) or not self.client.platform.sorts_lists:
+            return self.list_live()
+        problem = None
+        for tracker in self._trackers.values():
+            try:
+                part = self.deadline.sooner(LOOK_TIMEOUT, retries=False)
+                for campaign in tracker.poll((), self._statuses, (), part, lambda: sys.maxsize, sys.maxsize):
+                    self._take_in(campaign)
+            except CampaignError as error:
+                self._note_problem(error)
+                problem = error
+        self._recheck_unlisted({entry.campaign.id: entry for entry in self.open_entries if entry.acknowledged})
+        self._report()
+        return problem
+
+    def list_excluded_types(self) -> None:
+        """Note what is live of the types that are left out; it is of interest, but nothing depends on it."""
+        for campaign_type in self._scope.excluded_types(self.client.platform):
+            try:
+                live = [each for each in self._read_list(campaign_type, self._statuses) if is_live(each.status)]
+            except CampaignError as error:
+                log.warning("What is live of the type %s, which is left out, can't be listed: %s", campaign_type, error)
+            else:
+                self.excluded.update({campaign.id: (campaign, "campaign_types") for campaign in live})
+
+    def take_over(self, entries: Iterable[Mapping[str, Any]]) -> bool:
+        """
+        Take in what an earlier try did not see stopped, and tell whether there is any of it.
+
+        :param entries: The campaigns of that try's record.
+        """
+        left = [entry for entry in entries if not entry["confirmed_at"] and entry["campaign_id"] not in self._entries]
+        self._entries.update({entry["campaign_id"]: SweepEntry.from_record(entry) for entry in left})
+        return bool(left)
+
+    def stop(self, entries: Sequence[SweepEntry]) -> None:
+        """Ask campaigns to stop, several at the same time, as many as the account's budget allows now."""
+        pool = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="sweep")
+        try:
+            futures = [pool.submit(self._stop, entry) for entry in entries[: self.client.rate_limiter.available]]
+            for future in as_completed(futures):
+                future.result()
+                self._report()
+        except BaseException:
+            self.deadline.cancellation.request()  # the task is to end: nothing more is sent
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def switch_schedules_off(self) -> list[str]:
+        """Switch off the schedules of what may start, read each back, and return what is not verified, in words."""
+        problems = []
+        switch = ScheduleSwitch(self.client, self.deadline)
+        for campaign in self.startable:
+            try:
+                seen = switch.switch_off(campaign)
+            except CampaignError as error:
+                problems.append(f"{campaign.id} ({campaign.name}): its schedule is not verified switched off: {error}")
+            else:
+                listed = self._startable[campaign.campaign_type]
+                listed[listed.index(campaign)] = seen
+        return problems
+
+    def _read_live(self, campaign_type: str | None) -> Iterator[Campaign]:
+        """
+        Yield what is live, and note what may start, where one request shows both.
+
+        As long as anything is known to be live, only that is listed: there may be many that may start.
+        """
+        if not self._statuses:  # all are listed
+            self._startable[campaign_type] = []
+            for campaign in self._read_list(campaign_type):
+                self._note_startable(campaign_type, campaign)
+                yield campaign
+            return
+        if not self.open_entries and (page := self._read_one_page(campaign_type)) is not None:
+            self._startable[campaign_type] = []
+            for campaign in page:
+                self._note_startable(campaign_type, campaign)
+            yield from page
+            return
+        yield from self._read_list(campaign_type, self._statuses)
+
+    def _read_one_page(self, campaign_type: str | None) -> list[Campaign] | None:
+        """Return what is live or may start; None where that takes more than a page, or the page is no proof."""
+        reader = self.client.read_list(campaign_type, (*self._statuses, *STARTABLE_STATUSES))
+        page = reader.read_page(self.deadline.sooner(retries=False))
+        self._startable.pop(campaign_type, None)
+        try:
+            reader.check()
+        except UnreliableListError:
+            return None  # what can't be read need not be live
+        return page if reader.is_finished else None
+
+    def _read_list(self, campaign_type: str | None, statuses: Iterable[str] = ()) -> Iterator[Campaign]:
+        reader = self.client.read_list(campaign_type, tuple(statuses))
+        yield from reader.read_all(self.deadline.sooner(retries=False))
+        reader.check()
+
+    def _note_startable(self, campaign_type: str | None, campaign: Campaign) -> None:
+        if is_startable(campaign.status) and self._scope.matches_name(campaign):
+            self._startable[campaign_type].append(campaign)
+
+    def _take_in(self, campaign: Campaign) -> bool:
+        """Note a campaign that is listed, and tell whether it is to be stopped."""
+        platform = self.client.platform
+        if argument := self._scope.exclusion(campaign, platform):
+            self.excluded[campaign.id] = (campaign, argument)
+        if not self._scope.includes(campaign, platform):
+            return False
+        entry = self._entries.setdefault(campaign.id, SweepEntry.from_listing(campaign, is_incident=self._is_closed))
+        entry.note_listed(campaign, self.client.clock.time())
+        return True
+
+    def _stop(self, entry: SweepEntry) -> None:
+        """Ask one to stop, and note what comes of it."""
+        part = self.deadline.sooner(retries=False, max_rate_wait=LOG_WAIT_THRESHOLD)
+        clock = self.client.clock
+        try:
+            campaign = self.client.stop_campaign(
+                entry.campaign.id, entry.campaign.campaign_type, check_first=entry.outcome_unknown, deadline=part
+            )
+        except CampaignNotFoundError as error:
+            entry.note_not_found(error, clock.time())
+        except CampaignError as error:
+            log.debug("Campaign %s is not stopped yet: %s", entry.campaign.id, error)
+            if not isinstance(error, CampaignRateLimitError) or error.http_status is not None:
+                entry.note_failure(error)
+            self._pause(error)
+        else:
+            entry.note_stop(campaign, clock.time())
+
+    def _recheck_unlisted(self, unlisted: Mapping[str, SweepEntry]) -> None:
+        """Read what is not listed as live any more and not confirmed either."""
+        if not unlisted:
+            return
+        try:
+            snapshot = self._poller.poll([entry.wait() for entry in unlisted.values()])
+        except CampaignError as error:
+            log.warning("Status check failed, retrying at the next poll: %s", error)
+            return
+        now = self.client.clock.time()
+        for campaign_id, campaign in snapshot.campaigns.items():
+            unlisted[campaign_id].note_status(campaign, now)
+        for campaign_id, failure in snapshot.failed.items():
+            if isinstance(failure, CampaignNotFoundError):
+                unlisted[campaign_id].note_deleted(failure, now)
+            else:
+                unlisted[campaign_id].note_failure(failure)
+        self.client.rate_limiter.pause(snapshot.delay)
+
+    def _note_problem(self, error: CampaignError) -> None:
+        log.warning("What is live can't be listed: %s", error)
+        self._pause(error)
+
+    def _pause(self, error: CampaignError) -> None:
+        """Leave the platform alone for as long as it wants."""
+        delay = requested_delay(error, self.client.platform.rate_window)
+        if error.http_status is not None and delay:
+            self.client.rate_limiter.pause(delay)
+
+    def _note_request(self, request: ApiRequest) -> None:
+        self.requests += 1
+        if request.action is Action.STOP and request.campaign_id in self._entries:
+            self._entries[request.campaign_id].asked_at = self.client.clock.time()
+
+    def _note_refusal(self, _: ApiRequest) -> None:
+        self.refused += 1
+
+    def _report(self) -> None:
+        """Write a line about the progress, not more often than each second."""
+        now = self.client.clock.monotonic()
+        entries = list(self._entries.values())
+        if now - self._reported_at >= PROGRESS_INTERVAL and any(entry.asked_at is not None for entry in entries):
+            self._reported_at = now
+            log.info("%s", progress_of(entries))
+
+
+def _by_urgency(entries: Iterable[SweepEntry]) -> list[SweepEntry]:
+    return sorted(entries, key=lambda entry: entry.urgency)
