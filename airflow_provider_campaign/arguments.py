@@ -59,6 +59,11 @@ def read_seconds(name: str, value: Any) -> float:
     return seconds
 
 
+def read_margin(name: str, value: Any) -> float:
+    """Return a number of seconds that may be 0."""
+    return 0.0 if value in (0, "0") and not isinstance(value, bool) else read_seconds(name, value)
+
+
 def read_poll_interval(name: str, value: Any) -> float:
     """Return the seconds between two polls, at least one."""
     seconds = read_seconds(name, value)

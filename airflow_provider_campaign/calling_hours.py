@@ -99,6 +99,10 @@ class CallingHours:
         """Return the latest end (UTC) that is not later than a moment."""
         return max(end for end in self._changes(at)[1] if end <= at)
 
+    def window_end(self, at: datetime) -> datetime:
+        """Return the end (UTC) of the window that is open at a moment, or was the last to be."""
+        return self.next_end(at) if self.is_open(at) else self.last_end(at)
+
     def _changes(self, around: datetime) -> tuple[set[datetime], set[datetime]]:
         """
         Return the starts and the ends (UTC) of the weeks around a moment.

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator, Context
+from airflow.providers.common.compat.sdk import BaseOperator, Context, conf
+from airflow.providers.common.compat.standard.triggers import TimeDeltaTrigger
 
 from airflow_provider_campaign.arguments import (
     Reader,
+    argument_error,
     check_arguments,
     check_documented,
     read_arguments,
     read_bool,
     read_calling_hours,
     read_live_statuses,
+    read_margin,
     read_name_pattern,
     read_optional_text,
     read_records_path,
@@ -24,15 +28,34 @@ from airflow_provider_campaign.arguments import (
     read_text,
     read_words,
 )
-from airflow_provider_campaign.calling_hours import CallingHours
 from airflow_provider_campaign.campaign import LIVE_STATUSES, CampaignType
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
+from airflow_provider_campaign.exceptions import CampaignSweepError
 from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.operations.finish_in_time import FinishInTime
+from airflow_provider_campaign.operations.startable import check_can_switch_off
 from airflow_provider_campaign.operations.sweep import Sweep
 from airflow_provider_campaign.operations.sweep_result import SweepResult
 from airflow_provider_campaign.operations.sweep_scope import SweepScope
+from airflow_provider_campaign.operations.swept_account import SweptAccount
+from airflow_provider_campaign.operators.calling_window import CallingWindow
 from airflow_provider_campaign.operators.dry_run import DryRunArgument
+from airflow_provider_campaign.operators.incidents import (
+    incident_alias,
+    log_incidents,
+    read_incident_outlet,
+    send_incident_event,
+)
 from airflow_provider_campaign.operators.task_record import TaskRecord, default_records_path
+
+if TYPE_CHECKING:
+    from airflow.sdk import Asset
+
+RESUME_TIME = 30.0
+"""Seconds that a deferred sweep is given to get a worker before its next step is due."""
+
+MIN_DEFERRAL = 60.0
+"""Seconds; a shorter wait is not worth a deferral, and resuming right after one can be failed by a stale event."""
 
 SCOPE_ARGUMENTS = ("campaign_types", "statuses", "name_pattern", "dry_run")
 """What a sweep chooses its campaigns by."""
@@ -51,20 +74,30 @@ class StopActiveCampaignsOperator(BaseOperator):
         words: by default one that is not known counts as live there; name those that are to end that. (templated)
     :param name_pattern: Only campaigns whose name matches, with ``*``, ``?`` and ``[…]``. (templated)
     :param dry_run: Whether to list only, and stop nothing. (templated)
-    :param calling_hours: The platform's ``callingHours`` object: a scheduled run that begins while they are open again
-        (after an outage, or when the DAG is unpaused in the morning) is skipped. (templated)
+    :param calling_hours: The platform's ``callingHours`` object. A scheduled run that begins while they are open again
+        (after an outage, or when the DAG is unpaused in the morning) is skipped; one that begins before they end stops
+        each campaign as late as the account's request limit allows. (templated)
     :param records_path: Where the record of each try is written: any path that Airflow's ``ObjectStoragePath`` takes,
         for instance ``s3://aws_default@bucket/records``. By default what ``[campaign] records_path`` of Airflow's
         configuration says, else there is no record but the result. (templated)
     :param reason: Why the campaigns are stopped, for the log, the record and the result. (templated)
-    :param timeout: Seconds for the whole sweep.
+    :param margin: Seconds before the end of the calling hours by which all is to be verified stopped, where a scheduled
+        run begins before that end; more than the campaigns take to wind down.
+    :param switch_schedules_off: Whether to switch off the schedules of campaigns that would start before the calling
+        hours do again, and to read each back (Kore.ai, API v2).
+    :param incident_outlet: An asset that gets an event when a campaign was live although the calling hours were over.
+    :param deferrable: Whether a run that begins before the end waits for its first stop in the triggerer; by default
+        what Airflow's option ``[operators] default_deferrable`` says.
+    :param timeout: Seconds for the whole sweep, from the end of the calling hours on if it begins before that.
     :returns: ``stopped``, ``already_stopped``, ``failed`` and, for a dry run, ``live``: lists with, per campaign,
         ``campaign_id``, ``name``, ``campaign_type``, ``status_before``, ``asked_at`` and ``confirmed_at`` (UTC,
         ISO 8601), ``status``, ``message`` and the ``try_number`` that did it; ``excluded`` (what is live but outside
         the scope, and by which argument), ``total`` (campaigns found); of this try ``requests``, ``refused`` (for the
         rate), ``seconds``, ``began_at``, ``ended_at``, ``outcome`` (``success``, ``failed``, ``killed``,
         ``skipped``); ``earlier_tries``, whose campaigns are in the lists; ``connection_id``, ``platform``,
-        ``window_end``, ``reason``, ``error``, and ``record``: the ``path`` and ``sha256`` of the record, or None.
+        ``window_end``, ``incidents`` (ids of campaigns that were live although the calling hours were over),
+        ``may_start`` (what may start before they do again), ``reason``, ``error``, and ``record``: the ``path`` and
+        ``sha256`` of the record, or None.
     :raises CampaignConfigError: When an argument is wrong, at parse time where it is no template.
     :raises CampaignSweepError: When a campaign is not verified stopped; its subclass
         :class:`.CampaignSweepFinalError` when no retry can mend it.
@@ -94,6 +127,9 @@ class StopActiveCampaignsOperator(BaseOperator):
         "calling_hours": read_calling_hours,
         "records_path": read_records_path,
         "reason": read_optional_text,
+        "margin": read_margin,
+        "switch_schedules_off": read_bool,
+        "deferrable": read_bool,
         "timeout": read_seconds,
     }
     """How each argument is read."""
@@ -109,6 +145,10 @@ class StopActiveCampaignsOperator(BaseOperator):
         calling_hours: Mapping[str, Any] | str | None = None,
         records_path: str | None = None,
         reason: str | None = None,
+        margin: float = 60.0,
+        switch_schedules_off: bool = False,
+        incident_outlet: Asset | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         timeout: float = 900.0,
         **kwargs: Any,
     ) -> None:
@@ -121,9 +161,24 @@ class StopActiveCampaignsOperator(BaseOperator):
         self.calling_hours = calling_hours
         self.records_path = records_path
         self.reason = reason
+        self.margin = margin
+        self.switch_schedules_off = switch_schedules_off
+        self.incident_outlet = incident_outlet
+        self.deferrable = deferrable
         self.timeout = timeout
         self._cancellation = Cancellation()
         check_arguments(self, self.readers)
+        self._check_calling_hours()
+        if incident_outlet is not None:
+            self.outlets = [*self.outlets, incident_alias(incident_outlet)]
+
+    def _check_calling_hours(self) -> None:
+        """Refuse arguments that do nothing without calling hours."""
+        switch = read_bool("switch_schedules_off", self.switch_schedules_off)
+        outlet = read_incident_outlet("incident_outlet", self.incident_outlet)
+        for name, value in (("switch_schedules_off", switch), ("incident_outlet", outlet)):
+            if value and self.calling_hours is None:
+                raise argument_error(name, value, "which needs calling_hours", "Give calling_hours, or leave it out.")
 
     @cached_property
     def hook(self) -> CampaignHook:
@@ -132,29 +187,65 @@ class StopActiveCampaignsOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Sweep, and return the result; fail, with the result in XCom, if a campaign is not verified stopped."""
-        records_path = read_records_path("records_path", self.records_path) or default_records_path()
-        with TaskRecord(self, context, "sweep", records_path, self._cancellation) as record:
-            arguments = read_arguments(self, self.readers)
-            record.describe(
-                connection_id=arguments["campaign_conn_id"],
-                scope={name: arguments[name] for name in SCOPE_ARGUMENTS},
-                reason=arguments["reason"],
-                window_end=(end := self._window_end(arguments["calling_hours"], context)),
-            )
-            self._skip_if_open_again(arguments["calling_hours"], end)
-            if arguments["reason"]:
-                self.log.info("Reason: %s", arguments["reason"])
-            sweep = self._sweep(arguments)
-            record.describe(platform=self.hook.client.platform, findings=lambda: sweep.result().findings())
-            outcome = self._run(sweep, record, is_dry_run=arguments["dry_run"])
-            record.describe(findings=outcome.findings)
-            outcome.log()
-            outcome.raise_for_failure()
-        return record.result
+        return self._execute(context, CampaignHook.clock.time(), 0)
+
+    def resume(self, context: Context, event: Any = None, *, began_at: float, requests: int) -> dict[str, Any]:
+        """
+        Go on where the sweep was deferred, before it had stopped anything.
+
+        :param began_at: When the try began (seconds since the epoch).
+        :param requests: Requests that it has sent.
+        """
+        return self._execute(context, began_at, requests)
 
     def on_kill(self) -> None:
         """Send nothing more."""
         self._cancellation.request()
+
+    def _execute(self, context: Context, began_at: float, requests: int) -> dict[str, Any]:
+        records_path = read_records_path("records_path", self.records_path) or default_records_path()
+        with TaskRecord(self, context, "sweep", records_path, self._cancellation) as record:
+            record.describe(began_at=began_at)
+            arguments = read_arguments(self, self.readers)
+            now = datetime.fromtimestamp(CampaignHook.clock.time(), UTC)
+            window = CallingWindow.of_run(arguments["calling_hours"], context or {}, now)
+            record.describe(
+                connection_id=arguments["campaign_conn_id"],
+                scope={name: arguments[name] for name in SCOPE_ARGUMENTS},
+                reason=arguments["reason"],
+                window_end=window.end if window else None,
+            )
+            if window:
+                window.check_not_open_again(now)
+            if arguments["reason"]:
+                self.log.info("Reason: %s", arguments["reason"])
+            account = self._account(arguments, window, context or {}, requests)
+            self._sweep(arguments, account, self._pacing(arguments, window, account), record)
+        if self.incident_outlet is not None and record.result["incidents"]:
+            send_incident_event(self.incident_outlet, context, record.result)
+        return record.result
+
+    def _sweep(
+        self, arguments: Mapping[str, Any], account: SweptAccount, pacing: FinishInTime | None, record: TaskRecord
+    ) -> None:
+        """
+        Sweep, in time where that is due.
+
+        :raises CampaignSweepError: When anything is not verified.
+        """
+        sweep = Sweep(account, before=pacing.run if pacing else None)
+        record.describe(platform=account.client.platform, findings=lambda: sweep.result().findings())
+        if pacing and arguments["deferrable"]:
+            self._defer_until(pacing.next_step_at(), record.draft.began_at, account.requests)
+        outcome = self._run(sweep, record, is_dry_run=arguments["dry_run"])
+        problems = account.switch_schedules_off() if self._is_to_switch(arguments) else []
+        outcome = replace(outcome, requests=account.requests, may_start=sweep.result().may_start)
+        record.describe(findings=outcome.findings)
+        outcome.log()
+        log_incidents(outcome)
+        outcome.raise_for_failure()
+        if problems:
+            raise CampaignSweepError("\n".join(problems))
 
     def _run(self, sweep: Sweep, record: TaskRecord, *, is_dry_run: bool) -> SweepResult:
         """Sweep; then see to what an earlier try did not see stopped, and this one did not find live."""
@@ -162,37 +253,46 @@ class StopActiveCampaignsOperator(BaseOperator):
             return sweep.list_only()
         outcome = sweep.run()
         if outcome.problem is None and sweep.take_over(record.load_earlier_tries().campaigns):
-            return sweep.run()
+            return Sweep(sweep.account).run()
         return outcome
 
-    def _sweep(self, arguments: Mapping[str, Any]) -> Sweep:
-        platform = self.hook.client.platform
-        if platform.has_closed_status_set:
-            check_documented("statuses", arguments["statuses"], platform.name)
-        scope = SweepScope(arguments["campaign_types"], arguments["statuses"], arguments["name_pattern"])
-        deadline = Deadline(arguments["timeout"], self.hook.clock, cancellation=self._cancellation)
-        return Sweep(self.hook.client, scope, deadline)
+    def _account(
+        self, arguments: Mapping[str, Any], window: CallingWindow | None, context: Mapping[str, Any], requests: int
+    ) -> SweptAccount:
+        client = self.hook.client
+        if client.platform.has_closed_status_set:
+            check_documented("statuses", arguments["statuses"], client.platform.name)
+        if self._is_to_switch(arguments):
+            check_can_switch_off(client)
+        now = client.clock.time()
+        before_end = max(0.0, window.end.timestamp() - now) if window else 0.0
+        return SweptAccount(
+            client,
+            SweepScope(arguments["campaign_types"], arguments["statuses"], arguments["name_pattern"]),
+            Deadline(before_end + arguments["timeout"], client.clock, cancellation=self._cancellation),
+            is_closed=window is not None and window.is_closed(context, datetime.fromtimestamp(now, UTC)),
+            open_again_at=window.hours.next_start(window.end) if window else None,
+            requests=requests,
+        )
 
-    def _window_end(self, hours: CallingHours | None, context: Context) -> datetime | None:
-        """Return the end of the window that a scheduled run is for; None where that is not known."""
-        if hours is None:
+    def _pacing(
+        self, arguments: Mapping[str, Any], window: CallingWindow | None, account: SweptAccount
+    ) -> FinishInTime | None:
+        """Return how the sweep is paced, if it begins before the end of the window."""
+        if window is None or arguments["dry_run"] or CampaignHook.clock.time() >= window.end.timestamp():
             return None
-        for warning in hours.warnings:
-            self.log.warning("%s", warning)
-        logical_date = context.get("logical_date") if context else None
-        if logical_date is None or context["dag_run"].run_type == "manual":
-            return None  # somebody wants it now
-        return hours.next_end(logical_date) if hours.is_open(logical_date) else hours.last_end(logical_date)
+        return FinishInTime(account, window.end.timestamp(), arguments["margin"])
 
-    def _skip_if_open_again(self, hours: CallingHours | None, end: datetime | None) -> None:
-        """
-        Skip a run that begins in another window than the one whose end it is for.
+    def _is_to_switch(self, arguments: Mapping[str, Any]) -> bool:
+        return arguments["switch_schedules_off"] and not arguments["dry_run"]
 
-        :raises AirflowSkipException: When the calling hours have begun again since.
-        """
-        now = datetime.fromtimestamp(self.hook.clock.time(), UTC)
-        if hours and end and hours.is_open(now) and now >= end:
-            raise AirflowSkipException(
-                f"The calling hours that this run is for ended at {end.isoformat()}, and are open again now, at "
-                f"{now.isoformat(timespec='seconds')}: nothing was stopped. Trigger the DAG by hand to stop anyway."
+    def _defer_until(self, moment: float, began_at: float, requests: int) -> None:
+        """Wait in the triggerer for the next step, if that is long enough."""
+        seconds = moment - RESUME_TIME - CampaignHook.clock.time()
+        if seconds >= MIN_DEFERRAL:
+            self.defer(
+                trigger=TimeDeltaTrigger(timedelta(seconds=seconds)),
+                method_name="resume",
+                kwargs={"began_at": began_at, "requests": requests},
+                timeout=timedelta(seconds=seconds + 2 * RESUME_TIME),
             )

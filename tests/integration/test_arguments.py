@@ -75,6 +75,8 @@ ARGUMENTS = {
     "stop_first": BOOLEAN,
     "wait_for_completion": BOOLEAN,
     "deferrable": Argument((False, "false", "no"), BOOLEAN.bad),
+    "switch_schedules_off": Argument((False, "false", "no"), BOOLEAN.bad),  # True needs calling hours
+    "margin": Argument((0, "0", *SECONDS.good), SECONDS.bad[1:]),
     "start_from_trigger": Argument((False, "no"), BOOLEAN.bad),
     "poll_interval": Argument((1, 30, "30", timedelta(seconds=30)), (0.5, *SECONDS.bad)),
     "timeout": SECONDS,
