@@ -290,6 +290,12 @@ def test_the_operator_page_has_every_operator_and_argument() -> None:
                 assert {argument for argument in arguments if f"`{argument}`" not in text} == set(), operator
 
 
+def test_every_error_is_on_the_pages_that_list_them() -> None:
+    for page in ("operators.md", "what-happens-when.md"):
+        text = (REPOSITORY / "docs" / page).read_text(encoding="utf-8")
+        assert {name for name in exceptions.__all__ if f"`{name}`" not in text} == set(), page
+
+
 def test_the_pages_show_the_result_of_a_sweep_as_it_is(sandbox: Sandbox, connect: Connect) -> None:
     connect(sandbox.kore_connection())
     sandbox.add_campaign()
