@@ -7,6 +7,9 @@ import math
 PERMIT_SHARE = 0.95
 """The part of the platform's limit that tasks may use; polls and other programs have the rest."""
 
+EXPLAINED_SHARE = 0.9
+"""The part of those permits from which on the requests that are known explain a refusal."""
+
 PERMIT_SPREAD = 0.3
 """The part of a window over which its permits are spread, so that tasks don't resume all at once."""
 
@@ -75,8 +78,8 @@ class PermitSchedule:
         :param had_permit: Whether the refused task had a permit.
         """
         self._sent_at.pop(campaign_id, None)
-        is_explained = sum(at - self._window < moment <= at for moment in self._sent_at.values()) >= self._most
-        if at < self._opens_at or is_explained:
+        known = sum(at - self._window < moment <= at for moment in self._sent_at.values())
+        if at < self._opens_at or known >= self._most * EXPLAINED_SHARE:
             return
         self._opens_at = at + (self._window if retry_after is None else retry_after)
         if had_permit:
