@@ -1,0 +1,162 @@
+"""Records in a live Airflow: three tries with a campaign that is stuck, a task that is told to end, a path in the way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.version import Version
+
+pytest.importorskip("airflow.sdk", reason="Airflow 3 is not installed")
+
+from airflow_provider_campaign.operations.record_chain import verify_records
+from airflow_provider_campaign.record_store import RecordStore
+from airflow_provider_campaign.sandbox import Fault, Sandbox
+from tests.system.live_airflow import VERSION, LiveAirflow
+from tests.system.live_airflow.waiting import wait_until
+
+pytestmark = [
+    pytest.mark.timeout(400),
+    pytest.mark.skipif(Version("3.1") > VERSION, reason="the ObjectStoragePath of Airflow 3.0 does not open files"),
+]
+
+DAGS = """
+from datetime import timedelta
+
+from airflow.sdk import DAG
+
+from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
+
+PLACES = {"kept": "file://FOLDER/records", "in_the_way": "file://FOLDER/file", "nowhere": None}
+for name, place in PLACES.items():
+    with DAG(name) as dag:
+        StopActiveCampaignsOperator(
+            task_id="sweep", timeout=12, retries=2, retry_delay=timedelta(seconds=3), records_path=place
+        )
+    globals()[name] = dag
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("records_live")
+    (folder / "file").write_text("a file, where there should be a folder")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(folder: Path) -> RecordStore:
+    return RecordStore(f"file://{folder}/records")
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[Sandbox]:
+    with Sandbox(rate_limit=None) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def airflow(platform: Sandbox, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveAirflow]:
+    dags = tmp_path_factory.mktemp("dags")
+    (dags / "records.py").write_text(DAGS.replace("FOLDER", str(folder)))
+    environment = {"AIRFLOW_CONN_CAMPAIGN_DEFAULT": json.dumps(platform.kore_connection("v2"))}
+    with LiveAirflow(dags, parallelism=2, env=environment) as live:
+        yield live
+
+
+@pytest.fixture(autouse=True)
+def four_campaigns(platform: Sandbox) -> None:
+    platform.reset()
+    for number in range(4):
+        platform.add_campaign(f"c-{number}")
+
+
+def run(airflow: LiveAirflow, dag_id: str) -> tuple[str, dict[str, Any]]:
+    """Run a DAG; return its state and what its task has put into XCom."""
+    run_id = airflow.trigger_dag(dag_id)["dag_run_id"]
+    state = airflow.wait_for_run(dag_id, run_id, timeout=240)["state"]
+    return state, airflow.xcom(dag_id, run_id, "sweep")
+
+
+def stick(platform: Sandbox) -> None:
+    platform.add_fault(Fault("error", action="stop", campaign_id="c-3", count=None))
+
+
+def test_after_three_tries_the_last_result_and_the_last_record_hold_all_four(
+    airflow: LiveAirflow, platform: Sandbox, store: RecordStore, folder: Path
+) -> None:
+    stick(platform)
+    state, result = run(airflow, "kept")
+    assert state == "failed"
+    assert sorted(row["campaign_id"] for row in result["stopped"]) == ["c-0", "c-1", "c-2"]
+    assert all(row["asked_at"] <= row["confirmed_at"] and row["try_number"] == 1 for row in result["stopped"])
+    assert [row["campaign_id"] for row in result["failed"]] == ["c-3"]
+    records = store.read()
+    assert [record.path[-9:] for record in records] == ["try1.json", "try2.json", "try3.json"]
+    last = records[-1].record or {}
+    assert last["campaigns"] == [*result["stopped"], *result["failed"]]
+    assert result["record"] == {"path": f"{store.records_path}/{records[-1].path}", "sha256": records[-1].sha256}
+    assert [(each["try_number"], each["outcome"]) for each in last["earlier_tries"]] == [(1, "failed"), (2, "failed")]
+    assert verify_records(records, [result["record"]["sha256"]]) == []
+
+    for damage in ("change", "remove"):
+        path = folder / "records" / records[1].path
+        content = path.read_bytes()
+        if damage == "change":
+            path.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+        else:
+            path.unlink()
+        assert records[1].path in {finding.path for finding in verify_records(store.read())}
+        path.write_bytes(content)
+
+
+def test_a_task_that_is_told_to_end_leaves_what_it_did(
+    airflow: LiveAirflow, platform: Sandbox, store: RecordStore
+) -> None:
+    before = len(store.read())
+    stick(platform)
+    run_id = airflow.trigger_dag("kept")["dag_run_id"]
+    platform.wait_for(lambda platform: sum(not campaign.live for campaign in platform.campaigns()) == 3, 90)
+    airflow.api("PATCH", f"/dags/kept/dagRuns/{run_id}/taskInstances/sweep", json={"new_state": "failed"})
+    wait_until(lambda: len(store.read()) > before, timeout=30, failure=lambda: airflow.describe("kept", run_id))
+    record = store.read()[-1].record or {}
+    assert record["outcome"] == "killed"
+    assert {row["campaign_id"]: bool(row["confirmed_at"]) for row in record["campaigns"]} == {
+        **{"c-0": True, "c-1": True, "c-2": True, "c-3": False}
+    }
+    assert verify_records(store.read()) == []
+
+
+def test_a_path_in_the_way_fails_the_task_after_the_stops_and_its_retry_writes_the_record(
+    airflow: LiveAirflow, platform: Sandbox, folder: Path
+) -> None:
+    run_id = airflow.trigger_dag("in_the_way")["dag_run_id"]
+    wait_until(
+        lambda: airflow.task_instances("in_the_way", run_id)[0]["state"] == "up_for_retry",
+        timeout=90,
+        failure=lambda: airflow.describe("in_the_way", run_id),
+    )
+    assert not any(campaign.live for campaign in platform.campaigns())
+    (folder / "file").unlink()
+    assert airflow.wait_for_run("in_the_way", run_id)["state"] == "success"
+    assert "The record can't be written" in airflow.task_log("in_the_way", run_id, "sweep", try_number=1)
+    [record] = [file.record or {} for file in RecordStore(f"file://{folder}/file").read()]
+    assert record["outcome"] == "success"
+    has_state = Version("3.3") <= VERSION
+    assert len(record["campaigns"]) == (4 if has_state else 0)
+    assert [each["outcome"] for each in record["earlier_tries"]] == ["failed" if has_state else None]
+
+
+@pytest.mark.skipif(Version("3.3") > VERSION, reason="before 3.3 there is no task state store")
+def test_without_a_records_path_the_task_state_store_makes_a_result_whole(
+    airflow: LiveAirflow, platform: Sandbox
+) -> None:
+    stick(platform)
+    state, result = run(airflow, "nowhere")
+    assert state == "failed"
+    assert sorted(row["campaign_id"] for row in result["stopped"]) == ["c-0", "c-1", "c-2"]
+    assert [row["campaign_id"] for row in result["failed"]] == ["c-3"]
+    assert result["record"] is None
