@@ -10,13 +10,22 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_campaign.record_store import RecordStore
 from airflow_provider_campaign.sandbox import Sandbox
 from tests.meanwhile import requests_received
+from tests.records_guard import RECORDS_PATH
 
 REPOSITORY = Path(__file__).parents[2]
 SCRIPT = REPOSITORY / "tests/data/terminated_task.py"
 WAYS = ["on_kill and go on", "on_kill and raise", "raise and on_kill"]
 WINDOW = 60
+
+
+@pytest.fixture
+def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecordStore:
+    """Where the task writes its record."""
+    monkeypatch.setenv(RECORDS_PATH, f"file://{tmp_path}")
+    return RecordStore(f"file://{tmp_path}")
 
 
 def run_until(sandbox: Sandbox, requests: int, *arguments: str) -> None:
@@ -45,12 +54,20 @@ def test_a_sweep_that_waits_for_its_budget_ends_and_stops_nothing_more(how: str)
 
 
 @pytest.mark.parametrize("how", WAYS)
-def test_a_sweep_in_the_middle_of_its_stops_ends_with_those_under_way(how: str) -> None:
+def test_a_sweep_in_the_middle_of_its_stops_ends_with_those_under_way(how: str, records: RecordStore) -> None:
     with Sandbox(latency=0.3) as sandbox:
         for number in range(50):
             sandbox.add_campaign(f"c-{number}")
         run_until(sandbox, 3, "sweep", how)
         assert len(sandbox.requests) < 20
+        [file] = records.read()
+        record = file.record or {}
+        assert record["outcome"] == "killed"
+        assert len(record["campaigns"]) == 50
+        confirmed = {row["campaign_id"] for row in record["campaigns"] if row["confirmed_at"]}
+        assert confirmed <= {campaign.id for campaign in sandbox.campaigns() if not campaign.live}
+        asked = {row["campaign_id"] for row in record["campaigns"] if row["asked_at"]}
+        assert asked >= {request.campaign_id for request in sandbox.requests if request.action == "stop"}
 
 
 @pytest.mark.parametrize("how", WAYS)

@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_campaign.operations.record import EarlierTries, Findings, RecordDraft, canonical
 from airflow_provider_campaign.operations.record_chain import Finding, RecordFile, verify_records
 from airflow_provider_campaign.record_store import RecordStore
-from tests.records_guard import TAMPERED, check_records
+from tests.records_guard import TAMPERED, check_record, check_records
 
 ENDED_AT = 1_800_000_000.0
 
@@ -166,6 +166,11 @@ def test_what_one_record_says_is_always_the_same_bytes() -> None:
 
 def test_the_tries_before_are_told_from_each_other() -> None:
     assert EarlierTries.from_record(None, 1).tries == []
+
+
+def test_the_example_of_the_documentation_is_a_record() -> None:
+    page = (Path(__file__).parents[2] / "docs/proof.md").read_text()
+    check_record(page.partition("```json\n")[2].partition("```")[0].encode())
 
 
 def test_an_error_is_told_from_what_is_only_worth_knowing() -> None:
