@@ -167,6 +167,7 @@ class StopActiveCampaignsOperator(BaseOperator):
         self.deferrable = deferrable
         self.timeout = timeout
         self._cancellation = Cancellation()
+        self._record: TaskRecord | None = None
         check_arguments(self, self.readers)
         self._check_calling_hours()
         if incident_outlet is not None:
@@ -199,13 +200,17 @@ class StopActiveCampaignsOperator(BaseOperator):
         return self._execute(context, began_at, requests)
 
     def on_kill(self) -> None:
-        """Send nothing more."""
+        """Send nothing more, and see to it that the record is written."""
         self._cancellation.request()
+        if self._record is not None:
+            self._record.end_soon()
 
     def _execute(self, context: Context, began_at: float, requests: int) -> dict[str, Any]:
         records_path = read_records_path("records_path", self.records_path) or default_records_path()
-        with TaskRecord(self, context, "sweep", records_path, self._cancellation) as record:
+        self._record = TaskRecord(self, context, "sweep", records_path, self._cancellation)
+        with self._record as record:
             record.describe(began_at=began_at)
+            record.count_from(requests, 0)
             arguments = read_arguments(self, self.readers)
             now = datetime.fromtimestamp(CampaignHook.clock.time(), UTC)
             window = CallingWindow.of_run(arguments["calling_hours"], context or {}, now)

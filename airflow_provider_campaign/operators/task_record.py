@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
@@ -12,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperat
 
 from airflow_provider_campaign.arguments import read_records_path
 from airflow_provider_campaign.client.clock import Cancellation
-from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignRecordError
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignRecordError, CampaignTimeoutError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.metrics import send_metrics
 from airflow_provider_campaign.operations.record import (
@@ -29,6 +30,9 @@ log = logging.getLogger(__name__)
 
 STATE_KEY = "campaign_record"
 """What Airflow's task state store keeps a record under that has no file."""
+
+KILL_GRACE = 2.0
+"""Seconds for a task to end that was told to: Airflow kills its process after five."""
 
 
 def default_records_path() -> str | None:
@@ -67,6 +71,7 @@ class TaskRecord:
         """What a sweep's task returns, once the record is written."""
         self._findings: Callable[[], Findings] = Findings
         self._has_earlier = False
+        self._lock = threading.RLock()
         self._is_kept = records_path is not None or action == "sweep"
         self._counted = {"requests": 0, "refused": 0}
 
@@ -92,21 +97,36 @@ class TaskRecord:
             record = self.draft.record(replace(self._findings(), campaigns=()), CampaignHook.clock.time(), "success")
             send_metrics(record, self._counted)
             return
-        self.load_earlier_tries()
-        outcome = self._outcome(error)
-        record = self.draft.record(self._findings(), CampaignHook.clock.time(), outcome, error)
-        reference, problem = self._write(record)
-        if problem:
-            record |= {"outcome": "killed" if outcome == "killed" else "failed"}
-            record |= {"error": "\n".join(filter(None, (record["error"], str(problem))))}
-        if self._is_kept and not reference and record["outcome"] != "success":
-            self._keep_state(record)
-        send_metrics(record, self._counted)
-        self.result = sweep_result(record, reference)
-        if (error or problem) and record["action"] == "sweep":
+        problem = self._end(error)
+        if (error or problem) and self.draft.action == "sweep":
             self._push(self.result)
-        if problem and outcome != "killed" and not isinstance(error, CampaignConfigError):
-            raise CampaignRecordError(record["error"]) from (error or problem)
+        if problem and self.result["outcome"] != "killed" and not isinstance(error, CampaignConfigError):
+            raise CampaignRecordError(self.result["error"]) from (error or problem)
+
+    def end_soon(self) -> None:
+        """Write the record in a moment, should the task not end by then; safe in a signal handler."""
+        error = CampaignTimeoutError("The task was told to end, and a request was still under way.")
+        watchdog = threading.Timer(KILL_GRACE, self._end, (error,))
+        watchdog.daemon = True
+        watchdog.start()
+
+    def _end(self, error: BaseException | None) -> CampaignRecordError | None:
+        """Write the record, once; return why it is not written, if that is so."""
+        with self._lock:
+            if self.result:
+                return None
+            self.load_earlier_tries()
+            outcome = self._outcome(error)
+            record = self.draft.record(self._findings(), CampaignHook.clock.time(), outcome, error)
+            reference, problem = self._write(record)
+            if problem:
+                record |= {"outcome": "killed" if outcome == "killed" else "failed"}
+                record |= {"error": "\n".join(filter(None, (record["error"], str(problem))))}
+            if self._is_kept and not reference and record["outcome"] != "success":
+                self._keep_state(record)
+            send_metrics(record, self._counted)
+            self.result = sweep_result(record, reference)
+            return problem
 
     def load_earlier_tries(self) -> EarlierTries:
         """Return what the tries before left; what can't be read is as good as missing, and logged."""

@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_campaign.record_store import RecordStore
-from airflow_provider_campaign.sandbox import Sandbox
+from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.meanwhile import requests_received
 from tests.records_guard import RECORDS_PATH
 
@@ -28,8 +31,9 @@ def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecordStore:
     return RecordStore(f"file://{tmp_path}")
 
 
-def run_until(sandbox: Sandbox, requests: int, *arguments: str) -> None:
-    """Run a task, terminate it once the sandbox has received so many requests, and wait for its end."""
+@contextmanager
+def task_process(sandbox: Sandbox, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a task in a process of its own, which is gone at the end."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(REPOSITORY),
@@ -37,11 +41,17 @@ def run_until(sandbox: Sandbox, requests: int, *arguments: str) -> None:
     }
     with subprocess.Popen([sys.executable, str(SCRIPT), *arguments], env=environment) as process:
         try:
-            sandbox.wait_for(requests_received(requests), timeout=60)
-            process.terminate()
-            assert process.wait(timeout=WINDOW / 2) != 0  # far from the next window
+            yield process
         finally:
             process.kill()
+
+
+def run_until(sandbox: Sandbox, requests: int, *arguments: str) -> None:
+    """Run a task, terminate it once the sandbox has received so many requests, and wait for its end."""
+    with task_process(sandbox, *arguments) as process:
+        sandbox.wait_for(requests_received(requests), timeout=60)
+        process.terminate()
+        assert process.wait(timeout=WINDOW / 2) != 0  # far from the next window
 
 
 @pytest.mark.parametrize("how", WAYS)
@@ -68,6 +78,25 @@ def test_a_sweep_in_the_middle_of_its_stops_ends_with_those_under_way(how: str, 
         assert confirmed <= {campaign.id for campaign in sandbox.campaigns() if not campaign.live}
         asked = {row["campaign_id"] for row in record["campaigns"] if row["asked_at"]}
         assert asked >= {request.campaign_id for request in sandbox.requests if request.action == "stop"}
+
+
+def test_a_sweep_whose_requests_hang_leaves_its_record_before_airflow_kills_its_process(records: RecordStore) -> None:
+    with Sandbox() as sandbox:
+        for number in range(7):
+            sandbox.add_campaign(f"c-{number}")
+        sandbox.add_fault(Fault("hang", action="stop", skip=2, count=None))
+        with task_process(sandbox, "sweep", WAYS[0]) as process:
+            sandbox.wait_for(lambda sandbox: sum(request.action == "stop" for request in sandbox.requests) == 7, 60)
+            process.terminate()
+            until = time.monotonic() + 60
+            while not any(file.record for file in records.read()) and time.monotonic() < until:
+                time.sleep(0.1)  # another process writes it
+            process.kill()
+        [file] = records.read()
+        record = file.record or {}
+        assert record["outcome"] == "killed"
+        assert sorted(bool(row["confirmed_at"]) for row in record["campaigns"]) == [False] * 5 + [True] * 2
+        assert all(row["asked_at"] for row in record["campaigns"])
 
 
 @pytest.mark.parametrize("how", WAYS)

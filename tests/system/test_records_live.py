@@ -1,4 +1,4 @@
-"""Records in a live Airflow: three tries and a campaign that is stuck, a task that is told to end, a path in the way."""
+"""Records in a live Airflow: three tries and a campaign that is stuck, a task that is told to end, a path in use."""
 
 from __future__ import annotations
 
