@@ -51,7 +51,10 @@ def main() -> int:
         print(title, flush=True)
         try:
             exec(compile(code, title, "exec"), {"__name__": "documentation"})
-        except Exception:  # noqa: BLE001 the other blocks are run even so
+        except Exception as error:  # noqa: BLE001 the other blocks are run even so
+            if "or use Airflow 3" in str(error):  # a schedule that Airflow 2 has no timetable for
+                print(f"  {UNAVAILABLE}{error}")
+                continue
             failures += 1
             print(f"{title} has failed:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
     return failures
