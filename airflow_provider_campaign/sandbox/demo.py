@@ -49,6 +49,9 @@ class Account(Protocol):
     def sent(self, campaign_id: str) -> str:
         """Return the requests that the platform received for a campaign, empty if only the platform knows."""
 
+    def restart(self) -> str | None:
+        """Start a campaign again, as somebody may at night, and return its id; None where that is not for a demo."""
+
 
 class SandboxAccount:
     """The campaigns of a sandbox, which also knows the requests that it received."""
@@ -75,6 +78,12 @@ class SandboxAccount:
         counted = [(request, len(list(repeats))) for request, repeats in itertools.groupby(requests)]
         return ", ".join(request if count == 1 else f"{count} x {request}" for request, count in counted)
 
+    def restart(self) -> str | None:
+        """Start a campaign again, and return its id."""
+        campaign_id = self.runs[0]["voice_campaign_id"]
+        self.sandbox.set_status(campaign_id, "Active")
+        return campaign_id
+
 
 class RealAccount:
     """The campaigns of the account that the connection leads to, read through its hook."""
@@ -96,6 +105,10 @@ class RealAccount:
         """Return an empty string: only the platform knows."""
         return ""
 
+    def restart(self) -> str | None:
+        """Start nothing: this account is a real one."""
+        return None
+
 
 def demonstrate(dag_file: Path, account: Account, log: Path) -> bool:
     """
@@ -116,6 +129,24 @@ def demonstrate(dag_file: Path, account: Account, log: Path) -> bool:
     for campaign_id in running:
         print(f"{campaign_id} is {after[campaign_id]}!")
     return succeeded and not running
+
+
+def demonstrate_night(dag_file: Path, account: Account, log: Path) -> bool:
+    """
+    Start a campaign again, and run the DAG that keeps the night closed; return whether it was stopped again.
+
+    :param dag_file: A file that defines the DAG of the same name.
+    :param log: File for Airflow's output.
+    """
+    campaign_id = account.restart()
+    if campaign_id is None:
+        return True
+    print(f"At night somebody starts {campaign_id} again: it is {account.status(campaign_id)}.")
+    os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(dag_file.resolve())
+    succeeded = airflow(f"Running {dag_file.stem}", ["dags", "test", dag_file.stem], log)
+    after = account.status(campaign_id)
+    print(f"{campaign_id} is {after}.\n")
+    return succeeded and after in VERIFIED
 
 
 def airflow(title: str, command: Sequence[str], log: Path) -> bool:
@@ -191,11 +222,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m airflow_provider_campaign.sandbox.demo", description=__doc__)
     parser.add_argument("dag_file", type=Path, help="a file that defines the DAG of the same name")
-    dag_file = parser.parse_args(arguments).dag_file
+    parser.add_argument("night_dag_file", type=Path, nargs="?", help="the same, of a DAG that keeps the night closed")
+    parsed = parser.parse_args(arguments)
+    dag_file, night_dag_file = parsed.dag_file, parsed.night_dag_file
     try:
         with temporary_airflow(dag_file), open_account() as account:
             log = new_log()
             verified = demonstrate(dag_file, account, log)
+            if verified and night_dag_file:
+                verified = demonstrate_night(night_dag_file, account, log)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2

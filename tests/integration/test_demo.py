@@ -14,6 +14,7 @@ import pytest
 from airflow_provider_campaign.sandbox import Sandbox
 
 REPOSITORY = Path(__file__).parents[2]
+DAGS = ("example_dags/stop_campaigns.py", "example_dags/closed_night.py")
 OWN_CAMPAIGNS = {"SMS_CAMPAIGN_ID": "cd-own-sms", "VOICE_CAMPAIGN_ID": "cd-own-voice"}
 
 
@@ -21,7 +22,7 @@ def demo(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run what ``make demo`` runs; what it leaves behind is in the folder."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
     return subprocess.run(
-        [sys.executable, "-m", "airflow_provider_campaign.sandbox.demo", "example_dags/stop_campaigns.py"],
+        [sys.executable, "-m", "airflow_provider_campaign.sandbox.demo", *DAGS],
         cwd=REPOSITORY,
         env={**inherited, "TMPDIR": str(folder), **environment},
         capture_output=True,
@@ -54,6 +55,8 @@ def test_every_campaign_of_the_sandbox_is_down_and_every_request_is_shown(tmp_pa
     rows = table(done.stdout)
     assert [cells[:2] for cells in rows.values()] == [["Active", "deleted"], ["Active", "Stopped"]] * 2
     assert rows.items() >= shown_in_readme().items()
+    assert "At night somebody starts cd-voice-evening-1 again: it is Active.\n" in done.stdout
+    assert "cd-voice-evening-1 is Stopped.\n" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 

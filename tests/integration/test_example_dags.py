@@ -60,6 +60,7 @@ ALL_STOPPED = dict.fromkeys(SMS_AND_VOICE, "Stopped")
 ALL_SONARLY_STOPPED = dict.fromkeys(("650000000000000000000001", "650000000000000000000002"), "Stopped")
 
 EXAMPLES = {
+    "closed_night": Example(ALL_STOPPED),
     # With a deadline, ``dags test`` fails once all tasks have succeeded (seen on 3.1.8 and 3.3.2).
     "deadline_alert": Example(ALL_STOPPED, since="3.1", task_id="stop_active_campaigns"),
     "emergency_stop": Example(
