@@ -90,7 +90,7 @@ class Sweep:
             round(self.account.deadline.elapsed, 1),
             self.account.refused,
             is_dry_run,
-            [as_dict(campaign) for campaign in self.account.startable],
+            [as_dict(campaign) for campaign in self.account.lists.startable],
         )
 
     def _is_over(self, problem: CampaignError | None) -> bool:

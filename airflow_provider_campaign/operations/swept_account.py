@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from airflow_provider_campaign.campaign import Campaign, is_live
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
-from airflow_provider_campaign.client.list_reader import UnreliableListError
 from airflow_provider_campaign.client.rate_limiter import LOG_WAIT_THRESHOLD
 from airflow_provider_campaign.client.retry import requested_delay
 from airflow_provider_campaign.exceptions import CampaignError, CampaignNotFoundError, CampaignRateLimitError
 from airflow_provider_campaign.operations.account_poller import AccountPoller, PendingWait
 from airflow_provider_campaign.operations.list_tracker import PAGE_ROWS, ListTracker
-from airflow_provider_campaign.operations.startable import STARTABLE_STATUSES, ScheduleSwitch, is_startable, may_start
+from airflow_provider_campaign.operations.live_lists import LiveLists
 from airflow_provider_campaign.operations.sweep_entry import SweepEntry, progress_of
 from airflow_provider_campaign.operations.sweep_scope import SweepScope
 from airflow_provider_campaign.platforms.base import Action, ApiRequest
@@ -62,17 +61,12 @@ class SweptAccount:
         self.refused = 0
         self.excluded: dict[str, tuple[Campaign, str]] = {}
         """What is live but outside the scope, with the argument that leaves it out, by id."""
-        self._startable: dict[str | None, list[Campaign]] = {}
         self._scope = scope
         self._is_closed = is_closed
-        self._open_again_at = open_again_at
         self._entries: dict[str, SweepEntry] = {}
         self._poller = AccountPoller(self.client)
-        self._types = scope.listed_types(client.platform)
-        self._statuses = scope.listed_statuses(client.platform)
-        for campaign_type in self._types:
-            client.read_list(campaign_type)  # a type that the platform does not have is refused before anything is sent
-        self._trackers = {each: ListTracker[PendingWait](self.client, each, 0.0) for each in self._types}
+        self.lists = LiveLists(self.client, scope, deadline, open_again_at)
+        self._trackers = {each: ListTracker[PendingWait](self.client, each, 0.0) for each in self.lists.types}
         self._reported_at = float("-inf")
 
     @property
@@ -91,16 +85,9 @@ class SweptAccount:
         return [entry for entry in self.open_entries if not entry.acknowledged]
 
     @property
-    def startable(self) -> list[Campaign]:
-        """What is not live, but may start before the calling hours do; without types that have more than a page."""
-        now = datetime.fromtimestamp(self.client.clock.time(), UTC)
-        listed = (campaign for campaigns in self._startable.values() for campaign in campaigns)
-        return list(may_start(listed, now, self._open_again_at))
-
-    @property
     def requests_of_look(self) -> int:
         """How many requests a look takes where little has changed."""
-        return len(self._types)
+        return len(self.lists.types)
 
     def list_only(self) -> None:
         """
@@ -108,16 +95,17 @@ class SweptAccount:
 
         :raises CampaignError: When it can't be listed.
         """
-        for campaign in self.client.list_campaigns(self._types, self._statuses, deadline=self.deadline):
+        for campaign in self.client.list_campaigns(self.lists.types, self.lists.statuses, deadline=self.deadline):
             self._take_in(campaign)
 
     def list_live(self) -> CampaignError | None:
         """Take in what is live; return what keeps the listing from being a proof, one type not hiding another."""
         problem = None
         unlisted = {entry.campaign.id: entry for entry in self.open_entries}
-        for campaign_type in self._types:
+        is_all_done = not unlisted
+        for campaign_type in self.lists.types:
             try:
-                for campaign in self._read_live(campaign_type):
+                for campaign in self.lists.read(campaign_type, with_startable=is_all_done):
                     if self._take_in(campaign):
                         unlisted.pop(campaign.id, None)
             except CampaignError as error:
@@ -142,7 +130,7 @@ class SweptAccount:
         for tracker in self._trackers.values():
             try:
                 part = self.deadline.sooner(LOOK_TIMEOUT, retries=False)
-                for campaign in tracker.poll((), self._statuses, (), part, lambda: sys.maxsize, sys.maxsize):
+                for campaign in tracker.poll((), self.lists.statuses, (), part, lambda: sys.maxsize, sys.maxsize):
                     self._take_in(campaign)
             except CampaignError as error:
                 self._note_problem(error)
@@ -155,7 +143,7 @@ class SweptAccount:
         """Note what is live of the types that are left out; it is of interest, but nothing depends on it."""
         for campaign_type in self._scope.excluded_types(self.client.platform):
             try:
-                live = [each for each in self._read_list(campaign_type, self._statuses) if is_live(each.status)]
+                live = [each for each in self.lists.read(campaign_type) if is_live(each.status)]
             except CampaignError as error:
                 log.warning("What is live of the type %s, which is left out, can't be listed: %s", campaign_type, error)
             else:
@@ -184,60 +172,6 @@ class SweptAccount:
             raise
         finally:
             pool.shutdown(cancel_futures=True)
-
-    def switch_schedules_off(self) -> list[str]:
-        """Switch off the schedules of what may start, read each back, and return what is not verified, in words."""
-        problems = []
-        switch = ScheduleSwitch(self.client, self.deadline)
-        for campaign in self.startable:
-            try:
-                seen = switch.switch_off(campaign)
-            except CampaignError as error:
-                problems.append(f"{campaign.id} ({campaign.name}): its schedule is not verified switched off: {error}")
-            else:
-                listed = self._startable[campaign.campaign_type]
-                listed[listed.index(campaign)] = seen
-        return problems
-
-    def _read_live(self, campaign_type: str | None) -> Iterator[Campaign]:
-        """
-        Yield what is live, and note what may start, where one request shows both.
-
-        As long as anything is known to be live, only that is listed: there may be many that may start.
-        """
-        if not self._statuses:  # all are listed
-            self._startable[campaign_type] = []
-            for campaign in self._read_list(campaign_type):
-                self._note_startable(campaign_type, campaign)
-                yield campaign
-            return
-        if not self.open_entries and (page := self._read_one_page(campaign_type)) is not None:
-            self._startable[campaign_type] = []
-            for campaign in page:
-                self._note_startable(campaign_type, campaign)
-            yield from page
-            return
-        yield from self._read_list(campaign_type, self._statuses)
-
-    def _read_one_page(self, campaign_type: str | None) -> list[Campaign] | None:
-        """Return what is live or may start; None where that takes more than a page, or the page is no proof."""
-        reader = self.client.read_list(campaign_type, (*self._statuses, *STARTABLE_STATUSES))
-        page = reader.read_page(self.deadline.sooner(retries=False))
-        self._startable.pop(campaign_type, None)
-        try:
-            reader.check()
-        except UnreliableListError:
-            return None  # what can't be read need not be live
-        return page if reader.is_finished else None
-
-    def _read_list(self, campaign_type: str | None, statuses: Iterable[str] = ()) -> Iterator[Campaign]:
-        reader = self.client.read_list(campaign_type, tuple(statuses))
-        yield from reader.read_all(self.deadline.sooner(retries=False))
-        reader.check()
-
-    def _note_startable(self, campaign_type: str | None, campaign: Campaign) -> None:
-        if is_startable(campaign.status) and self._scope.matches_name(campaign):
-            self._startable[campaign_type].append(campaign)
 
     def _take_in(self, campaign: Campaign) -> bool:
         """Note a campaign that is listed, and tell whether it is to be stopped."""

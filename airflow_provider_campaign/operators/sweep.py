@@ -243,7 +243,7 @@ class StopActiveCampaignsOperator(BaseOperator):
         if pacing and arguments["deferrable"]:
             self._defer_until(pacing.next_step_at(), record.draft.began_at, account.requests)
         outcome = self._run(sweep, record, is_dry_run=arguments["dry_run"])
-        problems = account.switch_schedules_off() if self._is_to_switch(arguments) else []
+        problems = account.lists.switch_schedules_off() if self._is_to_switch(arguments) else []
         outcome = replace(outcome, requests=account.requests, may_start=sweep.result().may_start)
         record.describe(findings=outcome.findings)
         outcome.log()
