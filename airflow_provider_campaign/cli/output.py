@@ -85,9 +85,10 @@ class Output:
         """Have log records on stderr while a command runs, whatever Airflow's configuration does with them."""
         root = logging.getLogger()
         package = logging.getLogger(PACKAGE_LOGGER)
-        on_stdout = [handler for handler in root.handlers if getattr(handler, "stream", None) is sys.stdout]
+        console = (sys.stdout, sys.stderr)
+        shown = [handler for handler in root.handlers if getattr(handler, "stream", None) in console]
         level, handler = package.level, _LogHandler(self)
-        for each in on_stdout:
+        for each in shown:
             root.removeHandler(each)
         root.addHandler(handler)
         package.setLevel(logging.DEBUG if self.is_verbose else logging.WARNING)
@@ -96,7 +97,7 @@ class Output:
         finally:
             package.setLevel(level)
             root.removeHandler(handler)
-            for each in on_stdout:
+            for each in shown:
                 root.addHandler(each)
 
 

@@ -41,7 +41,7 @@ LIST_TIMEOUT = 60.0
 """Seconds after which a listing that only shows what is live is given up."""
 
 _LIVE_COLUMNS = ("conn_id", "campaign_id", "name", "campaign_type", "status")
-_COLUMNS = ("conn_id", "campaign_id", "name", "campaign_type", "result", "status", "confirmed_at", "message")
+_COLUMNS = ("conn_id", "campaign_id", "name", "status", "confirmed_at")
 
 _RESULTS = ("stopped", "already_stopped", "failed")
 
