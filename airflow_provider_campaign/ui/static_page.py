@@ -44,7 +44,7 @@ class StaticPage:
         self.prefix = prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; there is nothing to do for a lifespan, and websockets are refused."""
+        """Respond to one request; websockets are refused."""
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
         if scope["type"] != "http":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -80,14 +80,8 @@ def run(began: datetime, seconds: float, value: Json | None, state: str = "succe
 def closing_run(window_end: datetime, found: int, seconds: float, failed: int = 0) -> Json:
     """Return the run that stops what is live when the window ends."""
     step = seconds / max(found, 1)
-    stopped = [
-        campaign(
-            number,
-            window_end + timedelta(seconds=1 + step * number),
-            window_end + timedelta(seconds=step * (number + 1)),
-        )
-        for number in range(found - failed)
-    ]
+    times = [window_end + timedelta(seconds=step * number) for number in range(found + 1)]
+    stopped = [campaign(number, times[number], times[number + 1]) for number in range(found - failed)]
     left = [campaign(number, window_end + timedelta(seconds=2), None) for number in range(found - failed, found)]
     ended = window_end + timedelta(seconds=seconds + 1)
     value = result(window_end, window_end, ended, stopped=stopped, failed=left)
@@ -114,11 +108,11 @@ def evening(window_end: datetime, until: datetime, dice: random.Random, *, guard
             yield guard_run(window_end, began, incident=number == incident_at)
 
 
-def history(now: datetime, evenings: int = 30, *, guard: bool = True) -> list[Json]:
+def history(now: datetime, evenings: int = 30, *, guarded: Collection[int] | None = None) -> list[Json]:
     """
     Return that many evenings, the last of them the one before ``now``: most go well, one fails, one is killed.
 
-    :param guard: Whether the sweep runs every five minutes of the night, too.
+    :param guarded: How many evenings ago there were runs every five minutes of the night, too; None for all of them.
     """
     dice = random.Random(7)
     last = now.astimezone(ZONE).replace(hour=21, minute=0, second=0, microsecond=0)
@@ -131,7 +125,7 @@ def history(now: datetime, evenings: int = 30, *, guard: bool = True) -> list[Js
         elif days == KILLED:
             runs.append(run(window_end, 50, None, "failed"))
         else:
-            runs += evening(window_end, now, dice, guard=guard)
+            runs += evening(window_end, now, dice, guard=guarded is None or days in guarded)
     return runs
 
 

@@ -21,7 +21,8 @@ async function get(path, parameters, signal) {
   for (const [name, value] of parameters) url.searchParams.append(name, value);
   let response;
   try {
-    response = await fetch(url, { signal, credentials: "same-origin", headers: { Accept: "application/json" }, redirect: "error" });
+    const headers = { Accept: "application/json" };
+    response = await fetch(url, { signal, headers, credentials: "same-origin", redirect: "error" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, "Airflow's API server can't be reached.");
@@ -38,7 +39,7 @@ async function get(path, parameters, signal) {
 export async function listRuns({ operators, from, until, signal, onPage }) {
   const runs = new Map();
   for (let page = 0, offset = 0; page < MAX_PAGES; page += 1) {
-    const answer = await get("dags/~/dagRuns/~/taskInstances", [
+    const listed = await get("dags/~/dagRuns/~/taskInstances", [
       ...operators.map((name) => ["operator", name]),
       ["run_after_gte", new Date(from).toISOString()],
       ["run_after_lte", new Date(until).toISOString()],
@@ -46,11 +47,11 @@ export async function listRuns({ operators, from, until, signal, onPage }) {
       ["limit", PAGE_SIZE],
       ["offset", offset],
     ], signal);
-    const instances = answer.task_instances ?? [];
+    const instances = listed.task_instances ?? [];
     for (const each of instances) runs.set(each.id, toRun(each));
     offset += instances.length;
-    onPage(runs.size, answer.total_entries);
-    if (!instances.length || offset >= (answer.total_entries ?? 0)) return { runs: [...runs.values()], isComplete: true };
+    onPage(runs.size, listed.total_entries);
+    if (!instances.length || offset >= (listed.total_entries ?? 0)) return { runs: [...runs.values()], isComplete: true };
   }
   return { runs: [...runs.values()], isComplete: false };
 }

@@ -49,7 +49,8 @@ export function toEvenings(runs, userZone) {
   const zones = new Map(runs.filter((run) => run.zone).sort(byTime).map((run) => [run.sweep, run.zone]));
   const keyOf = (run) => {
     const end = windows.get(run);
-    return end === null ? `evening of ${dateIn(run.at - 12 * HOUR, zones.get(run.sweep) ?? userZone)}` : new Date(end).toISOString();
+    if (end !== null) return new Date(end).toISOString();
+    return `evening of ${dateIn(run.at - 12 * HOUR, zones.get(run.sweep) ?? userZone)}`;
   };
   return [...groupBy(runs, keyOf)]
     .map(([key, group]) => {
@@ -112,7 +113,9 @@ export function readingOrder(runs, evenings) {
   }
   const newest = new Set((evenings[0]?.runs ?? []).map((run) => run.id));
   const rank = (run) => (urgent.has(run.id) ? 0 : newest.has(run.id) ? 1 : 2);
+  const longerFirst = (one, other) => (other.duration ?? 0) - (one.duration ?? 0);
+  const newerFirst = (one, other) => other.at - one.at;
   return runs
     .filter((run) => run.reading === "unread")
-    .sort((one, other) => rank(one) - rank(other) || (rank(one) === 2 ? (other.duration ?? 0) - (one.duration ?? 0) : other.at - one.at));
+    .sort((one, other) => rank(one) - rank(other) || (rank(one) === 2 ? longerFirst : newerFirst)(one, other));
 }

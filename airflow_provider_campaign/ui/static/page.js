@@ -2,9 +2,10 @@
 
 import { ApiError, listRuns, readResults } from "./airflow.js";
 import { element, followTheme, recall, remember, userZone } from "./dom.js";
+import { eveningInFull } from "./evening.js";
 import { readingOrder, toEvenings } from "./evenings.js";
+import { addressOf, nothingYet, overview, problem } from "./overview.js";
 import { OPERATOR } from "./runs.js";
-import { addressOf, eveningInFull, nothingYet, overview, problem } from "./views.js";
 
 const EVENINGS = 30;
 const DAY = 86_400_000;
@@ -39,7 +40,14 @@ function period() {
 function listSweeps() {
   const names = [...new Set([...runs.values()].map((run) => run.sweep))].sort();
   const chosen = controls.sweep.value;
-  controls.sweep.replaceChildren(element("option", { value: "" }, "All"), ...names.map((name) => element("option", { value: name, selected: name === chosen }, name)));
+  const options = names.map((name) => element("option", { value: name, selected: name === chosen }, name));
+  controls.sweep.replaceChildren(element("option", { value: "" }, "All"), ...options);
+}
+
+function contentOf(all, selected) {
+  if (!all.length) return nothingYet();
+  if (selected) return eveningInFull(selected, zone);
+  return overview(all, { userZone: zone, onReadAll: () => read(readingOrder([...runs.values()], all)).catch(fail) });
 }
 
 // Draw the page anew, but leave open what is open and the focus where it is.
@@ -49,8 +57,7 @@ function draw() {
   const view = selected ? addressOf(selected) : "overview";
   const open = [...main.querySelectorAll("details")].map((each) => each.open);
   const focused = main.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-  const content = !all.length ? nothingYet() : selected ? eveningInFull(selected, zone) : overview(all, { userZone: zone, onReadAll: () => read(readingOrder([...runs.values()], all)).catch(fail) });
-  main.replaceChildren(...content.filter(Boolean));
+  main.replaceChildren(...contentOf(all, selected).filter(Boolean));
   if (view === shown) {
     main.querySelectorAll("details").forEach((each, index) => { each.open = open[index] ?? false; });
     if (focused) [...main.querySelectorAll("a[href]")].find((each) => each.getAttribute("href") === focused)?.focus();

@@ -23,6 +23,8 @@ export function scale(delays) {
   return Array.from({ length: last - first + 1 }, (_, index) => (first + index) * step);
 }
 
+const nameOf = (tick) => (tick === 0 ? "window ends" : `${tick < 0 ? "−" : "+"}${formatSpan(tick)}`);
+
 function mark(evening, x, y, zero, width) {
   const { level } = evening.outcome;
   const parts = [];
@@ -52,7 +54,7 @@ export function plot(evenings, { labelOf, dayOf, onSelect }) {
   for (const tick of ticks) {
     picture.append(
       draw("line", { class: tick === 0 ? "axis" : "grid", x1: BOX.left, x2: WIDTH - BOX.right, y1: y(tick), y2: y(tick) }),
-      draw("text", { class: "tick", x: BOX.left - 8, y: y(tick) + 4 }, tick === 0 ? "window ends" : `${tick < 0 ? "−" : "+"}${formatSpan(tick)}`),
+      draw("text", { class: "tick", x: BOX.left - 8, y: y(tick) + 4 }, nameOf(tick)),
     );
   }
   const every = Math.ceil(shown.length / 10);

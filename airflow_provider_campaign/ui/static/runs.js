@@ -12,8 +12,9 @@ export function toTime(text) {
   return Number.isNaN(time) ? null : time;
 }
 
-const list = (value) => (Array.isArray(value) ? value.filter((each) => each !== null && typeof each === "object") : []);
-const text = (value) => (value === null || value === undefined ? "" : typeof value === "object" ? JSON.stringify(value) : String(value));
+const isObject = (value) => value !== null && typeof value === "object";
+const list = (value) => (Array.isArray(value) ? value.filter(isObject) : []);
+const text = (value) => (isObject(value) ? JSON.stringify(value) : String(value ?? ""));
 const count = (value) => (Number.isFinite(value) ? value : null);
 
 // Airflow renders calling hours as an object, or as a text if they are long.
@@ -64,7 +65,7 @@ export function withValue(run, value) {
   } catch {
     // Not JSON: a reference into an XCom backend, for instance.
   }
-  const isResult = parsed !== null && typeof parsed === "object" && ["stopped", "failed", "live"].some((key) => key in parsed);
+  const isResult = isObject(parsed) && ["stopped", "failed", "live"].some((key) => key in parsed);
   return isResult
     ? { ...run, reading: "read", raw: parsed, result: toResult(parsed), dryRun: Array.isArray(parsed.live) }
     : { ...run, reading: "unreadable", raw: parsed };
@@ -89,7 +90,7 @@ function toResult(value) {
     requests: count(value.requests),
     refused: count(value.refused),
     seconds: count(value.seconds),
-    record: value.record !== null && typeof value.record === "object" ? value.record : null,
+    record: isObject(value.record) ? value.record : null,
   };
 }
 
@@ -104,6 +105,7 @@ function toCampaign(each, list, connection, incidents) {
     status: text(each.status),
     message: text(each.message),
     excludedBy: text(each.excluded_by),
+    startsAt: text(each.starts_at),
     askedAt: toTime(each.asked_at),
     confirmedAt: toTime(each.confirmed_at),
     isIncident: incidents.includes(id),
@@ -119,7 +121,7 @@ export function outcomeOf(run) {
   if (state === "upstream_failed") return { level: "bad", words: "Did not run: a task before it failed" };
   if (state === "removed") return { level: "none", words: "Removed from the DAG" };
   if (run.result?.outcome === "killed") return { level: "bad", words: "Killed while it ran" };
-  if (state !== "success") return reading === "none" ? { level: "bad", words: "Failed, no result" } : { level: "bad", words: "Failed" };
+  if (state !== "success") return { level: "bad", words: reading === "none" ? "Failed, no result" : "Failed" };
   if (run.dryRun) return { level: "none", words: "Dry run" };
   return reading === "none" ? { level: "warn", words: "Success, no result" } : { level: "good", words: "Verified stopped" };
 }

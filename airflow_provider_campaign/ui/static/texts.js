@@ -37,7 +37,10 @@ function cell(value) {
 export const toCsv = (rows) => rows.map((row) => row.map(cell).join(",") + "\r\n").join("");
 
 export function eveningsCsv(evenings) {
-  const head = ["window_end", "last_confirmed_at", "seconds_after_window_end", "found", "failed", "incidents", "runs", "runs_not_read", "outcome"];
+  const head = [
+    "window_end", "last_confirmed_at", "seconds_after_window_end", "found", "failed", "incidents", "runs", "runs_not_read",
+    "outcome",
+  ];
   const rows = evenings.map((each) => [
     iso(each.windowEnd), iso(each.lastConfirmed), each.delay === null ? "" : each.delay / 1000,
     each.found, each.failed, each.incidents, each.runs.length, each.unread, each.outcome.words,
