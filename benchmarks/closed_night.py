@@ -172,8 +172,8 @@ def night(airflow: LiveAirflow, sandbox: Sandbox, dusk: datetime, end: datetime,
     draw = random.Random(16)
     latest = (dawn - dusk).total_seconds() - 150
     starts = sorted(draw.uniform(60, latest) for _ in range(STARTS))
-    scheduler_dies = (end - dusk).total_seconds() + 60
-    triggerer_dies = scheduler_dies + 180
+    scheduler_dies = (end - dusk).total_seconds() + 15
+    triggerer_dies = scheduler_dies + 90
     happenings: list[tuple[float, Callable[[], Any]]] = [(scheduler_dies, lambda: restart(airflow, "scheduler"))]
     happenings.append((triggerer_dies, lambda: restart(airflow, "triggerer")))
     for number, at in enumerate(starts):
