@@ -35,7 +35,7 @@ class FinishInTime:
         platform = account.client.platform
         self._account = account
         self._clock = account.client.clock
-        self._end = end
+        self.end = end
         budget = Budget(platform.rate_limit, platform.rate_window or 0.0, account.requests_of_look)
         self._plan = ClosingPlan(end, margin, budget)
         self._announced = -1
@@ -52,7 +52,7 @@ class FinishInTime:
 
         :raises CampaignTimeoutError: When the task is told to end meanwhile.
         """
-        while self._clock.time() < self._end:
+        while self._clock.time() < self.end:
             requests, refused = self._account.requests, self._account.refused
             problem = self._account.look()
             if problem and not is_retryable(problem):
@@ -63,7 +63,7 @@ class FinishInTime:
                 self._plan = self._plan.after_burst(self._account.requests - requests, self._account.refused - refused)
                 delay = self._plan.interval if self._plan.others else MIN_DELAY
             step = self._next_step(MAX_DELAY if problem else LISTING_INTERVAL, delay)
-            self._account.deadline.sleep(min(step, self._end) - self._clock.time())
+            self._account.deadline.sleep(min(step, self.end) - self._clock.time())
 
     def _stop_due(self) -> bool:
         """
@@ -90,8 +90,8 @@ class FinishInTime:
         if left:
             earliest = now + max(delay, self._account.client.rate_limiter.delay)
             return max(earliest, min(now + interval, self._plan.due_at(left)))
-        looks = (self._plan.last_burst_at, self._end - BURST_TIME, self._end)
-        return min(now + interval, next((look for look in looks if look > now + MIN_DELAY), self._end))
+        looks = (self._plan.last_burst_at, self.end - BURST_TIME, self.end)
+        return min(now + interval, next((look for look in looks if look > now + MIN_DELAY), self.end))
 
     def _announce(self) -> None:
         """Log what is going to be done, when there is more to do than was known."""
@@ -100,7 +100,7 @@ class FinishInTime:
             self._announced = left
             return
         self._announced = left
-        before_end = self._end - max(now, self._plan.due_at(left))
+        before_end = self.end - max(now, self._plan.due_at(left))
         if self._plan.is_late(left, now):
             log.warning(
                 "%s campaigns are live %.0f s before the calling hours end, more than the account's request limit "

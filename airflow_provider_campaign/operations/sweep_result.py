@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -76,8 +77,12 @@ class SweepResult:
     def _dry_run_message(self) -> dict[str, None]:
         return {"message": None} if self.is_dry_run else {}
 
-    def log(self) -> None:
-        """Log every campaign that was stopped, when, and with what message; and what was left out."""
+    def log(self, due: float | None = None) -> None:
+        """
+        Log every campaign that was stopped, when, and with what message; and what was left out.
+
+        :param due: When all was to be stopped (seconds since the epoch), None if there was no such moment.
+        """
         if self.is_dry_run:
             log.info("Would stop %s campaigns: %s", len(self.entries), ", ".join(map(_title, self.entries)) or "none")
         for entry in self.entries:
@@ -87,6 +92,11 @@ class SweepResult:
                 status = f"{entry.campaign.status} {line['confirmed_at']}"
                 log.info("%s: %s, %s: %s", _title(entry), asked, status, line["message"])
         log.info("%s", self.summary())
+        late = [entry for entry in self.entries if due is not None and (entry.confirmed_at or math.inf) > due]
+        if due is not None and late:
+            stopped = [entry.confirmed_at - due for entry in late if entry.confirmed_at is not None]
+            text = f"{len(late)} campaigns were live when the calling hours ended: {', '.join(map(_title, late))}"
+            log.warning("%s", f"{text}. The last was seen stopped {max(stopped):.0f} s later" if stopped else text)
         for argument, count in Counter(argument for _, argument in self.excluded.values()).items():
             names = ", ".join(f"{each.id} ({each.name})" for each, by in self.excluded.values() if by == argument)
             level = logging.INFO if self.entries else logging.WARNING

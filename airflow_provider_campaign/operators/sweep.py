@@ -246,7 +246,7 @@ class StopActiveCampaignsOperator(BaseOperator):
         problems = account.lists.switch_schedules_off() if self._is_to_switch(arguments) else []
         outcome = replace(outcome, requests=account.requests, may_start=sweep.result().may_start)
         record.describe(findings=outcome.findings)
-        outcome.log()
+        outcome.log(pacing.end if pacing else None)
         log_incidents(outcome)
         outcome.raise_for_failure()
         if problems:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -86,6 +87,16 @@ def test_a_run_that_begins_before_the_end_ends_with_it(sandbox: Sandbox, clock: 
     confirmed = datetime.fromisoformat(row["confirmed_at"])
     assert timedelta(seconds=120) <= end - confirmed <= timedelta(seconds=150)
     assert (result["window_end"], result["incidents"]) == (end.isoformat(), [])
+
+
+def test_what_is_late_is_told_and_by_how_much(
+    sandbox: Sandbox, clock: EventfulClock, end: datetime, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    sandbox.add_campaign("slow", name="Slow", stop_delay=120.0)
+    result = sweep(end).execute(context(end - timedelta(minutes=11)))
+    assert len(result["stopped"]) == 1
+    assert re.search(r"1 campaigns were live when the calling hours ended: slow \(Slow\)\. .* 4\d s later", caplog.text)
 
 
 def test_the_timeout_counts_from_the_end(sandbox: Sandbox, clock: EventfulClock, end: datetime) -> None:
