@@ -60,12 +60,15 @@ def context(logical_date: datetime, verified_at: datetime | None = None) -> Any:
     }
 
 
-class Events(dict[Any, Any]):
-    """What a task adds to its outlets."""
+class Events:
+    """What a task adds to its outlets, by the names of its aliases."""
 
-    def __missing__(self, alias: Any) -> Any:
-        self[alias] = added = []
-        return SimpleNamespace(add=lambda asset, extra: added.append((asset, extra)))
+    def __init__(self) -> None:
+        self.added: dict[str, list[Any]] = {}
+
+    def __getitem__(self, alias: AssetAlias) -> Any:
+        events = self.added.setdefault(alias.name, [])
+        return SimpleNamespace(add=lambda asset, extra: events.append((asset, extra)))
 
 
 def sweep(end: datetime, **arguments: Any) -> StopActiveCampaignsOperator:
@@ -183,7 +186,7 @@ def test_what_is_live_once_the_account_was_seen_closed_is_an_incident(
     assert ("Incident: campaign c-1" in caplog.text) is is_incident
     [alias] = task.outlets
     assert isinstance(alias, AssetAlias)
-    events = run["outlet_events"].get(alias, [])
+    events = run["outlet_events"].added.get(alias.name, [])
     assert [(each, extra["incidents"]) for each, extra in events] == ([(asset, ["c-1"])] if is_incident else [])
 
 
