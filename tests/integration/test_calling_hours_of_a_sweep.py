@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections import Counter
@@ -132,6 +133,9 @@ def test_a_deferrable_one_waits_in_the_triggerer_and_goes_on_where_it_was(
             break
         except TaskDeferred as deferred:
             waits += 1
+            trigger_class, _ = deferred.trigger.serialize()
+            assert trigger_class.endswith(".temporal.DateTimeTrigger")
+            assert json.loads(json.dumps(deferred.kwargs)) == deferred.kwargs
             seconds = deferred.timeout.total_seconds() - 60
             assert seconds >= 60
             clock.advance(seconds + 10)
