@@ -118,6 +118,14 @@ def test_a_manual_run_waits_for_nothing(sandbox: Sandbox, clock: EventfulClock, 
     assert (len(result["stopped"]), result["window_end"]) == (1, None)
 
 
+def run_until_deferred(call: Any, run: Any, arguments: Any, deferrals: list[TaskDeferred]) -> Any:
+    try:
+        return call(run, **arguments)
+    except TaskDeferred as deferred:
+        deferrals.append(deferred)
+        return None
+
+
 def test_a_deferrable_one_waits_in_the_triggerer_and_goes_on_where_it_was(
     sandbox: Sandbox, clock: EventfulClock, end: datetime
 ) -> None:
@@ -125,22 +133,15 @@ def test_a_deferrable_one_waits_in_the_triggerer_and_goes_on_where_it_was(
     task = sweep(end, deferrable=True)
     began = clock.time()
     call: Any = task.execute
-    run, waits = context(end - timedelta(minutes=11)), 0
+    run, deferrals = context(end - timedelta(minutes=11)), list[TaskDeferred]()
     arguments: Any = {}
-    while True:
-        try:
-            result = call(run, **arguments)
-            break
-        except TaskDeferred as deferred:
-            waits += 1
-            trigger_class, _ = deferred.trigger.serialize()
-            assert trigger_class.endswith(".temporal.DateTimeTrigger")
-            assert json.loads(json.dumps(deferred.kwargs)) == deferred.kwargs
-            seconds = deferred.timeout.total_seconds() - 60
-            assert seconds >= 60
-            clock.advance(seconds + 10)
-            call, arguments = getattr(task, deferred.method_name), {"event": None, **(deferred.kwargs or {})}
-    assert waits == 2  # what is live is listed every five minutes
+    while not (result := run_until_deferred(call, run, arguments, deferrals)):
+        clock.advance(deferrals[-1].timeout.total_seconds() - 50)
+        call = getattr(task, deferrals[-1].method_name)
+        arguments = json.loads(json.dumps({"event": None, **deferrals[-1].kwargs}))
+    assert len(deferrals) == 2  # what is live is listed every five minutes
+    assert all(each.timeout >= timedelta(seconds=120) for each in deferrals)
+    assert {each.trigger.serialize()[0].rpartition(".")[2] for each in deferrals} == {"DateTimeTrigger"}
     assert result["requests"] == len(sandbox.requests)
     assert datetime.fromisoformat(result["began_at"]).timestamp() == pytest.approx(began, abs=1)
     [row] = result["stopped"]
