@@ -154,7 +154,10 @@ controls.addEventListener("submit", (event) => {
   load();
 });
 controls.sweep.addEventListener("change", draw);
-controls.until.addEventListener("change", load);
+controls.until.addEventListener("change", () => {
+  location.hash = ""; // another time has other evenings
+  load();
+});
 window.addEventListener("hashchange", () => {
   draw();
   readSelected().catch(fail);
