@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -177,9 +178,7 @@ def night(airflow: LiveAirflow, sandbox: Sandbox, dusk: datetime, end: datetime,
     happenings: list[tuple[float, Callable[[], Any]]] = [(scheduler_dies, lambda: restart(airflow, "scheduler"))]
     happenings.append((triggerer_dies, lambda: restart(airflow, "triggerer")))
     for number, at in enumerate(starts):
-        happenings.append(
-            (at, lambda number=number: sandbox.add_campaign(f"night-{number}", ("sms", "voice")[number % 2]))
-        )
+        happenings.append((at, partial(sandbox.add_campaign, f"night-{number}", ("sms", "voice")[number % 2])))
     gaps = []
     for at, happen in sorted(happenings, key=lambda each: each[0]):
         time.sleep(max(0.0, dusk.timestamp() + at - time.time()))

@@ -138,7 +138,7 @@ def test_a_deferrable_one_waits_in_the_triggerer_and_goes_on_where_it_was(
     while not (result := run_until_deferred(call, run, arguments, deferrals)):
         clock.advance(deferrals[-1].timeout.total_seconds() - 50)
         call = getattr(task, deferrals[-1].method_name)
-        arguments = json.loads(json.dumps({"event": None, **deferrals[-1].kwargs}))
+        arguments = json.loads(json.dumps({"event": None, **(deferrals[-1].kwargs or {})}))
     assert len(deferrals) == 2  # what is live is listed every five minutes
     assert all(each.timeout >= timedelta(seconds=120) for each in deferrals)
     assert {each.trigger.serialize()[0].rpartition(".")[2] for each in deferrals} == {"DateTimeTrigger"}
