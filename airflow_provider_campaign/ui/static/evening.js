@@ -78,7 +78,7 @@ function runRow(run, evening, userZone) {
 
 function isQuiet({ result, reading, tryNumber, ...run }) {
   const isGood = outcomeOf({ ...run, result, reading }).level === "good" && reading === "read" && tryNumber <= 1;
-  return isGood && !result.campaigns.length && !result.excluded.length;
+  return isGood && !result.campaigns.length;
 }
 
 function facts(evening, userZone) {
@@ -94,9 +94,11 @@ function facts(evening, userZone) {
     element("div", {}, element("dt", {}, name), element("dd", {}, value))));
 }
 
-// A table of campaigns that were not stopped; nothing where there are none.
+// A table of campaigns that were not stopped, each as the last run has seen it; nothing where there are none.
 function others(caption, lastColumn, entries, valueOf) {
-  const rows = entries.map(({ each }) => row([campaignCell(each), word(each.type), word(each.status), word(valueOf(each))]));
+  const last = new Map(entries.map(({ each }) => [each.key, each]));
+  const rows = [...last.values()].map((each) =>
+    row([campaignCell(each), word(each.type), word(each.status), valueOf(each)]));
   return rows.length > 0 && table(caption, ["Campaign", "Type", "Status", lastColumn], rows);
 }
 
@@ -115,8 +117,9 @@ export function eveningInFull(evening, userZone) {
     campaigns.length
       ? table("Campaigns", CAMPAIGN_COLUMNS, campaigns.map((each) => campaignRow(each, evening, userZone)))
       : element("p", {}, "No run has found a live campaign."),
-    others("Live, but left out", "Left out by", entries((result) => result.excluded), (each) => each.excludedBy),
-    others("May start by themselves", "Starts", entries((result) => result.mayStart), (each) => each.startsAt),
+    others("Live, but left out", "Left out by", entries((result) => result.excluded), (each) => word(each.excludedBy)),
+    others("May start, by itself or by hand", "Starts", entries((result) => result.mayStart), (each) =>
+      moment(each.startsAt, evening.zone, userZone)),
     telling.length > 0 && runTable("Runs", telling),
     quiet.length > 0 && element("details", {},
       element("summary", {}, `${quiet.length} runs found nothing live`),

@@ -105,7 +105,7 @@ function toCampaign(each, list, connection, incidents) {
     status: text(each.status),
     message: text(each.message),
     excludedBy: text(each.excluded_by),
-    startsAt: text(each.starts_at),
+    startsAt: toTime(each.starts_at),
     askedAt: toTime(each.asked_at),
     confirmedAt: toTime(each.confirmed_at),
     isIncident: incidents.includes(id),
