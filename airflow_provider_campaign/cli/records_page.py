@@ -97,7 +97,9 @@ def _plot(rows: Sequence[Mapping[str, Any]]) -> str:
     for number, row in enumerate(rows):
         x, is_bad = MARGIN + number * slot, row["left"] or row["outcome"] in ("failed", "killed")
         height = max(3.0, (row["seconds_after_window"] or 0.0) / highest * (bottom - MARGIN / 2))
-        title = escape(f"{row['ended_at'][:19]} {row['connection_id']}: {row['outcome']}, {row['stopped']} verified")
+        seconds = "" if row["seconds_after_window"] is None else f" by {row['seconds_after_window']:+} s"
+        text = f"{row['ended_at'][:19]} {row['connection_id']}: {row['outcome']}, {row['stopped']} verified{seconds}"
+        title = escape(text)
         colour = "#cf222e" if is_bad else "#1a7f37"
         parts.append(
             f'<rect x="{x + slot * 0.1:.1f}" y="{bottom - height:.1f}" width="{slot * 0.8:.1f}" height="{height:.1f}" '
