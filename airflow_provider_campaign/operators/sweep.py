@@ -89,19 +89,15 @@ class StopActiveCampaignsOperator(BaseOperator):
     :param deferrable: Whether a run that begins before the end waits for its first stop in the triggerer; by default
         what Airflow's option ``[operators] default_deferrable`` says.
     :param timeout: Seconds for the whole sweep, from the end of the calling hours on if it begins before that.
-    :returns: ``stopped``, ``already_stopped``, ``failed`` and, for a dry run, ``live``: lists with, per campaign,
-        ``campaign_id``, ``name``, ``campaign_type``, ``status_before``, ``asked_at`` and ``confirmed_at`` (UTC,
-        ISO 8601), ``status``, ``message`` and the ``try_number`` that did it; ``excluded`` (what is live but outside
-        the scope, and by which argument), ``total`` (campaigns found); of this try ``requests``, ``refused`` (for the
-        rate), ``seconds``, ``began_at``, ``ended_at``, ``outcome`` (``success``, ``failed``, ``killed``,
-        ``skipped``); ``earlier_tries``, whose campaigns are in the lists; ``connection_id``, ``platform``,
-        ``window_end``, ``incidents`` (ids of campaigns that were live although the calling hours were over),
-        ``may_start`` (what may start before they do again), ``reason``, ``error``, and ``record``: the ``path`` and
-        ``sha256`` of the record, or None.
+    :returns: ``stopped``, ``already_stopped``, ``failed`` and, for a dry run, ``live``: lists with an entry for each
+        campaign, those of earlier tries included; ``excluded`` (what is live but outside the scope), ``may_start``
+        (before the calling hours do), ``incidents`` (ids of campaigns that were live outside them), ``total``; of this try ``requests``, ``refused`` (for the rate), ``seconds``, ``began_at``,
+        ``ended_at``, ``outcome``, ``error``; ``earlier_tries``, ``connection_id``, ``platform``, ``window_end``,
+        ``reason``; and ``record``: the ``path`` and ``sha256`` of the record, or None.
     :raises CampaignConfigError: When an argument is wrong, at parse time where it is no template.
     :raises CampaignSweepError: When a campaign is not verified stopped; its subclass
         :class:`.CampaignSweepFinalError` when no retry can mend it.
-    :raises CampaignRecordError: When the record can't be written, after all campaigns were asked to stop.
+    :raises CampaignRecordError: When the record can't be written, after all stops.
     """
 
     template_fields: Sequence[str] = (

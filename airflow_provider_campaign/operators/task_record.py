@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -156,7 +157,8 @@ class TaskRecord:
         """Return the record that a try before has left in Airflow's task state store (3.3 and later)."""
         state = self._context.get("task_state_store")
         try:
-            return None if state is None else state.get(STATE_KEY)
+            text = None if state is None else state.get(STATE_KEY)
+            return json.loads(text) if text else None
         except Exception as error:  # noqa: BLE001 whatever Airflow raises, this is the second best place
             log.warning("The task state store can't be read: %s", error)
             return None
@@ -187,7 +189,7 @@ class TaskRecord:
         state = self._context.get("task_state_store")
         try:
             if state is not None:
-                state.set(STATE_KEY, record)
+                state.set(STATE_KEY, canonical(record).decode())
         except Exception as error:  # noqa: BLE001 whatever Airflow raises, this is the second best place
             log.warning("What this try did can't be kept for the next one: %s", error)
 
