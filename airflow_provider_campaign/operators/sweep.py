@@ -91,9 +91,10 @@ class StopActiveCampaignsOperator(BaseOperator):
     :param timeout: Seconds for the whole sweep, from the end of the calling hours on if it begins before that.
     :returns: ``stopped``, ``already_stopped``, ``failed`` and, for a dry run, ``live``: lists with an entry for each
         campaign, those of earlier tries included; ``excluded`` (what is live but outside the scope), ``may_start``
-        (before the calling hours do), ``incidents`` (ids of campaigns that were live outside them), ``total``; of this try ``requests``, ``refused`` (for the rate), ``seconds``, ``began_at``,
-        ``ended_at``, ``outcome``, ``error``; ``earlier_tries``, ``connection_id``, ``platform``, ``window_end``,
-        ``reason``; and ``record``: the ``path`` and ``sha256`` of the record, or None.
+        (before the calling hours do), ``incidents`` (ids of campaigns that were live outside them), ``total``; of this
+        try ``requests``, ``refused`` (for the rate), ``seconds``, ``began_at``, ``ended_at``, ``outcome``, ``error``;
+        ``earlier_tries``, ``connection_id``, ``platform``, ``window_end``, ``reason``; and ``record``: the ``path``
+        and ``sha256`` of the record, or None.
     :raises CampaignConfigError: When an argument is wrong, at parse time where it is no template.
     :raises CampaignSweepError: When a campaign is not verified stopped; its subclass
         :class:`.CampaignSweepFinalError` when no retry can mend it.
