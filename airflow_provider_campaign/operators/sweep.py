@@ -77,8 +77,8 @@ class StopActiveCampaignsOperator(BaseOperator):
     :param calling_hours: The platform's ``callingHours`` object. A scheduled run that begins while they are open again
         (after an outage, or when the DAG is unpaused in the morning) is skipped; one that begins before they end stops
         each campaign as late as the account's request limit allows. (templated)
-    :param records_path: Where the record of each try is written: any path that Airflow's ``ObjectStoragePath`` takes; by
-        default what ``[campaign] records_path`` of Airflow's configuration says, else nowhere. (templated)
+    :param records_path: Where the record of each try is written: any path that Airflow's ``ObjectStoragePath`` takes;
+        by default what ``[campaign] records_path`` of Airflow's configuration says, else nowhere. (templated)
     :param reason: Why the campaigns are stopped, for the log, the record and the result. (templated)
     :param margin: Seconds before the end of the calling hours by which all is to be verified stopped, where a scheduled
         run begins before that end; more than the campaigns take to wind down.
