@@ -84,5 +84,5 @@ with DAG(
         dry_run="{{ params.dry_run }}",
         reason="{{ params.reason }}",
         map_index_template="{{ task.campaign_conn_id }}",
-    ).expand(campaign_conn_id=connections())  # type: ignore[call-arg]
+    ).expand(campaign_conn_id=connections())  # type: ignore[call-arg, misc]
     report(stop.output)

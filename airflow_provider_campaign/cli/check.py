@@ -21,8 +21,9 @@ from airflow_provider_campaign.cli.output import Output
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.exceptions import CampaignConfigError
-from airflow_provider_campaign.operations.check import DIFFERS, CheckRow, ContractCheck
+from airflow_provider_campaign.operations.check import ContractCheck
 from airflow_provider_campaign.operations.check_report import check_report
+from airflow_provider_campaign.operations.check_row import DIFFERS, CheckRow
 
 _COLUMNS = ("subject", "verdict", "seen", "documented", "provider")
 

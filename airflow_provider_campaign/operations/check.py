@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from airflow_provider_campaign.calling_hours import CallingHours
 from airflow_provider_campaign.campaign import STOP_CONDITION, Campaign, CampaignStatus
 from airflow_provider_campaign.client.changes import seconds_of
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError, CampaignNotFoundError
+from airflow_provider_campaign.operations.check_row import DIFFERS, SAME, UNKNOWN, CheckRow, hours_row, objects_named
 from airflow_provider_campaign.operations.exchanges import RecordingTransport
 from airflow_provider_campaign.operations.wait import wait_for_status
 from airflow_provider_campaign.platforms.base import Action, ApiRequest
-
-SAME, DIFFERS, UNKNOWN = "as documented", "differs", "can't tell"
 
 UNKNOWN_ID = "no-such-campaign-airflow-check"
 """An id that no account has."""
@@ -33,22 +31,6 @@ STOP_POLL_INTERVAL = 2.0
 """Seconds between two polls of the campaign that was stopped."""
 
 _RATE_HEADER = re.compile(r"rate|retry-after|quota|limit", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class CheckRow:
-    """
-    One point of the contract.
-
-    :param verdict: ``as documented``, ``differs`` or ``can't tell``.
-    :param provider: What the provider does where it differs.
-    """
-
-    subject: str
-    documented: str
-    seen: str
-    verdict: str
-    provider: str
 
 
 @dataclass(frozen=True)
@@ -118,7 +100,7 @@ class ContractCheck:
         listing, problem = self._list(campaign_type)
         self._listed.update({campaign.id: campaign for campaign in listing.campaigns})
         total = "" if listing.total is None else f", of {listing.total} that it has"
-        yield _row(
+        yield CheckRow(
             f"{subject}: rows and pages",
             "each row has an id and a status; pages and total agree",
             problem or f"{len(listing.campaigns)} campaigns on {listing.pages} pages{total}",
@@ -155,21 +137,21 @@ class ContractCheck:
             )
             count, has_more = len(data["results"]), data.get("hasMore")
         except (CampaignError, KeyError, TypeError) as error:
-            return _row(f"{subject}: limit", documented, str(error), DIFFERS, provider)
+            return CheckRow(f"{subject}: limit", documented, str(error), DIFFERS, provider)
         is_same = count == min(total or 0, 1) and has_more is ((total or 0) > 1)
         seen = f"{count} rows, hasMore {has_more}, of {total}"
-        return _row(f"{subject}: limit", documented, seen, SAME if is_same else DIFFERS, provider)
+        return CheckRow(f"{subject}: limit", documented, seen, SAME if is_same else DIFFERS, provider)
 
     def _filter_row(self, subject: str, campaign_type: str | None, listed: list[Campaign]) -> CheckRow:
         words = sorted({campaign.status for campaign in listed})
         documented = "filters.status: only campaigns in one of these statuses"
         provider = "filters once more by itself; a list that ignores the filter costs more pages"
         if len(words) < 2:
-            return _row(f"{subject}: filter", documented, "all listed are in one status", UNKNOWN, provider)
+            return CheckRow(f"{subject}: filter", documented, "all listed are in one status", UNKNOWN, provider)
         listing, problem = self._list(campaign_type, words[:1])
         others = sorted({campaign.status for campaign in listing.campaigns} - {words[0]})
         seen = problem or (f"with {words[0]} it lists {', '.join(others)}, too" if others else f"only {words[0]}")
-        return _row(f"{subject}: filter", documented, seen, DIFFERS if problem or others else SAME, provider)
+        return CheckRow(f"{subject}: filter", documented, seen, DIFFERS if problem or others else SAME, provider)
 
     def _order_row(self, subject: str, campaign_type: str | None) -> CheckRow:
         listing, problem = self._list(campaign_type, newest_first=True)
@@ -180,7 +162,7 @@ class ContractCheck:
             seen, verdict = "too few campaigns", UNKNOWN
         provider = "notices, and reads the whole list where it would have read its top"
         documented = "sortBy updatedAt desc: those changed last come first"
-        return _row(f"{subject}: order", documented, problem or seen, DIFFERS if problem else verdict, provider)
+        return CheckRow(f"{subject}: order", documented, problem or seen, DIFFERS if problem else verdict, provider)
 
     def _words_row(self) -> CheckRow:
         seen = sorted({campaign.status for campaign in self._listed.values()})
@@ -189,7 +171,7 @@ class ContractCheck:
         provider = "counts as not live; name it in statuses" if closed else "counts as live in a sweep"
         verdict = DIFFERS if unknown else SAME if seen else UNKNOWN
         text = f"not documented: {', '.join(unknown)}" if unknown else ", ".join(seen) or "no campaign is listed"
-        return _row(
+        return CheckRow(
             "status words", ", ".join(CampaignStatus), text, verdict, f"a word that is not documented {provider}"
         )
 
@@ -205,18 +187,18 @@ class ContractCheck:
         for name, read in readings.items():
             subject, documented = f"{name} of one campaign", "the same id and status that the list shows"
             if sample is None:
-                yield _row(subject, documented, "no campaign is listed", UNKNOWN, provider)
+                yield CheckRow(subject, documented, "no campaign is listed", UNKNOWN, provider)
                 continue
             try:
                 campaign = read(sample, deadline=self._part())
             except CampaignError as error:
-                yield _row(subject, documented, str(error), DIFFERS, provider)
+                yield CheckRow(subject, documented, str(error), DIFFERS, provider)
                 continue
-            hours = list(_objects_named("callingHours", campaign.raw))
+            hours = list(objects_named("callingHours", campaign.raw))
             listed = self._listed.get(sample, campaign).status
             seen = f"{campaign.status}, and the list says {listed}"
-            yield _row(subject, documented, seen, SAME if listed == campaign.status else DIFFERS, provider)
-        yield _hours_row(hours)
+            yield CheckRow(subject, documented, seen, SAME if listed == campaign.status else DIFFERS, provider)
+        yield hours_row(hours)
 
     def _unknown_id_row(self) -> CheckRow:
         documented, provider = "HTTP 404, as JSON", "takes nothing but a 404 for a campaign that is not there"
@@ -227,7 +209,7 @@ class ContractCheck:
             verdict = SAME if isinstance(error, CampaignNotFoundError) else DIFFERS
         else:
             seen, verdict = f"shown as {campaign.status}", DIFFERS
-        return _row("an unknown id", documented, seen, verdict, provider)
+        return CheckRow("an unknown id", documented, seen, verdict, provider)
 
     def _last_response(self) -> str:
         response = self.transport.exchanges[-1].response
@@ -241,7 +223,7 @@ class ContractCheck:
         seen = ", ".join(sorted(names, key=str.casefold)) or "none"
         provider = "honours Retry-After with a 429 or 503, else keeps to the documented limit"
         verdict = DIFFERS if names else SAME
-        return _row("rate-limit headers", "none", seen, verdict, provider)
+        return CheckRow("rate-limit headers", "none", seen, verdict, provider)
 
     def _clock_row(self) -> CheckRow:
         differences = []
@@ -253,10 +235,10 @@ class ContractCheck:
             differences.append(moment - exchange.sent_at - exchange.seconds / 2)
         documented, provider = "the platform's clock is ours", "signs by our clock; a token is valid for 5 minutes"
         if not differences:
-            return _row("clock", documented, "no Date header", UNKNOWN, provider)
+            return CheckRow("clock", documented, "no Date header", UNKNOWN, provider)
         least = min(differences, key=abs)
         verdict = SAME if abs(least) <= MAX_CLOCK_DIFFERENCE else DIFFERS
-        return _row("clock", documented, f"{least:+.0f} s against ours", verdict, provider)
+        return CheckRow("clock", documented, f"{least:+.0f} s against ours", verdict, provider)
 
     def _stop_row(self, campaign_id: str) -> CheckRow:
         documented = "the response to the stop says that it is stopped"
@@ -273,40 +255,8 @@ class ContractCheck:
         except CampaignConfigError:
             raise
         except CampaignError as error:
-            return _row("stop", documented, str(error), DIFFERS, provider)
+            return CheckRow("stop", documented, str(error), DIFFERS, provider)
         seconds = self._client.clock.monotonic() - began
-        return _row(
+        return CheckRow(
             "stop", documented, f"{seen}; stopped after {seconds:.1f} s", SAME if is_stopped else DIFFERS, provider
         )
-
-
-def _row(subject: str, documented: str, seen: str, verdict: str, provider: str) -> CheckRow:
-    return CheckRow(subject, documented, seen, verdict, provider)
-
-
-def _hours_row(found: Iterable[Mapping[str, Any]]) -> CheckRow:
-    documented = "callingHours with frequency, timezone, and start and end of each day"
-    provider = "an operator that is given them refuses what it can't read, and warns of what is hardly meant"
-    problems: list[str] = []
-    count = 0
-    for hours in found:
-        count += 1
-        try:
-            problems += CallingHours.read(hours).warnings
-        except CampaignConfigError as error:
-            problems.append(str(error))
-    seen = "; ".join(problems) or (f"{count} read" if count else "none shown")
-    return _row("calling hours", documented, seen, DIFFERS if problems else SAME if count else UNKNOWN, provider)
-
-
-def _objects_named(name: str, value: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield the JSON objects of a name, however deep they are."""
-    if isinstance(value, list):
-        for item in value:
-            yield from _objects_named(name, item)
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            if key == name and item is not None:
-                yield item
-            else:
-                yield from _objects_named(name, item)

@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 from airflow_provider_campaign import __version__
 from airflow_provider_campaign.client.response import sanitize
-from airflow_provider_campaign.operations.check import UNKNOWN_ID, CheckRow
+from airflow_provider_campaign.operations.check import UNKNOWN_ID
+from airflow_provider_campaign.operations.check_row import CheckRow
 from airflow_provider_campaign.operations.exchanges import Exchange
 from airflow_provider_campaign.platforms.base import Platform
 

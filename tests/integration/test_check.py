@@ -13,8 +13,9 @@ import pytest
 
 from airflow_provider_campaign.__main__ import main
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operations.check import DIFFERS, SAME, UNKNOWN, UNKNOWN_ID, CheckRow, ContractCheck
+from airflow_provider_campaign.operations.check import UNKNOWN_ID, ContractCheck
 from airflow_provider_campaign.operations.check_report import check_report
+from airflow_provider_campaign.operations.check_row import DIFFERS, SAME, UNKNOWN, CheckRow
 from airflow_provider_campaign.platforms.base import HttpResponse, Platform
 from airflow_provider_campaign.platforms.kore import KorePlatform
 from airflow_provider_campaign.platforms.kore_app import KoreApp
