@@ -56,10 +56,22 @@ export async function listRuns({ operators, from, until, signal, onPage }) {
   return { runs: [...runs.values()], isComplete: false };
 }
 
-async function readResult(run, signal) {
-  const parts = ["dags", run.dagId, "dagRuns", run.runId, "taskInstances", run.taskId, "xcomEntries", "return_value"];
+const pathOf = (run, ...rest) =>
+  ["dags", run.dagId, "dagRuns", run.runId, "taskInstances", run.taskId, ...rest].map(encodeURIComponent).join("/");
+
+// Return the time zone of a run's calling hours, for Airflow 3.1, which leaves it out of the list; null if it has none.
+export async function readZone(run, signal) {
   try {
-    const entry = await get(parts.map(encodeURIComponent).join("/"), [["map_index", run.mapIndex]], signal);
+    return toRun(await get(pathOf(run, run.mapIndex), [], signal)).zone;
+  } catch (error) {
+    if (error instanceof ApiError) return null;
+    throw error;
+  }
+}
+
+async function readResult(run, signal) {
+  try {
+    const entry = await get(pathOf(run, "xcomEntries", "return_value"), [["map_index", run.mapIndex]], signal);
     return withValue(run, entry.value);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;

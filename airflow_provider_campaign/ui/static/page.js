@@ -1,6 +1,6 @@
 // The page: asks Airflow, shows what is known so far, and reads on.
 
-import { ApiError, listRuns, readResults } from "./airflow.js";
+import { ApiError, listRuns, readResults, readZone } from "./airflow.js";
 import { element, followTheme, recall, remember, userZone } from "./dom.js";
 import { eveningInFull } from "./evening.js";
 import { readingOrder, toEvenings } from "./evenings.js";
@@ -11,6 +11,7 @@ const EVENINGS = 30;
 const DAY = 86_400_000;
 // What is loaded, and how many results are read by themselves: first what the on-call wants, then the rest.
 const STAGES = [{ days: 2, reads: 140 }, { days: EVENINGS + 1, reads: 110 }];
+const MAX_ZONE_REQUESTS = 20;
 const MEMORY = "campaign-shutdowns-operators";
 
 const controls = document.getElementById("controls");
@@ -20,6 +21,7 @@ const zone = userZone();
 
 let runs = new Map();
 let results = new Map(); // by what changes when a task runs again
+const zones = new Map(); // of a sweep's calling hours, where the list of runs does not have it
 let isComplete = true;
 let loading = new AbortController();
 let shown = null;
@@ -126,6 +128,18 @@ async function list(from, until, signal) {
   isComplete = listed.isComplete;
   runs = new Map(listed.runs.map((run) => [run.id, results.get(run.version) ?? run]));
   listSweeps();
+  await findZones(signal);
+}
+
+// Ask for one run of each sweep whose zone no run in the list has.
+async function findZones(signal) {
+  const withZone = new Set([...runs.values()].filter((run) => run.zone).map((run) => run.sweep));
+  const ended = [...runs.values()].filter((run) => run.duration !== null && !withZone.has(run.sweep));
+  const newest = new Map(ended.sort((one, other) => one.at - other.at).map((run) => [run.sweep, run]));
+  for (const [sweep, run] of newest) {
+    if (!zones.has(sweep) && zones.size < MAX_ZONE_REQUESTS) zones.set(sweep, await readZone(run, signal));
+    runs.set(run.id, { ...run, zone: zones.get(sweep) ?? null });
+  }
 }
 
 function fail(error) {
