@@ -59,7 +59,7 @@ export async function listRuns({ operators, from, until, signal, onPage }) {
 const pathOf = (run, ...rest) =>
   ["dags", run.dagId, "dagRuns", run.runId, "taskInstances", run.taskId, ...rest].map(encodeURIComponent).join("/");
 
-// Return the time zone of a run's calling hours, for Airflow 3.1, which leaves it out of the list; null if it has none.
+// Return the time zone of a run's calling hours, null if it has none: before 3.3, Airflow leaves it out of the list.
 export async function readZone(run, signal) {
   try {
     return toRun(await get(pathOf(run, run.mapIndex), [], signal)).zone;
