@@ -219,7 +219,9 @@ def runs(airflow: LiveAirflow, records: Path) -> dict[str, Any]:
         "runs": dict(Counter(run["state"] for run in dag_runs)),
         "alarms": len(airflow.pages("/dags/alarm/dagRuns", "dag_runs")),
         "incidents": sorted({campaign for record in kept for campaign in record["incidents"]}),
-        "requests_of_an_empty_run": sorted({record["requests"] for record in kept if not record["campaigns"]}),
+        "requests_of_an_empty_run": sorted(
+            {record["requests"] for record in kept if record["outcome"] == "success" and not record["campaigns"]}
+        ),
         "records": len(kept),
     }
 
