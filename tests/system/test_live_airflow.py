@@ -16,7 +16,7 @@ pytest.importorskip("airflow.sdk", reason="Airflow 3 is not installed")
 from tests.system.live_airflow import LiveAirflow
 from tests.system.live_airflow.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.timeout(400), pytest.mark.tooling]
 
 REPOSITORY = Path(__file__).parents[2]
 SLEEP = "sleep 987654"

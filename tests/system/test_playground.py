@@ -21,7 +21,7 @@ from tests.system.live_airflow.environment import isolated_environment
 from tests.system.live_airflow.services import free_ports
 from tests.system.live_airflow.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.timeout(400), pytest.mark.tooling]
 
 REPOSITORY = Path(__file__).parents[2]
 PLAYGROUND = [sys.executable, "-m", "airflow_provider_campaign.sandbox.playground", "example_dags"]
