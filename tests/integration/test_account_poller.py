@@ -513,6 +513,14 @@ def test_a_refused_campaign_ends_nobodys_wait_while_others_can_be_read(account: 
     assert account.snapshot.error is None
 
 
+def test_a_list_that_shows_no_change_tells_that_the_credentials_are_good(sms: Account) -> None:
+    sms.wait(sms.add(30))
+    sms.sandbox.add_fault(Fault("forbidden", action="status", count=None))
+    assert sms.poll() == {}
+    assert sms.snapshot.error is None
+    assert len(sms.waits) == 30
+
+
 def test_refused_credentials_cost_few_requests(sms: Account) -> None:
     sms.wait(sms.add(50), campaign_type=None)
     sms.sandbox.add_fault(Fault("forbidden", count=None))
