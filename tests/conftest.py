@@ -19,7 +19,7 @@ if "AIRFLOW_HOME" not in os.environ:  # before anything imports Airflow, which w
 
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Sandbox
-from tests.clock import VirtualClock
+from tests.clock import EventfulClock, VirtualClock
 from tests.kinds import KINDS, KORE_KINDS, Connect, Kind
 from tests.profiles import IS_FULL
 from tests.records_guard import records_are_kept
@@ -44,6 +44,14 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def virtual_clock(monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
     """Give all hooks a clock on which every wait is over at once."""
     clock = VirtualClock()
+    monkeypatch.setattr(CampaignHook, "clock", clock)
+    return clock
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> EventfulClock:
+    """Give all hooks a clock on which things happen in the account while somebody sleeps."""
+    clock = EventfulClock()
     monkeypatch.setattr(CampaignHook, "clock", clock)
     return clock
 

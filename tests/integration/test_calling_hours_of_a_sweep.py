@@ -15,18 +15,10 @@ import pytest
 from airflow.providers.common.compat.sdk import Asset, AssetAlias, TaskDeferred
 
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignSweepError
-from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.clock import EventfulClock
 from tests.kinds import Connect
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> EventfulClock:
-    clock = EventfulClock()
-    monkeypatch.setattr(CampaignHook, "clock", clock)
-    return clock
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,44 +16,13 @@ from airflow_provider_campaign.exceptions import (
     CampaignError,
     CampaignNotFoundError,
 )
-from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
-from tests.clock import VirtualClock
+from tests.clock import EventfulClock
 from tests.kinds import KINDS, Connect
 
 RETRY: Any = {"ti": SimpleNamespace(try_number=2)}
 SMS = KINDS[0]
-
-
-class EventfulClock(VirtualClock):
-    """A clock on which things happen in the account while somebody sleeps."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.began = self.now
-        self._events: list[tuple[float, Callable[[], object]]] = []
-
-    @property
-    def passed(self) -> float:
-        return self.now - self.began
-
-    def at(self, seconds: float, event: Callable[[], object]) -> None:
-        self._events.append((self.began + seconds, event))
-
-    def sleep(self, seconds: float, is_cancelled: Callable[[], bool] = lambda: False) -> None:
-        super().sleep(seconds, is_cancelled)
-        due = [event for event in self._events if event[0] <= self.now]
-        self._events = [event for event in self._events if event not in due]
-        for _, event in due:
-            event()
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> EventfulClock:
-    clock = EventfulClock()
-    monkeypatch.setattr(CampaignHook, "clock", clock)
-    return clock
 
 
 @pytest.fixture

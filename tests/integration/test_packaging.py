@@ -147,7 +147,9 @@ def test_airflow_lists_the_installed_provider_with_its_version(installed: Path) 
     assert providers[DISTRIBUTION] == __version__
 
 
-@pytest.mark.skipif(Version(airflow.__version__) < Version("3.3"), reason="types are checked on the latest line only")
+@pytest.mark.skipif(
+    Version(airflow.__version__) < Version("3.3"), reason="types are checked on the latest version only"
+)
 @pytest.mark.skipif(not IS_FULL, reason="type-checking all that Airflow brings takes long: only in full")
 def test_a_users_dag_is_checked_against_the_types_of_what_is_installed(installed: Path) -> None:
     (installed / "right.py").write_text(USERS_DAG)

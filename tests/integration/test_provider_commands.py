@@ -37,10 +37,10 @@ from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
 forms = {form.connection_type: form.model_dump() for form in HookMetaService.hook_meta_data()}
 print(json.dumps(forms, default=str))
 """
-line = Version(airflow.__version__)
+version = Version(airflow.__version__)
 HAS_FORMS_LIBRARY = find_spec("flask_appbuilder") is not None
 NEEDS_FORMS = pytest.mark.skipif(
-    line < Version("3.2") and not HAS_FORMS_LIBRARY, reason="before 3.2, the commands know forms by flask_appbuilder"
+    version < Version("3.2") and not HAS_FORMS_LIBRARY, reason="before 3.2, the commands know forms by flask_appbuilder"
 )
 FIELDS = {
     f"extra__{info['connection-type']}__{field}"
@@ -91,7 +91,7 @@ def test_the_triggers_are_listed(printed: Printed) -> None:
     assert "airflow_provider_campaign.triggers.campaign" in str(printed["triggers"])
 
 
-@pytest.mark.skipif(line < Version("3.1"), reason="the UI of 2.11 is Flask's, that of 3.0 has no forms without it")
+@pytest.mark.skipif(version < Version("3.1"), reason="the UI of 2.11 is Flask's, that of 3.0 has no forms without it")
 def test_the_ui_shows_every_field_under_its_label_and_masks_the_secrets(tmp_path: Path) -> None:
     forms = AirflowProcess(tmp_path, {}).answer("-c", UI)
     for info in get_provider_info()["connection-types"]:

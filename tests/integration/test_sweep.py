@@ -47,13 +47,6 @@ class RecordingTaskInstance:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> EventfulClock:
-    clock = EventfulClock()
-    monkeypatch.setattr(CampaignHook, "clock", clock)
-    return clock
-
-
-@pytest.fixture
 def sandbox(clock: EventfulClock, connect: Connect) -> Iterator[Sandbox]:
     with Sandbox(clock=clock) as sandbox:
         connect(sandbox.kore_connection("v2"))
