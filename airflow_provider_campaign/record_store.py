@@ -123,11 +123,8 @@ class RecordStore:
         _make_folder(root / folder)
         for copy in range(1, MAX_COPIES + 1):
             path = f"{folder}/{record_name(record['run'], copy)}"
-            try:
-                _create(root / path, content)
-            except FileExistsError:
-                continue
-            return path
+            if _create(root / path, content):
+                return path
         raise FileExistsError(f"{MAX_COPIES} records of this try are there already")
 
     def _link(self, root: ObjectStoragePath, record: Mapping[str, Any], path: str, content: bytes) -> None:
@@ -137,7 +134,9 @@ class RecordStore:
         time = datetime.fromisoformat(record["ended_at"]).astimezone(UTC).strftime("%H%M%S.%f")
         file = RecordFile(path, content)
         seen = "-".join(each["sha256"][:SHORT_HASH] for each in file.predecessors[:MAX_SEEN]) or "first"
-        _create(folder / f"{time}_{file.sha256}_{seen}", path.encode())
+        link = folder / f"{time}_{file.sha256}_{seen}"
+        if not _create(link, path.encode()):
+            raise FileExistsError(f"{link} is there, and is about another record")
 
     def _predecessors(self, root: ObjectStoragePath, record: Mapping[str, Any]) -> dict[str, Any]:
         """Return the last record of the connection, and those that nobody has seen as a predecessor yet."""
@@ -173,10 +172,19 @@ def _make_folder(folder: ObjectStoragePath) -> None:
         folder.mkdir(parents=True, exist_ok=True)
 
 
-def _create(path: ObjectStoragePath, content: bytes) -> None:
-    """Create a file; an object store is asked to refuse if it is there."""
-    with path.open("xb") as file:  # type: ignore[no-untyped-call]
-        file.write(content)
+def _create(path: ObjectStoragePath, content: bytes) -> bool:
+    """
+    Create a file; an object store is asked to refuse if it is there.
+
+    :returns: Whether it holds the content now, also where it did before: a store may have kept what was sent and lost
+        the response, so that the second attempt is refused.
+    """
+    try:
+        with path.open("xb") as file:  # type: ignore[no-untyped-call]
+            file.write(content)
+    except FileExistsError:
+        return path.read_bytes() == content
+    return True
 
 
 def _read(path: ObjectStoragePath, prefix: str) -> RecordFile:

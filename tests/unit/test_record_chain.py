@@ -126,6 +126,15 @@ def test_nothing_is_overwritten(store: RecordStore, tmp_path: Path) -> None:
     assert verify_records(store.read()) == []
 
 
+def test_what_is_there_already_to_the_byte_is_not_written_twice(store: RecordStore, tmp_path: Path) -> None:
+    """As when an object store has kept a record and its response was lost, so that the library sends it again."""
+    late = record_of("run-3", at=-86400.0)  # a day before the two that it sees
+    reference = store.write(late)
+    assert store.write(late) == reference
+    assert len(store.read()) == 4
+    assert {finding.is_error for finding in verify_records(store.read())} <= {False}
+
+
 @pytest.mark.parametrize(
     ("run", "path"),
     [
