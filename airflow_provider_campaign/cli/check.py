@@ -30,11 +30,7 @@ _COLUMNS = ("subject", "verdict", "seen", "documented", "provider")
 
 def check_account(options: Namespace, output: Output) -> int:
     """Check an account, show each point, and save what was seen."""
-    campaign_id = read_optional_text("--campaign-id", options.campaign_id)
-    if campaign_id is not None:
-        read_campaign_id("--campaign-id", campaign_id)
-    elif options.allow_stop:
-        raise argument_error("--allow-stop", True, "without a campaign to stop", "Give --campaign-id, too.")
+    campaign_id = _campaign_id(options)
     path = _writable(options.save)
     conn_id = read_conn_id(options.conn_id)
     [client] = connect([conn_id]).values()
@@ -55,9 +51,17 @@ def check_account(options: Namespace, output: Output) -> int:
         outcome = run_on_all({conn_id: lambda: rows.extend(check.run())}, refresh, cancellation)[conn_id]
     output.rows([asdict(row) for row in rows], _COLUMNS)
     if path is not None:
-        _save(path, client, rows, check)
-        output.say(f"Saved without ids, names and secrets: {path}. Read it before you pass it on.")
+        output.say(_saved(path, client, rows, check))
     return _status(rows, outcome, output)
+
+
+def _campaign_id(options: Namespace) -> str | None:
+    campaign_id = read_optional_text("--campaign-id", options.campaign_id)
+    if campaign_id is not None:
+        return read_campaign_id("--campaign-id", campaign_id)
+    if options.allow_stop:
+        raise argument_error("--allow-stop", True, "without a campaign to stop", "Give --campaign-id, too.")
+    return None
 
 
 def _status(rows: list[CheckRow], outcome: Outcome[None], output: Output) -> int:
@@ -87,6 +91,8 @@ def _writable(name: str | None) -> Path | None:
         raise CampaignConfigError(f"--save is {name!r}: {error.strerror}. Nothing was sent.") from error
 
 
-def _save(path: Path, client: CampaignClient, rows: list[CheckRow], check: ContractCheck) -> None:
+def _saved(path: Path, client: CampaignClient, rows: list[CheckRow], check: ContractCheck) -> str:
+    """Write the report, and return what to say of it."""
     report = check_report(client.platform, rows, check.transport.exchanges)
     path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return f"Saved without ids, names and secrets: {path}. Read it before you pass it on."

@@ -54,6 +54,7 @@ _CSV = Arg(("--csv",), action="store_true", help="Print a line for each campaign
 _HTML = Arg(("--html",), action="store_true", help="Print one page of HTML, with a plot")
 
 _SCOPE = (_TYPES, _STATUSES, _NAME_PATTERN)
+_READING = (_READ_PATH, _SINCE, _UNTIL, _EXPECT, _CSV, _HTML)
 _COMMON = (_CONN_ID, ARG_OUTPUT, ARG_VERBOSE)
 
 _EXIT_STATUS = (
@@ -69,38 +70,16 @@ def _command(name: str, summary: str, *args: Arg) -> ActionCommand:
 
 def get_commands() -> list[GroupCommand]:
     """Return the group ``campaigns``."""
+    live = "List what is live, over one or several accounts"
+    stop = "Stop one campaign, and wait until it is verified"
+    stop_active = "Stop everything that is live, over one or several accounts, and verify it"
+    check = "Hold a real account against the documented contract; it only reads, unless --allow-stop"
     commands = (
-        _command("live", "List what is live, over one or several accounts", *_SCOPE, _TIMEOUT),
+        _command("live", live, *_SCOPE, _TIMEOUT),
         _command("status", "Show the status of one campaign", _CAMPAIGN_ID, _TIMEOUT),
-        _command("stop", "Stop one campaign, and wait until it is verified", _CAMPAIGN_ID, _CAMPAIGN_TYPE, _TIMEOUT),
-        _command(
-            "stop-active",
-            "Stop everything that is live, over one or several accounts, and verify it",
-            *_SCOPE,
-            _DRY_RUN,
-            _REASON,
-            _RECORDS_PATH,
-            ARG_YES,
-            _TIMEOUT,
-        ),
-        _command(
-            "check",
-            "Hold a real account against the documented contract; it only reads, unless --allow-stop",
-            _CHECKED,
-            _CAMPAIGN_TYPE,
-            _ALLOW_STOP,
-            _SAVE,
-            _TIMEOUT,
-        ),
-        _command(
-            "records",
-            "List and verify the records below a path",
-            _READ_PATH,
-            _SINCE,
-            _UNTIL,
-            _EXPECT,
-            _CSV,
-            _HTML,
-        ),
+        _command("stop", stop, _CAMPAIGN_ID, _CAMPAIGN_TYPE, _TIMEOUT),
+        _command("stop-active", stop_active, *_SCOPE, _DRY_RUN, _REASON, _RECORDS_PATH, ARG_YES, _TIMEOUT),
+        _command("check", check, _CHECKED, _CAMPAIGN_TYPE, _ALLOW_STOP, _SAVE, _TIMEOUT),
+        _command("records", "List and verify the records below a path", *_READING),
     )
     return [GroupCommand("campaigns", "See and stop outreach campaigns", commands)]

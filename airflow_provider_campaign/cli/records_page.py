@@ -95,21 +95,25 @@ def _plot(rows: Sequence[Mapping[str, Any]]) -> str:
         parts.append(f'<text x="{MARGIN - 8}" y="{y + 4:.1f}" text-anchor="end">{share * highest:.4g} s</text>')
     every = max(1, len(rows) // 8)
     for number, row in enumerate(rows):
-        x, is_bad = MARGIN + number * slot, row["left"] or row["outcome"] in ("failed", "killed")
-        height = max(3.0, (row["seconds_after_window"] or 0.0) / highest * (bottom - MARGIN / 2))
-        seconds = "" if row["seconds_after_window"] is None else f" by {row['seconds_after_window']:+} s"
-        text = f"{row['ended_at'][:19]} {row['connection_id']}: {row['outcome']}, {row['stopped']} verified{seconds}"
-        title = escape(text)
-        colour = "#cf222e" if is_bad else "#1a7f37"
+        x = MARGIN + number * slot
         parts.append(
-            f'<rect x="{x + slot * 0.1:.1f}" y="{bottom - height:.1f}" width="{slot * 0.8:.1f}" height="{height:.1f}" '
-            f'fill="{colour}"><title>{title}</title></rect>'
+            _bar(row, x, slot, max(3.0, (row["seconds_after_window"] or 0.0) / highest * (bottom - MARGIN / 2)))
         )
         if number % every == 0:
-            parts.append(
-                f'<text x="{x + slot / 2:.1f}" y="{bottom + 18}" text-anchor="middle">{row["ended_at"][:10]}</text>'
-            )
+            day = row["ended_at"][:10]
+            parts.append(f'<text x="{x + slot / 2:.1f}" y="{bottom + 18}" text-anchor="middle">{day}</text>')
     return "\n".join([*parts, "</svg>"])
+
+
+def _bar(row: Mapping[str, Any], x: float, slot: float, height: float) -> str:
+    """Return the bar of one run, and what it says to a pointer that rests on it."""
+    seconds = "" if row["seconds_after_window"] is None else f" by {row['seconds_after_window']:+} s"
+    text = f"{row['ended_at'][:19]} {row['connection_id']}: {row['outcome']}, {row['stopped']} verified{seconds}"
+    colour = "#cf222e" if row["left"] or row["outcome"] in ("failed", "killed") else "#1a7f37"
+    return (
+        f'<rect x="{x + slot * 0.1:.1f}" y="{HEIGHT - MARGIN - height:.1f}" width="{slot * 0.8:.1f}" '
+        f'height="{height:.1f}" fill="{colour}"><title>{escape(text)}</title></rect>'
+    )
 
 
 def _run(row: Mapping[str, Any], file: RecordFile) -> str:

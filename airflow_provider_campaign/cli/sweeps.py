@@ -133,6 +133,11 @@ def stop_all(options: Namespace, output: Output) -> int:
         return NOT_VERIFIED
     if reason:
         output.say(f"Reason: {reason}")
+    return _show_stopped(sweeps, records, output)
+
+
+def _show_stopped(sweeps: Sweeps, records: SweepRecords, output: Output) -> int:
+    """Stop what is live in all accounts, and show what came of it."""
     outcomes = sweeps.run_all(records, output)
     if sweeps.cancellation.is_requested:
         output.problem("Interrupted: nothing more is sent.")

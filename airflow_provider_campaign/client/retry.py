@@ -46,31 +46,41 @@ def retry_until(
     :param rate_window: Seconds to wait after a 429 without ``Retry-After``, or None to back off as usual.
     :param on_retry: Told the error and the seconds until the next attempt.
     """
-    backoff = wait_random_exponential(multiplier=INITIAL_RETRY_DELAY, max=MAX_RETRY_DELAY)
 
-    def wait(state: RetryCallState) -> float:
-        requested = requested_delay(_error(state), rate_window)
-        delay = backoff(state)
-        if requested is not None:
-            # Up to a second more than was requested, so that those who wait don't all return at once.
-            delay = max(delay, requested + delay / MAX_RETRY_DELAY)
-        return min(delay, deadline.before_final_attempt)
-
-    def is_rate_wait_too_long(state: RetryCallState) -> bool:
+    def is_over(state: RetryCallState) -> bool:
         error = _error(state)
-        requested = requested_delay(error, rate_window)
-        seconds = MAX_RETRY_DELAY if requested is None else requested
-        return isinstance(error, CampaignRateLimitError) and seconds > deadline.max_rate_wait
+        is_refused = isinstance(error, CampaignRateLimitError)
+        is_wait_too_long = is_refused and _refused_for(error, rate_window) > deadline.max_rate_wait
+        return is_wait_too_long or deadline.before_final_attempt <= 0
 
     policy = Retrying(
         retry=retry_if_exception_type(CampaignUnavailableError),
-        stop=lambda state: deadline.before_final_attempt <= 0 or is_rate_wait_too_long(state),
-        wait=wait,
+        stop=is_over,
+        wait=lambda state: min(_delay(state, rate_window), deadline.before_final_attempt),
         sleep=deadline.sleep,
         before_sleep=lambda state: on_retry(_error(state), state.upcoming_sleep),
         reraise=True,
     )
     return policy(attempt)
+
+
+_backoff = wait_random_exponential(multiplier=INITIAL_RETRY_DELAY, max=MAX_RETRY_DELAY)
+
+
+def _delay(state: RetryCallState, rate_window: float | None) -> float:
+    """Return the seconds until the next attempt, whatever the deadline is."""
+    requested = requested_delay(_error(state), rate_window)
+    delay = _backoff(state)
+    if requested is None:
+        return delay
+    # Up to a second more than was requested, so that those who wait don't all return at once.
+    return max(delay, requested + delay / MAX_RETRY_DELAY)
+
+
+def _refused_for(error: BaseException, rate_window: float | None) -> float:
+    """Return the seconds that a refusal for the rate has to be waited out for."""
+    requested = requested_delay(error, rate_window)
+    return MAX_RETRY_DELAY if requested is None else requested
 
 
 def _error(state: RetryCallState) -> BaseException:

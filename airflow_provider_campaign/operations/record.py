@@ -110,17 +110,7 @@ class RecordDraft:
         """
         campaigns = merge_campaigns(self.earlier.campaigns, findings.campaigns, self.run.get("try_number"))
         return {
-            "schema": SCHEMA,
-            "provider_version": __version__,
-            "action": self.action,
-            "run": dict(self.run),
-            "connection_id": self.connection_id,
-            "platform": self.platform.name if self.platform else None,
-            "account": self.platform.account if self.platform else None,
-            "scope": dict(self.scope),
-            "reason": self.reason,
-            "window_end": self.window_end.astimezone(UTC).isoformat() if self.window_end else None,
-            "began_at": iso_utc(self.began_at),
+            **self._task(),
             "ended_at": iso_utc(ended_at),
             "outcome": outcome,
             "error": self._error_text(error),
@@ -134,6 +124,22 @@ class RecordDraft:
             "earlier_tries": list(self.earlier.tries),
             "previous": None,
             "also_previous": [],
+        }
+
+    def _task(self) -> JSON:
+        """Return what was known before the first request."""
+        return {
+            "schema": SCHEMA,
+            "provider_version": __version__,
+            "action": self.action,
+            "run": dict(self.run),
+            "connection_id": self.connection_id,
+            "platform": self.platform.name if self.platform else None,
+            "account": self.platform.account if self.platform else None,
+            "scope": dict(self.scope),
+            "reason": self.reason,
+            "window_end": self.window_end.astimezone(UTC).isoformat() if self.window_end else None,
+            "began_at": iso_utc(self.began_at),
         }
 
     def _error_text(self, error: BaseException | None) -> str | None:

@@ -140,9 +140,8 @@ class CampaignWaitTrigger(AccountTrigger):
         except CampaignError as error:
             return WaitOutcome.of_error(error)
         seconds = round(self.timeout)
-        return WaitOutcome.of_error(
-            timeout_error(self.campaign_id, poll.description, condition, last_status, seconds, problem)
-        )
+        timed_out = timeout_error(self.campaign_id, poll.description, condition, last_status, seconds, problem)
+        return WaitOutcome.of_error(timed_out)
 
     def _success(self, campaign: Campaign) -> WaitOutcome:
         self.log.info("Campaign %s is %s", campaign.id, campaign.status)

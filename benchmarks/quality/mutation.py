@@ -2,7 +2,8 @@
 How strong the tests are: the share of small mistakes, made on purpose, that they find.
 
 ``python -m benchmarks.quality.mutation`` makes one mistake at a time in a copy of the repository (a comparison, a
-condition, a constant, a return, drawn evenly over the files of three layers), and runs the tests until one fails.
+condition, a constant, a return, drawn evenly over the files of three layers). The tests that run through the line of a
+mistake, as coverage has it, must find it: they run until one fails.
 """
 
 from __future__ import annotations
@@ -16,46 +17,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+from coverage import CoverageData
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGE = "airflow_provider_campaign"
 LAYERS = ("platforms", "client", "operations")
 COPIED = (PACKAGE, "tests", "example_dags", "docs", "README.md", "pyproject.toml")
 
-# Fast tests first, and those of the three layers: most mistakes are found by these.
-TESTS = (
-    "tests/unit/platforms",
-    "tests/unit/client",
-    "tests/unit",
-    *(
-        f"tests/integration/test_{name}.py"
-        for name in (
-            "wire",
-            "behaviour",
-            "account_poller",
-            "sweep",
-            "other_servers",
-            "bounds",
-            "listing",
-            "faults",
-            "triggers",
-            "three_modes",
-            "schedule_off",
-            "connection_check",
-            "bad_input",
-            "sensor",
-            "termination",
-            "third_platform",
-            "properties",
-            "properties_deferred",
-        )
-    ),
-)
-LEFT_OUT = ("test_calling_hours", "test_timetables", "test_makefile")
+TESTS = ("tests/unit", "tests/integration")
+SLOW = ("airflow_runs", "demo", "docs", "example_dags", "makefile", "packaging", "provider_commands", "samples")
+"""Whole Airflows, and tools: what they would find, others find sooner."""
+
 TIME_LIMIT = 1800
 """Seconds after which a run counts as a find: a mistake that makes the code wait for ever."""
 
@@ -75,15 +52,19 @@ COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """A mistake: the ``number``-th one that can be made in a file."""
+    """
+    A mistake: the ``number``-th one that can be made in a file.
+
+    :param lines: Those that it is on.
+    """
 
     path: str
     number: int
-    line: int
+    lines: range
     what: str
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.what}"
+        return f"{self.path}:{self.lines.start}: {self.what}"
 
 
 class Mutator(ast.NodeTransformer):
@@ -95,10 +76,10 @@ class Mutator(ast.NodeTransformer):
 
     def __init__(self, chosen: int | None = None) -> None:
         self.chosen = chosen
-        self.found: list[tuple[int, str]] = []
+        self.found: list[tuple[range, str]] = []
 
-    def _choose(self, node: ast.AST, what: str) -> bool:
-        self.found.append((getattr(node, "lineno", 0), what))
+    def _choose(self, node: ast.expr | ast.stmt, what: str) -> bool:
+        self.found.append((range(node.lineno, (node.end_lineno or node.lineno) + 1), what))
         return len(self.found) - 1 == self.chosen
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
@@ -118,7 +99,7 @@ class Mutator(ast.NodeTransformer):
     def visit_If(self, node: ast.If) -> ast.AST:
         """Never enter a branch."""
         self.generic_visit(node)
-        if self._choose(node, f"never: if {ast.unparse(node.test)}"):
+        if self._choose(node.test, f"never: if {ast.unparse(node.test)}"):
             node.test = ast.Constant(False)
         return node
 
@@ -147,7 +128,7 @@ def mutants(repository: Path, layers: tuple[str, ...]) -> Iterator[list[Mutant]]
             mutator = Mutator()
             mutator.visit(ast.parse(file.read_text()))
             path = str(file.relative_to(repository))
-            yield [Mutant(path, number, line, what) for number, (line, what) in enumerate(mutator.found)]
+            yield [Mutant(path, number, lines, what) for number, (lines, what) in enumerate(mutator.found)]
 
 
 def draw(files: list[list[Mutant]], count: int, seed: int) -> list[Mutant]:
@@ -160,54 +141,87 @@ def draw(files: list[list[Mutant]], count: int, seed: int) -> list[Mutant]:
     return [mutant for share in shares for mutant in share]
 
 
-def survives(mutant: Mutant, repository: Path, selection: list[str]) -> bool:
+def run_tests(folder: Path, *arguments: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
+    """Run pytest in a copy of the repository, until a test fails."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--timeout=120", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(folder), "COVERAGE_FILE": str(folder / "coverage.data")}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout)
+
+
+def copy_repository(folder: Path) -> None:
+    """Copy what the tests need."""
+    for name in COPIED:
+        source = REPOSITORY / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+
+
+class Coverage:
+    """
+    Which tests run through which line.
+
+    :raises SystemExit: When they fail without any mistake: every mistake would count as found.
+    """
+
+    def __init__(self, tests: list[str], jobs: int) -> None:
+        left_out = (f"--ignore-glob=*/test_{name}.py" for name in SLOW)
+        measured = (f"--cov={PACKAGE}/{layer}" for layer in LAYERS)
+        with tempfile.TemporaryDirectory(prefix="covered-") as name:
+            copy_repository(folder := Path(name))
+            options = (f"--numprocesses={jobs}", "--dist=worksteal", "--cov-context=test", "--cov-report=")
+            done = run_tests(folder, *options, *measured, *left_out, *tests)
+            if done.returncode:
+                raise SystemExit(f"The tests fail as they are:\n{done.stdout[-3000:]}")
+            data = CoverageData(str(folder / "coverage.data"))
+            data.read()
+            self._tests = {
+                str(Path(file).relative_to(folder)): _by_line(data.contexts_by_lineno(file))
+                for file in data.measured_files()
+            }
+
+    def tests_of(self, mutant: Mutant) -> list[str]:
+        """Return the tests that run through a mistake; for one that only an import does, all of the file's."""
+        by_line = self._tests.get(mutant.path, {})
+        tests = set().union(*(by_line.get(line, ()) for line in mutant.lines)) or set().union(*by_line.values())
+        return sorted(tests, key=lambda test: ("/unit/" not in test, test))
+
+
+def _by_line(contexts: Mapping[int, list[str]]) -> dict[int, set[str]]:
+    """Return the tests of each line; what no test does has no context."""
+    return {line: {context.rpartition("|")[0] for context in each if context} for line, each in contexts.items()}
+
+
+def survives(mutant: Mutant, tests: list[str]) -> bool:
     """Tell whether the tests find nothing; a run that takes too long is a find."""
-    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
-        copy = Path(folder)
-        for name in COPIED:
-            source = repository / name
-            if source.is_dir():
-                shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-            elif source.exists():
-                shutil.copy(source, copy / name)
-        tree = ast.parse((copy / mutant.path).read_text())
-        (copy / mutant.path).write_text(ast.unparse(ast.fix_missing_locations(Mutator(mutant.number).visit(tree))))
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--timeout=120", *selection]
+    if not tests:
+        return True
+    with tempfile.TemporaryDirectory(prefix="mutant-") as name:
+        copy_repository(folder := Path(name))
+        tree = Mutator(mutant.number).visit(ast.parse((folder / mutant.path).read_text()))
+        (folder / mutant.path).write_text(ast.unparse(ast.fix_missing_locations(tree)))
+        (folder / "selection").write_text("\n".join(tests))
         try:
-            done = subprocess.run(
-                command, cwd=copy, env={**os.environ, "PYTHONPATH": str(copy)}, capture_output=True, timeout=TIME_LIMIT
-            )
+            return run_tests(folder, "@selection", timeout=TIME_LIMIT).returncode == 0
         except subprocess.TimeoutExpired:
             return False
-        return done.returncode == 0
-
-
-def check_that_tests_pass(repository: Path, selection: list[str]) -> None:
-    """
-    Run the tests without any mistake.
-
-    :raises SystemExit: When they fail: every mistake would count as found.
-    """
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *selection]
-    done = subprocess.run(command, cwd=repository, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"The tests fail as they are:\n{done.stdout[-3000:]}")
 
 
 def main() -> None:
-    """Print each mistake that is not found, and the share of those that are."""
+    """Print each mistake and whether it is found, and the share of those that are."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=80)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("tests", nargs="*", default=list(TESTS))
     options = parser.parse_args()
-    left_out = [argument for name in LEFT_OUT for argument in (f"--ignore-glob=*{name}.py",)]
-    chosen = draw(list(mutants(REPOSITORY, LAYERS)), options.count, options.seed)
-    check_that_tests_pass(REPOSITORY, [*left_out, *options.tests])
     began = time.monotonic()
+    chosen = draw(list(mutants(REPOSITORY, LAYERS)), options.count, options.seed)
+    coverage = Coverage(options.tests, options.jobs)
+    print(f"Which test runs through which line is known after {time.monotonic() - began:.0f} s", flush=True)
     with ThreadPoolExecutor(options.jobs) as pool:
-        alive = pool.map(lambda mutant: survives(mutant, REPOSITORY, [*left_out, *options.tests]), chosen)
+        alive = pool.map(lambda mutant: survives(mutant, coverage.tests_of(mutant)), chosen)
         found = 0
         for mutant, lives in zip(chosen, alive, strict=True):
             found += not lives

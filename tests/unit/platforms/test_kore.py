@@ -252,6 +252,7 @@ def test_rows_that_change_or_go_while_a_list_is_read_cost_no_other_row_its_place
     while (request := pager.next_request) is not None:
         listed += [campaign.id for campaign in pager.read_page(page_of(rows, request.json))]
         pages += 1
+        assert pages < 60
         place, number, status = between_pages.pop() if between_pages else (0, 0, None)
         first = int(place * len(rows))
         changed = rows[first : first + number]
@@ -262,18 +263,21 @@ def test_rows_that_change_or_go_while_a_list_is_read_cost_no_other_row_its_place
             row["status"] = status
     assert steady <= set(listed)
     assert len(listed) == len(set(listed))
-    assert pages < 60
 
 
-def test_a_page_that_has_moved_up_whole_is_looked_for() -> None:
+@pytest.mark.parametrize("gone", [480, 496], ids=["all but a few of the rows that were read", "all of them"])
+def test_a_page_that_has_moved_up_whole_is_looked_for(gone: int) -> None:
     rows = rows_of(1000)
     pager = KORE_V1.pager("sms", ["Active"])
     listed = []
     for _ in range(5):
         listed += [c.id for c in pager.read_page(page_of(rows, pager.next_request.json))]  # type: ignore[union-attr]
-    for row in rows[:480]:
+    for row in rows[:gone]:
         row["status"] = "Stopped"
+    pages = 0
     while (request := pager.next_request) is not None:
+        pages += 1
+        assert pages < 30
         listed += [campaign.id for campaign in pager.read_page(page_of(rows, request.json))]
     assert listed == [f"c-{number}" for number in range(1000)]
 
@@ -342,3 +346,12 @@ def test_a_list_that_makes_no_progress_is_given_up_and_reported() -> None:
         pages += 1
     assert pages == MAX_PAGES_WITHOUT_PROGRESS + 2
     assert pager.problems == ["the responses say that there is more, and show nothing new"]
+
+
+def test_a_list_that_shows_nothing_readable_is_given_up_after_as_many_pages() -> None:
+    pager = KORE_V1.pager("sms", ())
+    pages = 0
+    while pager.next_request is not None:
+        pager.read_page({"data": {"results": [{"status": "Active"}], "hasMore": True}})
+        pages += 1
+    assert pages == MAX_PAGES_WITHOUT_PROGRESS + 1
