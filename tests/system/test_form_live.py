@@ -68,7 +68,9 @@ def airflow(platform: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield live
 
 
-@pytest.mark.parametrize(("form", "state", "live"), SUBMISSIONS, ids=lambda part: str(sorted(part) if isinstance(part, set) else part))
+@pytest.mark.parametrize(
+    ("form", "state", "live"), SUBMISSIONS, ids=lambda part: str(sorted(part) if isinstance(part, set) else part)
+)
 def test_what_is_live_after_a_run_is_what_the_form_said(
     airflow: LiveAirflow, platform: Sandbox, form: dict[str, Any], state: str, live: set[str]
 ) -> None:
