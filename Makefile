@@ -62,7 +62,7 @@ test-lowest: ## Run the core's tests with the lowest versions that pyproject.tom
 	.venv/lowest/bin/python -m pytest --numprocesses=4 --dist=worksteal $(CORE) $(ARGS)
 
 test-system: $(VENV)/.system debian-packages ## Run the tests that bring up a whole Airflow.
-	$(BIN)/python -m pytest tests/system --numprocesses=2 --dist=loadgroup $(ARGS)
+	$(BIN)/python -m pytest tests/system --numprocesses=2 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 test-system-matrix: ## Run them on every Airflow version that they can bring up: 3.0 and later.
 	@for line in $(filter 3.%,$(LINES)); do $(MAKE) test-system AIRFLOW=$$line || exit; done

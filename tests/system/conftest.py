@@ -24,12 +24,8 @@ SETTINGS = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the tests that share an Airflow to one process, and those of a file, which bring up their own, too."""
-    for item in items:
-        is_shared = "shared_airflow" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("shared" if is_shared else item.path.stem))
+    """Put the tests that share an Airflow last, so that it does not run beside those that bring up their own."""
     items.sort(key=lambda item: "shared_airflow" in getattr(item, "fixturenames", ()))
 
 
