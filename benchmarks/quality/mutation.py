@@ -82,6 +82,11 @@ class Mutator(ast.NodeTransformer):
         self.found.append((range(node.lineno, (node.end_lineno or node.lineno) + 1), what))
         return len(self.found) - 1 == self.chosen
 
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        """Leave a class's decorators as they are: what they say of a dataclass is for its readers."""
+        node.body = [self.visit(statement) for statement in node.body]
+        return node
+
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         """Turn a comparison round, or move its bound."""
         self.generic_visit(node)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import Connection
 
+from airflow_provider_campaign.client.client import DEFAULT_REQUEST_TIMEOUT
+from airflow_provider_campaign.client.retry import DEFAULT_RETRY_BUDGET
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.hooks.connection_fields import ConnectionFields, Settings
+
+DOCUMENTATION = (Path(__file__).parents[2] / "docs/connections.md").read_text()
 
 
 def fields(conn_type: str = "kore", extra: dict[str, Any] | None = None, **standard: Any) -> ConnectionFields:
@@ -103,3 +109,10 @@ def test_an_error_names_connection_label_field_and_fix() -> None:
         "Connection 'a_connection': the field Application ID (iid) is missing. Nothing was sent. "
         "Fill it in: The app's id, st-…, sent as the header iid."
     )
+
+
+@pytest.mark.parametrize(
+    ("label", "default"), [("Request Timeout", DEFAULT_REQUEST_TIMEOUT), ("Retry Budget", DEFAULT_RETRY_BUDGET)]
+)
+def test_the_documented_defaults_are_those_that_count(label: str, default: float) -> None:
+    assert re.findall(rf"^\| {label} .*Default: (\d+)", DOCUMENTATION, re.MULTILINE) == [f"{default:g}"]
