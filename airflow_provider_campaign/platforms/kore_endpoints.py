@@ -12,8 +12,6 @@ _V2 = "/campaign/api/v2/public/{iid}/campaign"
 _V2_VOICE = "/api/v2/public/{iid}/campaign"  # without the prefix that every other path of v2 has
 _ACCOUNT = "accountId={account_id}"
 
-API_VERSIONS = ("v1", "v2")
-
 ENDPOINTS: Mapping[str, Mapping[str, str]] = {
     "stop_sms": {
         "v1": f"{_V1_STOP}?campaignType=sms&trigger=stop",

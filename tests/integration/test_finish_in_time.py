@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.exceptions import CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operations.closing import BURST_TIME, Budget, ClosingPlan, planned_bursts
+from airflow_provider_campaign.operations.closing import BURST_TIME, Budget, ClosingPlan
 from airflow_provider_campaign.operations.finish_in_time import FinishInTime
 from airflow_provider_campaign.operations.sweep import Sweep
 from airflow_provider_campaign.operations.sweep_result import SweepResult
@@ -25,6 +25,7 @@ from airflow_provider_campaign.operations.swept_account import SweptAccount
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.clock import EventfulClock, VirtualClock
 from tests.kinds import Connect
+from tests.planned_bursts import planned_bursts
 from tests.profiles import IS_FULL, examples
 
 MARGIN = 60.0

@@ -12,10 +12,9 @@ from airflow_provider_campaign.operations.closing import (
     BURST_TIME,
     UNEVENNESS,
     Budget,
-    Burst,
     ClosingPlan,
-    planned_bursts,
 )
+from tests.planned_bursts import Burst, planned_bursts
 
 END, MARGIN = 100_000.0, 60.0
 MINUTE = Budget(60, 60.0)
