@@ -126,7 +126,7 @@ class Mutator(ast.NodeTransformer):
         return node
 
 
-def mutants(repository: Path, layers: tuple[str, ...]) -> Iterator[list[Mutant]]:
+def mutants(repository: Path, layers: list[str]) -> Iterator[list[Mutant]]:
     """Yield all mistakes of each file."""
     for layer in layers:
         for file in sorted((repository / PACKAGE / layer).glob("*.py")):
@@ -153,10 +153,10 @@ def run_tests(folder: Path, *arguments: str, timeout: float | None = None) -> su
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout)
 
 
-def copy_repository(folder: Path) -> None:
+def copy_repository(repository: Path, folder: Path) -> None:
     """Copy what the tests need."""
     for name in COPIED:
-        source = REPOSITORY / name
+        source = repository / name
         if source.is_dir():
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
@@ -170,11 +170,11 @@ class Coverage:
     :raises SystemExit: When they fail without any mistake: every mistake would count as found.
     """
 
-    def __init__(self, tests: list[str], jobs: int) -> None:
+    def __init__(self, repository: Path, layers: list[str], tests: list[str], jobs: int) -> None:
         left_out = (f"--ignore-glob=*/test_{name}.py" for name in SLOW)
-        measured = (f"--cov={PACKAGE}/{layer}" for layer in LAYERS)
+        measured = (f"--cov={PACKAGE}/{layer}" for layer in layers)
         with tempfile.TemporaryDirectory(prefix="covered-") as name:
-            copy_repository(folder := Path(name))
+            copy_repository(repository, folder := Path(name))
             options = (f"--numprocesses={jobs}", "--dist=worksteal", "--cov-context=test", "--cov-report=")
             done = run_tests(folder, *options, *measured, *left_out, *tests)
             if done.returncode:
@@ -198,12 +198,12 @@ def _by_line(contexts: Mapping[int, list[str]]) -> dict[int, set[str]]:
     return {line: {context.rpartition("|")[0] for context in each if context} for line, each in contexts.items()}
 
 
-def survives(mutant: Mutant, tests: list[str]) -> bool:
+def survives(repository: Path, mutant: Mutant, tests: list[str]) -> bool:
     """Tell whether the tests find nothing; a run that takes too long is a find."""
     if not tests:
         return True
     with tempfile.TemporaryDirectory(prefix="mutant-") as name:
-        copy_repository(folder := Path(name))
+        copy_repository(repository, folder := Path(name))
         tree = Mutator(mutant.number).visit(ast.parse((folder / mutant.path).read_text()))
         (folder / mutant.path).write_text(ast.unparse(ast.fix_missing_locations(tree)))
         (folder / "selection").write_text("\n".join(tests))
@@ -219,14 +219,16 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=80)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--repository", type=Path, default=REPOSITORY, help="another state of it, to compare")
+    parser.add_argument("--layers", nargs="+", default=list(LAYERS), help="folders of the package")
     parser.add_argument("tests", nargs="*", default=list(TESTS))
     options = parser.parse_args()
     began = time.monotonic()
-    chosen = draw(list(mutants(REPOSITORY, LAYERS)), options.count, options.seed)
-    coverage = Coverage(options.tests, options.jobs)
+    chosen = draw(list(mutants(options.repository, options.layers)), options.count, options.seed)
+    coverage = Coverage(options.repository, options.layers, options.tests, options.jobs)
     print(f"Which test runs through which line is known after {time.monotonic() - began:.0f} s", flush=True)
     with ThreadPoolExecutor(options.jobs) as pool:
-        alive = pool.map(lambda mutant: survives(mutant, coverage.tests_of(mutant)), chosen)
+        alive = pool.map(lambda mutant: survives(options.repository, mutant, coverage.tests_of(mutant)), chosen)
         found = 0
         for mutant, lives in zip(chosen, alive, strict=True):
             found += not lives
