@@ -51,3 +51,7 @@ def test_a_text_is_quoted_as_one_line_without_secrets(text: object, quoted: str 
 def test_a_long_text_is_cut() -> None:
     quoted = sanitize("x" * 10_000, [])
     assert quoted == "x" * (MAX_QUOTED_LENGTH - 1) + "…"
+
+
+def test_a_response_shows_no_body_where_it_is_logged() -> None:
+    assert "evening" not in repr(response(body=b'{"name": "evening"}'))
