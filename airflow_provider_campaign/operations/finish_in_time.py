@@ -38,7 +38,7 @@ class FinishInTime:
         self.end = end
         budget = Budget(platform.rate_limit, platform.rate_window or 0.0, account.requests_of_look)
         self._plan = ClosingPlan(end, margin, budget)
-        self._announced = -1
+        self._announced: int | None = None
 
     def next_step_at(self) -> float:
         """List what is live, and return when the next stop or listing is due (seconds since the epoch)."""
@@ -96,7 +96,7 @@ class FinishInTime:
     def _announce(self) -> None:
         """Log what is going to be done, when there is more to do than was known."""
         left, now = len(self._account.unsent_entries), self._clock.time()
-        if left <= self._announced:
+        if self._announced is not None and left <= self._announced:
             self._announced = left
             return
         self._announced = left

@@ -105,7 +105,7 @@ class KorePager(Pager):
 
     def _step_back(self) -> None:
         self._skip = max(0, self._skip - PAGE_SIZE)
-        self._overlaps = self._skip > 0
+        self._overlaps = bool(self._skip)
 
     def _check_end(self, rows: int, has_more: bool) -> None:
         """Note a page that calls itself the last although its own total says that there are more rows."""

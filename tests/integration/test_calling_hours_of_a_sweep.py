@@ -219,6 +219,16 @@ def test_the_result_names_what_may_start_before_the_morning(
     assert sent(sandbox) == {"list": 2}
 
 
+def test_what_may_start_of_a_type_that_is_left_out_is_not_named(
+    sandbox: Sandbox, clock: EventfulClock, end: datetime
+) -> None:
+    clock.advance((end + timedelta(minutes=5)).timestamp() - clock.time())
+    for campaign_type in ("sms", "voice"):
+        sandbox.add_campaign(f"paused-{campaign_type}", campaign_type, "Paused")
+    result = sweep(end, campaign_types=("sms",)).execute(context(end))
+    assert [row["campaign_id"] for row in result["may_start"]] == ["paused-sms"]
+
+
 def test_more_than_a_page_that_may_start_costs_one_request_more_and_hides_nothing(
     sandbox: Sandbox, clock: EventfulClock, end: datetime
 ) -> None:

@@ -102,10 +102,12 @@ def test_fifty_campaigns_cost_one_listing_before_one_after_and_a_stop_each(sandb
 
 @pytest.mark.parametrize(("count", "windows"), [(100, 1), (300, 5)])
 def test_past_the_budget_it_waits_for_the_window_and_is_refused_nothing(
-    sandbox: Sandbox, clock: EventfulClock, count: int, windows: int
+    sandbox: Sandbox, clock: EventfulClock, caplog: pytest.LogCaptureFixture, count: int, windows: int
 ) -> None:
+    caplog.set_level(logging.INFO)
     add(sandbox, count)
     sweep(campaign_types=("sms",))
+    assert "The account's requests are spent: going on in 60 s" in caplog.text
     assert live(sandbox) == set()
     assert asked_more_than_once(sandbox) == []
     assert calls(sandbox)["stop", 200] == count

@@ -98,6 +98,12 @@ def test_nothing_leaves_while_the_platform_wants_to_be_left_alone(limiter: RateL
     assert clock.slept == [pytest.approx(40)]
 
 
+def test_a_pause_is_over_on_the_second(limiter: RateLimiter, clock: VirtualClock) -> None:
+    limiter.pause(40)
+    clock.advance(40)
+    assert (limiter.available, limiter.delay) == (LIMIT, 0)
+
+
 def test_a_pause_holds_for_a_platform_without_a_limit_too(clock: VirtualClock) -> None:
     limiter = RateLimiter(None, None, clock)
     spend(limiter, clock, 200)

@@ -1,0 +1,42 @@
+"""What a sweep makes of a campaign that changes after it was asked to stop."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from airflow_provider_campaign.campaign import Campaign
+from airflow_provider_campaign.operations.sweep_entry import RESTART_PATIENCE, SweepEntry
+
+BEGAN = 1_800_000_000.0
+
+
+def seen(status: str, at: float) -> Campaign:
+    """Return the campaign as a list shows it, changed at that many seconds after the beginning."""
+    return Campaign("c-1", status, updated_at=datetime.fromtimestamp(BEGAN + at, UTC).isoformat())
+
+
+def asked(entry: SweepEntry, at: float) -> None:
+    entry.asked_at = BEGAN + at
+    entry.note_stop(seen("Active", at), BEGAN + at)
+
+
+def test_a_campaign_that_changes_all_the_time_is_asked_again_once_and_then_rarely() -> None:
+    entry = SweepEntry.from_listing(seen("Active", 0))
+    asked(entry, 1)
+    entry.note_listed(seen("Active", 2), BEGAN + 2)
+    assert not entry.acknowledged  # so that it is asked again
+    asked(entry, 3)
+    for after in (1, RESTART_PATIENCE - 1):
+        entry.note_listed(seen("Active", 3 + after), BEGAN + 3 + after)
+        assert entry.acknowledged
+    entry.note_listed(seen("Active", 3 + RESTART_PATIENCE), BEGAN + 3 + RESTART_PATIENCE)
+    assert not entry.acknowledged
+    assert entry.restarts == 2
+
+
+def test_a_campaign_that_does_not_change_winds_down() -> None:
+    entry = SweepEntry.from_listing(seen("Active", 0))
+    asked(entry, 1)
+    entry.note_listed(seen("Active", 1), BEGAN + 2 * RESTART_PATIENCE)
+    assert entry.acknowledged
+    assert entry.restarts == 0
