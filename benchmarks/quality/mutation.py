@@ -4,6 +4,8 @@ How strong the tests are: the share of small mistakes, made on purpose, that the
 ``python -m benchmarks.quality.mutation`` makes one mistake at a time in a copy of the repository (a comparison, a
 condition, a constant, a return, drawn evenly over the files of three layers). The tests that run through the line of a
 mistake, as coverage has it, must find it: they run until one fails.
+
+Bounds of comparisons are not moved (``<`` to ``<=``): most are between moments, which are never the same.
 """
 
 from __future__ import annotations
@@ -39,10 +41,10 @@ TIME_LIMIT = 1800
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq,
     ast.NotEq: ast.Eq,
-    ast.Lt: ast.LtE,
-    ast.LtE: ast.Lt,
-    ast.Gt: ast.GtE,
-    ast.GtE: ast.Gt,
+    ast.Lt: ast.GtE,
+    ast.LtE: ast.Gt,
+    ast.Gt: ast.LtE,
+    ast.GtE: ast.Lt,
     ast.In: ast.NotIn,
     ast.NotIn: ast.In,
     ast.Is: ast.IsNot,
@@ -87,8 +89,13 @@ class Mutator(ast.NodeTransformer):
         node.body = [self.visit(statement) for statement in node.body]
         return node
 
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        """Leave a number that has a name as it is: tests take it by that name, and its uses are tried."""
+        name = node.targets[0]
+        return node if isinstance(name, ast.Name) and name.id.isupper() else self.generic_visit(node)
+
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
-        """Turn a comparison round, or move its bound."""
+        """Turn a comparison round."""
         self.generic_visit(node)
         if type(node.ops[0]) in COMPARISONS and self._choose(node, f"comparison {ast.unparse(node)}"):
             node.ops[0] = COMPARISONS[type(node.ops[0])]()

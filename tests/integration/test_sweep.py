@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import re
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -513,7 +514,10 @@ def test_the_record_is_kept_when_the_sweep_fails(sandbox: Sandbox) -> None:
     assert "HTTP 403" in left["message"]
 
 
-def test_a_dry_run_lists_and_stops_nothing(sandbox: Sandbox, account: tuple[str, ...]) -> None:
+def test_a_dry_run_lists_and_stops_nothing(
+    sandbox: Sandbox, account: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     add(sandbox, 4, account, name="Spring sale")
     sandbox.add_campaign("other", account[0], name="Autumn sale")
     record = sweep(dry_run=True, name_pattern="Spring*")
@@ -522,6 +526,7 @@ def test_a_dry_run_lists_and_stops_nothing(sandbox: Sandbox, account: tuple[str,
     assert sorted(row["campaign_id"] for row in record["live"]) == ["c-0", "c-1", "c-2", "c-3"]
     assert all(set(row) == KEYS and row["asked_at"] is None for row in record["live"])
     assert record["total"] == 4
+    assert re.search(r"Would stop 4 campaigns: (c-\d \(Spring sale\)(, )?){4}", caplog.text)
 
 
 def test_progress_is_logged_at_most_once_a_second(sandbox: Sandbox, clock: EventfulClock) -> None:
