@@ -25,7 +25,7 @@ CORE := $(patsubst %,tests/integration/test_%.py,wire bounds behaviour connectio
 unexport AIRFLOW_HOME AIRFLOW_CONFIG PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
 .NOTPARALLEL:
-.PHONY: help demo airflow docs test lint test-matrix test-lowest test-system test-system-matrix debian-packages benchmarks constraints clean
+.PHONY: help demo airflow docs test lint test-matrix test-lowest test-s3 test-system test-system-matrix debian-packages benchmarks constraints clean
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,7 +41,7 @@ docs: .venv/docs/.docs ## Build the documentation's site into build/docs. Warnin
 	@echo "The documentation is built: build/docs/index.html"
 
 test: $(VENV)/.dev $(if $(filter $(LATEST),$(AIRFLOW)),lint) ## Run linters (on the latest version) and all tests but the system's.
-	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal --ignore=tests/system $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal --ignore=tests/system --ignore=tests/s3 $(ARGS)
 
 lint: $(VENV)/.system
 	$(BIN)/ruff check .
@@ -60,6 +60,9 @@ test-matrix: ## Run the tests on every Airflow version, and the latest on every 
 test-lowest: ## Run the core's tests with the lowest versions that pyproject.toml allows.
 	@$(MAKE) .venv/lowest/.lowest AIRFLOW=2.11.2 VENV=.venv/lowest
 	.venv/lowest/bin/python -m pytest --numprocesses=4 --dist=worksteal $(CORE) $(ARGS)
+
+test-s3: .venv/s3/.s3 ## Run the tests that keep records on S3, as moto has it.
+	.venv/s3/bin/python -m pytest tests/s3 $(ARGS)
 
 test-system: $(VENV)/.system debian-packages ## Run the tests that bring up a whole Airflow.
 	$(BIN)/python -m pytest tests/system --numprocesses=2 --dist=loadfile --no-loadscope-reorder $(ARGS)
@@ -87,6 +90,8 @@ constraints: $(VENV)/.dev ## Resolve constraints/*.txt anew from constraints/*.i
 	done
 	@$(BIN)/uv pip compile --quiet --upgrade --group docs --no-header --no-annotate --python-version 3.11 \
 		--output-file constraints/docs.txt
+	@$(BIN)/uv pip compile --quiet --upgrade --extra dev --group s3 --no-header --no-annotate --python-version 3.11 \
+		--output-file constraints/s3.txt pyproject.toml constraints/airflow-$(LATEST).in
 
 clean: ## Remove the virtual environments and everything built.
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -112,6 +117,11 @@ $(VENV)/.system: $(VENV)/.dev
 .venv/docs/.docs: pyproject.toml constraints/docs.txt | $(VENV)/.dev
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/docs
 	@$(BIN)/uv pip install --quiet --python .venv/docs/bin/python --constraint constraints/docs.txt --group docs
+	@touch $@
+
+.venv/s3/.s3: pyproject.toml constraints/s3.txt | $(VENV)/.dev
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/s3
+	@$(BIN)/uv pip install --quiet --python .venv/s3/bin/python --constraint constraints/s3.txt --editable '.[dev]' --group s3
 	@touch $@
 
 $(VENV)/.lowest: $(VENV)/.dev
