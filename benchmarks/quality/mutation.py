@@ -127,7 +127,7 @@ class Mutator(ast.NodeTransformer):
     def visit_Return(self, node: ast.Return) -> ast.AST:
         """Return nothing."""
         self.generic_visit(node)
-        is_nothing = node.value is None or (isinstance(node.value, ast.Constant) and node.value.value is None)
+        is_nothing = node.value is None or (isinstance(node.value, ast.Constant) and node.value.value in (None, False))
         if not is_nothing and self._choose(node, f"no return {ast.unparse(node)}"):
             return ast.Return(ast.Constant(None))
         return node
