@@ -230,6 +230,7 @@ def platform() -> Iterator[tuple[Sandbox, RecoveringClock]]:
 Platform = tuple[Sandbox, RecoveringClock]
 thorough = examples(full=2250)
 moderate = examples(full=500)
+slow = examples(full=100, brief=10)  # each example uses up its time with retries
 any_kind = st.sampled_from(KINDS)
 any_kore_kind = st.sampled_from(KORE_KINDS)
 
@@ -273,7 +274,7 @@ def test_a_stop_never_succeeds_falsely_when_the_platform_refuses_at_random(
     check_stop(Run(*platform, kind, fitting(kind, plan)))
 
 
-@moderate
+@slow
 @given(kind=any_kore_kind, plan=plans(STOPPABLE, st.lists(passing, max_size=4)))
 def test_a_campaign_that_can_not_be_stopped_is_never_reported_stopped(
     platform: Platform, kind: Kind, plan: Plan

@@ -602,7 +602,7 @@ ANY_FAULT = st.one_of(
     ),
 )
 PLATFORMS = st.sampled_from(["v1", "v2", "sonarly"])
-RUNS = examples(full=200, brief=40)
+RUNS = examples(full=100, brief=20)
 
 
 def prepare(sandbox: Sandbox, connect: Connect, platform: str, stop_delay: float, faults: list[Fault]) -> None:
