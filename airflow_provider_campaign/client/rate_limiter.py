@@ -43,12 +43,17 @@ class RateLimiter:
     @property
     def available(self) -> int | None:
         """How many requests may leave right now, None for any number."""
+        return self.available_within(0.0)
+
+    def available_within(self, seconds: float) -> int | None:
+        """Return how many requests may leave within so many seconds, None for any number."""
         with self._changed:
-            if self._paused_until > self._clock.monotonic():
+            now = self._clock.monotonic() + seconds
+            if self._paused_until > now:
                 return 0
             if self._limit is None:
                 return None
-            oldest = self._clock.monotonic() - self._window
+            oldest = now - self._window
             counted = sum(1 for moment in self._answered_at if moment > oldest)
             return max(0, self._limit - counted - self._in_flight)
 

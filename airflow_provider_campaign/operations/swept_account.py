@@ -160,10 +160,15 @@ class SweptAccount:
         return bool(left)
 
     def stop(self, entries: Sequence[SweepEntry]) -> None:
-        """Ask campaigns to stop, several at the same time, as many as the account's budget allows now."""
+        """
+        Ask campaigns to stop, several at the same time, as many as the account's budget allows now or in a moment.
+
+        A window that is spent comes back as it was spent, over a second or two: all of it is one burst.
+        """
+        count = self.client.rate_limiter.available_within(LOG_WAIT_THRESHOLD)
         pool = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="sweep")
         try:
-            futures = [pool.submit(self._stop, entry) for entry in entries[: self.client.rate_limiter.available]]
+            futures = [pool.submit(self._stop, entry) for entry in entries[:count]]
             for future in as_completed(futures):
                 future.result()
                 self._report()

@@ -1,0 +1,65 @@
+"""A sweep past the account's budget, on a platform whose responses take time: the budget comes back as it was spent."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import Counter
+from typing import Any
+
+from airflow_provider_campaign.client.clock import Deadline
+from airflow_provider_campaign.client.rate_limiter import WINDOW_MARGIN
+from airflow_provider_campaign.operations.sweep import Sweep
+from airflow_provider_campaign.operations.sweep_scope import SweepScope
+from airflow_provider_campaign.operations.swept_account import SweptAccount
+from airflow_provider_campaign.platforms.base import HttpResponse
+from tests.accounts import KORE_V2, client_of
+from tests.clock import VirtualClock
+from tests.scripted_transport import ScriptedTransport, SentRequest, response
+
+LATENCY = 0.05
+
+
+class SlowAccount:
+    """An account of live SMS campaigns, each response of which takes a moment of the clock."""
+
+    def __init__(self, count: int) -> None:
+        self.clock = VirtualClock()
+        self.live = [f"c-{number}" for number in range(count)]
+        self.transport = ScriptedTransport(self._respond)
+        self._lock = threading.Lock()
+
+    def _respond(self, request: SentRequest) -> HttpResponse:
+        with self._lock:
+            self.clock.advance(LATENCY)
+            if request.action == "stop":
+                [campaign_id] = re.findall(r"/(c-\d+)\?", request.http.path)
+                self.live.remove(campaign_id)
+                return response({"status": "Stopped", "message": "Campaign stopped"})
+            body: Any = request.http.json
+            rows = self.live if body["type"] == "sms" else []
+            shown = rows[body["skip"] : body["skip"] + body["limit"]]
+            return response(
+                {
+                    "status": "success",
+                    "data": {
+                        "results": [{"id": campaign_id, "status": "Active"} for campaign_id in shown],
+                        "totalResults": len(rows),
+                        "hasMore": body["skip"] + len(shown) < len(rows),
+                    },
+                }
+            )
+
+
+def test_it_lists_once_for_each_window_and_uses_all_of_it() -> None:
+    account = SlowAccount(300)
+    client = client_of(KORE_V2, account.transport, account.clock)
+    began = account.clock.now
+    result = Sweep(SweptAccount(client, SweepScope(("sms",)), Deadline(900, account.clock))).run()
+    result.raise_for_failure()
+    assert account.live == []
+    sent = Counter(account.transport.actions)
+    assert sent["stop"] == 300
+    assert sent["list"] <= 16  # in seven listings, up to four pages each, and the type that is left out
+    window = 60 + WINDOW_MARGIN
+    assert account.clock.now - began < 5 * window + 2 * 60 * LATENCY
