@@ -40,7 +40,7 @@ docs: .venv/docs/.docs ## Build the documentation's site into build/docs. Warnin
 	@.venv/docs/bin/python -m sphinx -q -W -E --keep-going -d build/doctrees docs build/docs
 	@echo "The documentation is built: build/docs/index.html"
 
-test: $(VENV)/.dev $(if $(filter $(LATEST),$(AIRFLOW)),lint) ## Run linters (on the latest version) and all tests but the system's.
+test: $(VENV)/.dev $(if $(filter $(LATEST),$(AIRFLOW)),lint) ## Run linters (on the latest version) and all tests but the system's and S3's.
 	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal --ignore=tests/system --ignore=tests/s3 $(ARGS)
 
 lint: $(VENV)/.system

@@ -27,6 +27,8 @@ MAX_RETRY_DELAY = 30.0
 MAX_RETRY_AFTER = 300.0
 """Seconds: the most that a ``Retry-After`` is believed."""
 
+_BACKOFF = wait_random_exponential(multiplier=INITIAL_RETRY_DELAY, max=MAX_RETRY_DELAY)
+
 
 def retry_until(
     deadline: Deadline,
@@ -64,13 +66,10 @@ def retry_until(
     return policy(attempt)
 
 
-_backoff = wait_random_exponential(multiplier=INITIAL_RETRY_DELAY, max=MAX_RETRY_DELAY)
-
-
 def _delay(state: RetryCallState, rate_window: float | None) -> float:
     """Return the seconds until the next attempt, whatever the deadline is."""
     requested = requested_delay(_error(state), rate_window)
-    delay = _backoff(state)
+    delay = _BACKOFF(state)
     if requested is None:
         return delay
     # Up to a second more than was requested, so that those who wait don't all return at once.
