@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -90,6 +90,10 @@ class InvalidResponseError(Exception):
     """A response that is not what the platform's documentation promises."""
 
 
+MAX_PAGES_WITHOUT_PROGRESS = 3
+"""Pages of a list that may show nothing new before one that does: rows move while the list is read."""
+
+
 class Pager(ABC):
     """
     The reading of a list, page by page: it says what to request next, and is given the response.
@@ -100,6 +104,9 @@ class Pager(ABC):
 
     def __init__(self) -> None:
         self.problems: list[str] = []
+        self.seen: set[str] = set()
+        """The ids of all campaigns that were taken in."""
+        self._pages_without_progress = 0
 
     @property
     @abstractmethod
@@ -118,6 +125,39 @@ class Pager(ABC):
     def total(self) -> int | None:
         """How many campaigns the platform says that the list has, None where it does not say."""
         return None
+
+    def read_rows(
+        self, rows: Iterable[Mapping[str, Any]], read: Callable[[Mapping[str, Any]], Campaign]
+    ) -> list[Campaign]:
+        """
+        Return the campaigns of a page; a row that can't be read is a problem.
+
+        :param read: Returns the campaign of a row, or raises :class:`InvalidResponseError`.
+        """
+        campaigns = []
+        for row in rows:
+            try:
+                campaigns.append(read(row))
+            except InvalidResponseError as error:
+                marks = dict.fromkeys(
+                    str(row[key]) for key in ("id", "_id", "name") if isinstance(row.get(key), str | int)
+                )
+                self.problems.append(f"a row ({' '.join(marks) or 'without id and name'}) can't be read: {error}")
+        return campaigns
+
+    def take_in(self, campaigns: Iterable[Campaign]) -> list[Campaign]:
+        """Return those that no page before had, each once."""
+        fresh = {campaign.id: campaign for campaign in campaigns if campaign.id not in self.seen}
+        self.seen.update(fresh)
+        self._pages_without_progress = 0 if fresh else self._pages_without_progress + 1
+        return list(fresh.values())
+
+    def makes_progress(self) -> bool:
+        """Tell whether it is worth reading on; a list that only repeats itself is a problem."""
+        if self._pages_without_progress <= MAX_PAGES_WITHOUT_PROGRESS:
+            return True
+        self.problems.append("the responses say that there is more, and show nothing new")
+        return False
 
 
 class Platform(ABC):

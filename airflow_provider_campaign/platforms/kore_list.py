@@ -9,7 +9,6 @@ from typing import Any
 from airflow_provider_campaign.campaign import Campaign, CampaignStatus, canonical_status
 from airflow_provider_campaign.platforms.base import HttpRequest, InvalidResponseError, Pager
 from airflow_provider_campaign.platforms.reading import (
-    describe_row,
     optional_count,
     optional_text,
     required_object,
@@ -23,9 +22,6 @@ PAGE_SIZE = 100
 
 LISTABLE_STATUSES = {status.value for status in CampaignStatus} - {CampaignStatus.DRAFT.value}
 """The words that the list's filter accepts."""
-
-MAX_PAGES_WITHOUT_PROGRESS = 3
-"""Pages that may show nothing new before one that does: rows move while the list is read."""
 
 
 class KorePager(Pager):
@@ -54,11 +50,9 @@ class KorePager(Pager):
         wanted = sorted({canonical_status(status) for status in statuses} & LISTABLE_STATUSES)
         if wanted:
             self._body["filters"] = {"status": wanted}
-        self._seen: set[str] = set()
         self._skip = 0
         self._overlaps = False
         self._at_end = False
-        self._pages_without_progress = 0
         self._total: int | None = None
 
     @property
@@ -81,27 +75,16 @@ class KorePager(Pager):
         if not isinstance(has_more, bool) or (has_more and not rows):
             raise InvalidResponseError("the response says that there is more but shows no rows")
         self._total = total
-        campaigns = self._readable(rows)
-        if self._overlaps and not (campaigns and campaigns[0].id in self._seen):
+        campaigns = self.read_rows(rows, lambda row: read_row(row, self._campaign_type))
+        if self._overlaps and not (campaigns and campaigns[0].id in self.seen):
             self._step_back()
             return []
-        fresh = list({campaign.id: campaign for campaign in campaigns if campaign.id not in self._seen}.values())
+        fresh = self.take_in(campaigns)
         self._check_end(len(rows), has_more)
-        self._seen.update(campaign.id for campaign in fresh)
-        self._at_end = not has_more
-        self._check_progress(fresh)
+        self._at_end = not self.makes_progress() or not has_more
         self._overlaps = len(rows) > 1
         self._skip += max(1, len(rows) - 1)
         return fresh
-
-    def _readable(self, rows: Collection[Mapping[str, Any]]) -> list[Campaign]:
-        campaigns = []
-        for row in rows:
-            try:
-                campaigns.append(read_row(row, self._campaign_type))
-            except InvalidResponseError as error:
-                self.problems.append(f"a row ({describe_row(row)}) can't be read: {error}")
-        return campaigns
 
     def _step_back(self) -> None:
         self._skip = max(0, self._skip - PAGE_SIZE)
@@ -115,13 +98,6 @@ class KorePager(Pager):
             f"the list contradicts itself: it ends after {self._skip + rows} campaigns and says that it has "
             f"{self._total}"
         )
-
-    def _check_progress(self, fresh: Collection[Campaign]) -> None:
-        """Raise if pagination makes no progress."""
-        self._pages_without_progress = 0 if fresh else self._pages_without_progress + 1
-        if self._pages_without_progress > MAX_PAGES_WITHOUT_PROGRESS:
-            self._at_end = True
-            self.problems.append("the responses say that there is more, and show nothing new")
 
 
 def read_row(row: Mapping[str, Any], campaign_type: str | None, campaign_id: str | None = None) -> Campaign:

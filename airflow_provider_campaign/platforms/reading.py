@@ -70,9 +70,3 @@ def required_rows(document: Mapping[str, Any], key: str) -> list[Mapping[str, An
     if not isinstance(value, list) or not all(isinstance(row, Mapping) for row in value):
         raise InvalidResponseError(f"the response has no list {key} of objects")
     return value
-
-
-def describe_row(row: Mapping[str, Any]) -> str:
-    """Return what tells a row that can't be read from others, for a message."""
-    marks = [text for key in ("id", "_id", "name") if (text := optional_text(row, key))]
-    return " ".join(dict.fromkeys(marks)) or "without id and name"

@@ -19,7 +19,6 @@ from airflow_provider_campaign.platforms.base import (
     Platform,
 )
 from airflow_provider_campaign.platforms.reading import (
-    describe_row,
     optional_text,
     required_object,
     required_rows,
@@ -36,9 +35,6 @@ ENDPOINTS: Mapping[Action, str] = {
     Action.LIST: f"GET {_CAMPAIGNS}",
 }
 """Method and path of every request; none of them carries a body."""
-
-MAX_PAGES_WITHOUT_PROGRESS = 3
-"""Pages that may show nothing new before one that does: rows move while the list is read."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +133,6 @@ class SonarlyPager(Pager):
         self._request = request
         self._cursor: str | None = None
         self._at_end = False
-        self._seen: set[str] = set()
-        self._pages_without_progress = 0
 
     @property
     def next_request(self) -> HttpRequest | None:
@@ -155,22 +149,9 @@ class SonarlyPager(Pager):
         self._cursor = _next_cursor(data)
         if data.get("hasMore") is True and self._cursor is None:
             self.problems.append("the list contradicts itself: it says that it has more, and not where")
-        fresh = {}
-        for row in rows:
-            try:
-                campaign = _read_row(row)
-            except InvalidResponseError as error:
-                self.problems.append(f"a row ({describe_row(row)}) can't be read: {error}")
-                continue
-            if campaign.id not in self._seen:
-                fresh[campaign.id] = campaign
-        self._seen.update(fresh)
-        self._pages_without_progress = 0 if fresh else self._pages_without_progress + 1
-        self._at_end = self._cursor is None
-        if self._pages_without_progress > MAX_PAGES_WITHOUT_PROGRESS:
-            self._at_end = True
-            self.problems.append("the responses say that there is more, and show nothing new")
-        return list(fresh.values())
+        fresh = self.take_in(self.read_rows(rows, _read_row))
+        self._at_end = not self.makes_progress() or self._cursor is None
+        return fresh
 
 
 def _next_cursor(data: Mapping[str, Any]) -> str | None:

@@ -63,10 +63,11 @@ class ToyPager(Pager):
         return self._next
 
     def read_page(self, document: Mapping[str, Any]) -> list[Campaign]:
-        campaigns = [read_row(row) for row in required_rows(document, "rows")]
+        fresh = self.take_in(self.read_rows(required_rows(document, "rows"), read_row))
         following = optional_text(document, "next")
-        self._next = HttpRequest("GET", f"{self._path}?from={following}") if following else None
-        return campaigns
+        has_more = self.makes_progress() and following
+        self._next = HttpRequest("GET", f"{self._path}?from={following}") if has_more else None
+        return fresh
 
 
 def read_row(row: Mapping[str, Any]) -> Campaign:

@@ -11,9 +11,16 @@ from hypothesis import strategies as st
 
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.exceptions import CampaignConfigError
-from airflow_provider_campaign.platforms.base import Action, ApiRequest, ApiStatus, HttpRequest, InvalidResponseError
+from airflow_provider_campaign.platforms.base import (
+    MAX_PAGES_WITHOUT_PROGRESS,
+    Action,
+    ApiRequest,
+    ApiStatus,
+    HttpRequest,
+    InvalidResponseError,
+)
 from airflow_provider_campaign.platforms.kore import KorePlatform
-from airflow_provider_campaign.platforms.kore_list import LISTABLE_STATUSES, MAX_PAGES_WITHOUT_PROGRESS, PAGE_SIZE
+from airflow_provider_campaign.platforms.kore_list import LISTABLE_STATUSES, PAGE_SIZE
 from tests.accounts import APP, CONFIG, KORE_V1, KORE_V2
 
 V1 = "/campaign/api/v1/public/st-1/campaign"

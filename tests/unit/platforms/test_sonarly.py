@@ -7,8 +7,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_campaign.exceptions import CampaignConfigError
-from airflow_provider_campaign.platforms.base import Action, ApiRequest, ApiStatus, HttpRequest, InvalidResponseError
-from airflow_provider_campaign.platforms.sonarly import MAX_PAGES_WITHOUT_PROGRESS
+from airflow_provider_campaign.platforms.base import (
+    MAX_PAGES_WITHOUT_PROGRESS,
+    Action,
+    ApiRequest,
+    ApiStatus,
+    HttpRequest,
+    InvalidResponseError,
+)
 from tests.accounts import CONFIG, SONARLY
 
 CAMPAIGNS = "/v1/accounts/ag-1/campaigns"
