@@ -95,15 +95,10 @@ class RecordStore:
             ) from error
         return EarlierTries.from_record(None, run["try_number"])
 
-    def read(
-        self, connection_id: str | None = None, since: datetime | None = None, until: datetime | None = None
-    ) -> list[RecordFile]:
+    def read(self) -> list[RecordFile]:
         """
         Return the records, in the order in which their runs ended; what holds none comes last.
 
-        :param connection_id: Only those of one connection, and what holds none.
-        :param since: Only runs that ended then or later.
-        :param until: Only runs that ended before.
         :raises CampaignRecordError: When the path can't be read.
         """
         try:
@@ -114,8 +109,7 @@ class RecordStore:
             raise CampaignRecordError(
                 f"The records can't be read from {self.records_path!r}: {type(error).__name__}: {error}"
             ) from error
-        chosen = (file for file in files if _is_chosen(file, connection_id, since, until))
-        return sorted(chosen, key=lambda file: (_ended_at(file), file.path))
+        return sorted(files, key=lambda file: (_ended_at(file), file.path))
 
     def _create(self, root: ObjectStoragePath, record: Mapping[str, Any], content: bytes) -> str:
         """Create the record's file, which is not there yet, and return its path below the root."""
@@ -197,14 +191,3 @@ def _is_same_task(run: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 def _ended_at(file: RecordFile) -> str:
     return file.record["ended_at"] if file.record else "~"
-
-
-def _is_chosen(file: RecordFile, connection_id: str | None, since: datetime | None, until: datetime | None) -> bool:
-    if file.record is None:
-        return True
-    ended_at = datetime.fromisoformat(file.record["ended_at"])
-    return (
-        connection_id in (None, file.record["connection_id"])
-        and (since is None or ended_at >= since)
-        and (until is None or ended_at < until)
-    )

@@ -59,18 +59,6 @@ def command(run: Command) -> Callable[[Namespace], None]:
 
 
 @command
-def live(options: Namespace, output: Output) -> int:
-    """List what is live."""
-    return live_campaigns(options, output)
-
-
-@command
-def stop_active(options: Namespace, output: Output) -> int:
-    """Stop everything that is live."""
-    return stop_all(options, output)
-
-
-@command
 def status(options: Namespace, output: Output) -> int:
     """Show one campaign."""
     campaign_id = read_campaign_id("CAMPAIGN_ID", options.campaign_id)
@@ -98,16 +86,10 @@ def stop(options: Namespace, output: Output) -> int:
     return _on_one_campaign(options, output, "Stopping", stop_and_wait)
 
 
-@command
-def check(options: Namespace, output: Output) -> int:
-    """Hold an account against the documented contract."""
-    return check_account(options, output)
-
-
-@command
-def records(options: Namespace, output: Output) -> int:
-    """List and verify records."""
-    return show_records(options, output)
+live = command(live_campaigns)
+stop_active = command(stop_all)
+check = command(check_account)
+records = command(show_records)
 
 
 def _on_one_campaign(

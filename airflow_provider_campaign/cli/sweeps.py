@@ -20,6 +20,7 @@ from airflow_provider_campaign.arguments import (
 )
 from airflow_provider_campaign.cli.accounts import (
     NOT_VERIFIED,
+    SUCCESS,
     Outcome,
     connect,
     exit_status,
@@ -165,6 +166,8 @@ def _is_confirmed(sweeps: Sweeps, output: Output) -> bool:
     _report(outcomes, output)
     if sweeps.cancellation.is_requested:
         return False
+    if not rows and exit_status(outcomes.values()) == SUCCESS:
+        return True
     return output.ask(f"Stop these {len(rows)} campaigns, and what else goes live meanwhile?")
 
 

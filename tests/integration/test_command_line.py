@@ -165,6 +165,26 @@ def test_anything_but_a_yes_stops_nothing(
     assert actions(accounts) == {"list"}
 
 
+def test_nothing_to_stop_needs_no_question(
+    accounts: Sandbox, run: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    answer(monkeypatch, "")
+    shown = run("stop-active", "--name-pattern", "No such*", "--records-path", f"file://{tmp_path}")
+    assert shown.status == 0
+    assert "Stop these" not in shown.stderr
+    assert len(RecordStore(f"file://{tmp_path}").read()) == 1
+
+
+def test_a_list_that_fails_is_asked_about_even_if_it_shows_nothing(
+    accounts: Sandbox, run: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts.add_fault(Fault("unauthorized", count=None))
+    answer(monkeypatch, "")
+    shown = run("stop-active")
+    assert shown.status == 1
+    assert "Stop these 0 campaigns" in shown.stderr
+
+
 def test_with_nobody_to_ask_stop_active_wants_yes(
     accounts: Sandbox, run: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,7 +115,6 @@ def test_connections_have_chains_of_their_own(tmp_path: Path) -> None:
         store.write(draft_of(f"run-{number}", connection_id).record(Findings(), ENDED_AT + number, "success"))
     seen = [(json.loads(record.content)["previous"] or {}).get("path") for record in store.read()]
     assert seen == [None, None, path_of(0), path_of(1)]
-    assert [record.path for record in store.read("a")] == [path_of(0), path_of(2)]
 
 
 def test_nothing_is_overwritten(store: RecordStore, tmp_path: Path) -> None:
