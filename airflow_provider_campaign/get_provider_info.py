@@ -111,8 +111,8 @@ _CONFIG: JSON = {
         "description": "Options of the provider for outreach campaigns.",
         "options": {
             "records_path": {
-                "description": "Where StopActiveCampaignsOperator writes its records, unless its argument "
-                "records_path says: any path that ObjectStoragePath takes.",
+                "description": "Where StopActiveCampaignsOperator and the command line write their records, unless the "
+                "argument records_path says: any path that ObjectStoragePath takes.",
                 "version_added": "1.1.0",
                 "type": "string",
                 "example": "s3://aws_default@bucket/campaign-records",

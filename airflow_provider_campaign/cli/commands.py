@@ -6,26 +6,31 @@ import functools
 import sys
 from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from airflow_provider_campaign.arguments import read_campaign_id, read_optional_text, read_seconds
-from airflow_provider_campaign.campaign import STOP_CONDITION, merge_final_status
+from airflow_provider_campaign.campaign import STOP_CONDITION, Campaign, merge_final_status
 from airflow_provider_campaign.cli.accounts import (
     NOT_VERIFIED,
     NOTHING_SENT,
+    Outcome,
     connect,
     exit_status,
     read_conn_id,
     run_on_all,
 )
 from airflow_provider_campaign.cli.check import check_account
+from airflow_provider_campaign.cli.command_record import CommandRecords
 from airflow_provider_campaign.cli.output import Output
 from airflow_provider_campaign.cli.records import show_records
 from airflow_provider_campaign.cli.sweeps import live_campaigns, stop_all
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
+from airflow_provider_campaign.operations.campaign_findings import CampaignFindings
 from airflow_provider_campaign.operations.wait import wait_for_status
+from airflow_provider_campaign.platforms.base import Action
 
 POLL_INTERVAL = 5.0
 """Seconds between two polls of a campaign that winds down."""
@@ -33,6 +38,7 @@ POLL_INTERVAL = 5.0
 _COLUMNS = ("conn_id", "campaign_id", "name", "status", "message")
 
 Command = Callable[[Namespace, Output], int]
+Work = Callable[[str, CampaignClient, Deadline], dict[str, Any]]
 
 
 def command(run: Command) -> Callable[[Namespace], None]:
@@ -63,11 +69,11 @@ def status(options: Namespace, output: Output) -> int:
     """Show one campaign."""
     campaign_id = read_campaign_id("CAMPAIGN_ID", options.campaign_id)
 
-    def read(client: CampaignClient, deadline: Deadline) -> dict[str, Any]:
+    def read(_: str, client: CampaignClient, deadline: Deadline) -> dict[str, Any]:
         campaign = client.get_campaign_status(campaign_id, deadline=deadline)
         return {"name": campaign.name, **campaign.as_dict()}
 
-    return _on_one_campaign(options, output, "Reading", read)
+    return exit_status([_on_one_campaign(options, output, "Reading", read, Cancellation())])
 
 
 @command
@@ -75,15 +81,24 @@ def stop(options: Namespace, output: Output) -> int:
     """Stop one campaign, and wait until the platform says that it is stopped."""
     campaign_id = read_campaign_id("CAMPAIGN_ID", options.campaign_id)
     campaign_type = read_optional_text("--campaign-type", options.campaign_type)
+    scope = {"campaign_id": campaign_id, "campaign_type": campaign_type}
+    records = CommandRecords.read(options, "stop", "stop", scope, Cancellation())
 
-    def stop_and_wait(client: CampaignClient, deadline: Deadline) -> dict[str, Any]:
-        campaign = client.stop_campaign(campaign_id, campaign_type, deadline=deadline)
-        if STOP_CONDITION.is_met_by(campaign.status):
-            return campaign.as_dict()
-        final = wait_for_status(client, campaign_id, STOP_CONDITION, POLL_INTERVAL, deadline)
-        return merge_final_status(campaign.as_dict(), final)
+    def stop_and_record(conn_id: str, client: CampaignClient, deadline: Deadline) -> dict[str, Any]:
+        campaign = Campaign(campaign_id, "unknown", campaign_type=campaign_type)
+        findings = CampaignFindings(client, campaign, Action.STOP)
+        draft, error = records.begin(conn_id, client), None
+        try:
+            return _stop(findings, campaign, deadline)
+        except Exception as failure:
+            error = failure
+            raise
+        finally:
+            records.write(draft, findings.findings(), client.clock.time(), error)
 
-    return _on_one_campaign(options, output, "Stopping", stop_and_wait)
+    outcome = _on_one_campaign(options, output, "Stopping", stop_and_record, records.cancellation)
+    records.report(output)
+    return NOT_VERIFIED if records.problems else exit_status([outcome])
 
 
 live = command(live_campaigns)
@@ -92,21 +107,32 @@ check = command(check_account)
 records = command(show_records)
 
 
+def _stop(findings: CampaignFindings, campaign: Campaign, deadline: Deadline) -> dict[str, Any]:
+    """Stop a campaign, wait until it is stopped, and return what became of it."""
+    stopped = findings.client.stop_campaign(campaign.id, campaign.campaign_type, deadline=deadline)
+    is_confirmed = STOP_CONDITION.is_met_by(stopped.status)
+    findings.note(stopped, is_confirmed=is_confirmed)
+    if is_confirmed:
+        return stopped.as_dict()
+    final = wait_for_status(findings.client, campaign.id, STOP_CONDITION, POLL_INTERVAL, deadline)
+    findings.note(replace(final, already_stopped=stopped.already_stopped), is_confirmed=True)
+    return merge_final_status(stopped.as_dict(), final)
+
+
 def _on_one_campaign(
-    options: Namespace, output: Output, doing: str, work: Callable[[CampaignClient, Deadline], dict[str, Any]]
-) -> int:
-    """Do something about one campaign and show it."""
+    options: Namespace, output: Output, doing: str, work: Work, cancellation: Cancellation
+) -> Outcome[dict[str, Any]]:
+    """Do something about one campaign, show it, and return what came of it."""
     seconds = read_seconds("--timeout", options.timeout)
     conn_id = read_conn_id(options.conn_id)
     [client] = connect([conn_id]).values()
-    cancellation = Cancellation()
     deadline = Deadline(seconds, client.clock, cancellation=cancellation)
     with output.progress() as progress:
         refresh = functools.partial(progress.update, conn_id, f"{doing} {options.campaign_id}", 0, None)
-        outcome = run_on_all({conn_id: lambda: work(client, deadline)}, refresh, cancellation)[conn_id]
+        outcome = run_on_all({conn_id: lambda: work(conn_id, client, deadline)}, refresh, cancellation)[conn_id]
     if outcome.value is None:
         output.problem(str(outcome.error))
     else:
         row = {key: value for key, value in outcome.value.items() if key != "raw"}
         output.rows([{"conn_id": conn_id, **row}], _COLUMNS)
-    return exit_status([outcome])
+    return outcome

@@ -13,8 +13,6 @@ from airflow_provider_campaign.arguments import (
     check_documented,
     read_live_statuses,
     read_name_pattern,
-    read_optional_text,
-    read_records_path,
     read_seconds,
     read_words,
 )
@@ -27,8 +25,8 @@ from airflow_provider_campaign.cli.accounts import (
     read_conn_ids,
     run_on_all,
 )
+from airflow_provider_campaign.cli.command_record import CommandRecords
 from airflow_provider_campaign.cli.output import Output, ProgressDisplay
-from airflow_provider_campaign.cli.sweep_record import SweepRecords, failure_of
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
@@ -36,7 +34,6 @@ from airflow_provider_campaign.operations.sweep import Sweep
 from airflow_provider_campaign.operations.sweep_result import SweepResult
 from airflow_provider_campaign.operations.sweep_scope import SweepScope
 from airflow_provider_campaign.operations.swept_account import SweptAccount
-from airflow_provider_campaign.operators.task_record import default_records_path
 
 LIST_TIMEOUT = 60.0
 """Seconds after which a listing that only shows what is live is given up."""
@@ -100,14 +97,11 @@ class Sweeps:
             outcomes = run_on_all(work, lambda: _show_listing(progress, sweeps), self.cancellation)
         return {conn_id: _with_problem(outcome) for conn_id, outcome in outcomes.items()}
 
-    def run_all(self, records: SweepRecords, output: Output) -> Outcomes:
+    def run_all(self, records: CommandRecords, output: Output) -> Outcomes:
         """Stop what is live in all accounts."""
         sweeps = self.create(self.seconds)
         with output.progress() as progress:
-            work = {
-                conn_id: partial(records.run, conn_id, self.clients[conn_id], sweep)
-                for conn_id, sweep in sweeps.items()
-            }
+            work = {conn_id: partial(_run, conn_id, sweep, records) for conn_id, sweep in sweeps.items()}
             outcomes = run_on_all(work, lambda: _show_progress(progress, sweeps), self.cancellation)
         return {conn_id: _with_failure(outcome) for conn_id, outcome in outcomes.items()}
 
@@ -123,31 +117,27 @@ def stop_all(options: Namespace, output: Output) -> int:
         raise CampaignConfigError(
             "stop-active asks before it stops, and there is no terminal to ask on. Nothing was sent. Give --yes."
         )
-    records_path = read_records_path("--records-path", options.records_path) or default_records_path()
-    reason = read_optional_text("--reason", options.reason)
     sweeps = Sweeps.read(options)
-    records = SweepRecords(records_path, {**asdict(sweeps.scope), "dry_run": False}, reason, sweeps.cancellation)
+    scope = {**asdict(sweeps.scope), "dry_run": False}
+    records = CommandRecords.read(options, "stop-active", "sweep", scope, sweeps.cancellation)
     if options.dry_run:
         return _show_live(sweeps, output)
     if not (options.yes or _is_confirmed(sweeps, output)):
         output.problem("Nothing was stopped.")
         return NOT_VERIFIED
-    if reason:
-        output.say(f"Reason: {reason}")
+    if records.reason:
+        output.say(f"Reason: {records.reason}")
     return _show_stopped(sweeps, records, output)
 
 
-def _show_stopped(sweeps: Sweeps, records: SweepRecords, output: Output) -> int:
+def _show_stopped(sweeps: Sweeps, records: CommandRecords, output: Output) -> int:
     """Stop what is live in all accounts, and show what came of it."""
     outcomes = sweeps.run_all(records, output)
     if sweeps.cancellation.is_requested:
         output.problem("Interrupted: nothing more is sent.")
     output.rows(_result_rows(outcomes), _COLUMNS)
     _report(outcomes, output)
-    for conn_id, reference in records.references.items():
-        output.say(f"{conn_id}: record {reference['path']}, SHA-256 {reference['sha256']}")
-    for problem in records.problems:
-        output.problem(str(problem))
+    records.report(output)
     return NOT_VERIFIED if records.problems else exit_status(outcomes.values())
 
 
@@ -186,6 +176,28 @@ def _listing(sweep: Sweep) -> Callable[[], SweepResult]:
     return list_live
 
 
+def _run(conn_id: str, sweep: Sweep, records: CommandRecords) -> SweepResult:
+    """Sweep an account, and write the record however that ends."""
+    client = sweep.account.client
+    draft = records.begin(conn_id, client)
+    try:
+        result = sweep.run()
+    except Exception as error:
+        records.write(draft, sweep.result().findings(), client.clock.time(), error)
+        raise
+    records.write(draft, result.findings(), client.clock.time(), _failure(result))
+    return result
+
+
+def _failure(result: SweepResult) -> CampaignError | None:
+    """Return the error that names what is not verified stopped, None where all is."""
+    try:
+        result.raise_for_failure()
+    except CampaignError as error:
+        return error
+    return None
+
+
 def _with_problem(outcome: Outcome[SweepResult]) -> Outcome[SweepResult]:
     """Return a listing's outcome with what keeps it from being complete."""
     return outcome if outcome.value is None else Outcome(outcome.value, outcome.value.problem)
@@ -193,7 +205,7 @@ def _with_problem(outcome: Outcome[SweepResult]) -> Outcome[SweepResult]:
 
 def _with_failure(outcome: Outcome[SweepResult]) -> Outcome[SweepResult]:
     """Return a sweep's outcome with the error that names what is not verified stopped."""
-    return outcome if outcome.value is None else Outcome(outcome.value, failure_of(outcome.value))
+    return outcome if outcome.value is None else Outcome(outcome.value, _failure(outcome.value))
 
 
 def _show_listing(progress: ProgressDisplay, sweeps: Mapping[str, Sweep]) -> None:

@@ -34,17 +34,18 @@ def parse_json(response: HttpResponse, secrets: Iterable[str] = ()) -> Mapping[s
     return document if isinstance(document, Mapping) else None
 
 
-def sanitize(text: object, secrets: Iterable[str]) -> str | None:
+def sanitize(text: object, secrets: Iterable[str], max_length: int = MAX_QUOTED_LENGTH) -> str | None:
     """
     Return a platform's text as a message may quote it: one line, not long, without secrets or tokens.
 
     :param secrets: What must not be shown even if the platform echoes it.
+    :param max_length: Characters.
     """
     if text is None or isinstance(text, Mapping | list):
         return None
     line = " ".join(_mask(str(text), filter(None, secrets)).split())
     line = "".join(mark for mark in line if mark.isprintable())
-    return (line if len(line) <= MAX_QUOTED_LENGTH else line[: MAX_QUOTED_LENGTH - 1] + "…") or None
+    return (line if len(line) <= max_length else line[: max_length - 1] + "…") or None
 
 
 def _finite(text: str) -> float:

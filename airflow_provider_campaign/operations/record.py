@@ -17,6 +17,9 @@ from airflow_provider_campaign.platforms.base import Platform
 SCHEMA = "campaign-record/1"
 """What a record's format is called; another format has another number."""
 
+MAX_ERROR_LENGTH = 1000
+"""Characters of a line of the error; our own are shorter, with all that they quote."""
+
 JSON = dict[str, Any]
 
 
@@ -147,7 +150,7 @@ class RecordDraft:
         if error is None:
             return None
         secrets = self.platform.secrets if self.platform else ()
-        lines = (sanitize(line, secrets) for line in str(error).splitlines())
+        lines = (sanitize(line, secrets, MAX_ERROR_LENGTH) for line in str(error).splitlines())
         return "\n".join(line for line in lines if line) or type(error).__name__
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -12,9 +11,9 @@ from airflow.providers.common.compat.sdk import BaseOperator, Context
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation
-from airflow_provider_campaign.operations.record import Findings, campaign_entry
+from airflow_provider_campaign.operations.campaign_findings import CampaignFindings
 from airflow_provider_campaign.operators.task_record import TaskRecord
-from airflow_provider_campaign.platforms.base import Action, ApiRequest
+from airflow_provider_campaign.platforms.base import Action
 
 
 class CampaignRecord:
@@ -43,26 +42,22 @@ class CampaignRecord:
         carried: Mapping[str, Any] | None,
         cancellation: Cancellation,
     ) -> None:
-        self.client = client.observed_by(self._note_request, self._note_refusal)
-        self._campaign = campaign
-        self._action = action
-        self._confirmed_at: float | None = None
-        self._status_before: str | None = None
-        self._lock = threading.Lock()
-        before = carried or {}
-        self._asked_at: float | None = before.get("asked_at")
-        self._requests: int = before.get("requests", 0)
-        self._refused: int = before.get("refused", 0)
+        self._findings = CampaignFindings(client, campaign, action, carried)
         self._record = TaskRecord(task, context, action.value, records_path, cancellation)
         self._record.describe(
-            self.findings,
-            began_at=before.get("began_at", client.clock.time()),
+            self._findings.findings,
+            began_at=(carried or {}).get("began_at", client.clock.time()),
             connection_id=connection_id,
             platform=client.platform,
             scope={"campaign_id": campaign.id, "campaign_type": campaign.campaign_type},
             reason=reason,
         )
-        self._record.count_from(self._requests, self._refused)
+        self._record.count_from(self._findings.requests, self._findings.refused)
+
+    @property
+    def client(self) -> CampaignClient:
+        """What the campaign is to be asked through."""
+        return self._findings.client
 
     def __enter__(self) -> Self:
         return self
@@ -78,35 +73,8 @@ class CampaignRecord:
 
         :param is_confirmed: Whether the action has taken effect.
         """
-        self._campaign = campaign
-        self._status_before = status_before
-        self._confirmed_at = self.client.clock.time() if is_confirmed else None
+        self._findings.note(campaign, is_confirmed=is_confirmed, status_before=status_before)
 
     def carry(self) -> dict[str, Any]:
         """Return what has to be known when the task resumes, in plain JSON types."""
-        return {
-            "began_at": self._record.draft.began_at,
-            "asked_at": self._asked_at,
-            "requests": self._requests,
-            "refused": self._refused,
-        }
-
-    def findings(self) -> Findings:
-        """Return what is known by now."""
-        entry = campaign_entry(
-            self._campaign,
-            asked_at=self._asked_at,
-            confirmed_at=self._confirmed_at,
-            status_before=self._status_before,
-        )
-        return Findings([entry], requests=self._requests, refused=self._refused)
-
-    def _note_request(self, request: ApiRequest) -> None:
-        with self._lock:
-            self._requests += 1
-            if request.action is self._action:
-                self._asked_at = self.client.clock.time()
-
-    def _note_refusal(self, _: ApiRequest) -> None:
-        with self._lock:
-            self._refused += 1
+        return {"began_at": self._record.draft.began_at, **self._findings.carry()}

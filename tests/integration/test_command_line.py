@@ -319,6 +319,35 @@ def test_every_sweep_leaves_a_record_also_where_it_fails(accounts: Sandbox, run:
     assert all(file.sha256 in shown.stderr for file in records.values())
 
 
+def test_a_single_stop_leaves_a_record_also_where_it_fails(
+    accounts: Sandbox, run: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CAMPAIGN__RECORDS_PATH", f"file://{tmp_path}")
+    stopped = run("stop", "sms-1", "--campaign-type", "sms", "--reason", "complaint")
+    failed = run("stop", "sms-1", "--campaign-type", "voice")
+    assert (stopped.status, failed.status) == (0, 1)
+    records = {file.sha256: file.record or {} for file in RecordStore(f"file://{tmp_path}").read()}
+    [(first_sha256, first)] = [each for each in records.items() if each[0] in stopped.stderr]
+    [second] = [record for sha256, record in records.items() if sha256 in failed.stderr]
+    assert (first["action"], first["run"]["command"]) == ("stop", "stop")
+    assert (first["outcome"], first["reason"], first["requests"]) == ("success", "complaint", 1)
+    [campaign] = first["campaigns"]
+    assert (campaign["campaign_id"], campaign["status"]) == ("sms-1", "Stopped")
+    assert campaign["asked_at"] <= campaign["confirmed_at"]
+    assert (second["outcome"], second["previous"]["sha256"]) == ("failed", first_sha256)
+    assert "try campaign_type='sms'" in second["error"]
+
+
+def test_a_single_stop_whose_record_can_not_be_written_is_made_even_so(
+    accounts: Sandbox, run: CommandLine, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("a file where a folder should be")
+    shown = run("stop", "sms-1", "--campaign-type", "sms", "--records-path", f"file://{tmp_path}/taken")
+    assert shown.status == 1
+    assert "The record can't be written" in shown.stderr
+    assert statuses(accounts)["sms-1"] == "Stopped"
+
+
 def test_a_record_that_can_not_be_written_is_status_1_and_all_is_stopped_even_so(
     accounts: Sandbox, run: CommandLine, tmp_path: Path
 ) -> None:

@@ -1,0 +1,97 @@
+"""The records of a command: one for each account, as soon as the work on it has ended."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+from argparse import Namespace
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_campaign.arguments import read_optional_text, read_records_path
+from airflow_provider_campaign.cli.output import Output
+from airflow_provider_campaign.client.client import CampaignClient
+from airflow_provider_campaign.client.clock import Cancellation
+from airflow_provider_campaign.exceptions import CampaignRecordError
+from airflow_provider_campaign.operations.record import Findings, RecordDraft, canonical
+from airflow_provider_campaign.operators.task_record import default_records_path
+from airflow_provider_campaign.record_store import RecordStore
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CommandRecords:
+    """
+    The records of one command.
+
+    :param command: Its name.
+    :param action: What it does to campaigns, as records name it.
+    :param records_path: Where they are written; None for nowhere.
+    :param scope: What the campaigns are chosen by.
+    :param cancellation: Tells whether somebody ended the command.
+    """
+
+    command: str
+    action: str
+    records_path: str | None
+    scope: Mapping[str, Any]
+    reason: str | None
+    cancellation: Cancellation
+    references: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    """Path and SHA-256 of what was written, by connection id."""
+    problems: list[CampaignRecordError] = field(default_factory=list)
+    """Why a record could not be written."""
+
+    @classmethod
+    def read(
+        cls, options: Namespace, command: str, action: str, scope: Mapping[str, Any], cancellation: Cancellation
+    ) -> CommandRecords:
+        """
+        Return what the options ask for.
+
+        :raises CampaignConfigError: When an option is wrong.
+        """
+        records_path = read_records_path("--records-path", options.records_path) or default_records_path()
+        reason = read_optional_text("--reason", options.reason)
+        return cls(command, action, records_path, scope, reason, cancellation)
+
+    def begin(self, conn_id: str, client: CampaignClient) -> RecordDraft:
+        """Return what is known of the work on an account before it begins."""
+        run = {"command": self.command, "user": _user()}
+        return RecordDraft(
+            self.action, run, client.clock.time(), conn_id, client.platform, scope=self.scope, reason=self.reason
+        )
+
+    def write(self, draft: RecordDraft, findings: Findings, ended_at: float, error: Exception | None) -> None:
+        """
+        Write the record of an account; what keeps it from being written is noted.
+
+        :param ended_at: Seconds since the epoch.
+        :param error: What names all that is not verified, None where all is.
+        """
+        if self.records_path is None:
+            return
+        outcome = "success" if error is None else "killed" if self.cancellation.is_requested else "failed"
+        record = draft.record(findings, ended_at, outcome, error)
+        try:
+            self.references[record["connection_id"]] = RecordStore(self.records_path).write(record)
+        except CampaignRecordError as problem:
+            self.problems.append(problem)
+            log.error("The record that could not be written: %s", canonical(record).decode().strip())
+
+    def report(self, output: Output) -> None:
+        """Say where the records are, or why they are not."""
+        for conn_id, reference in self.references.items():
+            output.say(f"{conn_id}: record {reference['path']}, SHA-256 {reference['sha256']}")
+        for problem in self.problems:
+            output.problem(str(problem))
+
+
+def _user() -> str | None:
+    """Return who runs the command; None where the machine has no name for them."""
+    with suppress(OSError, KeyError):
+        return getpass.getuser()
+    return None
