@@ -23,6 +23,7 @@ from airflow_provider_campaign.arguments import (
     read_arguments,
     read_bool,
     read_campaign_id,
+    read_poll_interval,
     read_statuses,
     read_text,
 )
@@ -88,6 +89,7 @@ class CampaignStatusSensor(PausableSensor):
         self._requested_delay = 0.0
         self._cancellation = Cancellation()
         check_arguments(self, self.readers)
+        read_poll_interval("poke_interval", self.poke_interval)
         if self.start_from_trigger:
             self.start_trigger_args = self._start_trigger_args()
 

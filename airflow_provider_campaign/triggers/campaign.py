@@ -7,10 +7,19 @@ from typing import Any
 
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_campaign.arguments import read_statuses
+from airflow_provider_campaign.arguments import (
+    check_documented,
+    read_campaign_id,
+    read_optional_text,
+    read_poll_interval,
+    read_statuses,
+    read_text,
+)
 from airflow_provider_campaign.campaign import Campaign, CampaignStatus, status_condition
+from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operations.account_poller import AccountSnapshot, PendingWait
+from airflow_provider_campaign.platforms.base import Platform
 from airflow_provider_campaign.triggers.base import AccountTrigger
 from airflow_provider_campaign.triggers.shared_poll import SharedPoll
 from airflow_provider_campaign.triggers.transitions import TransitionDetector
@@ -27,7 +36,7 @@ class CampaignStatusTrigger(AccountTrigger):
     :param target_statuses: The statuses to fire on, compared without regard to case.
     :param campaign_type: ``sms`` or ``voice`` where it is known; it saves a request a poll.
     :param poll_interval: Seconds between two polls.
-    :raises CampaignConfigError: When there is no target status.
+    :raises CampaignConfigError: When an argument is wrong.
     """
 
     def __init__(
@@ -38,7 +47,12 @@ class CampaignStatusTrigger(AccountTrigger):
         campaign_type: str | None = None,
         poll_interval: float = 30.0,
     ) -> None:
-        super().__init__(campaign_id, campaign_conn_id, campaign_type, poll_interval)
+        super().__init__(
+            read_campaign_id("campaign_id", campaign_id),
+            read_text("campaign_conn_id", campaign_conn_id),
+            read_optional_text("campaign_type", campaign_type),
+            read_poll_interval("poll_interval", poll_interval),
+        )
         self.target_statuses = list(read_statuses("target_statuses", target_statuses))
         self.condition = status_condition(self.target_statuses)
 
@@ -59,10 +73,20 @@ class CampaignStatusTrigger(AccountTrigger):
         detector = await TransitionDetector.restored(self.condition, store, self.campaign_id)
         with poll.subscribed(wait):
             async for snapshot in snapshots:
-                if error := snapshot.error_for(self.campaign_id):
-                    self.log.error("The status of campaign %s can't be read: %s", self.campaign_id, error)
+                if error := snapshot.error_for(self.campaign_id) or self._misspelling(poll.platform):
+                    self.log.error("Campaign %s can't be watched: %s", self.campaign_id, error)
                 elif (campaign := snapshot.campaigns.get(self.campaign_id)) and await detector.update(campaign):
                     yield TriggerEvent(_payload(campaign))  # type: ignore[no-untyped-call]
+
+    def _misspelling(self, platform: Platform | None) -> CampaignConfigError | None:
+        """Return the error for a target status that can never come, because the platform has no such word."""
+        if platform is None or not platform.has_closed_status_set:
+            return None
+        try:
+            check_documented("target_statuses", self.target_statuses, platform.name)
+        except CampaignConfigError as error:
+            return error
+        return None
 
 
 def _payload(campaign: Campaign) -> dict[str, Any]:

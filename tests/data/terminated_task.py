@@ -15,7 +15,7 @@ from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 TASKS: dict[str, Any] = {
     "sweep": lambda: StopActiveCampaignsOperator(task_id="sweep", campaign_types=("sms",)),
     "stop": lambda: StopSmsCampaignOperator(task_id="stop", campaign_id="c-0", poll_interval=60),
-    "sensor": lambda: CampaignStatusSensor(task_id="sensor", campaign_id="c-0", poke_interval=0.1),
+    "sensor": lambda: CampaignStatusSensor(task_id="sensor", campaign_id="c-0", poke_interval=1),
 }
 task, how = TASKS[sys.argv[1]](), sys.argv[2]
 

@@ -217,7 +217,7 @@ with DAG("secrets", schedule=None) as dag:
     StopCampaignOperator(task_id="stop", campaign_id="c1")
     StopCampaignOperator(task_id="stop_sms", campaign_id="c1", campaign_type="sms", campaign_conn_id="other")
     StopActiveCampaignsOperator(task_id="sweep", timeout=5)
-    CampaignStatusSensor(task_id="sensor", campaign_id="c1", poke_interval=0.1, timeout=1)
+    CampaignStatusSensor(task_id="sensor", campaign_id="c1", poke_interval=1, timeout=1)
 
 if __name__ == "__main__":
     dag.test()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -28,8 +29,15 @@ def connected(sandbox: Sandbox, connect: Connect, kind: Kind) -> Sandbox:
 
 
 def sensor(campaign_id: str, **arguments: Any) -> CampaignStatusSensor:
-    defaults: dict[str, Any] = {"task_id": "wait", "poke_interval": 0.01, "timeout": 30}
-    return CampaignStatusSensor(campaign_id=campaign_id, **{**defaults, **arguments})
+    task = CampaignStatusSensor(**{"task_id": "wait", "campaign_id": campaign_id, "timeout": 30, **arguments})
+    task.poke_interval = 0.01  # less than a user may say
+    return task
+
+
+@pytest.mark.parametrize("poke_interval", [0, 0.5, timedelta(milliseconds=500)])
+def test_a_sensor_that_would_poll_without_a_pause_is_refused(poke_interval: float | timedelta) -> None:
+    with pytest.raises(CampaignConfigError, match="poke_interval"):
+        CampaignStatusSensor(task_id="wait", campaign_id="cd-1", poke_interval=poke_interval)
 
 
 def test_a_status_that_is_there_ends_the_wait_with_one_request(connected: Sandbox, kind: Kind) -> None:

@@ -20,6 +20,7 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from airflow_provider_campaign import exceptions
 from airflow_provider_campaign.campaign import STOP_CONDITION
 from airflow_provider_campaign.client.clock import SystemClock
+from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.triggers import base
@@ -608,11 +609,16 @@ class Watcher:
     """An asset watcher, and what it has fired."""
 
     def __init__(
-        self, sandbox: Sandbox, campaign_id: str, store: KeptState | None = None, triggerer: Triggerer | None = None
+        self,
+        sandbox: Sandbox,
+        campaign_id: str,
+        store: KeptState | None = None,
+        triggerer: Triggerer | None = None,
+        target_statuses: str = "Stopped",
     ) -> None:
         self.sandbox = sandbox
         self.triggerer = triggerer or Triggerer()
-        self.trigger = CampaignStatusTrigger(campaign_id, poll_interval=INTERVAL)
+        self.trigger = CampaignStatusTrigger(campaign_id, target_statuses=target_statuses, poll_interval=INTERVAL)
         self.trigger.asset_state_store = store  # type: ignore[attr-defined,assignment,unused-ignore]
         self.fired: list[Any] = []
 
@@ -692,6 +698,29 @@ def test_an_asset_fires_for_what_happened_while_no_triggerer_ran_and_not_twice(
         return fired
 
     assert run(scene(), clock) == [0, 1, 0, 0, 1]
+
+
+def test_an_asset_whose_status_can_never_come_says_so_at_each_poll(
+    sandbox: Sandbox, clock: VirtualClock, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    campaign = sandbox.add_campaign()
+
+    async def scene() -> None:
+        async with Watcher(sandbox, campaign.id, target_statuses="Stoped") as watcher:
+            assert await watcher.sees("Stopped") == 0
+
+    run(scene(), clock)
+    shown = caplog.text + capsys.readouterr().out  # Airflow 3 logs to standard output
+    assert shown.count("target_statuses is 'Stoped', which is no status of Kore.ai") > 1
+    assert "Did you mean Stopped?" in shown
+
+
+@pytest.mark.parametrize(
+    "argument", [{"campaign_id": None}, {"campaign_id": "a/b"}, {"campaign_conn_id": ""}, {"poll_interval": 0}]
+)
+def test_an_asset_watcher_refuses_what_it_can_not_watch(argument: dict[str, Any]) -> None:
+    with pytest.raises(CampaignConfigError, match=next(iter(argument))):
+        CampaignStatusTrigger(**{"campaign_id": "cd-1", **argument})
 
 
 def test_an_asset_outlasts_failures_of_every_kind(sandbox: Sandbox, clock: VirtualClock) -> None:

@@ -49,7 +49,7 @@ with DAG("evening", start_date=datetime(2026, 1, 1, tzinfo=UTC), schedule=None) 
         campaign_conn_id="kore_v2",
         target_statuses="{{ 'stopped' }}",
         mode="poke" if __version__.startswith("3.0.") else "reschedule",  # its ``dag.test`` reschedules only once
-        poke_interval=0.2,
+        poke_interval=1,
         timeout=60,
     )
     stop_outreach = StopCampaignOperator.partial(task_id="stop_outreach", campaign_id="outreach-1").expand(
