@@ -29,6 +29,7 @@ class CheckRow:
 
 
 def hours_row(found: Iterable[Mapping[str, Any]]) -> CheckRow:
+    """Return whether the calling hours that an account shows can be read, and are likely to be meant."""
     documented = "callingHours with frequency, timezone, and start and end of each day"
     provider = "an operator that is given them refuses what it can't read, and warns of what is hardly meant"
     problems: list[str] = []

@@ -70,8 +70,10 @@ class KorePager(Pager):
         data = required_object(document, "data")
         rows = required_rows(data, "results")
         total = optional_count(data, "totalResults")
-        more_is_likely = len(rows) >= PAGE_SIZE if total is None else bool(rows) and self._skip + len(rows) < total
-        has_more = data.get("hasMore", more_is_likely)
+        has_more = data.get("hasMore")
+        tells_end = has_more is not None or total is not None
+        if has_more is None:
+            has_more = bool(rows) and (total is None or self._skip + len(rows) < total)
         if not isinstance(has_more, bool) or (has_more and not rows):
             raise InvalidResponseError("the response says that there is more but shows no rows")
         self._total = total
@@ -81,7 +83,8 @@ class KorePager(Pager):
             return []
         fresh = self.take_in(campaigns)
         self._check_end(len(rows), has_more)
-        self._at_end = not self.makes_progress() or not has_more
+        is_last_row_again = not (tells_end or fresh) and len(rows) == 1
+        self._at_end = not self.makes_progress() or not has_more or is_last_row_again
         self._overlaps = len(rows) > 1
         self._skip += max(1, len(rows) - 1)
         return fresh

@@ -308,22 +308,32 @@ def test_a_list_that_ends_before_its_own_total_contradicts_itself() -> None:
     assert pager.problems == ["the list contradicts itself: it ends after 3 campaigns and says that it has 5"]
 
 
-@pytest.mark.parametrize(
-    ("data", "more"),
-    [
-        ({"totalResults": 3}, False),
-        ({"totalResults": 4}, True),
-        ({}, False),
-        ({"totalResults": "4"}, False),
-    ],
-)
-def test_without_has_more_the_total_or_a_full_page_tells(data: dict[str, Any], more: bool) -> None:
+@pytest.mark.parametrize(("total", "more"), [(3, False), (4, True)])
+@pytest.mark.parametrize("has_more", [{}, {"hasMore": None}], ids=["absent", "null"])
+def test_without_has_more_the_total_tells(total: int, more: bool, has_more: dict[str, None]) -> None:
     pager = KORE_V1.pager("sms", ())
-    pager.read_page({"data": {"results": rows_of(3), **data}})
+    pager.read_page({"data": {"results": rows_of(3), "totalResults": total, **has_more}})
     assert (pager.next_request is not None) is more
-    full = KORE_V1.pager("sms", ())
-    full.read_page({"data": {"results": rows_of(PAGE_SIZE)}})
-    assert full.next_request is not None
+
+
+@pytest.mark.parametrize("most", [7, PAGE_SIZE])
+@pytest.mark.parametrize("data", [{}, {"totalResults": "20", "hasMore": None}], ids=["neither", "neither readable"])
+def test_without_has_more_and_total_a_list_is_read_until_nothing_new_comes(data: dict[str, Any], most: int) -> None:
+    """Also where the platform shows fewer rows a page than it is asked for."""
+    rows, listed = rows_of(20), []
+    pager = KORE_V1.pager("sms", ())
+    while (request := pager.next_request) is not None:
+        skip = (request.json or {})["skip"]
+        listed += pager.read_page({"data": {"results": rows[skip : skip + most], **data}})
+    assert [campaign.id for campaign in listed] == [row["id"] for row in rows]
+    assert pager.problems == []
+
+
+def test_a_platform_that_shows_the_same_page_again_and_tells_no_end_is_reported() -> None:
+    pager = KORE_V1.pager("sms", ())
+    while pager.next_request is not None:
+        pager.read_page({"data": {"results": rows_of(7)}})
+    assert pager.problems == ["the responses say that there is more, and show nothing new"]
 
 
 @pytest.mark.parametrize(
