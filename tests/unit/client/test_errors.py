@@ -59,12 +59,37 @@ def test_each_http_status_is_the_error_that_its_meaning_demands(status: int, pla
     assert len(str(error)) > len(said) + 40, "the message says what to do"
 
 
+@pytest.mark.parametrize(
+    ("status", "platform", "advice"),
+    [
+        (400, KORE_V1, "check the campaign's type and the connection's fields"),
+        (401, SONARLY, "Check the connection's API Key"),
+        (403, SONARLY, "campaigns:read and campaigns:execute"),
+        (404, KORE_V1, "Check the id in the platform's console"),
+        (409, SONARLY, "look at it, and at its schedule"),
+        (418, SONARLY, "check the campaign's type and the connection's fields"),
+        (429, KORE_V1, "60 requests a minute are used up"),
+        (429, SONARLY, "wait for the next window"),
+        (500, SONARLY, "check its status page"),
+        (503, SONARLY, "Check that the platform is up and reachable"),
+        (599, SONARLY, "check its status page"),
+    ],
+)
+def test_the_message_says_what_to_do_about_a_status_by_the_platforms_own_words_where_it_has_any(
+    status: int, platform: Platform, advice: str
+) -> None:
+    client = client_of(platform, ScriptedTransport(lambda _: refuses(status)))
+    with pytest.raises(CampaignError, match=advice):
+        client.get_campaign_status("c-1", retry=False)
+
+
 @pytest.mark.parametrize("body", [b"", HTML, b"[]", b'{"status": "Stop', b"Stopped"])
 @pytest.mark.parametrize("platform", PLATFORMS.values(), ids=PLATFORMS)
 def test_a_success_without_a_json_object_is_none_and_may_have_been_acted_on(platform: Platform, body: bytes) -> None:
     error = error_of(response(body=body), platform)
     assert type(error) is CampaignUnavailableError
     assert "HTTP 200, the response is not a JSON object" in str(error)
+    assert "something else than the platform may be answering" in str(error)
     assert error.outcome_unknown
 
 

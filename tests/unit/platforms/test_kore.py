@@ -76,6 +76,11 @@ def test_a_single_path_can_be_replaced() -> None:
     assert platform.http_request(voice) == KORE_V2.http_request(voice)
 
 
+def test_a_path_with_a_blank_can_replace_another() -> None:
+    platform = KorePlatform(APP, "v2", {"status": "/my api/{campaign_id}"})
+    assert platform.http_request(ApiRequest(Action.STATUS, "c-1")) == HttpRequest("POST", "/my api/c-1", {})
+
+
 def test_a_schedule_is_switched_off_by_the_campaigns_name() -> None:
     request = KORE_V2.http_request(ApiRequest(Action.SCHEDULE, "Evening & night"))
     path = f"{V2}/schedule?enableSchedule=false&campaignName=Evening%20%26%20night"
