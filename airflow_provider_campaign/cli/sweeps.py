@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -93,9 +93,9 @@ class Sweeps:
         """List what is live in all accounts."""
         sweeps = self.create(min(self.seconds, LIST_TIMEOUT))
         with output.progress() as progress:
-            work = {conn_id: _listing(sweep) for conn_id, sweep in sweeps.items()}
+            work = {conn_id: sweep.list_only for conn_id, sweep in sweeps.items()}
             outcomes = run_on_all(work, lambda: _show_listing(progress, sweeps), self.cancellation)
-        return {conn_id: _with_problem(outcome) for conn_id, outcome in outcomes.items()}
+        return {conn_id: _with_failure(outcome) for conn_id, outcome in outcomes.items()}
 
     def run_all(self, records: CommandRecords, output: Output) -> Outcomes:
         """Stop what is live in all accounts."""
@@ -161,21 +161,6 @@ def _is_confirmed(sweeps: Sweeps, output: Output) -> bool:
     return output.ask(f"Stop these {len(rows)} campaigns, and what else goes live meanwhile?")
 
 
-def _listing(sweep: Sweep) -> Callable[[], SweepResult]:
-    """Return what lists all that can be read, also where the list is no proof of the rest."""
-
-    def list_live() -> SweepResult:
-        try:
-            return sweep.list_only()
-        except CampaignError as error:
-            result = sweep.result(error, is_dry_run=True)
-            if not result.entries:
-                raise
-            return result
-
-    return list_live
-
-
 def _run(conn_id: str, sweep: Sweep, records: CommandRecords) -> SweepResult:
     """Sweep an account, and write the record however that ends."""
     client = sweep.account.client
@@ -198,14 +183,12 @@ def _failure(result: SweepResult) -> CampaignError | None:
     return None
 
 
-def _with_problem(outcome: Outcome[SweepResult]) -> Outcome[SweepResult]:
-    """Return a listing's outcome with what keeps it from being complete."""
-    return outcome if outcome.value is None else Outcome(outcome.value, outcome.value.problem)
-
-
 def _with_failure(outcome: Outcome[SweepResult]) -> Outcome[SweepResult]:
-    """Return a sweep's outcome with the error that names what is not verified stopped."""
-    return outcome if outcome.value is None else Outcome(outcome.value, _failure(outcome.value))
+    """Return the outcome with the error that names what is not verified, alone where nothing was found."""
+    if outcome.value is None:
+        return outcome
+    failure = _failure(outcome.value)
+    return Outcome(None if failure and not outcome.value.entries else outcome.value, failure)
 
 
 def _show_listing(progress: ProgressDisplay, sweeps: Mapping[str, Sweep]) -> None:

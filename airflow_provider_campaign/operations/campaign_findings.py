@@ -26,6 +26,8 @@ class CampaignFindings:
     ) -> None:
         self.client = client.observed_by(self._note_request, self._note_refusal)
         before = carried or {}
+        self.began_at: float = before.get("began_at", client.clock.time())
+        """Seconds since the epoch."""
         self.requests: int = before.get("requests", 0)
         self.refused: int = before.get("refused", 0)
         self._asked_at: float | None = before.get("asked_at")
@@ -47,7 +49,12 @@ class CampaignFindings:
 
     def carry(self) -> dict[str, Any]:
         """Return what has to be known to continue, in plain JSON types."""
-        return {"asked_at": self._asked_at, "requests": self.requests, "refused": self.refused}
+        return {
+            "began_at": self.began_at,
+            "asked_at": self._asked_at,
+            "requests": self.requests,
+            "refused": self.refused,
+        }
 
     def findings(self) -> Findings:
         """Return what is known by now."""

@@ -40,14 +40,14 @@ class Sweep:
         self._doubtful_listings = 0
 
     def list_only(self) -> SweepResult:
-        """
-        List what is live, and stop nothing.
-
-        :raises CampaignError: When what is live can't be listed.
-        """
-        self.account.list_only()
-        self.account.list_excluded_types()
-        return self.result(is_dry_run=True)
+        """List what is live, and stop nothing."""
+        problem = None
+        try:
+            self.account.list_only()
+            self.account.list_excluded_types()
+        except CampaignError as error:
+            problem = error
+        return self.result(problem, is_dry_run=True)
 
     def run(self) -> SweepResult:
         """Stop all that is live, until a listing shows none or the time is up."""

@@ -113,9 +113,9 @@ class SweepResult:
         Raise if not every campaign is verified stopped.
 
         :raises CampaignSweepError: With each campaign that is left, and why; its subclass where no retry can mend it.
-        :raises CampaignError: The problem itself, where nothing could be listed at all.
+        :raises CampaignError: The problem itself, where nothing was to be stopped, or could be listed at all.
         """
-        if self.problem is not None and not self.entries:
+        if self.problem is not None and (self.is_dry_run or not self.entries):
             raise self.problem
         if not self.is_failure:
             return

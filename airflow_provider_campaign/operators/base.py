@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -22,7 +23,8 @@ from airflow_provider_campaign.arguments import (
 from airflow_provider_campaign.campaign import Campaign, CampaignType
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operators.campaign_record import CampaignRecord
+from airflow_provider_campaign.operations.campaign_findings import CampaignFindings
+from airflow_provider_campaign.operators.task_record import TaskRecord
 from airflow_provider_campaign.platforms.base import Action
 
 DEFAULT_TIMEOUT = 900.0
@@ -112,26 +114,32 @@ class CampaignOperator(BaseOperator):
         seconds = self.timeout if ends_at is None else ends_at - self.hook.clock.time()
         return Deadline(max(0.0, seconds), self.hook.clock, cancellation=self._cancellation)
 
-    def record(self, context: Context, action: Action, carried: Mapping[str, Any] | None = None) -> CampaignRecord:
+    @contextmanager
+    def record(
+        self, context: Context, action: Action, carried: Mapping[str, Any] | None = None
+    ) -> Iterator[CampaignFindings]:
         """
-        Return the record of this try; all requests go through its client.
+        Write the record of this try, if there is a records path, however the block ends.
 
-        :param carried: What the record has carried over a deferral.
+        :param carried: What :meth:`.CampaignFindings.carry` gave before the task was deferred.
+        :returns: What is to be told of the campaign; all requests go through its client.
         """
         if self.reason:
             self.log.info("Reason: %s", self.reason)
-        return CampaignRecord(
-            self,
-            context,
-            self.hook.client,
-            Campaign(self.campaign_id, "unknown", campaign_type=self.campaign_type),
-            action,
+        campaign = Campaign(self.campaign_id, "unknown", campaign_type=self.campaign_type)
+        findings = CampaignFindings(self.hook.client, campaign, action, carried)
+        record = TaskRecord(self, context, action.value, self.records_path, self._cancellation)
+        record.describe(
+            findings.findings,
+            began_at=findings.began_at,
             connection_id=self.campaign_conn_id,
+            platform=self.hook.client.platform,
+            scope={"campaign_id": self.campaign_id, "campaign_type": self.campaign_type},
             reason=self.reason,
-            records_path=self.records_path,
-            carried=carried,
-            cancellation=self._cancellation,
         )
+        record.count_from(findings.requests, findings.refused)
+        with record:
+            yield findings
 
 
 def is_retry(context: Context) -> bool:

@@ -20,9 +20,9 @@ from airflow_provider_campaign.campaign import (
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.exceptions import CampaignRateLimitError, CampaignTimeoutError
+from airflow_provider_campaign.operations.campaign_findings import CampaignFindings
 from airflow_provider_campaign.operations.wait import wait_for_status
 from airflow_provider_campaign.operators.base import CampaignOperator, is_retry
-from airflow_provider_campaign.operators.campaign_record import CampaignRecord
 from airflow_provider_campaign.operators.delete import (
     DeleteCampaignOperator,
     DeleteSmsCampaignOperator,
@@ -94,58 +94,58 @@ class _StatusChangeOperator(CampaignOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Act, wait, and return what became of the campaign."""
         deadline = self.begin()
-        with self.record(context, self.action) as record:
-            return self._act_and_wait(record, deadline, outcome_unknown=is_retry(context))
+        with self.record(context, self.action) as findings:
+            return self._act_and_wait(findings, deadline, outcome_unknown=is_retry(context))
 
     def execute_again(self, context: Context, event: Any, carried: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """
         Act again, after a wait for the account's request budget.
 
-        :param carried: What the record has carried over the deferral.
+        :param carried: What was carried over the deferral.
         """
         refusals, outcome_unknown = event["refusals"], event["outcome_unknown"]
         deadline = self.begin(event["deadline"])
-        with self.record(context, self.action, carried) as record:
+        with self.record(context, self.action, carried) as findings:
             if not deadline.remaining:
                 raise self._refused_until_the_end(refusals, outcome_unknown=outcome_unknown)
-            return self._act_and_wait(record, deadline, outcome_unknown=outcome_unknown, refusals=refusals)
+            return self._act_and_wait(findings, deadline, outcome_unknown=outcome_unknown, refusals=refusals)
 
     def _act_and_wait(
-        self, record: CampaignRecord, deadline: Deadline, *, outcome_unknown: bool, refusals: int = 0
+        self, findings: CampaignFindings, deadline: Deadline, *, outcome_unknown: bool, refusals: int = 0
     ) -> dict[str, Any]:
         if self.deferrable and self.timeout > 2 * LAST_ATTEMPT:
-            campaign = self._act_or_defer(record, deadline, outcome_unknown=outcome_unknown, refusals=refusals)
+            campaign = self._act_or_defer(findings, deadline, outcome_unknown=outcome_unknown, refusals=refusals)
         else:
-            campaign = self.act(record.client, check_first=outcome_unknown, deadline=deadline)
-        record.note(campaign, is_confirmed=self.condition.is_met_by(campaign.status))
+            campaign = self.act(findings.client, check_first=outcome_unknown, deadline=deadline)
+        findings.note(campaign, is_confirmed=self.condition.is_met_by(campaign.status))
         result = campaign.as_dict()
         self.log.info("Campaign %s is %s: %s", campaign.id, campaign.status, campaign.message or "no message")
         if not self.wait_for_completion or self.condition.is_met_by(campaign.status):
             return result
         self.log.info("Waiting for campaign %s to be %s", campaign.id, self.condition)
         if self.deferrable:
-            self._defer(result, deadline, record)
-        final = wait_for_status(record.client, self.campaign_id, self.condition, self.poll_interval, deadline)
-        record.note(replace(final, already_stopped=campaign.already_stopped), is_confirmed=True)
+            self._defer(result, deadline, findings)
+        final = wait_for_status(findings.client, self.campaign_id, self.condition, self.poll_interval, deadline)
+        findings.note(replace(final, already_stopped=campaign.already_stopped), is_confirmed=True)
         self.log.info("Campaign %s is %s", campaign.id, final.status)
         return merge_final_status(result, final)
 
     def _act_or_defer(
-        self, record: CampaignRecord, deadline: Deadline, *, outcome_unknown: bool, refusals: int
+        self, findings: CampaignFindings, deadline: Deadline, *, outcome_unknown: bool, refusals: int
     ) -> Campaign:
         """Act, or leave the worker until the account's request budget allows it."""
         part = deadline.sooner(max_rate_wait=MAX_RATE_WAIT)
         try:
-            campaign = self.act(record.client, check_first=outcome_unknown, deadline=part)
+            campaign = self.act(findings.client, check_first=outcome_unknown, deadline=part)
         except CampaignRateLimitError as refusal:
             if deadline.remaining > LAST_ATTEMPT + MIN_DEFERRAL:
-                self._defer_until_permitted(refusal, refusals + 1, deadline, record)
+                self._defer_until_permitted(refusal, refusals + 1, deadline, findings)
             raise self._refused_until_the_end(refusals + 1, outcome_unknown=refusal.outcome_unknown) from refusal
         acted_before = bool(refusals) and outcome_unknown
         return replace(campaign, already_stopped=campaign.already_stopped and not acted_before)
 
     def _defer_until_permitted(
-        self, refusal: CampaignRateLimitError, refusals: int, deadline: Deadline, record: CampaignRecord
+        self, refusal: CampaignRateLimitError, refusals: int, deadline: Deadline, findings: CampaignFindings
     ) -> None:
         self.log.warning("Waiting, without a worker slot, for the account's request budget: %s", refusal)
         defer_until_permitted(
@@ -156,7 +156,7 @@ class _StatusChangeOperator(CampaignOperator):
             campaign_id=self.campaign_id,
             campaign_conn_id=self.campaign_conn_id,
             platform=self.hook.client.platform,
-            carried=record.carry(),
+            carried=findings.carry(),
         )
 
     def _refused_until_the_end(self, refusals: int, *, outcome_unknown: bool) -> CampaignTimeoutError:
@@ -174,28 +174,28 @@ class _StatusChangeOperator(CampaignOperator):
         """
         Return the result that the trigger completed, or raise what ended its wait.
 
-        :param carried: What the record has carried over the deferral; ``dags test`` drops it.
+        :param carried: What was carried over the deferral; ``dags test`` drops it.
         """
         outcome = WaitOutcome.from_event(event)
         if self.records_path is None:
             return dict(outcome.value_or_raise())
         self.begin()
-        with self.record(context, self.action, carried) as record:
+        with self.record(context, self.action, carried) as findings:
             result = dict(outcome.value_or_raise())
             seen = {key: result[key] for key in ("status", "message", "already_stopped")}
-            record.note(Campaign(self.campaign_id, campaign_type=self.campaign_type, **seen), is_confirmed=True)
+            findings.note(Campaign(self.campaign_id, campaign_type=self.campaign_type, **seen), is_confirmed=True)
         return result
 
     def act(self, client: CampaignClient, *, check_first: bool, deadline: Deadline) -> Campaign:
         """Send what is to be done."""
         raise NotImplementedError
 
-    def _defer(self, result: dict[str, Any], deadline: Deadline, record: CampaignRecord) -> None:
+    def _defer(self, result: dict[str, Any], deadline: Deadline, findings: CampaignFindings) -> None:
         defer_wait(
             self,
             deadline.remaining,
             is_seen=True,
-            resume_with={"carried": record.carry()} if self.records_path else None,
+            resume_with={"carried": findings.carry()} if self.records_path else None,
             campaign_id=self.campaign_id,
             campaign_conn_id=self.campaign_conn_id,
             campaign_type=self.campaign_type,
