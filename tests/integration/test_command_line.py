@@ -20,7 +20,9 @@ from airflow_provider_campaign.__main__ import main
 from airflow_provider_campaign.record_store import RecordStore
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.airflow_process import AirflowProcess
+from tests.certificates import Authority
 from tests.kinds import Connect
+from tests.raw_server import RawServer
 from tests.secrets_guard import leak_in
 
 CONNECTIONS = ("--conn-id", "campaign_default", "--conn-id", "sonarly")
@@ -272,6 +274,19 @@ def test_a_campaigns_name_can_not_steer_the_terminal(accounts: Sandbox, run: Com
     for style in ("table", "plain"):
         shown = run("stop-active", "--dry-run", "-o", style)
         assert "[/red] [2J :bomb:" in shown.stdout
+
+
+@pytest.mark.parametrize("arguments", [("live",), ("stop-active", "--yes"), ("status", "c-1"), ("stop", "c-1")])
+def test_a_certificate_that_is_refused_is_status_2_for_nothing_was_sent(
+    connect: Connect, run: CommandLine, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    with RawServer(lambda connection: None, Authority(tmp_path).server_context()) as server:
+        extra = {"account_group_id": "ag"}
+        connect({"conn_type": "sonarly", "host": server.url, "password": "sk_live_key", "extra": extra})
+        shown = run(*arguments)
+    assert shown.status == 2
+    assert "certificate could not be verified" in shown.stderr
+    assert server.requests == []
 
 
 COMMANDS = (
