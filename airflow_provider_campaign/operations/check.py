@@ -74,6 +74,7 @@ class ContractCheck:
         self._campaign_type = campaign_type
         self._allow_stop = allow_stop
         self._listed: dict[str, Campaign] = {}
+        self._listed_twice: set[str] = set()
 
     def run(self) -> Iterator[CheckRow]:
         """
@@ -84,6 +85,8 @@ class ContractCheck:
         self._client.probe()
         for campaign_type in self._client.platform.campaign_types or (None,):
             yield from self._list_rows(campaign_type)
+        if self._client.platform.campaign_types:
+            yield self._types_row()
         yield self._words_row()
         yield from self._campaign_rows()
         yield self._unknown_id_row()
@@ -98,6 +101,7 @@ class ContractCheck:
     def _list_rows(self, campaign_type: str | None) -> Iterator[CheckRow]:
         subject = f"list of {campaign_type}" if campaign_type else "list"
         listing, problem = self._list(campaign_type)
+        self._listed_twice.update(campaign.id for campaign in listing.campaigns if campaign.id in self._listed)
         self._listed.update({campaign.id: campaign for campaign in listing.campaigns})
         total = "" if listing.total is None else f", of {listing.total} that it has"
         yield CheckRow(
@@ -163,6 +167,13 @@ class ContractCheck:
         provider = "notices, and reads the whole list where it would have read its top"
         documented = "sortBy updatedAt desc: those changed last come first"
         return CheckRow(f"{subject}: order", documented, problem or seen, DIFFERS if problem else verdict, provider)
+
+    def _types_row(self) -> CheckRow:
+        count = len(self._listed_twice)
+        seen = f"{count} are in several lists" if count else "each is in one list"
+        verdict = DIFFERS if count else SAME if self._listed else UNKNOWN
+        provider = "a sweep stops each as the type that the platform knows it as"
+        return CheckRow("types", "a campaign is in the list of its own type only", seen, verdict, provider)
 
     def _words_row(self) -> CheckRow:
         seen = sorted({campaign.status for campaign in self._listed.values()})

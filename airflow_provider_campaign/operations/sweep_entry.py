@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
 
@@ -49,6 +49,7 @@ class SweepEntry:
     :param restarts: How often it was seen live again after it was asked to stop.
     :param error: What kept it from being stopped.
     :param is_incident: Whether it was live although its calling hours were over.
+    :param types: Those under which it was listed, and whether the platform does not know it as one of these.
     """
 
     campaign: Campaign
@@ -61,6 +62,7 @@ class SweepEntry:
     restarts: int = 0
     error: CampaignError | None = None
     is_incident: bool = False
+    types: dict[str | None, bool] = field(default_factory=dict)
 
     @classmethod
     def from_listing(cls, campaign: Campaign, *, is_incident: bool = False) -> Self:
@@ -117,7 +119,7 @@ class SweepEntry:
         """Note that the request to stop it was answered by a 404."""
         if error.shown_status is not None:
             self.note_status(replace(self.campaign, status=error.shown_status, message=None), now)
-            self.error = None if self.confirmed_at else error
+            self.error = None if self.confirmed_at or self._has_other_type() else error
         elif error.is_confirmed:
             self.note_deleted(error, now)
         else:
@@ -136,6 +138,7 @@ class SweepEntry:
 
     def note_listed(self, listed: Campaign, now: float) -> None:
         """Note that a listing shows it live: it winds down, or somebody has started it again."""
+        self.types.setdefault(listed.campaign_type, False)
         if self.confirmed_at is not None and self.campaign.status == DELETED:
             self.confirmed_at = None
             self.error = CampaignNotFoundError(
@@ -148,6 +151,14 @@ class SweepEntry:
         elif self.acknowledged and self._is_restarted(listed, now):
             log.warning("Campaign %s was started again after it was asked to stop", listed.id)
             self._reopen(listed)
+
+    def _has_other_type(self) -> bool:
+        """Take it for one of another type whose list shows it, too: a list that ignores the type shows them all."""
+        self.types[self.campaign.campaign_type] = True
+        others = [campaign_type for campaign_type, is_unknown in self.types.items() if not is_unknown]
+        if others:
+            self.campaign = replace(self.campaign, campaign_type=others[0])
+        return bool(others)
 
     def _is_restarted(self, listed: Campaign, now: float) -> bool:
         """Tell whether it changed after it was asked; one that changes all the time is asked again rarely."""

@@ -28,6 +28,7 @@ PUBLIC_SETTINGS = (
     "stop_when_stopped",
     "ignore_sort",
     "ignore_filters",
+    "ignore_type",
     "clock_offset",
     "start_status_word",
     "stop_status_word",
@@ -59,6 +60,7 @@ class SandboxConfig:
     :param public_key: PEM of the key of RS256 and ES256 tokens; None accepts HMAC only.
     :param ignore_sort: Whether Kore's list ignores ``sortBy`` and keeps the order in which campaigns were added.
     :param ignore_filters: Whether Kore's list ignores ``filters``.
+    :param ignore_type: Whether Kore's list ignores ``type``, and shows SMS and voice campaigns.
     :param clock_offset: Seconds by which the platform's clock is ahead of ours; a change moves no past date.
     :param start_status_word: Status in Sonarly's response to a start; None for the campaign's own.
     :param stop_status_word: Status in Sonarly's response to a stop; None for the campaign's own.
@@ -82,6 +84,7 @@ class SandboxConfig:
     public_key: str | None = None
     ignore_sort: bool = False
     ignore_filters: bool = False
+    ignore_type: bool = False
     clock_offset: float = 0.0
     start_status_word: str | None = None
     stop_status_word: str | None = None

@@ -179,7 +179,8 @@ class KorePlatform:
     def _list(self, match: RouteMatch, request: ReceivedRequest) -> dict[str, Any]:
         query = ListQuery.parse(parse_object(request.body, request.headers.get("content-type")))
         config = self.state.config
-        campaigns = self.state.account.campaigns([query.campaign_type], in_id_order=not config.ignore_sort)
+        types = KORE_TYPES if config.ignore_type else [query.campaign_type]
+        campaigns = self.state.account.campaigns(types, in_id_order=not config.ignore_sort)
         data = query.document(query.select(campaigns, self.state.timeline, config), match)
         return {"status": "success", "message": "Campaigns retrieved successfully", "data": data}
 

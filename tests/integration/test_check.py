@@ -84,6 +84,7 @@ DIFFERENCES: Mapping[str, tuple[Differ, str]] = {
     "list of sms: limit": (lambda account: plan(account, "contradiction", how="page_size"), "2 rows"),
     "list of sms: filter": (lambda account: configure(account, ignore_filters=True), "with Active it lists Stopped"),
     "list of sms: order": (lambda account: configure(account, ignore_sort=True), "in another order"),
+    "types": (lambda account: configure(account, ignore_type=True), "are in several lists"),
     "status words": (undocumented_word, "not documented: Winding"),
     "status of one campaign": (lambda account: plan(account, "html_ok", action="status"), "HTTP 200"),
     "get of one campaign": (lambda account: plan(account, "failure", action="get"), "Something went wrong"),
@@ -177,8 +178,10 @@ def test_a_report_can_be_replayed_as_a_platform(connect: Connect, account: Sandb
 
 @pytest.mark.parametrize("file", sorted(REPORTS.glob("*.json")), ids=lambda file: file.stem)
 def test_every_account_that_was_reported_is_read_as_it_was_then(file: Path) -> None:
+    """Points that a check had not at the time are left out."""
     report = json.loads(file.read_text())
-    assert check_again(report) == {row["subject"]: row["verdict"] for row in report["rows"]}
+    then = {row["subject"]: row["verdict"] for row in report["rows"]}
+    assert {subject: verdict for subject, verdict in check_again(report).items() if subject in then} == then
 
 
 @pytest.mark.parametrize("name", ACCOUNTS)

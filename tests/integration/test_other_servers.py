@@ -182,6 +182,24 @@ def test_a_list_that_ignores_filter_and_order_is_read_for_what_it_shows(sandbox:
     assert live(sandbox) == set()
 
 
+def test_a_list_that_ignores_the_type_does_not_keep_any_type_from_being_stopped(sandbox: Sandbox) -> None:
+    sandbox.config.ignore_type = True
+    add(sandbox, 12, ("sms", "voice"))
+    result = sweep()
+    assert live(sandbox) == set()
+    assert {each["campaign_id"]: each["campaign_type"] for each in result["stopped"]} == {
+        campaign.id: campaign.campaign_type for campaign in sandbox.campaigns()
+    }
+
+
+def test_a_list_that_ignores_the_type_is_a_failure_where_only_one_type_is_to_be_stopped(sandbox: Sandbox) -> None:
+    sandbox.config.ignore_type = True
+    add(sandbox, 2, ("sms", "voice"))
+    with pytest.raises(CampaignError, match=r"c-1 .*may not be of type 'sms': try campaign_type='voice'"):
+        sweep(campaign_types=("sms",))
+    assert live(sandbox) == {"c-1"}
+
+
 def test_a_row_that_can_not_be_read_does_not_keep_the_others_from_being_stopped(
     sandbox: Sandbox, account: tuple[str, ...]
 ) -> None:
