@@ -39,6 +39,8 @@ class RateLimiter:
         self._paused_until = 0.0
         self._queue = threading.Lock()
         self._changed = threading.Condition()
+        self.waited = 0.0
+        """Seconds that requests were held back for, in all."""
 
     @property
     def available(self) -> int | None:
@@ -105,6 +107,7 @@ class RateLimiter:
                 log.info("The account's requests are spent: going on in %.0f s", seconds)
             deadline.sleep(seconds)
             deadline.extend(seconds)
+            self.waited += seconds
 
     def _free_at(self) -> float | None:
         """Return when the next request may leave; None while that depends on those in flight."""

@@ -16,6 +16,9 @@ from typing import Self
 BURST_TIME = 15.0
 """Seconds from the beginning of a burst until all of it is verified; campaigns that wind down are the margin's."""
 
+LISTING_TIME = 5.0
+"""Seconds of it for the listing before; a listing that takes longer lets each burst begin earlier."""
+
 WINDOW_RESERVE = 1.0
 """Seconds between a burst and the next one, besides the budget's window."""
 
@@ -65,22 +68,29 @@ class ClosingPlan:
     :param end: The end of the window (seconds since the epoch).
     :param margin: Seconds before it by which all are to be verified.
     :param others: Requests that others were seen to spend in a window, None as long as nothing is known of them.
+    :param burst_time: Seconds from the beginning of a burst until all of it is verified.
     """
 
     end: float
     margin: float
     budget: Budget
     others: int | None = None
+    burst_time: float = BURST_TIME
 
     @property
     def interval(self) -> float:
-        """Seconds from one burst to the next."""
-        return self.budget.window + WINDOW_RESERVE
+        """Seconds from one burst to the next; listings that are slow are not equally slow."""
+        return self.budget.window + WINDOW_RESERVE + self.burst_time - BURST_TIME
 
     @property
     def last_burst_at(self) -> float:
         """When the last burst has to leave."""
-        return self.end - self.margin - BURST_TIME
+        return self.end - self.margin - self.burst_time
+
+    @property
+    def latest_burst_at(self) -> float:
+        """When the last burst may leave, and be through by the end itself."""
+        return self.end - self.burst_time
 
     def due_at(self, left: int) -> float:
         """Return when the next burst has to leave, for so many campaigns that are left."""
@@ -97,7 +107,15 @@ class ClosingPlan:
     def is_late(self, left: int, now: float) -> bool:
         """Tell whether the budget no longer allows to stop so many by the end."""
         stops = self.budget.stops(self.others or 0)
-        return stops is not None and self._due(left, now, self.end - BURST_TIME, stops) > stops
+        return stops is not None and self._due(left, now, self.latest_burst_at, stops) > stops
+
+    def with_listing(self, requests: int) -> Self:
+        """Return the plan that reckons with so many requests for the listing before each burst."""
+        return replace(self, budget=replace(self.budget, listing=requests))
+
+    def after_listing(self, seconds: float) -> Self:
+        """Return the plan that reckons with listings that take as long as this one did."""
+        return replace(self, burst_time=BURST_TIME + max(0.0, seconds - LISTING_TIME))
 
     def after_burst(self, requests: int, refused: int) -> Self:
         """
@@ -118,7 +136,7 @@ class ClosingPlan:
         """Yield when the last burst has to leave, and how many stops a burst may have."""
         yield self.last_burst_at, self.budget.stops(self.others or 0)
         if self.others is None and self.budget.limit is not None:
-            yield self.end - BURST_TIME, self.budget.stops(ASSUMED_SHARE * self.budget.limit + UNEVENNESS)
+            yield self.latest_burst_at, self.budget.stops(ASSUMED_SHARE * self.budget.limit + UNEVENNESS)
 
     def _bursts(self, left: int, stops: int | None) -> int:
         return 1 if stops is None else max(1, math.ceil(left / stops))

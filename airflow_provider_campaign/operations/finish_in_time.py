@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from airflow_provider_campaign.operations.closing import BURST_TIME, Budget, ClosingPlan
+from airflow_provider_campaign.exceptions import CampaignError
+from airflow_provider_campaign.operations.closing import Budget, ClosingPlan
 from airflow_provider_campaign.operations.sweep_entry import SweepEntry, is_retryable
 from airflow_provider_campaign.operations.swept_account import SweptAccount
 
@@ -42,7 +43,7 @@ class FinishInTime:
 
     def next_step_at(self) -> float:
         """List what is live, and return when the next stop or listing is due (seconds since the epoch)."""
-        problem = self._account.look()
+        problem = self._look()
         self._announce()
         return self._next_step(MAX_DELAY if problem else LISTING_INTERVAL)
 
@@ -52,18 +53,29 @@ class FinishInTime:
 
         :raises CampaignTimeoutError: When the task is told to end meanwhile.
         """
+        problem = None
         while self._clock.time() < self.end:
             requests, refused = self._account.requests, self._account.refused
-            problem = self._account.look()
+            has_stopped = problem is not None and self._stop_due()  # a list that hangs keeps nothing that is known
+            problem = self._look()
             if problem and not is_retryable(problem):
                 return
             self._announce()
             delay = MIN_DELAY
-            if self._stop_due():
+            if self._stop_due() or has_stopped:
                 self._plan = self._plan.after_burst(self._account.requests - requests, self._account.refused - refused)
                 delay = self._plan.interval if self._plan.others else MIN_DELAY
+            self._plan = self._plan.with_listing(self._account.requests_of_look)
             step = self._next_step(MAX_DELAY if problem else LISTING_INTERVAL, delay)
             self._account.deadline.sleep(min(step, self.end) - self._clock.time())
+
+    def _look(self) -> CampaignError | None:
+        """Take in what is live, and note how long that takes, besides waiting for the account's budget."""
+        limiter, began = self._account.client.rate_limiter, self._clock.time()
+        waited = limiter.waited
+        problem = self._account.look()
+        self._plan = self._plan.after_listing(self._clock.time() - began - (limiter.waited - waited))
+        return problem
 
     def _stop_due(self) -> bool:
         """
@@ -90,7 +102,7 @@ class FinishInTime:
         if left:
             earliest = now + max(delay, self._account.client.rate_limiter.delay)
             return max(earliest, min(now + interval, self._plan.due_at(left)))
-        looks = (self._plan.last_burst_at, self.end - BURST_TIME, self.end)
+        looks = (self._plan.last_burst_at, self._plan.latest_burst_at, self.end)
         return min(now + interval, next((look for look in looks if look > now + MIN_DELAY), self.end))
 
     def _announce(self) -> None:

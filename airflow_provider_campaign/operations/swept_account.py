@@ -30,9 +30,6 @@ CONCURRENCY = 5
 PROGRESS_INTERVAL = 1.0
 """Seconds between two lines about the progress."""
 
-LOOK_TIMEOUT = 10.0
-"""Seconds that a look may take for each type; what was listed before is stopped all the same."""
-
 
 class SweptAccount:
     """
@@ -86,8 +83,9 @@ class SweptAccount:
 
     @property
     def requests_of_look(self) -> int:
-        """How many requests a look takes where little has changed."""
-        return len(self.lists.types)
+        """How many requests a look takes where little has changed; what winds down is looked for in more lists."""
+        is_winding_down = any(entry.acknowledged for entry in self.open_entries)
+        return len(self.lists.types) * (2 if is_winding_down else 1)
 
     def list_only(self) -> None:
         """
@@ -129,7 +127,7 @@ class SweptAccount:
         problem = None
         for tracker in self._trackers.values():
             try:
-                part = self.deadline.sooner(LOOK_TIMEOUT, retries=False)
+                part = self.deadline.sooner(retries=False)
                 for campaign in tracker.poll((), self.lists.statuses, (), part, lambda: sys.maxsize, sys.maxsize):
                     self._take_in(campaign)
             except CampaignError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
+from airflow_provider_campaign.client.transport import OutcomeUnknown, Transport
 from airflow_provider_campaign.exceptions import CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operations.closing import BURST_TIME, Budget, ClosingPlan
@@ -22,6 +24,7 @@ from airflow_provider_campaign.operations.sweep import Sweep
 from airflow_provider_campaign.operations.sweep_result import SweepResult
 from airflow_provider_campaign.operations.sweep_scope import SweepScope
 from airflow_provider_campaign.operations.swept_account import SweptAccount
+from airflow_provider_campaign.platforms.base import HttpRequest, HttpResponse
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.clock import EventfulClock, VirtualClock
 from tests.kinds import Connect
@@ -38,9 +41,41 @@ def sandbox(clock: EventfulClock, connect: Connect) -> Iterator[Sandbox]:
         yield sandbox
 
 
-def close(clock: EventfulClock, seconds: float, types: tuple[str, ...] = ("sms",)) -> SweepResult:
+class SlowLists:
+    """
+    The way to a platform that is slow on one path alone.
+
+    :param takes: Says, whenever a list is requested, how many seconds it takes.
+    """
+
+    def __init__(self, transport: Transport, clock: EventfulClock, takes: Callable[[], float]) -> None:
+        self.base_url = transport.base_url
+        self._transport = transport
+        self._clock = clock
+        self._takes = takes
+
+    def send_request(self, request: HttpRequest, headers: Mapping[str, str], seconds: float) -> HttpResponse:
+        if "getAllCampaignDetails" in request.path:
+            takes = self._takes()
+            self._clock.sleep(min(takes, seconds))
+            if takes >= seconds:
+                raise OutcomeUnknown("no response within the time-out")
+        return self._transport.send_request(request, headers, seconds)
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+def close(
+    clock: EventfulClock,
+    seconds: float,
+    types: tuple[str, ...] = ("sms",),
+    list_takes: Callable[[], float] | None = None,
+) -> SweepResult:
     """Run a sweep that begins so many seconds before the end."""
     client = CampaignHook.for_conn_id("campaign_default").client
+    if list_takes:
+        client = CampaignClient(client.platform, SlowLists(client.transport, clock, list_takes), clock=clock)
     account = SweptAccount(client, SweepScope(types), Deadline(seconds + 900, clock))
     return Sweep(account, before=FinishInTime(account, clock.time() + seconds, MARGIN).run).run()
 
@@ -174,6 +209,44 @@ def test_listings_that_fail_for_a_while_don_t_matter(sandbox: Sandbox, clock: Ev
     assert live_at(sandbox, clock.began + 300) == set()
 
 
+def test_what_winds_down_is_looked_for_without_the_requests_of_the_stops(
+    sandbox: Sandbox, clock: EventfulClock
+) -> None:
+    """Two windows would do for 115, if it cost no requests to see that the first half is stopped."""
+    sandbox.config.stop_delay = 40
+    add(sandbox, 115, ("sms", "voice"))
+    assert not close(clock, 300, ("sms", "voice")).is_failure
+    assert live_at(sandbox, clock.began + 300) == set()
+
+
+@pytest.mark.parametrize("types", [("sms",), ("sms", "voice")], ids=["one type", "two types"])
+@pytest.mark.parametrize("seconds", [9.0, 12.0, 25.0])
+def test_a_list_that_is_slow_lets_the_stops_begin_earlier_and_not_end_later(
+    sandbox: Sandbox, clock: EventfulClock, seconds: float, types: tuple[str, ...]
+) -> None:
+    add(sandbox, 120, types)
+    result = close(clock, 420, types, list_takes=lambda: seconds)
+    assert not result.is_failure
+    assert before_end(sandbox, clock, 420)[0] >= MARGIN
+    assert asked_once(sandbox)
+
+
+def test_a_list_that_hangs_once_all_is_known_keeps_no_stop_from_being_in_time(
+    sandbox: Sandbox, clock: EventfulClock
+) -> None:
+    add(sandbox, 120)
+    result = close(clock, 420, list_takes=lambda: 1.0 if clock.passed < 60 or clock.passed > 430 else 99.0)
+    assert not result.is_failure
+    assert before_end(sandbox, clock, 420)[0] >= MARGIN - 30  # the first time, nobody knows that it will hang
+
+
+def test_a_list_that_hangs_once_lets_no_later_stop_begin_earlier(sandbox: Sandbox, clock: EventfulClock) -> None:
+    add(sandbox, 5)
+    close(clock, 900, list_takes=lambda: 99.0 if clock.passed == 0 else 1.0)
+    stopped = before_end(sandbox, clock, 900)
+    assert MARGIN <= stopped[0] <= stopped[-1] <= MARGIN + BURST_TIME
+
+
 FAULTS = st.builds(
     Fault,
     st.sampled_from(["error", "reset", "rate_limit", "broken_json", "html"]),
@@ -230,7 +303,7 @@ def test_none_is_live_at_the_end_that_could_have_been_stopped_and_all_that_were_
             if (entry.confirmed_at or 1e12) > clock.time() - clock.now + end
         }
         assert overdue <= told | {c.id for c in sandbox.campaigns() if c.history[0][0] > clock.now}
-        plan = ClosingPlan(seconds, MARGIN, Budget(60, 60.0, 2))
+        plan = ClosingPlan(seconds, MARGIN, Budget(60, 60.0, 4 if stop_delay else 2))
         was_in_time = planned_bursts(count + len(arrivals) or 1, plan)[0].at > 0
         if was_in_time and not faults and not (others and stop_delay > BURST_TIME):
             latest = seconds - BURST_TIME if stop_delay < 10 else seconds - MARGIN - BURST_TIME - 5
