@@ -28,6 +28,9 @@ CONNECT_TIMEOUT = 10.0
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 """Responses above this size are refused; a page of a hundred campaigns is well under 1 MiB."""
 
+MAX_CONNECTIONS = 20
+"""Connections to the host that are kept open for the next request."""
+
 _CHUNK_BYTES = 64 * 1024
 
 
@@ -129,8 +132,8 @@ class _SigningHeaders(requests.auth.AuthBase):
 def _bounded_session() -> requests.Session:
     """Return a session whose requests end in time even when the other side sends a byte now and then."""
     session = _BoundedSession()
-    session.mount("http://", _BoundedAdapter())
-    session.mount("https://", _BoundedAdapter())
+    session.mount("http://", _BoundedAdapter(pool_maxsize=MAX_CONNECTIONS))
+    session.mount("https://", _BoundedAdapter(pool_maxsize=MAX_CONNECTIONS))
     return session
 
 

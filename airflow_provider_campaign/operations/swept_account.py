@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +16,7 @@ from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.rate_limiter import LOG_WAIT_THRESHOLD
 from airflow_provider_campaign.client.retry import requested_delay
+from airflow_provider_campaign.client.transport import MAX_CONNECTIONS
 from airflow_provider_campaign.exceptions import CampaignError, CampaignNotFoundError, CampaignRateLimitError
 from airflow_provider_campaign.operations.account_poller import AccountPoller, PendingWait
 from airflow_provider_campaign.operations.list_tracker import PAGE_ROWS, ListTracker
@@ -25,7 +28,10 @@ from airflow_provider_campaign.platforms.base import Action, ApiRequest
 log = logging.getLogger(__name__)
 
 CONCURRENCY = 5
-"""Stops in flight at the same time; no more than these are refused when the budget turns out to be spent."""
+"""Stops in flight at the same time, unless the platform is slow: so many are refused if the budget is spent."""
+
+STOPS_A_SECOND = 4
+"""What more stops in flight are to achieve where it is: a minute's budget in fifteen seconds."""
 
 PROGRESS_INTERVAL = 1.0
 """Seconds between two lines about the progress."""
@@ -65,6 +71,10 @@ class SweptAccount:
         self.lists = LiveLists(self.client, scope, deadline, open_again_at)
         self._trackers = {each: ListTracker[PendingWait](self.client, each, 0.0) for each in self.lists.types}
         self._reported_at = float("-inf")
+        self._left_at: dict[str, float] = {}
+        """When each request to stop that is in flight has left (seconds since the epoch), by the campaign's id."""
+        self._response_time = 0.0
+        """Seconds that the last of them took."""
 
     @property
     def entries(self) -> list[SweepEntry]:
@@ -164,17 +174,28 @@ class SweptAccount:
         A window that is spent comes back as it was spent, over a second or two: all of it is one burst.
         """
         count = self.client.rate_limiter.available_within(LOG_WAIT_THRESHOLD)
-        pool = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="sweep")
+        waiting, in_flight = deque(entries[:count]), set[Future[None]]()
+        pool = ThreadPoolExecutor(MAX_CONNECTIONS, thread_name_prefix="sweep")
         try:
-            futures = [pool.submit(self._stop, entry) for entry in entries[:count]]
-            for future in as_completed(futures):
-                future.result()
-                self._report()
+            while waiting or in_flight:
+                while waiting and len(in_flight) < self._concurrency:
+                    in_flight.add(pool.submit(self._stop, waiting.popleft()))
+                done, in_flight = wait(in_flight, PROGRESS_INTERVAL, FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+                    self._report()
         except BaseException:
             self.deadline.cancellation.request()  # the task is to end: nothing more is sent
             raise
         finally:
             pool.shutdown(cancel_futures=True)
+
+    @property
+    def _concurrency(self) -> int:
+        """How many stops may be in flight: more of them, the longer the platform takes to respond."""
+        now = self.client.clock.time()
+        longest = max((now - left_at for left_at in list(self._left_at.values())), default=0.0)
+        return min(MAX_CONNECTIONS, max(CONCURRENCY, math.ceil(STOPS_A_SECOND * max(longest, self._response_time))))
 
     def _take_in(self, campaign: Campaign) -> bool:
         """Note a campaign that is listed, and tell whether it is to be stopped."""
@@ -204,6 +225,8 @@ class SweptAccount:
             self._pause(error)
         else:
             entry.note_stop(campaign, clock.time())
+        finally:
+            self._response_time = clock.time() - self._left_at.pop(entry.campaign.id, clock.time())
 
     def _recheck_unlisted(self, unlisted: Mapping[str, SweepEntry]) -> None:
         """Read what is not listed as live any more and not confirmed either."""
@@ -237,7 +260,8 @@ class SweptAccount:
     def _note_request(self, request: ApiRequest) -> None:
         self.requests += 1
         if request.action is Action.STOP and request.campaign_id in self._entries:
-            self._entries[request.campaign_id].asked_at = self.client.clock.time()
+            now = self.client.clock.time()
+            self._left_at[request.campaign_id] = self._entries[request.campaign_id].asked_at = now
 
     def _note_refusal(self, _: ApiRequest) -> None:
         self.refused += 1

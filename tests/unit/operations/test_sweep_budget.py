@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.rate_limiter import WINDOW_MARGIN
 from airflow_provider_campaign.operations.sweep import Sweep
 from airflow_provider_campaign.operations.sweep_scope import SweepScope
-from airflow_provider_campaign.operations.swept_account import SweptAccount
+from airflow_provider_campaign.operations.swept_account import CONCURRENCY, SweptAccount
 from airflow_provider_campaign.platforms.base import HttpResponse
 from tests.accounts import KORE_V2, client_of
 from tests.clock import VirtualClock
@@ -21,15 +22,22 @@ LATENCY = 0.05
 
 
 class SlowAccount:
-    """An account of live SMS campaigns, each response of which takes a moment of the clock."""
+    """
+    An account of live SMS campaigns, each response of which takes a moment of the clock.
 
-    def __init__(self, count: int) -> None:
+    :param stop_arrives: What happens before the response to a stop.
+    """
+
+    def __init__(self, count: int, stop_arrives: Callable[[], object] = lambda: None) -> None:
+        self.stop_arrives = stop_arrives
         self.clock = VirtualClock()
         self.live = [f"c-{number}" for number in range(count)]
         self.transport = ScriptedTransport(self._respond)
         self._lock = threading.Lock()
 
     def _respond(self, request: SentRequest) -> HttpResponse:
+        if request.action == "stop":
+            self.stop_arrives()
         with self._lock:
             self.clock.advance(LATENCY)
             if request.action == "stop":
@@ -63,3 +71,20 @@ def test_it_lists_once_for_each_window_and_uses_all_of_it() -> None:
     assert sent["list"] <= 16  # in seven listings, up to four pages each, and the type that is left out
     window = 60 + WINDOW_MARGIN
     assert account.clock.now - began < 5 * window + 2 * 60 * LATENCY
+
+
+def test_more_stops_are_in_flight_where_the_platform_is_slow_to_respond() -> None:
+    wanted = threading.Barrier(2 * CONCURRENCY, timeout=20)
+    arrived = Counter[str]()
+
+    def wait_for_others() -> None:
+        account.clock.advance(1.0)
+        arrived["stop"] += 1
+        if arrived["stop"] <= 2 * CONCURRENCY:
+            wanted.wait()
+
+    account = SlowAccount(30, wait_for_others)
+    client = client_of(KORE_V2, account.transport, account.clock)
+    Sweep(SweptAccount(client, SweepScope(("sms",)), Deadline(900, account.clock))).run().raise_for_failure()
+    assert account.live == []
+    assert not wanted.broken
