@@ -11,6 +11,7 @@ from airflow_provider_campaign.client.clock import Clock, Deadline, SystemClock
 from airflow_provider_campaign.client.list_reader import ListReader
 from airflow_provider_campaign.client.rate_limiter import RateLimiter
 from airflow_provider_campaign.client.requester import Requester
+from airflow_provider_campaign.client.response import sanitize
 from airflow_provider_campaign.client.transport import Transport
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpRequest, Platform
@@ -223,7 +224,8 @@ class CampaignClient:
         request = ApiRequest(Action.LIST, None, next(iter(self.platform.campaign_types), None))
         deadline = self.deadline(self.requester.timeout)
         http_request = self.platform.probe(request)
-        return self.requester.send_and_read(request, http_request, deadline, self.platform.describe_list)
+        text = self.requester.send_and_read(request, http_request, deadline, self.platform.describe_list)
+        return sanitize(text, self.platform.secrets) or ""
 
     def perform(self, request: ApiRequest, deadline: Deadline) -> Campaign:
         """Make a request about one campaign once, and read the response."""
