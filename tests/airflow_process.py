@@ -1,4 +1,4 @@
-"""Airflow in processes of its own, with a throw-away home and database."""
+"""Airflow in processes of its own, with a throw-away home and database; and in one that several tests share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from airflow_provider_campaign.sandbox.python_process import PythonProcess
 
 REPOSITORY = Path(__file__).parents[1]
 TIMEOUT = 280
@@ -43,7 +45,7 @@ class AirflowProcess:
         """
         done = subprocess.run(
             [sys.executable, *arguments],
-            env=self._environment(),
+            env=self.environment(),
             cwd=self.home,
             capture_output=True,
             text=True,
@@ -71,7 +73,8 @@ class AirflowProcess:
         """Run Python with these arguments and return the JSON of the last line that it printed."""
         return json.loads(self.run(*arguments).strip().splitlines()[-1])
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """Return the variables of the process."""
         inherited = {
             name: value
             for name, value in os.environ.items()
@@ -84,5 +87,55 @@ class AirflowProcess:
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags_folder or self.home),
             "PYTHONPATH": os.pathsep.join(map(str, (*self.path, REPOSITORY))),
             **self.options,
-            **{f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in self.connections.items()},
+            **variables_of(self.connections),
         }
+
+
+def variables_of(connections: Mapping[str, dict[str, Any]]) -> dict[str, str]:
+    """Return the environment variables of connections, given by id."""
+    return {f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in connections.items()}
+
+
+class Done(NamedTuple):
+    """How a program ended: its exit status, and what it printed."""
+
+    status: int
+    output: str
+
+
+class SharedAirflow:
+    """
+    An Airflow for the tests of several modules: its first run of a DAG takes ten times as long as the next ones.
+
+    :param home: ``AIRFLOW_HOME``, with a database.
+    :param options: Airflow's options, by the name of their environment variable.
+    """
+
+    def __init__(self, home: Path, options: Mapping[str, str]) -> None:
+        self.dags_folder = home / "dags"
+        airflow = AirflowProcess(home, {}, self.dags_folder, options=options)
+        self.process = PythonProcess(home / "programs.log", airflow.environment())
+
+    def use_dags(self, *files: Path) -> None:
+        """Have these files in the folder of the DAGs, and no others."""
+        shutil.rmtree(self.dags_folder, ignore_errors=True)
+        self.dags_folder.mkdir()
+        for file in files:
+            shutil.copy(file, self.dags_folder)
+
+    def run(self, *arguments: str, connections: Mapping[str, dict[str, Any]] | None = None) -> Done:
+        """Run what ``python`` with these arguments would."""
+        with self.process.log.open() as log:
+            log.seek(0, os.SEEK_END)
+            status = self.process.run(*arguments, environment=variables_of(connections or {}))
+            return Done(status, log.read())
+
+    def answer(self, *arguments: str, connections: Mapping[str, dict[str, Any]] | None = None) -> Any:
+        """
+        Run the same; return the JSON of the last line that holds an object.
+
+        :raises AssertionError: When it fails, with all that it said.
+        """
+        done = self.run(*arguments, connections=connections)
+        assert done.status == 0, done.output
+        return json.loads([line for line in done.output.splitlines() if line.startswith("{")][-1])

@@ -11,7 +11,7 @@ import argparse
 import itertools
 import json
 import os
-import subprocess
+import shutil
 import sys
 import tempfile
 import time
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Protocol
 
 from airflow_provider_campaign.sandbox import Sandbox
+from airflow_provider_campaign.sandbox.python_process import PythonProcess
 
 CONNECTION = "AIRFLOW_CONN_CAMPAIGN_DEFAULT"
 # The DAG's parameters, each with the variable that sets it where the account is a real one.
@@ -110,19 +111,14 @@ class RealAccount:
         return None
 
 
-def demonstrate(dag_file: Path, account: Account, log: Path) -> bool:
-    """
-    Run the DAG and print the table; return whether every run succeeded and every campaign is down.
-
-    :param dag_file: A file that defines the DAG of the same name.
-    :param log: File for Airflow's output.
-    """
+def demonstrate(dag_id: str, account: Account, airflow: PythonProcess) -> bool:
+    """Run the DAG and print the table; return whether every run succeeded and every campaign is down."""
     campaigns = [campaign_id for params in account.runs for campaign_id in params.values()]
     before = {campaign_id: account.status(campaign_id) for campaign_id in campaigns}
-    succeeded = airflow("Setting up a throw-away Airflow", ["db", "migrate"], log)
+    succeeded = run(airflow, "Setting up a throw-away Airflow", "db", "migrate")
     for params in account.runs:
-        title = f"Running {dag_file.stem} on {' and '.join(params.values())}"
-        succeeded &= airflow(title, ["dags", "test", dag_file.stem, "--conf", json.dumps(params)], log)
+        title = f"Running {dag_id} on {' and '.join(params.values())}"
+        succeeded &= run(airflow, title, "dags", "test", dag_id, "--conf", json.dumps(params))
     after = {campaign_id: account.status(campaign_id) for campaign_id in campaigns}
     print_table([(each, before[each], after[each], account.sent(each)) for each in campaigns])
     running = [campaign_id for campaign_id in campaigns if after[campaign_id] not in VERIFIED]
@@ -131,37 +127,25 @@ def demonstrate(dag_file: Path, account: Account, log: Path) -> bool:
     return succeeded and not running
 
 
-def demonstrate_night(dag_file: Path, account: Account, log: Path) -> bool:
-    """
-    Start a campaign again, and run the DAG that keeps the night closed; return whether it was stopped again.
-
-    :param dag_file: A file that defines the DAG of the same name.
-    :param log: File for Airflow's output.
-    """
+def demonstrate_night(dag_id: str, account: Account, airflow: PythonProcess) -> bool:
+    """Start a campaign again, and run the DAG that keeps the night closed; return whether it was stopped again."""
     campaign_id = account.restart()
     if campaign_id is None:
         return True
     print(f"At night somebody starts {campaign_id} again: it is {account.status(campaign_id)}.")
-    os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(dag_file.resolve())
-    succeeded = airflow(f"Running {dag_file.stem}", ["dags", "test", dag_file.stem], log)
+    succeeded = run(airflow, f"Running {dag_id}", "dags", "test", dag_id)
     after = account.status(campaign_id)
     print(f"{campaign_id} is {after}.\n")
     return succeeded and after in VERIFIED
 
 
-def airflow(title: str, command: Sequence[str], log: Path) -> bool:
-    """
-    Run a command of Airflow's and return whether it succeeded.
-
-    :param log: File for its output.
-    """
+def run(airflow: PythonProcess, title: str, *command: str) -> bool:
+    """Run a command of Airflow's; return whether it succeeded."""
     print(f"{title} … ", end="", flush=True)
     began = time.monotonic()
-    with log.open("a") as output:
-        run = [sys.executable, "-m", "airflow", *command]
-        done = subprocess.run(run, stdout=output, stderr=subprocess.STDOUT, check=False)  # noqa: S603
-    print(f"{'failed' if done.returncode else 'done'} ({time.monotonic() - began:.0f} s)")
-    return done.returncode == 0
+    status = airflow.run("-m", "airflow", *command)
+    print(f"{'failed' if status else 'done'} ({time.monotonic() - began:.0f} s)")
+    return status == 0
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
@@ -197,13 +181,17 @@ def open_account() -> Iterator[Account]:
 
 
 @contextmanager
-def temporary_airflow(dag_file: Path) -> Iterator[None]:
-    """Let this process and those that it starts use an Airflow with this DAG only, whatever the environment said."""
+def temporary_airflow(dag_files: Sequence[Path]) -> Iterator[None]:
+    """Let this process and those that it starts use an Airflow with these DAGs only, whatever the environment said."""
     for name in [name for name in os.environ if name.startswith("AIRFLOW_") and name != CONNECTION]:
         del os.environ[name]
     with tempfile.TemporaryDirectory(prefix="campaign-demo-") as home:
+        dags_folder = Path(home, "dags")
+        dags_folder.mkdir()
+        for file in dag_files:
+            shutil.copy(file, dags_folder)
         os.environ["AIRFLOW_HOME"] = home
-        os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(dag_file.resolve())
+        os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(dags_folder)
         os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
         yield
 
@@ -224,20 +212,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("dag_file", type=Path, help="a file that defines the DAG of the same name")
     parser.add_argument("night_dag_file", type=Path, nargs="?", help="the same, of a DAG that keeps the night closed")
     parsed = parser.parse_args(arguments)
-    dag_file, night_dag_file = parsed.dag_file, parsed.night_dag_file
+    dag_files = [file for file in (parsed.dag_file, parsed.night_dag_file) if file]
     try:
-        with temporary_airflow(dag_file), open_account() as account:
-            log = new_log()
-            verified = demonstrate(dag_file, account, log)
-            if verified and night_dag_file:
-                verified = demonstrate_night(night_dag_file, account, log)
+        with temporary_airflow(dag_files), open_account() as account, PythonProcess(new_log()) as airflow:
+            verified = demonstrate(parsed.dag_file.stem, account, airflow)
+            if verified and parsed.night_dag_file:
+                verified = demonstrate_night(parsed.night_dag_file.stem, account, airflow)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
     if not verified:
-        print(f"NOT every campaign is verified: Airflow's log is {log}", file=sys.stderr)
+        print(f"NOT every campaign is verified: Airflow's log is {airflow.log}", file=sys.stderr)
         return 1
-    log.unlink()
+    airflow.log.unlink()
     print("Every campaign is verified: stopped, or deleted once it was.")
     return 0
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_provider_campaign.operators.campaign import (
@@ -12,31 +13,34 @@ from airflow_provider_campaign.operators.campaign import (
 )
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 
-TASKS: dict[str, Any] = {
+TASKS: dict[str, Callable[[], Any]] = {
     "sweep": lambda: StopActiveCampaignsOperator(task_id="sweep", campaign_types=("sms",)),
     "stop": lambda: StopSmsCampaignOperator(task_id="stop", campaign_id="c-0", poll_interval=60),
     "sensor": lambda: CampaignStatusSensor(task_id="sensor", campaign_id="c-0", poke_interval=1),
 }
-task, how = TASKS[sys.argv[1]](), sys.argv[2]
 
 
 class Terminated(BaseException):
     """What Airflow raises in its signal handler."""
 
 
-def terminate(*_: object) -> None:
-    if how == "on_kill and go on":  # Airflow 3
-        task.on_kill()
-    elif how == "on_kill and raise":  # Airflow 2.11
-        task.on_kill()
-        raise Terminated
-    else:  # an execution_timeout: on_kill comes when ``execute`` is left
-        raise Terminated
+def run(name: str, how: str, environment: Mapping[str, str]) -> None:
+    """Run a task until its end."""
+    os.environ.update(environment)
+    task = TASKS[name]()
 
+    def terminate(*_: object) -> None:
+        if how == "on_kill and go on":  # Airflow 3
+            task.on_kill()
+        elif how == "on_kill and raise":  # Airflow 2.11
+            task.on_kill()
+            raise Terminated
+        else:  # an execution_timeout: on_kill comes when ``execute`` is left
+            raise Terminated
 
-signal.signal(signal.SIGTERM, terminate)
-try:
-    task.execute({})
-except Terminated:
-    task.on_kill()
-    raise
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        task.execute({})
+    except Terminated:
+        task.on_kill()
+        raise

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +10,12 @@ from typing import Any
 import pytest
 
 from airflow_provider_campaign.sandbox import Fault, Sandbox
-from tests.airflow_process import AirflowProcess
+from tests.airflow_process import SharedAirflow
 from tests.kinds import KINDS
 from tests.meanwhile import meanwhile
+from tests.statsd import Statsd
+
+pytestmark = pytest.mark.xdist_group("airflow")
 
 DAGS = Path(__file__).parent / "dags"
 RECORD = {"campaign_id", "status", "message", "updated_at", "already_stopped", "raw"}
@@ -50,9 +50,9 @@ class Outcome:
 
 
 @pytest.fixture(scope="module")
-def outcome(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Iterator[Outcome]:
-    """Run both DAGs in one Airflow, whose start is the most of it."""
-    with Sandbox(require_jti=True, rate_limit=None) as sandbox, statsd() as (port, received):
+def outcome(shared_airflow: SharedAirflow, statsd: Statsd) -> Iterator[Outcome]:
+    """Run both DAGs."""
+    with Sandbox(require_jti=True, rate_limit=None) as sandbox:
         plan_evening(sandbox)
         plan_faults(sandbox)
         connections = {
@@ -60,35 +60,12 @@ def outcome(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> It
             "kore_v2": sandbox.kore_connection("v2"),
             **{name: kind.connection(sandbox, retry_budget=2) for name, kind in PLATFORMS.items()},
         }
-        airflow = AirflowProcess(tmp_path_factory.mktemp("runs"), connections, DAGS, options=metrics_options(port))
-        airflow.migrate(shared_folder)
+        shared_airflow.use_dags(DAGS / "evening.py", DAGS / "retries.py")
+        script = str(shared_airflow.dags_folder / "retries.py")
+        statsd.take()
         with meanwhile(sandbox, voice_was_polled_twice, lambda: sandbox.set_status("cd-voice-1", "Stopped")):
-            runs = airflow.answer(str(DAGS / "retries.py"), *LASTING, *PASSING)
-        yield Outcome(runs["evening"], runs["retries"], sandbox, received())
-
-
-@contextmanager
-def statsd() -> Iterator[tuple[int, Callable[[], dict[str, float]]]]:
-    """Receive metrics; yield the port, and what returns the sum of each that has come, by name and tags."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)  # nothing is read before the runs are over
-        server.bind(("127.0.0.1", 0))
-        server.setblocking(False)
-
-        def received() -> dict[str, float]:
-            sums: dict[str, float] = defaultdict(float)
-            with suppress(BlockingIOError):
-                while True:
-                    name, _, value = server.recv(65535).decode().partition(":")
-                    sums[name] += float(value.partition("|")[0])
-            return sums
-
-        yield server.getsockname()[1], received
-
-
-def metrics_options(port: int) -> dict[str, str]:
-    section = {"ON": "True", "HOST": "127.0.0.1", "PORT": str(port), "INFLUXDB_ENABLED": "True"}
-    return {f"AIRFLOW__METRICS__STATSD_{name}": value for name, value in section.items()}
+            runs = shared_airflow.answer(script, *LASTING, *PASSING, connections=connections)
+        yield Outcome(runs["evening"], runs["retries"], sandbox, statsd.take())
 
 
 def plan_evening(sandbox: Sandbox) -> None:

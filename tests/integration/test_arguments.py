@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -30,7 +30,7 @@ from airflow_provider_campaign.operators.campaign import (
 )
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
-from tests.airflow_process import AirflowProcess
+from tests.airflow_process import SharedAirflow
 from tests.kinds import Connect
 
 HOURS = {"frequency": "DAILY", "timezone": "America/New_York", "days": [{"start": "8:00 AM", "end": "9:00 PM"}]}
@@ -388,18 +388,14 @@ def test_a_secret_in_the_field_of_the_client_id_is_refused_before_it_travels_as_
 DAG_FILE = Path(__file__).parent / "dags" / "form.py"
 
 
-@pytest.fixture
-def airflow(sandbox: Sandbox, tmp_path: Path, shared_folder: Path) -> Iterator[AirflowProcess]:
+@pytest.mark.xdist_group("airflow")
+def test_what_a_form_says_is_what_a_run_does(shared_airflow: SharedAirflow) -> None:
+    shared_airflow.use_dags(DAG_FILE)
     with Sandbox() as platform:
         for number, kind in enumerate(("sms", "voice", "sms")):
             platform.add_campaign(f"cd-{number}", kind, name=("Evening", "Evening", "Morning")[number])
-        airflow = AirflowProcess(tmp_path, {"campaign_default": platform.kore_connection()}, DAG_FILE.parent)
-        airflow.migrate(shared_folder)
-        yield airflow
-
-
-def test_what_a_form_says_is_what_a_run_does(airflow: AirflowProcess) -> None:
-    outcomes = airflow.answer(str(DAG_FILE))
+        script = str(shared_airflow.dags_folder / DAG_FILE.name)
+        outcomes = shared_airflow.answer(script, connections={"campaign_default": platform.kore_connection()})
     assert outcomes == {
         "dry run": ["success", 3, []],
         "no types": ["failed", 0, []],

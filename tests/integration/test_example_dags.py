@@ -5,9 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-import shutil
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +16,9 @@ from packaging.version import Version
 
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.seeds import SEEDS
-from tests.airflow_process import AirflowProcess
+from tests.airflow_process import SharedAirflow
 
 EXAMPLE_DAGS = Path(__file__).parents[2] / "example_dags"
-AIRFLOW_COMMANDS = Path(__file__).with_name("airflow_commands.py")
 TUTORIAL = Path(__file__).parents[2] / "docs" / "try-your-own-dag.md"
 DELETED = "deleted"
 
@@ -35,14 +32,14 @@ class Example:
     :param since: The first Airflow version that it runs on.
     :param task_id: Run this task alone, where ``dags test`` can't run the DAG.
     :param form: What somebody fills into the form of its params.
-    :param outcome: How Airflow's command ends.
+    :param failure: What Airflow's command says in the end where it fails, as it should.
     """
 
     changes: Mapping[str, str]
     since: str = "2.11"
     task_id: str | None = None
     form: Mapping[str, Any] = field(default_factory=dict)
-    outcome: str = "exit status 0"
+    failure: str | None = None
 
     @property
     def runs_here(self) -> bool:
@@ -73,7 +70,7 @@ EXAMPLES = {
         },
     ),
     "emergency_stop, of which a part fails": Example(
-        {}, form={"name_pattern": "[", "reason": "the report must not hide it"}, outcome="exit status DagRun failed"
+        {}, form={"name_pattern": "[", "reason": "the report must not hide it"}, failure="DagRun failed"
     ),
     "emergency_stop, only to list": Example({}, form={"dry_run": True, "reason": "to see what is live"}),
     "end_of_window": Example(ALL_STOPPED),
@@ -94,11 +91,6 @@ def dag_id_of(name: str) -> str:
     return name.partition(",")[0]
 
 
-def connections(sandbox: Sandbox) -> dict[str, str]:
-    """Return the variables of every connection that an example DAG names."""
-    return {f"AIRFLOW_CONN_{name.upper()}": json.dumps(each) for name, each in sandbox.connections().items()}
-
-
 def changes(sandbox: Sandbox) -> dict[str, str]:
     """Return the campaigns that are not as they were seeded, each with its status now."""
     present = {campaign.id: campaign.status for campaign in sandbox.campaigns()}
@@ -106,29 +98,29 @@ def changes(sandbox: Sandbox) -> dict[str, str]:
     return {campaign_id: now[campaign_id] for campaign_id, _, before, _ in SEEDS if now[campaign_id] != before}
 
 
-def all_dags(folder: Path) -> Path:
-    """Return the folder, with the example DAGs and that of the page for those who write their own."""
-    shutil.copytree(EXAMPLE_DAGS, folder)
+def all_dags(folder: Path) -> list[Path]:
+    """Return the files of the example DAGs, and that of the page for those who write their own."""
     (dag,) = re.findall(r"^```python\n(.*?)^```$", TUTORIAL.read_text(), re.MULTILINE | re.DOTALL)
-    (folder / "my_evening.py").write_text(dag)
-    return folder
+    my_evening = folder / "my_evening.py"
+    my_evening.write_text(dag)
+    return [*EXAMPLE_DAGS.glob("*.py"), my_evening]
 
 
-def test_each_example_dag_changes_the_campaigns_that_it_names_and_no_other(tmp_path: Path, shared_folder: Path) -> None:
-    examples = {dag_id: example for dag_id, example in EXAMPLES.items() if example.runs_here}
-    with ExitStack() as stack:
-        sandboxes = {dag_id: stack.enter_context(Sandbox(campaigns=len(SEEDS))) for dag_id in examples}
-        jobs = []
-        for name, sandbox in sandboxes.items():
-            jobs.append({"command": examples[name].command(dag_id_of(name)), "environment": connections(sandbox)})
-        file = tmp_path / "jobs.json"
-        file.write_text(json.dumps(jobs))
-        process = AirflowProcess(tmp_path, {}, all_dags(tmp_path / "dags"))
-        process.migrate(shared_folder)
-        outcomes = process.answer(str(AIRFLOW_COMMANDS), str(file))
-        assert dict(zip(examples, outcomes, strict=True)) == {name: each.outcome for name, each in examples.items()}
-        found = {dag_id: changes(sandbox) for dag_id, sandbox in sandboxes.items()}
-    assert found == {dag_id: example.changes for dag_id, example in examples.items()}
+@pytest.mark.xdist_group("airflow")
+def test_each_example_dag_changes_the_campaigns_that_it_names_and_no_other(
+    shared_airflow: SharedAirflow, tmp_path: Path
+) -> None:
+    shared_airflow.use_dags(*all_dags(tmp_path))
+    examples = {name: example for name, example in EXAMPLES.items() if example.runs_here}
+    found = {}
+    for name, example in examples.items():
+        with Sandbox(campaigns=len(SEEDS)) as sandbox:
+            command = example.command(dag_id_of(name))
+            done = shared_airflow.run("-m", "airflow", *command, connections=sandbox.connections())
+            assert bool(done.status) == bool(example.failure), done.output
+            assert (example.failure or "") in done.output
+            found[name] = changes(sandbox)
+    assert found == {name: example.changes for name, example in examples.items()}
 
 
 def test_every_example_dag_is_run() -> None:

@@ -12,7 +12,9 @@ from packaging.version import Version
 
 from airflow_provider_campaign import __version__
 from airflow_provider_campaign.get_provider_info import get_provider_info
-from tests.airflow_process import AirflowProcess
+from tests.airflow_process import SharedAirflow
+
+pytestmark = pytest.mark.xdist_group("airflow")
 
 # One process for all of them: each would take seconds to start.
 COMMANDS = """
@@ -53,10 +55,11 @@ Printed = dict[str, list[Any]]
 
 
 @pytest.fixture(scope="module")
-def printed(tmp_path_factory: pytest.TempPathFactory) -> Printed:
+def printed(shared_airflow: SharedAirflow, tmp_path_factory: pytest.TempPathFactory) -> Printed:
     """Return the rows that each command prints."""
-    airflow = AirflowProcess(tmp_path_factory.mktemp("home"), {})
-    answer: Printed = airflow.answer("-c", COMMANDS, "list", "hooks", "widgets", "behaviours", "triggers")
+    script = tmp_path_factory.mktemp("scripts") / "commands.py"
+    script.write_text(COMMANDS)
+    answer: Printed = shared_airflow.answer(str(script), "list", "hooks", "widgets", "behaviours", "triggers")
     return answer
 
 
@@ -92,8 +95,12 @@ def test_the_triggers_are_listed(printed: Printed) -> None:
 
 
 @pytest.mark.skipif(version < Version("3.1"), reason="the UI of 2.11 is Flask's, that of 3.0 has no forms without it")
-def test_the_ui_shows_every_field_under_its_label_and_masks_the_secrets(tmp_path: Path) -> None:
-    forms = AirflowProcess(tmp_path, {}).answer("-c", UI)
+def test_the_ui_shows_every_field_under_its_label_and_masks_the_secrets(
+    shared_airflow: SharedAirflow, tmp_path: Path
+) -> None:
+    script = tmp_path / "ui.py"
+    script.write_text(UI)
+    forms = shared_airflow.answer(str(script))
     for info in get_provider_info()["connection-types"]:
         form = forms[info["connection-type"]]
         shown = {name: field["schema"] for name, field in form["extra_fields"].items()}

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_campaign.record_store import RecordStore
 from airflow_provider_campaign.sandbox import Fault, Sandbox
+from tests.data import terminated_task
 from tests.meanwhile import requests_received
 from tests.records_guard import RECORDS_PATH
 
-REPOSITORY = Path(__file__).parents[2]
-SCRIPT = REPOSITORY / "tests/data/terminated_task.py"
+pytestmark = pytest.mark.xdist_group("termination")
+
+# A process that is forked once Airflow is imported starts at once, and is how Airflow starts a task itself.
+FORK_SERVER = multiprocessing.get_context("forkserver")
+FORK_SERVER.set_forkserver_preload([terminated_task.__name__])
 WAYS = ["on_kill and go on", "on_kill and raise", "raise and on_kill"]
 WINDOW = 60
 
@@ -32,26 +36,28 @@ def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecordStore:
 
 
 @contextmanager
-def task_process(sandbox: Sandbox, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+def task_process(sandbox: Sandbox, task: str, how: str) -> Iterator[BaseProcess]:
     """Run a task in a process of its own, which is gone at the end."""
     environment = {
-        **os.environ,
-        "PYTHONPATH": str(REPOSITORY),
+        RECORDS_PATH: os.environ[RECORDS_PATH],
         "AIRFLOW_CONN_CAMPAIGN_DEFAULT": json.dumps(sandbox.kore_connection()),
     }
-    with subprocess.Popen([sys.executable, str(SCRIPT), *arguments], env=environment) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+    process = FORK_SERVER.Process(target=terminated_task.run, args=(task, how, environment))
+    process.start()
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join()
 
 
-def run_until(sandbox: Sandbox, requests: int, *arguments: str) -> None:
+def run_until(sandbox: Sandbox, requests: int, task: str, how: str) -> None:
     """Run a task, terminate it once the sandbox has received so many requests, and wait for its end."""
-    with task_process(sandbox, *arguments) as process:
+    with task_process(sandbox, task, how) as process:
         sandbox.wait_for(requests_received(requests), timeout=60)
         process.terminate()
-        assert process.wait(timeout=WINDOW / 2) != 0  # far from the next window
+        process.join(WINDOW / 2)  # far from the next window
+        assert process.exitcode, "it succeeded, or still runs"
 
 
 @pytest.mark.parametrize("how", WAYS)
