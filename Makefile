@@ -41,7 +41,7 @@ docs: .venv/docs/.docs ## Build the documentation's site into build/docs. Warnin
 	@echo "The documentation is built: build/docs/index.html"
 
 test: $(VENV)/.dev $(if $(filter $(LATEST),$(AIRFLOW)),lint) ## Run linters (on the latest version) and all tests but the system's and S3's.
-	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal --ignore=tests/system --ignore=tests/s3 $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=3 --dist=loadgroup --ignore=tests/system --ignore=tests/s3 $(ARGS)
 
 lint: $(VENV)/.system
 	$(BIN)/ruff check .
@@ -59,7 +59,7 @@ test-matrix: ## Run the tests on every Airflow version, and the latest on every 
 
 test-lowest: ## Run the core's tests with the lowest versions that pyproject.toml allows.
 	@$(MAKE) .venv/lowest/.lowest AIRFLOW=2.11.2 VENV=.venv/lowest
-	.venv/lowest/bin/python -m pytest --numprocesses=4 --dist=worksteal $(CORE) $(ARGS)
+	.venv/lowest/bin/python -m pytest --numprocesses=3 --dist=loadgroup $(CORE) $(ARGS)
 
 test-s3: .venv/s3/.s3 ## Run the tests that keep records on S3, as moto has it.
 	.venv/s3/bin/python -m pytest tests/s3 $(ARGS)

@@ -19,7 +19,7 @@ from packaging.version import Version
 from airflow_provider_campaign.__main__ import main
 from airflow_provider_campaign.record_store import RecordStore
 from airflow_provider_campaign.sandbox import Fault, Sandbox
-from tests.airflow_process import AirflowProcess
+from tests.airflow_process import AirflowProcess, SharedAirflow
 from tests.certificates import Authority
 from tests.kinds import Connect
 from tests.raw_server import RawServer
@@ -434,7 +434,8 @@ def test_a_connection_in_the_database_is_found_while_no_part_of_airflow_runs(
 
 
 @pytest.mark.skipif(Version(airflow.__version__) < Version("3.2"), reason="older versions ignore a provider's commands")
-def test_airflow_has_the_same_commands(tmp_path: Path) -> None:
-    shown = AirflowProcess(tmp_path, {}).run("-m", "airflow", "campaigns", "--help")
+@pytest.mark.xdist_group("airflow")
+def test_airflow_has_the_same_commands(shared_airflow: SharedAirflow) -> None:
+    shown = shared_airflow.run("-m", "airflow", "campaigns", "--help").output
     for command in ("live", "status", "stop", "stop-active", "check", "records"):
         assert re.search(rf"^ +{command}\s", shown, re.MULTILINE)

@@ -18,7 +18,10 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from airflow_provider_campaign import __version__
+from airflow_provider_campaign.get_provider_info import get_provider_info
 from tests.profiles import IS_FULL
+
+pytestmark = pytest.mark.xdist_group("packaging")
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGE = "airflow_provider_campaign"
@@ -46,6 +49,15 @@ from airflow_provider_campaign.hooks.base import CampaignHook
 hook = CampaignHook.for_conn_id("campaign_default")
 hook.stop_campaign(1)
 hook.get_campaign_status("cd-1").state
+"""
+
+ENTRY_POINT = """\
+import json, sys
+from importlib.metadata import distribution
+
+installed = distribution(sys.argv[1])
+(provider,) = installed.entry_points.select(group="apache_airflow_provider")
+print(json.dumps([installed.version, provider.load()()]))
 """
 
 
@@ -137,9 +149,15 @@ def test_the_version_stands_in_one_place_and_heads_the_changelog(wheel: Path) ->
 
 
 def test_the_requirements_of_what_is_installed_agree(installed: Path) -> None:
-    assert python("pip", "--python", installed / "venv/bin/python", "check") == "No broken requirements found.\n"
+    python("uv", "pip", "check", "--python", installed / "venv/bin/python")
 
 
+def test_the_installed_provider_is_found_as_airflow_finds_it(installed: Path) -> None:
+    found = run(installed / "venv/bin/python", "-c", ENTRY_POINT, DISTRIBUTION, cwd=installed)
+    assert json.loads(found.stdout) == [__version__, get_provider_info()], found.stderr
+
+
+@pytest.mark.skipif(not IS_FULL, reason="Airflow starts slowly where it has never run: only in full")
 def test_airflow_lists_the_installed_provider_with_its_version(installed: Path) -> None:
     listed = run(installed / "venv/bin/airflow", "providers", "list", "--output", "json", cwd=installed)
     rows = json.loads(listed.stdout.splitlines()[-1])  # some lines log to standard output first

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from airflow.providers_manager import ProvidersManager
+
 from airflow_provider_campaign.exceptions import CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operators.campaign import (
@@ -23,8 +25,10 @@ def failure_of_an_sms_stop() -> str:
     return "none"
 
 
+PROVIDERS = ProvidersManager()  # type: ignore[no-untyped-call]
 hook = CampaignHook.for_conn_id("campaign_default")
 outcome = {
+    "known": {name: info.hook_class_name for name, info in PROVIDERS.hooks.items() if info},
     "hook": type(hook).__name__,
     "check": hook.test_connection(),
     "list": [campaign.id for campaign in hook.list_campaigns(statuses=("Active",))],
