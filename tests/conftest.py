@@ -23,9 +23,16 @@ from tests.clock import EventfulClock, VirtualClock
 from tests.kinds import KINDS, KORE_KINDS, Connect, Kind
 from tests.profiles import IS_FULL
 from tests.records_guard import records_are_kept
+from tests.scheduler import pytest_xdist_make_scheduler
 from tests.secrets_guard import nothing_secret_is_kept, pytest_runtest_makereport, pytest_sessionstart
 
-__all__ = ["nothing_secret_is_kept", "pytest_runtest_makereport", "pytest_sessionstart", "records_are_kept"]
+__all__ = [
+    "nothing_secret_is_kept",
+    "pytest_runtest_makereport",
+    "pytest_sessionstart",
+    "pytest_xdist_make_scheduler",
+    "records_are_kept",
+]
 
 
 def pytest_report_header() -> str:

@@ -28,11 +28,7 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) 
 
 @pytest.fixture(scope="session")
 def shared_airflow(airflow_home: Path, statsd: Statsd) -> Iterator[SharedAirflow]:
-    """
-    Run one Airflow for all tests of the group "airflow".
-
-    They are marked with ``xdist_group``, so that they run in one process and Airflow starts once.
-    """
+    """Run one Airflow for all tests of the group "airflow"; see tests/scheduler.py."""
     airflow = SharedAirflow(airflow_home, statsd.options)
     with airflow.process:
         yield airflow

@@ -15,8 +15,6 @@ from tests.kinds import KINDS
 from tests.meanwhile import meanwhile
 from tests.statsd import Statsd
 
-pytestmark = pytest.mark.xdist_group("airflow")
-
 DAGS = Path(__file__).parent / "dags"
 RECORD = {"campaign_id", "status", "message", "updated_at", "already_stopped", "raw"}
 PLATFORMS = {"kore": KINDS[0], "sonarly": KINDS[-1]}

@@ -388,7 +388,6 @@ def test_a_secret_in_the_field_of_the_client_id_is_refused_before_it_travels_as_
 DAG_FILE = Path(__file__).parent / "dags" / "form.py"
 
 
-@pytest.mark.xdist_group("airflow")
 def test_what_a_form_says_is_what_a_run_does(shared_airflow: SharedAirflow) -> None:
     shared_airflow.use_dags(DAG_FILE)
     with Sandbox() as platform:

@@ -434,7 +434,6 @@ def test_a_connection_in_the_database_is_found_while_no_part_of_airflow_runs(
 
 
 @pytest.mark.skipif(Version(airflow.__version__) < Version("3.2"), reason="older versions ignore a provider's commands")
-@pytest.mark.xdist_group("airflow")
 def test_airflow_has_the_same_commands(shared_airflow: SharedAirflow) -> None:
     shown = shared_airflow.run("-m", "airflow", "campaigns", "--help").output
     for command in ("live", "status", "stop", "stop-active", "check", "records"):

@@ -106,7 +106,6 @@ def all_dags(folder: Path) -> list[Path]:
     return [*EXAMPLE_DAGS.glob("*.py"), my_evening]
 
 
-@pytest.mark.xdist_group("airflow")
 def test_each_example_dag_changes_the_campaigns_that_it_names_and_no_other(
     shared_airflow: SharedAirflow, tmp_path: Path
 ) -> None:

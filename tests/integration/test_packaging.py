@@ -21,8 +21,6 @@ from airflow_provider_campaign import __version__
 from airflow_provider_campaign.get_provider_info import get_provider_info
 from tests.profiles import IS_FULL
 
-pytestmark = pytest.mark.xdist_group("packaging")
-
 REPOSITORY = Path(__file__).parents[2]
 PACKAGE = "airflow_provider_campaign"
 DISTRIBUTION = "airflow-provider-campaign"

@@ -14,8 +14,6 @@ from airflow_provider_campaign import __version__
 from airflow_provider_campaign.get_provider_info import get_provider_info
 from tests.airflow_process import SharedAirflow
 
-pytestmark = pytest.mark.xdist_group("airflow")
-
 # One process for all of them: each would take seconds to start.
 COMMANDS = """
 import contextlib, io, json, sys

@@ -19,8 +19,6 @@ from tests.data import terminated_task
 from tests.meanwhile import requests_received
 from tests.records_guard import RECORDS_PATH
 
-pytestmark = pytest.mark.xdist_group("termination")
-
 # A process that is forked once Airflow is imported starts at once, and is how Airflow starts a task itself.
 FORK_SERVER = multiprocessing.get_context("forkserver")
 FORK_SERVER.set_forkserver_preload([terminated_task.__name__])

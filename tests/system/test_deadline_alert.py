@@ -28,7 +28,7 @@ def start_run(airflow: LiveAirflow, deadline: datetime) -> str:
 def test_the_alarm_is_raised_for_the_run_that_misses_its_deadline_and_for_no_other(
     shared_airflow: LiveAirflow, platform: Sandbox
 ) -> None:
-    deadline = datetime.now(UTC) + timedelta(seconds=90)
+    deadline = datetime.now(UTC) + timedelta(seconds=60)
     platform.add_campaign("cd-good")
     in_time = start_run(shared_airflow, deadline)
     assert shared_airflow.wait_for_run(DAG_ID, in_time)["state"] == "success"

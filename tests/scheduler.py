@@ -1,0 +1,36 @@
+"""Which tests run in the same worker of ``--dist=loadgroup``: those that share what takes seconds to make."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+GROUPS = {
+    "tests/integration/test_airflow_runs.py": "airflow",
+    "tests/integration/test_arguments.py::test_what_a_form_says_is_what_a_run_does": "airflow",
+    "tests/integration/test_command_line.py::test_airflow_has_the_same_commands": "airflow",
+    "tests/integration/test_example_dags.py": "airflow",
+    "tests/integration/test_packaging.py": "packaging",
+    "tests/integration/test_provider_commands.py": "airflow",
+    "tests/integration/test_termination.py": "termination",
+}
+"""
+The group of the tests whose ids begin so; all others are spread one by one.
+
+The mark ``xdist_group`` would say it where the test is, but xdist 3.8 does not see it under pytest 9.
+"""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Return the scheduler that knows the groups."""
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling  # the tests also run without xdist
+
+    class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return next((group for prefix, group in GROUPS.items() if nodeid.startswith(prefix)), nodeid)
+
+    return GroupScheduling(config, log)
