@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import runpy
@@ -60,6 +61,7 @@ class PythonProcess:
 def run(arguments: list[str], environment: dict[str, str]) -> int:
     """Run a program in this process; return its exit status."""
     before = sys.argv, [*sys.path], dict(os.environ)
+    importlib.invalidate_caches()  # there may be modules now where there were none
     os.environ.update(environment)
     try:
         return _run(arguments)
