@@ -32,9 +32,15 @@ MIN_POLL_INTERVAL = 1.0
 _MISSING = ("none", "null", "undefined")
 
 
-def argument_error(name: str, value: object, problem: str, fix: str) -> CampaignConfigError:
-    """Return the error that names an argument, its value and the fix."""
-    return CampaignConfigError(f"{name} is {value!r}, {problem}. Nothing was sent. {fix}")
+def argument_error(
+    name: str, value: object, problem: str, fix: str, *, nothing_sent: bool = True
+) -> CampaignConfigError:
+    """
+    Return the error that names an argument, its value and the fix.
+
+    :param nothing_sent: Whether the platform was asked for nothing yet, which the message says then.
+    """
+    return CampaignConfigError(f"{name} is {value!r}, {problem}. {'Nothing was sent. ' if nothing_sent else ''}{fix}")
 
 
 def read_bool(name: str, value: Any) -> bool:
@@ -121,10 +127,11 @@ def read_live_statuses(name: str, value: Any) -> tuple[str, ...]:
     return statuses
 
 
-def check_documented(name: str, statuses: Collection[str], platform_name: str) -> None:
+def check_documented(name: str, statuses: Collection[str], platform_name: str, *, nothing_sent: bool = True) -> None:
     """
     Refuse a status word that a platform with documented words does not have.
 
+    :param nothing_sent: Whether the platform was asked for nothing yet.
     :raises CampaignConfigError: With the word that was probably meant.
     """
     documented = [status.value for status in CampaignStatus if status is not CampaignStatus.DRAFT]
@@ -133,7 +140,7 @@ def check_documented(name: str, statuses: Collection[str], platform_name: str) -
             near = difflib.get_close_matches(status.capitalize(), documented, 1, 0.5)
             problem = f"which is no status of {platform_name}"
             fix = f"Did you mean {near[0]}?" if near else f"Use some of {', '.join(documented)}."
-            raise argument_error(name, status, problem, fix)
+            raise argument_error(name, status, problem, fix, nothing_sent=nothing_sent)
 
 
 def read_name_pattern(name: str, value: Any) -> str | None:

@@ -82,23 +82,23 @@ def stop(options: Namespace, output: Output) -> int:
     campaign_id = read_campaign_id("CAMPAIGN_ID", options.campaign_id)
     campaign_type = read_optional_text("--campaign-type", options.campaign_type)
     scope = {"campaign_id": campaign_id, "campaign_type": campaign_type}
-    records = CommandRecords.read(options, "stop", "stop", scope, Cancellation())
+    proof = CommandRecords.read(options, "stop", "stop", scope, Cancellation())
 
     def stop_and_record(conn_id: str, client: CampaignClient, deadline: Deadline) -> dict[str, Any]:
         campaign = Campaign(campaign_id, "unknown", campaign_type=campaign_type)
         findings = CampaignFindings(client, campaign, Action.STOP)
-        draft, error = records.begin(conn_id, client), None
+        draft, error = proof.begin(conn_id, client), None
         try:
             return _stop(findings, campaign, deadline)
         except Exception as failure:
             error = failure
             raise
         finally:
-            records.write(draft, findings.findings(), client.clock.time(), error)
+            proof.write(draft, findings.findings(), client.clock.time(), error)
 
-    outcome = _on_one_campaign(options, output, "Stopping", stop_and_record, records.cancellation)
-    records.report(output)
-    return NOT_VERIFIED if records.problems else exit_status([outcome])
+    outcome = _on_one_campaign(options, output, "Stopping", stop_and_record, proof.cancellation)
+    proof.report(output)
+    return NOT_VERIFIED if proof.problems else exit_status([outcome])
 
 
 live = command(live_campaigns)

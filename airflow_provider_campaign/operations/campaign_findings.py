@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,7 +34,6 @@ class CampaignFindings:
         self._action = action
         self._confirmed_at: float | None = None
         self._status_before: str | None = None
-        self._lock = threading.Lock()
 
     def note(self, campaign: Campaign, *, is_confirmed: bool, status_before: str | None = None) -> None:
         """
@@ -67,11 +65,9 @@ class CampaignFindings:
         return Findings([entry], requests=self.requests, refused=self.refused)
 
     def _note_request(self, request: ApiRequest) -> None:
-        with self._lock:
-            self.requests += 1
-            if request.action is self._action:
-                self._asked_at = self.client.clock.time()
+        self.requests += 1
+        if request.action is self._action:
+            self._asked_at = self.client.clock.time()
 
     def _note_refusal(self, _: ApiRequest) -> None:
-        with self._lock:
-            self.refused += 1
+        self.refused += 1

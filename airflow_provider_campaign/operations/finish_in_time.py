@@ -56,7 +56,7 @@ class FinishInTime:
         problem = None
         while self._clock.time() < self.end:
             requests, refused = self._account.requests, self._account.refused
-            has_stopped = problem is not None and self._stop_due()  # a list that hangs keeps nothing that is known
+            has_stopped = problem is not None and self._stop_due()  # a list that hangs holds up no stop
             problem = self._look()
             if problem and not is_retryable(problem):
                 return

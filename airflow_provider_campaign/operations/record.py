@@ -18,7 +18,7 @@ SCHEMA = "campaign-record/1"
 """What a record's format is called; another format has another number."""
 
 MAX_ERROR_LENGTH = 1000
-"""Characters of a line of the error; our own are shorter, with all that they quote."""
+"""Characters of a line of the error; a message is longer only where it quotes a long argument."""
 
 JSON = dict[str, Any]
 

@@ -119,7 +119,7 @@ class SweepEntry:
         """Note that the request to stop it was answered by a 404."""
         if error.shown_status is not None:
             self.note_status(replace(self.campaign, status=error.shown_status, message=None), now)
-            self.error = None if self.confirmed_at or self._has_other_type() else error
+            self.error = None if self.confirmed_at or self._takes_other_type() else error
         elif error.is_confirmed:
             self.note_deleted(error, now)
         else:
@@ -152,11 +152,12 @@ class SweepEntry:
             log.warning("Campaign %s was started again after it was asked to stop", listed.id)
             self._reopen(listed)
 
-    def _has_other_type(self) -> bool:
-        """Take it for one of another type whose list shows it, too: a list that ignores the type shows them all."""
+    def _takes_other_type(self) -> bool:
+        """Have it stopped as one of another type whose list shows it, too; tell whether there is such a type."""
         self.types[self.campaign.campaign_type] = True
         others = [campaign_type for campaign_type, is_unknown in self.types.items() if not is_unknown]
         if others:
+            log.warning("Campaign %s is in several lists: stopping it as %s", self.campaign.id, others[0])
             self.campaign = replace(self.campaign, campaign_type=others[0])
         return bool(others)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import sys
+import threading
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -71,6 +72,8 @@ class SweptAccount:
         self.lists = LiveLists(self.client, scope, deadline, open_again_at)
         self._trackers = {each: ListTracker[PendingWait](self.client, each, 0.0) for each in self.lists.types}
         self._reported_at = float("-inf")
+        self._lock = threading.Lock()
+        """For what the threads of the stops count."""
         self._left_at: dict[str, float] = {}
         """When each request to stop that is in flight has left (seconds since the epoch), by the campaign's id."""
         self._response_time = 0.0
@@ -258,13 +261,15 @@ class SweptAccount:
             self.client.rate_limiter.pause(delay)
 
     def _note_request(self, request: ApiRequest) -> None:
-        self.requests += 1
+        with self._lock:
+            self.requests += 1
         if request.action is Action.STOP and request.campaign_id in self._entries:
             now = self.client.clock.time()
             self._left_at[request.campaign_id] = self._entries[request.campaign_id].asked_at = now
 
     def _note_refusal(self, _: ApiRequest) -> None:
-        self.refused += 1
+        with self._lock:
+            self.refused += 1
 
     def _report(self) -> None:
         """Write a line about the progress, not more often than each second."""

@@ -10,6 +10,9 @@ from typing import Any, ClassVar
 
 from airflow_provider_campaign.campaign import Campaign
 
+MAX_PAGES_WITHOUT_PROGRESS = 3
+"""Pages of a list that may show nothing new before one that does: rows move while the list is read."""
+
 
 class Action(StrEnum):
     """What a platform may be asked for."""
@@ -90,10 +93,6 @@ class InvalidResponseError(Exception):
     """A response that is not what the platform's documentation promises."""
 
 
-MAX_PAGES_WITHOUT_PROGRESS = 3
-"""Pages of a list that may show nothing new before one that does: rows move while the list is read."""
-
-
 class Pager(ABC):
     """
     The reading of a list, page by page: it says what to request next, and is given the response.
@@ -139,9 +138,8 @@ class Pager(ABC):
             try:
                 campaigns.append(read(row))
             except InvalidResponseError as error:
-                marks = dict.fromkeys(
-                    str(row[key]) for key in ("id", "_id", "name") if isinstance(row.get(key), str | int)
-                )
+                found = (row.get(key) for key in ("id", "_id", "name"))
+                marks = dict.fromkeys(str(mark).strip() for mark in found if mark and isinstance(mark, str | int))
                 self.problems.append(f"a row ({' '.join(marks) or 'without id and name'}) can't be read: {error}")
         return campaigns
 

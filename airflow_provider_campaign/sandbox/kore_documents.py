@@ -134,7 +134,7 @@ class ListQuery:
         """
         Filter and sort campaigns, unless Kore is configured to ignore filters or order.
 
-        :param campaigns: Those of the right type, transitions applied; ties stay in their order.
+        :param campaigns: Those of the types to list, transitions applied; ties stay in their order.
         """
         selected = list(campaigns)
         for name, values in {} if config.ignore_filters else self.filters.items():

@@ -83,7 +83,7 @@ class CampaignStatusTrigger(AccountTrigger):
         if platform is None or not platform.has_closed_status_set:
             return None
         try:
-            check_documented("target_statuses", self.target_statuses, platform.name)
+            check_documented("target_statuses", self.target_statuses, platform.name, nothing_sent=False)
         except CampaignConfigError as error:
             return error
         return None

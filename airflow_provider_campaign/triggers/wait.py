@@ -126,7 +126,7 @@ class CampaignWaitTrigger(AccountTrigger):
                 async for snapshot in snapshots:
                     problem = snapshot.problem
                     if poll.platform and poll.platform.has_closed_status_set:
-                        check_documented("target_statuses", condition.success, poll.platform.name)
+                        check_documented("target_statuses", condition.success, poll.platform.name, nothing_sent=False)
                     if error := snapshot.error_for(self.campaign_id):
                         return WaitOutcome.of_error(error)
                     if campaign := snapshot.campaigns.get(self.campaign_id):

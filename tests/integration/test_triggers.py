@@ -713,6 +713,7 @@ def test_an_asset_whose_status_can_never_come_says_so_at_each_poll(
     shown = caplog.text + capsys.readouterr().out  # Airflow 3 logs to standard output
     assert shown.count("target_statuses is 'Stoped', which is no status of Kore.ai") > 1
     assert "Did you mean Stopped?" in shown
+    assert "Nothing was sent" not in shown
 
 
 @pytest.mark.parametrize(
