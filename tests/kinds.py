@@ -22,6 +22,9 @@ from airflow_provider_campaign.sandbox import Campaign, Sandbox
 Connect = Callable[..., None]
 """The fixture ``connect``: takes a connection of the sandbox, and the id to make it known by."""
 
+SILENT = ("hang", "dribble", "dribble_headers")
+"""Faults by which a response never ends: a test gives these a short time-out, and all others one out of the way."""
+
 
 @dataclass(frozen=True)
 class Kind:

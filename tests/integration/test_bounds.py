@@ -21,18 +21,21 @@ from airflow_provider_campaign.operators.campaign import StopCampaignOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.certificates import Authority
 from tests.clock import VirtualClock
-from tests.kinds import SONARLY, Connect
+from tests.kinds import SILENT, SONARLY, Connect
 from tests.raw_server import RawServer, Speak
 
 PACE = 0.02
 """Seconds between two bytes: far less than any time-out of a socket."""
+
+IMPATIENT = {"timeout": 0.3, "retry_budget": 0.2}
+"""Seconds after which a response that never ends is given up; all others have time, however busy the machine is."""
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 STOPPED = b'{"success": true, "data": {"campaign": {"id": "c1", "status": "stopped"}}}'
 
 
 def connection_to(url: str, **extra: Any) -> dict[str, Any]:
-    extra = {"account_group_id": "ag", "timeout": 0.3, "retry_budget": 0.2, **extra}
+    extra = {"account_group_id": "ag", "timeout": 30, "retry_budget": 60, **extra}
     return {"conn_type": "sonarly", "host": url, "password": "sk_live_bounds", "extra": extra}
 
 
@@ -90,7 +93,7 @@ def authority(tmp_path: Path) -> Authority:
 @pytest.mark.parametrize("part", NEVER_ENDING)
 def test_a_response_that_never_ends_is_given_up(connect: Connect, part: str) -> None:
     with RawServer(NEVER_ENDING[part]) as server:
-        connect(connection_to(server.url))
+        connect(connection_to(server.url, **IMPATIENT))
         with pytest.raises(CampaignUnavailableError, match="no response within the time-out"):
             stop()
 
@@ -100,7 +103,7 @@ def test_a_response_that_never_ends_is_given_up(connect: Connect, part: str) -> 
 @pytest.mark.parametrize("part", ["header", "body"])
 def test_a_response_that_never_ends_is_given_up_over_tls_too(connect: Connect, authority: Authority, part: str) -> None:
     with RawServer(NEVER_ENDING[part], authority.server_context()) as server:
-        connect(connection_to(server.url, ca_bundle=str(authority.bundle)))
+        connect(connection_to(server.url, ca_bundle=str(authority.bundle), **IMPATIENT))
         with pytest.raises(CampaignUnavailableError, match="no response within the time-out"):
             stop()
 
@@ -113,14 +116,14 @@ def test_a_response_that_never_ends_is_given_up_through_a_proxy_too(
 ) -> None:
     with RawServer(NEVER_ENDING[part]) as proxy:
         through(proxy, monkeypatch)
-        connect(connection_to("http://127.0.0.1:9"))
+        connect(connection_to("http://127.0.0.1:9", **IMPATIENT))
         with pytest.raises(CampaignUnavailableError, match="no response within the time-out"):
             stop()
         assert b"http://127.0.0.1:9/v1/accounts/ag/campaigns/c1" in proxy.requests[0]
 
 
 @pytest.mark.timeout(30)
-@pytest.mark.parametrize("fault", ["hang", "dribble", "dribble_headers"])
+@pytest.mark.parametrize("fault", SILENT)
 def test_the_retry_budget_ends_even_a_request_that_might_take_hours(
     sandbox: Sandbox, connect: Connect, virtual_clock: VirtualClock, fault: str
 ) -> None:
@@ -149,7 +152,7 @@ def test_a_request_that_a_proxy_took_may_have_been_heard(connect: Connect, monke
 def test_a_response_above_the_limit_is_refused(sandbox: Sandbox, connect: Connect, chunked: bool) -> None:
     campaign = SONARLY.add_campaign(sandbox)
     sandbox.add_fault(Fault("huge", size=MAX_RESPONSE_BYTES + 1, chunked=chunked, count=None))
-    connect(SONARLY.connection(sandbox, retry_budget=0.2))
+    connect(SONARLY.connection(sandbox, timeout=30, retry_budget=60))
     with pytest.raises(CampaignUnavailableError, match=rf"the response is .* {MAX_RESPONSE_BYTES} (bytes )?accepted"):
         SONARLY.stop(campaign.id).execute({})
 
@@ -158,7 +161,7 @@ def test_a_response_above_the_limit_is_refused(sandbox: Sandbox, connect: Connec
 def test_a_response_at_the_limit_is_read(connect: Connect) -> None:
     body = STOPPED.ljust(MAX_RESPONSE_BYTES)
     with RawServer(responding(body)) as server:
-        connect(connection_to(server.url, timeout=30))
+        connect(connection_to(server.url))
         assert stop()["status"] == "Stopped"
 
 
@@ -166,7 +169,7 @@ def test_a_response_at_the_limit_is_read(connect: Connect) -> None:
 def test_a_response_that_unpacks_to_more_than_the_limit_is_refused(connect: Connect) -> None:
     packed = gzip.compress(b" " * (4 * MAX_RESPONSE_BYTES))
     with RawServer(responding(packed, OK + b"Content-Encoding: gzip\r\n")) as server:
-        connect(connection_to(server.url, timeout=30))
+        connect(connection_to(server.url))
         with pytest.raises(CampaignUnavailableError, match="the response is longer than"):
             stop()
 
@@ -182,7 +185,7 @@ def test_a_packed_response_in_small_pieces_is_read_whole(connect: Connect) -> No
             connection.sendall(packed[index : index + 1])
 
     with RawServer(speak) as server:
-        connect(connection_to(server.url, timeout=30))
+        connect(connection_to(server.url))
         assert stop()["status"] == "Stopped"
 
 
@@ -197,7 +200,7 @@ def test_what_is_declared_too_long_is_not_read(connect: Connect) -> None:
             taken += connection.send(b" " * 1_000_000)
 
     with RawServer(speak) as server:
-        connect(connection_to(server.url, timeout=30))
+        connect(connection_to(server.url))
         with pytest.raises(CampaignUnavailableError, match="the response is 1000000000 bytes long"):
             stop()
     assert taken < 100_000_000  # no more than the buffers of both sides hold, a few times
@@ -239,7 +242,7 @@ def test_a_redirect_with_a_huge_body_is_not_read(sandbox: Sandbox, connect: Conn
             taken += connection.send(b" " * 1_000_000)
 
     with RawServer(speak) as server:
-        connect(connection_to(server.url, timeout=30))
+        connect(connection_to(server.url))
         with pytest.raises(CampaignError):
             stop()
     assert taken < 100_000_000

@@ -19,17 +19,16 @@ from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.faults import FAULT_KINDS, LOST_WAYS
 from tests.clock import VirtualClock
-from tests.kinds import KINDS, KORE_KINDS, SONARLY, Connect, Kind
+from tests.kinds import KINDS, KORE_KINDS, SILENT, SONARLY, Connect, Kind
 
 BUDGET = 120
 """Seconds of virtual time that an action may take with its retries."""
 
-TIMEOUT = 0.5
+TIMEOUT = 1.0
 """Seconds of real time after which a platform that does not respond is given up."""
 
 V1_SMS = KORE_KINDS[0]
 PLATFORMS = [kind for kind in KINDS if kind.label in ("v1-sms", "v2-voice", "sonarly")]
-SILENT = ("hang", "dribble", "dribble_headers")
 
 Outcome = tuple[str, type[CampaignError] | None]
 """What the platform receives, and how it ends; None for a success."""

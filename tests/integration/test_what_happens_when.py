@@ -30,7 +30,7 @@ from airflow_provider_campaign.operators.campaign import (
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.faults import FAULT_KINDS
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
-from tests.kinds import Connect
+from tests.kinds import SILENT, Connect
 
 PAGE = (Path(__file__).parents[2] / "docs" / "what-happens-when.md").read_text()
 
@@ -43,7 +43,7 @@ def rows() -> dict[str, tuple[str, str]]:
 
 def failure(sandbox: Sandbox, connect: Connect, fault: str) -> CampaignError:
     """Stop a campaign while a fault lasts, and return what comes of it."""
-    connect(sandbox.kore_connection(timeout=0.2, retry_budget=1))
+    connect(sandbox.kore_connection(timeout=0.2 if fault in (*SILENT, "slow") else 30, retry_budget=1))
     sandbox.add_campaign("cd-1")
     sandbox.add_fault(Fault(fault, action="stop", count=None))
     with pytest.raises(CampaignError) as caught:
