@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from airflow_provider_campaign.campaign import Campaign, CampaignStatus, WaitCondition, WaitState, is_live
 from airflow_provider_campaign.client.clock import Deadline
@@ -17,25 +17,15 @@ from airflow_provider_campaign.exceptions import (
     CampaignRequestError,
     CampaignUnavailableError,
 )
-from airflow_provider_campaign.platforms.base import Action, ApiRequest, Platform
+from airflow_provider_campaign.platforms.base import Action, ApiRequest
+
+if TYPE_CHECKING:
+    from airflow_provider_campaign.client.client import CampaignClient
 
 log = logging.getLogger(__name__)
 
 CLOCK_TOLERANCE = 600.0
 """Seconds that the platform's clock and ours may differ by."""
-
-
-class SingleRequests(Protocol):
-    """What a change needs of a client."""
-
-    platform: Platform
-
-    @property
-    def description(self) -> str:
-        """What messages call the account."""
-
-    def perform(self, request: ApiRequest, deadline: Deadline) -> Campaign:
-        """Make a request about one campaign once, and read the response."""
 
 
 class StatusChange:
@@ -47,7 +37,7 @@ class StatusChange:
     """
 
     def __init__(
-        self, client: SingleRequests, request: ApiRequest, condition: WaitCondition, *, check_first: bool
+        self, client: CampaignClient, request: ApiRequest, condition: WaitCondition, *, check_first: bool
     ) -> None:
         self._client = client
         self._request = request
@@ -143,7 +133,7 @@ class Deletion:
     :param check_first: Whether an earlier run may have been heard.
     """
 
-    def __init__(self, client: SingleRequests, request: ApiRequest, *, check_first: bool) -> None:
+    def __init__(self, client: CampaignClient, request: ApiRequest, *, check_first: bool) -> None:
         self._client = client
         self._request = request
         self._check_first = check_first
@@ -186,7 +176,7 @@ class Deletion:
 
 
 def explained_not_found(
-    client: SingleRequests, request: ApiRequest, error: CampaignNotFoundError, deadline: Deadline
+    client: CampaignClient, request: ApiRequest, error: CampaignNotFoundError, deadline: Deadline
 ) -> CampaignNotFoundError:
     """Return the error with what a request for the status says about the same id."""
     try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from copy import copy
+from dataclasses import replace
 from typing import Self
 
 from airflow_provider_campaign.campaign import START_CONDITION, STOP_CONDITION, Campaign, validate_campaign_id
@@ -28,8 +30,6 @@ class CampaignClient:
     :param timeout: Seconds that one request may take.
     :param retry_budget: Seconds that one method may take with its retries; None for the caller's deadline.
     :param rate_limiter: Holds requests back; by default by what the platform documents.
-    :param on_request: Told each request when it leaves.
-    :param on_refusal: Told each request that the platform refuses for the rate.
     """
 
     def __init__(
@@ -42,8 +42,6 @@ class CampaignClient:
         retry_budget: float | None = None,
         clock: Clock | None = None,
         rate_limiter: RateLimiter | None = None,
-        on_request: Callable[[ApiRequest], None] | None = None,
-        on_refusal: Callable[[ApiRequest], None] | None = None,
     ) -> None:
         self.platform = platform
         self.transport = transport
@@ -57,8 +55,6 @@ class CampaignClient:
             description or platform.name,
             timeout,
             retry_budget,
-            on_request,
-            on_refusal,
         )
 
     @property
@@ -70,17 +66,9 @@ class CampaignClient:
         self, on_request: Callable[[ApiRequest], None], on_refusal: Callable[[ApiRequest], None] | None = None
     ) -> Self:
         """Return the same client, which tells each request when it leaves, and each that is refused for the rate."""
-        return type(self)(
-            self.platform,
-            self.transport,
-            description=self.description,
-            timeout=self.requester.timeout,
-            retry_budget=self.requester.retry_budget,
-            clock=self.clock,
-            rate_limiter=self.rate_limiter,
-            on_request=on_request,
-            on_refusal=on_refusal,
-        )
+        observed = copy(self)
+        observed.requester = replace(self.requester, on_request=on_request, on_refusal=on_refusal)
+        return observed
 
     def deadline(self, seconds: float, *, retries: bool = True) -> Deadline:
         """Return the deadline that lies so many seconds ahead on this client's clock."""
@@ -241,11 +229,7 @@ class CampaignClient:
         return self.requester.retry(lambda part: self.perform(request, part), deadline)
 
     def _validated(self, request: ApiRequest) -> ApiRequest:
-        """
-        Return the request if it can be made.
-
-        :raises CampaignConfigError: When anything is wrong with it; nothing has been sent.
-        """
+        """Return the request if it can be made; raise before anything is sent if not."""
         if request.action is not Action.SCHEDULE:
             validate_campaign_id(request.campaign_id)
         if request.campaign_type is not None:

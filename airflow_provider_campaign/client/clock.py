@@ -36,11 +36,9 @@ class SystemClock:
     """The machine's own clock."""
 
     def time(self) -> float:
-        """Return the machine's seconds since the epoch."""
         return time.time()
 
     def monotonic(self) -> float:
-        """Return the machine's monotonic seconds."""
         return time.monotonic()
 
     def sleep(self, seconds: float, is_cancelled: Callable[[], bool]) -> None:
@@ -145,11 +143,7 @@ class Deadline:
         self.check()
 
     def check(self) -> None:
-        """
-        Raise if the operation was cancelled.
-
-        :raises CampaignTimeoutError: When it was.
-        """
+        """Raise a :class:`CampaignTimeoutError` if the operation was cancelled."""
         if self.cancellation.is_requested:
             raise CampaignTimeoutError("The task was told to end: nothing more is sent.")
 

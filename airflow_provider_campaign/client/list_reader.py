@@ -49,7 +49,10 @@ class ListReader:
         http_request = self._pager.next_request
         if http_request is None:
             return []
-        campaigns = self._requester.fetch(self._request, http_request, deadline, self._pager.read_page)
+        campaigns = self._requester.retry(
+            lambda part: self._requester.send_and_read(self._request, http_request, part, self._pager.read_page),
+            deadline,
+        )
         self.pages_read += 1
         return campaigns
 

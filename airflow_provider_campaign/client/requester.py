@@ -54,16 +54,6 @@ class Requester:
     on_request: Callable[[ApiRequest], None] | None = None
     on_refusal: Callable[[ApiRequest], None] | None = None
 
-    def fetch(
-        self,
-        request: ApiRequest,
-        http_request: HttpRequest,
-        deadline: Deadline,
-        read: Callable[[Mapping[str, Any]], Result],
-    ) -> Result:
-        """Send what changes nothing, again and again until the response can be read."""
-        return self.retry(lambda part: self.send_and_read(request, http_request, part, read), deadline)
-
     def send_and_read(
         self,
         request: ApiRequest,

@@ -90,7 +90,6 @@ class RequestsTransport:
         return session
 
     def send_request(self, request: HttpRequest, headers: Mapping[str, str], seconds: float) -> HttpResponse:
-        """Send a request once and read its response whole."""
         try:
             with self.session.request(
                 request.method,
@@ -114,7 +113,6 @@ class RequestsTransport:
             raise kind(_reason(error)) from error
 
     def close(self) -> None:
-        """Close the connections that are kept open; the next request opens another."""
         self.session.close()
 
 

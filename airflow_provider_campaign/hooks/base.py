@@ -13,12 +13,12 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoun
 
 from airflow_provider_campaign import __version__
 from airflow_provider_campaign.campaign import Campaign
-from airflow_provider_campaign.client.client import CampaignClient
+from airflow_provider_campaign.client.client import DEFAULT_REQUEST_TIMEOUT, CampaignClient
 from airflow_provider_campaign.client.clock import Clock, Deadline, SystemClock
 from airflow_provider_campaign.client.transport import RequestsTransport
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.get_provider_info import connection_type_info
-from airflow_provider_campaign.hooks.connection_fields import ConnectionFields, Settings
+from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
 from airflow_provider_campaign.platforms.base import Platform
 from airflow_provider_campaign.version_compat import get_connection_from_database, is_supervised
 
@@ -107,8 +107,8 @@ class CampaignHook(BaseHook, ABC):
 
         :raises CampaignConfigError: When the connection's address or its CA bundle is wrong.
         """
-        settings = self._settings
-        return RequestsTransport(settings.base_url, settings.ca_bundle, f"airflow-provider-campaign/{__version__}")
+        user_agent = f"airflow-provider-campaign/{__version__}"
+        return RequestsTransport(self._fields.base_url(), self._fields.ca_bundle(), user_agent)
 
     @cached_property
     def client(self) -> CampaignClient:
@@ -117,14 +117,13 @@ class CampaignHook(BaseHook, ABC):
 
         :raises CampaignConfigError: When a field of the connection is missing or wrong.
         """
-        settings = self._settings
-        platform = self.create_platform(self._fields)
+        transport, platform = self.transport, self.create_platform(self._fields)
         return CampaignClient(
             platform,
-            self.transport,
+            transport,
             description=f"connection {self.connection.conn_id!r}, {platform.name}",
-            timeout=settings.timeout,
-            retry_budget=settings.retry_budget,
+            timeout=self._fields.seconds("timeout") or DEFAULT_REQUEST_TIMEOUT,
+            retry_budget=self._fields.seconds("retry_budget"),
             clock=self.clock,
         )
 
@@ -136,10 +135,6 @@ class CampaignHook(BaseHook, ABC):
                 f"{self.conn_type!r} ({self.hook_name}). Nothing was sent. Give the id of another connection."
             )
         return ConnectionFields(self.connection)
-
-    @cached_property
-    def _settings(self) -> Settings:
-        return self._fields.common()
 
     def get_conn(self) -> requests.Session:
         """Return the session all requests go through."""

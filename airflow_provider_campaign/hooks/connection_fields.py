@@ -6,7 +6,6 @@ import ipaddress
 import json
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,29 +13,11 @@ from urllib.parse import urlsplit
 import requests
 from airflow.providers.common.compat.sdk import Connection
 
-from airflow_provider_campaign.client.client import DEFAULT_REQUEST_TIMEOUT
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.get_provider_info import connection_type_info
 
 MAX_SECONDS = 86_400.0
 """A day: longer values overflow socket timeouts."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """
-    What every platform's connection has.
-
-    :param base_url: Scheme, host and port, with no slash at the end.
-    :param timeout: Seconds that one request may take.
-    :param retry_budget: Seconds that one client method may take with its retries, or None for the caller's deadline.
-    :param ca_bundle: Path of the certificates to trust instead of the usual ones, or None.
-    """
-
-    base_url: str
-    timeout: float
-    retry_budget: float | None
-    ca_bundle: str | None
 
 
 class ConnectionFields:
@@ -99,11 +80,11 @@ class ConnectionFields:
             raise self.error(field, f"is {text!r}", f"Use one of {', '.join(filter(None, schema['enum']))}.")
         return text
 
-    def seconds(self, field: str, default: float | None) -> float | None:
-        """Return a field's positive number of seconds, or the default."""
+    def seconds(self, field: str) -> float | None:
+        """Return a field's positive number of seconds; None where there is none."""
         value = self._value(field)
         if value is None:
-            return default
+            return None
         try:
             seconds = float(value) if not isinstance(value, bool) else -1.0
         except (TypeError, ValueError, OverflowError):
@@ -122,13 +103,6 @@ class ConnectionFields:
         if not isinstance(value, Mapping):
             raise self.error(field, "is not a JSON object", 'Write it as {"key": "value", …}.')
         return value
-
-    def common(self) -> Settings:
-        """Return the settings that every platform's connection has."""
-        timeout = self.seconds("timeout", DEFAULT_REQUEST_TIMEOUT)
-        return Settings(
-            self.base_url(), timeout or DEFAULT_REQUEST_TIMEOUT, self.seconds("retry_budget", None), self.ca_bundle()
-        )
 
     def ca_bundle(self) -> str | None:
         """Return the path of a file, or a folder, of certificates; None where there is none."""

@@ -29,7 +29,6 @@ class KoreHook(CampaignHook):
     hook_name = "Kore.ai Campaigns"
 
     def create_platform(self, fields: ConnectionFields) -> KorePlatform:
-        """Return the account."""
         return KorePlatform(_app(fields), fields.choice("api_version"), _endpoint_replacements(fields))
 
     def switch_schedule_off(self, campaign_name: str, *, deadline: Deadline | None = None) -> Campaign:

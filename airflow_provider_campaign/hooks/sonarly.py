@@ -20,5 +20,4 @@ class SonarlyHook(CampaignHook):
     hook_name = "Sonarly Campaigns"
 
     def create_platform(self, fields: ConnectionFields) -> SonarlyPlatform:
-        """Return the account group."""
         return SonarlyPlatform(fields.required("account_group_id"), fields.header("password"))

@@ -42,5 +42,4 @@ class RecordingTransport:
         return response
 
     def close(self) -> None:
-        """Close the connections that are kept open."""
         self._transport.close()

@@ -103,6 +103,8 @@ class Pager(ABC):
 
     def __init__(self) -> None:
         self.problems: list[str] = []
+        self.total: int | None = None
+        """How many campaigns the platform says that the list has, None where it does not say."""
         self.seen: set[str] = set()
         """The ids of all campaigns that were taken in."""
         self._pages_without_progress = 0
@@ -119,11 +121,6 @@ class Pager(ABC):
 
         :raises InvalidResponseError: When it is no page at all; it may be requested again then.
         """
-
-    @property
-    def total(self) -> int | None:
-        """How many campaigns the platform says that the list has, None where it does not say."""
-        return None
 
     def read_rows(
         self, rows: Iterable[Mapping[str, Any]], read: Callable[[Mapping[str, Any]], Campaign]

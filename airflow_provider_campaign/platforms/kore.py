@@ -58,11 +58,9 @@ class KorePlatform(Platform):
         return (self.app.key,)
 
     def signed_headers(self, now: float) -> Mapping[str, str]:
-        """Return the app's headers with a token of their own."""
         return self.app.signed_headers(now)
 
     def http_request(self, request: ApiRequest) -> HttpRequest:
-        """Return a request as it goes over the wire."""
         if request.action is Action.SCHEDULE:
             return self._schedule_off(request)
         typed = request.action in _TYPED_ACTIONS
@@ -109,7 +107,6 @@ class KorePlatform(Platform):
         )
 
     def pager(self, campaign_type: str | None, statuses: Collection[str], *, newest_first: bool = False) -> Pager:
-        """Return the reading of the list of one type."""
         request = self.http_request(ApiRequest(Action.LIST, None, campaign_type))
         return KorePager(request, campaign_type, statuses, newest_first=newest_first)
 
@@ -118,7 +115,6 @@ class KorePlatform(Platform):
         return replace(self.http_request(request), json={"type": request.campaign_type, "limit": 1, "skip": 0})
 
     def describe_list(self, document: Mapping[str, Any]) -> str:
-        """Say how many campaigns the account has."""
         data = required_object(document, "data")
         required_rows(data, "results")
         total = optional_text(data, "totalResults") or "an unknown number of"

@@ -53,20 +53,12 @@ class KorePager(Pager):
         self._skip = 0
         self._overlaps = False
         self._at_end = False
-        self._total: int | None = None
 
     @property
     def next_request(self) -> HttpRequest | None:
-        """The request for the next page, None when the list is read."""
         return None if self._at_end else replace(self._request, json={**self._body, "skip": self._skip})
 
-    @property
-    def total(self) -> int | None:
-        """How many campaigns the last page said that there are."""
-        return self._total
-
     def read_page(self, document: Mapping[str, Any]) -> list[Campaign]:
-        """Take in a page, and return its campaigns that no page before it had."""
         data = required_object(document, "data")
         rows = required_rows(data, "results")
         total = optional_count(data, "totalResults")
@@ -76,7 +68,7 @@ class KorePager(Pager):
             has_more = bool(rows) and (total is None or self._skip + len(rows) < total)
         if not isinstance(has_more, bool) or (has_more and not rows):
             raise InvalidResponseError("the response says that there is more but shows no rows")
-        self._total = total
+        self.total = total
         campaigns = self.read_rows(rows, lambda row: read_row(row, self._campaign_type))
         if self._overlaps and not (campaigns and campaigns[0].id in self.seen):
             self._step_back()
@@ -95,12 +87,10 @@ class KorePager(Pager):
 
     def _check_end(self, rows: int, has_more: bool) -> None:
         """Note a page that calls itself the last although its own total says that there are more rows."""
-        if self._total is None or has_more or self._skip + rows >= self._total:
-            return
-        self.problems.append(
-            f"the list contradicts itself: it ends after {self._skip + rows} campaigns and says that it has "
-            f"{self._total}"
-        )
+        seen = self._skip + rows
+        if self.total is not None and not has_more and seen < self.total:
+            problem = f"it ends after {seen} campaigns and says that it has {self.total}"
+            self.problems.append(f"the list contradicts itself: {problem}")
 
 
 def read_row(row: Mapping[str, Any], campaign_type: str | None, campaign_id: str | None = None) -> Campaign:

@@ -26,11 +26,7 @@ def optional_count(document: Mapping[str, Any], key: str) -> int | None:
 
 
 def required_text(document: Mapping[str, Any], key: str) -> str:
-    """
-    Return a field's text.
-
-    :raises InvalidResponseError: When there is none, or it is not a word.
-    """
+    """Return a field's text; raise if there is none, or it is not a word."""
     value = document.get(key)
     if not isinstance(value, str) or not value.strip():
         raise InvalidResponseError(f"the response has no {key}")
@@ -38,22 +34,14 @@ def required_text(document: Mapping[str, Any], key: str) -> str:
 
 
 def validate_word(text: str, key: str) -> str:
-    """
-    Return a field's text if it can be an id or a status.
-
-    :raises InvalidResponseError: When it holds control characters or is far too long.
-    """
+    """Return a field's text if it can be an id or a status: no control characters, and not far too long."""
     if not text.isprintable() or len(text) > MAX_WORD_LENGTH:
         raise InvalidResponseError(f"the response's {key} is not a word")
     return text
 
 
 def required_object(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """
-    Return a field's JSON object.
-
-    :raises InvalidResponseError: When there is none.
-    """
+    """Return a field's JSON object; raise if there is none."""
     value = document.get(key)
     if not isinstance(value, Mapping):
         raise InvalidResponseError(f"the response has no object {key}")
@@ -61,11 +49,7 @@ def required_object(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def required_rows(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    """
-    Return a field's list of JSON objects.
-
-    :raises InvalidResponseError: When there is none, or a row is anything else.
-    """
+    """Return a field's list of JSON objects; raise if there is none, or a row is anything else."""
     value = document.get(key)
     if not isinstance(value, list) or not all(isinstance(row, Mapping) for row in value):
         raise InvalidResponseError(f"the response has no list {key} of objects")

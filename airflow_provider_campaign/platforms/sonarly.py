@@ -18,12 +18,7 @@ from airflow_provider_campaign.platforms.base import (
     Pager,
     Platform,
 )
-from airflow_provider_campaign.platforms.reading import (
-    optional_text,
-    required_object,
-    required_rows,
-    required_text,
-)
+from airflow_provider_campaign.platforms.reading import optional_text, required_object, required_rows, required_text
 
 _CAMPAIGNS = "/v1/accounts/{account_group_id}/campaigns"
 
@@ -59,20 +54,16 @@ class SonarlyPlatform(Platform):
 
     @property
     def account(self) -> str:
-        """The Account Group ID."""
         return self.account_group_id
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The API key."""
         return (self.api_key,)
 
     def signed_headers(self, now: float) -> Mapping[str, str]:
-        """Return the header that carries the key."""
         return {"Authorization": f"Bearer {self.api_key}"}
 
     def http_request(self, request: ApiRequest) -> HttpRequest:
-        """Return a request as it goes over the wire."""
         if request.action not in ENDPOINTS:
             raise CampaignConfigError(
                 f"{self.name} has no such action. Nothing was sent. "
@@ -115,7 +106,6 @@ class SonarlyPlatform(Platform):
         return SonarlyPager(self.http_request(ApiRequest(Action.LIST)))
 
     def describe_list(self, document: Mapping[str, Any]) -> str:
-        """Say how many campaigns the first page shows."""
         data = required_object(document, "data")
         count = f"{len(required_rows(data, 'items'))}{' or more' if _next_cursor(data) else ''}"
         return f"account group {self.account_group_id} has {count} campaigns."
@@ -136,14 +126,12 @@ class SonarlyPager(Pager):
 
     @property
     def next_request(self) -> HttpRequest | None:
-        """The request for the next page, None when the list is read."""
         if self._at_end:
             return None
         query = f"?{urlencode({'cursor': self._cursor})}" if self._cursor else ""
         return replace(self._request, path=self._request.path + query)
 
     def read_page(self, document: Mapping[str, Any]) -> list[Campaign]:
-        """Take in a page, and return its campaigns that no page before it had."""
         data = required_object(document, "data")
         rows = required_rows(data, "items")
         self._cursor = _next_cursor(data)

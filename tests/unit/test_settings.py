@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import Connection
 from airflow_provider_campaign.client.client import DEFAULT_REQUEST_TIMEOUT
 from airflow_provider_campaign.client.retry import DEFAULT_RETRY_BUDGET
 from airflow_provider_campaign.exceptions import CampaignConfigError
-from airflow_provider_campaign.hooks.connection_fields import ConnectionFields, Settings
+from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
 
 DOCUMENTATION = (Path(__file__).parents[2] / "docs/connections.md").read_text()
 
@@ -76,7 +76,9 @@ OPTIONAL = ("timeout", "retry_budget", "ca_bundle")
 )
 @pytest.mark.parametrize("conn_type", ["kore", "sonarly"])
 def test_null_empty_and_absent_are_one_and_the_same(conn_type: str, extra: dict[str, Any]) -> None:
-    assert fields(conn_type, extra, host="h.example").common() == Settings("https://h.example", 30.0, None, None)
+    read = fields(conn_type, extra, host="h.example")
+    assert (read.base_url(), read.ca_bundle()) == ("https://h.example", None)
+    assert (read.seconds("timeout"), read.seconds("retry_budget")) == (None, None)
 
 
 @pytest.mark.parametrize("value", [None, "", " ", {}])
@@ -88,8 +90,7 @@ def test_untouched_fields_of_kores_form_have_their_defaults(value: Any) -> None:
 
 @pytest.mark.parametrize("value", [45, 45.0, "45", " 45.0 "])
 def test_seconds_may_be_a_number_or_its_text(value: Any) -> None:
-    assert fields(extra={"timeout": value}).common().timeout == 45.0
-    assert fields(extra={"retry_budget": value}).common().retry_budget == 45.0
+    assert fields(extra={"timeout": value}).seconds("timeout") == 45.0
 
 
 @pytest.mark.parametrize("value", [{"get": "/x/{campaign_id}"}, '{"get": "/x/{campaign_id}"}'])
