@@ -18,6 +18,7 @@ from typing import Any
 from airflow_provider_campaign.calling_hours import CallingHours
 from airflow_provider_campaign.campaign import STOP_CONDITION, CampaignStatus, canonical_status, validate_campaign_id
 from airflow_provider_campaign.exceptions import CampaignConfigError
+from airflow_provider_campaign.platforms.base import Platform
 
 Reader = Callable[[str, Any], Any]
 
@@ -99,7 +100,6 @@ def read_optional_text(name: str, value: Any) -> str | None:
 
 
 def read_campaign_id(name: str, value: Any) -> str:
-    """Return a campaign's id."""
     return validate_campaign_id(value)
 
 
@@ -127,18 +127,20 @@ def read_live_statuses(name: str, value: Any) -> tuple[str, ...]:
     return statuses
 
 
-def check_documented(name: str, statuses: Collection[str], platform_name: str, *, nothing_sent: bool = True) -> None:
+def check_documented(name: str, statuses: Collection[str], platform: Platform, *, nothing_sent: bool = True) -> None:
     """
-    Refuse a status word that a platform with documented words does not have.
+    Refuse a status word that a platform does not have, if all of its words are documented.
 
     :param nothing_sent: Whether the platform was asked for nothing yet.
     :raises CampaignConfigError: With the word that was probably meant.
     """
+    if not platform.has_closed_status_set:
+        return
     documented = [status.value for status in CampaignStatus if status is not CampaignStatus.DRAFT]
     for status in statuses:
         if status not in documented:
             near = difflib.get_close_matches(status.capitalize(), documented, 1, 0.5)
-            problem = f"which is no status of {platform_name}"
+            problem = f"which is no status of {platform.name}"
             fix = f"Did you mean {near[0]}?" if near else f"Use some of {', '.join(documented)}."
             raise argument_error(name, status, problem, fix, nothing_sent=nothing_sent)
 
@@ -193,11 +195,7 @@ def check_arguments(task: Any, readers: Mapping[str, Reader]) -> None:
 
 
 def read_arguments(task: Any, readers: Mapping[str, Reader]) -> dict[str, Any]:
-    """
-    Return what a task's arguments mean, now that they are rendered.
-
-    :raises CampaignConfigError: When an argument is wrong.
-    """
+    """Return what a task's arguments mean, now that they are rendered."""
     return {name: read(name, vars(task)[name]) for name, read in readers.items()}
 
 

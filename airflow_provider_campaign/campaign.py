@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
-from typing import Any
+from typing import Any, Self
 
 from airflow_provider_campaign.exceptions import CampaignConfigError
 
@@ -108,19 +108,27 @@ class Campaign:
             "raw": dict(self.raw),
         }
 
+    def completing(self, result: Mapping[str, Any]) -> Self:
+        """
+        Return the campaign, as it was read at the end of a wait, with what only the response to the action told.
 
-def merge_final_status(result: Mapping[str, Any], campaign: Campaign) -> dict[str, Any]:
-    """
-    Return the result of an action, completed by the campaign as it was read at the end of the wait.
+        :param result: What :meth:`as_dict` gave of that response.
+        """
+        return replace(
+            self,
+            message=self.message or result["message"],
+            updated_at=self.updated_at or result["updated_at"],
+            already_stopped=result["already_stopped"],
+        )
 
-    :param result: What :meth:`Campaign.as_dict` gave of the response to the action.
-    """
-    return {
-        **campaign.as_dict(),
-        "message": campaign.message or result["message"],
-        "updated_at": campaign.updated_at or result["updated_at"],
-        "already_stopped": result["already_stopped"],
-    }
+    def summary(self) -> dict[str, Any]:
+        """Return what a record tells of each campaign that it names."""
+        return {
+            "campaign_id": self.id,
+            "name": self.name,
+            "campaign_type": self.campaign_type,
+            "status": self.status,
+        }
 
 
 class WaitState(Enum):
@@ -181,19 +189,11 @@ STARTED_CONDITION = WaitCondition(success=(CampaignStatus.ACTIVE.value, Campaign
 
 def status_condition(target_statuses: Iterable[str]) -> WaitCondition:
     """
-    Return the condition of a sensor: one of the targets; never, once Completed is not among them.
+    Return the condition of a sensor: one of the targets; from Completed, unless that is one, none can come any more.
 
-    :param target_statuses: Status words, in any case.
-    :raises CampaignConfigError: When there is none, or one is empty.
+    :param target_statuses: Status words, as :func:`.read_statuses` spells them.
     """
-    words = (target_statuses,) if isinstance(target_statuses, str) else target_statuses
-    words = tuple(words) if isinstance(words, Iterable) else (words,)
-    if not all(isinstance(word, str) for word in words):
-        raise CampaignConfigError("target_statuses is not a list of words: give, for instance, ('Stopped',)")
-    targets = tuple(map(canonical_status, words))
-    if not targets or not all(targets):
-        raise CampaignConfigError("target_statuses is empty: name the statuses to wait for, for instance ('Stopped',)")
-    completed = CampaignStatus.COMPLETED.value
+    targets, completed = tuple(target_statuses), CampaignStatus.COMPLETED.value
     return WaitCondition(success=targets, failure=() if completed in targets else (completed,))
 
 

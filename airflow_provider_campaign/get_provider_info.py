@@ -10,25 +10,32 @@ _PACKAGE = "airflow_provider_campaign"
 
 _HOW_TO_GUIDES = ["/docs/connections.md", "/docs/operators.md", "/docs/end-of-window.md"]
 
-_OPTIONAL_SECONDS = {"type": ["number", "null"], "exclusiveMinimum": 0}
+
+def _field(label: str, description: str) -> JSON:
+    return {"label": label, "description": description, "schema": {"type": "string"}}
+
+
+def _optional_field(label: str, description: str, kind: str = "string", **schema: Any) -> JSON:
+    return {"label": label, "description": description, "schema": {"type": [kind, "null"], **schema}}
+
 
 _COMMON_FIELDS: JSON = {
-    "timeout": {
-        "label": "Request Timeout (seconds)",
-        "description": "The longest that one request may take. Default: 30.",
-        "schema": _OPTIONAL_SECONDS,
-    },
-    "retry_budget": {
-        "label": "Retry Budget (seconds)",
-        "description": "The longest that one action, such as a stop, may take with its retries. "
+    "timeout": _optional_field(
+        "Request Timeout (seconds)",
+        "The longest that one request may take. Default: 30.",
+        "number",
+        exclusiveMinimum=0,
+    ),
+    "retry_budget": _optional_field(
+        "Retry Budget (seconds)",
+        "The longest that one action, such as a stop, may take with its retries. "
         "Default: 120, or what is left of the operator's timeout.",
-        "schema": _OPTIONAL_SECONDS,
-    },
-    "ca_bundle": {
-        "label": "CA Bundle",
-        "description": "Path of a PEM file with the certificates to trust, where the host's own CA is private.",
-        "schema": {"type": ["string", "null"]},
-    },
+        "number",
+        exclusiveMinimum=0,
+    ),
+    "ca_bundle": _optional_field(
+        "CA Bundle", "Path of a PEM file with the certificates to trust, where the host's own CA is private."
+    ),
 }
 
 # The field Port is shown because Airflow 3.3.1 and 3.3.2 can't test a connection that has none (apache/airflow 73298).
@@ -42,47 +49,35 @@ _KORE: JSON = {
         "placeholders": {"host": "https://platform.kore.ai", "port": "443", "login": "cs-…"},
     },
     "conn-fields": {
-        "iid": {
-            "label": "Application ID",
-            "description": "The app's id, st-…, sent as the header iid.",
-            "schema": {"type": "string"},
-        },
-        "account_id": {
-            "label": "Account ID",
-            "description": "The account's id, sent as the header accountId.",
-            "schema": {"type": "string"},
-        },
-        "api_version": {
-            "label": "API Version",
-            "description": "Which version of the campaign API to use. Default: v1.",
-            "schema": {"type": ["string", "null"], "enum": ["v1", "v2"], "default": "v1"},
-        },
-        "jwt_algorithm": {
-            "label": "JWT Algorithm",
-            "description": "The signing algorithm chosen for the client app. Default: HS256, with the Client Secret.",
-            "schema": {
-                "type": ["string", "null"],
-                "enum": ["HS256", "HS384", "HS512", "RS256", "ES256"],
-                "default": "HS256",
-            },
-        },
-        "jwt_subject": {
-            "label": "JWT Subject",
-            "description": "The token's sub claim: any name, for the platform's logs. Default: airflow.",
-            "schema": {"type": ["string", "null"]},
-        },
-        "private_key": {
-            "label": "Private Key",
-            "description": "The PEM private key, for RS256 and ES256 only; line breaks may be written as \\n.",
-            "schema": {"type": ["string", "null"], "format": "password"},
-        },
+        "iid": _field("Application ID", "The app's id, st-…, sent as the header iid."),
+        "account_id": _field("Account ID", "The account's id, sent as the header accountId."),
+        "api_version": _optional_field(
+            "API Version",
+            "Which version of the campaign API to use. Default: v1.",
+            enum=["v1", "v2"],
+            default="v1",
+        ),
+        "jwt_algorithm": _optional_field(
+            "JWT Algorithm",
+            "The signing algorithm chosen for the client app. Default: HS256, with the Client Secret.",
+            enum=["HS256", "HS384", "HS512", "RS256", "ES256"],
+            default="HS256",
+        ),
+        "jwt_subject": _optional_field(
+            "JWT Subject", "The token's sub claim: any name, for the platform's logs. Default: airflow."
+        ),
+        "private_key": _optional_field(
+            "Private Key",
+            "The PEM private key, for RS256 and ES256 only; line breaks may be written as \\n.",
+            format="password",
+        ),
         **_COMMON_FIELDS,
-        "endpoints": {
-            "label": "Endpoints",
-            "description": "Paths that replace single entries of the endpoint table, keyed by request: "
+        "endpoints": _optional_field(
+            "Endpoints",
+            "Paths that replace single entries of the endpoint table, keyed by request: "
             '{"stop_voice": "/campaign/api/v2/public/{iid}/…"}.',
-            "schema": {"type": ["object", "null"]},
-        },
+            "object",
+        ),
     },
 }
 
@@ -96,11 +91,7 @@ _SONARLY: JSON = {
         "placeholders": {"host": "https://api.sonarly.io", "port": "443"},
     },
     "conn-fields": {
-        "account_group_id": {
-            "label": "Account Group ID",
-            "description": "The account group that the campaigns belong to.",
-            "schema": {"type": "string"},
-        },
+        "account_group_id": _field("Account Group ID", "The account group that the campaigns belong to."),
         **_COMMON_FIELDS,
     },
 }
@@ -126,6 +117,11 @@ _CONFIG: JSON = {
 _PLATFORMS = {"kore": "Kore.ai", "sonarly": "Sonarly"}
 """The integrations: what each platform's modules are called by, and its name."""
 
+_DOCUMENTATION = {
+    "Kore.ai": "https://koreai.mintlify.app/llms.txt",
+    "Sonarly": "https://api.sonarly.io",  # no other address of Sonarly's is documented
+}
+
 
 def _of_each_platform(*modules: str) -> list[JSON]:
     """Return the modules as those of both integrations: operators, sensors and triggers know no platform."""
@@ -141,18 +137,8 @@ def get_provider_info() -> JSON:
         "description": "Stops outreach campaigns (SMS, voice, outreach) at the end of their window "
         "and proves that they are stopped.",
         "integrations": [
-            {
-                "integration-name": "Kore.ai",
-                "external-doc-url": "https://koreai.mintlify.app/llms.txt",
-                "how-to-guide": _HOW_TO_GUIDES,
-                "tags": ["service"],
-            },
-            {
-                "integration-name": "Sonarly",
-                "external-doc-url": "https://api.sonarly.io",  # no other address of Sonarly's is documented
-                "how-to-guide": _HOW_TO_GUIDES,
-                "tags": ["service"],
-            },
+            {"integration-name": name, "external-doc-url": url, "how-to-guide": _HOW_TO_GUIDES, "tags": ["service"]}
+            for name, url in _DOCUMENTATION.items()
         ],
         "hooks": [
             {"integration-name": name, "python-modules": [f"{_PACKAGE}.hooks.{module}"]}

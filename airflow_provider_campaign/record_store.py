@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -61,16 +62,12 @@ class RecordStore:
         :returns: Its ``path`` in full, and its ``sha256``.
         :raises CampaignRecordError: When it can't be written; another try may go well.
         """
-        try:
+        fix = "Check the path (records_path), the connection in it and its permissions. A retry writes the record."
+        with _failing_as(f"The record can't be written to {self.records_path!r}", fix):
             root = self._root
             content = canonical({**record, **self._predecessors(root, record)})
             path = self._create(root, record, content)
             self._link(root, record, path, content)
-        except Exception as error:  # whatever a file system's library raises
-            raise CampaignRecordError(
-                f"The record can't be written to {self.records_path!r}: {type(error).__name__}: {error}. Check the "
-                "path (records_path), the connection in it and its permissions. A retry writes the record."
-            ) from error
         return {"path": str(root / path), "sha256": sha256_of(content)}
 
     def earlier_tries(self, run: Mapping[str, Any], began_at: str) -> EarlierTries:
@@ -80,7 +77,7 @@ class RecordStore:
         :param began_at: When this try began (ISO 8601).
         :raises CampaignRecordError: When that can't be read.
         """
-        try:
+        with _failing_as(f"The records of the tries before can't be read from {self.records_path!r}"):
             folder = record_folder(run, began_at)
             names = [child.name for child in _children(self._root / folder)]
             places = {name: place for name in names if (place := try_and_copy(run, name))}
@@ -88,11 +85,6 @@ class RecordStore:
                 file = RecordFile(f"{folder}/{name}", (self._root / folder / name).read_bytes())
                 if places[name][0] < run["try_number"] and file.record and _is_same_task(file.record["run"], run):
                     return EarlierTries.from_record(file.record, run["try_number"], path=file.path, sha256=file.sha256)
-        except Exception as error:  # whatever a file system's library raises
-            raise CampaignRecordError(
-                f"The records of the tries before can't be read from {self.records_path!r}: "
-                f"{type(error).__name__}: {error}"
-            ) from error
         return EarlierTries.from_record(None, run["try_number"])
 
     def read(self) -> list[RecordFile]:
@@ -101,14 +93,10 @@ class RecordStore:
 
         :raises CampaignRecordError: When the path can't be read.
         """
-        try:
+        with _failing_as(f"The records can't be read from {self.records_path!r}"):
             prefix = str(self._root).rstrip("/") + "/"
             with ThreadPoolExecutor(READERS, thread_name_prefix="records") as pool:
                 files = list(pool.map(lambda path: _read(path, prefix), self._root.rglob("*.json")))
-        except Exception as error:  # whatever a file system's library raises
-            raise CampaignRecordError(
-                f"The records can't be read from {self.records_path!r}: {type(error).__name__}: {error}"
-            ) from error
         return sorted(files, key=lambda file: (_ended_at(file), file.path))
 
     def _create(self, root: ObjectStoragePath, record: Mapping[str, Any], content: bytes) -> str:
@@ -149,6 +137,15 @@ class RecordStore:
                 break
         for day in reversed(days[:2]):
             yield from _children(day)
+
+
+@contextmanager
+def _failing_as(problem: str, fix: str = "") -> Iterator[None]:
+    """Raise whatever a file system's library raises as a :class:`CampaignRecordError`."""
+    try:
+        yield
+    except Exception as error:
+        raise CampaignRecordError(f"{problem}: {type(error).__name__}: {error}. {fix}".rstrip()) from error
 
 
 def _children(folder: ObjectStoragePath) -> list[ObjectStoragePath]:

@@ -13,24 +13,12 @@ if TYPE_CHECKING:
     from airflow.sdk import CronTriggerTimetable, MultipleCronTriggerTimetable
 
 try:
-    from airflow.triggers.base import BaseEventTrigger
+    from airflow.triggers.base import BaseEventTrigger as BaseEventTrigger
 except ImportError:  # Airflow 2.11: there are no asset watchers
     BaseEventTrigger = BaseTrigger  # type: ignore[misc,assignment]
 
 SHARED_STREAMS = hasattr(BaseEventTrigger, "shared_stream_key")
 """Whether triggers can share one poll, and a task whose arguments are templates can start from its trigger (3.3)."""
-
-__all__ = [
-    "SHARED_STREAMS",
-    "BaseEventTrigger",
-    "PausableSensor",
-    "failing_secrets_backends",
-    "get_connection_from_database",
-    "has_post_execute",
-    "is_connection_missing",
-    "is_supervised",
-    "trigger_timetables",
-]
 
 
 def trigger_timetables() -> tuple[type[CronTriggerTimetable], type[MultipleCronTriggerTimetable] | None]:

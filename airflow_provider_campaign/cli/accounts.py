@@ -63,11 +63,7 @@ def read_conn_ids(given: Sequence[str] | None) -> list[str]:
 
 
 def read_conn_id(given: Sequence[str] | None) -> str:
-    """
-    Return the one connection id.
-
-    :raises CampaignConfigError: When there are several: a campaign is in one account.
-    """
+    """Return the one connection id; several are an error, because a campaign is in one account."""
     conn_ids = read_conn_ids(given)
     if len(conn_ids) > 1:
         raise argument_error("--conn-id", ", ".join(conn_ids), "which are several", "Name the campaign's account.")

@@ -77,11 +77,7 @@ def _status(rows: list[CheckRow], outcome: Outcome[None], output: Output) -> int
 
 
 def _writable(name: str | None) -> Path | None:
-    """
-    Return the file to save to.
-
-    :raises CampaignConfigError: When it can't be written; better now than after a minute.
-    """
+    """Return the file to save to; that it can't be written is better said now than after a minute."""
     if name is None:
         return None
     try:

@@ -49,11 +49,7 @@ class CommandRecords:
     def read(
         cls, options: Namespace, command: str, action: str, scope: Mapping[str, Any], cancellation: Cancellation
     ) -> CommandRecords:
-        """
-        Return what the options ask for.
-
-        :raises CampaignConfigError: When an option is wrong.
-        """
+        """Return what the options ask for."""
         records_path = read_records_path("--records-path", options.records_path) or default_records_path()
         reason = read_optional_text("--reason", options.reason)
         return cls(command, action, records_path, scope, reason, cancellation)

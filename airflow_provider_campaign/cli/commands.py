@@ -6,11 +6,10 @@ import functools
 import sys
 from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from airflow_provider_campaign.arguments import read_campaign_id, read_optional_text, read_seconds
-from airflow_provider_campaign.campaign import STOP_CONDITION, Campaign, merge_final_status
+from airflow_provider_campaign.campaign import STOP_CONDITION, Campaign
 from airflow_provider_campaign.cli.accounts import (
     NOT_VERIFIED,
     NOTHING_SENT,
@@ -29,7 +28,7 @@ from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.operations.campaign_findings import CampaignFindings
-from airflow_provider_campaign.operations.wait import wait_for_status
+from airflow_provider_campaign.operations.wait import wait_for_effect
 from airflow_provider_campaign.platforms.base import Action
 
 POLL_INTERVAL = 5.0
@@ -66,7 +65,6 @@ def command(run: Command) -> Callable[[Namespace], None]:
 
 @command
 def status(options: Namespace, output: Output) -> int:
-    """Show one campaign."""
     campaign_id = read_campaign_id("CAMPAIGN_ID", options.campaign_id)
 
     def read(_: str, client: CampaignClient, deadline: Deadline) -> dict[str, Any]:
@@ -89,7 +87,11 @@ def stop(options: Namespace, output: Output) -> int:
         findings = CampaignFindings(client, campaign, Action.STOP)
         draft, error = proof.begin(conn_id, client), None
         try:
-            return _stop(findings, campaign, deadline)
+            campaign = findings.client.stop_campaign(campaign_id, campaign_type, deadline=deadline)
+            findings.note(campaign, is_confirmed=False)
+            campaign = wait_for_effect(findings.client, campaign, STOP_CONDITION, POLL_INTERVAL, deadline)
+            findings.note(campaign, is_confirmed=True)
+            return campaign.as_dict()
         except Exception as failure:
             error = failure
             raise
@@ -105,18 +107,6 @@ live = command(live_campaigns)
 stop_active = command(stop_all)
 check = command(check_account)
 records = command(show_records)
-
-
-def _stop(findings: CampaignFindings, campaign: Campaign, deadline: Deadline) -> dict[str, Any]:
-    """Stop a campaign, wait until it is stopped, and return what became of it."""
-    stopped = findings.client.stop_campaign(campaign.id, campaign.campaign_type, deadline=deadline)
-    is_confirmed = STOP_CONDITION.is_met_by(stopped.status)
-    findings.note(stopped, is_confirmed=is_confirmed)
-    if is_confirmed:
-        return stopped.as_dict()
-    final = wait_for_status(findings.client, campaign.id, STOP_CONDITION, POLL_INTERVAL, deadline)
-    findings.note(replace(final, already_stopped=stopped.already_stopped), is_confirmed=True)
-    return merge_final_status(stopped.as_dict(), final)
 
 
 def _on_one_campaign(

@@ -5,15 +5,7 @@ imports nothing but Airflow's own parser classes.
 
 from __future__ import annotations
 
-from airflow.cli.cli_config import (
-    ARG_OUTPUT,
-    ARG_VERBOSE,
-    ARG_YES,
-    ActionCommand,
-    Arg,
-    GroupCommand,
-    lazy_load_command,
-)
+from airflow.cli.cli_config import ARG_OUTPUT, ARG_VERBOSE, ARG_YES, ActionCommand, Arg, GroupCommand, lazy_load_command
 
 _COMMANDS = f"{__package__}.commands"
 

@@ -142,16 +142,13 @@ class ProgressBars(ProgressDisplay):
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> ProgressBars:
-        """Begin to show."""
         self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Take the bars away."""
         self._progress.stop()
 
     def update(self, account: str, text: str, done: int, total: int | None) -> None:
-        """Move a bar."""
         if account not in self._tasks:
             self._tasks[account] = self._progress.add_task(account, text=text, total=total)
         self._progress.update(self._tasks[account], text=text, completed=done, total=total)

@@ -62,11 +62,7 @@ class Sweeps:
 
     @classmethod
     def read(cls, options: Namespace) -> Sweeps:
-        """
-        Return what the options ask for; nothing is sent yet.
-
-        :raises CampaignConfigError: When an option or a connection is wrong.
-        """
+        """Return what the options ask for; nothing is sent yet."""
         scope = SweepScope(
             read_words("--campaign-types", options.campaign_types),
             read_live_statuses("--statuses", options.statuses),
@@ -75,8 +71,7 @@ class Sweeps:
         seconds = read_seconds("--timeout", options.timeout)
         sweeps = cls(connect(read_conn_ids(options.conn_id)), scope, seconds)
         for client in sweeps.clients.values():
-            if client.platform.has_closed_status_set:
-                check_documented("--statuses", scope.statuses, client.platform.name)
+            check_documented("--statuses", scope.statuses, client.platform)
         sweeps.create(seconds)  # refuses types that a platform does not have
         return sweeps
 
@@ -107,7 +102,6 @@ class Sweeps:
 
 
 def live_campaigns(options: Namespace, output: Output) -> int:
-    """List what is live."""
     return _show_live(Sweeps.read(options), output)
 
 

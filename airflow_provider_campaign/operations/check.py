@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -12,10 +11,11 @@ from airflow_provider_campaign.campaign import STOP_CONDITION, Campaign, Campaig
 from airflow_provider_campaign.client.changes import seconds_of
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
+from airflow_provider_campaign.client.list_reader import ListReader
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError, CampaignNotFoundError
 from airflow_provider_campaign.operations.check_row import DIFFERS, SAME, UNKNOWN, CheckRow, hours_row, objects_named
 from airflow_provider_campaign.operations.exchanges import RecordingTransport
-from airflow_provider_campaign.operations.wait import wait_for_status
+from airflow_provider_campaign.operations.wait import wait_for_effect
 from airflow_provider_campaign.platforms.base import Action, ApiRequest
 
 UNKNOWN_ID = "no-such-campaign-airflow-check"
@@ -31,15 +31,6 @@ STOP_POLL_INTERVAL = 2.0
 """Seconds between two polls of the campaign that was stopped."""
 
 _RATE_HEADER = re.compile(r"rate|retry-after|quota|limit", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class _Listing:
-    """The beginning of the list of one type."""
-
-    campaigns: list[Campaign]
-    pages: int
-    total: int | None
 
 
 class ContractCheck:
@@ -100,26 +91,26 @@ class ContractCheck:
 
     def _list_rows(self, campaign_type: str | None) -> Iterator[CheckRow]:
         subject = f"list of {campaign_type}" if campaign_type else "list"
-        listing, problem = self._list(campaign_type)
-        self._listed_twice.update(campaign.id for campaign in listing.campaigns if campaign.id in self._listed)
-        self._listed.update({campaign.id: campaign for campaign in listing.campaigns})
-        total = "" if listing.total is None else f", of {listing.total} that it has"
+        reader, campaigns, problem = self._list(campaign_type)
+        self._listed_twice.update(campaign.id for campaign in campaigns if campaign.id in self._listed)
+        self._listed.update({campaign.id: campaign for campaign in campaigns})
+        total = "" if reader.total is None else f", of {reader.total} that it has"
         yield CheckRow(
             f"{subject}: rows and pages",
             "each row has an id and a status; pages and total agree",
-            problem or f"{len(listing.campaigns)} campaigns on {listing.pages} pages{total}",
-            DIFFERS if problem else SAME if listing.campaigns else UNKNOWN,
+            problem or f"{len(campaigns)} campaigns on {reader.pages_read} pages{total}",
+            DIFFERS if problem else SAME if campaigns else UNKNOWN,
             "stops all that can be read, then fails and names the row or the contradiction",
         )
         if self._client.platform.sorts_lists:
-            yield self._limit_row(subject, campaign_type, listing.total)
-            yield self._filter_row(subject, campaign_type, listing.campaigns)
+            yield self._limit_row(subject, campaign_type, reader.total)
+            yield self._filter_row(subject, campaign_type, campaigns)
             yield self._order_row(subject, campaign_type)
 
     def _list(
         self, campaign_type: str | None, statuses: Iterable[str] = (), *, newest_first: bool = False
-    ) -> tuple[_Listing, str | None]:
-        """Return the beginning of a list, and what is wrong with it."""
+    ) -> tuple[ListReader, list[Campaign], str | None]:
+        """Return the reading of the beginning of a list, the campaigns in it, and what is wrong with it."""
         reader = self._client.read_list(campaign_type, tuple(statuses), newest_first=newest_first)
         campaigns: list[Campaign] = []
         problem = None
@@ -129,7 +120,7 @@ class ContractCheck:
             reader.check()
         except CampaignError as error:
             problem = str(error)
-        return _Listing(campaigns, reader.pages_read, reader.total), problem
+        return reader, campaigns, problem
 
     def _limit_row(self, subject: str, campaign_type: str | None, total: int | None) -> CheckRow:
         """Return what a page of a single row shows."""
@@ -152,14 +143,14 @@ class ContractCheck:
         provider = "filters once more by itself; a list that ignores the filter costs more pages"
         if len(words) < 2:
             return CheckRow(f"{subject}: filter", documented, "all listed are in one status", UNKNOWN, provider)
-        listing, problem = self._list(campaign_type, words[:1])
-        others = sorted({campaign.status for campaign in listing.campaigns} - {words[0]})
+        _, campaigns, problem = self._list(campaign_type, words[:1])
+        others = sorted({campaign.status for campaign in campaigns} - {words[0]})
         seen = problem or (f"with {words[0]} it lists {', '.join(others)}, too" if others else f"only {words[0]}")
         return CheckRow(f"{subject}: filter", documented, seen, DIFFERS if problem or others else SAME, provider)
 
     def _order_row(self, subject: str, campaign_type: str | None) -> CheckRow:
-        listing, problem = self._list(campaign_type, newest_first=True)
-        moments = [moment for each in listing.campaigns if (moment := seconds_of(each.updated_at)) is not None]
+        _, campaigns, problem = self._list(campaign_type, newest_first=True)
+        moments = [moment for each in campaigns if (moment := seconds_of(each.updated_at)) is not None]
         is_sorted = moments == sorted(moments, reverse=True)
         seen, verdict = "newest first" if is_sorted else "in another order", SAME if is_sorted else DIFFERS
         if len(set(moments)) < 2:
@@ -261,8 +252,7 @@ class ContractCheck:
             campaign = self._client.stop_campaign(campaign_id, campaign_type, deadline=self._deadline)
             seen = f"{self._last_response()}: {campaign.status}, {campaign.message}"
             is_stopped = STOP_CONDITION.is_met_by(campaign.status)
-            if not is_stopped:
-                wait_for_status(self._client, campaign_id, STOP_CONDITION, STOP_POLL_INTERVAL, self._deadline)
+            wait_for_effect(self._client, campaign, STOP_CONDITION, STOP_POLL_INTERVAL, self._deadline)
         except CampaignConfigError:
             raise
         except CampaignError as error:

@@ -6,7 +6,7 @@ import logging
 
 from airflow_provider_campaign.exceptions import CampaignError
 from airflow_provider_campaign.operations.closing import Budget, ClosingPlan
-from airflow_provider_campaign.operations.sweep_entry import SweepEntry, is_retryable
+from airflow_provider_campaign.operations.sweep_entry import is_retryable
 from airflow_provider_campaign.operations.swept_account import SweptAccount
 
 log = logging.getLogger(__name__)
@@ -85,11 +85,8 @@ class FinishInTime:
         """
         left, now = self._account.unsent_entries, self._clock.time()
         due = self._plan.due(len(left), now)
-        self._account.stop(self._in_order(left, now)[:due])
+        self._account.stop((left if self._plan.is_late(len(left), now) else left[::-1])[:due])
         return due > 0
-
-    def _in_order(self, left: list[SweepEntry], now: float) -> list[SweepEntry]:
-        return left if self._plan.is_late(len(left), now) else left[::-1]
 
     def _next_step(self, interval: float, delay: float = MIN_DELAY) -> float:
         """

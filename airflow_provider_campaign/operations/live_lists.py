@@ -10,7 +10,12 @@ from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.list_reader import UnreliableListError
 from airflow_provider_campaign.exceptions import CampaignError
-from airflow_provider_campaign.operations.startable import STARTABLE_STATUSES, ScheduleSwitch, is_startable, may_start
+from airflow_provider_campaign.operations.startable import (
+    STARTABLE_STATUSES,
+    is_startable,
+    may_start,
+    switch_schedule_off,
+)
 from airflow_provider_campaign.operations.sweep_scope import SweepScope
 
 
@@ -67,10 +72,9 @@ class LiveLists:
     def switch_schedules_off(self) -> list[str]:
         """Switch off the schedules of what may start, read each back, and return what is not verified, in words."""
         problems = []
-        switch = ScheduleSwitch(self._client, self._deadline)
         for campaign in self.startable:
             try:
-                seen = switch.switch_off(campaign)
+                seen = switch_schedule_off(self._client, campaign, self._deadline)
             except CampaignError as error:
                 problems.append(f"{campaign.id} ({campaign.name}): its schedule is not verified switched off: {error}")
             else:

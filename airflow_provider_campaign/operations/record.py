@@ -188,13 +188,10 @@ def campaign_entry(
     :param message: What replaces the platform's own text.
     """
     return {
-        "campaign_id": campaign.id,
-        "name": campaign.name,
-        "campaign_type": campaign.campaign_type,
+        **campaign.summary(),
         "status_before": status_before,
         "asked_at": iso_utc(asked_at),
         "confirmed_at": iso_utc(confirmed_at),
-        "status": campaign.status,
         "message": message or campaign.message,
         "already_stopped": campaign.already_stopped,
         "is_incident": is_incident,
@@ -235,7 +232,6 @@ def canonical(record: Mapping[str, Any]) -> bytes:
 
 
 def sha256_of(content: bytes) -> str:
-    """Return the SHA-256 of a record's file, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 

@@ -30,7 +30,6 @@ class RecordFile:
 
     @cached_property
     def sha256(self) -> str:
-        """The SHA-256 of the file, in hexadecimal."""
         return sha256_of(self.content)
 
     @cached_property

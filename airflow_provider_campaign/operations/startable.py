@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -54,51 +54,34 @@ def start_time(campaign: Campaign) -> datetime | None:
 def as_dict(campaign: Campaign) -> dict[str, Any]:
     """Return a campaign's entry under ``may_start``."""
     starts_at = start_time(campaign)
-    return {
-        "campaign_id": campaign.id,
-        "name": campaign.name,
-        "campaign_type": campaign.campaign_type,
-        "status": campaign.status,
-        "starts_at": starts_at.isoformat() if starts_at else None,
-    }
+    return {**campaign.summary(), "starts_at": starts_at.isoformat() if starts_at else None}
 
 
 def check_can_switch_off(client: CampaignClient) -> None:
-    """
-    Refuse a platform, or an API version, that has no such action; nothing is sent.
-
-    :raises CampaignConfigError: With what to do.
-    """
+    """Refuse a platform, or an API version, that can't switch schedules off; nothing is sent."""
     try:
         client.platform.http_request(ApiRequest(Action.SCHEDULE, "any"))
     except CampaignConfigError as error:
         raise CampaignConfigError(f"switch_schedules_off is True ({client.description}): {error}") from None
 
 
-@dataclass(frozen=True)
-class ScheduleSwitch:
-    """Switches the schedules of campaigns off."""
+def switch_schedule_off(client: CampaignClient, campaign: Campaign, deadline: Deadline) -> Campaign:
+    """
+    Switch a campaign's schedule off, if it has one, and return the campaign as it is read back.
 
-    client: CampaignClient
-    deadline: Deadline
-
-    def switch_off(self, campaign: Campaign) -> Campaign:
-        """
-        Switch a campaign's schedule off, if it has one, and return the campaign as it is read back.
-
-        :raises CampaignError: When it can't be switched off, or is seen to be on still.
-        """
-        if campaign.status not in SCHEDULED_STATUSES:
-            return campaign
-        self.client.switch_schedule_off(campaign.name or "", deadline=self.deadline)
-        seen = self.client.get_campaign(campaign.id, deadline=self.deadline)
-        if not is_off(seen):
-            raise CampaignStateError(
-                f"it is still on, and the campaign {seen.status}. The request goes by the campaign's name: "
-                "give each campaign a name of its own, or switch it off in the platform's console."
-            )
-        log.info("%s (%s): its schedule is switched off, it is %s", campaign.id, campaign.name, seen.status)
-        return replace(campaign, status=seen.status, raw=seen.raw)
+    :raises CampaignError: When it can't be switched off, or is seen to be on still.
+    """
+    if campaign.status not in SCHEDULED_STATUSES:
+        return campaign
+    client.switch_schedule_off(campaign.name or "", deadline=deadline)
+    seen = client.get_campaign(campaign.id, deadline=deadline)
+    if not is_off(seen):
+        raise CampaignStateError(
+            f"it is still on, and the campaign {seen.status}. The request goes by the campaign's name: "
+            "give each campaign a name of its own, or switch it off in the platform's console."
+        )
+    log.info("%s (%s): its schedule is switched off, it is %s", campaign.id, campaign.name, seen.status)
+    return replace(campaign, status=seen.status, raw=seen.raw)
 
 
 def is_off(campaign: Campaign) -> bool:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from airflow_provider_campaign.client.list_reader import UnreliableListError
 from airflow_provider_campaign.client.rate_limiter import LOG_WAIT_THRESHOLD
@@ -66,14 +65,6 @@ class Sweep:
         except CampaignError as error:  # cancelled
             problem = error
         return self.result(problem)
-
-    def take_over(self, entries: Iterable[Mapping[str, Any]]) -> bool:
-        """
-        Take in what an earlier try did not see stopped, and tell whether there is any of it; :meth:`run` reads it.
-
-        :param entries: The campaigns of that try's record.
-        """
-        return self.account.take_over(entries)
 
     def result(self, problem: CampaignError | None = None, *, is_dry_run: bool = False) -> SweepResult:
         """

@@ -65,11 +65,6 @@ class SweepEntry:
     types: dict[str | None, bool] = field(default_factory=dict)
 
     @classmethod
-    def from_listing(cls, campaign: Campaign, *, is_incident: bool = False) -> Self:
-        """Return the entry of a campaign that a listing shows live."""
-        return cls(campaign, campaign.status, is_incident=is_incident)
-
-    @classmethod
     def from_record(cls, entry: Mapping[str, Any]) -> Self:
         """Return the entry of a campaign that an earlier try did not see stopped, out of that try's record."""
         campaign = Campaign(entry["campaign_id"], entry["status"], entry["name"], entry["campaign_type"])

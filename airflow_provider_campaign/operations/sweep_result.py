@@ -55,16 +55,7 @@ class SweepResult:
         """Return the result as the record has it."""
         return Findings(
             campaigns=[{**entry.as_dict(), **self._dry_run_message()} for entry in self.entries],
-            excluded=[
-                {
-                    "campaign_id": campaign.id,
-                    "name": campaign.name,
-                    "campaign_type": campaign.campaign_type,
-                    "status": campaign.status,
-                    "excluded_by": argument,
-                }
-                for campaign, argument in self.excluded.values()
-            ],
+            excluded=[{**campaign.summary(), "excluded_by": argument} for campaign, argument in self.excluded.values()],
             may_start=self.may_start,
             requests=self.requests,
             refused=self.refused,

@@ -26,11 +26,9 @@ class SweepScope:
     name_pattern: str | None = None
 
     def listed_types(self, platform: Platform) -> Collection[str | None]:
-        """Return the types to list."""
         return self.campaign_types if platform.campaign_types else (None,)
 
     def excluded_types(self, platform: Platform) -> list[str]:
-        """Return the platform's types that are left out."""
         return [campaign_type for campaign_type in platform.campaign_types if campaign_type not in self.campaign_types]
 
     def listed_statuses(self, platform: Platform) -> Collection[str]:
@@ -38,7 +36,6 @@ class SweepScope:
         return () if self._takes_unknown_statuses(platform) else tuple({*self.statuses, *LIVE_STATUSES})
 
     def includes(self, campaign: Campaign, platform: Platform) -> bool:
-        """Tell whether a campaign is to be stopped."""
         return self._has_status(campaign, platform) and self.matches_name(campaign)
 
     def exclusion(self, campaign: Campaign, platform: Platform) -> str | None:
@@ -48,7 +45,6 @@ class SweepScope:
         return "statuses" if is_live(campaign.status) else None
 
     def matches_name(self, campaign: Campaign) -> bool:
-        """Tell whether a campaign has a name that is in the scope."""
         return self.name_pattern is None or fnmatchcase(campaign.name or "", self.name_pattern)
 
     def _takes_unknown_statuses(self, platform: Platform) -> bool:

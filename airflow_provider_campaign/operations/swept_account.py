@@ -101,11 +101,7 @@ class SweptAccount:
         return len(self.lists.types) * (2 if is_winding_down else 1)
 
     def list_only(self) -> None:
-        """
-        Take in what is live.
-
-        :raises CampaignError: When it can't be listed.
-        """
+        """Take in what is live."""
         for campaign in self.client.list_campaigns(self.lists.types, self.lists.statuses, deadline=self.deadline):
             self._take_in(campaign)
 
@@ -207,7 +203,8 @@ class SweptAccount:
             self.excluded[campaign.id] = (campaign, argument)
         if not self._scope.includes(campaign, platform):
             return False
-        entry = self._entries.setdefault(campaign.id, SweepEntry.from_listing(campaign, is_incident=self._is_closed))
+        found = SweepEntry(campaign, campaign.status, is_incident=self._is_closed)
+        entry = self._entries.setdefault(campaign.id, found)
         entry.note_listed(campaign, self.client.clock.time())
         return True
 

@@ -9,11 +9,7 @@ from airflow_provider_campaign.campaign import Campaign, WaitCondition, WaitStat
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.retry import requested_delay
-from airflow_provider_campaign.exceptions import (
-    CampaignStateError,
-    CampaignTimeoutError,
-    CampaignUnavailableError,
-)
+from airflow_provider_campaign.exceptions import CampaignStateError, CampaignTimeoutError, CampaignUnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +84,20 @@ def wait_for_status(
         if deadline.remaining <= 0:
             raise timeout_error(campaign_id, client.description, condition, last_status, deadline.seconds)
         delay = result.delay
+
+
+def wait_for_effect(
+    client: CampaignClient, campaign: Campaign, condition: WaitCondition, poll_interval: float, deadline: Deadline
+) -> Campaign:
+    """
+    Return a campaign that was stopped or started, once its status meets the condition; the errors are those of a wait.
+
+    :param campaign: As the response to the stop or start has it, which may say so already.
+    """
+    if condition.is_met_by(campaign.status):
+        return campaign
+    final = wait_for_status(client, campaign.id, condition, poll_interval, deadline)
+    return final.completing(campaign.as_dict())
 
 
 def timeout_error(

@@ -95,11 +95,7 @@ class CampaignOperator(BaseOperator):
         self._cancellation.request()
 
     def check_arguments(self) -> None:
-        """
-        Read what is no template; a subclass does so once it has all its arguments.
-
-        :raises CampaignConfigError: When an argument is wrong.
-        """
+        """Read what is no template; a subclass does so once it has all its arguments."""
         check_arguments(self, {name: read for name, read in self.readers.items() if name in vars(self)})
 
     def begin(self, ends_at: float | None = None) -> Deadline:

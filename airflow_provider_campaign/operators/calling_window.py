@@ -43,11 +43,7 @@ class CallingWindow:
         return None if hours.is_open(now) else cls(hours, hours.last_end(now))  # somebody wants it now
 
     def check_not_open_again(self, now: datetime) -> None:
-        """
-        Skip a run that begins in another window than the one whose end it is for.
-
-        :raises AirflowSkipException: When the calling hours have begun again since.
-        """
+        """Skip a run that begins in another window than the one whose end it is for."""
         if self.hours.is_open(now) and now >= self.end:
             raise AirflowSkipException(
                 f"The calling hours that this run is for ended at {self.end.isoformat()}, and are open again now, at "

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from airflow.providers.common.compat.sdk import Context, conf
 
 from airflow_provider_campaign.arguments import read_bool, read_poll_interval
-from airflow_provider_campaign.campaign import (
-    STARTED_CONDITION,
-    STOP_CONDITION,
-    Campaign,
-    CampaignType,
-    WaitCondition,
-    merge_final_status,
-)
+from airflow_provider_campaign.campaign import STARTED_CONDITION, STOP_CONDITION, Campaign, CampaignType, WaitCondition
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.exceptions import CampaignRateLimitError, CampaignTimeoutError
 from airflow_provider_campaign.operations.campaign_findings import CampaignFindings
-from airflow_provider_campaign.operations.wait import wait_for_status
+from airflow_provider_campaign.operations.wait import wait_for_effect
 from airflow_provider_campaign.operators.base import CampaignOperator, is_retry
 from airflow_provider_campaign.operators.delete import (
     DeleteCampaignOperator,
@@ -30,8 +24,9 @@ from airflow_provider_campaign.operators.delete import (
 )
 from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
 from airflow_provider_campaign.platforms.base import Action
-from airflow_provider_campaign.triggers.deferral import defer_until_permitted, defer_wait
-from airflow_provider_campaign.triggers.permit import LAST_ATTEMPT, MIN_DEFERRAL
+from airflow_provider_campaign.triggers.deferral import defer_wait
+from airflow_provider_campaign.triggers.permit import LAST_ATTEMPT, MIN_DEFERRAL, CampaignPermitTrigger
+from airflow_provider_campaign.triggers.wait import TRIGGERER_GRACE
 from airflow_provider_campaign.triggers.wait_outcome import WaitOutcome
 
 __all__ = [
@@ -56,13 +51,7 @@ MAX_RATE_WAIT = 5.0
 
 
 class _StatusChangeOperator(CampaignOperator):
-    """
-    Bring a campaign to a status, and wait until the platform says that it is there.
-
-    :param wait_for_completion: Whether to wait where the platform's response does not say so.
-    :param poll_interval: Seconds between two polls while waiting.
-    :param deferrable: Whether to wait in the triggerer, without a worker slot.
-    """
+    """Bring a campaign to a status, and wait until the platform says that it is there."""
 
     action: ClassVar[Action]
     """What is asked for."""
@@ -118,17 +107,16 @@ class _StatusChangeOperator(CampaignOperator):
         else:
             campaign = self.act(findings.client, check_first=outcome_unknown, deadline=deadline)
         findings.note(campaign, is_confirmed=self.condition.is_met_by(campaign.status))
-        result = campaign.as_dict()
         self.log.info("Campaign %s is %s: %s", campaign.id, campaign.status, campaign.message or "no message")
         if not self.wait_for_completion or self.condition.is_met_by(campaign.status):
-            return result
+            return campaign.as_dict()
         self.log.info("Waiting for campaign %s to be %s", campaign.id, self.condition)
         if self.deferrable:
-            self._defer(result, deadline, findings)
-        final = wait_for_status(findings.client, self.campaign_id, self.condition, self.poll_interval, deadline)
-        findings.note(replace(final, already_stopped=campaign.already_stopped), is_confirmed=True)
+            self._defer(campaign.as_dict(), deadline, findings)
+        final = wait_for_effect(findings.client, campaign, self.condition, self.poll_interval, deadline)
+        findings.note(final, is_confirmed=True)
         self.log.info("Campaign %s is %s", campaign.id, final.status)
-        return merge_final_status(result, final)
+        return final.as_dict()
 
     def _act_or_defer(
         self, findings: CampaignFindings, deadline: Deadline, *, outcome_unknown: bool, refusals: int
@@ -148,15 +136,22 @@ class _StatusChangeOperator(CampaignOperator):
         self, refusal: CampaignRateLimitError, refusals: int, deadline: Deadline, findings: CampaignFindings
     ) -> None:
         self.log.warning("Waiting, without a worker slot, for the account's request budget: %s", refusal)
-        defer_until_permitted(
-            self,
-            deadline.remaining,
-            refusal,
-            refusals=refusals,
-            campaign_id=self.campaign_id,
-            campaign_conn_id=self.campaign_conn_id,
-            platform=self.hook.client.platform,
-            carried=findings.carry(),
+        now, platform = self.hook.clock.time(), self.hook.client.platform
+        self.defer(
+            trigger=CampaignPermitTrigger(
+                campaign_id=self.campaign_id,
+                campaign_conn_id=self.campaign_conn_id,
+                refused_at=now,
+                deadline=now + deadline.remaining,
+                refusals=refusals,
+                outcome_unknown=refusal.outcome_unknown,
+                retry_after=refusal.retry_after,
+                limit=platform.rate_limit,
+                window=platform.rate_window,
+            ),
+            method_name="execute_again",
+            kwargs={"carried": findings.carry()},
+            timeout=timedelta(seconds=deadline.remaining + TRIGGERER_GRACE),
         )
 
     def _refused_until_the_end(self, refusals: int, *, outcome_unknown: bool) -> CampaignTimeoutError:
@@ -230,7 +225,6 @@ class StopCampaignOperator(_StatusChangeOperator):
     condition = STOP_CONDITION
 
     def act(self, client: CampaignClient, *, check_first: bool, deadline: Deadline) -> Campaign:
-        """Stop the campaign."""
         return client.stop_campaign(self.campaign_id, self.campaign_type, check_first=check_first, deadline=deadline)
 
 
@@ -258,7 +252,6 @@ class StartCampaignOperator(_StatusChangeOperator):
     condition = STARTED_CONDITION
 
     def act(self, client: CampaignClient, *, check_first: bool, deadline: Deadline) -> Campaign:
-        """Start the campaign."""
         return client.start_campaign(self.campaign_id, self.campaign_type, check_first=check_first, deadline=deadline)
 
 

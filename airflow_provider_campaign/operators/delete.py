@@ -13,7 +13,7 @@ from airflow_provider_campaign.campaign import STOP_CONDITION, Campaign, Campaig
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.exceptions import CampaignNotFoundError
-from airflow_provider_campaign.operations.wait import wait_for_status
+from airflow_provider_campaign.operations.wait import wait_for_effect
 from airflow_provider_campaign.operators.base import CampaignOperator, is_retry
 from airflow_provider_campaign.platforms.base import Action
 
@@ -75,8 +75,7 @@ class DeleteCampaignOperator(CampaignOperator):
         if not may_be_live(client.get_campaign_status(self.campaign_id, deadline=deadline).status):
             return
         campaign = client.stop_campaign(self.campaign_id, self.campaign_type, deadline=deadline)
-        if not STOP_CONDITION.is_met_by(campaign.status):
-            wait_for_status(client, self.campaign_id, STOP_CONDITION, STOP_POLL_INTERVAL, deadline)
+        wait_for_effect(client, campaign, STOP_CONDITION, STOP_POLL_INTERVAL, deadline)
         self.log.info("Campaign %s is stopped, and will be deleted", self.campaign_id)
 
 

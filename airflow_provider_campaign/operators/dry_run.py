@@ -25,7 +25,6 @@ class DryRunArgument:
         return _DryRun(task, value) if isinstance(value, str | bool) else value
 
     def __set__(self, task: BaseOperator, value: Any) -> None:
-        """Set what was given, or rendered."""
         vars(task)["dry_run"] = value
 
 

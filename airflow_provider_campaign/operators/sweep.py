@@ -179,7 +179,6 @@ class StopActiveCampaignsOperator(BaseOperator):
 
     @cached_property
     def hook(self) -> CampaignHook:
-        """The hook that the connection's type stands for."""
         return CampaignHook.for_conn_id(self.campaign_conn_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -229,11 +228,7 @@ class StopActiveCampaignsOperator(BaseOperator):
     def _sweep(
         self, arguments: Mapping[str, Any], account: SweptAccount, pacing: FinishInTime | None, record: TaskRecord
     ) -> None:
-        """
-        Sweep, in time where that is due.
-
-        :raises CampaignSweepError: When anything is not verified.
-        """
+        """Sweep, in time where that is due, and raise if anything is not verified stopped."""
         sweep = Sweep(account, before=pacing.run if pacing else None)
         record.describe(platform=account.client.platform, findings=lambda: sweep.result().findings())
         if pacing and arguments["deferrable"]:
@@ -253,7 +248,7 @@ class StopActiveCampaignsOperator(BaseOperator):
         if is_dry_run:
             return sweep.list_only()
         outcome = sweep.run()
-        if outcome.problem is None and sweep.take_over(record.load_earlier_tries().campaigns):
+        if outcome.problem is None and sweep.account.take_over(record.load_earlier_tries().campaigns):
             return Sweep(sweep.account).run()
         return outcome
 
@@ -261,8 +256,7 @@ class StopActiveCampaignsOperator(BaseOperator):
         self, arguments: Mapping[str, Any], window: CallingWindow | None, context: Mapping[str, Any], requests: int
     ) -> SweptAccount:
         client = self.hook.client
-        if client.platform.has_closed_status_set:
-            check_documented("statuses", arguments["statuses"], client.platform.name)
+        check_documented("statuses", arguments["statuses"], client.platform)
         if self._is_to_switch(arguments):
             check_can_switch_off(client)
         now = client.clock.time()

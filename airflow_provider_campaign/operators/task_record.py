@@ -37,11 +37,7 @@ KILL_GRACE = 2.0
 
 
 def default_records_path() -> str | None:
-    """
-    Return ``[campaign] records_path`` of Airflow's configuration, None where it is not set.
-
-    :raises CampaignConfigError: When it is no path.
-    """
+    """Return ``[campaign] records_path`` of Airflow's configuration, None where it is not set."""
     return read_records_path("[campaign] records_path", conf.get("campaign", "records_path", fallback=None) or None)
 
 

@@ -95,20 +95,13 @@ class CampaignStatusSensor(PausableSensor):
 
     @cached_property
     def hook(self) -> CampaignHook:
-        """The hook that the connection's type stands for."""
         return CampaignHook.for_conn_id(self.campaign_conn_id)
 
     @cached_property
     def _condition(self) -> WaitCondition:
-        """
-        What is waited for, now that the arguments are rendered.
-
-        :raises CampaignConfigError: When an argument is wrong; nothing was sent.
-        """
+        """What is waited for, now that the arguments are rendered."""
         statuses = read_arguments(self, self.readers)["target_statuses"]
-        platform = self.hook.client.platform
-        if platform.has_closed_status_set:
-            check_documented("target_statuses", statuses, platform.name)
+        check_documented("target_statuses", statuses, self.hook.client.platform)
         return status_condition(statuses)
 
     def execute(self, context: Context) -> Any:
@@ -123,7 +116,6 @@ class CampaignStatusSensor(PausableSensor):
         )
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Poll once."""
         result = self._poll()
         self._requested_delay = result.delay
         return PokeReturnValue(result.is_done, result.campaign.status if result.campaign else None)
@@ -147,7 +139,6 @@ class CampaignStatusSensor(PausableSensor):
         return interval
 
     def on_kill(self) -> None:
-        """Send nothing more."""
         self._cancellation.request()
 
     def _poll(self) -> PollResult:
@@ -175,9 +166,7 @@ class CampaignStatusSensor(PausableSensor):
             raise
 
     def _deadline(self) -> Deadline:
-        """Return the deadline of one poll."""
-        clock = self.hook.clock
-        return Deadline(self.timeout, clock, cancellation=self._cancellation)
+        return Deadline(self.timeout, self.hook.clock, cancellation=self._cancellation)
 
     def _wait(self, target_statuses: Collection[str]) -> dict[str, Any]:
         """Return what the trigger waits for, and how often it polls."""

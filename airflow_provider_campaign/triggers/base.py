@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import random
 from abc import abstractmethod
@@ -48,6 +49,12 @@ class AccountTrigger(BaseEventTrigger):
         self.poll_interval = poll_interval
         self.max_interval = max_interval
         self.since = since
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and the arguments: each is kept in the attribute of its name."""
+        kind = type(self)
+        names = inspect.signature(kind).parameters
+        return f"{kind.__module__}.{kind.__qualname__}", {name: getattr(self, name) for name in names}
 
     @abstractmethod
     def events(self, poll: SharedPoll, snapshots: AsyncIterator[AccountSnapshot]) -> AsyncIterator[TriggerEvent]:

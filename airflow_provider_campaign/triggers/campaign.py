@@ -56,16 +56,6 @@ class CampaignStatusTrigger(AccountTrigger):
         self.target_statuses = list(read_statuses("target_statuses", target_statuses))
         self.condition = status_condition(self.target_statuses)
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the arguments."""
-        return f"{CampaignStatusTrigger.__module__}.{CampaignStatusTrigger.__qualname__}", {
-            "campaign_id": self.campaign_id,
-            "campaign_conn_id": self.campaign_conn_id,
-            "target_statuses": self.target_statuses,
-            "campaign_type": self.campaign_type,
-            "poll_interval": self.poll_interval,
-        }
-
     async def events(self, poll: SharedPoll, snapshots: AsyncIterator[AccountSnapshot]) -> AsyncIterator[TriggerEvent]:
         """Yield an event for each transition."""
         wait = PendingWait(self.campaign_id, self.condition, self.campaign_type, waiter=object())
@@ -80,10 +70,9 @@ class CampaignStatusTrigger(AccountTrigger):
 
     def _misspelling(self, platform: Platform | None) -> CampaignConfigError | None:
         """Return the error for a target status that can never come, because the platform has no such word."""
-        if platform is None or not platform.has_closed_status_set:
-            return None
         try:
-            check_documented("target_statuses", self.target_statuses, platform.name, nothing_sent=False)
+            if platform:
+                check_documented("target_statuses", self.target_statuses, platform, nothing_sent=False)
         except CampaignConfigError as error:
             return error
         return None

@@ -1,4 +1,4 @@
-"""Handing waits over to the triggerer: for a campaign's status, or for the account's request budget."""
+"""Handing the wait for a campaign's status over to the triggerer."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from typing import Any, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_campaign.exceptions import CampaignRateLimitError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.platforms.base import Platform
-from airflow_provider_campaign.triggers.permit import CampaignPermitTrigger
 from airflow_provider_campaign.triggers.wait import TRIGGERER_GRACE, CampaignWaitTrigger
 from airflow_provider_campaign.version_compat import has_post_execute
 
@@ -38,46 +35,6 @@ def defer_wait(
         ),
         method_name="execute_complete",
         kwargs=resume_with,
-        timeout=timedelta(seconds=seconds + TRIGGERER_GRACE),
-    )
-    raise AssertionError("defer never returns")
-
-
-def defer_until_permitted(
-    task: BaseOperator,
-    seconds: float,
-    refusal: CampaignRateLimitError,
-    *,
-    refusals: int,
-    campaign_id: str,
-    campaign_conn_id: str,
-    platform: Platform,
-    carried: dict[str, Any],
-) -> NoReturn:
-    """
-    Defer a task that was refused for the rate until it may send again.
-
-    :param task: An operator with the method ``execute_again``.
-    :param seconds: What is left of the task's time.
-    :param refusal: What the platform said.
-    :param refusals: How often it was refused, this time included.
-    :param carried: What the record carries over the deferral.
-    """
-    now = CampaignHook.clock.time()
-    task.defer(
-        trigger=CampaignPermitTrigger(
-            campaign_id=campaign_id,
-            campaign_conn_id=campaign_conn_id,
-            refused_at=now,
-            deadline=now + seconds,
-            refusals=refusals,
-            outcome_unknown=refusal.outcome_unknown,
-            retry_after=refusal.retry_after,
-            limit=platform.rate_limit,
-            window=platform.rate_window,
-        ),
-        method_name="execute_again",
-        kwargs={"carried": carried},
         timeout=timedelta(seconds=seconds + TRIGGERER_GRACE),
     )
     raise AssertionError("defer never returns")

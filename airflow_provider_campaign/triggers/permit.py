@@ -59,7 +59,6 @@ class CampaignPermitTrigger(BaseTrigger):
         self.window = window
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the arguments."""
         return f"{CampaignPermitTrigger.__module__}.{CampaignPermitTrigger.__qualname__}", {
             "campaign_id": self.campaign_id,
             "campaign_conn_id": self.campaign_conn_id,
@@ -105,7 +104,6 @@ class PermitQueue:
         return self._waiting == 0
 
     def note_request(self, campaign_id: str, at: float) -> None:
-        """Note when a task has sent a request that was accepted."""
         self._schedule.note_request(campaign_id, at)
 
     async def wait(self, trigger: CampaignPermitTrigger) -> None:

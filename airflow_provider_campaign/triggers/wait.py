@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import XCom
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_campaign.arguments import check_documented, read_statuses
-from airflow_provider_campaign.campaign import Campaign, WaitCondition, merge_final_status, status_condition
+from airflow_provider_campaign.campaign import Campaign, WaitCondition, status_condition
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operations.account_poller import AccountSnapshot, PendingWait
@@ -58,27 +58,10 @@ class CampaignWaitTrigger(AccountTrigger):
         super().__init__(campaign_id, campaign_conn_id, campaign_type, poll_interval, max_interval, since)
         self.target_statuses = target_statuses if isinstance(target_statuses, str) else list(target_statuses)
         self.timeout = timeout
-        self.failure_statuses = failure_statuses
+        self.failure_statuses = None if failure_statuses is None else list(failure_statuses)
         self.deadline = deadline
         self.result = result
         self.end_task = end_task
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the arguments."""
-        return f"{CampaignWaitTrigger.__module__}.{CampaignWaitTrigger.__qualname__}", {
-            "campaign_id": self.campaign_id,
-            "target_statuses": self.target_statuses,
-            "timeout": self.timeout,
-            "campaign_conn_id": self.campaign_conn_id,
-            "failure_statuses": None if self.failure_statuses is None else list(self.failure_statuses),
-            "campaign_type": self.campaign_type,
-            "poll_interval": self.poll_interval,
-            "max_interval": self.max_interval,
-            "since": self.since,
-            "deadline": self.deadline,
-            "result": self.result,
-            "end_task": self.end_task,
-        }
 
     @property
     def condition(self) -> WaitCondition:
@@ -125,8 +108,8 @@ class CampaignWaitTrigger(AccountTrigger):
             async with asyncio.timeout(max(0.0, ends_at - CampaignHook.clock.time()) + FINAL_POLL_GRACE):
                 async for snapshot in snapshots:
                     problem = snapshot.problem
-                    if poll.platform and poll.platform.has_closed_status_set:
-                        check_documented("target_statuses", condition.success, poll.platform.name, nothing_sent=False)
+                    if poll.platform:
+                        check_documented("target_statuses", condition.success, poll.platform, nothing_sent=False)
                     if error := snapshot.error_for(self.campaign_id):
                         return WaitOutcome.of_error(error)
                     if campaign := snapshot.campaigns.get(self.campaign_id):
@@ -145,7 +128,7 @@ class CampaignWaitTrigger(AccountTrigger):
 
     def _success(self, campaign: Campaign) -> WaitOutcome:
         self.log.info("Campaign %s is %s", campaign.id, campaign.status)
-        return WaitOutcome(campaign.status if self.result is None else merge_final_status(self.result, campaign))
+        return WaitOutcome(campaign.status if self.result is None else campaign.completing(self.result).as_dict())
 
     async def _end(self, outcome: WaitOutcome) -> TriggerEvent:
         """End the task here, if it may, or hand the outcome to a worker."""

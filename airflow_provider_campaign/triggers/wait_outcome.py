@@ -45,11 +45,7 @@ class WaitOutcome:
             raise CampaignError(f"The wait ended with an event that can't be read: {event!r}") from None
 
     def value_or_raise(self) -> Any:
-        """
-        Return the value.
-
-        :raises CampaignError: The error that ended the wait.
-        """
+        """Return the value, or raise the error that ended the wait."""
         if self.error is None:
             return self.value
         kind = getattr(exceptions, self.error, CampaignError) if self.error in exceptions.__all__ else CampaignError

@@ -65,8 +65,8 @@ def test_what_a_status_means_to_a_start(status: str, state: WaitState) -> None:
 
 
 def test_what_a_status_means_to_a_sensor() -> None:
-    assert status_condition("paused").state_of("Completed") is WaitState.FAILURE
-    assert status_condition(("paused", "COMPLETED")).state_of("completed") is WaitState.SUCCESS
+    assert status_condition(["Paused"]).state_of("Completed") is WaitState.FAILURE
+    assert status_condition(["Paused", "Completed"]).state_of("completed") is WaitState.SUCCESS
     assert status_condition(["windingdown"]).state_of("windingDown") is WaitState.SUCCESS
 
 

@@ -19,7 +19,7 @@ LAYERS: dict[str, set[str]] = {
     "version_compat": set(),
     "campaign": {"exceptions"},
     "calling_hours": {"exceptions"},
-    "arguments": {*BOTTOM, "calling_hours"},
+    "arguments": {*BOTTOM, "calling_hours", "platforms"},
     "platforms": BOTTOM,
     "client": {*BOTTOM, "platforms"},
     "operations": {*BOTTOM, "calling_hours", "client", "platforms"},

@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import Connection
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from airflow_provider_campaign.arguments import read_statuses
 from airflow_provider_campaign.campaign import Campaign, status_condition, validate_campaign_id
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.response import MAX_QUOTED_LENGTH, parse_json, sanitize
@@ -253,7 +254,7 @@ def test_any_campaign_id_is_taken_as_it_is_or_refused(campaign_id: object) -> No
 @given(values | st.lists(words) | words)
 def test_any_target_statuses_are_a_wait_condition_or_refused(targets: Any) -> None:
     try:
-        assert status_condition(targets).success
+        assert status_condition(read_statuses("target_statuses", targets)).success
     except CampaignConfigError as error:
         check_message(error)
 
@@ -315,13 +316,14 @@ def test_any_connection_works_or_is_refused_by_an_error_that_can_be_read(
 
 @given(extra=st.fixed_dictionaries({}, optional={"timeout": seconds, "retry_budget": seconds}))
 def test_any_number_of_seconds_is_one_that_can_be_waited_or_refused(extra: dict[str, Any]) -> None:
-    connection = Connection(conn_id="any", conn_type="sonarly", host="localhost", extra=json.dumps(extra))
+    fields = json.dumps({"account_group_id": "ag-1", **extra})
+    connection = Connection(conn_id="any", conn_type="sonarly", host="localhost", password="key", extra=fields)
     try:
-        found = ConnectionFields(connection).common()
+        requester = CampaignHook.for_connection(connection).client.requester
     except CampaignConfigError as error:
         check_message(error)
     else:
-        for value in (found.timeout, found.retry_budget):
+        for value in (requester.timeout, requester.retry_budget):
             assert value is None or 0 < value <= 86_400
 
 

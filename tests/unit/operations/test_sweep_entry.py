@@ -21,7 +21,7 @@ def asked(entry: SweepEntry, at: float) -> None:
 
 
 def test_a_campaign_that_changes_all_the_time_is_asked_again_once_and_then_rarely() -> None:
-    entry = SweepEntry.from_listing(seen("Active", 0))
+    entry = SweepEntry(seen("Active", 0), "Active")
     asked(entry, 1)
     entry.note_listed(seen("Active", 2), BEGAN + 2)
     assert not entry.acknowledged  # so that it is asked again
@@ -35,7 +35,7 @@ def test_a_campaign_that_changes_all_the_time_is_asked_again_once_and_then_rarel
 
 
 def test_a_campaign_that_does_not_change_winds_down() -> None:
-    entry = SweepEntry.from_listing(seen("Active", 0))
+    entry = SweepEntry(seen("Active", 0), "Active")
     asked(entry, 1)
     entry.note_listed(seen("Active", 1), BEGAN + 2 * RESTART_PATIENCE)
     assert entry.acknowledged
