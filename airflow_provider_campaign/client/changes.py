@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_campaign.campaign import Campaign, CampaignStatus, WaitCondition, WaitState, is_live
@@ -199,9 +199,9 @@ def seconds_of(timestamp: str | None) -> float | None:
     """Return a platform's time as seconds since the epoch; None where it can't be read."""
     try:
         moment = datetime.fromisoformat(timestamp or "")
-    except ValueError:
+        return moment.astimezone(UTC).timestamp() if moment.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return moment.timestamp() if moment.tzinfo else None
 
 
 def _unexplained_conflict(refusal: CampaignConflictError) -> CampaignUnavailableError:

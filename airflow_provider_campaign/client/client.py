@@ -157,7 +157,8 @@ class CampaignClient:
         deadline: Deadline | None = None,
     ) -> Iterator[Campaign]:
         """
-        Yield each campaign of the account once, page by page as it is asked for.
+        Yield each campaign of the account once, page by page as it is asked for; or once in each status that it has
+        rows in.
 
         Rows that can't be read, and pages that contradict themselves, raise an error once all others were yielded.
 

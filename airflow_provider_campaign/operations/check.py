@@ -170,7 +170,7 @@ class ContractCheck:
         seen = sorted({campaign.status for campaign in self._listed.values()})
         unknown = [word for word in seen if word not in {status.value for status in CampaignStatus}]
         closed = self._client.platform.has_closed_status_set
-        provider = "counts as not live; name it in statuses" if closed else "counts as live in a sweep"
+        provider = "is not stopped, but told or a failure" if closed else "counts as live in a sweep"
         verdict = DIFFERS if unknown else SAME if seen else UNKNOWN
         text = f"not documented: {', '.join(unknown)}" if unknown else ", ".join(seen) or "no campaign is listed"
         return CheckRow(

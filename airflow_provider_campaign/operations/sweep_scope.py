@@ -42,7 +42,8 @@ class SweepScope:
         """Return the argument that leaves a live campaign out; None where it is included or not live."""
         if self._has_status(campaign, platform):
             return None if self.matches_name(campaign) else "name_pattern"
-        return "statuses" if is_live(campaign.status) else None
+        is_left_out = may_be_live if platform.has_closed_status_set else is_live
+        return "statuses" if is_left_out(campaign.status) else None
 
     def matches_name(self, campaign: Campaign) -> bool:
         return self.name_pattern is None or fnmatchcase(campaign.name or "", self.name_pattern)

@@ -15,6 +15,7 @@ from typing import Any
 from airflow_provider_campaign.campaign import Campaign, is_live
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
+from airflow_provider_campaign.client.list_reader import UnreliableListError
 from airflow_provider_campaign.client.rate_limiter import LOG_WAIT_THRESHOLD
 from airflow_provider_campaign.client.retry import requested_delay
 from airflow_provider_campaign.client.transport import MAX_CONNECTIONS
@@ -118,7 +119,10 @@ class SweptAccount:
             except CampaignError as error:
                 self._note_problem(error)
                 problem = error
-                unlisted = {key: each for key, each in unlisted.items() if each.campaign.campaign_type != campaign_type}
+                if not isinstance(error, UnreliableListError):  # which shows all the rows that it has
+                    unlisted = {
+                        key: each for key, each in unlisted.items() if each.campaign.campaign_type != campaign_type
+                    }
         self._recheck_unlisted(unlisted)
         self._report()
         return problem
@@ -249,7 +253,8 @@ class SweptAccount:
 
     def _note_problem(self, error: CampaignError) -> None:
         log.warning("What is live can't be listed: %s", error)
-        self._pause(error)
+        if isinstance(error, CampaignRateLimitError) or not self.unsent_entries:  # stops may go where lists don't
+            self._pause(error)
 
     def _pause(self, error: CampaignError) -> None:
         """Leave the platform alone for as long as it wants."""

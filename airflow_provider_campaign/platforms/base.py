@@ -107,6 +107,7 @@ class Pager(ABC):
         """How many campaigns the platform says that the list has, None where it does not say."""
         self.seen: set[str] = set()
         """The ids of all campaigns that were taken in."""
+        self._rows: set[tuple[str, str]] = set()
         self._pages_without_progress = 0
 
     @property
@@ -141,9 +142,11 @@ class Pager(ABC):
         return campaigns
 
     def take_in(self, campaigns: Iterable[Campaign]) -> list[Campaign]:
-        """Return those that no page before had, each once."""
-        fresh = {campaign.id: campaign for campaign in campaigns if campaign.id not in self.seen}
-        self.seen.update(fresh)
+        """Return those that no page before had; one that has rows in several statuses once in each."""
+        rows = {(campaign.id, campaign.status): campaign for campaign in campaigns}
+        fresh = {key: campaign for key, campaign in rows.items() if key not in self._rows}
+        self._rows.update(fresh)
+        self.seen.update(campaign.id for campaign in fresh.values())
         self._pages_without_progress = 0 if fresh else self._pages_without_progress + 1
         return list(fresh.values())
 

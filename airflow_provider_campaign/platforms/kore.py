@@ -79,11 +79,12 @@ class KorePlatform(Platform):
         return HttpRequest(method, path, _EMPTY if method == "POST" else None)
 
     def api_status(self, document: Mapping[str, Any]) -> ApiStatus:
-        """Return what a response says: ``status: failure|error``, or the first of its errors."""
+        """Return what a response says: ``status: failure|error`` or the like, or the first of its errors."""
         errors = document.get("errors")
         first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], Mapping) else {}
-        failed = bool(errors) or str(document.get("status")).casefold() in ("failure", "error")
         message = optional_text(first, "msg") or optional_text(first, "message") or optional_text(document, "message")
+        failed = bool(errors) or document.get("success") is False or self.rate_limit_text in (message or "")
+        failed = failed or str(document.get("status")).strip().casefold().startswith(("fail", "err"))
         code = optional_text(first, "code") or optional_text(document, "code")
         return ApiStatus(failed, message, code, optional_text(document, "traceId"))
 

@@ -11,6 +11,9 @@ import jwt
 TOKEN_LIFETIME = 300
 """Seconds that a token is valid for; it is used once, at once, and the clocks may differ."""
 
+CLOCK_DIFFERENCE = 60
+"""Seconds that the platform's clock may be behind ours: a token from the future may be refused."""
+
 
 @dataclass(frozen=True)
 class KoreApp:
@@ -48,7 +51,7 @@ class KoreApp:
             "sub": self.subject,
             "appId": self.client_id,
             "jti": str(uuid.uuid4()),
-            "iat": int(now),
+            "iat": int(now) - CLOCK_DIFFERENCE,
             "exp": int(now) + TOKEN_LIFETIME,
         }
         return jwt.encode(claims, self.key, algorithm=self.algorithm)

@@ -18,7 +18,13 @@ from airflow_provider_campaign.platforms.base import (
     Pager,
     Platform,
 )
-from airflow_provider_campaign.platforms.reading import optional_text, required_object, required_rows, required_text
+from airflow_provider_campaign.platforms.reading import (
+    optional_count,
+    optional_text,
+    required_object,
+    required_rows,
+    required_text,
+)
 
 _CAMPAIGNS = "/v1/accounts/{account_group_id}/campaigns"
 
@@ -30,6 +36,8 @@ ENDPOINTS: Mapping[Action, str] = {
     Action.LIST: f"GET {_CAMPAIGNS}",
 }
 """Method and path of every request; none of them carries a body."""
+
+_TOTALS = ("total", "totalCount", "totalItems", "totalResults")
 
 
 @dataclass(frozen=True)
@@ -122,6 +130,7 @@ class SonarlyPager(Pager):
         super().__init__()
         self._request = request
         self._cursor: str | None = None
+        self._rows_read = 0
         self._at_end = False
 
     @property
@@ -135,7 +144,8 @@ class SonarlyPager(Pager):
         data = required_object(document, "data")
         rows = required_rows(data, "items")
         self._cursor = _next_cursor(data)
-        if data.get("hasMore") is True and self._cursor is None:
+        self._rows_read += len(rows)
+        if self._cursor is None and _says_more(document, data, self._rows_read):
             self.problems.append("the list contradicts itself: it says that it has more, and not where")
         fresh = self.take_in(self.read_rows(rows, _read_row))
         self._at_end = not self.makes_progress() or self._cursor is None
@@ -144,6 +154,13 @@ class SonarlyPager(Pager):
 
 def _next_cursor(data: Mapping[str, Any]) -> str | None:
     return optional_text(data, "nextCursor") if data.get("hasMore") is not False else None
+
+
+def _says_more(document: Mapping[str, Any], data: Mapping[str, Any], rows: int) -> bool:
+    """Tell whether a page says anywhere that there is more: how the platform does so is not documented."""
+    places = [each for each in (document, *document.values(), *data.values()) if isinstance(each, Mapping)]
+    totals = [optional_count(place, key) or 0 for place in places for key in _TOTALS]
+    return max(totals) > rows or any(place.get("hasMore") is True for place in places)
 
 
 def _read_row(row: Mapping[str, Any], campaign_id: str | None = None) -> Campaign:

@@ -9,6 +9,7 @@ from itertools import repeat
 import pytest
 
 from airflow_provider_campaign.campaign import Campaign
+from airflow_provider_campaign.client.changes import seconds_of
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.transport import NotSent, OutcomeUnknown
 from airflow_provider_campaign.exceptions import (
@@ -401,3 +402,10 @@ def test_a_read_without_retries_sends_one_request() -> None:
     transport = ScriptedTransport([refuses(500)])
     with pytest.raises(CampaignUnavailableError):
         client_for(transport).get_campaign_status("c-1", retry=False)
+
+
+@pytest.mark.parametrize(
+    "text", ["0001-01-01T00:00:00+05:30", "2026-01-01T00:00:00", "1767225600000", "yesterday", "", None]
+)
+def test_a_time_that_is_no_moment_is_none(text: str | None) -> None:
+    assert seconds_of(text) is None

@@ -101,12 +101,15 @@ def test_a_token_says_who_signs_and_is_valid_for_minutes_only() -> None:
     tokens = [KORE_V1.signed_headers(1000.9)["auth"] for _ in range(2)]
     claims = [jwt.decode(t, CONFIG.client_secret, ["HS256"], options={"verify_exp": False}) for t in tokens]
     assert claims[0].pop("jti") != claims[1].pop("jti")
-    assert claims[0] == claims[1] == {"sub": "airflow", "appId": CONFIG.client_id, "iat": 1000, "exp": 1300}
+    assert claims[0] == claims[1] == {"sub": "airflow", "appId": CONFIG.client_id, "iat": 940, "exp": 1300}
 
 
 def test_no_secret_is_in_the_repr() -> None:
     assert CONFIG.client_secret not in repr(KORE_V1)
     assert KORE_V1.secrets == (CONFIG.client_secret,)
+
+
+REFUSED = "You've exceeded the per-minute rate limit."
 
 
 @pytest.mark.parametrize(
@@ -121,6 +124,9 @@ def test_no_secret_is_in_the_repr() -> None:
         ({"errors": ["Broken"]}, ApiStatus(True)),
         ({"errors": {"a": 1}, "message": ["x"]}, ApiStatus(True)),
         ({"errors": [], "status": 7}, ApiStatus()),
+        ({"status": "Failed ", "data": {"results": []}}, ApiStatus(True)),
+        ({"success": False, "data": {"results": []}}, ApiStatus(True)),
+        ({"code": 7, "message": REFUSED}, ApiStatus(True, REFUSED, "7")),
     ],
 )
 def test_what_a_response_says_about_the_request(document: dict[str, Any], status: ApiStatus) -> None:
@@ -302,6 +308,11 @@ def test_a_row_that_can_not_be_read_hides_no_other() -> None:
         "a row (c-2 Evening) can't be read: the response has no status",
         "a row (without id and name) can't be read: it has neither id nor _id",
     ]
+
+
+def test_a_campaign_with_rows_in_several_statuses_is_shown_in_each() -> None:
+    rows = [*rows_of(2), *rows_of(2, "Stopped"), *rows_of(2)]
+    assert read(rows) == (["c-0", "c-1"] * 2, [])
 
 
 def test_a_list_that_ends_before_its_own_total_contradicts_itself() -> None:

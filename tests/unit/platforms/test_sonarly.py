@@ -154,6 +154,19 @@ def test_a_list_that_has_more_and_does_not_say_where_contradicts_itself() -> Non
     assert pager.problems == ["the list contradicts itself: it says that it has more, and not where"]
 
 
+@pytest.mark.parametrize(
+    ("beside", "total", "problems"),
+    [({"total": 2}, {"total": 2}, 0), ({}, {"total": 3}, 1), ({"pagination": {"hasMore": True}}, {}, 1)],
+)
+def test_a_list_that_says_elsewhere_that_it_has_more_contradicts_itself(
+    beside: dict[str, Any], total: dict[str, int], problems: int
+) -> None:
+    pager = SONARLY.pager(None, ())
+    pager.read_page(page_of(range(2), None, **total) | beside)
+    assert pager.next_request is None
+    assert len(pager.problems) == problems
+
+
 @pytest.mark.parametrize("document", [{}, {"data": {}}, {"data": {"items": {}}}, {"data": {"items": ["c-1"]}}])
 def test_what_is_no_page_is_asked_for_again(document: dict[str, Any]) -> None:
     pager = SONARLY.pager(None, ())

@@ -1,0 +1,99 @@
+"""A sweep of an account whose lists or status words are not as documented."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from airflow_provider_campaign.client.clock import Deadline
+from airflow_provider_campaign.exceptions import CampaignSweepError
+from airflow_provider_campaign.operations.sweep import Sweep
+from airflow_provider_campaign.operations.sweep_result import SweepResult
+from airflow_provider_campaign.operations.sweep_scope import SweepScope
+from airflow_provider_campaign.operations.swept_account import SweptAccount
+from airflow_provider_campaign.platforms.base import HttpResponse
+from tests.accounts import KORE_V1, client_of
+from tests.clock import VirtualClock
+from tests.scripted_transport import ScriptedTransport, SentRequest, response
+
+
+class OddAccount:
+    """
+    An account whose list ignores the filter.
+
+    :param rows: Of the SMS campaigns: id, or None for a row without one, and status.
+    :param hidden: What its list does not show all the same.
+    :param winding_down: Seconds from a stop until the campaign is stopped.
+    """
+
+    def __init__(self, *rows: tuple[str | None, str], hidden: str = "", winding_down: float = 0.0) -> None:
+        self.clock = VirtualClock()
+        self.rows = list(rows)
+        self.voice: list[HttpResponse] = []
+        self.stopped_at: dict[str | None, float] = {}
+        self._hidden = hidden
+        self._winding_down = winding_down
+
+    def sweep(self) -> SweepResult:
+        client = client_of(KORE_V1, ScriptedTransport(self._respond), self.clock)
+        return Sweep(SweptAccount(client, SweepScope(("sms", "voice")), Deadline(900, self.clock))).run()
+
+    def _status(self, campaign_id: str | None, status: str) -> str:
+        is_stopped = self.clock.now >= self.stopped_at.get(campaign_id, self.clock.now + 1)
+        return "Stopped" if is_stopped else status
+
+    def _respond(self, request: SentRequest) -> HttpResponse:
+        if request.action == "list":
+            is_voice = (request.http.json or {})["type"] == "voice"
+            if is_voice and self.voice:
+                return self.voice.pop(0)
+            rows = [{"id": key, "status": self._status(key, word)} for key, word in ([] if is_voice else self.rows)]
+            shown = [row for row in rows if row["status"] != self._hidden]
+            data: Any = {"results": shown, "totalResults": len(shown), "hasMore": False}
+            return response({"status": "success", "data": data})
+        [campaign_id] = re.findall(r"/campaign/([^/?]+)", request.http.path.rpartition("/public/")[2])
+        if request.action == "stop":
+            self.stopped_at[campaign_id] = self.clock.now + self._winding_down
+        status = self._status(campaign_id, dict(self.rows)[campaign_id])
+        document = {"status": status} if request.action == "stop" else {"status": "success", "data": {"status": status}}
+        return response(document)
+
+
+def test_a_campaign_of_which_one_row_is_live_is_stopped() -> None:
+    account = OddAccount(("c-1", "Active"), ("c-1", "Completed"))
+    account.sweep().raise_for_failure()
+    assert account.stopped_at.keys() == {"c-1"}
+
+
+def test_an_unknown_word_in_a_list_of_what_is_live_is_no_proof_that_nothing_is() -> None:
+    account = OddAccount(("c-1", "Running"), ("c-2", "Active"), hidden="Stopped")
+    with pytest.raises(CampaignSweepError, match=r"Only Active, Preparing were asked for, .* c-1 as Running"):
+        account.sweep().raise_for_failure()
+    assert account.stopped_at.keys() == {"c-2"}
+
+
+def test_where_other_statuses_are_listed_too_an_unknown_word_is_told_and_left_alone() -> None:
+    account = OddAccount(("c-1", "Archived"), ("c-2", "Active"), ("c-3", "Stopped"))
+    result = account.sweep()
+    result.raise_for_failure()
+    assert [each["campaign_id"] for each in result.findings().excluded] == ["c-1"]
+    assert account.stopped_at.keys() == {"c-2"}
+
+
+def test_a_row_that_can_not_be_read_does_not_keep_others_from_being_seen_stopped() -> None:
+    account = OddAccount(("c-1", "Active"), (None, "Active"), winding_down=20)
+    result = account.sweep()
+    assert result.left == []
+    with pytest.raises(CampaignSweepError, match="each was seen stopped, but others may be live"):
+        result.raise_for_failure()
+
+
+def test_a_list_that_wants_to_be_left_alone_holds_no_stop_back() -> None:
+    account = OddAccount(("c-1", "Active"))
+    account.voice = [response({}, 503, Retry_After="120")] * 2
+    began = account.clock.now
+    account.sweep().raise_for_failure()
+    assert account.stopped_at == {"c-1": began}
+    assert account.clock.now >= began + 120, "with nothing left to stop, it is left alone"
