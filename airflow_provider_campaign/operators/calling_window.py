@@ -29,7 +29,10 @@ class CallingWindow:
     @classmethod
     def of_run(cls, hours: CallingHours | None, context: Mapping[str, Any], now: datetime) -> Self | None:
         """
-        Return the window of a run: by its logical date if it is scheduled, else the last one, if none is open.
+        Return the window of a run: by the moment it is scheduled for, else the last one, if none is open.
+
+        That moment is the end of its data interval. The logical date is that of the run before where a cron expression
+        has intervals: Airflow 2's default.
 
         :param hours: None where they are not known.
         """
@@ -37,9 +40,9 @@ class CallingWindow:
             return None
         for warning in hours.warnings:
             log.warning("%s", warning)
-        logical_date = context.get("logical_date")
-        if logical_date is not None and context["dag_run"].run_type != "manual":
-            return cls(hours, hours.window_end(logical_date))
+        moment = context.get("data_interval_end")
+        if moment is not None and context["dag_run"].run_type in ("scheduled", "backfill"):
+            return cls(hours, hours.window_end(moment))
         return None if hours.is_open(now) else cls(hours, hours.last_end(now))  # somebody wants it now
 
     def check_not_open_again(self, now: datetime) -> None:
@@ -56,7 +59,7 @@ class CallingWindow:
 
         What is live then has been started since. The first run after the end does not tell that, however late it is.
         """
-        previous = context.get("prev_data_interval_start_success") if now >= self.end else None
+        previous = context.get("prev_data_interval_end_success") if now >= self.end else None
         if not previous:  # a lazy object of Airflow's may stand for None
             return False
         return self.hours.window_end(datetime.fromisoformat(previous.isoformat())) == self.end

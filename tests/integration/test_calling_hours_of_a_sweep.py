@@ -47,8 +47,9 @@ def context(logical_date: datetime, verified_at: datetime | None = None) -> Any:
     """
     return {
         "logical_date": logical_date,
+        "data_interval_end": logical_date,
         "dag_run": SimpleNamespace(run_type="scheduled"),
-        "prev_data_interval_start_success": verified_at,
+        "prev_data_interval_end_success": verified_at,
         "outlet_events": Events(),
     }
 

@@ -160,7 +160,7 @@ def test_a_run_that_is_skipped_leaves_a_record_that_says_why(
 ) -> None:
     now = datetime.fromtimestamp(virtual_clock.time(), UTC)
     window = ((now - timedelta(hours=2)).strftime("%H:00"), (now + timedelta(hours=2)).strftime("%H:00"))
-    context = {"logical_date": now - timedelta(days=2), "dag_run": SimpleNamespace(run_type="scheduled")}
+    context = {"data_interval_end": now - timedelta(days=2), "dag_run": SimpleNamespace(run_type="scheduled")}
     skipped = attempt(1, context, calling_hours=daily("UTC", window))
     assert isinstance(skipped.error, AirflowSkipException)
     [record] = records_of(store)
