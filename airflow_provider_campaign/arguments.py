@@ -178,24 +178,33 @@ def is_template(value: Any) -> bool:
         return any(map(is_template, value.values()))
     if isinstance(value, list | tuple | set):
         return any(map(is_template, value))
-    return hasattr(value, "resolve")  # an XComArg and its like
+    return hasattr(value, "iter_references")  # an XComArg and its like
 
 
-def check_arguments(task: Any, readers: Mapping[str, Reader]) -> None:
+def check_arguments(task: Any, readers: Mapping[str, Reader]) -> set[str]:
     """
-    Read, at parse time, what is no template.
+    Read, at parse time, what is no template, and return the names of what is one.
 
     :param readers: How each argument is read, by its name.
     :raises CampaignConfigError: When an argument is wrong.
     """
+    templates = {name for name in readers if name in task.template_fields and is_template(vars(task)[name])}
     for name, read in readers.items():
-        value = vars(task)[name]
-        if not (name in task.template_fields and is_template(value)):
-            read(name, value)
+        if name not in templates:
+            read(name, vars(task)[name])
+    return templates
 
 
-def read_arguments(task: Any, readers: Mapping[str, Reader]) -> dict[str, Any]:
-    """Return what a task's arguments mean, now that they are rendered."""
+def read_arguments(task: Any, readers: Mapping[str, Reader], templates: Collection[str] = ()) -> dict[str, Any]:
+    """
+    Return what a task's arguments mean, now that they are rendered.
+
+    :param templates: The names of those that were templates: None is no argument that was left out there.
+    """
+    for name in templates:
+        if vars(task)[name] is None:
+            fix = "Check what the template or the upstream task gives."
+            raise argument_error(name, None, "which is what its template was rendered to", fix)
     return {name: read(name, vars(task)[name]) for name, read in readers.items()}
 
 

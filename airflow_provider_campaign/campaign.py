@@ -216,6 +216,8 @@ def validate_campaign_id(campaign_id: object) -> str:
         raise refuse("is empty")
     if campaign_id.strip().casefold() in ("none", "null"):
         raise refuse("stands for a missing value")
+    if "{{" in campaign_id or "{%" in campaign_id:
+        raise refuse("is a template that was not rendered")
     if campaign_id != campaign_id.strip():
         raise refuse("has blanks around it")
     if campaign_id == "." or ".." in campaign_id or any(mark in campaign_id for mark in "/\\?#"):

@@ -96,7 +96,8 @@ class CampaignOperator(BaseOperator):
 
     def check_arguments(self) -> None:
         """Read what is no template; a subclass does so once it has all its arguments."""
-        check_arguments(self, {name: read for name, read in self.readers.items() if name in vars(self)})
+        readers = {name: read for name, read in self.readers.items() if name in vars(self)}
+        self._templates = check_arguments(self, readers)
 
     def begin(self, ends_at: float | None = None) -> Deadline:
         """
@@ -105,7 +106,7 @@ class CampaignOperator(BaseOperator):
         :param ends_at: When the operation must be over (seconds since the epoch), where it began before a deferral.
         :raises CampaignConfigError: When an argument is wrong; nothing was sent.
         """
-        for name, value in read_arguments(self, self.readers).items():
+        for name, value in read_arguments(self, self.readers, self._templates).items():
             setattr(self, name, value)
         seconds = self.timeout if ends_at is None else ends_at - self.hook.clock.time()
         return Deadline(max(0.0, seconds), self.hook.clock, cancellation=self._cancellation)

@@ -164,7 +164,7 @@ class StopActiveCampaignsOperator(BaseOperator):
         self.timeout = timeout
         self._cancellation = Cancellation()
         self._record: TaskRecord | None = None
-        check_arguments(self, self.readers)
+        self._templates = check_arguments(self, self.readers)
         self._check_calling_hours()
         if incident_outlet is not None:
             self.outlets = [*self.outlets, incident_alias(incident_outlet)]
@@ -206,7 +206,7 @@ class StopActiveCampaignsOperator(BaseOperator):
         with self._record as record:
             record.describe(began_at=began_at)
             record.count_from(requests, 0)
-            arguments = read_arguments(self, self.readers)
+            arguments = read_arguments(self, self.readers, self._templates)
             now = datetime.fromtimestamp(CampaignHook.clock.time(), UTC)
             window = CallingWindow.of_run(arguments["calling_hours"], context or {}, now)
             record.describe(

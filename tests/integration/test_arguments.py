@@ -56,7 +56,7 @@ BOOLEAN = Argument(
 )
 SECONDS = Argument((300, 0.5, "300", timedelta(minutes=5)), (0, -1, "soon", "", None, True, [], float("nan")))
 ARGUMENTS = {
-    "campaign_id": Argument(("cd-1",), ("", " ", "None", None, 7, "a/b", "..", [])),
+    "campaign_id": Argument(("cd-1",), ("", " ", "None", None, 7, "a/b", "..", [], UNRENDERED)),
     "campaign_conn_id": Argument(("campaign_default",), ("", "None", None, 7, UNRENDERED)),
     "campaign_type": Argument(("sms",), ("", "None", 7, "email", UNRENDERED)),
     "campaign_types": Argument(
@@ -157,6 +157,23 @@ def test_a_template_that_renders_to_what_is_wrong_is_refused_before_anything_is_
         task = build(operator, **{name: "{{ params.x }}"})
         refused(name, lambda task=task, value=value: run(task, x=value))  # type: ignore[misc]
     assert sandbox.requests == []
+
+
+@each_case
+def test_a_template_that_renders_to_none_is_no_argument_that_was_left_out(
+    sandbox: Sandbox, operator: type[Any], name: str
+) -> None:
+    if name not in operator.template_fields:
+        return
+    settle(sandbox, operator)
+    with DAG("native", schedule=None, render_template_as_native_obj=True):
+        task = build(operator, **{name: "{{ params.x }}"})
+    refused(name, lambda: run(task, x=None))
+    assert sandbox.requests == []
+
+
+def test_a_path_that_is_no_text_is_refused_at_parse_time() -> None:
+    refused("records_path", lambda: build(StopActiveCampaignsOperator, records_path=Path("/records")))
 
 
 @each_case
@@ -279,9 +296,9 @@ class Run:
         self.run_type = run_type
 
 
-def sweep_at(clock: Any, logical: Any, now: Any, run_type: str = "scheduled") -> dict[str, Any]:
+def sweep_at(clock: Any, due: Any, now: Any, run_type: str = "scheduled") -> dict[str, Any]:
     clock.advance(now.timestamp() - clock.time())
-    context: Any = {"logical_date": logical, "dag_run": Run(run_type), "ti": None}
+    context: Any = {"data_interval_end": due, "dag_run": Run(run_type), "ti": None}
     result: dict[str, Any] = StopActiveCampaignsOperator(task_id="task", calling_hours=HOURS).execute(context)
     return result
 
