@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import logging
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from airflow.providers.common.compat.sdk import Connection
 
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.get_provider_info import connection_type_info
+
+log = logging.getLogger(__name__)
 
 MAX_SECONDS = 86_400.0
 """A day: longer values overflow socket timeouts."""
@@ -34,9 +37,17 @@ class ConnectionFields:
             extra = connection.extra_dejson if connection.extra else {}
         except UnicodeEncodeError:  # Airflow 2.11 masks it, and can't
             raise self.error("extra", "holds half of a character", "Enter it again.") from None
-        if not isinstance(extra, Mapping):
+        if not isinstance(extra, Mapping) or (connection.extra and _parsed(connection.extra) is None):
             raise self.error("extra", "is not a JSON object", 'Write it as {"field": value, …}.')
         self._extra = extra
+        known = self._info["conn-fields"]
+        if known and (unread := ", ".join(sorted(extra.keys() - known.keys()))):
+            log.warning(
+                "Connection %r: extra has %s, which nothing reads. Its fields: %s",
+                connection.conn_id,
+                unread,
+                ", ".join(known),
+            )
 
     def error(self, field: str, problem: str, fix: str) -> CampaignConfigError:
         """Return the error that names this connection, the field under its label, and the fix."""
@@ -56,6 +67,8 @@ class ConnectionFields:
         text = value.strip()
         if not text.isprintable() and "-----BEGIN" not in text:
             raise self.error(field, "holds a line break or control character", "Enter it again on one line.")
+        if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+            raise self.error(field, "stands in quotes", "Enter it without them.")
         return text or default
 
     def required(self, field: str) -> str:
@@ -68,8 +81,9 @@ class ConnectionFields:
     def header(self, field: str) -> str:
         """Return a field's text, which goes into a header and so may hold ASCII only; raise if there is none."""
         text = self.required(field)
-        if not (text.isascii() and text.isprintable()):
-            raise self.error(field, "holds a character that no header can carry", "Copy it from the platform again.")
+        if not (text.isascii() and text.isprintable()) or " " in text:
+            problem = "holds a blank, or a character that no header can carry"
+            raise self.error(field, problem, "Copy it from the platform again.")
         return text
 
     def choice(self, field: str) -> str:
@@ -127,7 +141,9 @@ class ConnectionFields:
             scheme = self._connection.schema if self._connection.schema in ("http", "https") else "https"
             host = f"{scheme}://{host}"
         fix = f"Give a host such as {default or 'https://api.example.com'}."
-        shown = "not shown, because it holds credentials" if "@" in host else repr(host)
+        shown = "a text that may hold credentials" if set(host) & set("@?#") else repr(host)
+        if self._connection.port and not 0 < self._connection.port < 65536:
+            raise self.error("port", f"is {self._connection.port}", "Give 443, or leave it empty.")
         try:
             parts = urlsplit(host)
             name, port = parts.hostname or "", parts.port or self._connection.port
@@ -138,7 +154,7 @@ class ConnectionFields:
         if parts.scheme not in ("http", "https") or not name or " " in host:
             raise self.error("host", f"is {shown}, which is not an address", fix)
         if parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None:
-            raise self.error("host", "holds more than scheme, host and port", fix)
+            raise self.error("host", f"is {shown}, which is more than scheme, host and port", fix)
         if parts.scheme == "http" and not _is_loopback(name):
             raise self.error("host", f"is {shown}, which would send credentials unencrypted", "Use https://.")
         return url

@@ -95,6 +95,19 @@ WRONG_IN_ALL = [
     ({"host": "https://platform.example?x=1"}, "Host (host)", "Give a host such as https://"),
     ({"host": "https://user:secret@platform.example"}, "Host (host)", "Give a host such as https://"),
     ({"host": "https://platform.example\nHost: other"}, "Host (host)", "on one line"),
+    (
+        {"host": "https://platform.example/campaign"},
+        "Host (host) is 'https://platform.example/campaign',",
+        "Give a host",
+    ),
+    (
+        {"host": "https://platform.example?key=secret"},
+        "Host (host) is a text that may hold credentials,",
+        "Give a host",
+    ),
+    ({"port": 99999}, "Port (port) is 99999.", "Give 443, or leave it empty"),
+    ({"host": "'https://platform.example'"}, "Host (host) stands in quotes.", "without them"),
+    ({"password": '"a-secret"'}, "(password) stands in quotes.", "without them"),
     *(
         ({field: value}, label, "Give a positive number of seconds")
         for field, label in (
@@ -114,7 +127,7 @@ def test_a_wrong_field_of_any_platform_is_named_with_its_fix(
     conn_type: str, changes: dict[str, Any], label: str, fix: str
 ) -> None:
     message = refusal(changed(CONNECTIONS[conn_type], changes))
-    assert f"the field {label} " in message
+    assert label in message
     assert fix in message
     assert "secret" not in message
 
@@ -124,6 +137,7 @@ WRONG_IN_KORE = [
     ({"api_version": "v3"}, "API Version (api_version) is 'v3'", "Use one of v1, v2"),
     ({"api_version": 2}, "API Version (api_version) is not text", "Put it in quotes"),
     ({"iid": 17}, "Application ID (iid) is not text", "Put it in quotes"),
+    ({"iid": "st 1"}, "Application ID (iid) holds a blank", "Copy it"),
     ({"iid": "st-1\nx: y"}, "Application ID (iid) holds a line break", "on one line"),
     ({"jwt_algorithm": "none"}, "JWT Algorithm (jwt_algorithm) is 'none'", "Use one of HS256, HS384, HS512, RS256"),
     ({"jwt_algorithm": "RS256"}, "Private Key (private_key) is missing", "Fill it in: The PEM private key"),
@@ -182,3 +196,17 @@ def test_a_connection_of_another_type_is_refused(conn_type: str) -> None:
     message = refusal(changed(CONNECTIONS["kore"], {"conn_type": conn_type}))
     assert f"is of type '{conn_type}', which is not a campaign platform" in message
     assert "'Kore.ai Campaigns' (kore) or 'Sonarly Campaigns' (sonarly)" in message
+
+
+def test_an_extra_that_is_no_json_is_named_and_not_what_it_lacks() -> None:
+    connection = Connection(conn_id="a_connection", conn_type="kore", login="cs-1", password="p", extra="iid=st-1")
+    with pytest.raises(CampaignConfigError, match="the field extra is not a JSON object"):
+        CampaignHook.for_connection(connection).client  # noqa: B018 it is made as it is read
+
+
+def test_a_name_in_extra_that_nothing_reads_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    client_of(changed(CONNECTIONS["kore"], {"apiVersion": "v2"}))
+    assert "extra has apiVersion, which nothing reads. Its fields: iid, account_id, api_version" in caplog.text
+    caplog.clear()
+    client_of(CONNECTIONS["sonarly"])
+    assert not caplog.text
