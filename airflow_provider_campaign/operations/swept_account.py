@@ -35,6 +35,12 @@ CONCURRENCY = 5
 STOPS_A_SECOND = 4
 """What more stops in flight are to achieve where it is: a minute's budget in fifteen seconds."""
 
+INITIAL_BACKOFF = 1.0
+"""Seconds that nothing is sent after a refusal for the rate that does not say how long; they double each time."""
+
+MAX_BACKOFF = 60.0
+"""The longest of these rests, in seconds."""
+
 PROGRESS_INTERVAL = 1.0
 """Seconds between two lines about the progress."""
 
@@ -77,6 +83,8 @@ class SweptAccount:
         """For what the threads of the stops count."""
         self._left_at: dict[str, float] = {}
         """When each request to stop that is in flight has left (seconds since the epoch), by the campaign's id."""
+        self._backoff = 0.0
+        """Seconds that the account's requests rested after the last refusal, 0 once a stop was accepted since."""
         self._response_time = 0.0
         """Seconds that the last of them took."""
 
@@ -228,6 +236,7 @@ class SweptAccount:
                 entry.note_failure(error)
             self._pause(error)
         else:
+            self._backoff = 0.0
             entry.note_stop(campaign, clock.time())
         finally:
             self._response_time = clock.time() - self._left_at.pop(entry.campaign.id, clock.time())
@@ -249,18 +258,21 @@ class SweptAccount:
                 unlisted[campaign_id].note_deleted(failure, now)
             else:
                 unlisted[campaign_id].note_failure(failure)
-        self.client.rate_limiter.pause(snapshot.delay)
 
     def _note_problem(self, error: CampaignError) -> None:
         log.warning("What is live can't be listed: %s", error)
-        if isinstance(error, CampaignRateLimitError) or not self.unsent_entries:  # stops may go where lists don't
-            self._pause(error)
+        self._pause(error)
 
     def _pause(self, error: CampaignError) -> None:
-        """Leave the platform alone for as long as it wants."""
+        """After a refusal for the rate send nothing for a while: longer each time, where it does not say how long."""
+        if not isinstance(error, CampaignRateLimitError) or error.http_status is None:
+            return
+        limiter = self.client.rate_limiter
         delay = requested_delay(error, self.client.platform.rate_window)
-        if error.http_status is not None and delay:
-            self.client.rate_limiter.pause(delay)
+        with self._lock:
+            if not delay and not limiter.delay:
+                delay = self._backoff = min(2 * self._backoff, MAX_BACKOFF) or INITIAL_BACKOFF
+            limiter.pause(delay or 0.0)
 
     def _note_request(self, request: ApiRequest) -> None:
         with self._lock:

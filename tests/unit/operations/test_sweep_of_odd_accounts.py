@@ -1,4 +1,4 @@
-"""A sweep of an account whose lists or status words are not as documented."""
+"""A sweep of an account whose lists, status words or limits are not as documented."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_campaign.operations.sweep_result import SweepResult
 from airflow_provider_campaign.operations.sweep_scope import SweepScope
 from airflow_provider_campaign.operations.swept_account import SweptAccount
 from airflow_provider_campaign.platforms.base import HttpResponse
-from tests.accounts import KORE_V1, client_of
+from tests.accounts import KORE_V1, SONARLY, client_of
 from tests.clock import VirtualClock
 from tests.scripted_transport import ScriptedTransport, SentRequest, response
 
@@ -90,10 +90,34 @@ def test_a_row_that_can_not_be_read_does_not_keep_others_from_being_seen_stopped
         result.raise_for_failure()
 
 
-def test_a_list_that_wants_to_be_left_alone_holds_no_stop_back() -> None:
+def test_what_is_down_and_wants_to_be_left_alone_holds_no_stop_back() -> None:
     account = OddAccount(("c-1", "Active"))
     account.voice = [response({}, 503, Retry_After="120")] * 2
     began = account.clock.now
     account.sweep().raise_for_failure()
     assert account.stopped_at == {"c-1": began}
-    assert account.clock.now >= began + 120, "with nothing left to stop, it is left alone"
+
+
+@pytest.mark.parametrize("headers", [{}, {"Retry_After": "0"}], ids=["not", "none"])
+def test_a_platform_that_counts_what_it_refuses_and_says_not_how_long_gets_its_rest(headers: dict[str, Any]) -> None:
+    clock, sent, live = VirtualClock(), list[float](), [f"c-{number}" for number in range(60)]
+    refused = 0
+
+    def respond(request: SentRequest) -> HttpResponse:
+        nonlocal refused
+        sent.append(clock.now)
+        if sum(moment > clock.now - 60 for moment in sent) > 25:
+            refused += 1
+            return response({"success": False}, 429, **headers)
+        if request.action == "list":
+            return response({"success": True, "data": {"items": [{"id": key, "status": "active"} for key in live]}})
+        campaign_id = request.http.path.split("/")[-2]
+        live.remove(campaign_id)
+        return response({"success": True, "data": {"campaign": {"id": campaign_id, "status": "stopped"}}})
+
+    client = client_of(SONARLY, ScriptedTransport(respond), clock)
+    began = clock.now
+    Sweep(SweptAccount(client, SweepScope(()), Deadline(900, clock))).run().raise_for_failure()
+    assert live == []
+    assert refused < 60
+    assert clock.now - began < 300
