@@ -71,7 +71,7 @@ class CampaignError(AirflowException):
 
 
 class CampaignConfigError(CampaignError, AirflowFailException):
-    """The connection or an argument is wrong; nothing was sent."""
+    """The connection or an argument is wrong; the message says so where nothing was sent."""
 
 
 class CampaignAuthError(CampaignError, AirflowFailException):

@@ -157,7 +157,6 @@ def connection_type_info(conn_type: str) -> JSON:
     """
     Return the metadata of one connection type; an empty form for a type of another provider.
 
-    :param conn_type: For instance ``kore``.
     :returns: The keys ``conn-fields`` and ``ui-field-behaviour``, as in :func:`get_provider_info`.
     """
     for info in get_provider_info()["connection-types"]:

@@ -101,8 +101,8 @@ def _api_denies(conn_id: str) -> bool:
     supervisor = getattr(task_runner, "SUPERVISOR_COMMS", None)
     if supervisor is None:
         return True
-    answer = supervisor.send(GetConnection(conn_id=conn_id))
-    return isinstance(answer, ErrorResponse) and answer.error.name == "CONNECTION_NOT_FOUND"
+    response = supervisor.send(GetConnection(conn_id=conn_id))
+    return isinstance(response, ErrorResponse) and response.error.name == "CONNECTION_NOT_FOUND"
 
 
 def has_post_execute(task: BaseOperator) -> bool:

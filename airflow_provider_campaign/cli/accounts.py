@@ -36,7 +36,6 @@ class Outcome(Generic[Result]):
     What became of the work on one account.
 
     :param value: What it returned, None where it returned nothing.
-    :param error: What went wrong.
     """
 
     value: Result | None = None

@@ -27,11 +27,8 @@ class CommandRecords:
     """
     The records of one command.
 
-    :param command: Its name.
     :param action: What it does to campaigns, as records name it.
     :param records_path: Where they are written; None for nowhere.
-    :param scope: What the campaigns are chosen by.
-    :param cancellation: Tells whether somebody ended the command.
     """
 
     command: str

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow_provider_campaign.arguments import read_campaign_id, read_optional_text, read_seconds
-from airflow_provider_campaign.campaign import STOP_CONDITION, Campaign
+from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.cli.accounts import (
     NOT_VERIFIED,
     NOTHING_SENT,
@@ -30,9 +30,6 @@ from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignEr
 from airflow_provider_campaign.operations.campaign_findings import CampaignFindings
 from airflow_provider_campaign.operations.wait import wait_for_effect
 from airflow_provider_campaign.platforms.base import Action
-
-POLL_INTERVAL = 5.0
-"""Seconds between two polls of a campaign that winds down."""
 
 _COLUMNS = ("conn_id", "campaign_id", "name", "status", "message")
 
@@ -89,7 +86,7 @@ def stop(options: Namespace, output: Output) -> int:
         try:
             campaign = findings.client.stop_campaign(campaign_id, campaign_type, deadline=deadline)
             findings.note(campaign, is_confirmed=False)
-            campaign = wait_for_effect(findings.client, campaign, STOP_CONDITION, POLL_INTERVAL, deadline)
+            campaign = wait_for_effect(findings.client, campaign, deadline)
             findings.note(campaign, is_confirmed=True)
             return campaign.as_dict()
         except Exception as failure:

@@ -49,9 +49,7 @@ def records_page(
     """
     Return the page.
 
-    :param path: The records path.
     :param rows: A line for each of the files, in their order.
-    :param findings: What is wrong with the records of the path.
     """
     parts = [
         "<!doctype html>",

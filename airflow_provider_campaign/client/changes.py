@@ -143,7 +143,7 @@ class Deletion:
     def attempt(self, deadline: Deadline) -> Campaign | None:
         """Make one attempt; None where an earlier one that may have been heard did it."""
         if self._existed is None and (not self._outcome_unknown or self._check_first):
-            self._look_before(deadline)
+            self._read_before(deadline)
         try:
             return self._client.perform(self._request, deadline)
         except CampaignUnavailableError as error:
@@ -157,8 +157,8 @@ class Deletion:
                 return None
             raise explained from error
 
-    def _look_before(self, deadline: Deadline) -> None:
-        """Note whether the campaign is there before it is deleted; a look that fails tells nothing."""
+    def _read_before(self, deadline: Deadline) -> None:
+        """Note whether the campaign is there before it is deleted; a request that fails tells nothing."""
         try:
             campaign = self._client.perform(dataclasses.replace(self._request, action=Action.STATUS), deadline)
         except CampaignNotFoundError:

@@ -34,7 +34,7 @@ class RateLimiter:
         self._limit = limit
         self._window = (window or 0.0) + WINDOW_MARGIN
         self._clock = clock
-        self._answered_at: deque[float] = deque(maxlen=limit)
+        self._responded_at: deque[float] = deque(maxlen=limit)
         self._in_flight = 0
         self._paused_until = 0.0
         self._queue = threading.Lock()
@@ -56,7 +56,7 @@ class RateLimiter:
             if self._limit is None:
                 return None
             oldest = now - self._window
-            counted = sum(1 for moment in self._answered_at if moment > oldest)
+            counted = sum(1 for moment in self._responded_at if moment > oldest)
             return max(0, self._limit - counted - self._in_flight)
 
     @property
@@ -81,7 +81,7 @@ class RateLimiter:
             with self._changed:
                 self._in_flight -= 1
                 if self._limit is not None:
-                    self._answered_at.append(self._clock.monotonic())
+                    self._responded_at.append(self._clock.monotonic())
                 self._changed.notify_all()
 
     def pause(self, seconds: float) -> None:
@@ -113,9 +113,9 @@ class RateLimiter:
         """Return when the next request may leave; None while that depends on those in flight."""
         if self._limit is None:
             return self._paused_until
-        excess = len(self._answered_at) + self._in_flight - self._limit
+        excess = len(self._responded_at) + self._in_flight - self._limit
         if excess < 0:
             return self._paused_until
-        if excess >= len(self._answered_at):
+        if excess >= len(self._responded_at):
             return None
-        return max(self._paused_until, self._answered_at[excess] + self._window)
+        return max(self._paused_until, self._responded_at[excess] + self._window)

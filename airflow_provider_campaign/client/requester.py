@@ -37,9 +37,6 @@ class Requester:
     """
     Send requests as a platform wants them, and make of every response a document or the right error.
 
-    :param description: What messages call the account, for instance ``connection 'campaign_default', Kore.ai``.
-    :param timeout: Seconds that one request may take.
-    :param retry_budget: Seconds that a request may take with its retries; None for the caller's deadline.
     :param on_request: Told each request when it leaves.
     :param on_refusal: Told each request that the platform refuses for the rate.
     """

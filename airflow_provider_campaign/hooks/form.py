@@ -14,8 +14,6 @@ def connection_form(hook: Hook) -> Hook:
     Give a hook class the form of its connection type.
 
     It is put on the class itself, because Airflow does not look for it among the parents.
-
-    :param hook: A class with a ``conn_type`` that the provider's metadata describes.
     """
     hook.get_connection_form_widgets = staticmethod(lambda: _widgets(hook.conn_type))  # type: ignore[attr-defined]
     hook.get_ui_field_behaviour = staticmethod(lambda: _behaviour(hook.conn_type))  # type: ignore[attr-defined]

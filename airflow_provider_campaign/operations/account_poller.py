@@ -7,7 +7,7 @@ import threading
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
-from airflow_provider_campaign.campaign import Campaign, WaitCondition, WaitState
+from airflow_provider_campaign.campaign import Campaign, WaitState
 from airflow_provider_campaign.client.changes import CLOCK_TOLERANCE
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
@@ -19,6 +19,7 @@ from airflow_provider_campaign.exceptions import (
     CampaignUnavailableError,
 )
 from airflow_provider_campaign.operations.list_tracker import ListTracker
+from airflow_provider_campaign.operations.wait import PendingWait
 
 log = logging.getLogger(__name__)
 
@@ -33,25 +34,6 @@ MAX_REFUSALS = 3
 
 MAX_LIST_PAGES = 20
 """Pages of a list that one poll reads; the next one reads on."""
-
-
-@dataclass(frozen=True)
-class PendingWait:
-    """
-    What somebody waits for.
-
-    :param campaign_type: The campaign's type where it is known.
-    :param since: When the campaign was last seen short of the condition (seconds since the epoch), None if never.
-    :param deadline: When the wait is over (seconds since the epoch), None for never.
-    :param waiter: What tells this wait from another one for the same.
-    """
-
-    campaign_id: str
-    condition: WaitCondition
-    campaign_type: str | None = None
-    since: float | None = None
-    deadline: float | None = None
-    waiter: object = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +68,7 @@ class _Poll:
 
     :param covered: By campaign type, the waits that its list would have shown a change for.
     :param problems: What kept something from being read.
-    :param is_answered: Whether anything was read.
+    :param has_read: Whether anything was read.
     :param is_refused: Whether a campaign could not be read for the credentials.
     """
 
@@ -95,7 +77,7 @@ class _Poll:
     snapshot: AccountSnapshot
     covered: dict[str | None, frozenset[PendingWait]] = field(default_factory=dict)
     problems: list[CampaignError] = field(default_factory=list)
-    is_answered: bool = False
+    has_read: bool = False
     is_refused: bool = False
 
     def unseen(self) -> set[str]:
@@ -130,7 +112,7 @@ class _Poll:
     def is_all_refused(self) -> bool:
         """Whether the credentials were refused by all that was requested."""
         others = (error for error in self.problems if not isinstance(error, CampaignAuthError))
-        return self.is_refused and not self.is_answered and not any(others)
+        return self.is_refused and not self.has_read and not any(others)
 
 
 def is_listed(wait: PendingWait, campaign_type: str | None) -> bool:
@@ -155,7 +137,7 @@ class AccountPoller:
         self._lock = threading.Lock()  # a poll whose triggers have left may still be in its thread
         self._followed: set[PendingWait] = set()
         """The waits for which it is enough to follow the lists from here on."""
-        self._trackers: dict[str | None, ListTracker[PendingWait]] = {}
+        self._trackers: dict[str | None, ListTracker] = {}
         self._polled_at = client.clock.time()
         self._read_in: dict[str, int] = {}
         self._polls = 0
@@ -215,7 +197,7 @@ class AccountPoller:
             for campaign in tracker.poll(
                 concerned, statuses, begun, poll.deadline(), lambda: len(poll.unseen()), poll.allowance(MAX_LIST_PAGES)
             ):
-                poll.is_answered = True
+                poll.has_read = True
                 if campaign.id in self._read_in and campaign.id not in poll.snapshot.campaigns:
                     self._note(poll, campaign)
         except CampaignRateLimitError:
@@ -225,9 +207,9 @@ class AccountPoller:
         if tracker.was_given_up:
             self._followed -= {wait for wait in concerned if wait.campaign_id not in poll.snapshot.campaigns}
         poll.covered[campaign_type] = tracker.covered
-        poll.is_answered = poll.is_answered or bool(tracker.covered)
+        poll.has_read = poll.has_read or bool(tracker.covered)
 
-    def _tracker(self, campaign_type: str | None) -> ListTracker[PendingWait]:
+    def _tracker(self, campaign_type: str | None) -> ListTracker:
         if campaign_type not in self._trackers:
             watermark = self._polled_at - CLOCK_TOLERANCE
             self._trackers[campaign_type] = ListTracker(self.client, campaign_type, watermark)
@@ -280,10 +262,10 @@ class AccountPoller:
                 poll.is_refused = True
             except CampaignError as error:
                 poll.snapshot.failed[campaign_id] = error
-                poll.is_answered = True
+                poll.has_read = True
 
     def _note(self, poll: _Poll, campaign: Campaign) -> None:
-        poll.is_answered = True
+        poll.has_read = True
         poll.snapshot.campaigns[campaign.id] = campaign
         self._read_in[campaign.id] = self._polls
         self._followed |= {wait for wait in poll.waits if wait.campaign_id == campaign.id}

@@ -16,7 +16,6 @@ class CampaignFindings:
     The findings of an action on one campaign: all that goes through :attr:`client` is counted.
 
     :param campaign: As far as it is known: its id and type.
-    :param action: What is done to it.
     :param carried: What :meth:`carry` gave, where the action is continued.
     """
 

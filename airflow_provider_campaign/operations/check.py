@@ -27,9 +27,6 @@ MAX_CLOCK_DIFFERENCE = 60.0
 MAX_PAGES = 3
 """Pages of a list that are read, at the most."""
 
-STOP_POLL_INTERVAL = 2.0
-"""Seconds between two polls of the campaign that was stopped."""
-
 _RATE_HEADER = re.compile(r"rate|retry-after|quota|limit", re.IGNORECASE)
 
 
@@ -252,7 +249,7 @@ class ContractCheck:
             campaign = self._client.stop_campaign(campaign_id, campaign_type, deadline=self._deadline)
             seen = f"{self._last_response()}: {campaign.status}, {campaign.message}"
             is_stopped = STOP_CONDITION.is_met_by(campaign.status)
-            wait_for_effect(self._client, campaign, STOP_CONDITION, STOP_POLL_INTERVAL, self._deadline)
+            wait_for_effect(self._client, campaign, self._deadline)
         except CampaignConfigError:
             raise
         except CampaignError as error:

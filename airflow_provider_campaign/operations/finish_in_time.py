@@ -37,13 +37,13 @@ class FinishInTime:
         self._account = account
         self._clock = account.client.clock
         self.end = end
-        budget = Budget(platform.rate_limit, platform.rate_window or 0.0, account.requests_of_look)
+        budget = Budget(platform.rate_limit, platform.rate_window or 0.0, account.requests_of_listing)
         self._plan = ClosingPlan(end, margin, budget)
         self._announced: int | None = None
 
     def next_step_at(self) -> float:
         """List what is live, and return when the next stop or listing is due (seconds since the epoch)."""
-        problem = self._look()
+        problem = self._list()
         self._announce()
         return self._next_step(MAX_DELAY if problem else LISTING_INTERVAL)
 
@@ -57,7 +57,7 @@ class FinishInTime:
         while self._clock.time() < self.end:
             requests, refused = self._account.requests, self._account.refused
             has_stopped = problem is not None and self._stop_due()  # a list that hangs holds up no stop
-            problem = self._look()
+            problem = self._list()
             if problem and not is_retryable(problem):
                 return
             self._announce()
@@ -65,15 +65,15 @@ class FinishInTime:
             if self._stop_due() or has_stopped:
                 self._plan = self._plan.after_burst(self._account.requests - requests, self._account.refused - refused)
                 delay = self._plan.interval if self._plan.others else MIN_DELAY
-            self._plan = self._plan.with_listing(self._account.requests_of_look)
+            self._plan = self._plan.with_listing(self._account.requests_of_listing)
             step = self._next_step(MAX_DELAY if problem else LISTING_INTERVAL, delay)
             self._account.deadline.sleep(min(step, self.end) - self._clock.time())
 
-    def _look(self) -> CampaignError | None:
+    def _list(self) -> CampaignError | None:
         """Take in what is live, and note how long that takes, besides waiting for the account's budget."""
         limiter, began = self._account.client.rate_limiter, self._clock.time()
         waited = limiter.waited
-        problem = self._account.look()
+        problem = self._account.list_changes()
         self._plan = self._plan.after_listing(self._clock.time() - began - (limiter.waited - waited))
         return problem
 
@@ -99,8 +99,8 @@ class FinishInTime:
         if left:
             earliest = now + max(delay, self._account.client.rate_limiter.delay)
             return max(earliest, min(now + interval, self._plan.due_at(left)))
-        looks = (self._plan.last_burst_at, self._plan.latest_burst_at, self.end)
-        return min(now + interval, next((look for look in looks if look > now + MIN_DELAY), self.end))
+        listings = (self._plan.last_burst_at, self._plan.latest_burst_at, self.end)
+        return min(now + interval, next((at for at in listings if at > now + MIN_DELAY), self.end))
 
     def _announce(self) -> None:
         """Log what is going to be done, when there is more to do than was known."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.client.changes import CLOCK_TOLERANCE, seconds_of
@@ -13,14 +12,13 @@ from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.list_reader import ListReader
 from airflow_provider_campaign.exceptions import CampaignError, CampaignRateLimitError
+from airflow_provider_campaign.operations.wait import PendingWait
 
 COMMIT_LAG = 5.0
 """Seconds by which a change may show up in a list later than the time it bears."""
 
 PAGE_ROWS = 100
 """Rows of a page, where it has to be guessed how many pages are left."""
-
-Wait = TypeVar("Wait")
 
 
 @dataclass
@@ -46,18 +44,18 @@ class Watermark:
 
 
 @dataclass
-class _Pass(Generic[Wait]):
+class _Pass:
     """One way through the list, over one or several polls."""
 
     reader: ListReader
     statuses: frozenset[str]
-    waits: frozenset[Wait]
+    waits: frozenset[PendingWait]
     back_to: float
     newest: float
     is_over: bool = False
 
 
-class ListTracker(Generic[Wait]):
+class ListTracker:
     """
     Follow the list of one type for those who wait.
 
@@ -73,9 +71,9 @@ class ListTracker(Generic[Wait]):
         self._campaign_type = campaign_type
         self._watermark = Watermark(watermark)
         self._is_sorted = client.platform.sorts_lists
-        self._pass: _Pass[Wait] | None = None
+        self._pass: _Pass | None = None
         self._failures = 0
-        self.covered: frozenset[Wait] = frozenset()
+        self.covered: frozenset[PendingWait] = frozenset()
         """The waits that the last poll would have shown a change for."""
         self.was_given_up = False
         """Whether the last poll gave the list up, so that each campaign has to be asked for once."""
@@ -87,7 +85,7 @@ class ListTracker(Generic[Wait]):
 
     def poll(
         self,
-        waits: Collection[Wait],
+        waits: Collection[PendingWait],
         statuses: Collection[str],
         back_to: Collection[float],
         deadline: Deadline,
@@ -116,7 +114,7 @@ class ListTracker(Generic[Wait]):
                 self._give_up(current)
                 return
 
-    def _begin(self, waits: Collection[Wait], statuses: Collection[str], back_to: Collection[float]) -> _Pass[Wait]:
+    def _begin(self, waits: Collection[PendingWait], statuses: Collection[str], back_to: Collection[float]) -> _Pass:
         reader = self._client.read_list(self._campaign_type, statuses, newest_first=True)
         known_until = self._watermark.newest - self._watermark.lag
         self._pass = _Pass(
@@ -124,7 +122,7 @@ class ListTracker(Generic[Wait]):
         )
         return self._pass
 
-    def _read_page(self, current: _Pass[Wait], deadline: Deadline) -> Collection[Campaign]:
+    def _read_page(self, current: _Pass, deadline: Deadline) -> Collection[Campaign]:
         """Return the next page. One that fails twice may fail for ever: what changes now is at the top."""
         try:
             page = current.reader.read_page(deadline)
@@ -138,7 +136,7 @@ class ListTracker(Generic[Wait]):
         self._failures = 0
         return page
 
-    def _note(self, current: _Pass[Wait], page: Collection[Campaign]) -> None:
+    def _note(self, current: _Pass, page: Collection[Campaign]) -> None:
         """Note the times in a page: are they sorted, which is the newest, does it reach back far enough."""
         times = [seconds_of(campaign.updated_at) for campaign in page]
         known = [time for time in times if time is not None]
@@ -148,20 +146,20 @@ class ListTracker(Generic[Wait]):
         current.newest = max([current.newest, *(time for time in known if time <= latest)])
         current.is_over = self._is_sorted and bool(known) and known[-1] <= current.back_to
 
-    def _is_worthwhile(self, current: _Pass[Wait], unseen: int) -> bool:
+    def _is_worthwhile(self, current: _Pass, unseen: int) -> bool:
         if self._is_sorted:
             return current.reader.pages_read < unseen
         total = current.reader.total
         pages_left = 0 if total is None else -(-total // PAGE_ROWS) - current.reader.pages_read
         return max(pages_left, current.reader.pages_read) < unseen
 
-    def _finish(self, current: _Pass[Wait]) -> None:
+    def _finish(self, current: _Pass) -> None:
         self._pass = None
         current.reader.check()
         self.covered = current.waits
         self._watermark.advance(current.newest, self._client.clock.monotonic())
 
-    def _give_up(self, current: _Pass[Wait]) -> None:
+    def _give_up(self, current: _Pass) -> None:
         """Leave the rest of the list to direct reads, and begin anew from its top."""
         self._pass = None
         self.was_given_up = True

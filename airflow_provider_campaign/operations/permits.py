@@ -72,10 +72,7 @@ class PermitSchedule:
         """
         Give no permit until what has led to a refusal no longer counts.
 
-        :param campaign_id: The campaign of the refused task.
-        :param at: When it came.
         :param retry_after: Seconds that the platform asked to wait, None where it did not say.
-        :param had_permit: Whether the refused task had a permit.
         """
         self._sent_at.pop(campaign_id, None)
         known = sum(at - self._window < moment <= at for moment in self._sent_at.values())

@@ -31,7 +31,6 @@ class Findings:
     :param campaigns: What :meth:`SweepEntry.as_dict` gives of each.
     :param excluded: What is live but outside the scope.
     :param may_start: What is not live, but may start by itself or by hand.
-    :param requests: Requests sent.
     :param refused: Those that the platform refused for the rate.
     """
 
@@ -59,7 +58,6 @@ class EarlierTries:
         """
         Return what the last record of the tries before tells of all of them.
 
-        :param record: None where there is none.
         :param try_number: Of the try that is under way.
         :param source: The record's ``path`` and ``sha256``, where it is in a file.
         """
@@ -89,8 +87,6 @@ class RecordDraft:
     :param run: For a task ``dag_id``, ``run_id``, ``task_id``, ``map_index``, ``try_number`` and ``logical_date``; for
         the command line ``command`` and, where it is known, ``user``.
     :param began_at: Seconds since the epoch.
-    :param platform: The account on its platform.
-    :param scope: What the campaigns were chosen by.
     :param window_end: When the calling hours ended, or end, that this is for.
     """
 

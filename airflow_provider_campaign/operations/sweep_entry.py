@@ -17,8 +17,8 @@ from airflow_provider_campaign.exceptions import (
     CampaignTimeoutError,
     CampaignUnavailableError,
 )
-from airflow_provider_campaign.operations.account_poller import PendingWait
 from airflow_provider_campaign.operations.record import campaign_entry
+from airflow_provider_campaign.operations.wait import PendingWait
 
 log = logging.getLogger(__name__)
 

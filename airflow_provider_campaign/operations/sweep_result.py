@@ -25,10 +25,7 @@ class SweepResult:
     :param excluded: What is live but outside the scope, with the argument that leaves it out, by id.
     :param problem: What keeps the last listing from proving that nothing is live, None where nothing does.
     :param description: The connection, as messages name it.
-    :param seconds: How long it took.
     :param refused: Requests that the platform refused for the rate.
-    :param is_dry_run: Whether nothing was to be stopped.
-    :param may_start: What is not live, but may start.
     """
 
     entries: Sequence[SweepEntry]
@@ -54,7 +51,7 @@ class SweepResult:
     def findings(self) -> Findings:
         """Return the result as the record has it."""
         return Findings(
-            campaigns=[{**entry.as_dict(), **self._dry_run_message()} for entry in self.entries],
+            campaigns=[entry.as_dict() | ({"message": None} if self.is_dry_run else {}) for entry in self.entries],
             excluded=[{**campaign.summary(), "excluded_by": argument} for campaign, argument in self.excluded.values()],
             may_start=self.may_start,
             requests=self.requests,
@@ -64,9 +61,6 @@ class SweepResult:
     def lists(self) -> dict[str, list[dict[str, Any]]]:
         """Return the campaigns by what became of them, as XCom has them."""
         return lists_of(self.findings().campaigns, is_dry_run=self.is_dry_run)
-
-    def _dry_run_message(self) -> dict[str, None]:
-        return {"message": None} if self.is_dry_run else {}
 
     def log(self, due: float | None = None) -> None:
         """

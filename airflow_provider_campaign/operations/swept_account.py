@@ -20,7 +20,7 @@ from airflow_provider_campaign.client.rate_limiter import LOG_WAIT_THRESHOLD
 from airflow_provider_campaign.client.retry import requested_delay
 from airflow_provider_campaign.client.transport import MAX_CONNECTIONS
 from airflow_provider_campaign.exceptions import CampaignError, CampaignNotFoundError, CampaignRateLimitError
-from airflow_provider_campaign.operations.account_poller import AccountPoller, PendingWait
+from airflow_provider_campaign.operations.account_poller import AccountPoller
 from airflow_provider_campaign.operations.list_tracker import PAGE_ROWS, ListTracker
 from airflow_provider_campaign.operations.live_lists import LiveLists
 from airflow_provider_campaign.operations.sweep_entry import SweepEntry, progress_of
@@ -77,7 +77,7 @@ class SweptAccount:
         self._entries: dict[str, SweepEntry] = {}
         self._poller = AccountPoller(self.client)
         self.lists = LiveLists(self.client, scope, deadline, open_again_at)
-        self._trackers = {each: ListTracker[PendingWait](self.client, each, 0.0) for each in self.lists.types}
+        self._trackers = {each: ListTracker(self.client, each, 0.0) for each in self.lists.types}
         self._reported_at = float("-inf")
         self._lock = threading.Lock()
         """For what the threads of the stops count."""
@@ -104,8 +104,8 @@ class SweptAccount:
         return [entry for entry in self.open_entries if not entry.acknowledged]
 
     @property
-    def requests_of_look(self) -> int:
-        """How many requests a look takes where little has changed; what winds down is looked for in more lists."""
+    def requests_of_listing(self) -> int:
+        """How many requests a listing takes where little has changed; what winds down is in more lists."""
         is_winding_down = any(entry.acknowledged for entry in self.open_entries)
         return len(self.lists.types) * (2 if is_winding_down else 1)
 
@@ -135,9 +135,9 @@ class SweptAccount:
         self._report()
         return problem
 
-    def look(self) -> CampaignError | None:
+    def list_changes(self) -> CampaignError | None:
         """
-        Take in what is live by few requests: where there is much, only what has changed since the last look.
+        Take in what is live by few requests: where there is much, only what has changed since the last listing.
 
         What somebody else has stopped may be missed.
 

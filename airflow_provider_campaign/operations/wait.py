@@ -5,13 +5,35 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from airflow_provider_campaign.campaign import Campaign, WaitCondition, WaitState
+from airflow_provider_campaign.campaign import STOP_CONDITION, Campaign, WaitCondition, WaitState
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.retry import requested_delay
 from airflow_provider_campaign.exceptions import CampaignStateError, CampaignTimeoutError, CampaignUnavailableError
 
 log = logging.getLogger(__name__)
+
+STOP_POLL_INTERVAL = 5.0
+"""Seconds between two polls of a campaign that was asked to stop, unless somebody says."""
+
+
+@dataclass(frozen=True)
+class PendingWait:
+    """
+    What somebody waits for.
+
+    :param campaign_type: The campaign's type where it is known.
+    :param since: When the campaign was last seen short of the condition (seconds since the epoch), None if never.
+    :param deadline: When the wait is over (seconds since the epoch), None for never.
+    :param waiter: What tells this wait from another one for the same.
+    """
+
+    campaign_id: str
+    condition: WaitCondition
+    campaign_type: str | None = None
+    since: float | None = None
+    deadline: float | None = None
+    waiter: object = None
 
 
 @dataclass(frozen=True)
@@ -87,12 +109,17 @@ def wait_for_status(
 
 
 def wait_for_effect(
-    client: CampaignClient, campaign: Campaign, condition: WaitCondition, poll_interval: float, deadline: Deadline
+    client: CampaignClient,
+    campaign: Campaign,
+    deadline: Deadline,
+    condition: WaitCondition = STOP_CONDITION,
+    poll_interval: float = STOP_POLL_INTERVAL,
 ) -> Campaign:
     """
-    Return a campaign that was stopped or started, once its status meets the condition; the errors are those of a wait.
+    Return a campaign that was stopped, or started, once its status meets the condition; the errors are those of a wait.
 
     :param campaign: As the response to the stop or start has it, which may say so already.
+    :param poll_interval: Seconds between two polls.
     """
     if condition.is_met_by(campaign.status):
         return campaign

@@ -113,7 +113,7 @@ class _StatusChangeOperator(CampaignOperator):
         self.log.info("Waiting for campaign %s to be %s", campaign.id, self.condition)
         if self.deferrable:
             self._defer(campaign.as_dict(), deadline, findings)
-        final = wait_for_effect(findings.client, campaign, self.condition, self.poll_interval, deadline)
+        final = wait_for_effect(findings.client, campaign, deadline, self.condition, self.poll_interval)
         findings.note(final, is_confirmed=True)
         self.log.info("Campaign %s is %s", campaign.id, final.status)
         return final.as_dict()
@@ -205,16 +205,13 @@ class StopCampaignOperator(_StatusChangeOperator):
     """
     Stop a campaign on any platform, and make sure that it is stopped.
 
-    A campaign that is stopped or completed already is a success.
+    A campaign that is stopped or completed already is a success. The parameters are those of
+    :class:`CampaignOperator`, and these.
 
-    :param campaign_id: The campaign's id on its platform. (templated)
-    :param campaign_conn_id: The connection id; its type says which platform it is. (templated)
-    :param campaign_type: ``sms`` or ``voice`` on Kore.ai; none on Sonarly. (templated)
     :param wait_for_completion: Whether to wait until it is stopped where the platform's response does not say so.
     :param poll_interval: Seconds between two polls while waiting.
     :param deferrable: Whether to wait in the triggerer, without a worker slot; by default what Airflow's option
         ``[operators] default_deferrable`` says.
-    :param timeout: Seconds for the whole operation: requests, retries and waiting.
     :returns: The keys ``campaign_id``, ``status``, ``message``, ``updated_at``, ``already_stopped`` and ``raw``
         (the platform's own response).
     :raises CampaignConflictError: When the campaign has not started, so that there is nothing to stop.

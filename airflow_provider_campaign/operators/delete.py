@@ -9,7 +9,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import Context
 
 from airflow_provider_campaign.arguments import read_bool
-from airflow_provider_campaign.campaign import STOP_CONDITION, Campaign, CampaignType, may_be_live
+from airflow_provider_campaign.campaign import Campaign, CampaignType, may_be_live
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.exceptions import CampaignNotFoundError
@@ -17,20 +17,15 @@ from airflow_provider_campaign.operations.wait import wait_for_effect
 from airflow_provider_campaign.operators.base import CampaignOperator, is_retry
 from airflow_provider_campaign.platforms.base import Action
 
-STOP_POLL_INTERVAL = 5.0
-"""Seconds between two polls of a campaign that is to be deleted once it is stopped."""
-
 
 class DeleteCampaignOperator(CampaignOperator):
     """
     Delete a campaign on a platform that can (Kore.ai).
 
-    :param campaign_id: The campaign's id on its platform. (templated)
-    :param campaign_conn_id: The connection id. (templated)
-    :param campaign_type: ``sms`` or ``voice``. (templated)
+    The parameters are those of :class:`.CampaignOperator`, and these.
+
     :param ignore_missing: Whether a campaign that is not there is a success. (templated)
     :param stop_first: Whether a campaign that is live is stopped before.
-    :param timeout: Seconds for the whole operation: requests and retries.
     :returns: The same keys as a stop; ``status`` is what the campaign was in, ``Deleted`` where the platform no
         longer tells.
     :raises CampaignNotFoundError: When there is no such campaign.
@@ -75,7 +70,7 @@ class DeleteCampaignOperator(CampaignOperator):
         if not may_be_live(client.get_campaign_status(self.campaign_id, deadline=deadline).status):
             return
         campaign = client.stop_campaign(self.campaign_id, self.campaign_type, deadline=deadline)
-        wait_for_effect(client, campaign, STOP_CONDITION, STOP_POLL_INTERVAL, deadline)
+        wait_for_effect(client, campaign, deadline)
         self.log.info("Campaign %s is stopped, and will be deleted", self.campaign_id)
 
 

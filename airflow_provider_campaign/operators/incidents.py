@@ -35,11 +35,7 @@ def incident_alias(asset: Asset) -> AssetAlias:
 
 
 def send_incident_event(asset: Asset, context: Mapping[str, Any], result: Mapping[str, Any]) -> None:
-    """
-    Send an event of the asset, which is there once the task has succeeded.
-
-    :param result: What the sweep's task returns.
-    """
+    """Send an event of the asset, which is there once the task has succeeded."""
     extra = {name: result[name] for name in ("incidents", "window_end", "connection_id", "record")}
     context["outlet_events"][incident_alias(asset)].add(asset, extra=extra)
 

@@ -47,9 +47,7 @@ class TaskRecord:
 
     Deferring ends no try, and leaves no record.
 
-    :param action: ``sweep``, ``stop``, ``start`` or ``delete``.
     :param records_path: Where it is written; None for nowhere but XCom.
-    :param cancellation: Tells whether the task was told to end.
     """
 
     def __init__(

@@ -65,7 +65,6 @@ class HttpResponse:
     What came back.
 
     :param headers: Looked up without regard to case.
-    :param body: The whole body.
     """
 
     status: int
@@ -79,8 +78,6 @@ class ApiStatus:
     What a platform's JSON says about the request itself.
 
     :param failed: Whether it says that the request failed, whatever the HTTP status.
-    :param message: Its text.
-    :param code: Its error code.
     """
 
     failed: bool = False

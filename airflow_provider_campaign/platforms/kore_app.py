@@ -34,19 +34,11 @@ class KoreApp:
     key: str = field(repr=False)
 
     def signed_headers(self, now: float) -> Mapping[str, str]:
-        """
-        Return the app's headers with a token of their own.
-
-        :param now: Seconds since the epoch.
-        """
+        """Return the app's headers with a token of their own."""
         return {"auth": self.token(now), "iid": self.iid, "accountId": self.account_id}
 
     def token(self, now: float) -> str:
-        """
-        Return a fresh token, with a ``jti`` never used before.
-
-        :param now: Seconds since the epoch.
-        """
+        """Return a fresh token, with a ``jti`` never used before."""
         claims = {
             "sub": self.subject,
             "appId": self.client_id,

@@ -46,7 +46,6 @@ class SonarlyPlatform(Platform):
     One account group of Sonarly.
 
     :param account_group_id: What scopes every path.
-    :param api_key: An integration API key.
     """
 
     account_group_id: str

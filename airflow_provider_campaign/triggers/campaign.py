@@ -18,7 +18,8 @@ from airflow_provider_campaign.arguments import (
 from airflow_provider_campaign.campaign import Campaign, CampaignStatus, status_condition
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operations.account_poller import AccountSnapshot, PendingWait
+from airflow_provider_campaign.operations.account_poller import AccountSnapshot
+from airflow_provider_campaign.operations.wait import PendingWait
 from airflow_provider_campaign.platforms.base import Platform
 from airflow_provider_campaign.triggers.base import AccountTrigger
 from airflow_provider_campaign.triggers.shared_poll import SharedPoll

@@ -24,8 +24,6 @@ class CampaignPermitTrigger(BaseTrigger):
     """
     Wait until the account's request budget may let a task send again, and resume it. It sends nothing itself.
 
-    :param campaign_id: The campaign's id on its platform.
-    :param campaign_conn_id: The connection id.
     :param refused_at: When the platform refused the task's request (seconds since the epoch).
     :param deadline: When the task's time is up (seconds since the epoch).
     :param refusals: How often the task was refused so far.

@@ -17,7 +17,8 @@ from asgiref.sync import sync_to_async
 from airflow_provider_campaign.client.clock import Clock
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operations.account_poller import AccountPoller, AccountSnapshot, PendingWait
+from airflow_provider_campaign.operations.account_poller import AccountPoller, AccountSnapshot
+from airflow_provider_campaign.operations.wait import PendingWait
 from airflow_provider_campaign.platforms.base import Platform
 from airflow_provider_campaign.triggers.permit import PermitQueue
 from airflow_provider_campaign.version_compat import is_connection_missing

@@ -14,8 +14,8 @@ from airflow_provider_campaign.arguments import check_documented, read_statuses
 from airflow_provider_campaign.campaign import Campaign, WaitCondition, status_condition
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operations.account_poller import AccountSnapshot, PendingWait
-from airflow_provider_campaign.operations.wait import is_met, timeout_error
+from airflow_provider_campaign.operations.account_poller import AccountSnapshot
+from airflow_provider_campaign.operations.wait import PendingWait, is_met, timeout_error
 from airflow_provider_campaign.triggers.base import AccountTrigger
 from airflow_provider_campaign.triggers.shared_poll import SharedPoll, run_in_thread
 from airflow_provider_campaign.triggers.wait_outcome import WaitOutcome
@@ -31,7 +31,6 @@ class CampaignWaitTrigger(AccountTrigger):
     """
     Wait until a campaign's status is one of the targets, and end the task that waits.
 
-    :param campaign_conn_id: The connection id; its type says which platform it is.
     :param target_statuses: The statuses to wait for, compared without regard to case.
     :param failure_statuses: Those from which no target can come; what the sensor takes for such if None.
     :param timeout: Seconds that the wait may take.

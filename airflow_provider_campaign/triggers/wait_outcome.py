@@ -16,7 +16,6 @@ class WaitOutcome:
 
     :param value: What the task returns.
     :param error: The name of the error's class, None for a success.
-    :param message: The error's message.
     """
 
     value: Any = None

@@ -27,12 +27,8 @@ from airflow_provider_campaign.exceptions import (
     CampaignRequestError,
 )
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operations.account_poller import (
-    MAX_DIRECT_READS,
-    AccountPoller,
-    AccountSnapshot,
-    PendingWait,
-)
+from airflow_provider_campaign.operations.account_poller import MAX_DIRECT_READS, AccountPoller, AccountSnapshot
+from airflow_provider_campaign.operations.wait import PendingWait
 from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
 from tests.clock import VirtualClock
 from tests.kinds import KINDS, SONARLY, Connect, Kind
