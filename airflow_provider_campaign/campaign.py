@@ -123,12 +123,7 @@ class Campaign:
 
     def summary(self) -> dict[str, Any]:
         """Return what a record tells of each campaign that it names."""
-        return {
-            "campaign_id": self.id,
-            "name": self.name,
-            "campaign_type": self.campaign_type,
-            "status": self.status,
-        }
+        return {"campaign_id": self.id, "name": self.name, "campaign_type": self.campaign_type, "status": self.status}
 
 
 class WaitState(Enum):

@@ -87,12 +87,7 @@ class CampaignNotFoundError(CampaignError, AirflowFailException):
     """
 
     def __init__(
-        self,
-        message: str = "",
-        *,
-        shown_status: str | None = None,
-        is_confirmed: bool = False,
-        **details: Any,
+        self, message: str = "", *, shown_status: str | None = None, is_confirmed: bool = False, **details: Any
     ) -> None:
         super().__init__(message, **details)
         self.shown_status = shown_status
@@ -120,12 +115,7 @@ class CampaignUnavailableError(CampaignError):
     """
 
     def __init__(
-        self,
-        message: str = "",
-        *,
-        outcome_unknown: bool = False,
-        retry_after: float | None = None,
-        **details: Any,
+        self, message: str = "", *, outcome_unknown: bool = False, retry_after: float | None = None, **details: Any
     ) -> None:
         super().__init__(message, **details)
         self.outcome_unknown = outcome_unknown

@@ -43,10 +43,10 @@ def check_account(options: Namespace, output: Output) -> int:
         campaign_type=read_optional_text("--campaign-type", options.campaign_type),
     )
     rows: list[CheckRow] = []
-    with output.progress() as progress:
+    with output.progress() as show:
 
         def refresh() -> None:
-            progress.update(conn_id, f"{len(rows)} points checked", len(rows), None)
+            show(conn_id, f"{len(rows)} points checked", len(rows), None)
 
         outcome = run_on_all({conn_id: lambda: rows.extend(check.run())}, refresh, cancellation)[conn_id]
     output.rows([asdict(row) for row in rows], _COLUMNS)

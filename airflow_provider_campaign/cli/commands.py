@@ -114,8 +114,8 @@ def _on_one_campaign(
     conn_id = read_conn_id(options.conn_id)
     [client] = connect([conn_id]).values()
     deadline = Deadline(seconds, client.clock, cancellation=cancellation)
-    with output.progress() as progress:
-        refresh = functools.partial(progress.update, conn_id, f"{doing} {options.campaign_id}", 0, None)
+    with output.progress() as show:
+        refresh = functools.partial(show, conn_id, f"{doing} {options.campaign_id}", 0, None)
         outcome = run_on_all({conn_id: lambda: work(conn_id, client, deadline)}, refresh, cancellation)[conn_id]
     if outcome.value is None:
         output.problem(str(outcome.error))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from airflow.cli.simple_table import AirflowConsole
@@ -19,6 +19,9 @@ LINE_INTERVAL = 2.0
 """Seconds between two lines about the progress, where there is no terminal."""
 
 Row = Mapping[str, Any]
+
+ShowProgress = Callable[[str, str, int, int | None], None]
+"""Takes an account, a text, how many campaigns are done, and of how many; None where that is not known yet."""
 
 
 class Output:
@@ -74,11 +77,26 @@ class Output:
         """Say what is wrong."""
         self.messages.print(_lines(text), style="bold red")
 
-    def progress(self) -> AbstractContextManager[ProgressDisplay]:
-        """Return what shows the progress of several accounts at once."""
+    @contextmanager
+    def progress(self) -> Iterator[ShowProgress]:
+        """Yield what shows how far the work on an account is: bars on a terminal, else a line now and then."""
         if self.is_for_machines:
-            return nullcontext(ProgressDisplay())
-        return ProgressBars(self.messages) if self.messages.is_terminal else nullcontext(ProgressLines(self))
+            yield lambda *_: None
+        elif self.messages.is_terminal:
+            name = TextColumn("{task.description}", markup=False)
+            text = TextColumn("{task.fields[text]}", markup=False)
+            columns = (name, BarColumn(), text, TimeElapsedColumn())
+            with Progress(*columns, console=self.messages, transient=True) as bars:
+                tasks: dict[str, TaskID] = {}
+
+                def move_bar(account: str, text: str, done: int, total: int | None) -> None:
+                    if account not in tasks:
+                        tasks[account] = bars.add_task(account, text=text, total=total)
+                    bars.update(tasks[account], text=text, completed=done, total=total)
+
+                yield move_bar
+        else:
+            yield _ProgressLines(self).show
 
     @contextmanager
     def logging(self) -> Iterator[None]:
@@ -101,57 +119,19 @@ class Output:
                 root.addHandler(each)
 
 
-class ProgressDisplay:
-    """Shows the progress of several accounts; this one shows nothing."""
-
-    def update(self, account: str, text: str, done: int, total: int | None) -> None:
-        """
-        Show how far an account is.
-
-        :param total: None where it is not known yet.
-        """
-
-
-class ProgressLines(ProgressDisplay):
-    """A line now and then."""
+class _ProgressLines:
+    """Prints a line where the text of an account is new, not too often."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
         self._shown: dict[str, str] = {}
         self._shown_at = time.monotonic()
 
-    def update(self, account: str, text: str, done: int, total: int | None) -> None:
-        """Print what is new, not too often."""
+    def show(self, account: str, text: str, *_: object) -> None:
         now = time.monotonic()
         if self._shown.get(account) != text and now - self._shown_at >= LINE_INTERVAL:
             self._shown[account], self._shown_at = text, now
             self._output.say(f"{account}: {text}")
-
-
-class ProgressBars(ProgressDisplay):
-    """A bar for each account, on a terminal; gone when all is done."""
-
-    def __init__(self, console: Console) -> None:
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TextColumn("{task.fields[text]}", markup=False),
-            TimeElapsedColumn(),
-        )
-        self._progress = Progress(*columns, console=console, transient=True)
-        self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> ProgressBars:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def update(self, account: str, text: str, done: int, total: int | None) -> None:
-        if account not in self._tasks:
-            self._tasks[account] = self._progress.add_task(account, text=text, total=total)
-        self._progress.update(self._tasks[account], text=text, completed=done, total=total)
 
 
 class _LogHandler(logging.Handler):

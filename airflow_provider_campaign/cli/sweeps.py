@@ -26,7 +26,7 @@ from airflow_provider_campaign.cli.accounts import (
     run_on_all,
 )
 from airflow_provider_campaign.cli.command_record import CommandRecords
-from airflow_provider_campaign.cli.output import Output, ProgressDisplay
+from airflow_provider_campaign.cli.output import Output, ShowProgress
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
@@ -87,17 +87,17 @@ class Sweeps:
     def list_all(self, output: Output) -> Outcomes:
         """List what is live in all accounts."""
         sweeps = self.create(min(self.seconds, LIST_TIMEOUT))
-        with output.progress() as progress:
+        with output.progress() as show:
             work = {conn_id: sweep.list_only for conn_id, sweep in sweeps.items()}
-            outcomes = run_on_all(work, lambda: _show_listing(progress, sweeps), self.cancellation)
+            outcomes = run_on_all(work, lambda: _show_listing(show, sweeps), self.cancellation)
         return {conn_id: _with_failure(outcome) for conn_id, outcome in outcomes.items()}
 
     def run_all(self, records: CommandRecords, output: Output) -> Outcomes:
         """Stop what is live in all accounts."""
         sweeps = self.create(self.seconds)
-        with output.progress() as progress:
+        with output.progress() as show:
             work = {conn_id: partial(_run, conn_id, sweep, records) for conn_id, sweep in sweeps.items()}
-            outcomes = run_on_all(work, lambda: _show_progress(progress, sweeps), self.cancellation)
+            outcomes = run_on_all(work, lambda: _show_progress(show, sweeps), self.cancellation)
         return {conn_id: _with_failure(outcome) for conn_id, outcome in outcomes.items()}
 
 
@@ -185,17 +185,17 @@ def _with_failure(outcome: Outcome[SweepResult]) -> Outcome[SweepResult]:
     return Outcome(None if failure and not outcome.value.entries else outcome.value, failure)
 
 
-def _show_listing(progress: ProgressDisplay, sweeps: Mapping[str, Sweep]) -> None:
+def _show_listing(show: ShowProgress, sweeps: Mapping[str, Sweep]) -> None:
     for conn_id, sweep in sweeps.items():
-        progress.update(conn_id, f"listing, {len(sweep.result().entries)} live so far", 0, None)
+        show(conn_id, f"listing, {len(sweep.result().entries)} live so far", 0, None)
 
 
-def _show_progress(progress: ProgressDisplay, sweeps: Mapping[str, Sweep]) -> None:
+def _show_progress(show: ShowProgress, sweeps: Mapping[str, Sweep]) -> None:
     for conn_id, sweep in sweeps.items():
         result = sweep.result()
         found = len(result.entries)
         done = found - len(result.left)
-        progress.update(conn_id, f"{done} of {found} stopped" if found else "listing", done, found or None)
+        show(conn_id, f"{done} of {found} stopped" if found else "listing", done, found or None)
 
 
 def _live_rows(outcomes: Outcomes) -> list[dict[str, Any]]:

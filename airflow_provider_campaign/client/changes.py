@@ -84,7 +84,9 @@ class StatusChange:
         if campaign is not None:
             return dataclasses.replace(campaign, message=refusal.platform_text)
         if isinstance(refusal, CampaignConflictError):
-            raise _unexplained_conflict(refusal) from refusal
+            raise CampaignUnavailableError(
+                f"{refusal} Its status does not explain the refusal.", **refusal_details(refusal)
+            ) from refusal
         raise refusal
 
     def _check_status(self, deadline: Deadline, refusal: CampaignError | None = None) -> Campaign | None:
@@ -202,8 +204,3 @@ def seconds_of(timestamp: str | None) -> float | None:
         return moment.astimezone(UTC).timestamp() if moment.tzinfo else None
     except (ValueError, OverflowError):
         return None
-
-
-def _unexplained_conflict(refusal: CampaignConflictError) -> CampaignUnavailableError:
-    """Return what a conflict means once the campaign was seen in a state that does not explain it."""
-    return CampaignUnavailableError(f"{refusal} Its status does not explain the refusal.", **refusal_details(refusal))

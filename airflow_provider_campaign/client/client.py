@@ -48,13 +48,7 @@ class CampaignClient:
         self.clock = clock or SystemClock()
         self.rate_limiter = rate_limiter or RateLimiter(platform.rate_limit, platform.rate_window, self.clock)
         self.requester = Requester(
-            platform,
-            transport,
-            self.rate_limiter,
-            self.clock,
-            description or platform.name,
-            timeout,
-            retry_budget,
+            platform, transport, self.rate_limiter, self.clock, description or platform.name, timeout, retry_budget
         )
 
     @property

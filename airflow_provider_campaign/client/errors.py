@@ -56,11 +56,7 @@ def error_class(status: int) -> type[CampaignError] | None:
 
 
 def response_error(
-    platform: Platform,
-    subject: str,
-    response: HttpResponse,
-    document: Mapping[str, Any] | None,
-    api_status: ApiStatus,
+    platform: Platform, subject: str, response: HttpResponse, document: Mapping[str, Any] | None, api_status: ApiStatus
 ) -> CampaignError:
     """
     Return the error for a response that is not a success.

@@ -50,7 +50,7 @@ def _app(fields: ConnectionFields) -> KoreApp:
         account_id=fields.header("account_id"),
         algorithm=algorithm,
         subject=fields.text("jwt_subject", "airflow"),
-        key=fields.required("password") if symmetric else _pem(fields.required("private_key")),
+        key=fields.required("password") if symmetric else fields.required("private_key").replace("\\n", "\n"),
     )
     if symmetric and app.key.startswith(CLIENT_ID_PREFIX) and not app.client_id.startswith(CLIENT_ID_PREFIX):
         fix = "It stands in the other field: swap Client ID and Client Secret, or the secret travels in every token."
@@ -69,7 +69,3 @@ def _endpoint_replacements(fields: ConnectionFields) -> dict[str, Any]:
             fix = f"Known endpoints: {', '.join(ENDPOINTS)}. Known placeholders: {', '.join(PLACEHOLDERS)}."
             raise fields.error("endpoints", problem, fix)
     return replacements
-
-
-def _pem(text: str) -> str:
-    return text.replace("\\n", "\n")

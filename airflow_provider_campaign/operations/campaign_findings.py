@@ -56,10 +56,7 @@ class CampaignFindings:
     def findings(self) -> Findings:
         """Return what is known by now."""
         entry = campaign_entry(
-            self._campaign,
-            asked_at=self._asked_at,
-            confirmed_at=self._confirmed_at,
-            status_before=self._status_before,
+            self._campaign, asked_at=self._asked_at, confirmed_at=self._confirmed_at, status_before=self._status_before
         )
         return Findings([entry], requests=self.requests, refused=self.refused)
 

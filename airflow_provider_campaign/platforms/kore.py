@@ -70,12 +70,7 @@ class KorePlatform(Platform):
             )
         name = f"{request.action}_{request.campaign_type}" if typed else request.action.value
         method, template = endpoints_of(self.api_version, self.endpoint_replacements)[name].split(" ", 1)
-        path = _fill(
-            template,
-            iid=self.app.iid,
-            account_id=self.app.account_id,
-            campaign_id=request.campaign_id or "",
-        )
+        path = _fill(template, iid=self.app.iid, account_id=self.app.account_id, campaign_id=request.campaign_id or "")
         return HttpRequest(method, path, _EMPTY if method == "POST" else None)
 
     def api_status(self, document: Mapping[str, Any]) -> ApiStatus:

@@ -35,12 +35,7 @@ class KorePager(Pager):
     """
 
     def __init__(
-        self,
-        request: HttpRequest,
-        campaign_type: str | None,
-        statuses: Collection[str],
-        *,
-        newest_first: bool = False,
+        self, request: HttpRequest, campaign_type: str | None, statuses: Collection[str], *, newest_first: bool = False
     ) -> None:
         super().__init__()
         self._request = request
