@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from airflow_provider_campaign.campaign import Campaign, is_live, may_be_live
+from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.list_reader import UnreliableListError
@@ -91,26 +91,12 @@ class LiveLists:
             reader.check()
         except UnreliableListError:
             return None  # what can't be read need not be live
-        return page if reader.is_finished and not any(self._is_unexplained(each.status) for each in page) else None
+        return page if reader.is_finished else None
 
     def _read(self, campaign_type: str | None) -> Iterable[Campaign]:
         reader = self._client.read_list(campaign_type, self.statuses)
-        words: dict[str, str] = {}
-        for campaign in reader.read_all(self._deadline.sooner(retries=False)):
-            words.setdefault(campaign.status, campaign.id)
-            yield campaign
+        yield from reader.read_all(self._deadline.sooner(retries=False))
         reader.check()
-        unexplained = list(filter(self._is_unexplained, words))
-        if unexplained and words.keys() <= {*unexplained, *self.statuses}:
-            rows = ", ".join(f"{words[word]} as {word}" for word in unexplained)
-            raise UnreliableListError(
-                f"Only {', '.join(sorted(self.statuses))} were asked for, and the list shows {rows}: a word that is "
-                "not documented. It may be live: look at it in the platform's console."
-            )
-
-    def _is_unexplained(self, status: str) -> bool:
-        """Tell whether a status is not documented, although the platform documents its words."""
-        return self._client.platform.has_closed_status_set and may_be_live(status) and not is_live(status)
 
     def _note_startable(self, campaign_type: str | None, campaign: Campaign) -> None:
         is_in_scope = self._scope.matches_name(campaign) and not self._scope.includes(campaign, self._client.platform)

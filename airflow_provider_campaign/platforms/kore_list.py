@@ -6,7 +6,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from airflow_provider_campaign.campaign import Campaign, CampaignStatus, canonical_status
+from airflow_provider_campaign.campaign import (
+    LIVE_STATUSES,
+    Campaign,
+    CampaignStatus,
+    canonical_status,
+    is_live,
+    may_be_live,
+)
 from airflow_provider_campaign.platforms.base import HttpRequest, InvalidResponseError, Pager
 from airflow_provider_campaign.platforms.reading import (
     optional_count,
@@ -42,9 +49,11 @@ class KorePager(Pager):
         self._campaign_type = campaign_type
         order = {"updatedAt": "desc"} if newest_first else {"createdAt": "asc"}
         self._body: dict[str, Any] = {"type": campaign_type, "limit": PAGE_SIZE, "sortBy": order}
-        wanted = sorted({canonical_status(status) for status in statuses} & LISTABLE_STATUSES)
-        if wanted:
-            self._body["filters"] = {"status": wanted}
+        self._wanted = {canonical_status(status) for status in statuses} & LISTABLE_STATUSES
+        if self._wanted:
+            self._body["filters"] = {"status": sorted(self._wanted)}
+        self._shown: dict[str, str] = {}
+        """Of each status that was shown, the id of a campaign in it."""
         self._skip = 0
         self._overlaps = False
         self._at_end = False
@@ -72,6 +81,8 @@ class KorePager(Pager):
         self._check_end(len(rows), has_more)
         is_last_row_again = not (tells_end or fresh) and len(rows) == 1
         self._at_end = not self.makes_progress() or not has_more or is_last_row_again
+        self._shown.update({campaign.status: campaign.id for campaign in fresh})
+        self._check_words()
         self._overlaps = len(rows) > 1
         self._skip += max(1, len(rows) - 1)
         return fresh
@@ -86,6 +97,14 @@ class KorePager(Pager):
         if self.total is not None and not has_more and seen < self.total:
             problem = f"it ends after {seen} campaigns and says that it has {self.total}"
             self.problems.append(f"the list contradicts itself: {problem}")
+
+    def _check_words(self) -> None:
+        """Note words that nobody documents, where all that is live was asked for, and nothing else is shown."""
+        unknown = [word for word in self._shown if may_be_live(word) and not is_live(word)]
+        is_as_asked = self._wanted >= set(LIVE_STATUSES) and self._shown.keys() <= {*self._wanted, *unknown}
+        if self._at_end and unknown and is_as_asked:
+            rows = ", ".join(f"{self._shown[word]} as {word}" for word in unknown)
+            self.problems.append(f"it shows {rows}, which is not documented and may be live")
 
 
 def read_row(row: Mapping[str, Any], campaign_type: str | None, campaign_id: str | None = None) -> Campaign:

@@ -152,7 +152,10 @@ class SonarlyPager(Pager):
 
 
 def _next_cursor(data: Mapping[str, Any]) -> str | None:
-    return optional_text(data, "nextCursor") if data.get("hasMore") is not False else None
+    cursor = optional_text(data, "nextCursor") if data.get("hasMore") is not False else None
+    if cursor is not None and not cursor.isprintable():
+        raise InvalidResponseError("the response's nextCursor is not a text")
+    return cursor
 
 
 def _says_more(document: Mapping[str, Any], data: Mapping[str, Any], rows: int) -> bool:

@@ -310,6 +310,26 @@ def test_a_row_that_can_not_be_read_hides_no_other() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("asked", "shown", "is_problem"),
+    [
+        (("Active", "Preparing"), ("Active", "Running"), True),
+        (("Active", "Preparing"), ("Active", "Running", "Stopped"), False),
+        (("Active", "Preparing", "Paused"), ("Paused", "On hold"), True),
+        (("Stopped",), ("Stopped", "Archived"), False),
+        ((), ("Active", "Running"), False),
+    ],
+)
+def test_a_word_that_nobody_knows_may_be_live_where_all_that_is_live_was_asked_for(
+    asked: tuple[str, ...], shown: tuple[str, ...], is_problem: bool
+) -> None:
+    pager = KORE_V1.pager("sms", asked)
+    rows = [{"id": f"c-{status}", "status": status} for status in shown]
+    pager.read_page({"data": {"results": rows, "totalResults": len(rows), "hasMore": False}})
+    told = [f"it shows c-{shown[1]} as {shown[1]}, which is not documented and may be live"]
+    assert pager.problems == (told if is_problem else [])
+
+
 def test_a_campaign_with_rows_in_several_statuses_is_shown_in_each() -> None:
     rows = [*rows_of(2), *rows_of(2, "Stopped"), *rows_of(2)]
     assert read(rows) == (["c-0", "c-1"] * 2, [])

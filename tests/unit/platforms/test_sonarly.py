@@ -167,7 +167,16 @@ def test_a_list_that_says_elsewhere_that_it_has_more_contradicts_itself(
     assert len(pager.problems) == problems
 
 
-@pytest.mark.parametrize("document", [{}, {"data": {}}, {"data": {"items": {}}}, {"data": {"items": ["c-1"]}}])
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"data": {}},
+        {"data": {"items": {}}},
+        {"data": {"items": ["c-1"]}},
+        {"data": {"items": [], "nextCursor": "\ud800"}},
+    ],
+)
 def test_what_is_no_page_is_asked_for_again(document: dict[str, Any]) -> None:
     pager = SONARLY.pager(None, ())
     with pytest.raises(InvalidResponseError):
