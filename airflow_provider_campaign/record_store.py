@@ -88,11 +88,7 @@ class RecordStore:
         return EarlierTries.from_record(None, run["try_number"])
 
     def read(self) -> list[RecordFile]:
-        """
-        Return the records, in the order in which their runs ended; what holds none comes last.
-
-        :raises CampaignRecordError: When the path can't be read.
-        """
+        """Return the records, in the order in which their runs ended; what holds none comes last."""
         with _failing_as(f"The records can't be read from {self.records_path!r}"):
             prefix = str(self._root).rstrip("/") + "/"
             with ThreadPoolExecutor(READERS, thread_name_prefix="records") as pool:

@@ -7,15 +7,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator, Connection
-from airflow.triggers.base import BaseTrigger
+from airflow.providers.common.compat.triggers import BaseEventTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import CronTriggerTimetable, MultipleCronTriggerTimetable
-
-try:
-    from airflow.triggers.base import BaseEventTrigger as BaseEventTrigger
-except ImportError:  # Airflow 2.11: there are no asset watchers
-    BaseEventTrigger = BaseTrigger  # type: ignore[misc,assignment]
 
 SHARED_STREAMS = hasattr(BaseEventTrigger, "shared_stream_key")
 """Whether triggers can share one poll, and a task whose arguments are templates can start from its trigger (3.3)."""

@@ -32,22 +32,14 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Outcome(Generic[Result]):
-    """
-    What became of the work on one account.
-
-    :param value: What it returned, None where it returned nothing.
-    """
+    """What became of the work on one account: what it returned, None if nothing, and what went wrong."""
 
     value: Result | None = None
     error: Exception | None = None
 
 
 def exit_status(outcomes: Collection[Outcome[Any]]) -> int:
-    """
-    Return the exit status of a command.
-
-    :returns: 0 where all is done and verified, 2 where nothing was sent to any account, else 1.
-    """
+    """Return 0 where all is done and verified, 2 where nothing was sent to any account, else 1."""
     errors = [outcome.error for outcome in outcomes if outcome.error is not None]
     if not errors:
         return SUCCESS
@@ -70,11 +62,7 @@ def read_conn_id(given: Sequence[str] | None) -> str:
 
 
 def connect(conn_ids: Collection[str]) -> dict[str, CampaignClient]:
-    """
-    Return a client for each connection; nothing is sent yet.
-
-    :raises CampaignConfigError: With all that is wrong with any of them.
-    """
+    """Return a client for each connection, or raise with all that is wrong with any of them; nothing is sent yet."""
     clients, problems = {}, []
     for conn_id in conn_ids:
         try:

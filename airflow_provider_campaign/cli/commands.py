@@ -80,8 +80,7 @@ def stop(options: Namespace, output: Output) -> int:
     proof = CommandRecords.read(options, "stop", "stop", scope, Cancellation())
 
     def stop_and_record(conn_id: str, client: CampaignClient, deadline: Deadline) -> dict[str, Any]:
-        campaign = Campaign(campaign_id, "unknown", campaign_type=campaign_type)
-        findings = CampaignFindings(client, campaign, Action.STOP)
+        findings = CampaignFindings(client, Campaign(campaign_id, "unknown", campaign_type=campaign_type), Action.STOP)
         draft, error = proof.begin(conn_id, client), None
         try:
             campaign = findings.client.stop_campaign(campaign_id, campaign_type, deadline=deadline)

@@ -43,11 +43,7 @@ class Output:
         return self.style in ("json", "yaml")
 
     def rows(self, rows: Sequence[Row], columns: Collection[str]) -> None:
-        """
-        Print the result.
-
-        :param columns: Those that a person is shown; JSON and YAML have all.
-        """
+        """Print the result; a person is shown the columns only, JSON and YAML have all."""
         console = AirflowConsole(markup=False, emoji=False, highlight=False)
         whole: Any = [dict(row) for row in rows]
         if self.style == "json":

@@ -46,11 +46,7 @@ _CAMPAIGN_COLUMNS = {
 def records_page(
     path: str, rows: Sequence[Mapping[str, Any]], files: Sequence[RecordFile], findings: Sequence[Finding]
 ) -> str:
-    """
-    Return the page.
-
-    :param rows: A line for each of the files, in their order.
-    """
+    """Return the page; each row is about the file at the same place."""
     parts = [
         "<!doctype html>",
         '<html lang="en"><meta charset="utf-8"><title>Campaign shutdowns</title>',

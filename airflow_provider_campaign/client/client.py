@@ -178,11 +178,7 @@ class CampaignClient:
     def read_list(
         self, campaign_type: str | None, statuses: Collection[str] = (), *, newest_first: bool = False
     ) -> ListReader:
-        """
-        Return a reading of the list of one type, which sends nothing yet.
-
-        :raises CampaignConfigError: When the type is not one of the platform's.
-        """
+        """Return a reading of the list of one of the platform's types, which sends nothing yet."""
         request = ApiRequest(Action.LIST, None, campaign_type)
         self._validate_type(request)
         return ListReader(
@@ -199,11 +195,7 @@ class CampaignClient:
         return self._read(ApiRequest(Action.SCHEDULE, campaign_name), deadline)
 
     def probe(self) -> str:
-        """
-        Make one cheap read, and say in a few words what was seen.
-
-        :raises CampaignError: As the platform's response demands.
-        """
+        """Make one cheap read, and say in a few words what was seen."""
         request = ApiRequest(Action.LIST, None, next(iter(self.platform.campaign_types), None))
         deadline = self.deadline(self.requester.timeout)
         http_request = self.platform.probe(request)

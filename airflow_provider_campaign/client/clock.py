@@ -133,11 +133,7 @@ class Deadline:
         return self._until(self._at - min(FINAL_ATTEMPT_RESERVE, self.seconds / 10)) if self.retries else 0.0
 
     def sleep(self, seconds: float) -> None:
-        """
-        Let so many seconds pass.
-
-        :raises CampaignTimeoutError: When the operation is cancelled meanwhile.
-        """
+        """Let so many seconds pass; raise if the operation is cancelled meanwhile."""
         if seconds > 0:
             self.clock.sleep(seconds, lambda: self.cancellation.is_requested)
         self.check()

@@ -18,11 +18,7 @@ class UnreliableListError(CampaignUnavailableError):
 
 
 class ListReader:
-    """
-    One reading of the list of one type. A page that can't be had leaves it where it is, to be resumed.
-
-    :param request: What messages call it.
-    """
+    """One reading of the list of one type. A page that can't be had leaves it where it is, to be resumed."""
 
     def __init__(self, requester: Requester, request: ApiRequest, pager: Pager) -> None:
         self._requester = requester
@@ -41,11 +37,7 @@ class ListReader:
         return self._pager.total
 
     def read_page(self, deadline: Deadline) -> list[Campaign]:
-        """
-        Return the campaigns of the next page that no page before it had.
-
-        :raises CampaignError: When the page can't be had; it is next again then.
-        """
+        """Return the campaigns of the next page that no page before it had; a page that can't be had is next again."""
         http_request = self._pager.next_request
         if http_request is None:
             return []
@@ -62,11 +54,7 @@ class ListReader:
             yield from self.read_page(deadline)
 
     def check(self) -> None:
-        """
-        Raise if the list is no proof of what is not in it.
-
-        :raises UnreliableListError: When a row could not be read, or the list contradicts itself.
-        """
+        """Raise if the list is no proof of what is not in it: a row can't be read, or it contradicts itself."""
         if self._pager.problems:
             raise UnreliableListError(
                 f"{self._requester.subject(self._request)}: {sanitize('; '.join(self._pager.problems), ())}. "

@@ -58,11 +58,7 @@ class Requester:
         deadline: Deadline,
         read: Callable[[Mapping[str, Any]], Result],
     ) -> Result:
-        """
-        Send a request once and read the response.
-
-        :raises CampaignError: For every response but a success that can be read.
-        """
+        """Send a request once and read the response; raise for all but a success that can be read."""
         document = self._send(request, http_request, deadline)
         try:
             return read(document)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 from tenacity.wait import wait_random_exponential
+from urllib3.exceptions import InvalidHeader
+from urllib3.util.retry import Retry
 
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.exceptions import CampaignRateLimitError, CampaignUnavailableError
@@ -102,13 +102,7 @@ def parse_retry_after(value: str | None) -> float | None:
 
     :returns: Seconds from now, between 0 and :data:`MAX_RETRY_AFTER`; None where it is absent or unreadable.
     """
-    text = (value or "").strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text), MAX_RETRY_AFTER)
     try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
+        return min(Retry().parse_retry_after(value or ""), MAX_RETRY_AFTER)
+    except (InvalidHeader, ValueError, TypeError, IndexError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max(0.0, (moment - datetime.now(UTC)).total_seconds()), MAX_RETRY_AFTER)

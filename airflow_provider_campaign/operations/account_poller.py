@@ -144,11 +144,7 @@ class AccountPoller:
         self._spare_reads = 1
 
     def poll(self, waits: Collection[PendingWait]) -> AccountSnapshot:
-        """
-        Poll once, on behalf of all who wait.
-
-        :raises CampaignError: For a failure that concerns them all and that another poll can't mend.
-        """
+        """Poll once, on behalf of all who wait; raise for what concerns them all and another poll can't mend."""
         with self._lock:
             self._polls += 1
             self._followed.intersection_update(waits)
@@ -239,11 +235,7 @@ class AccountPoller:
         self._spare_reads = MAX_DIRECT_READS if is_wrong else max(1, self._spare_reads // 2)
 
     def _read_directly(self, poll: _Poll, campaign_ids: Iterable[str]) -> None:
-        """
-        Read one by one; one campaign's failure does not keep the others from being read.
-
-        :raises CampaignUnavailableError: When the platform wants to be left alone.
-        """
+        """Read one by one, whatever becomes of the others; raise when the platform wants to be left alone."""
         deadline = poll.deadline()
         for campaign_id in campaign_ids:
             if not deadline.remaining or (poll.is_all_refused and len(poll.problems) >= MAX_REFUSALS):

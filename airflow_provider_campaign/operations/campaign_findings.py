@@ -35,11 +35,7 @@ class CampaignFindings:
         self._status_before: str | None = None
 
     def note(self, campaign: Campaign, *, is_confirmed: bool, status_before: str | None = None) -> None:
-        """
-        Note what the campaign shows.
-
-        :param is_confirmed: Whether the action has taken effect.
-        """
+        """Note what the campaign shows, and whether the action has taken effect."""
         self._campaign = campaign
         self._status_before = status_before
         self._confirmed_at = self.client.clock.time() if is_confirmed else None

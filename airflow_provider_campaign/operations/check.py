@@ -65,11 +65,7 @@ class ContractCheck:
         self._listed_twice: set[str] = set()
 
     def run(self) -> Iterator[CheckRow]:
-        """
-        Yield each point as soon as it is known.
-
-        :raises CampaignError: When the account can't be read at all.
-        """
+        """Yield each point as soon as it is known; raise if the account can't be read at all."""
         self._client.probe()
         for campaign_type in self._client.platform.campaign_types or (None,):
             yield from self._list_rows(campaign_type)

@@ -48,11 +48,7 @@ class FinishInTime:
         return self._next_step(MAX_DELAY if problem else LISTING_INTERVAL)
 
     def run(self) -> None:
-        """
-        Stop what is live, and return at the end of the window, or when a listing fails for good.
-
-        :raises CampaignTimeoutError: When the task is told to end meanwhile.
-        """
+        """Stop what is live, and return at the end of the window, or when a listing fails for good."""
         problem = None
         while self._clock.time() < self.end:
             requests, refused = self._account.requests, self._account.refused

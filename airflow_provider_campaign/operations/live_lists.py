@@ -54,19 +54,14 @@ class LiveLists:
         :param with_startable: Whether to note what may start, too, if one page has all of it: there may be many.
         :raises CampaignError: When it can't be listed, or the list is no proof.
         """
-        if not self.statuses:  # all are listed
+        lists_all = not self.statuses
+        page = self._read_one_page(campaign_type) if with_startable and not lists_all else None
+        shows_startable = lists_all or page is not None
+        if shows_startable:
             self._startable[campaign_type] = []
-            for campaign in self._read(campaign_type):
+        for campaign in self._read(campaign_type) if page is None else page:
+            if shows_startable:
                 self._note_startable(campaign_type, campaign)
-                yield campaign
-            return
-        page = self._read_one_page(campaign_type) if with_startable else None
-        if page is None:
-            yield from self._read(campaign_type)
-            return
-        self._startable[campaign_type] = []
-        for campaign in page:
-            self._note_startable(campaign_type, campaign)
             yield campaign
 
     def switch_schedules_off(self) -> list[str]:

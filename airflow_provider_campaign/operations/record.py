@@ -178,11 +178,7 @@ def campaign_entry(
     message: str | None = None,
     is_incident: bool = False,
 ) -> JSON:
-    """
-    Return a campaign's entry in a record.
-
-    :param message: What replaces the platform's own text.
-    """
+    """Return a campaign's entry in a record; a message replaces the platform's own text."""
     return {
         **campaign.summary(),
         "status_before": status_before,

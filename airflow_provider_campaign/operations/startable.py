@@ -66,11 +66,7 @@ def check_can_switch_off(client: CampaignClient) -> None:
 
 
 def switch_schedule_off(client: CampaignClient, campaign: Campaign, deadline: Deadline) -> Campaign:
-    """
-    Switch a campaign's schedule off, if it has one, and return the campaign as it is read back.
-
-    :raises CampaignError: When it can't be switched off, or is seen to be on still.
-    """
+    """Switch a campaign's schedule off, if it has one; return it as it is read back, or raise if it is on still."""
     if campaign.status not in SCHEDULED_STATUSES:
         return campaign
     client.switch_schedule_off(campaign.name or "", deadline=deadline)

@@ -67,11 +67,7 @@ class Sweep:
         return self.result(problem)
 
     def result(self, problem: CampaignError | None = None, *, is_dry_run: bool = False) -> SweepResult:
-        """
-        Return what is known by now.
-
-        :param problem: What keeps the listing from proving anything.
-        """
+        """Return what is known by now, and what keeps the listing from proving anything."""
         return SweepResult(
             self.account.entries,
             self.account.excluded,

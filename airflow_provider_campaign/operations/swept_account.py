@@ -169,11 +169,7 @@ class SweptAccount:
                 self.excluded.update({campaign.id: (campaign, "campaign_types") for campaign in live})
 
     def take_over(self, entries: Iterable[Mapping[str, Any]]) -> bool:
-        """
-        Take in what an earlier try did not see stopped, and tell whether there is any of it.
-
-        :param entries: The campaigns of that try's record.
-        """
+        """Take in what an earlier try did not see stopped, as its record has it; tell whether there is any of it."""
         left = [entry for entry in entries if not entry["confirmed_at"] and entry["campaign_id"] not in self._entries]
         self._entries.update({entry["campaign_id"]: SweepEntry.from_record(entry) for entry in left})
         return bool(left)

@@ -87,11 +87,7 @@ class _StatusChangeOperator(CampaignOperator):
             return self._act_and_wait(findings, deadline, outcome_unknown=is_retry(context))
 
     def execute_again(self, context: Context, event: Any, carried: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """
-        Act again, after a wait for the account's request budget.
-
-        :param carried: What was carried over the deferral.
-        """
+        """Act again, after a wait for the account's request budget."""
         refusals, outcome_unknown = event["refusals"], event["outcome_unknown"]
         deadline = self.begin(event["deadline"])
         with self.record(context, self.action, carried) as findings:

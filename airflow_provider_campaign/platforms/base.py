@@ -61,11 +61,7 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """
-    What came back.
-
-    :param headers: Looked up without regard to case.
-    """
+    """What came back; headers are looked up without regard to case."""
 
     status: int
     headers: Mapping[str, str]
@@ -74,11 +70,7 @@ class HttpResponse:
 
 @dataclass(frozen=True)
 class ApiStatus:
-    """
-    What a platform's JSON says about the request itself.
-
-    :param failed: Whether it says that the request failed, whatever the HTTP status.
-    """
+    """What a platform's JSON says about the request itself, whatever the HTTP status."""
 
     failed: bool = False
     message: str | None = None
@@ -123,11 +115,7 @@ class Pager(ABC):
     def read_rows(
         self, rows: Iterable[Mapping[str, Any]], read: Callable[[Mapping[str, Any]], Campaign]
     ) -> list[Campaign]:
-        """
-        Return the campaigns of a page; a row that can't be read is a problem.
-
-        :param read: Returns the campaign of a row, or raises :class:`InvalidResponseError`.
-        """
+        """Return the campaigns of a page; a row for which ``read`` raises InvalidResponseError is a problem."""
         campaigns = []
         for row in rows:
             try:

@@ -59,11 +59,7 @@ PLACEHOLDERS = ("{iid}", "{campaign_id}", "{account_id}")
 
 
 def endpoints_of(api_version: str, replacements: Mapping[str, str]) -> Mapping[str, str]:
-    """
-    Return method and path of every request of a version.
-
-    :param replacements: Paths that replace single entries, keyed as :data:`ENDPOINTS` is.
-    """
+    """Return method and path of every request of a version, where some paths are replaced."""
     table = {name: row[api_version] for name, row in ENDPOINTS.items()}
     return table | {name: f"{table[name].split(' ', 1)[0]} {path}" for name, path in replacements.items()}
 

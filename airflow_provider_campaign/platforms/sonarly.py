@@ -42,11 +42,7 @@ _TOTALS = ("total", "totalCount", "totalItems", "totalResults")
 
 @dataclass(frozen=True)
 class SonarlyPlatform(Platform):
-    """
-    One account group of Sonarly.
-
-    :param account_group_id: What scopes every path.
-    """
+    """One account group of Sonarly, which scopes every path."""
 
     account_group_id: str
     api_key: str = field(repr=False)
@@ -119,11 +115,7 @@ class SonarlyPlatform(Platform):
 
 
 class SonarlyPager(Pager):
-    """
-    The reading of the list.
-
-    :param request: The request for its first page.
-    """
+    """The reading of the list, from the request for its first page on."""
 
     def __init__(self, request: HttpRequest) -> None:
         super().__init__()

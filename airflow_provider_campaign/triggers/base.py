@@ -9,12 +9,12 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Hashable, Iterator
 from typing import Any
 
+from airflow.providers.common.compat.triggers import BaseEventTrigger
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operations.account_poller import AccountSnapshot
 from airflow_provider_campaign.triggers.shared_poll import SharedPoll
-from airflow_provider_campaign.version_compat import BaseEventTrigger
 
 INITIAL_JITTER = (0.5, 1.0)
 """The first poll comes after this part of a poll interval, at random, so that waits don't move in step."""

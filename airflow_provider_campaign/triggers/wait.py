@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
+from dataclasses import asdict
 from datetime import UTC
 from typing import Any
 
@@ -64,11 +65,7 @@ class CampaignWaitTrigger(AccountTrigger):
 
     @property
     def condition(self) -> WaitCondition:
-        """
-        What is waited for.
-
-        :raises CampaignConfigError: When a template rendered to no target at all.
-        """
+        """What is waited for; an error if a template rendered to no target at all."""
         targets = read_statuses("target_statuses", self.target_statuses)
         if self.failure_statuses is None:
             return status_condition(targets)
@@ -133,9 +130,9 @@ class CampaignWaitTrigger(AccountTrigger):
         """End the task here, if it may, or hand the outcome to a worker."""
         if self.end_task and outcome.error is None and await self._push_xcom(outcome.value):
             event = TaskSuccessEvent()
-            event.payload = outcome.as_payload()  # ``dags test`` resumes the task even so
+            event.payload = asdict(outcome)  # ``dags test`` resumes the task even so
             return event
-        return TriggerEvent(outcome.as_payload())  # type: ignore[no-untyped-call]
+        return TriggerEvent(asdict(outcome))  # type: ignore[no-untyped-call]
 
     async def _push_xcom(self, value: Any) -> bool:
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Self
 
 from airflow_provider_campaign import exceptions
@@ -26,10 +26,6 @@ class WaitOutcome:
     def of_error(cls, error: CampaignError) -> Self:
         """Return the outcome that stands for an error."""
         return cls(error=type(error).__name__, message=str(error))
-
-    def as_payload(self) -> dict[str, Any]:
-        """Return what a trigger event carries."""
-        return asdict(self)
 
     @classmethod
     def from_event(cls, event: Any) -> Self:

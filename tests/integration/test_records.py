@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -333,7 +333,7 @@ def test_a_deferred_stop_leaves_its_record_when_it_resumes(sandbox: Sandbox, sto
     result = {"status": "Stopped", "message": "Campaign Stopped", "already_stopped": False}
     context: Any = {"ti": Try(task_id="single")}
     StopSmsCampaignOperator(**arguments).execute_complete(
-        context, WaitOutcome(result).as_payload(), **json.loads(json.dumps(deferred.value.kwargs))
+        context, asdict(WaitOutcome(result)), **json.loads(json.dumps(deferred.value.kwargs))
     )
     [record] = records_of(store)
     assert (record["outcome"], record["requests"]) == ("success", 1)
