@@ -246,7 +246,7 @@ REFUSED = {
     "a path that depends on where one is": (("stop-active", "--yes", "--records-path", "records"), "--records-path"),
     "no time": (("stop-active", "--yes", "--timeout", "0"), "--timeout"),
     "a pattern that is not closed": (("live", "--name-pattern", "[a"), "--name-pattern"),
-    "a template": (("stop", "{{ params.id }}", "--campaign-type", "{{ x }}"), "--campaign-type"),
+    "a template": (("stop", "c-1", "--campaign-type", "{{ x }}"), "--campaign-type"),
     "an id like a path": (("stop", "../sms-1", "--campaign-type", "sms"), "looks like a path"),
     "no type where one is needed": (("stop", "sms-1"), "campaign_type"),
     "several accounts for one campaign": (("stop", "sms-1", *CONNECTIONS), "--conn-id"),
