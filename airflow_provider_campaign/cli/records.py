@@ -13,7 +13,7 @@ from airflow_provider_campaign.arguments import argument_error, read_records_pat
 from airflow_provider_campaign.cli.accounts import NOT_VERIFIED, SUCCESS, read_conn_ids
 from airflow_provider_campaign.cli.output import Output
 from airflow_provider_campaign.cli.records_page import records_page
-from airflow_provider_campaign.operations.record_chain import Finding, RecordFile, verify_records
+from airflow_provider_campaign.operations.record_chain import Discrepancy, RecordFile, verify_records
 from airflow_provider_campaign.record_store import RecordStore
 
 _COLUMNS = ("ended_at", "connection_id", "run", "outcome", "found", "stopped", "left", "incidents", "last_confirmed_at")
@@ -46,16 +46,16 @@ def show_records(options: Namespace, output: Output) -> int:
     since = _moment("--from", options.since)
     until = _moment("--to", options.until, is_end=True)
     files = RecordStore(path).read()
-    findings = verify_records(files, [read_text("--expect", text) for text in options.expect or ()])
+    discrepancies = verify_records(files, [read_text("--expect", text) for text in options.expect or ()])
     chosen = [file for file in files if file.record and _is_chosen(file.record, conn_ids, since, until)]
     rows = [record_row(file) for file in chosen]
     if options.html:
-        sys.stdout.write(records_page(path, rows, chosen, findings))
+        sys.stdout.write(records_page(path, rows, chosen, discrepancies))
     elif options.csv:
         _write_csv(chosen)
     else:
         output.rows(rows, _COLUMNS)
-    return _verdict(files, chosen, findings, output)
+    return _verdict(files, chosen, discrepancies, output)
 
 
 def record_row(file: RecordFile) -> Row:
@@ -118,13 +118,13 @@ def _is_chosen(
 
 
 def _verdict(
-    files: Sequence[RecordFile], chosen: Sequence[RecordFile], findings: Iterable[Finding], output: Output
+    files: Sequence[RecordFile], chosen: Sequence[RecordFile], discrepancies: Iterable[Discrepancy], output: Output
 ) -> int:
     """Say what is wrong with the records, and return the exit status."""
-    errors = [finding for finding in findings if finding.is_error]
-    for finding in findings:
-        text = f"{finding.kind}: {finding.path} {finding.text}"
-        output.problem(text) if finding.is_error else output.say(text)
+    errors = [each for each in discrepancies if each.is_error]
+    for each in discrepancies:
+        text = f"{each.kind}: {each.path} {each.text}"
+        output.problem(text) if each.is_error else output.say(text)
     if not files:
         output.problem("No record is there: check the path.")
         return NOT_VERIFIED

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from airflow_provider_campaign.operations.record_chain import Finding, RecordFile
+from airflow_provider_campaign.operations.record_chain import Discrepancy, RecordFile
 
 WIDTH, HEIGHT, MARGIN = 900, 240, 60
 """The plot, in pixels."""
@@ -44,7 +44,7 @@ _CAMPAIGN_COLUMNS = {
 
 
 def records_page(
-    path: str, rows: Sequence[Mapping[str, Any]], files: Sequence[RecordFile], findings: Sequence[Finding]
+    path: str, rows: Sequence[Mapping[str, Any]], files: Sequence[RecordFile], discrepancies: Sequence[Discrepancy]
 ) -> str:
     """Return the page; each row is about the file at the same place."""
     parts = [
@@ -52,7 +52,7 @@ def records_page(
         '<html lang="en"><meta charset="utf-8"><title>Campaign shutdowns</title>',
         f"<style>{_STYLE}</style>",
         f"<h1>Campaign shutdowns</h1><p>{len(rows)} records of <code>{escape(path)}</code></p>",
-        _findings(findings),
+        _discrepancies(discrepancies),
         "<h2>Seconds until the last campaign was verified stopped</h2>",
         "<p>From the end of the window, or from the beginning of the run where it belongs to none.</p>",
         _plot(rows),
@@ -65,14 +65,14 @@ def records_page(
     return "\n".join(parts)
 
 
-def _findings(findings: Sequence[Finding]) -> str:
-    if not any(finding.is_error for finding in findings):
+def _discrepancies(discrepancies: Sequence[Discrepancy]) -> str:
+    if not any(each.is_error for each in discrepancies):
         text = '<p class="good">Verified: every record is as it was written, and none is missing.</p>'
     else:
         text = '<p class="bad">The records are <b>not</b> as they were written:</p>'
     items = "".join(
         f'<li class="{"bad" if each.is_error else ""}">{escape(f"{each.kind}: {each.path} {each.text}")}</li>'
-        for each in findings
+        for each in discrepancies
     )
     return f"<h2>Verification</h2>{text}{f'<ul>{items}</ul>' if items else ''}"
 

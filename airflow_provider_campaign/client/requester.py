@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,8 +22,6 @@ from airflow_provider_campaign.platforms.base import (
     InvalidResponseError,
     Platform,
 )
-
-log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -73,11 +70,7 @@ class Requester:
     def retry(self, attempt: Callable[[Deadline], Result], deadline: Deadline | None) -> Result:
         """Make attempts until one succeeds, fails for good, or the time is up."""
         part = self.default_deadline() if deadline is None else deadline.sooner(self.retry_budget)
-
-        def on_retry(error: BaseException, seconds: float) -> None:
-            log.warning("Trying again in %.1f s: %s", seconds, error)
-
-        return retry_until(part, lambda: attempt(part), rate_window=self.platform.rate_window, on_retry=on_retry)
+        return retry_until(part, lambda: attempt(part), rate_window=self.platform.rate_window)
 
     def default_deadline(self) -> Deadline:
         """Return the deadline of a caller who named none."""

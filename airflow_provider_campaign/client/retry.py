@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -12,6 +13,8 @@ from urllib3.util.retry import Retry
 
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.exceptions import CampaignRateLimitError, CampaignUnavailableError
+
+log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -30,13 +33,7 @@ MAX_RETRY_AFTER = 300.0
 _BACKOFF = wait_random_exponential(multiplier=INITIAL_RETRY_DELAY, max=MAX_RETRY_DELAY)
 
 
-def retry_until(
-    deadline: Deadline,
-    attempt: Callable[[], Result],
-    *,
-    rate_window: float | None,
-    on_retry: Callable[[BaseException, float], None],
-) -> Result:
+def retry_until(deadline: Deadline, attempt: Callable[[], Result], *, rate_window: float | None) -> Result:
     """
     Call until it succeeds, fails for good, or the time is up; what it raised last comes out.
 
@@ -46,7 +43,6 @@ def retry_until(
     deadline's ``max_rate_wait`` is raised at once.
 
     :param rate_window: Seconds to wait after a 429 without ``Retry-After``, or None to back off as usual.
-    :param on_retry: Told the error and the seconds until the next attempt.
     """
 
     def is_over(state: RetryCallState) -> bool:
@@ -60,7 +56,7 @@ def retry_until(
         stop=is_over,
         wait=lambda state: min(_delay(state, rate_window), deadline.before_final_attempt),
         sleep=deadline.sleep,
-        before_sleep=lambda state: on_retry(_error(state), state.upcoming_sleep),
+        before_sleep=lambda state: log.warning("Trying again in %.1f s: %s", state.upcoming_sleep, _error(state)),
         reraise=True,
     )
     return policy(attempt)

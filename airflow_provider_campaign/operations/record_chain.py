@@ -49,7 +49,7 @@ class RecordFile:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Discrepancy:
     """
     Something that :func:`verify_records` has found.
 
@@ -68,7 +68,7 @@ class Finding:
         return self.kind != FORK
 
 
-def verify_records(records: Iterable[RecordFile], expected: Collection[str] = ()) -> list[Finding]:
+def verify_records(records: Iterable[RecordFile], expected: Collection[str] = ()) -> list[Discrepancy]:
     """
     Hold records against what their successors say of them.
 
@@ -78,22 +78,22 @@ def verify_records(records: Iterable[RecordFile], expected: Collection[str] = ()
     """
     by_path = {record.path: record for record in records}
     by_hash = {record.sha256: record for record in by_path.values()}
-    findings = [*_misplaced(by_path.values()), *_contradicted(by_path, by_hash), *_forks(by_path.values())]
-    findings += [
-        Finding(CUT_OFF, sha256, "a run has logged this hash of its record, and no record has it")
+    discrepancies = [*_misplaced(by_path.values()), *_contradicted(by_path, by_hash), *_forks(by_path.values())]
+    discrepancies += [
+        Discrepancy(CUT_OFF, sha256, "a run has logged this hash of its record, and no record has it")
         for sha256 in expected
         if sha256 not in by_hash
     ]
-    return list({(finding.kind, finding.path): finding for finding in reversed(findings)}.values())[::-1]
+    return list({(each.kind, each.path): each for each in reversed(discrepancies)}.values())[::-1]
 
 
-def _misplaced(records: Iterable[RecordFile]) -> Iterator[Finding]:
+def _misplaced(records: Iterable[RecordFile]) -> Iterator[Discrepancy]:
     """Find what is no record, and what stands where another one belongs."""
     for file in records:
         if file.record is None:
-            yield Finding(UNREADABLE, file.path, f"holds no {SCHEMA}")
+            yield Discrepancy(UNREADABLE, file.path, f"holds no {SCHEMA}")
         elif not file.path.startswith(place := _place(file.record)):
-            yield Finding(REORDERED, file.path, f"holds the record of {place}*")
+            yield Discrepancy(REORDERED, file.path, f"holds the record of {place}*")
 
 
 def _place(record: Mapping[str, Any]) -> str:
@@ -101,7 +101,7 @@ def _place(record: Mapping[str, Any]) -> str:
     return f"{record_folder(run, record['began_at'])}/{record_stem(run)}.try{run.get('try_number') or 1}."
 
 
-def _contradicted(by_path: Mapping[str, RecordFile], by_hash: Mapping[str, RecordFile]) -> Iterator[Finding]:
+def _contradicted(by_path: Mapping[str, RecordFile], by_hash: Mapping[str, RecordFile]) -> Iterator[Discrepancy]:
     """Find what is not as a later record saw it."""
     for file in by_path.values():
         earlier = (each for each in (file.record or {}).get("earlier_tries", ()) if each["path"])
@@ -109,14 +109,14 @@ def _contradicted(by_path: Mapping[str, RecordFile], by_hash: Mapping[str, Recor
             path, sha256 = seen["path"], seen["sha256"]
             if sha256 in by_hash:
                 if by_hash[sha256].path != path:
-                    yield Finding(REORDERED, path, f"is at {by_hash[sha256].path}; {file.path} saw it here")
+                    yield Discrepancy(REORDERED, path, f"is at {by_hash[sha256].path}; {file.path} saw it here")
             elif path in by_path:
-                yield Finding(CHANGED, path, f"is not what {file.path} saw here, with the SHA-256 {sha256}")
+                yield Discrepancy(CHANGED, path, f"is not what {file.path} saw here, with the SHA-256 {sha256}")
             else:
-                yield Finding(MISSING, path, f"is not there; {file.path} saw it, with the SHA-256 {sha256}")
+                yield Discrepancy(MISSING, path, f"is not there; {file.path} saw it, with the SHA-256 {sha256}")
 
 
-def _forks(records: Iterable[RecordFile]) -> Iterator[Finding]:
+def _forks(records: Iterable[RecordFile]) -> Iterator[Discrepancy]:
     """Find records that saw the same predecessor: their runs ended at the same moment, or one was put in later."""
     successors: dict[tuple[str | None, str], list[str]] = defaultdict(list)
     for file in records:
@@ -125,4 +125,4 @@ def _forks(records: Iterable[RecordFile]) -> Iterator[Finding]:
             successors[file.record["connection_id"], previous].append(file.path)
     for paths in successors.values():
         for path in sorted(paths)[1:]:
-            yield Finding(FORK, path, f"has the same predecessor as {min(paths)}")
+            yield Discrepancy(FORK, path, f"has the same predecessor as {min(paths)}")

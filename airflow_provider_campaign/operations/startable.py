@@ -51,7 +51,7 @@ def start_time(campaign: Campaign) -> datetime | None:
     return datetime.fromtimestamp(known[0], UTC) if len(known) == 1 else None
 
 
-def as_dict(campaign: Campaign) -> dict[str, Any]:
+def may_start_entry(campaign: Campaign) -> dict[str, Any]:
     """Return a campaign's entry under ``may_start``."""
     starts_at = start_time(campaign)
     return {**campaign.summary(), "starts_at": starts_at.isoformat() if starts_at else None}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from airflow_provider_campaign.client.list_reader import UnreliableListError
 from airflow_provider_campaign.client.rate_limiter import LOG_WAIT_THRESHOLD
 from airflow_provider_campaign.exceptions import CampaignError, CampaignTimeoutError
-from airflow_provider_campaign.operations.startable import as_dict
+from airflow_provider_campaign.operations.startable import may_start_entry
 from airflow_provider_campaign.operations.sweep_entry import is_retryable
 from airflow_provider_campaign.operations.sweep_result import SweepResult
 from airflow_provider_campaign.operations.swept_account import SweptAccount
@@ -77,7 +77,7 @@ class Sweep:
             round(self.account.deadline.elapsed, 1),
             self.account.refused,
             is_dry_run,
-            [as_dict(campaign) for campaign in self.account.lists.startable],
+            [may_start_entry(campaign) for campaign in self.account.lists.startable],
         )
 
     def _is_over(self, problem: CampaignError | None) -> bool:

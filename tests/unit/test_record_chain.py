@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_campaign.operations.record import EarlierTries, Findings, RecordDraft, canonical
-from airflow_provider_campaign.operations.record_chain import Finding, RecordFile, verify_records
+from airflow_provider_campaign.operations.record_chain import Discrepancy, RecordFile, verify_records
 from airflow_provider_campaign.record_store import RecordStore
 from tests.records_guard import TAMPERED, check_record, check_records
 
@@ -182,6 +182,6 @@ def test_the_example_of_the_documentation_is_a_record() -> None:
 
 
 def test_an_error_is_told_from_what_is_only_worth_knowing() -> None:
-    assert not Finding("fork", "", "").is_error
-    assert Finding("missing", "", "").is_error
+    assert not Discrepancy("fork", "", "").is_error
+    assert Discrepancy("missing", "", "").is_error
     assert RecordFile("x", b"[]").record is None
