@@ -72,7 +72,10 @@ with DAG(
             description="The campaigns to stop on Kore.ai; Sonarly has no types.",
         ),
         "name_pattern": Param(
-            "*", type="string", title="Names", description="Only campaigns whose name matches, with * and ?."
+            "*",
+            type=["string", "null"],
+            title="Names",
+            description="Only campaigns whose name matches, with * and ?; all of them where this is empty.",
         ),
         "dry_run": Param(False, type="boolean", title="Only list", description="List what is live, and stop nothing."),
     },
@@ -80,7 +83,7 @@ with DAG(
     stop = StopActiveCampaignsOperator.partial(
         task_id="stop",
         campaign_types="{{ params.campaign_types }}",
-        name_pattern="{{ params.name_pattern }}",
+        name_pattern="{{ params.name_pattern or '*' }}",
         dry_run="{{ params.dry_run }}",
         reason="{{ params.reason }}",
         map_index_template="{{ task.campaign_conn_id }}",

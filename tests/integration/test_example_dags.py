@@ -72,7 +72,9 @@ EXAMPLES = {
     "emergency_stop, of which a part fails": Example(
         {}, form={"name_pattern": "[", "reason": "the report must not hide it"}, failure="DagRun failed"
     ),
-    "emergency_stop, only to list": Example({}, form={"dry_run": True, "reason": "to see what is live"}),
+    "emergency_stop, only to list": Example(
+        {}, form={"dry_run": True, "name_pattern": None, "reason": "to see what is live, the field Names emptied"}
+    ),
     "end_of_window": Example(ALL_STOPPED),
     "kore_v2": Example({"cd-voice-evening-1": DELETED}),
     "mapped_stop": Example({"cd-sms-evening-1": "Stopped", "cd-sms-evening-2": "Stopped"}),
