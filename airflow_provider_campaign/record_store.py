@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_campaign.exceptions import CampaignRecordError
@@ -23,6 +27,8 @@ from airflow_provider_campaign.operations.record_path import (
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+log = logging.getLogger(__name__)
+
 MAX_COPIES = 100
 """Records of the same try of the same task, at the most; there are two where a DAG run was deleted and made again."""
 
@@ -37,6 +43,12 @@ MAX_SEEN = 8
 
 NO_CONNECTION = "@none"
 """Stands for the connection id where none is known."""
+
+LOCAL = ("", "file", "local")
+"""Protocols of what the operating system has mounted."""
+
+LINK = re.compile(r"[\d.]+_([0-9a-f]{64})_([0-9a-f-]+|first)")
+"""The name of a file in the chain; a mount, or somebody, may leave others there."""
 
 
 class RecordStore:
@@ -65,9 +77,15 @@ class RecordStore:
         fix = "Check the path (records_path), the connection in it and its permissions. A retry writes the record."
         with _failing_as(f"The record can't be written to {self.records_path!r}", fix):
             root = self._root
-            content = canonical({**record, **self._predecessors(root, record)})
+            predecessors = self._predecessors(root, record)
+            content = canonical({**record, **predecessors})
             path = self._create(root, record, content)
             self._link(root, record, path, content)
+        if predecessors["previous"] is None:
+            log.warning(
+                "The first record of connection %r below %s. If there were others, check the path, and what is mounted",
+                *(record["connection_id"], self.records_path),
+            )
         return {"path": str(root / path), "sha256": sha256_of(content)}
 
     def earlier_tries(self, run: Mapping[str, Any], began_at: str) -> EarlierTries:
@@ -89,10 +107,11 @@ class RecordStore:
 
     def read(self) -> list[RecordFile]:
         """Return the records, in the order in which their runs ended; what holds none comes last."""
-        with _failing_as(f"The records can't be read from {self.records_path!r}"):
-            prefix = str(self._root).rstrip("/") + "/"
+        fix = "None of them was checked. Check the path and its permissions."
+        with _failing_as(f"The records can't be read from {self.records_path!r}", fix):
+            root = self._root
             with ThreadPoolExecutor(READERS, thread_name_prefix="records") as pool:
-                files = list(pool.map(lambda path: _read(path, prefix), self._root.rglob("*.json")))
+                files = list(pool.map(lambda path: RecordFile(path, (root / path).read_bytes()), _record_paths(root)))
         return sorted(files, key=lambda file: (_ended_at(file), file.path))
 
     def _create(self, root: ObjectStoragePath, record: Mapping[str, Any], content: bytes) -> str:
@@ -118,10 +137,12 @@ class RecordStore:
 
     def _predecessors(self, root: ObjectStoragePath, record: Mapping[str, Any]) -> dict[str, Any]:
         """Return the last record of the connection, and those that nobody has seen as a predecessor yet."""
-        links = list(self._last_links(root / CHAIN_FOLDER / path_part(record["connection_id"] or NO_CONNECTION)))
-        seen = {short for link in links for short in link.name.split("_")[2].split("-")}
-        ends = [link for link in links if link.name.split("_")[1][:SHORT_HASH] not in seen]
-        found = [{"path": link.read_bytes().decode(), "sha256": link.name.split("_")[1]} for link in ends[-MAX_SEEN:]]
+        folder = root / CHAIN_FOLDER / path_part(record["connection_id"] or NO_CONNECTION)
+        links = [(link, match) for link in self._last_links(folder) if (match := LINK.fullmatch(link.name))]
+        seen = {short for _, match in links for short in match[2].split("-")}
+        ends = [(link, match[1]) for link, match in links if match[1][:SHORT_HASH] not in seen]
+        paths = [(link.read_bytes().decode("ascii", "replace"), sha256) for link, sha256 in ends[-MAX_SEEN:]]
+        found = [{"path": path, "sha256": sha256} for path, sha256 in paths if path.endswith(".json")]
         return {"previous": found[-1] if found else None, "also_previous": found[:-1]}
 
     def _last_links(self, folder: ObjectStoragePath) -> Iterator[ObjectStoragePath]:
@@ -155,7 +176,7 @@ def _children(folder: ObjectStoragePath) -> list[ObjectStoragePath]:
 
 def _make_folder(folder: ObjectStoragePath) -> None:
     """Make a folder where files need one; object stores have none."""
-    if folder.protocol in ("", "file", "local", "memory"):
+    if folder.protocol in (*LOCAL, "memory"):
         folder.mkdir(parents=True, exist_ok=True)
 
 
@@ -166,16 +187,35 @@ def _create(path: ObjectStoragePath, content: bytes) -> bool:
     :returns: Whether it holds the content now, also where it did before: a store may have kept what was sent and lost
         the response, so that the second attempt is refused.
     """
+    file = None
     try:
         with path.open("xb") as file:  # type: ignore[no-untyped-call]
             file.write(content)
     except FileExistsError:
         return path.read_bytes() == content
+    except BaseException:
+        if file is not None and path.protocol in LOCAL:  # an object store keeps no half of a file
+            with suppress(OSError):
+                path.unlink()
+        raise
     return True
 
 
-def _read(path: ObjectStoragePath, prefix: str) -> RecordFile:
-    return RecordFile(str(path).removeprefix(prefix), path.read_bytes())
+def _record_paths(root: ObjectStoragePath) -> Iterator[str]:
+    """Yield the paths of the records below a root; raise where a folder can't be read, which ``rglob`` leaves out."""
+    if root.protocol in LOCAL:
+        for folder, _, names in os.walk(root.path, onerror=_raise, followlinks=True):
+            yield from (
+                Path(folder, name).relative_to(root.path).as_posix() for name in names if name.endswith(".json")
+            )
+    else:
+        prefix = str(root).rstrip("/") + "/"
+        yield from (str(path).removeprefix(prefix) for path in root.rglob("*.json"))
+
+
+def _raise(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError) and Path(error.filename).name != "lost+found":
+        raise error
 
 
 def _is_same_task(run: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -15,6 +16,21 @@ from airflow_provider_campaign.operations.record_path import record_folder, reco
 
 CHANGED, MISSING, REORDERED, CUT_OFF, UNREADABLE = "changed", "missing", "reordered", "cut off", "unreadable"
 FORK = "fork"
+
+_TEXT = str | None
+_REFERENCE = {"path": _TEXT, "sha256": _TEXT}
+_CAMPAIGN_TEXTS = ("name", "campaign_type", "status_before", "asked_at", "confirmed_at", "status", "message")
+_SHAPE: Mapping[str, Any] = {
+    **dict.fromkeys(("action", "outcome", "began_at", "ended_at"), str),
+    **dict.fromkeys(("connection_id", "platform", "account", "reason", "window_end", "error"), _TEXT),
+    **{"run": dict, "scope": dict, "incidents": list, "requests": int},
+    "campaigns": [
+        {"campaign_id": str, **dict.fromkeys(_CAMPAIGN_TEXTS, _TEXT), "is_incident": bool, "try_number": object}
+    ],
+    "earlier_tries": [{"try_number": int, "outcome": _TEXT, **_REFERENCE}],
+    "also_previous": [_REFERENCE],
+}
+"""What is read of a record, and of what type it is."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +50,12 @@ class RecordFile:
 
     @cached_property
     def record(self) -> Mapping[str, Any] | None:
-        """The record, None where the file holds none."""
+        """The record, None where the file holds none that is whole."""
         try:
             record = json.loads(self.content)
-        except ValueError:
+            return record if record["schema"] == SCHEMA and _is_whole(record) else None
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             return None
-        return record if isinstance(record, dict) and record.get("schema") == SCHEMA else None
 
     @property
     def predecessors(self) -> list[Mapping[str, str]]:
@@ -91,9 +107,26 @@ def _misplaced(records: Iterable[RecordFile]) -> Iterator[Discrepancy]:
     """Find what is no record, and what stands where another one belongs."""
     for file in records:
         if file.record is None:
-            yield Discrepancy(UNREADABLE, file.path, f"holds no {SCHEMA}")
+            yield Discrepancy(UNREADABLE, file.path, f"holds no whole {SCHEMA}")
         elif not file.path.startswith(place := _place(file.record)):
             yield Discrepancy(REORDERED, file.path, f"holds the record of {place}*")
+
+
+def _is_whole(record: Mapping[str, Any]) -> bool:
+    """Tell whether a record has all that is read of it; a value that can't be read raises."""
+    moments = [record["began_at"], record["ended_at"], record["window_end"]]
+    moments += [campaign["confirmed_at"] for campaign in record["campaigns"]]
+    has_time_zones = all(datetime.fromisoformat(moment).tzinfo for moment in moments if moment)
+    previous = record["previous"] is None or _fits(record["previous"], _REFERENCE)
+    return has_time_zones and previous and _fits(record, _SHAPE) and bool(_place(record))
+
+
+def _fits(value: Any, shape: Any) -> bool:
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(_fits(item, shape[0]) for item in value)
+    if isinstance(shape, Mapping):
+        return isinstance(value, dict) and all(_fits(value[name], kind) for name, kind in shape.items())
+    return isinstance(value, shape)
 
 
 def _place(record: Mapping[str, Any]) -> str:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
+import resource
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_provider_campaign.exceptions import CampaignRecordError
 from airflow_provider_campaign.operations.record import EarlierTries, Findings, RecordDraft, canonical
 from airflow_provider_campaign.operations.record_chain import Discrepancy, RecordFile, verify_records
 from airflow_provider_campaign.record_store import RecordStore
@@ -62,6 +67,30 @@ def test_one_changed_byte_is_found(store: RecordStore, tmp_path: Path) -> None:
 
 def test_a_record_that_is_no_json_any_more_is_found(store: RecordStore, tmp_path: Path) -> None:
     (tmp_path / path_of(1)).write_bytes(b"{")
+    assert findings_of(store) == {("changed", path_of(1)), ("unreadable", path_of(1))}
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"ended_at": None},
+        {"ended_at": "yesterday"},
+        {"ended_at": "2027-01-16T08:00:00"},
+        {"campaigns": None},
+        {"campaigns": [{}]},
+        {"run": []},
+        {"run": {"dag_id": 1, "run_id": 2}},
+        {"previous": "x"},
+        {"earlier_tries": [{}]},
+        {"schema": "campaign-record/0"},
+    ],
+    ids=str,
+)
+def test_a_record_that_was_edited_keeps_no_other_from_being_checked(
+    store: RecordStore, tmp_path: Path, edit: dict[str, Any]
+) -> None:
+    changed = tmp_path / path_of(1)
+    changed.write_bytes(canonical({**json.loads(changed.read_bytes()), **edit}))
     assert findings_of(store) == {("changed", path_of(1)), ("unreadable", path_of(1))}
 
 
@@ -185,3 +214,76 @@ def test_an_error_is_told_from_what_is_only_worth_knowing() -> None:
     assert not Discrepancy("fork", "", "").is_error
     assert Discrepancy("missing", "", "").is_error
     assert RecordFile("x", b"[]").record is None
+
+
+@pytest.mark.parametrize("name", [".nfs0000001", ".DS_Store", "a_b_c"])
+def test_what_does_not_belong_into_the_chain_is_left_alone(store: RecordStore, tmp_path: Path, name: str) -> None:
+    for day in (tmp_path / "@chain").glob("*/*/*"):
+        (day / name).write_bytes(b"")
+    store.write(record_of("run-3", at=86400.0 * 3))
+    assert findings_of(store) == set()
+    assert RecordFile("", (tmp_path / path_of(3)).read_bytes()).predecessors[0]["path"] == path_of(2)
+
+
+@pytest.mark.parametrize("content", [b"", b"closing/run-2/stop_all.t", b"\xff"])
+def test_a_damaged_chain_is_a_fork_at_the_worst(store: RecordStore, tmp_path: Path, content: bytes) -> None:
+    for link in (tmp_path / "@chain").rglob("*_*"):
+        if link.is_file():
+            link.write_bytes(content)
+    store.write(record_of("run-3", at=86400.0 * 3))
+    assert {kind for kind, _ in findings_of(store)} == {"fork"}
+
+
+def test_a_full_disk_leaves_no_half_of_a_record(store: RecordStore, tmp_path: Path) -> None:
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(CampaignRecordError, match="File too large"):
+            store.write(record_of("run-3", at=86400.0 * 3))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_chain_that_begins_anew_is_a_warning(
+    store: RecordStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        store.write(record_of("run-3", at=86400.0 * 3))
+        assert caplog.messages == []
+        tmp_path.rename(tmp_path.with_name("not_mounted"))
+        store.write(record_of("run-4", at=86400.0 * 4))
+    [warning] = caplog.messages
+    assert "'campaign_default'" in warning
+    assert store.records_path in warning
+
+
+def test_what_can_not_be_read_is_no_empty_folder(store: RecordStore, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file where a folder should be")
+    with pytest.raises(CampaignRecordError, match="None of them was checked"):
+        RecordStore(f"file://{tmp_path}/taken").read()
+
+
+def test_records_of_a_folder_that_was_moved_to_another_disk_are_read(store: RecordStore, tmp_path: Path) -> None:
+    (tmp_path / "closing").rename(tmp_path.with_name("other_disk"))
+    (tmp_path / "closing").symlink_to(tmp_path.with_name("other_disk"))
+    assert len(store.read()) == 3
+    assert findings_of(store) == set()
+
+
+def test_the_few_lines_of_the_documentation_find_what_the_command_finds(store: RecordStore, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/proof.md").read_text()
+    code = page.partition("```python\n")[2].partition("```")[0].replace("/mnt/records", str(tmp_path))
+
+    def printed() -> str:
+        with redirect_stdout(StringIO()) as stdout:
+            exec(code, {})
+        return stdout.getvalue()
+
+    assert printed() == ""
+    changed = tmp_path / path_of(1)
+    changed.write_bytes(changed.read_bytes().replace(b"success", b"sUccess"))
+    assert printed() == f"{path_of(1)} is changed since {path_of(2)}\n"
+    (tmp_path / path_of(0)).unlink()
+    assert f"{path_of(0)} is missing since {path_of(1)}\n" in printed()
