@@ -110,7 +110,7 @@ def run_on_all(
     :param work: By connection id.
     :param refresh: Run now and then meanwhile, to show the progress.
     """
-    with ThreadPoolExecutor(len(work), thread_name_prefix="account") as pool, _signals_request(cancellation):
+    with _signals_request(cancellation), ThreadPoolExecutor(len(work), thread_name_prefix="account") as pool:
         futures = {conn_id: pool.submit(_outcome, task) for conn_id, task in work.items()}
         while wait(futures.values(), REFRESH_INTERVAL).not_done:
             refresh()
@@ -130,11 +130,13 @@ def _outcome(work: Callable[[], Result]) -> Outcome[Result]:
 
 @contextmanager
 def _signals_request(cancellation: Cancellation) -> Iterator[None]:
-    """Have Ctrl-C and SIGTERM raise the flag."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    previous = [signal.signal(number, lambda *_: cancellation.request()) for number in numbers]
+    """Have Ctrl-C and SIGTERM raise the flag; who loses the terminal wants to have stopped what was begun."""
+    previous = {
+        number: signal.signal(number, lambda *_: cancellation.request()) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    previous[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         yield
     finally:
-        for number, handler in zip(numbers, previous, strict=True):
+        for number, handler in previous.items():
             signal.signal(number, handler)

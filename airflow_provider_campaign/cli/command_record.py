@@ -39,8 +39,8 @@ class CommandRecords:
     cancellation: Cancellation
     references: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """Path and SHA-256 of what was written, by connection id."""
-    problems: list[CampaignRecordError] = field(default_factory=list)
-    """Why a record could not be written."""
+    problems: dict[str, CampaignRecordError] = field(default_factory=dict)
+    """Why a record could not be written, by connection id."""
 
     @classmethod
     def read(
@@ -72,15 +72,15 @@ class CommandRecords:
         try:
             self.references[record["connection_id"]] = RecordStore(self.records_path).write(record)
         except CampaignRecordError as problem:
-            self.problems.append(problem)
+            self.problems[record["connection_id"]] = problem
             log.error("The record that could not be written: %s", canonical(record).decode().strip())
 
     def report(self, output: Output) -> None:
         """Say where the records are, or why they are not."""
         for conn_id, reference in self.references.items():
             output.say(f"{conn_id}: record {reference['path']}, SHA-256 {reference['sha256']}")
-        for problem in self.problems:
-            output.problem(str(problem))
+        for conn_id, problem in self.problems.items():
+            output.problem(f"{conn_id}: {problem}")
 
 
 def _user() -> str | None:

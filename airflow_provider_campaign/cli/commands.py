@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import sys
 from argparse import Namespace
 from collections.abc import Callable
@@ -43,6 +44,8 @@ def command(run: Command) -> Callable[[Namespace], None]:
     @functools.wraps(run)
     def main(options: Namespace) -> None:
         output = Output(options.output, is_verbose=options.verbose)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal can't show ends nothing
         with output.logging():
             try:
                 status = run(options, output)

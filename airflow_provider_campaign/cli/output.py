@@ -139,8 +139,11 @@ class _LogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         is_ours = record.name.partition(".")[0] == PACKAGE_LOGGER
-        if is_ours or record.levelno >= logging.ERROR:
-            self._output.messages.print(_lines(f"{record.levelname.lower()}: {record.getMessage()}"), style="dim")
+        try:
+            if is_ours or record.levelno >= logging.ERROR:
+                self._output.messages.print(_lines(f"{record.levelname.lower()}: {record.getMessage()}"), style="dim")
+        except Exception:  # noqa: BLE001 a terminal that is gone must not end a stop
+            self.handleError(record)
 
 
 def _cells(rows: Sequence[Row], columns: Collection[str]) -> list[dict[str, str]]:

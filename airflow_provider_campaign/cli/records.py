@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow_provider_campaign.arguments import argument_error, read_records_path, read_text
+from airflow_provider_campaign.arguments import argument_error, read_records_path, read_words
 from airflow_provider_campaign.cli.accounts import NOT_VERIFIED, SUCCESS, read_conn_ids
-from airflow_provider_campaign.cli.output import Output
+from airflow_provider_campaign.cli.output import Output, printable
 from airflow_provider_campaign.cli.records_page import records_page
 from airflow_provider_campaign.operations.record_chain import Discrepancy, RecordFile, verify_records
 from airflow_provider_campaign.record_store import RecordStore
 
-_COLUMNS = ("ended_at", "connection_id", "run", "outcome", "found", "stopped", "left", "incidents", "last_confirmed_at")
+_COLUMNS = ("ended_at", "connection_id", "run", "outcome", "found", "left", "incidents")
 
 _RUN_COLUMNS = (
     "action",
@@ -46,11 +46,13 @@ def show_records(options: Namespace, output: Output) -> int:
     since = _moment("--from", options.since)
     until = _moment("--to", options.until, is_end=True)
     files = RecordStore(path).read()
-    discrepancies = verify_records(files, [read_text("--expect", text) for text in options.expect or ()])
+    expected = [word.lower() for text in options.expect or () for word in read_words("--expect", text)]
+    discrepancies = verify_records(files, expected)
     chosen = [file for file in files if file.record and _is_chosen(file.record, conn_ids, since, until)]
     rows = [record_row(file) for file in chosen]
     if options.html:
-        sys.stdout.write(records_page(path, rows, chosen, discrepancies))
+        page = records_page(path, rows, chosen, discrepancies)
+        sys.stdout.write(page.encode("ascii", "xmlcharrefreplace").decode())  # whatever the terminal's encoding is
     elif options.csv:
         _write_csv(chosen)
     else:
@@ -87,7 +89,7 @@ def record_row(file: RecordFile) -> Row:
 def _run_name(run: Mapping[str, Any]) -> str:
     if "command" in run:
         return f"{run['command']} ({run.get('user') or 'unknown'})"
-    return f"{run['dag_id']}.{run['task_id']} try {run['try_number']}"
+    return f"{run.get('dag_id')}.{run.get('task_id')} try {run.get('try_number')}"
 
 
 def _seconds(begin: str | None, end: str | None) -> float | None:
@@ -128,7 +130,7 @@ def _verdict(
     if not files:
         output.problem("No record is there: check the path.")
         return NOT_VERIFIED
-    output.say(f"{len(chosen)} of {len(files)} records listed; all {len(files)} verified, {len(errors)} problems.")
+    output.say(f"{len(chosen)} of {len(files)} records listed; all {len(files)} checked, {len(errors)} problems.")
     return NOT_VERIFIED if errors else SUCCESS
 
 
@@ -146,5 +148,6 @@ def _write_csv(files: Iterable[RecordFile]) -> None:
 
 
 def _cell(value: Any) -> Any:
-    """Return a cell that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
+    """Return a cell of one line that steers no terminal, and that no spreadsheet takes for a formula."""
+    text = printable(value) if isinstance(value, str) else ""
+    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text or value

@@ -17,8 +17,8 @@ from airflow_provider_campaign.platforms.base import Platform
 SCHEMA = "campaign-record/1"
 """What a record's format is called; another format has another number."""
 
-MAX_ERROR_LENGTH = 1000
-"""Characters of a line of the error; a message is longer only where it quotes a long argument."""
+MAX_LINE_LENGTH = 1000
+"""Characters of a line of error or reason; a message is longer only where it quotes a long argument."""
 
 JSON = dict[str, Any]
 
@@ -112,7 +112,7 @@ class RecordDraft:
             **self._task(),
             "ended_at": iso_utc(ended_at),
             "outcome": outcome,
-            "error": self._error_text(error),
+            "error": None if error is None else self._without_secrets(str(error)) or type(error).__name__,
             "campaigns": campaigns,
             "excluded": list(findings.excluded),
             "may_start": list(findings.may_start),
@@ -136,18 +136,16 @@ class RecordDraft:
             "platform": self.platform.name if self.platform else None,
             "account": self.platform.account if self.platform else None,
             "scope": dict(self.scope),
-            "reason": self.reason,
+            "reason": self._without_secrets(self.reason or ""),
             "window_end": self.window_end.astimezone(UTC).isoformat() if self.window_end else None,
             "began_at": iso_utc(self.began_at),
         }
 
-    def _error_text(self, error: BaseException | None) -> str | None:
-        """Return the error's lines, without what must not be shown."""
-        if error is None:
-            return None
+    def _without_secrets(self, text: str) -> str | None:
+        """Return the lines of a text, without what must not be shown; None where nothing is left."""
         secrets = self.platform.secrets if self.platform else ()
-        lines = (sanitize(line, secrets, MAX_ERROR_LENGTH) for line in str(error).splitlines())
-        return "\n".join(line for line in lines if line) or type(error).__name__
+        lines = (sanitize(line, secrets, MAX_LINE_LENGTH) for line in text.splitlines())
+        return "\n".join(line for line in lines if line) or None
 
 
 def merge_campaigns(earlier: Iterable[JSON], campaigns: Iterable[JSON], try_number: int | None) -> list[JSON]:

@@ -276,6 +276,39 @@ def test_a_campaigns_name_can_not_steer_the_terminal(accounts: Sandbox, run: Com
         assert "[/red] [2J :bomb:" in shown.stdout
 
 
+def test_a_name_that_the_terminal_has_no_letters_for_is_shown_all_the_same(
+    accounts: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts.add_campaign("sms-2", "sms", "Active", "caf\u00e9 \N{PARTY POPPER}")
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr("sys.stdout", stdout)
+    with pytest.raises(SystemExit) as end:
+        main(["live"])
+    stdout.flush()
+    assert end.value.code == 0
+    assert "caf\u00e9 \\U0001f389" in stdout.buffer.getvalue().decode("latin-1")
+
+
+class LostTerminal(io.StringIO):
+    """Where nothing can be written any more."""
+
+    def write(self, _: str) -> int:
+        raise OSError("Input/output error")
+
+
+def test_a_warning_that_nobody_can_see_does_not_end_a_stop(
+    accounts: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    accounts.add_fault(Fault("error", action="list"))
+    monkeypatch.setattr("sys.stderr", LostTerminal())
+    with pytest.raises(OSError, match="Input/output"):
+        main(["stop-active", "--yes", "--records-path", f"file://{tmp_path}"])
+    assert {statuses(accounts)["sms-1"], statuses(accounts)["voice-1"]} == {"Stopped"}
+    [file] = RecordStore(f"file://{tmp_path}").read()
+    assert file.record is not None
+    assert file.record["outcome"] == "success"
+
+
 @pytest.mark.parametrize("arguments", [("live",), ("stop-active", "--yes"), ("status", "c-1"), ("stop", "c-1")])
 def test_a_certificate_that_is_refused_is_status_2_for_nothing_was_sent(
     connect: Connect, run: CommandLine, tmp_path: Path, arguments: tuple[str, ...]
@@ -334,6 +367,14 @@ def test_every_sweep_leaves_a_record_also_where_it_fails(accounts: Sandbox, run:
     assert all(file.sha256 in shown.stderr for file in records.values())
 
 
+def test_a_secret_in_the_reason_is_not_in_the_record(accounts: Sandbox, run: CommandLine, tmp_path: Path) -> None:
+    reason = f"Runaway, see\nthe key {accounts.config.client_secret}"
+    run("stop-active", "--yes", "--reason", reason, "--records-path", f"file://{tmp_path}")
+    [file] = RecordStore(f"file://{tmp_path}").read()
+    assert file.record is not None
+    assert file.record["reason"] == "Runaway, see\nthe key ***"
+
+
 def test_a_single_stop_leaves_a_record_also_where_it_fails(
     accounts: Sandbox, run: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -369,26 +410,38 @@ def test_a_record_that_can_not_be_written_is_status_1_and_all_is_stopped_even_so
     (tmp_path / "taken").write_text("a file where a folder should be")
     shown = run("stop-active", "--yes", "--records-path", f"file://{tmp_path}/taken")
     assert shown.status == 1
-    assert "The record can't be written" in shown.stderr
+    assert "campaign_default: The record can't be written" in shown.stderr
     assert statuses(accounts)["sms-1"] == "Stopped"
 
 
-def test_ctrl_c_ends_within_the_requests_under_way(connect: Connect, run: CommandLine, tmp_path: Path) -> None:
+def signal_in_the_middle(number: int, connect: Connect, run: CommandLine, tmp_path: Path) -> tuple[Shown, set[str]]:
+    """Send this process a signal while it stops 30 campaigns; return what it shows, and what is stopped then."""
     with Sandbox(rate_limit=None) as sandbox:
         connect(sandbox.kore_connection())
-        for number in range(30):
-            sandbox.add_campaign(f"sms-{number}", "sms", "Active")
+        for campaign in range(30):
+            sandbox.add_campaign(f"sms-{campaign}", "sms", "Active")
         sandbox.add_fault(Fault("slow", action="stop", count=None, seconds=0.2))
 
-        def press_ctrl_c() -> None:
+        def send() -> None:
             sandbox.wait_for(lambda sandbox: "stop" in actions(sandbox))
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
 
-        somebody = threading.Thread(target=press_ctrl_c)
+        somebody = threading.Thread(target=send)
         somebody.start()
         shown = run("stop-active", "--yes", "-o", "json", "--records-path", f"file://{tmp_path}")
         somebody.join()
-        stopped = {campaign_id for campaign_id, status in statuses(sandbox).items() if status == "Stopped"}
+        return shown, {campaign_id for campaign_id, status in statuses(sandbox).items() if status == "Stopped"}
+
+
+def test_a_lost_terminal_ends_nothing(connect: Connect, run: CommandLine, tmp_path: Path) -> None:
+    shown, stopped = signal_in_the_middle(signal.SIGHUP, connect, run, tmp_path)
+    assert shown.status == 0
+    assert len(stopped) == 30
+    assert len(RecordStore(f"file://{tmp_path}").read()) == 1
+
+
+def test_ctrl_c_ends_within_the_requests_under_way(connect: Connect, run: CommandLine, tmp_path: Path) -> None:
+    shown, stopped = signal_in_the_middle(signal.SIGINT, connect, run, tmp_path)
     assert shown.status == 1
     assert "Interrupted" in shown.stderr
     assert 0 < len(stopped) < 30

@@ -18,6 +18,8 @@ from tests.clock import VirtualClock
 from tests.kinds import Connect
 
 NAME = '=HYPERLINK("x") <b>sale</b>'
+ODD = "\x1b[2J\u202e caf\u00e9\n"
+"""What steers a terminal, turns the text around it, is not in every encoding, and breaks a line."""
 
 
 class Records:
@@ -58,7 +60,7 @@ def records(
     for evening in range(3):
         if evening:
             virtual_clock.advance(86400)
-        sandbox.add_campaign(f"sms-{evening}", "sms", "Active", NAME, stoppable=evening < 2)
+        sandbox.add_campaign(f"sms-{evening}", "sms", "Active", f"{NAME}{ODD}.", stoppable=evening < 2)
         records.command(
             "stop-active", "--yes", "--timeout", "60", "--reason", "evening", "--records-path", records.path
         )
@@ -75,7 +77,7 @@ def test_records_are_listed_oldest_first_and_verified(records: Records) -> None:
     ]
     assert {row["connection_id"] for row in rows} == {"campaign_default"}
     records.command("records", records.path)
-    assert "all 3 verified, 0 problems" in records.stderr
+    assert "all 3 checked, 0 problems" in records.stderr
 
 
 def test_a_span_of_days_is_listed_and_all_are_verified(records: Records) -> None:
@@ -104,7 +106,7 @@ def test_a_record_that_is_changed_or_missing_is_status_1_and_named(records: Reco
 
 def test_the_last_record_is_missed_by_the_hash_that_its_run_has_logged(records: Records) -> None:
     sha256 = records.rows()[-1]["sha256"]
-    records.rows("--expect", sha256)
+    records.rows("--expect", f"{sha256.upper()},{sha256}")
     assert records.status == 0
     records.files()[-1].unlink()
     records.rows()
@@ -115,11 +117,15 @@ def test_the_last_record_is_missed_by_the_hash_that_its_run_has_logged(records: 
 
 
 def test_csv_has_a_line_for_each_campaign_and_no_formulas(records: Records) -> None:
-    lines = list(csv.DictReader(io.StringIO(records.command("records", records.path, "--csv"))))
+    printed = records.command("records", records.path, "--csv")
+    assert len(printed.splitlines()) == 4
+    assert "\x1b" not in printed
+    lines = list(csv.DictReader(io.StringIO(printed)))
+    shown = f"'{NAME} [2J  caf\u00e9 ."
     assert [(line["campaign_id"], line["outcome"], line["name"]) for line in lines] == [
-        ("sms-0", "success", f"'{NAME}"),
-        ("sms-1", "success", f"'{NAME}"),
-        ("sms-2", "failed", f"'{NAME}"),
+        ("sms-0", "success", shown),
+        ("sms-1", "success", shown),
+        ("sms-2", "failed", shown),
     ]
     assert bool(lines[0]["confirmed_at"]) is True
     assert bool(lines[2]["confirmed_at"]) is False
@@ -129,6 +135,8 @@ def test_the_page_is_whole_in_itself_and_shows_each_run_in_the_plot(records: Rec
     page = records.command("records", records.path, "--html")
     assert records.status == 0
     assert "every record is as it was written" in page
+    assert page.isascii()
+    assert "caf&#233;" in page
     assert "<b>sale" not in page
     assert "&lt;b&gt;sale" in page
     assert "http" not in page.replace("HYPERLINK", "")
