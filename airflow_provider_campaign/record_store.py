@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,18 +138,24 @@ class RecordStore:
     def _predecessors(self, root: ObjectStoragePath, record: Mapping[str, Any]) -> dict[str, Any]:
         """Return the last record of the connection, and those that nobody has seen as a predecessor yet."""
         folder = root / CHAIN_FOLDER / path_part(record["connection_id"] or NO_CONNECTION)
-        links = [(link, match) for link in self._last_links(folder) if (match := LINK.fullmatch(link.name))]
+        tomorrow = datetime.fromisoformat(record["ended_at"]).astimezone(UTC) + timedelta(days=1)
+        last = self._last_links(folder, f"{tomorrow:%Y-%m/%d}")
+        links = [(link, match) for link in last if (match := LINK.fullmatch(link.name))]
         seen = {short for _, match in links for short in match[2].split("-")}
         ends = [(link, match[1]) for link, match in links if match[1][:SHORT_HASH] not in seen]
         paths = [(link.read_bytes().decode("ascii", "replace"), sha256) for link, sha256 in ends[-MAX_SEEN:]]
         found = [{"path": path, "sha256": sha256} for path, sha256 in paths if path.endswith(".json")]
         return {"previous": found[-1] if found else None, "also_previous": found[:-1]}
 
-    def _last_links(self, folder: ObjectStoragePath) -> Iterator[ObjectStoragePath]:
-        """Yield what the chain has of the last two days that it knows, the latest last: four listings."""
+    def _last_links(self, folder: ObjectStoragePath, until: str) -> Iterator[ObjectStoragePath]:
+        """
+        Yield what the chain has of the last two days that it knows, the latest last: four listings.
+
+        :param until: Month and day; what a clock that was ahead has left after it does not count.
+        """
         days: list[ObjectStoragePath] = []
         for month in reversed(_children(folder)):
-            days += reversed(_children(month))
+            days += [day for day in reversed(_children(month)) if f"{month.name}/{day.name}" <= until]
             if len(days) >= 2:
                 break
         for day in reversed(days[:2]):

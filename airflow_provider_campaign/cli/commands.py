@@ -119,9 +119,8 @@ def _on_one_campaign(
     with output.progress() as show:
         refresh = functools.partial(show, conn_id, f"{doing} {options.campaign_id}", 0, None)
         outcome = run_on_all({conn_id: lambda: work(conn_id, client, deadline)}, refresh, cancellation)[conn_id]
-    if outcome.value is None:
+    row = {key: value for key, value in (outcome.value or {}).items() if key != "raw"}
+    output.rows([{"conn_id": conn_id, **row}] if row else [], _COLUMNS)
+    if outcome.error is not None:
         output.problem(str(outcome.error))
-    else:
-        row = {key: value for key, value in outcome.value.items() if key != "raw"}
-        output.rows([{"conn_id": conn_id, **row}], _COLUMNS)
     return outcome

@@ -14,7 +14,7 @@ _CONN_ID = Arg(
     ("--conn-id",),
     action="append",
     metavar="CONN_ID",
-    help="The connection id (default: campaign_default); some commands take several, each with --conn-id",
+    help="The connection id (default: campaign_default; for records, all); live, stop-active and records take several",
 )
 _CAMPAIGN_TYPE = Arg(("--campaign-type",), metavar="TYPE", help="sms or voice, where the platform tells types apart")
 _TYPES = Arg(("--campaign-types",), metavar="TYPES", default="sms,voice", help="Those to stop (default: sms,voice)")

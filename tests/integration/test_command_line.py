@@ -233,8 +233,9 @@ def test_a_list_that_is_no_proof_is_shown_as_far_as_it_goes(accounts: Sandbox, r
 
 def test_a_campaign_that_is_not_there_is_status_1(accounts: Sandbox, run: CommandLine) -> None:
     for arguments in (("stop", "nobody", "--campaign-type", "sms"), ("status", "nobody")):
-        shown = run(*arguments)
+        shown = run(*arguments, "-o", "json")
         assert shown.status == 1
+        assert shown.rows == []
         assert "'nobody'" in shown.stderr
 
 

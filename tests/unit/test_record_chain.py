@@ -156,9 +156,11 @@ def test_nothing_is_overwritten(store: RecordStore, tmp_path: Path) -> None:
 
 def test_what_is_there_already_to_the_byte_is_not_written_twice(store: RecordStore, tmp_path: Path) -> None:
     """As when an object store has kept a record and its response was lost, so that the library sends it again."""
-    late = record_of("run-3", at=-86400.0)  # a day before the two that it sees
-    reference = store.write(late)
-    assert store.write(late) == reference
+    record = record_of("run-3", at=86400.0 * 3)
+    reference = store.write(record)
+    for link in (tmp_path / "@chain").rglob(f"*_{reference['sha256']}_*"):
+        link.unlink()
+    assert store.write(record) == reference
     assert len(store.read()) == 4
     assert {finding.is_error for finding in verify_records(store.read())} <= {False}
 
@@ -232,6 +234,16 @@ def test_a_damaged_chain_is_a_fork_at_the_worst(store: RecordStore, tmp_path: Pa
             link.write_bytes(content)
     store.write(record_of("run-3", at=86400.0 * 3))
     assert {kind for kind, _ in findings_of(store)} == {"fork"}
+
+
+def test_a_clock_that_was_ahead_does_not_end_the_chain(store: RecordStore, tmp_path: Path) -> None:
+    for number in (100, 200):
+        store.write(record_of(f"run-{number}", at=86400.0 * number))
+    for number in (3, 4, 5):
+        store.write(record_of(f"run-{number}", at=86400.0 * 3 + number))
+    assert {kind for kind, _ in findings_of(store)} == {"fork"}
+    (tmp_path / path_of(4)).unlink()
+    assert ("missing", path_of(4)) in findings_of(store)
 
 
 def test_a_full_disk_leaves_no_half_of_a_record(store: RecordStore, tmp_path: Path) -> None:
