@@ -101,7 +101,8 @@ class Sweep:
         if budget_delay >= LOG_WAIT_THRESHOLD:
             log.info("The account's requests are spent: going on in %.0f s", budget_delay)
         delay = budget_delay
-        if not (unsent and budget_delay) and (self.account.open_entries or problem or self._delay):
+        is_unsettled = any(entry.is_open or entry.restarts for entry in self.account.entries)  # a list may lag behind
+        if not (unsent and budget_delay) and (is_unsettled or problem or self._delay):
             self._delay = min(2 * self._delay, MAX_DELAY) or INITIAL_DELAY
             delay = max(self._delay, budget_delay)
         self.account.deadline.sleep(min(delay, remaining))
