@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -28,6 +29,9 @@ DELETED = "Deleted"
 RESTART_PATIENCE = 60.0
 """Seconds after the second request to stop a campaign, and each later one, before it is asked again."""
 
+STOP_PATIENCE = 300.0
+"""Seconds after a request to stop a campaign before it is asked again, although nothing has changed since."""
+
 
 def is_retryable(error: CampaignError) -> bool:
     """Return whether another try may go well."""
@@ -47,6 +51,7 @@ class SweepEntry:
     :param outcome_unknown: Whether an earlier request may have been heard, so that the status is read before another.
     :param changed_at: The campaign's last change, by the platform's clock, as of the acknowledgement.
     :param restarts: How often it was seen live again after it was asked to stop.
+    :param may_be_stopped: Whether nothing but a list shows it live again, by a row that is no newer than the stop.
     :param error: What kept it from being stopped.
     :param is_incident: Whether it was live although its calling hours were over.
     :param types: Those under which it was listed, and whether the platform does not know it as one of these.
@@ -60,6 +65,7 @@ class SweepEntry:
     outcome_unknown: bool = False
     changed_at: float | None = None
     restarts: int = 0
+    may_be_stopped: bool = False
     error: CampaignError | None = None
     is_incident: bool = False
     types: dict[str | None, bool] = field(default_factory=dict)
@@ -72,12 +78,16 @@ class SweepEntry:
         return cls(campaign, entry["status_before"], asked_at, is_incident=entry["is_incident"])
 
     @property
-    def urgency(self) -> tuple[float, str]:
-        """What campaigns are sorted by: the highest priority first; those without one come last."""
+    def urgency(self) -> tuple[bool, float, str]:
+        """
+        What campaigns are sorted by: the highest priority first, those without one last; and before all of those that
+        were asked already, and that only a list which may lag behind shows live.
+        """
         try:
-            return -float(self.campaign.priority or "-inf"), self.campaign.id
+            rank = -float(self.campaign.priority or "-inf")
         except ValueError:
-            return float("inf"), self.campaign.id
+            rank = math.inf
+        return self.may_be_stopped, rank, self.campaign.id
 
     @property
     def is_given_up(self) -> bool:
@@ -143,8 +153,8 @@ class SweepEntry:
         elif self.confirmed_at is not None:
             log.warning("Campaign %s was %s and is listed as %s", listed.id, self.campaign.status, listed.status)
             self._reopen(listed)
-        elif self.acknowledged and self._is_restarted(listed, now):
-            log.warning("Campaign %s was started again after it was asked to stop", listed.id)
+        elif self.acknowledged and self._is_due_again(listed, now):
+            log.warning("Campaign %s is live although it was asked to stop: asking again", listed.id)
             self._reopen(listed)
 
     def _takes_other_type(self) -> bool:
@@ -156,15 +166,20 @@ class SweepEntry:
             self.campaign = replace(self.campaign, campaign_type=others[0])
         return bool(others)
 
-    def _is_restarted(self, listed: Campaign, now: float) -> bool:
-        """Tell whether it changed after it was asked; one that changes all the time is asked again rarely."""
-        changed_at = seconds_of(listed.updated_at)
-        if changed_at is None or self.changed_at is None or changed_at <= self.changed_at:
-            return False
-        return not self.restarts or now - (self.asked_at or 0.0) >= RESTART_PATIENCE
+    def _has_changed(self, listed: Campaign) -> bool:
+        """Tell whether a listing is newer than the acknowledgement, as far as the platform tells."""
+        return (seconds_of(listed.updated_at) or 0.0) > (self.changed_at or math.inf)
+
+    def _is_due_again(self, listed: Campaign, now: float) -> bool:
+        """Tell whether it changed after it was asked, or takes very long; what changes all the time is asked rarely."""
+        waited = now - (self.asked_at or 0.0)
+        if self._has_changed(listed):
+            return not self.restarts or waited >= RESTART_PATIENCE
+        return waited >= STOP_PATIENCE
 
     def _reopen(self, listed: Campaign) -> None:
         self.campaign = replace(self.campaign, status=listed.status)
+        self.may_be_stopped = not self._has_changed(listed)
         self.restarts += 1
         self.confirmed_at, self.acknowledged, self.outcome_unknown = None, False, True
 
@@ -176,7 +191,7 @@ class SweepEntry:
         """Say why the campaign is not verified stopped."""
         if self.error is not None:
             return str(self.error)
-        if self.acknowledged:
+        if self.acknowledged or self.may_be_stopped:
             return f"was asked to stop, and was last seen {self.campaign.status}"
         if self.restarts:
             return f"is live again, {self.campaign.status}"

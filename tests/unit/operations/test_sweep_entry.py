@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from airflow_provider_campaign.campaign import Campaign
-from airflow_provider_campaign.operations.sweep_entry import RESTART_PATIENCE, SweepEntry
+from airflow_provider_campaign.operations.sweep_entry import RESTART_PATIENCE, STOP_PATIENCE, SweepEntry
 
 BEGAN = 1_800_000_000.0
 
@@ -34,9 +36,13 @@ def test_a_campaign_that_changes_all_the_time_is_asked_again_once_and_then_rarel
     assert entry.restarts == 2
 
 
-def test_a_campaign_that_does_not_change_winds_down() -> None:
-    entry = SweepEntry(seen("Active", 0), "Active")
+@pytest.mark.parametrize("listed", [seen("Active", 1), Campaign("c-1", "Active")], ids=["unchanged", "without a time"])
+def test_a_campaign_that_does_not_change_winds_down_and_is_asked_again_when_that_takes_long(listed: Campaign) -> None:
+    entry = SweepEntry(seen("Active", 0))
     asked(entry, 1)
-    entry.note_listed(seen("Active", 1), BEGAN + 2 * RESTART_PATIENCE)
+    entry.note_listed(listed, BEGAN + STOP_PATIENCE)
     assert entry.acknowledged
     assert entry.restarts == 0
+    entry.note_listed(listed, BEGAN + STOP_PATIENCE + 1)
+    assert not entry.acknowledged
+    assert entry.outcome_unknown, "its status is read first"

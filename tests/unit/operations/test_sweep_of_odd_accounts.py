@@ -139,3 +139,11 @@ def test_a_list_that_lags_behind_is_not_asked_all_the_time() -> None:
     result.raise_for_failure()
     assert [each["asked_at"] for each in result.findings().campaigns if each["already_stopped"]] == []
     assert result.requests < 30
+
+
+def test_a_list_that_lags_behind_does_not_keep_others_from_being_asked_first() -> None:
+    account = OddAccount(*((f"c-{number}", "Active") for number in range(90)), lag=90)
+    began = account.clock.now
+    account.sweep().raise_for_failure()
+    assert len(account.stopped_at) == 90
+    assert max(account.stopped_at.values()) - began < 2 * 60
