@@ -80,11 +80,11 @@ def stop(options: Namespace, output: Output) -> int:
     campaign_id = read_campaign_id("CAMPAIGN_ID", options.campaign_id)
     campaign_type = read_optional_text("--campaign-type", options.campaign_type)
     scope = {"campaign_id": campaign_id, "campaign_type": campaign_type}
-    proof = CommandRecords.read(options, "stop", "stop", scope, Cancellation())
+    command_records = CommandRecords.read(options, "stop", "stop", scope, Cancellation())
 
     def stop_and_record(conn_id: str, client: CampaignClient, deadline: Deadline) -> dict[str, Any]:
         findings = CampaignFindings(client, Campaign(campaign_id, "unknown", campaign_type=campaign_type), Action.STOP)
-        draft, error = proof.begin(conn_id, client), None
+        draft, error = command_records.begin(conn_id, client), None
         try:
             campaign = findings.client.stop_campaign(campaign_id, campaign_type, deadline=deadline)
             findings.note(campaign, is_confirmed=False)
@@ -95,11 +95,11 @@ def stop(options: Namespace, output: Output) -> int:
             error = failure
             raise
         finally:
-            proof.write(draft, findings.findings(), client.clock.time(), error)
+            command_records.write(draft, findings.findings(), client.clock.time(), error)
 
-    outcome = _on_one_campaign(options, output, "Stopping", stop_and_record, proof.cancellation)
-    proof.report(output)
-    return NOT_VERIFIED if proof.problems else exit_status([outcome])
+    outcome = _on_one_campaign(options, output, "Stopping", stop_and_record, command_records.cancellation)
+    command_records.report(output)
+    return NOT_VERIFIED if command_records.problems else exit_status([outcome])
 
 
 live = command(live_campaigns)

@@ -46,7 +46,7 @@ _CSV = Arg(("--csv",), action="store_true", help="Print a line for each campaign
 _HTML = Arg(("--html",), action="store_true", help="Print one page of HTML, with a plot")
 
 _SCOPE = (_TYPES, _STATUSES, _NAME_PATTERN)
-_PROOF = (_REASON, _RECORDS_PATH)
+_RECORD = (_REASON, _RECORDS_PATH)
 _READING = (_READ_PATH, _SINCE, _UNTIL, _EXPECT, _CSV, _HTML)
 _COMMON = (_CONN_ID, ARG_OUTPUT, ARG_VERBOSE)
 
@@ -70,8 +70,8 @@ def get_commands() -> list[GroupCommand]:
     commands = (
         _command("live", live, *_SCOPE, _TIMEOUT),
         _command("status", "Show the status of one campaign", _CAMPAIGN_ID, _TIMEOUT),
-        _command("stop", stop, _CAMPAIGN_ID, _CAMPAIGN_TYPE, *_PROOF, _TIMEOUT),
-        _command("stop-active", stop_active, *_SCOPE, _DRY_RUN, *_PROOF, ARG_YES, _TIMEOUT),
+        _command("stop", stop, _CAMPAIGN_ID, _CAMPAIGN_TYPE, *_RECORD, _TIMEOUT),
+        _command("stop-active", stop_active, *_SCOPE, _DRY_RUN, *_RECORD, ARG_YES, _TIMEOUT),
         _command("check", check, _CHECKED, _CAMPAIGN_TYPE, _ALLOW_STOP, _SAVE, _TIMEOUT),
         _command("records", "List and verify the records below a path", *_READING),
     )

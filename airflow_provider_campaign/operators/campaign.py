@@ -25,7 +25,7 @@ from airflow_provider_campaign.operators.delete import (
 from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
 from airflow_provider_campaign.platforms.base import Action
 from airflow_provider_campaign.triggers.deferral import defer_wait
-from airflow_provider_campaign.triggers.permit import LAST_ATTEMPT, MIN_DEFERRAL, CampaignPermitTrigger
+from airflow_provider_campaign.triggers.permit import MIN_DEFERRAL, RESUME_TIME, CampaignPermitTrigger
 from airflow_provider_campaign.triggers.wait import TRIGGERER_GRACE
 from airflow_provider_campaign.triggers.wait_outcome import WaitOutcome
 
@@ -98,7 +98,7 @@ class _StatusChangeOperator(CampaignOperator):
     def _act_and_wait(
         self, findings: CampaignFindings, deadline: Deadline, *, outcome_unknown: bool, refusals: int = 0
     ) -> dict[str, Any]:
-        if self.deferrable and self.timeout > 2 * LAST_ATTEMPT:
+        if self.deferrable and self.timeout > 2 * RESUME_TIME:
             campaign = self._act_or_defer(findings, deadline, outcome_unknown=outcome_unknown, refusals=refusals)
         else:
             campaign = self.act(findings.client, check_first=outcome_unknown, deadline=deadline)
@@ -122,7 +122,7 @@ class _StatusChangeOperator(CampaignOperator):
         try:
             campaign = self.act(findings.client, check_first=outcome_unknown, deadline=part)
         except CampaignRateLimitError as refusal:
-            if deadline.remaining > LAST_ATTEMPT + MIN_DEFERRAL:
+            if deadline.remaining > RESUME_TIME + MIN_DEFERRAL:
                 self._defer_until_permitted(refusal, refusals + 1, deadline, findings)
             raise self._refused_until_the_end(refusals + 1, outcome_unknown=refusal.outcome_unknown) from refusal
         acted_before = bool(refusals) and outcome_unknown

@@ -47,12 +47,10 @@ from airflow_provider_campaign.operators.incidents import (
     send_incident_event,
 )
 from airflow_provider_campaign.operators.task_record import TaskRecord, default_records_path
+from airflow_provider_campaign.triggers.permit import RESUME_TIME
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset
-
-RESUME_TIME = 30.0
-"""Seconds that a deferred sweep is given to get a worker before its next step is due."""
 
 MIN_DEFERRAL = 60.0
 """Seconds; a shorter wait is not worth a deferral, and resuming right after one can be failed by a stale event."""

@@ -51,16 +51,11 @@ class TaskRecord:
     """
 
     def __init__(
-        self,
-        task: BaseOperator,
-        context: Context,
-        action: str,
-        records_path: str | None,
-        cancellation: Cancellation | None = None,
+        self, task: BaseOperator, context: Context, action: str, records_path: str | None, cancellation: Cancellation
     ) -> None:
         self._context: Mapping[str, Any] = context or {}
         self._store = RecordStore(records_path) if records_path else None
-        self._cancellation = cancellation or Cancellation()
+        self._cancellation = cancellation
         self.draft = RecordDraft(action, run_of(task, self._context), CampaignHook.clock.time())
         self.result: dict[str, Any] = {}
         """What a sweep's task returns, once the record is written."""

@@ -16,8 +16,8 @@ from airflow_provider_campaign.operations.permits import PermitSchedule
 MIN_DEFERRAL = 10.0
 """Seconds for which a task stays deferred: one that resumes sooner can be failed by a stale event of the executor."""
 
-LAST_ATTEMPT = 30.0
-"""Seconds before its deadline at which a task resumes even without a permit: time for a worker to start and send."""
+RESUME_TIME = 30.0
+"""Seconds that a deferred task is given to get a worker, before its next step or its last attempt is due."""
 
 
 class CampaignPermitTrigger(BaseTrigger):
@@ -108,7 +108,7 @@ class PermitQueue:
         """Return once a task has its permit, or must make its last attempt without one."""
         self._waiting += 1
         try:
-            async with asyncio.timeout(max(0.0, trigger.deadline - LAST_ATTEMPT - self._clock.time())):
+            async with asyncio.timeout(max(0.0, trigger.deadline - RESUME_TIME - self._clock.time())):
                 await self._wait_for_turn(trigger)
         except TimeoutError:
             self._schedule.note_request(trigger.campaign_id, self._clock.time())

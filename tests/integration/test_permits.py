@@ -18,7 +18,7 @@ from airflow_provider_campaign.exceptions import CampaignTimeoutError
 from airflow_provider_campaign.operations.permits import PERMIT_SPREAD
 from airflow_provider_campaign.operators.campaign import CampaignOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
-from airflow_provider_campaign.triggers.permit import LAST_ATTEMPT, MIN_DEFERRAL, CampaignPermitTrigger, PermitQueue
+from airflow_provider_campaign.triggers.permit import MIN_DEFERRAL, RESUME_TIME, CampaignPermitTrigger, PermitQueue
 from airflow_provider_campaign.triggers.shared_poll import SCARCE_POLL_INTERVAL
 from airflow_provider_campaign.triggers.wait import CampaignWaitTrigger
 from airflow_provider_campaign.version_compat import SHARED_STREAMS
@@ -124,7 +124,7 @@ def test_a_refused_task_leaves_its_worker_at_once_and_sends_once_more_after_a_wi
 def test_a_task_that_is_not_deferrable_or_has_little_time_waits_on_its_worker(
     sandbox: Sandbox, clock: VirtualClock
 ) -> None:
-    for arguments in ({"deferrable": False}, {"deferrable": True, "timeout": 2 * LAST_ATTEMPT}):
+    for arguments in ({"deferrable": False}, {"deferrable": True, "timeout": 2 * RESUME_TIME}):
         sandbox.add_fault(REFUSED)
         task = Task(SMS.stop(sandbox.add_campaign().id, **arguments)).start()
         assert task.result["status"] == "Stopped"
@@ -186,14 +186,14 @@ def test_a_task_that_is_refused_until_its_end_says_what_was_sent(sandbox: Sandbo
     assert f"refused {sent} requests for the rate (429), and has carried out none" in str(caught.value)
     assert f"'{campaign.id}' (connection 'campaign_default', Kore.ai) is not Stopped" in str(caught.value)
     assert sent <= 900 / 60 + 1
-    assert 0 < 900 - (clock.now - began) <= LAST_ATTEMPT
+    assert 0 < 900 - (clock.now - began) <= RESUME_TIME
 
 
 def test_a_task_without_a_permit_makes_its_last_attempt_in_time(sandbox: Sandbox, clock: VirtualClock) -> None:
     sandbox.add_fault(Fault("rate_limit", action="stop", retry_after="300"))
     task, began = Task.stop(sandbox.add_campaign().id, timeout=200).start(), clock.now
     assert run(task.to_the_end(), clock).result["status"] == "Stopped"
-    assert clock.now - began == pytest.approx(200 - LAST_ATTEMPT)
+    assert clock.now - began == pytest.approx(200 - RESUME_TIME)
 
 
 def test_a_task_that_no_triggerer_took_up_before_its_deadline_sends_nothing(

@@ -86,6 +86,10 @@ def payloads(events: list[TriggerEvent]) -> list[dict[str, Any]]:
     return [event.payload for event in events]
 
 
+class InheritedTrigger(CampaignStatusTrigger):
+    """A user's own."""
+
+
 @pytest.mark.parametrize(
     "trigger",
     [
@@ -101,6 +105,7 @@ def payloads(events: list[TriggerEvent]) -> list[dict[str, Any]]:
             end_task=True,
         ),
         CampaignStatusTrigger("cd-1", "other", "Stopped", "sms", 7.0),
+        InheritedTrigger("cd-1"),
         CampaignPermitTrigger(
             "cd-1", "other", 1.0, 2.0, refusals=3, outcome_unknown=True, retry_after=4.0, limit=60, window=60.0
         ),
