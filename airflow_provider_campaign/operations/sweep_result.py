@@ -106,7 +106,8 @@ class SweepResult:
             return
         lines = [f"{_title(entry)}: {entry.reason()}" for entry in self.left]
         count = f"{len(self.left)} of {len(self.entries)} campaigns ({self.description}) are not verified stopped"
-        lines.append(f"{count}." if lines else f"{count}: each was seen stopped, but others may be live.")
+        advice = "They may still be sending: try again, or stop them in the platform's console."
+        lines.append(f"{count}. {advice}" if lines else f"{count}: each was seen stopped, but others may be live.")
         lines += [f"What is live can't be listed: {self.problem}"] if self.problem else []
         raise (CampaignSweepError if self._may_go_well() else CampaignSweepFinalError)("\n".join(lines))
 

@@ -385,7 +385,10 @@ def test_a_failure_names_each_campaign_on_a_line_of_its_own_and_counts_at_the_en
     first, second, count = str(caught.value).splitlines()
     assert first.startswith("cd-0 (Sale 0): ")
     assert second.startswith("cd-1 (Sale 1): ")
-    assert count == "2 of 3 campaigns (connection 'campaign_default', Kore.ai) are not verified stopped."
+    assert count == (
+        "2 of 3 campaigns (connection 'campaign_default', Kore.ai) are not verified stopped. They may still be "
+        "sending: try again, or stop them in the platform's console."
+    )
 
 
 def test_a_secret_in_the_field_of_the_client_id_is_refused_before_it_travels_as_a_claim(
