@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import jwt
 
 TOKEN_LIFETIME = 300
-"""Seconds that a token is valid for; it is used once, at once, and the clocks may differ."""
+"""Seconds from a token's ``iat`` to its ``exp``; it is used once, at once, and the clocks may differ."""
 
 CLOCK_DIFFERENCE = 60
 """Seconds that the platform's clock may be behind ours: a token from the future may be refused."""
@@ -39,12 +39,13 @@ class KoreApp:
 
     def token(self, now: float) -> str:
         """Return a fresh token, with a ``jti`` never used before."""
+        issued_at = int(now) - CLOCK_DIFFERENCE
         claims = {
             "sub": self.subject,
             "appId": self.client_id,
             "jti": str(uuid.uuid4()),
-            "iat": int(now) - CLOCK_DIFFERENCE,
-            "exp": int(now) + TOKEN_LIFETIME,
+            "iat": issued_at,
+            "exp": issued_at + TOKEN_LIFETIME,
         }
         return jwt.encode(claims, self.key, algorithm=self.algorithm)
 

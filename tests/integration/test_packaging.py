@@ -139,6 +139,12 @@ def test_a_plain_install_asks_for_no_more_than_airflow_has_already(wheel: Path) 
     }
 
 
+def test_airflows_link_to_the_documentation_leads_to_what_the_integrations_name(wheel: Path) -> None:
+    [url] = metadata(wheel).get_all("Project-URL", [])  # without one Airflow makes up a link that leads nowhere
+    integrations = get_provider_info()["integrations"]
+    assert url.removeprefix("Documentation, ") in [integration["external-doc-url"] for integration in integrations]
+
+
 def test_the_version_stands_in_one_place_and_heads_the_changelog(wheel: Path) -> None:
     assert metadata(wheel)["Version"] == __version__
     assert __version__ not in (REPOSITORY / "pyproject.toml").read_text()
