@@ -81,7 +81,8 @@ class FinishInTime:
         """
         left, now = self._account.unsent_entries, self._clock.time()
         due = self._plan.due(len(left), now)
-        self._account.stop((left if self._plan.is_late(len(left), now) else left[::-1])[:due])
+        in_order = left if self._plan.is_late(len(left), now) else left[::-1]
+        self._account.stop(sorted(in_order, key=lambda entry: entry.may_be_stopped)[:due])
         return due > 0
 
     def _next_step(self, interval: float, delay: float = MIN_DELAY) -> float:

@@ -51,7 +51,7 @@ class SweepEntry:
     :param outcome_unknown: Whether an earlier request may have been heard, so that the status is read before another.
     :param changed_at: The campaign's last change, by the platform's clock, as of the acknowledgement.
     :param restarts: How often it was seen live again after it was asked to stop.
-    :param may_be_stopped: Whether nothing but a list shows it live again, by a row that is no newer than the stop.
+    :param may_be_stopped: Whether it was asked, and nothing shows that it is live but a list that may lag behind.
     :param error: What kept it from being stopped.
     :param is_incident: Whether it was live although its calling hours were over.
     :param types: Those under which it was listed, and whether the platform does not know it as one of these.
@@ -139,7 +139,9 @@ class SweepEntry:
     def note_failure(self, error: CampaignError) -> None:
         """Note why it could not be asked."""
         self.error = error
-        self.outcome_unknown = self.outcome_unknown or getattr(error, "outcome_unknown", False)
+        is_unknown = getattr(error, "outcome_unknown", False)
+        self.outcome_unknown = self.outcome_unknown or is_unknown
+        self.may_be_stopped = self.may_be_stopped or (is_unknown and (error.http_status or 0) < 500)
 
     def note_listed(self, listed: Campaign, now: float) -> None:
         """Note that a listing shows it live: it winds down, or somebody has started it again."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from airflow_provider_campaign.campaign import Campaign
+from airflow_provider_campaign.exceptions import CampaignUnavailableError
 from airflow_provider_campaign.operations.sweep_entry import RESTART_PATIENCE, STOP_PATIENCE, SweepEntry
 
 BEGAN = 1_800_000_000.0
@@ -46,3 +47,10 @@ def test_a_campaign_that_does_not_change_winds_down_and_is_asked_again_when_that
     entry.note_listed(listed, BEGAN + STOP_PATIENCE + 1)
     assert not entry.acknowledged
     assert entry.outcome_unknown, "its status is read first"
+
+
+@pytest.mark.parametrize(("http_status", "is_last"), [(204, True), (None, True), (503, False)])
+def test_one_that_may_be_stopped_comes_after_those_that_were_not_asked(http_status: int | None, is_last: bool) -> None:
+    entry, other = SweepEntry(seen("Active", 0)), SweepEntry(Campaign("c-2", "Active"))
+    entry.note_failure(CampaignUnavailableError(outcome_unknown=True, http_status=http_status))
+    assert (entry.urgency > other.urgency) is is_last

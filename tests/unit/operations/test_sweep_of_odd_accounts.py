@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.exceptions import CampaignSweepError, CampaignUnavailableError
+from airflow_provider_campaign.operations.finish_in_time import FinishInTime
 from airflow_provider_campaign.operations.sweep import Sweep
 from airflow_provider_campaign.operations.sweep_result import SweepResult
 from airflow_provider_campaign.operations.sweep_scope import SweepScope
@@ -36,13 +37,16 @@ class OddAccount:
         self.rows = list(rows)
         self.voice: list[HttpResponse] = []
         self.stopped_at: dict[str | None, float] = {}
+        self.is_mute = False
+        """Whether a stop is responded to with 204 and nothing else."""
         self._hidden = hidden
         self._winding_down = winding_down
         self._lag = lag
 
-    def sweep(self, *, dry_run: bool = False) -> SweepResult:
+    def sweep(self, *, dry_run: bool = False, before_end: float = 0.0) -> SweepResult:
         client = client_of(KORE_V1, ScriptedTransport(self._respond), self.clock)
-        sweep = Sweep(SweptAccount(client, SweepScope(("sms", "voice")), Deadline(900, self.clock)))
+        account = SweptAccount(client, SweepScope(("sms", "voice")), Deadline(900, self.clock))
+        sweep = Sweep(account, before=FinishInTime(account, self.clock.time() + before_end, 60).run)
         return sweep.list_only() if dry_run else sweep.run()
 
     def _status(self, campaign_id: str | None, status: str, lag: float = 0.0) -> str:
@@ -63,7 +67,9 @@ class OddAccount:
             return response({"status": "success", "data": data})
         [campaign_id] = re.findall(r"/campaign/([^/?]+)", request.http.path.rpartition("/public/")[2])
         if request.action == "stop":
-            self.stopped_at[campaign_id] = self.clock.now + self._winding_down
+            self.stopped_at.setdefault(campaign_id, self.clock.now + self._winding_down)
+            if self.is_mute:
+                return response(status=204, body=b"")
         status = self._status(campaign_id, dict(self.rows)[campaign_id])
         document = {"status": status} if request.action == "stop" else {"status": "success", "data": {"status": status}}
         return response(document)
@@ -147,3 +153,13 @@ def test_a_list_that_lags_behind_does_not_keep_others_from_being_asked_first() -
     account.sweep().raise_for_failure()
     assert len(account.stopped_at) == 90
     assert max(account.stopped_at.values()) - began < 2 * 60
+
+
+@pytest.mark.parametrize(("before_end", "last"), [(0, 121), (300, 240)], ids=["at the end", "in time"])
+def test_what_may_have_been_stopped_does_not_keep_others_from_being_asked_first(before_end: float, last: float) -> None:
+    account = OddAccount(*((f"c-{number}", "Active") for number in range(130)), winding_down=100)
+    account.is_mute = True
+    began = account.clock.now
+    account.sweep(before_end=before_end).raise_for_failure()
+    assert len(account.stopped_at) == 130
+    assert max(account.stopped_at.values()) - 100 - began < last
