@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from airflow_provider_campaign.campaign import Campaign
@@ -47,11 +47,18 @@ class LiveLists:
         listed = (campaign for campaigns in self._startable.values() for campaign in campaigns)
         return list(may_start(listed, now, self._open_again_at))
 
-    def read(self, campaign_type: str | None, *, with_startable: bool = False) -> Iterator[Campaign]:
+    def read(
+        self,
+        campaign_type: str | None,
+        *,
+        with_startable: bool = False,
+        after_page: Callable[[], None] = lambda: None,
+    ) -> Iterator[Campaign]:
         """
         Yield what is live.
 
         :param with_startable: Whether to note what may start, too, if one page has all of it: there may be many.
+        :param after_page: Called between two pages, once all of the first was taken.
         :raises CampaignError: When it can't be listed, or the list is no proof.
         """
         lists_all = not self.statuses
@@ -59,7 +66,7 @@ class LiveLists:
         shows_startable = lists_all or page is not None
         if shows_startable:
             self._startable[campaign_type] = []
-        for campaign in self._read(campaign_type) if page is None else page:
+        for campaign in self._read(campaign_type, after_page) if page is None else page:
             if shows_startable:
                 self._note_startable(campaign_type, campaign)
             yield campaign
@@ -88,9 +95,12 @@ class LiveLists:
             return None  # what can't be read need not be live
         return page if reader.is_finished else None
 
-    def _read(self, campaign_type: str | None) -> Iterable[Campaign]:
+    def _read(self, campaign_type: str | None, after_page: Callable[[], None]) -> Iterator[Campaign]:
         reader = self._client.read_list(campaign_type, self.statuses)
-        yield from reader.read_all(self._deadline.sooner(retries=False))
+        part = self._deadline.sooner(retries=False)
+        while not reader.is_finished:
+            yield from reader.read_page(part)
+            after_page()
         reader.check()
 
     def _note_startable(self, campaign_type: str | None, campaign: Campaign) -> None:

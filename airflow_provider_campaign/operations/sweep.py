@@ -21,6 +21,9 @@ INITIAL_DELAY = 1.0
 MAX_DELAY = 15.0
 """The longest of these delays, in seconds."""
 
+SLOW_LISTING = 10.0
+"""Seconds that a listing may take before what it has shown by then is stopped."""
+
 MAX_DOUBTFUL_LISTINGS = 5
 """Listings in a row that can't be relied on, before a sweep with nothing left to stop gives up."""
 
@@ -37,6 +40,8 @@ class Sweep:
         self._before = before
         self._delay = 0.0
         self._doubtful_listings = 0
+        self._acted_at = 0.0
+        self._has_stopped_meanwhile = False
 
     def list_only(self) -> SweepResult:
         """List what is live, and stop nothing."""
@@ -54,7 +59,7 @@ class Sweep:
         try:
             if self._before:
                 self._before()
-            while not self._is_over(problem := self.account.list_live()):
+            while not self._is_over(problem := self._list()):
                 if not self.account.deadline.remaining:
                     break
                 self.account.stop(self.account.unsent_entries)
@@ -80,12 +85,27 @@ class Sweep:
             [may_start_entry(campaign) for campaign in self.account.lists.startable],
         )
 
+    def _list(self) -> CampaignError | None:
+        """List what is live; return what keeps the listing from being a proof."""
+        self._acted_at = self.account.client.clock.time()
+        self._has_stopped_meanwhile = False
+        return self.account.list_live(self._after_page)
+
+    def _after_page(self) -> None:
+        """Stop what is known by now where the listing takes long; what moves up meanwhile the next one shows."""
+        clock = self.account.client.clock
+        if clock.time() - self._acted_at >= SLOW_LISTING and self.account.deadline.remaining:
+            if unsent := self.account.unsent_entries:
+                self.account.stop(unsent)
+                self._has_stopped_meanwhile = True
+            self._acted_at = clock.time()
+
     def _is_over(self, problem: CampaignError | None) -> bool:
         """Tell whether a listing proves that nothing is live, or nothing more can be done."""
         left = self.account.open_entries
         if problem is None:
             self._doubtful_listings = 0
-            return not left
+            return not left and not self._has_stopped_meanwhile
         if not is_retryable(problem):
             return all(entry.acknowledged for entry in left)
         self._doubtful_listings += int(isinstance(problem, UnreliableListError) and not left)

@@ -7,7 +7,7 @@ import math
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime
 from typing import Any
@@ -114,14 +114,14 @@ class SweptAccount:
         for campaign in self.client.list_campaigns(self.lists.types, self.lists.statuses, deadline=self.deadline):
             self._take_in(campaign)
 
-    def list_live(self) -> CampaignError | None:
+    def list_live(self, after_page: Callable[[], None] = lambda: None) -> CampaignError | None:
         """Take in what is live; return what keeps the listing from being a proof, one type not hiding another."""
         problem = None
         unlisted = {entry.campaign.id: entry for entry in self.open_entries}
         is_all_done = not unlisted
         for campaign_type in self.lists.types:
             try:
-                for campaign in self.lists.read(campaign_type, with_startable=is_all_done):
+                for campaign in self.lists.read(campaign_type, with_startable=is_all_done, after_page=after_page):
                     if self._take_in(campaign):
                         unlisted.pop(campaign.id, None)
             except CampaignError as error:

@@ -26,10 +26,14 @@ class SlowAccount:
     An account of live SMS campaigns, each response of which takes a moment of the clock.
 
     :param stop_arrives: What happens before the response to a stop.
+    :param listing: Seconds that each page of a list takes.
     """
 
-    def __init__(self, count: int, stop_arrives: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self, count: int, stop_arrives: Callable[[], object] = lambda: None, *, listing: float = LATENCY
+    ) -> None:
         self.stop_arrives = stop_arrives
+        self.listing = listing
         self.clock = VirtualClock()
         self.live = [f"c-{number}" for number in range(count)]
         self.transport = ScriptedTransport(self._respond)
@@ -39,7 +43,7 @@ class SlowAccount:
         if request.action == "stop":
             self.stop_arrives()
         with self._lock:
-            self.clock.advance(LATENCY)
+            self.clock.advance(self.listing if request.action == "list" else LATENCY)
             if request.action == "stop":
                 [campaign_id] = re.findall(r"/(c-\d+)\?", request.http.path)
                 self.live.remove(campaign_id)
@@ -71,6 +75,16 @@ def test_it_lists_once_for_each_window_and_uses_all_of_it() -> None:
     assert sent["list"] <= 16  # in seven listings, up to four pages each, and the type that is left out
     window = 60 + WINDOW_MARGIN
     assert account.clock.now - began < 5 * window + 2 * 60 * LATENCY
+
+
+def test_what_a_slow_list_has_shown_is_stopped_before_its_next_page() -> None:
+    account = SlowAccount(250, listing=25)
+    client = client_of(KORE_V2, account.transport, account.clock)
+    Sweep(SweptAccount(client, SweepScope(("sms",)), Deadline(900, account.clock))).run().raise_for_failure()
+    assert account.live == []
+    actions = account.transport.actions
+    assert actions[:3] == ["list", "list", "stop"]  # the first page is read twice: it might have shown what may start
+    assert actions[-2:] == ["list", "list"]  # one without stops proves it, one shows the type that is left out
 
 
 def test_more_stops_are_in_flight_where_the_platform_is_slow_to_respond() -> None:
