@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.client.clock import Deadline
@@ -48,10 +48,15 @@ class ListReader:
         self.pages_read += 1
         return campaigns
 
-    def read_all(self, deadline: Deadline) -> Iterator[Campaign]:
-        """Yield the campaigns of all pages that are left, each page as it is asked for."""
+    def read_all(self, deadline: Deadline, after_page: Callable[[], None] = lambda: None) -> Iterator[Campaign]:
+        """
+        Yield the campaigns of all pages that are left, each page as it is asked for.
+
+        :param after_page: Called once all of a page was taken.
+        """
         while not self.is_finished:
             yield from self.read_page(deadline)
+            after_page()
 
     def check(self) -> None:
         """Raise if the list is no proof of what is not in it: a row can't be read, or it contradicts itself."""

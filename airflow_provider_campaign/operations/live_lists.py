@@ -58,7 +58,7 @@ class LiveLists:
         Yield what is live.
 
         :param with_startable: Whether to note what may start, too, if one page has all of it: there may be many.
-        :param after_page: Called between two pages, once all of the first was taken.
+        :param after_page: Called once all of a page was taken.
         :raises CampaignError: When it can't be listed, or the list is no proof.
         """
         lists_all = not self.statuses
@@ -97,10 +97,7 @@ class LiveLists:
 
     def _read(self, campaign_type: str | None, after_page: Callable[[], None]) -> Iterator[Campaign]:
         reader = self._client.read_list(campaign_type, self.statuses)
-        part = self._deadline.sooner(retries=False)
-        while not reader.is_finished:
-            yield from reader.read_page(part)
-            after_page()
+        yield from reader.read_all(self._deadline.sooner(retries=False), after_page)
         reader.check()
 
     def _note_startable(self, campaign_type: str | None, campaign: Campaign) -> None:
