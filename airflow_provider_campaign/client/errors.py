@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,8 @@ from airflow_provider_campaign.exceptions import (
     CampaignUnavailableError,
 )
 from airflow_provider_campaign.platforms.base import ApiStatus, HttpResponse, Platform
+
+log = logging.getLogger(__name__)
 
 _ERRORS: Mapping[int, type[CampaignError]] = {
     401: CampaignAuthError,
@@ -135,3 +138,21 @@ def quote_refusal(refusal: CampaignError | None) -> str:
 def refusal_details(refusal: CampaignError | None) -> dict[str, Any]:
     """Return what the platform said with a refusal, for another error that stands for it."""
     return {name: getattr(refusal, name, None) for name in ("http_status", "code", "trace_id", "platform_text")}
+
+
+def as_campaign_error(error: Exception, subject: str) -> CampaignError:
+    """
+    Return an error as one of this provider's, so that what nobody foresaw about one campaign stops no other.
+
+    The traceback of an unexpected error is logged. Its outcome counts as unknown, and Airflow may retry.
+
+    :param subject: What failed, as a message begins: the action, the campaign, the connection.
+    """
+    if isinstance(error, CampaignError):
+        return error
+    log.error("%s: unexpected %s", subject, type(error).__name__, exc_info=error)
+    return CampaignUnavailableError(
+        f"{subject}: unexpected {type(error).__name__}: {sanitize(error, ())}. "
+        "This is a bug: report it with the traceback from the task's log.",
+        outcome_unknown=True,
+    )
