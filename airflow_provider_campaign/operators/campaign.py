@@ -24,8 +24,8 @@ from airflow_provider_campaign.operators.delete import (
 )
 from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
 from airflow_provider_campaign.platforms.base import Action
-from airflow_provider_campaign.triggers.deferral import defer_wait
-from airflow_provider_campaign.triggers.permit import MIN_DEFERRAL, RESUME_TIME, CampaignPermitTrigger
+from airflow_provider_campaign.triggers.deferral import MIN_DEFERRAL, RESUME_TIME, defer_wait
+from airflow_provider_campaign.triggers.permit import CampaignPermitTrigger
 from airflow_provider_campaign.triggers.wait import TRIGGERER_GRACE
 from airflow_provider_campaign.triggers.wait_outcome import WaitOutcome
 

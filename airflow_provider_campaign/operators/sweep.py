@@ -47,7 +47,7 @@ from airflow_provider_campaign.operators.incidents import (
     send_incident_event,
 )
 from airflow_provider_campaign.operators.task_record import TaskRecord, default_records_path
-from airflow_provider_campaign.triggers.permit import RESUME_TIME
+from airflow_provider_campaign.triggers.deferral import RESUME_TIME
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset

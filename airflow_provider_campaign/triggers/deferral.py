@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.triggers.permit import MIN_DEFERRAL as MIN_DEFERRAL
+from airflow_provider_campaign.triggers.permit import RESUME_TIME as RESUME_TIME
 from airflow_provider_campaign.triggers.wait import TRIGGERER_GRACE, CampaignWaitTrigger
 from airflow_provider_campaign.version_compat import has_post_execute
 
