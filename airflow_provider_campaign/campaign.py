@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
+from fnmatch import fnmatchcase
 from typing import Any, Self
 
 from airflow_provider_campaign.exceptions import CampaignConfigError
@@ -190,6 +193,39 @@ def status_condition(target_statuses: Iterable[str]) -> WaitCondition:
     """
     targets, completed = tuple(target_statuses), CampaignStatus.COMPLETED.value
     return WaitCondition(success=targets, failure=() if completed in targets else (completed,))
+
+
+_SET = re.compile(r"\[!?+]?+[^]]*]")
+"""A set of characters in a pattern, such as ``[ab]``, ``[!a]``, or ``[]]``."""
+
+_WIDE_BRACKETS = re.compile("[\N{FULLWIDTH LEFT SQUARE BRACKET}\N{PRESENTATION FORM FOR VERTICAL LEFT SQUARE BRACKET}]")
+"""They are letters of a name, but NFKC makes ``[`` of them."""
+
+
+def matches_pattern(name: str | None, patterns: Iterable[str], *, ignore_case: bool = False) -> bool:
+    """
+    Return whether a campaign's whole name matches one of the patterns (``*``, ``?``, ``[…]``).
+
+    Both are compared as they look: after Unicode's compatibility normalization (NFKC), without invisible characters.
+    """
+    text = _as_it_looks(name or "", ignore_case)
+    return any(fnmatchcase(text, _as_it_looks(_WIDE_BRACKETS.sub("[[]", pattern), ignore_case)) for pattern in patterns)
+
+
+def _as_it_looks(text: str, ignore_case: bool) -> str:
+    visible = "".join(mark for mark in text if unicodedata.category(mark) != "Cf")
+    normal = unicodedata.normalize("NFKC", visible).strip()
+    return unicodedata.normalize("NFKC", normal.casefold()) if ignore_case else normal
+
+
+def pattern_problem(pattern: str) -> tuple[str, str] | None:
+    """Return what is wrong with a pattern, and the fix; None if nothing is."""
+    rest = _SET.sub("", pattern)
+    if "[" in rest:
+        return "which has a [ that is not closed", "Close it, or write [[] for a [ in the name."
+    for mark in filter(rest.__contains__, ",|"):
+        return f"which has a {mark} in it", f"Give a list of patterns, or write [{mark}] for a {mark} in the name."
+    return None
 
 
 def validate_campaign_id(campaign_id: object) -> str:

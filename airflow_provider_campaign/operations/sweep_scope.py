@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
-from airflow_provider_campaign.campaign import LIVE_STATUSES, Campaign, is_live, may_be_live
+from airflow_provider_campaign.campaign import LIVE_STATUSES, Campaign, is_live, matches_pattern, may_be_live
 from airflow_provider_campaign.platforms.base import Platform
 
 
@@ -46,7 +45,7 @@ class SweepScope:
         return "statuses" if is_left_out(campaign.status) else None
 
     def matches_name(self, campaign: Campaign) -> bool:
-        return self.name_pattern is None or fnmatchcase(campaign.name or "", self.name_pattern)
+        return self.name_pattern is None or matches_pattern(campaign.name, (self.name_pattern,))
 
     def _takes_unknown_statuses(self, platform: Platform) -> bool:
         """Tell whether a status word that nobody documents counts as live."""

@@ -273,6 +273,12 @@ def test_what_is_live_but_left_out_is_counted_and_named(sandbox: Sandbox, caplog
     assert "2 live, left out by name_pattern: morning-1 (Morning 1), morning-2 (Morning 2)" in caplog.text
 
 
+def test_a_pattern_matches_names_as_they_look(sandbox: Sandbox) -> None:
+    for number, name in enumerate(["Cafe\N{COMBINING ACUTE ACCENT} 1", "Café\N{NO-BREAK SPACE}1"]):
+        sandbox.add_campaign(f"cd-{number}", name=name)
+    assert StopActiveCampaignsOperator(task_id="task", name_pattern="Café 1").execute({})["total"] == 2
+
+
 def test_a_pattern_that_matches_nothing_of_what_is_live_is_a_warning(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -18,6 +18,8 @@ from airflow_provider_campaign.campaign import (
     CampaignStatus,
     WaitState,
     canonical_status,
+    matches_pattern,
+    pattern_problem,
     status_condition,
     validate_campaign_id,
 )
@@ -143,3 +145,75 @@ def test_only_what_a_retry_can_mend_uses_up_retries(name: str) -> None:
     assert issubclass(error, exceptions.CampaignError)
     assert issubclass(error, AirflowException)
     assert issubclass(error, AirflowFailException) == (name not in MENDED_BY_A_RETRY)
+
+
+WIDE = "\N{FULLWIDTH LEFT SQUARE BRACKET}{}\N{FULLWIDTH RIGHT SQUARE BRACKET}"
+SAME_NAMES = [
+    ("Café", "Cafe\N{COMBINING ACUTE ACCENT}"),
+    ("Evening\N{NO-BREAK SPACE}1", "Evening 1"),
+    ("Evening\N{NARROW NO-BREAK SPACE}1", "Evening 1"),
+    ("Evening\N{ZERO WIDTH SPACE} 1", "Evening 1"),
+    ("\N{FULLWIDTH LATIN CAPITAL LETTER E}vening", "Evening"),
+    ("[a] 1", WIDE.format("a") + " 1"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME_NAMES)
+@pytest.mark.parametrize("tail", ["", "*"])
+def test_names_that_look_alike_match_each_others_pattern(one: str, other: str, tail: str) -> None:
+    assert matches_pattern(one, [other.replace("[", "[[]") + tail])
+    assert matches_pattern(other, [one.replace("[", "[[]") + tail])
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "matches"),
+    [
+        ("Evening 1", "Evening *", True),
+        ("Evening 1", "evening *", False),
+        ("Evening 1", "Evening", False),
+        ("Evening 1", "* ?", True),
+        (" Evening 1 ", "Evening 1", True),
+        ("b", "[ab]", True),
+        ("c", "[!ab]", True),
+        ("é", "[e\N{COMBINING ACUTE ACCENT}]", True),
+        ("a 1", WIDE.format("a") + "*", False),
+        ("*", "[*]", True),
+        ("x", "[*]", False),
+        (None, "*", True),
+        (None, "?", False),
+    ],
+)
+def test_a_pattern_matches_the_whole_name(name: str | None, pattern: str, matches: bool) -> None:
+    assert matches_pattern(name, [pattern]) is matches
+
+
+def test_one_of_several_patterns_is_enough() -> None:
+    assert matches_pattern("b 1", ["a *", "b *"])
+    assert not matches_pattern("b 1", [])
+
+
+@pytest.mark.parametrize(("name", "pattern"), [("EVENING 1", "evening [0-9]"), ("Straße", "STRASSE"), ("a", "[A-Z]")])
+def test_case_is_ignored_where_that_is_wanted(name: str, pattern: str) -> None:
+    assert matches_pattern(name, [pattern], ignore_case=True)
+    assert not matches_pattern(name, [pattern])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "problem"),
+    [
+        ("Evening [", "which has a [ that is not closed"),
+        ("[a] [b", "which has a [ that is not closed"),
+        ("[]", "which has a [ that is not closed"),
+        ("FL *, GA *", "which has a , in it"),
+        ("FL *|GA *", "which has a | in it"),
+    ],
+)
+def test_a_pattern_that_is_probably_not_meant_has_a_problem_and_a_fix(pattern: str, problem: str) -> None:
+    found = pattern_problem(pattern)
+    assert found
+    assert found[0] == problem
+
+
+@pytest.mark.parametrize("pattern", ["*", "[[]x", "[]]x", "[!]]", "a[,]b[|]", "[!,]", "x]", WIDE[:-1]])
+def test_a_pattern_can_name_every_character(pattern: str) -> None:
+    assert pattern_problem(pattern) is None

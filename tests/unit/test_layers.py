@@ -18,7 +18,7 @@ LAYERS: dict[str, set[str]] = {
     "ui": set(),
     "version_compat": set(),
     "campaign": {"exceptions"},
-    "calling_hours": {"exceptions"},
+    "calling_hours": BOTTOM,
     "arguments": {*BOTTOM, "calling_hours", "platforms"},
     "platforms": BOTTOM,
     "client": {*BOTTOM, "platforms"},
