@@ -15,6 +15,7 @@ from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from airflow_provider_campaign.campaign import plain_text
 from airflow_provider_campaign.exceptions import CampaignConfigError
 
 __all__ = ["MINUTE", "MINUTES_A_DAY", "MINUTES_A_WEEK", "CallingHours", "calling_hours_error"]
@@ -46,7 +47,7 @@ PROBABLE_ZONES = {
 }
 """What is probably meant by a name that is no region's."""
 
-_TIME = re.compile(r"(\d{1,2}):(\d{2})\s*(AM|PM)?", re.IGNORECASE | re.ASCII)
+_TIME = re.compile(r"(\d{1,2}):(\d{2})\s*(?:([AP])\.?\s?M\.?)?", re.IGNORECASE | re.ASCII)
 
 
 def calling_hours_error(field: str, value: Any, problem: str, fix: str) -> CampaignConfigError:
@@ -181,7 +182,7 @@ def _windows(field: str, entry: Any, frequency: str) -> list[range]:
 
 def _word(value: Any) -> str:
     """Return a value as words are compared; null and an empty text are no word, 0 and an empty list are wrong ones."""
-    return "" if value is None else str(value).strip().upper()
+    return "" if value is None else plain_text(str(value)).upper()
 
 
 def _weekday(field: str, day: Any) -> int:
@@ -194,11 +195,11 @@ def _weekday(field: str, day: Any) -> int:
 
 
 def _minute_of_day(field: str, text: Any) -> int:
-    match = _TIME.fullmatch(text.strip()) if isinstance(text, str) else None
+    match = _TIME.fullmatch(plain_text(text)) if isinstance(text, str) else None
     if match:
         hour, minute, half = int(match[1]), int(match[2]), (match[3] or "").upper()
         if half and 1 <= hour <= 12:
-            hour = hour % 12 + (12 if half == "PM" else 0)
+            hour = hour % 12 + (12 if half == "P" else 0)
         elif half:
             hour = 24
         if minute < 60 and (hour < 24 or (hour, minute, half) == (24, 0, "")):

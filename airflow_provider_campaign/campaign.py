@@ -195,6 +195,17 @@ def status_condition(target_statuses: Iterable[str]) -> WaitCondition:
     return WaitCondition(success=targets, failure=() if completed in targets else (completed,))
 
 
+def plain_text(text: str) -> str:
+    """
+    Return a text in the form in which texts that look alike are equal.
+
+    That is Unicode's compatibility normalization (NFKC), in which every blank is a space, without invisible characters
+    and without blanks around it.
+    """
+    visible = "".join(character for character in text if unicodedata.category(character) != "Cf")
+    return unicodedata.normalize("NFKC", visible).strip()
+
+
 _SET = re.compile(r"\[!?+]?+[^]]*]")
 """A set of characters in a pattern, such as ``[ab]``, ``[!a]``, or ``[]]``."""
 
@@ -206,16 +217,13 @@ def matches_pattern(name: str | None, patterns: Iterable[str], *, ignore_case: b
     """
     Return whether a campaign's whole name matches one of the patterns (``*``, ``?``, ``[…]``).
 
-    Both are compared as they look: after Unicode's compatibility normalization (NFKC), without invisible characters.
+    Both are compared as :func:`plain_text` returns them.
     """
-    text = _as_it_looks(name or "", ignore_case)
-    return any(fnmatchcase(text, _as_it_looks(_WIDE_BRACKETS.sub("[[]", pattern), ignore_case)) for pattern in patterns)
-
-
-def _as_it_looks(text: str, ignore_case: bool) -> str:
-    visible = "".join(mark for mark in text if unicodedata.category(mark) != "Cf")
-    normal = unicodedata.normalize("NFKC", visible).strip()
-    return unicodedata.normalize("NFKC", normal.casefold()) if ignore_case else normal
+    text = plain_text(name or "")
+    wanted = [plain_text(_WIDE_BRACKETS.sub("[[]", pattern)) for pattern in patterns]
+    if ignore_case:
+        text, wanted = text.casefold(), [pattern.casefold() for pattern in wanted]
+    return any(fnmatchcase(text, pattern) for pattern in wanted)
 
 
 def pattern_problem(pattern: str) -> tuple[str, str] | None:

@@ -53,6 +53,20 @@ class TestReading:
     def test_an_end_that_is_not_after_its_start_is_on_the_next_day(self, start: str, end: str, expected: str) -> None:
         assert read(weekly("MO", start, end)) == [expected]
 
+    @pytest.mark.parametrize(
+        ("start", "end"),
+        [
+            ("9:00\N{NARROW NO-BREAK SPACE}AM", "6:00\N{NARROW NO-BREAK SPACE}PM"),
+            ("9:00\N{NO-BREAK SPACE}AM", "6:00\N{NO-BREAK SPACE}PM"),
+            ("9:00\N{THIN SPACE}AM", "6:00\N{THIN SPACE}PM"),
+            ("\N{FULLWIDTH DIGIT NINE}\N{FULLWIDTH COLON}00 AM", "\N{LEFT-TO-RIGHT MARK}6:00 PM"),
+            ("9:00 a.m.", "6:00 P.M."),
+            ("9:00 a.\N{NO-BREAK SPACE}m.", "6:00 p. m."),
+        ],
+    )
+    def test_a_time_may_be_written_as_other_software_shows_it(self, start: str, end: str) -> None:
+        assert read(weekly("MO", start, end)) == ["MO 09:00 - MO 18:00"]
+
     @pytest.mark.parametrize("day", ["SU", "su", "Sun", "SUNDAY", " Su "])
     def test_a_day_may_be_written_out(self, day: str) -> None:
         hours = {"timezone": "UTC", "days": [{"day": day, "start": "9:00 AM", "end": "6:00 PM"}]}
