@@ -1,19 +1,12 @@
-"""Campaigns, their status over time, and the account that holds them."""
+"""Campaigns, and their status over time."""
 
 from __future__ import annotations
 
-import bisect
-import heapq
-import itertools
 import secrets
-import threading
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from operator import attrgetter
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from airflow_provider_campaign.sandbox.clock import Timeline
 from airflow_provider_campaign.sandbox.statuses import (
     ACTIVE,
     COMPLETED,
@@ -25,6 +18,9 @@ from airflow_provider_campaign.sandbox.statuses import (
     SCHEDULED,
     STOPPED,
 )
+
+if TYPE_CHECKING:
+    from airflow_provider_campaign.sandbox.account import CampaignAccount, Transition
 
 CampaignType = Literal["sms", "voice", "sonarly"]
 CAMPAIGN_TYPES: tuple[str, ...] = get_args(CampaignType)
@@ -152,137 +148,6 @@ class Campaign:
             self.account.touch(self)
             if not enabled and self.status in (SCHEDULED, RESCHEDULED):
                 self.account.set_status(self, READY)
-
-
-@dataclass(order=True)
-class Transition:
-    """A change of status in the future."""
-
-    due: float
-    sequence: int
-    status: str = field(compare=False)
-    campaign: Campaign = field(compare=False)
-
-
-class CampaignAccount:
-    """All campaigns and their future transitions, which are applied when somebody reads them: there is no timer."""
-
-    def __init__(self, timeline: Timeline, changed: threading.Condition) -> None:
-        self.timeline = timeline
-        self.changed = changed
-        self._campaigns: dict[str, Campaign] = {}
-        self._in_id_order: list[Campaign] = []
-        self._transitions: list[Transition] = []
-        self._sequence = itertools.count()
-
-    def apply_due_transitions(self) -> None:
-        """Apply every transition that is due, dated at the time when it fell due."""
-        with self.changed:
-            now = self.timeline.now()
-            while self._transitions and self._transitions[0].due <= now:
-                transition = heapq.heappop(self._transitions)
-                if transition.campaign.pending is transition:
-                    self._apply(transition.campaign, transition.status, transition.due)
-
-    def next_due(self) -> float | None:
-        """Return the clock time of the next transition, None if there is none."""
-        with self.changed:
-            while self._transitions and self._transitions[0].campaign.pending is not self._transitions[0]:
-                heapq.heappop(self._transitions)
-            return self._transitions[0].due if self._transitions else None
-
-    def add(self, campaign: Campaign, status: str) -> None:
-        """
-        Add a new campaign.
-
-        :param status: In the platform's spelling.
-        :raises ValueError: When the id is taken.
-        """
-        with self.changed:
-            if campaign.id in self._campaigns:
-                raise ValueError(f"campaign {campaign.id!r} exists already")
-            self._campaigns[campaign.id] = campaign
-            bisect.insort(self._in_id_order, campaign, key=attrgetter("id"))
-            self._apply(campaign, status, self.timeline.now())
-            campaign.created = campaign.changed
-
-    def find(self, campaign_id: str) -> Campaign | None:
-        """Return a campaign, None if there is none of that id."""
-        with self.changed:
-            self.apply_due_transitions()
-            return self._campaigns.get(campaign_id)
-
-    def remove(self, campaign_id: str) -> Campaign | None:
-        """Remove a campaign and its future transition; return it, None if there is none of that id."""
-        with self.changed:
-            self.apply_due_transitions()
-            campaign = self._campaigns.pop(campaign_id, None)
-            if campaign is not None:
-                campaign.pending = None
-                self._in_id_order.remove(campaign)
-                self.changed.notify_all()
-            return campaign
-
-    def campaigns(self, types: Iterable[str] = CAMPAIGN_TYPES, in_id_order: bool = False) -> list[Campaign]:
-        """
-        Return the campaigns of some types.
-
-        :param in_id_order: Sorted by id, instead of in the order in which they were added.
-        """
-        wanted = frozenset(types)
-        with self.changed:
-            self.apply_due_transitions()
-            found = self._in_id_order if in_id_order else self._campaigns.values()
-            return [campaign for campaign in found if campaign.campaign_type in wanted]
-
-    def set_status(self, campaign: Campaign, status: str, delay: float = 0.0) -> None:
-        """
-        Set a campaign's status, now or later; its pending transition is cancelled.
-
-        :param status: In the platform's spelling.
-        :param delay: Seconds from now.
-        """
-        with self.changed:
-            now = self.timeline.now()
-            if delay <= 0:
-                self._apply(campaign, status, now)
-                return
-            self._schedule_transition(campaign, status, now + delay)
-            self.changed.notify_all()
-
-    # Its former name, until every test says ``Sandbox.set_status``.
-    become = set_status
-
-    def touch(self, campaign: Campaign) -> None:
-        """Date a campaign's last change to now."""
-        with self.changed:
-            campaign.changed = self.timeline.platform_time(self.timeline.now())
-            self.changed.notify_all()
-
-    def clear(self) -> None:
-        """Remove all campaigns."""
-        with self.changed:
-            self._campaigns.clear()
-            self._in_id_order.clear()
-            self._transitions.clear()
-            self.changed.notify_all()
-
-    def _apply(self, campaign: Campaign, status: str, at: float) -> None:
-        campaign.pending = None
-        campaign.changed = self.timeline.platform_time(at)
-        if not campaign.past or campaign.settled_status != status:
-            campaign.settled_status = status
-            campaign.past.append((at, status))
-            if status == ACTIVE:
-                campaign.started = campaign.changed
-            if status == STOPPED and campaign.restarts > 0:
-                campaign.restarts -= 1
-                self._schedule_transition(campaign, ACTIVE, at + campaign.restart_delay)
-        self.changed.notify_all()
-
-    def _schedule_transition(self, campaign: Campaign, status: str, due: float) -> None:
-        campaign.pending = Transition(due, next(self._sequence), status, campaign)
-        heapq.heappush(self._transitions, campaign.pending)
 
 
 def new_campaign_id(campaign_type: str) -> str:

@@ -9,7 +9,11 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the sandbox needs of a clock; the module ``time`` has it, too."""
+    """
+    What the sandbox needs of a clock; the module ``time`` has it, too.
+
+    One that also has ``time()``, the seconds since the epoch, says what date it is.
+    """
 
     def monotonic(self) -> float:
         """Return the present time in seconds, on any scale that does not run backwards."""
@@ -35,7 +39,7 @@ class Timeline:
         self.clock = clock
         self._offset = offset
         self._anchor = clock.monotonic()
-        self._anchor_date = datetime.now(UTC)
+        self._anchor_date = datetime.fromtimestamp(getattr(clock, "time", time.time)(), UTC)
 
     def now(self) -> float:
         """Return the clock's time in seconds."""

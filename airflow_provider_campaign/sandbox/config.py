@@ -29,12 +29,16 @@ PUBLIC_SETTINGS = (
     "ignore_sort",
     "ignore_filters",
     "ignore_type",
+    "list_lag",
+    "status_lag",
+    "conflict_status",
     "clock_offset",
     "start_status_word",
     "stop_status_word",
     "sonarly_rate_limit",
     "sonarly_permissions",
     "sonarly_page_size",
+    "numeric_ids",
 )
 
 StopWhenStopped = Literal["conflict", "bad_request", "ok"]
@@ -61,12 +65,16 @@ class SandboxConfig:
     :param ignore_sort: Whether Kore's list ignores ``sortBy`` and keeps the order in which campaigns were added.
     :param ignore_filters: Whether Kore's list ignores ``filters``.
     :param ignore_type: Whether Kore's list ignores ``type``, and shows SMS and voice campaigns.
+    :param list_lag: Seconds by which both platforms' lists are behind: they show what was so long ago.
+    :param status_lag: Seconds by which the responses about one campaign are behind.
+    :param conflict_status: HTTP status of Kore's response to a stop of a campaign that is not running.
     :param clock_offset: Seconds by which the platform's clock is ahead of ours; a change moves no past date.
     :param start_status_word: Status in Sonarly's response to a start; None for the campaign's own.
     :param stop_status_word: Status in Sonarly's response to a stop; None for the campaign's own.
     :param sonarly_rate_limit: Sonarly requests in a window; None for no limit.
     :param sonarly_permissions: Those of the API key.
     :param sonarly_page_size: Campaigns on a page of Sonarly's list; None for all on one.
+    :param numeric_ids: Whether Sonarly shows an id that consists of digits as a number.
     """
 
     port: int = 0
@@ -85,12 +93,16 @@ class SandboxConfig:
     ignore_sort: bool = False
     ignore_filters: bool = False
     ignore_type: bool = False
+    list_lag: float = 0.0
+    status_lag: float = 0.0
+    conflict_status: int = 409
     clock_offset: float = 0.0
     start_status_word: str | None = None
     stop_status_word: str | None = None
     sonarly_rate_limit: int | None = None
     sonarly_permissions: frozenset[str] | set[str] = frozenset({"campaigns:read", "campaigns:execute"})
     sonarly_page_size: int | None = None
+    numeric_ids: bool = False
     client_id: str = CLIENT_ID
     client_secret: str = CLIENT_SECRET
     iid: str = IID

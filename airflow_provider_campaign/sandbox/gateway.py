@@ -50,6 +50,8 @@ class Gateway:
             await self._respond(connection, request, html_response(404, NOT_FOUND_PAGE))
             return
         fault = self._record(request, platform, match)
+        for listener in self.state.listeners:
+            listener(request)
         if fault is not None and fault.kind in LIST_FAULT_KINDS:
             match, fault = replace(match, list_fault=fault), None
         if fault is None:

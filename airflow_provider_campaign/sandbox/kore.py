@@ -19,13 +19,14 @@ from airflow_provider_campaign.sandbox.statuses import (
     PAUSED,
     PREPARING,
     READY,
+    RERUN,
     RESCHEDULED,
     SCHEDULED,
     STOPPED,
 )
 
 RATE_LIMIT_TEXT = "You've exceeded the per-minute rate limit. Please wait for sometime before retrying."
-STOPPABLE = (ACTIVE, PREPARING, PAUSED)
+STOPPABLE = (ACTIVE, PREPARING, PAUSED, RERUN)
 STARTABLE = (READY, SCHEDULED, RESCHEDULED, STOPPED, PAUSED)
 
 _V1 = "/campaign/api/v1/public/{iid}/campaign"
@@ -128,12 +129,15 @@ class KorePlatform:
             retry_after = str(state.kore_limiter.retry_after(config.rate_window))
             raise self.rate_limit_error(retry_after if config.retry_after_header else None)
 
-    def _find(self, match: RouteMatch, campaign_type: str | None = None) -> Campaign:
-        campaign = self.state.account.find(match.parameters["campaign_id"])
+    def _find(self, match: RouteMatch, campaign_type: str | None = None, lag: float = 0.0) -> Campaign:
+        campaign = self.state.account.find(match.parameters["campaign_id"], lag)
         allowed = KORE_TYPES if campaign_type is None else (campaign_type,)
         if campaign is None or campaign.campaign_type not in allowed:
             raise ApiError(404, "Campaign not found", "CAMPAIGN_NOT_FOUND")
         return campaign
+
+    def _find_to_read(self, match: RouteMatch) -> Campaign:
+        return self._find(match, lag=self.state.config.status_lag)
 
     def _required_campaign_type(self, match: RouteMatch) -> str:
         campaign_type = match.query.get("campaignType", "")
@@ -153,7 +157,7 @@ class KorePlatform:
         if campaign.status in STOPPABLE:
             campaign.stop(config.stop_delay)
         elif campaign.status not in ENDED_STATUSES or config.stop_when_stopped == "conflict":
-            raise ApiError(409, _not_stoppable(campaign), "CAMPAIGN_NOT_ACTIVE")
+            raise ApiError(config.conflict_status, _not_stoppable(campaign), "CAMPAIGN_NOT_ACTIVE")
         elif config.stop_when_stopped == "bad_request":
             raise ApiError(400, _not_stoppable(campaign), "CAMPAIGN_NOT_ACTIVE")
         stopped = campaign.status in ENDED_STATUSES
@@ -172,7 +176,7 @@ class KorePlatform:
         if match.query.get("view") != "status":
             raise ApiError(400, "view must be status", "INVALID_VIEW")
         parse_object(request.body, request.headers.get("content-type"))
-        campaign = self._find(match)
+        campaign = self._find_to_read(match)
         data = {"id": campaign.id, "status": campaign.status, "name": campaign.name}
         return {"status": "success", "data": data}
 
@@ -180,12 +184,12 @@ class KorePlatform:
         query = ListQuery.parse(parse_object(request.body, request.headers.get("content-type")))
         config = self.state.config
         types = KORE_TYPES if config.ignore_type else [query.campaign_type]
-        campaigns = self.state.account.campaigns(types, in_id_order=not config.ignore_sort)
+        campaigns = self.state.account.campaigns(types, in_id_order=not config.ignore_sort, lag=config.list_lag)
         data = query.document(query.select(campaigns, self.state.timeline, config), match)
         return {"status": "success", "message": "Campaigns retrieved successfully", "data": data}
 
     def _get(self, match: RouteMatch, request: ReceivedRequest) -> dict[str, Any]:
-        campaign = self._find(match)
+        campaign = self._find_to_read(match)
         message = f"Campaign {campaign.name} retrieved successfully"
         return {"status": "success", "message": message, "data": campaign_record(campaign)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,7 +48,13 @@ class ApiError(Exception):
 
 def json_response(status: int, document: Any, headers: dict[str, str] | None = None) -> HttpResponse:
     """Return a response with a JSON body."""
-    return HttpResponse(status, json.dumps(document, ensure_ascii=False).encode(), headers=headers or {})
+    return HttpResponse(status, _encoded(document), headers=headers or {})
+
+
+def _encoded(document: Any) -> bytes:
+    """Return JSON in UTF-8; half a surrogate pair, which UTF-8 does not have, as the escape that platforms send."""
+    text = json.dumps(document, ensure_ascii=False)
+    return re.sub("[\ud800-\udfff]", lambda half: f"\\u{ord(half[0]):04x}", text).encode()
 
 
 def html_response(status: int, page: str) -> HttpResponse:

@@ -174,6 +174,14 @@ class Sandbox:
         """The platform requests so far, oldest first."""
         return self.state.requests.all()
 
+    def on_request(self, listener: Callable[[ReceivedRequest], object]) -> None:
+        """
+        Call a function with each platform request from now on, after it has arrived and before it is executed.
+
+        :param listener: May change anything here, or move the clock; no other request is served meanwhile.
+        """
+        self.state.listeners.append(listener)
+
     def clear_requests(self) -> None:
         """Remove the requests so far; they still count against the rate limits."""
         self.state.requests.clear()

@@ -93,31 +93,38 @@ class SonarlyPlatform:
         if match.parameters.get("account_group_id", config.account_group_id) != config.account_group_id:
             raise ApiError(404, "Account group not found", "NOT_FOUND")
 
-    def _find(self, match: RouteMatch) -> Campaign:
-        campaign = self.state.account.find(match.parameters["campaign_id"])
+    def _find(self, match: RouteMatch, lag: float = 0.0) -> Campaign:
+        campaign = self.state.account.find(match.parameters["campaign_id"], lag)
         if campaign is None or campaign.campaign_type != "sonarly":
             raise ApiError(404, "Campaign not found", "NOT_FOUND")
         return campaign
+
+    def _document(self, campaign: Campaign, status_word: str | None = None) -> dict[str, Any]:
+        document = campaign_document(campaign, status_word)
+        if self.state.config.numeric_ids and campaign.id.isdecimal():
+            document["id"] = int(campaign.id)
+        return document
 
     def _accounts(self, match: RouteMatch, request: ReceivedRequest) -> dict[str, Any]:
         group = {"id": self.state.config.account_group_id, "name": "Sandbox account group"}
         return {"items": [group], "nextCursor": None, "hasMore": False}
 
     def _list(self, match: RouteMatch, request: ReceivedRequest) -> dict[str, Any]:
-        campaigns = self.state.account.campaigns(["sonarly"])
-        size, contradiction = self.state.config.sonarly_page_size, match.contradiction
+        config = self.state.config
+        campaigns = self.state.account.campaigns(["sonarly"], lag=config.list_lag)
+        size, contradiction = config.sonarly_page_size, match.contradiction
         cursor = match.query.get("cursor", "0")
         if not cursor.isdecimal():
             raise ApiError(400, "Request validation failed: cursor", "VALIDATION_ERROR")
         page = Page.of(campaigns, int(cursor), len(campaigns) if size is None else size, contradiction)
-        items = [campaign_document(campaign) for campaign in page.campaigns]
+        items = [self._document(campaign) for campaign in page.campaigns]
         corrupt_row(items, match.list_fault)
         if size is None and contradiction is None:
             return {"items": items}
         return {"items": items, **_paging(page, contradiction)}
 
     def _get(self, match: RouteMatch, request: ReceivedRequest) -> dict[str, Any]:
-        return campaign_document(self._find(match))
+        return self._document(self._find(match, self.state.config.status_lag))
 
     def _stop(self, match: RouteMatch, request: ReceivedRequest) -> dict[str, Any]:
         if request.body:
@@ -128,7 +135,7 @@ class SonarlyPlatform:
             raise ApiError(409, f"Campaign is {campaign.status.lower()}, not active", "CAMPAIGN_NOT_ACTIVE")
         # Sonarly documents ``success`` as done: only a delay of the campaign's own makes it lag behind.
         acted = campaign.stop(default_delay=0.0)
-        document = campaign_document(campaign, self.state.config.stop_status_word)
+        document = self._document(campaign, self.state.config.stop_status_word)
         return {"campaign": document, "instancesStopped": campaign.lead_count if acted else 0}
 
     def _start(self, match: RouteMatch, request: ReceivedRequest) -> dict[str, Any]:
@@ -137,7 +144,7 @@ class SonarlyPlatform:
             message = f"Campaign is {campaign.status.lower()} and cannot be started"
             raise ApiError(409, message, "CAMPAIGN_NOT_STARTABLE")
         campaign.start(default_delay=0.0)
-        document = campaign_document(campaign, self.state.config.start_status_word)
+        document = self._document(campaign, self.state.config.start_status_word)
         return {"campaign": document, "triggered": True, "instancesCreated": campaign.lead_count}
 
 

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from airflow_provider_campaign.sandbox.account import CampaignAccount
 from airflow_provider_campaign.sandbox.campaigns import (
     CAMPAIGN_TYPES,
     Campaign,
-    CampaignAccount,
     new_campaign_id,
     new_instance_id,
     weekday_calling_hours,
@@ -19,7 +19,7 @@ from airflow_provider_campaign.sandbox.clock import Clock, RealClock, Timeline
 from airflow_provider_campaign.sandbox.config import SandboxConfig
 from airflow_provider_campaign.sandbox.faults import FaultPlan
 from airflow_provider_campaign.sandbox.rate_limiter import RateLimiter
-from airflow_provider_campaign.sandbox.request_log import RequestLog
+from airflow_provider_campaign.sandbox.request_log import ReceivedRequest, RequestLog
 from airflow_provider_campaign.sandbox.statuses import ACTIVE, canonical_status
 
 T = TypeVar("T")
@@ -39,6 +39,7 @@ class SandboxState:
         self.kore_limiter = RateLimiter(self.timeline)
         self.sonarly_limiter = RateLimiter(self.timeline)
         self.seen_jtis: set[str] = set()
+        self.listeners: list[Callable[[ReceivedRequest], object]] = []
 
     def add_campaign(
         self,

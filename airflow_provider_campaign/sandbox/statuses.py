@@ -4,9 +4,14 @@ from __future__ import annotations
 
 READY, SCHEDULED, RESCHEDULED, PREPARING = "Ready", "Scheduled", "Rescheduled", "Preparing"
 ACTIVE, PAUSED, STOPPED, COMPLETED, DRAFT = "Active", "Paused", "Stopped", "Completed", "Draft"
+RERUN = "Rerun"
+"""A campaign that runs once more: on the vendor's page about voice campaigns, and not in the API's documents."""
+
 KORE_STATUSES = (READY, SCHEDULED, RESCHEDULED, PREPARING, ACTIVE, PAUSED, STOPPED, COMPLETED)
-STATUSES = (*KORE_STATUSES, DRAFT)
-LIVE_STATUSES = (ACTIVE, PREPARING)
+"""Those that the API documents, and the list's filter accepts."""
+
+STATUSES = (*KORE_STATUSES, RERUN, DRAFT)
+LIVE_STATUSES = (ACTIVE, PREPARING, RERUN)
 ENDED_STATUSES = (STOPPED, COMPLETED)
 
 

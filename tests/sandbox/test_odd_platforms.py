@@ -1,0 +1,126 @@
+"""What a platform does that no document says: unknown words, responses that lag, odd ids and names."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from airflow_provider_campaign.sandbox import ReceivedRequest, Sandbox
+from tests.sandbox.clients import KoreClient, SonarlyClient, VirtualClock
+
+HALF_AN_EMOJI = "\ud83d"
+
+
+def listed(kore: KoreClient, **body: Any) -> dict[str, str]:
+    rows = kore.list(**body).json()["data"]["results"]
+    return {row["id"]: row["status"] for row in rows}
+
+
+def test_a_list_that_filters_hides_a_word_that_no_document_has(sandbox: Sandbox, kore: KoreClient) -> None:
+    sandbox.add_campaign("c-1", status="Rerun")
+    sandbox.add_campaign("c-2")
+    sandbox.set_status("c-2", "Redialing", documented=False)
+    words = ["Ready", "Scheduled", "Rescheduled", "Preparing", "Active", "Paused", "Stopped", "Completed"]
+    assert listed(kore, filters={"status": words}) == {}
+    assert listed(kore) == {"c-1": "Rerun", "c-2": "Redialing"}
+    assert kore.list(filters={"status": ["Rerun"]}).status_code == 400
+
+
+def test_a_campaign_that_runs_once_more_is_live_and_can_be_stopped(sandbox: Sandbox, kore: KoreClient) -> None:
+    campaign = sandbox.add_campaign("c-1", status="Rerun")
+    assert campaign.live
+    assert kore.stop("c-1").json()["status"] == "Stopped"
+
+
+def test_a_list_that_lags_shows_what_was(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
+    sandbox.config.list_lag = 3.0
+    for number in (1, 2):
+        sandbox.add_campaign(f"c-{number}")
+    assert listed(kore) == {}
+    clock.advance(10)
+    before = kore.list().json()["data"]["results"]
+    kore.stop("c-1")
+    sandbox.remove_campaign("c-2")
+    sandbox.add_campaign("c-3")
+    clock.advance(2)
+    assert kore.list().json()["data"]["results"] == before
+    assert kore.status("c-1").json()["data"]["status"] == "Stopped"
+    assert kore.status("c-2").status_code == 404
+    clock.advance(1)
+    assert listed(kore) == {"c-1": "Stopped", "c-3": "Active"}
+
+
+def test_a_status_that_lags_shows_what_was(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
+    sandbox.config.status_lag = 3.0
+    sandbox.add_campaign("c-1")
+    clock.advance(10)
+    kore.stop("c-1")
+    assert kore.status("c-1").json()["data"]["status"] == "Active"
+    assert kore.get("c-1").json()["data"]["status"] == "Active"
+    assert listed(kore) == {"c-1": "Stopped"}
+    clock.advance(3)
+    assert kore.status("c-1").json()["data"]["status"] == "Stopped"
+
+
+def test_sonarly_lags_alike(sandbox: Sandbox, sonarly: SonarlyClient, clock: VirtualClock) -> None:
+    sandbox.config.list_lag, sandbox.config.status_lag = 3.0, 5.0
+    sandbox.add_campaign("c-1", "sonarly")
+    clock.advance(10)
+    sonarly.stop("c-1")
+    clock.advance(4)
+    assert [item["status"] for item in sonarly.list().json()["data"]["items"]] == ["stopped"]
+    assert sonarly.get("c-1").json()["data"]["status"] == "active"
+
+
+def test_a_conflict_may_be_a_400(sandbox: Sandbox, kore: KoreClient) -> None:
+    sandbox.add_campaign("c-1", status="Scheduled")
+    assert kore.stop("c-1").status_code == 409
+    sandbox.config.conflict_status = 400
+    response = kore.stop("c-1")
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["code"] == "CAMPAIGN_NOT_ACTIVE"
+
+
+def test_an_id_may_be_a_number(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
+    sandbox.config.numeric_ids = True
+    for campaign_id in ("17", "c-1"):
+        sandbox.add_campaign(campaign_id, "sonarly")
+    assert [item["id"] for item in sonarly.list().json()["data"]["items"]] == [17, "c-1"]
+    assert sonarly.stop("17").json()["data"]["campaign"]["id"] == 17
+    assert sonarly.get("17").json()["data"]["id"] == 17
+
+
+@pytest.mark.parametrize("name", [f"Sale {HALF_AN_EMOJI}", "Sale \0", "Größe 👍", "a\nb"], ids=ascii)
+def test_a_name_may_be_any_text(sandbox: Sandbox, kore: KoreClient, name: str) -> None:
+    sandbox.add_campaign("c-1", name=name)
+    assert kore.list().json()["data"]["results"][0]["name"] == name
+
+
+def test_something_may_happen_with_each_request(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
+    sandbox.add_campaign("c-1")
+    seen: list[tuple[str | None, str | None]] = []
+
+    def stop_before_the_list_is_read(request: ReceivedRequest) -> None:
+        seen.append((request.action, request.campaign_id))
+        clock.advance(1)
+        if request.action == "list":
+            sandbox.set_status("c-1", "Stopped")
+
+    sandbox.on_request(stop_before_the_list_is_read)
+    assert kore.status("c-1").json()["data"]["status"] == "Active"
+    assert listed(kore) == {"c-1": "Stopped"}
+    assert seen == [("status", "c-1"), ("list", None)]
+    assert [request.at for request in sandbox.requests] == [1000.0, 1001.0]
+
+
+def test_a_clock_that_knows_the_date_says_what_date_it_is(kore_v1: KoreClient) -> None:
+    class DatedClock(VirtualClock):
+        def time(self) -> float:
+            return datetime(2027, 2, 1, 9, tzinfo=UTC).timestamp() + self.now - 1000.0
+
+    clock = DatedClock()
+    with Sandbox(clock=clock) as sandbox:
+        clock.advance(60)
+        assert sandbox.add_campaign("c-1").created_at == "2027-02-01T09:01:00.000Z"
