@@ -11,12 +11,20 @@ import ast
 import difflib
 import json
 import math
+import re
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 from airflow_provider_campaign.calling_hours import CallingHours
-from airflow_provider_campaign.campaign import STOP_CONDITION, CampaignStatus, canonical_status, validate_campaign_id
+from airflow_provider_campaign.campaign import (
+    STOP_CONDITION,
+    CampaignStatus,
+    canonical_status,
+    pattern_problem,
+    validate_campaign_id,
+)
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.platforms.base import Platform
 
@@ -29,6 +37,9 @@ BOOLEANS = {
 
 MIN_POLL_INTERVAL = 1.0
 """Seconds between two polls, at the least."""
+
+MAX_SECONDS = 1e9
+"""Thirty years: longer durations overflow dates."""
 
 _MISSING = ("none", "null", "undefined")
 
@@ -56,19 +67,22 @@ def read_bool(name: str, value: Any) -> bool:
 
 def read_seconds(name: str, value: Any) -> float:
     """Return a positive number of seconds, given as such, as a ``timedelta``, or as the text of a number."""
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    try:
-        seconds = math.nan if isinstance(seconds, bool) else float(seconds)
-    except (TypeError, ValueError):
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise argument_error(name, value, "which is not a positive number of seconds", "Give, for instance, 900.")
+    seconds = read_duration(name, value)
+    if not seconds:
+        raise argument_error(name, value, "which is not a positive number of seconds", "Give, for example, 900.")
     return seconds
 
 
-def read_margin(name: str, value: Any) -> float:
-    """Return a number of seconds that may be 0."""
-    return 0.0 if value in (0, "0") and not isinstance(value, bool) else read_seconds(name, value)
+def read_duration(name: str, value: Any) -> float:
+    """Return a number of seconds that may be 0, given as :func:`read_seconds` takes it."""
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    try:
+        seconds = math.nan if isinstance(seconds, bool) else float(seconds)
+    except (TypeError, ValueError, OverflowError):
+        seconds = math.nan
+    if not 0 <= seconds <= MAX_SECONDS:
+        raise argument_error(name, value, "which is not a positive number of seconds", "Give, for example, 900.")
+    return seconds
 
 
 def read_poll_interval(name: str, value: Any) -> float:
@@ -100,18 +114,34 @@ def read_optional_text(name: str, value: Any) -> str | None:
 
 
 def read_campaign_id(name: str, value: Any) -> str:
-    return validate_campaign_id(value)
+    """Return an id; an upstream task, or a template with native types, may give a number."""
+    return validate_campaign_id(str(value) if isinstance(value, int) and not isinstance(value, bool) else value)
+
+
+def read_campaign_ids(name: str, value: Any) -> tuple[str, ...] | None:
+    """
+    Return campaign ids, each once, given as a list, as one text with commas, or as the text of a list.
+
+    :returns: None where the argument was left out.
+    """
+    if value is None:
+        return None
+    return tuple(dict.fromkeys(read_campaign_id("campaign_id", item) for item in _items(name, value)))
 
 
 def read_words(name: str, value: Any) -> tuple[str, ...]:
     """Return a list of words, given as such, as one text with commas, or as the text of a list."""
-    items = _split(name, value) if isinstance(value, str) else value
-    if isinstance(items, Mapping) or not isinstance(items, Collection):
-        raise argument_error(name, value, "which is not a list of words", "Give a list, or one text with commas.")
-    words = tuple(read_text(name, item) for item in items)
-    if not words:
+    return tuple(read_text(name, item) for item in _items(name, value))
+
+
+def _items(name: str, value: Any) -> Collection[Any]:
+    """Return the items of a list that has some, given as such, as one text with commas, or as the text of a list."""
+    items = _split(name, read_text(name, value)) if isinstance(value, str) else value
+    if isinstance(items, Mapping | str | bytes) or not isinstance(items, Collection):
+        raise argument_error(name, value, "which is not a list", "Give a list, or one text with commas.")
+    if not items:
         raise argument_error(name, value, "which is empty", "Leave the argument out, or say what is meant.")
-    return words
+    return items
 
 
 def read_statuses(name: str, value: Any) -> tuple[str, ...]:
@@ -148,10 +178,19 @@ def check_documented(name: str, statuses: Collection[str], platform: Platform, *
 def read_name_pattern(name: str, value: Any) -> str | None:
     """Return a pattern with ``*``, ``?`` and ``[…]``, or None where the argument was left out."""
     pattern = read_optional_text(name, value)
-    if pattern is not None and "]" not in pattern.partition("[")[2] and "[" in pattern:
-        fix = "Close it, or write [[] for a [ in the name."
-        raise argument_error(name, value, "which has a [ that is not closed", fix)
+    if pattern is not None and (problem := pattern_problem(pattern)):
+        raise argument_error(name, value, *problem)
     return pattern
+
+
+def read_name_patterns(name: str, value: Any) -> tuple[str, ...] | None:
+    """Return patterns, given as one, as a list, or as the text of a list; None where the argument was left out."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        listed = _parsed(value)  # such a list is a set of characters as well, but hardly meant as one
+        value = listed if isinstance(listed, list) and all(isinstance(each, str) for each in listed) else [value]
+    return tuple(str(read_name_pattern(name, read_text(name, pattern))) for pattern in _items(name, value))
 
 
 def read_records_path(name: str, value: Any) -> str | None:
@@ -214,16 +253,22 @@ def _is_template_text(text: str) -> bool:
 
 def _split(name: str, text: str) -> Any:
     """Return the words of a text; a list that a template rendered to comes as the text of one."""
-    if text.strip().startswith(("[", "(")):
+    if text.startswith(("[", "(", "{")):
         return _literal(name, text)
-    return [word for word in text.split(",") if word.strip()] or [text]
+    return [word.strip() for word in re.split("[,\n]", text) if word.strip()] or [text]
 
 
 def _literal(name: str, text: str) -> Any:
     """Return the list or object that a text stands for, as JSON or as Python writes it."""
+    value = _parsed(text)
+    if value is None:
+        raise argument_error(name, text, "which can't be read", "Give a list or an object, or the text of one.")
+    return value
+
+
+def _parsed(text: str) -> Any:
+    """Return what a text stands for, as JSON or as Python writes it; None if it can't be read."""
     for parse in (json.loads, ast.literal_eval):
-        try:
+        with suppress(ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             return parse(text.strip())
-        except (ValueError, SyntaxError):
-            continue
-    raise argument_error(name, text, "which can't be read", "Give a list or an object, or the text of one.")
+    return None

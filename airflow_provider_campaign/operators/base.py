@@ -106,8 +106,7 @@ class CampaignOperator(BaseOperator):
         :param ends_at: When the operation must be over (seconds since the epoch), where it began before a deferral.
         :raises CampaignConfigError: When an argument is wrong; nothing was sent.
         """
-        for name, value in read_arguments(self, self.readers, self._templates).items():
-            setattr(self, name, value)
+        vars(self).update(read_arguments(self, self.readers, self._templates))
         seconds = self.timeout if ends_at is None else ends_at - self.hook.clock.time()
         return Deadline(max(0.0, seconds), self.hook.clock, cancellation=self._cancellation)
 

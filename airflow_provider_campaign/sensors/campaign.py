@@ -83,12 +83,12 @@ class CampaignStatusSensor(PausableSensor):
         self.campaign_id = campaign_id
         self.campaign_conn_id = campaign_conn_id
         self.target_statuses = target_statuses
-        self.deferrable = deferrable
-        wanted = read_bool("start_from_trigger", start_from_trigger) and read_bool("deferrable", deferrable)
+        self.deferrable = read_bool("deferrable", deferrable)
+        wanted = read_bool("start_from_trigger", start_from_trigger) and self.deferrable
         self.start_from_trigger = wanted and SHARED_STREAMS
         self._requested_delay = 0.0
         self._cancellation = Cancellation()
-        check_arguments(self, self.readers)
+        self._templates = check_arguments(self, self.readers)
         read_poll_interval("poke_interval", self.poke_interval)
         if self.start_from_trigger:
             self.start_trigger_args = self._start_trigger_args()
@@ -99,13 +99,13 @@ class CampaignStatusSensor(PausableSensor):
 
     @cached_property
     def _condition(self) -> WaitCondition:
-        """What is waited for, now that the arguments are rendered."""
-        statuses = read_arguments(self, self.readers)["target_statuses"]
-        check_documented("target_statuses", statuses, self.hook.client.platform)
-        return status_condition(statuses)
+        """What is waited for, now that the arguments are read."""
+        check_documented("target_statuses", self.target_statuses, self.hook.client.platform)
+        return status_condition(self.target_statuses)
 
     def execute(self, context: Context) -> Any:
         """Poll until a target is reached; if deferrable, poll once and leave the rest to the triggerer."""
+        vars(self).update(read_arguments(self, self.readers, self._templates))
         if not self.deferrable:
             return super().execute(context)
         result = self._first_poll()

@@ -56,7 +56,7 @@ BOOLEAN = Argument(
 )
 SECONDS = Argument((300, 0.5, "300", timedelta(minutes=5)), (0, -1, "soon", "", None, True, [], float("nan")))
 ARGUMENTS = {
-    "campaign_id": Argument(("cd-1",), ("", " ", "None", None, 7, "a/b", "..", [], UNRENDERED)),
+    "campaign_id": Argument(("cd-1", "7", 7), ("", " ", "None", None, 7.5, True, "a/b", "..", [], UNRENDERED)),
     "campaign_conn_id": Argument(("campaign_default",), ("", "None", None, 7, UNRENDERED)),
     "campaign_type": Argument(("sms",), ("", "None", 7, "email", UNRENDERED)),
     "campaign_types": Argument(
@@ -128,7 +128,8 @@ def settle(sandbox: Sandbox, operator: type[Any]) -> None:
     """Put the campaign into the state in which the operator has nothing to wait for."""
     sandbox.reset()
     status = "Ready" if operator is StartCampaignOperator else "Stopped"
-    sandbox.add_campaign("cd-1", status="Active" if operator is StopCampaignOperator else status)
+    for campaign_id in ("cd-1", "7"):
+        sandbox.add_campaign(campaign_id, status="Active" if operator is StopCampaignOperator else status)
 
 
 def refused(name: str, act: Callable[[], object]) -> None:
