@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_campaign.exceptions import CampaignRecordError
-from airflow_provider_campaign.operations.record import EarlierTries, canonical, sha256_of
+from airflow_provider_campaign.operations.earlier_tries import StoredTry
+from airflow_provider_campaign.operations.record import canonical, sha256_of
 from airflow_provider_campaign.operations.record_chain import RecordFile
 from airflow_provider_campaign.operations.record_path import (
     CHAIN_FOLDER,
@@ -88,22 +90,32 @@ class RecordStore:
             )
         return {"path": str(root / path), "sha256": sha256_of(content)}
 
-    def earlier_tries(self, run: Mapping[str, Any], began_at: str) -> EarlierTries:
+    def earlier_tries(
+        self, run: Mapping[str, Any], began_at: str, handed_on: Mapping[int, str]
+    ) -> dict[int, StoredTry]:
         """
-        Return what the tries before left here.
+        Return the records of the tries before, by their numbers.
 
         :param began_at: When this try began (ISO 8601).
-        :raises CampaignRecordError: When that can't be read.
+        :param handed_on: The SHA-256 of the records that tries have handed on: of these no other file counts. Of other
+            tries the last copy counts, which whoever may write here may have put there.
+        :raises CampaignRecordError: When they can't be read.
         """
         with _failing_as(f"The records of the tries before can't be read from {self.records_path!r}"):
-            folder = record_folder(run, began_at)
-            names = [child.name for child in _children(self._root / folder)]
-            places = {name: place for name in names if (place := try_and_copy(run, name))}
-            for name in sorted(places, key=lambda name: places[name], reverse=True):
-                file = RecordFile(f"{folder}/{name}", (self._root / folder / name).read_bytes())
-                if places[name][0] < run["try_number"] and file.record and _is_same_task(file.record["run"], run):
-                    return EarlierTries.from_record(file.record, run["try_number"], path=file.path, sha256=file.sha256)
-        return EarlierTries.from_record(None, run["try_number"])
+            root, folder = self._root, record_folder(run, began_at)
+            copies: dict[int, list[tuple[int, str]]] = defaultdict(list)
+            for child in _children(root / folder):
+                if place := try_and_copy(run, child.name):
+                    copies[place[0]].append((place[1], f"{folder}/{child.name}"))
+            found = {}
+            for number in (number for number in copies if number < run["try_number"]):
+                for _, path in sorted(copies[number], reverse=True)[:MAX_COPIES]:
+                    file = RecordFile(path, (root / path).read_bytes())
+                    is_own = file.record is not None and _is_try_of(file.record["run"], number, run)
+                    if is_own and file.sha256 == handed_on.get(number, file.sha256):
+                        found[number] = StoredTry(number, file.record, path, file.sha256)
+                        break
+            return found
 
     def read(self) -> list[RecordFile]:
         """Return the records, in the order in which their runs ended; what holds none comes last."""
@@ -224,8 +236,9 @@ def _raise(error: OSError) -> None:
         raise error
 
 
-def _is_same_task(run: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return all(run.get(key) == other.get(key) for key in ("dag_id", "run_id", "task_id", "map_index"))
+def _is_try_of(run: Mapping[str, Any], number: int, other: Mapping[str, Any]) -> bool:
+    same = all(run.get(key) == other.get(key) for key in ("dag_id", "run_id", "task_id", "map_index"))
+    return same and run.get("try_number") == number
 
 
 def _ended_at(file: RecordFile) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any
 
 from airflow_provider_campaign import __version__
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.client.response import sanitize
+from airflow_provider_campaign.operations.earlier_tries import EarlierTries, merge_campaigns
 from airflow_provider_campaign.platforms.base import Platform
 
 SCHEMA = "campaign-record/1"
@@ -39,43 +40,6 @@ class Findings:
     may_start: Sequence[JSON] = ()
     requests: int = 0
     refused: int = 0
-
-
-@dataclass(frozen=True)
-class EarlierTries:
-    """
-    What the tries before this one left.
-
-    :param tries: For each ``try_number``, ``outcome``, ``path`` and ``sha256``; all None where it left no record.
-    :param campaigns: What they did to each campaign, as the last of their records has it.
-    """
-
-    tries: Sequence[JSON] = ()
-    campaigns: Sequence[JSON] = ()
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any] | None, try_number: int, **source: str) -> Self:
-        """
-        Return what the last record of the tries before tells of all of them.
-
-        :param try_number: Of the try that is under way.
-        :param source: The record's ``path`` and ``sha256``, where it is in a file.
-        """
-        tries: list[JSON] = list(record["earlier_tries"]) if record else []
-        if record:
-            tries.append(_try(record["run"]["try_number"], record["outcome"], **source))
-        known = {each["try_number"] for each in tries}
-        tries += [_try(number) for number in range(1, try_number) if number not in known]
-        return cls(sorted(tries, key=lambda each: each["try_number"]), record["campaigns"] if record else ())
-
-    @property
-    def missing(self) -> list[int]:
-        """The numbers of the tries that left no record."""
-        return [each["try_number"] for each in self.tries if each["outcome"] is None]
-
-
-def _try(number: int, outcome: str | None = None, path: str | None = None, sha256: str | None = None) -> JSON:
-    return {"try_number": number, "outcome": outcome, "path": path, "sha256": sha256}
 
 
 @dataclass(frozen=True)
@@ -109,7 +73,7 @@ class RecordDraft:
         """
         campaigns = merge_campaigns(self.earlier.campaigns, findings.campaigns, self.run.get("try_number"))
         return {
-            **self._task(),
+            **self.header(),
             "ended_at": iso_utc(ended_at),
             "outcome": outcome,
             "error": None if error is None else self._without_secrets(str(error)) or type(error).__name__,
@@ -125,8 +89,8 @@ class RecordDraft:
             "also_previous": [],
         }
 
-    def _task(self) -> JSON:
-        """Return what was known before the first request."""
+    def header(self) -> JSON:
+        """Return what is known before the first request: which task, on which account, with which scope."""
         return {
             "schema": SCHEMA,
             "provider_version": __version__,
@@ -146,25 +110,6 @@ class RecordDraft:
         secrets = self.platform.secrets if self.platform else ()
         lines = (sanitize(line, secrets, MAX_LINE_LENGTH) for line in text.splitlines())
         return "\n".join(line for line in lines if line) or None
-
-
-def merge_campaigns(earlier: Iterable[JSON], campaigns: Iterable[JSON], try_number: int | None) -> list[JSON]:
-    """Return what all tries did; what this one saw of a campaign replaces what an earlier one did."""
-    before = {campaign["campaign_id"]: campaign for campaign in earlier}
-    own = [_continued(campaign, before.pop(campaign["campaign_id"], None)) for campaign in campaigns]
-    return [*before.values(), *({**campaign, "try_number": try_number} for campaign in own)]
-
-
-def _continued(campaign: JSON, before: JSON | None) -> JSON:
-    """Return a campaign that this try found stopped, as one that the try before has stopped, if that asked it to."""
-    if before is None or before["confirmed_at"] or not before["asked_at"] or campaign["asked_at"]:
-        return campaign
-    return {
-        **campaign,
-        "asked_at": before["asked_at"],
-        "status_before": campaign["status_before"] or before["status_before"],
-        "already_stopped": False,
-    }
 
 
 def campaign_entry(

@@ -7,30 +7,50 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import chain
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_campaign.operations.record import SCHEMA, sha256_of
 from airflow_provider_campaign.operations.record_path import record_folder, record_stem
 
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+
 CHANGED, MISSING, REORDERED, CUT_OFF, UNREADABLE = "changed", "missing", "reordered", "cut off", "unreadable"
 FORK = "fork"
 
-_TEXT = str | None
-_REFERENCE = {"path": _TEXT, "sha256": _TEXT}
-_CAMPAIGN_TEXTS = ("name", "campaign_type", "status_before", "asked_at", "confirmed_at", "status", "message")
-_SHAPE: Mapping[str, Any] = {
-    **dict.fromkeys(("action", "outcome", "began_at", "ended_at"), str),
-    **dict.fromkeys(("connection_id", "platform", "account", "reason", "window_end", "error"), _TEXT),
-    **{"run": dict, "scope": dict, "incidents": list, "requests": int},
-    "campaigns": [
-        {"campaign_id": str, **dict.fromkeys(_CAMPAIGN_TEXTS, _TEXT), "is_incident": bool, "try_number": object}
-    ],
-    "earlier_tries": [{"try_number": int, "outcome": _TEXT, **_REFERENCE}],
-    "also_previous": [_REFERENCE],
-}
-"""What is read of a record, and of what type it is."""
+_SCHEMA_FILE = Path(__file__).with_name("campaign-record-1.schema.json")
+
+
+def read_record(content: bytes) -> Mapping[str, Any] | None:
+    """Return the record that bytes hold; None if they hold none that is whole, and as its JSON Schema says."""
+    try:
+        record = json.loads(content)
+        is_valid = _validator().is_valid(record) and all(map(_is_moment, _moments(record)))
+        return record if is_valid else None
+    except (ValueError, RecursionError):
+        return None
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    from jsonschema import Draft202012Validator  # a tenth of a second, so not at the top: a DAG file needs none
+
+    return Draft202012Validator(json.loads(_SCHEMA_FILE.read_text()))
+
+
+def _moments(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the moments of a record."""
+    yield from filter(None, (record["began_at"], record["ended_at"], record["window_end"]))
+    for campaign in record["campaigns"]:
+        yield from filter(None, (campaign["asked_at"], campaign["confirmed_at"]))
+
+
+def _is_moment(text: str) -> bool:
+    """Return whether a text is one that :func:`.iso_utc` gives; the JSON Schema lets the 30th of February pass."""
+    return datetime.fromisoformat(text).isoformat() == text
 
 
 @dataclass(frozen=True)
@@ -51,11 +71,7 @@ class RecordFile:
     @cached_property
     def record(self) -> Mapping[str, Any] | None:
         """The record, None where the file holds none that is whole."""
-        try:
-            record = json.loads(self.content)
-            return record if record["schema"] == SCHEMA and _is_whole(record) else None
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-            return None
+        return read_record(self.content)
 
     @property
     def predecessors(self) -> list[Mapping[str, str]]:
@@ -110,23 +126,6 @@ def _misplaced(records: Iterable[RecordFile]) -> Iterator[Discrepancy]:
             yield Discrepancy(UNREADABLE, file.path, f"holds no whole {SCHEMA}")
         elif not file.path.startswith(place := _place(file.record)):
             yield Discrepancy(REORDERED, file.path, f"holds the record of {place}*")
-
-
-def _is_whole(record: Mapping[str, Any]) -> bool:
-    """Tell whether a record has all that is read of it; a value that can't be read raises."""
-    moments = [record["began_at"], record["ended_at"], record["window_end"]]
-    moments += [campaign["confirmed_at"] for campaign in record["campaigns"]]
-    has_time_zones = all(datetime.fromisoformat(moment).tzinfo for moment in moments if moment)
-    previous = record["previous"] is None or _fits(record["previous"], _REFERENCE)
-    return has_time_zones and previous and _fits(record, _SHAPE) and bool(_place(record))
-
-
-def _fits(value: Any, shape: Any) -> bool:
-    if isinstance(shape, list):
-        return isinstance(value, list) and all(_fits(item, shape[0]) for item in value)
-    if isinstance(shape, Mapping):
-        return isinstance(value, dict) and all(_fits(value[name], kind) for name, kind in shape.items())
-    return isinstance(value, shape)
 
 
 def _place(record: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -17,20 +16,12 @@ from airflow_provider_campaign.client.clock import Cancellation
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignRecordError, CampaignTimeoutError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.metrics import send_metrics
-from airflow_provider_campaign.operations.record import (
-    EarlierTries,
-    Findings,
-    RecordDraft,
-    canonical,
-    iso_utc,
-    sweep_result,
-)
+from airflow_provider_campaign.operations.earlier_tries import EarlierTries, StoredTry
+from airflow_provider_campaign.operations.record import Findings, RecordDraft, canonical, iso_utc, sweep_result
+from airflow_provider_campaign.operators.task_state import TaskState
 from airflow_provider_campaign.record_store import RecordStore
 
 log = logging.getLogger(__name__)
-
-STATE_KEY = "campaign_record"
-"""What Airflow's task state store keeps a record under that has no file."""
 
 KILL_GRACE = 2.0
 """Seconds for a task to end that was told to: Airflow kills its process after five."""
@@ -60,6 +51,8 @@ class TaskRecord:
         self.result: dict[str, Any] = {}
         """What a sweep's task returns, once the record is written."""
         self._findings: Callable[[], Findings] = Findings
+        self._state = TaskState(self._context)
+        self._try_number: int = self.draft.run["try_number"]
         self._has_earlier = False
         self._lock = threading.RLock()
         self._is_kept = records_path is not None or action == "sweep"
@@ -112,45 +105,38 @@ class TaskRecord:
             if problem:
                 record |= {"outcome": "killed" if outcome == "killed" else "failed"}
                 record |= {"error": "\n".join(filter(None, (record["error"], str(problem))))}
-            if self._is_kept and not reference and record["outcome"] != "success":
-                self._keep_state(record)
+            if reference or (self._is_kept and record["outcome"] != "success"):
+                self._state.keep(self._try_number, {"sha256": reference["sha256"]} if reference else record)
             send_metrics(record, self._counted)
             self.result = sweep_result(record, reference)
             return problem
 
     def load_earlier_tries(self) -> EarlierTries:
-        """Return what the tries before left; what can't be read is as good as missing, and logged."""
-        if self._is_kept and not self._has_earlier and self.draft.run["try_number"] > 1:
+        """
+        Return what the tries before have left, compared with what :meth:`describe` has noted of this one.
+
+        Describe connection, platform and scope first. What can't be read is as good as missing, and logged.
+        """
+        if self._is_kept and not self._has_earlier and self._try_number > 1:
             self._has_earlier = True
-            self.describe(earlier=self._earlier_from_files() or self._earlier_from_state())
+            self.describe(earlier=EarlierTries.compare(self._stored_tries(), self.draft.header()))
             if missing := self.draft.earlier.missing:
                 log.warning("No record is there of what these tries did: %s", ", ".join(map(str, missing)))
         return self.draft.earlier
 
-    def _earlier_from_files(self) -> EarlierTries | None:
-        """Return what the tries before left in files, None unless the very last of them did."""
-        if self._store is None:
-            return None
+    def _stored_tries(self) -> list[StoredTry]:
+        """Return the record of each try before, the one that it has handed on where Airflow keeps that."""
+        kept = {number: self._state.read(number) for number in range(1, self._try_number)}
+        handed_on = {number: each.sha256 for number, each in kept.items() if each.sha256}
+        found: dict[int, StoredTry] = {}
         try:
-            earlier = self._store.earlier_tries(self.draft.run, iso_utc(self.draft.began_at) or "")
+            if self._store is not None:
+                found = self._store.earlier_tries(self.draft.run, iso_utc(self.draft.began_at) or "", handed_on)
         except CampaignRecordError as error:
             log.warning("%s", error)
-            return None
-        is_last_missing = self.draft.run["try_number"] - 1 in earlier.missing
-        return None if is_last_missing and self._state() else earlier
-
-    def _earlier_from_state(self) -> EarlierTries:
-        return EarlierTries.from_record(self._state(), self.draft.run["try_number"])
-
-    def _state(self) -> dict[str, Any] | None:
-        """Return the record that a try before has left in Airflow's task state store (3.3 and later)."""
-        state = self._context.get("task_state_store")
-        try:
-            text = None if state is None else state.get(STATE_KEY)
-            return json.loads(text) if text else None
-        except Exception as error:  # noqa: BLE001 whatever Airflow raises, this is the second best place
-            log.warning("The task state store can't be read: %s", error)
-            return None
+        for number in handed_on.keys() - found.keys():
+            log.warning("No record has the SHA-256 that try %s has handed on: %s", number, handed_on[number])
+        return [each if each.record else found.get(number, each) for number, each in kept.items()]
 
     def _outcome(self, error: BaseException | None) -> str:
         if error is None:
@@ -172,15 +158,6 @@ class TaskRecord:
             return None, problem
         log.info("Record: %s, SHA-256 %s", reference["path"], reference["sha256"])
         return reference, None
-
-    def _keep_state(self, record: dict[str, Any]) -> None:
-        """Keep a record that has no file where the next try finds it, if Airflow has such a place."""
-        state = self._context.get("task_state_store")
-        try:
-            if state is not None:
-                state.set(STATE_KEY, canonical(record).decode())
-        except Exception as error:  # noqa: BLE001 whatever Airflow raises, this is the second best place
-            log.warning("What this try did can't be kept for the next one: %s", error)
 
     def _push(self, result: dict[str, Any]) -> None:
         """Push the result of a try that returns none."""

@@ -19,6 +19,7 @@ from airflow_provider_campaign.exceptions import (
     CampaignSweepFinalError,
     CampaignUnavailableError,
 )
+from airflow_provider_campaign.operations.record import canonical
 from airflow_provider_campaign.operations.record_chain import verify_records
 from airflow_provider_campaign.operators.campaign import (
     DeleteSmsCampaignOperator,
@@ -265,6 +266,35 @@ def test_a_cleared_task_adds_to_what_was_done_before(sandbox: Sandbox, store: Re
     result = attempt(2).result
     assert ids(result["stopped"]) == ["c-0", "c-1", "c-2", "c-3", "late"]
     assert check_records(Path(store.records_path.removeprefix("file://"))) == 2
+
+
+def test_a_record_that_was_planted_attests_nothing_where_airflow_keeps_the_hash(
+    sandbox: Sandbox, store: RecordStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = {"task_state_store": StateStore()}
+    first = attempt(1, context).result["record"]
+    record = json.loads(Path(first["path"].removeprefix("file://")).read_bytes())
+    planted = {**record["campaigns"][0], "campaign_id": "c-never"}
+    Path(first["path"].removeprefix("file://").replace("try1", "try1.2")).write_bytes(
+        canonical({**record, "campaigns": [*record["campaigns"], planted]})
+    )
+    result = attempt(2, context).result
+    assert "c-never" not in json.dumps(result)
+    assert [each["sha256"] for each in result["earlier_tries"]] == [first["sha256"]]
+    Path(first["path"].removeprefix("file://")).write_bytes(canonical({**record, "reason": "edited"}))
+    assert attempt(2, context).result["earlier_tries"][0]["outcome"] is None
+    assert f"No record has the SHA-256 that try 1 has handed on: {first['sha256']}" in caplog.text
+
+
+def test_a_retry_on_another_account_does_not_report_what_the_try_before_did_elsewhere(
+    sandbox: Sandbox, store: RecordStore, connect: Connect
+) -> None:
+    stick(sandbox)
+    attempt(1, timeout=30)
+    connect(sandbox.sonarly_connection())
+    result = attempt(2).result
+    assert (result["platform"], result["stopped"], result["failed"]) == ("Sonarly", [], [])
+    assert [each["outcome"] for each in result["earlier_tries"]] == ["failed"]
 
 
 # Single stops, starts and deletes.

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_campaign.exceptions import CampaignRecordError
-from airflow_provider_campaign.operations.record import EarlierTries, Findings, RecordDraft, canonical
+from airflow_provider_campaign.operations.record import Findings, RecordDraft, canonical
 from airflow_provider_campaign.operations.record_chain import Discrepancy, RecordFile, verify_records
 from airflow_provider_campaign.record_store import RecordStore
 from tests.records_guard import TAMPERED, check_record, check_records
@@ -61,7 +61,7 @@ def test_records_as_they_were_written_pass(store: RecordStore, tmp_path: Path) -
 
 def test_one_changed_byte_is_found(store: RecordStore, tmp_path: Path) -> None:
     changed = tmp_path / path_of(1)
-    changed.write_bytes(changed.read_bytes().replace(b"success", b"sUccess"))
+    changed.write_bytes(changed.read_bytes().replace(b'"requests":0', b'"requests":1'))
     assert findings_of(store) == {("changed", path_of(1))}
 
 
@@ -192,19 +192,37 @@ def test_long_ids_that_begin_alike_have_paths_of_their_own(tmp_path: Path) -> No
 
 def test_a_retry_knows_what_each_try_before_it_left(tmp_path: Path) -> None:
     store = RecordStore(f"file://{tmp_path}")
-    store.write(record_of("r"))
-    found = store.earlier_tries(draft_of("r", try_number=3).run, "")
-    assert [(each["try_number"], each["outcome"]) for each in found.tries] == [(1, "success"), (2, None)]
-    assert found.missing == [2]
-    assert store.earlier_tries(draft_of("r", try_number=3, task_id="other").run, "").missing == [1, 2]
+    reference = store.write(record_of("r"))
+    found = store.earlier_tries(draft_of("r", try_number=3).run, "", {})
+    assert {number: (each.sha256, each.record["outcome"]) for number, each in found.items() if each.record} == {
+        1: (reference["sha256"], "success")
+    }
+    assert store.earlier_tries(draft_of("r", try_number=3, task_id="other").run, "", {}) == {}
+
+
+def plant(store: RecordStore, name: str, **edit: Any) -> None:
+    """Put an edited copy of the first record beside it."""
+    root = Path(store.records_path.removeprefix("file://"))
+    record = json.loads((root / path_of(0)).read_bytes())
+    (root / path_of(0)).with_name(name).write_bytes(canonical({**record, **edit}))
+
+
+def test_of_a_try_that_has_handed_on_a_hash_no_other_file_counts(store: RecordStore) -> None:
+    run = draft_of("run-0", try_number=2).run
+    [genuine] = [file for file in store.read() if file.path == path_of(0)]
+    plant(store, "stop_all.try1.2.json", reason="planted")
+    assert store.earlier_tries(run, "", {1: genuine.sha256})[1].path == path_of(0)
+    assert store.earlier_tries(run, "", {1: "0" * 64}) == {}
+    assert store.earlier_tries(run, "", {})[1].path == path_of(0).replace("try1", "try1.2")  # nothing tells them apart
+
+
+def test_a_record_of_another_try_in_the_place_of_one_does_not_count(store: RecordStore) -> None:
+    plant(store, "stop_all.try2.json")
+    assert list(store.earlier_tries(draft_of("run-0", try_number=3).run, "", {})) == [1]
 
 
 def test_what_one_record_says_is_always_the_same_bytes() -> None:
     assert canonical({"b": "ü\ud800", "a": 1}) == b'{"a":1,"b":"\\u00fc\\ud800"}\n'
-
-
-def test_the_tries_before_are_told_from_each_other() -> None:
-    assert EarlierTries.from_record(None, 1).tries == []
 
 
 def test_the_example_of_the_documentation_is_a_record() -> None:
