@@ -24,7 +24,8 @@ class CampaignStatus(StrEnum):
     """
     The platforms' words for a campaign's status.
 
-    Kore.ai documents all but ``Draft``, which is the one that Sonarly's examples show.
+    Kore.ai documents all but ``Draft``, which is the one that Sonarly's examples show; ``Rerun`` on its page about the
+    console only, so that its list can't be filtered by it.
     """
 
     DRAFT = "Draft"
@@ -33,6 +34,7 @@ class CampaignStatus(StrEnum):
     RESCHEDULED = "Rescheduled"
     PREPARING = "Preparing"
     ACTIVE = "Active"
+    RERUN = "Rerun"
     PAUSED = "Paused"
     STOPPED = "Stopped"
     COMPLETED = "Completed"
@@ -46,7 +48,7 @@ def canonical_status(word: str) -> str:
     return _CANONICAL.get(word.strip().casefold(), word.strip())
 
 
-LIVE_STATUSES = (CampaignStatus.ACTIVE.value, CampaignStatus.PREPARING.value)
+LIVE_STATUSES = (CampaignStatus.ACTIVE.value, CampaignStatus.PREPARING.value, CampaignStatus.RERUN.value)
 """A campaign in one of these sends messages, or is about to."""
 
 ENDED_STATUSES = (CampaignStatus.STOPPED.value, CampaignStatus.COMPLETED.value)

@@ -18,9 +18,8 @@ _CONN_ID = Arg(
 )
 _CAMPAIGN_TYPE = Arg(("--campaign-type",), metavar="TYPE", help="sms or voice, where the platform tells types apart")
 _TYPES = Arg(("--campaign-types",), metavar="TYPES", default="sms,voice", help="Those to stop (default: sms,voice)")
-_STATUSES = Arg(
-    ("--statuses",), metavar="STATUSES", default="Active,Preparing", help="Those that are live (Active,Preparing)"
-)
+_LIVE = "Active,Preparing,Rerun"
+_STATUSES = Arg(("--statuses",), metavar="STATUSES", default=_LIVE, help=f"Those that are live (default: {_LIVE})")
 _NAME_PATTERN = Arg(("--name-pattern",), metavar="PATTERN", help="Only campaigns whose name matches, with * ? and […]")
 _TIMEOUT = Arg(("--timeout",), metavar="SECONDS", default="900", help="When to give up (default: 900)")
 _DRY_RUN = Arg(("--dry-run",), action="store_true", help="List what would be stopped, and stop nothing")

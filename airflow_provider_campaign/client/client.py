@@ -16,7 +16,7 @@ from airflow_provider_campaign.client.requester import Requester
 from airflow_provider_campaign.client.response import sanitize
 from airflow_provider_campaign.client.transport import Transport
 from airflow_provider_campaign.exceptions import CampaignConfigError
-from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpRequest, Platform
+from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpRequest, ListQuery, PageSize, Platform
 
 DEFAULT_REQUEST_TIMEOUT = 30.0
 """Seconds that one request may take, unless the connection says."""
@@ -47,6 +47,7 @@ class CampaignClient:
         self.transport = transport
         self.clock = clock or SystemClock()
         self.rate_limiter = rate_limiter or RateLimiter(platform.rate_limit, platform.rate_window, self.clock)
+        self._page_size = PageSize()
         self.requester = Requester(
             platform, transport, self.rate_limiter, self.clock, description or platform.name, timeout, retry_budget
         )
@@ -179,11 +180,42 @@ class CampaignClient:
         self, campaign_type: str | None, statuses: Collection[str] = (), *, newest_first: bool = False
     ) -> ListReader:
         """Return a reading of the list of one of the platform's types, which sends nothing yet."""
-        request = ApiRequest(Action.LIST, None, campaign_type)
-        self._validate_type(request)
-        return ListReader(
-            self.requester, request, self.platform.pager(campaign_type, statuses, newest_first=newest_first)
-        )
+        return self._read_list(ListQuery(campaign_type, statuses, newest_first, self._page_size))
+
+    def count_campaigns(
+        self, campaign_type: str | None, statuses: Collection[str] = (), *, deadline: Deadline | None = None
+    ) -> int | None:
+        """
+        Return how many campaigns of a type the platform counts, by one request that shows a single one.
+
+        :param statuses: Only campaigns in one of these, where the platform can filter; all of them where empty.
+        :returns: None where the platform does not say.
+        """
+        reader = self._read_list(ListQuery(campaign_type, statuses, page_size=PageSize(1)))
+        reader.read_page(deadline or self.requester.default_deadline())
+        return reader.total
+
+    def find_undocumented(self, campaign_type: str | None, deadline: Deadline) -> Iterator[Campaign]:
+        """
+        Yield the campaigns of a type whose status the list can't be filtered by, so that no filtered list shows them.
+
+        One request counts all campaigns, one those in all statuses of the filter. Only if these differ the list is
+        read, those changed last first, up to :data:`MAX_SEARCHED_PAGES`. A status may be of a live campaign
+        (:func:`.is_live`: Rerun), or one that no documentation explains (:func:`.may_be_live`). Where lists always
+        show all campaigns, nothing is sent and nothing yielded.
+
+        :raises UnreliableListError: Once all that were found were yielded, if there are more than these, or if the
+            list has a row that can't be read.
+        :raises CampaignError: If a request fails; what it yielded before remains true.
+        """
+        listable = self.platform.listable_statuses
+        if not listable:
+            return
+        total = self.count_campaigns(campaign_type, deadline=deadline)
+        known = self.count_campaigns(campaign_type, listable, deadline=deadline)
+        missing = None if total is None or known is None else total - known
+        if missing is None or missing > 0:
+            yield from self.read_list(campaign_type, newest_first=True).search_others(listable, missing, deadline)
 
     def switch_schedule_off(self, campaign_name: str, *, deadline: Deadline | None = None) -> Campaign:
         """
@@ -210,6 +242,11 @@ class CampaignClient:
             deadline,
             lambda document: self.platform.read_campaign(request, document),
         )
+
+    def _read_list(self, query: ListQuery) -> ListReader:
+        request = ApiRequest(Action.LIST, None, query.campaign_type)
+        self._validate_type(request)
+        return ListReader(self.requester, request, self.platform.pager(query))
 
     def _read(self, request: ApiRequest, deadline: Deadline | None) -> Campaign:
         request = self._validated(request)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Container, Iterator
 
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.client.clock import Deadline
@@ -11,6 +12,9 @@ from airflow_provider_campaign.client.requester import Requester
 from airflow_provider_campaign.client.response import sanitize
 from airflow_provider_campaign.exceptions import CampaignUnavailableError
 from airflow_provider_campaign.platforms.base import ApiRequest, Pager
+
+MAX_SEARCHED_PAGES = 5
+"""Pages of a list that a search for campaigns reads."""
 
 
 class UnreliableListError(CampaignUnavailableError):
@@ -57,6 +61,27 @@ class ListReader:
         while not self.is_finished:
             yield from self.read_page(deadline)
             after_page()
+
+    def search_others(self, statuses: Container[str], count: int | None, deadline: Deadline) -> Iterator[Campaign]:
+        """
+        Yield the campaigns in none of these statuses, for as many pages as a search may take.
+
+        :param count: How many there are, None if unknown.
+        :raises UnreliableListError: In the end, if there are more.
+        """
+        left = math.inf if count is None else count
+        while not self.is_finished and self.pages_read < MAX_SEARCHED_PAGES and left > 0:
+            others = [campaign for campaign in self.read_page(deadline) if campaign.status not in statuses]
+            left -= len(others)
+            yield from others
+        self.check()
+        if left > 0 and count is not None and not self.is_finished:
+            raise UnreliableListError(
+                f"{self._requester.subject(self._request)}: {count} campaigns are in a status that is not documented, "
+                f"and {left} of them, which may be live, are not among those that changed last. "
+                "Look for them in the platform's console.",
+                outcome_unknown=True,
+            )
 
     def check(self) -> None:
         """Raise if the list is no proof of what is not in it: a row can't be read, or it contradicts itself."""

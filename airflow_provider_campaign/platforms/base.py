@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -12,6 +12,13 @@ from airflow_provider_campaign.campaign import Campaign
 
 MAX_PAGES_WITHOUT_PROGRESS = 3
 """Pages of a list that may show nothing new before one that does: rows move while the list is read."""
+
+
+PAGE_SIZE = 100
+"""Rows that a list request asks for, where the platform lets it say so."""
+
+MIN_PAGE_SIZE = 10
+"""Rows that it asks for at the least: a page that can't be had with so few has another problem."""
 
 
 class Action(StrEnum):
@@ -82,6 +89,50 @@ class InvalidResponseError(Exception):
     """A response that is not what the platform's documentation promises."""
 
 
+class PageSize:
+    """
+    The number of rows that list requests ask for, shared by all lists of an account.
+
+    :param rows: How many at the most.
+    """
+
+    def __init__(self, rows: int = PAGE_SIZE) -> None:
+        self.rows = self._most = self._initial = rows
+
+    def shrink(self, *, is_final: bool) -> bool:
+        """
+        Ask for half as many rows, and return whether that is fewer.
+
+        :param is_final: Whether the platform will never show as many as it was asked for.
+        """
+        if self.rows <= MIN_PAGE_SIZE:
+            self._most = self._initial if is_final else self._most  # the number of rows was not what it refused
+            return False
+        self.rows = max(MIN_PAGE_SIZE, self.rows // 2)
+        self._most = self.rows if is_final else self._most
+        return True
+
+    def grow(self) -> None:
+        """Ask for twice as many rows, but not for more than the platform shows."""
+        self.rows = min(2 * self.rows, self._most)
+
+
+@dataclass(frozen=True)
+class ListQuery:
+    """
+    A list to read.
+
+    :param campaign_type: The type of its campaigns, where the platform tells types apart.
+    :param statuses: Only campaigns in one of these; all of them where empty.
+    :param newest_first: Those changed last come first.
+    """
+
+    campaign_type: str | None = None
+    statuses: Collection[str] = ()
+    newest_first: bool = False
+    page_size: PageSize = field(default_factory=PageSize)
+
+
 class Pager(ABC):
     """
     The reading of a list, page by page: it says what to request next, and is given the response.
@@ -89,6 +140,9 @@ class Pager(ABC):
     A row that can't be read, and a page that contradicts itself, do not hide the others: they are kept in
     ``problems``, and a list that has any is no proof of what is not in it.
     """
+
+    page_size: PageSize | None = None
+    """The number of rows that it asks for, where the platform lets it say so."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []
@@ -159,6 +213,9 @@ class Platform(ABC):
     sorts_lists: ClassVar[bool] = False
     """Whether its lists can be requested with the campaigns that changed last at the top."""
 
+    listable_statuses: ClassVar[Set[str]] = frozenset()
+    """The status words that its lists can be filtered by; empty where they always show all campaigns."""
+
     has_closed_status_set: ClassVar[bool] = True
     """Whether all its status words are documented, so that any other is none of a live campaign."""
 
@@ -216,12 +273,11 @@ class Platform(ABC):
         """
 
     @abstractmethod
-    def pager(self, campaign_type: str | None, statuses: Collection[str], *, newest_first: bool = False) -> Pager:
+    def pager(self, query: ListQuery) -> Pager:
         """
-        Return the reading of the list of one type.
+        Return the reading of a list.
 
-        :param statuses: A wish to the platform: only campaigns in one of these; all of them where empty.
-        :param newest_first: Those changed last come first, where the platform can sort.
+        :param query: What to ask for; the platform may be able to filter, to sort and to page, or not.
         """
 
     def probe(self, request: ApiRequest) -> HttpRequest:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
 from airflow_provider_campaign.campaign import Campaign, CampaignStatus, CampaignType, canonical_status
 from airflow_provider_campaign.exceptions import CampaignConfigError
-from airflow_provider_campaign.platforms.base import Action, ApiRequest, ApiStatus, HttpRequest, Pager, Platform
+from airflow_provider_campaign.platforms.base import (
+    Action,
+    ApiRequest,
+    ApiStatus,
+    HttpRequest,
+    ListQuery,
+    Pager,
+    Platform,
+)
 from airflow_provider_campaign.platforms.kore_app import KoreApp
 from airflow_provider_campaign.platforms.kore_endpoints import SCHEDULE_OFF, endpoints_of
-from airflow_provider_campaign.platforms.kore_list import KorePager, read_row
+from airflow_provider_campaign.platforms.kore_list import LISTABLE_STATUSES, KorePager, read_row
 from airflow_provider_campaign.platforms.reading import optional_text, required_object, required_rows, required_text
 
 _TYPED_ACTIONS = (Action.STOP, Action.START, Action.DELETE)
@@ -35,6 +43,7 @@ class KorePlatform(Platform):
     name = "Kore.ai"
     campaign_types = (CampaignType.SMS.value, CampaignType.VOICE.value)
     sorts_lists = True
+    listable_statuses = LISTABLE_STATUSES
     retries_unauthorized = True
     rate_limit = 60
     rate_window = 60.0
@@ -102,9 +111,8 @@ class KorePlatform(Platform):
             raw=document,
         )
 
-    def pager(self, campaign_type: str | None, statuses: Collection[str], *, newest_first: bool = False) -> Pager:
-        request = self.http_request(ApiRequest(Action.LIST, None, campaign_type))
-        return KorePager(request, campaign_type, statuses, newest_first=newest_first)
+    def pager(self, query: ListQuery) -> Pager:
+        return KorePager(self.http_request(ApiRequest(Action.LIST, None, query.campaign_type)), query)
 
     def probe(self, request: ApiRequest) -> HttpRequest:
         """Return the list request for a single row."""

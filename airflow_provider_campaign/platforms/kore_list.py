@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from airflow_provider_campaign.campaign import (
     is_live,
     may_be_live,
 )
-from airflow_provider_campaign.platforms.base import HttpRequest, InvalidResponseError, Pager
+from airflow_provider_campaign.platforms.base import HttpRequest, InvalidResponseError, ListQuery, Pager, PageSize
 from airflow_provider_campaign.platforms.reading import (
     optional_count,
     optional_text,
@@ -24,11 +24,8 @@ from airflow_provider_campaign.platforms.reading import (
     validate_word,
 )
 
-PAGE_SIZE = 100
-"""Rows that a list request asks for."""
-
-LISTABLE_STATUSES = {status.value for status in CampaignStatus} - {CampaignStatus.DRAFT.value}
-"""The words that the list's filter accepts."""
+LISTABLE_STATUSES = frozenset(word.value for word in CampaignStatus) - {CampaignStatus.DRAFT, CampaignStatus.RERUN}
+"""The words that the list's filter accepts, by the API's documentation; another one may have it refuse the request."""
 
 
 class KorePager(Pager):
@@ -41,15 +38,16 @@ class KorePager(Pager):
     :param request: The list request, without its body.
     """
 
-    def __init__(
-        self, request: HttpRequest, campaign_type: str | None, statuses: Collection[str], *, newest_first: bool = False
-    ) -> None:
+    page_size: PageSize
+
+    def __init__(self, request: HttpRequest, query: ListQuery) -> None:
         super().__init__()
+        self.page_size = query.page_size
         self._request = request
-        self._campaign_type = campaign_type
-        order = {"updatedAt": "desc"} if newest_first else {"createdAt": "asc"}
-        self._body: dict[str, Any] = {"type": campaign_type, "limit": PAGE_SIZE, "sortBy": order}
-        self._wanted = {canonical_status(status) for status in statuses} & LISTABLE_STATUSES
+        self._campaign_type = query.campaign_type
+        order = {"updatedAt": "desc"} if query.newest_first else {"createdAt": "asc"}
+        self._body: dict[str, Any] = {"type": query.campaign_type, "limit": self.page_size.rows, "sortBy": order}
+        self._wanted = {canonical_status(status) for status in query.statuses} & LISTABLE_STATUSES
         if self._wanted:
             self._body["filters"] = {"status": sorted(self._wanted)}
         self._shown: dict[str, str] = {}
@@ -60,7 +58,8 @@ class KorePager(Pager):
 
     @property
     def next_request(self) -> HttpRequest | None:
-        return None if self._at_end else replace(self._request, json={**self._body, "skip": self._skip})
+        position = {"limit": self.page_size.rows, "skip": self._skip}
+        return None if self._at_end else replace(self._request, json={**self._body, **position})
 
     def read_page(self, document: Mapping[str, Any]) -> list[Campaign]:
         data = required_object(document, "data")
@@ -88,7 +87,7 @@ class KorePager(Pager):
         return fresh
 
     def _step_back(self) -> None:
-        self._skip = max(0, self._skip - PAGE_SIZE)
+        self._skip = max(0, self._skip - self.page_size.rows)
         self._overlaps = bool(self._skip)
 
     def _check_end(self, rows: int, has_more: bool) -> None:
@@ -101,7 +100,8 @@ class KorePager(Pager):
     def _check_words(self) -> None:
         """Note words that nobody documents, where all that is live was asked for, and nothing else is shown."""
         unknown = [word for word in self._shown if may_be_live(word) and not is_live(word)]
-        is_as_asked = self._wanted >= set(LIVE_STATUSES) and self._shown.keys() <= {*self._wanted, *unknown}
+        asks_for_live = self._wanted >= LISTABLE_STATUSES & set(LIVE_STATUSES)
+        is_as_asked = asks_for_live and self._shown.keys() <= {*self._wanted, *LIVE_STATUSES, *unknown}
         if self._at_end and unknown and is_as_asked:
             rows = ", ".join(f"{self._shown[word]} as {word}" for word in unknown)
             self.problems.append(f"it shows {rows}, which is not documented and may be live")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -15,6 +15,7 @@ from airflow_provider_campaign.platforms.base import (
     ApiStatus,
     HttpRequest,
     InvalidResponseError,
+    ListQuery,
     Pager,
     Platform,
 )
@@ -104,7 +105,7 @@ class SonarlyPlatform(Platform):
             return replace(campaign, status=status, raw=document)
         return replace(_read_row(data, request.campaign_id), raw=document)
 
-    def pager(self, campaign_type: str | None, statuses: Collection[str], *, newest_first: bool = False) -> Pager:
+    def pager(self, query: ListQuery) -> Pager:
         """Return the reading of the list; the platform documents neither filter nor order, but a cursor."""
         return SonarlyPager(self.http_request(ApiRequest(Action.LIST)))
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from collections.abc import Collection, Iterator
+from typing import Any
 
 import pytest
 
-from airflow_provider_campaign.campaign import Campaign
+from airflow_provider_campaign.campaign import LIVE_STATUSES, Campaign, is_live
+from airflow_provider_campaign.client.list_reader import MAX_SEARCHED_PAGES, UnreliableListError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox.statuses import KORE_STATUSES
 from tests.kinds import KORE_KINDS, SONARLY, Connect, Kind
 
 MANY = 350
@@ -140,3 +144,66 @@ def test_a_failure_between_two_pages_is_tried_again(unlimited: Sandbox, connect:
     expected = {kind.add_campaign(unlimited).id for _ in range(300)}
     unlimited.add_fault(Fault("broken_json", skip=1))
     assert {row.id for row in listing(kind)} == expected
+
+
+def undocumented(kind: Kind) -> Iterator[Campaign]:
+    """Return the search for campaigns of one kind that no filtered list shows."""
+    client = CampaignHook.for_conn_id("campaign_default").client
+    return client.find_undocumented(kind.campaign_type, client.deadline(100, retries=False))
+
+
+def bodies(sandbox: Sandbox) -> list[dict[str, Any]]:
+    """Return what the list requests asked for."""
+    return [json.loads(request.body) for request in sandbox.requests]
+
+
+def test_campaigns_in_a_status_that_the_filter_does_not_take_are_found_by_what_the_list_counts(
+    unlimited: Sandbox, connect: Connect, kore_kind: Kind
+) -> None:
+    connect(kore_kind.connection(unlimited))
+    reruns = {kore_kind.add_campaign(unlimited, status="Rerun").id for _ in range(3)}
+    for status in KORE_STATUSES:
+        kore_kind.add_campaign(unlimited, status=status)
+    assert {row.status for row in listing(kore_kind, LIVE_STATUSES)} == {"Active", "Preparing"}
+    unlimited.clear_requests()
+    found = list(undocumented(kore_kind))
+    assert {campaign.id for campaign in found} == reruns
+    assert all(is_live(campaign.status) for campaign in found)
+    everything, filtered, newest = bodies(unlimited)
+    assert ("filters" in everything, set(filtered["filters"]["status"])) == (False, set(KORE_STATUSES))
+    assert newest["sortBy"] == {"updatedAt": "desc"}
+
+
+def test_where_all_campaigns_are_in_documented_statuses_two_requests_say_so(
+    unlimited: Sandbox, connect: Connect, kore_kind: Kind
+) -> None:
+    connect(kore_kind.connection(unlimited))
+    for _ in range(MANY):
+        kore_kind.add_campaign(unlimited)
+    assert list(undocumented(kore_kind)) == []
+    assert [body["limit"] for body in bodies(unlimited)] == [1, 1]
+
+
+def test_campaigns_in_an_undocumented_status_that_changed_long_ago_are_reported_once_the_others_were_yielded(
+    unlimited: Sandbox, connect: Connect
+) -> None:
+    connect(V1_SMS.connection(unlimited))
+    V1_SMS.add_campaign(unlimited, status="Rerun")
+    for _ in range(100 * MAX_SEARCHED_PAGES):
+        unlimited.state.timeline.clock.sleep(1)  # type: ignore[attr-defined]
+        V1_SMS.add_campaign(unlimited)
+    recent = V1_SMS.add_campaign(unlimited, status="Rerun")
+    found = undocumented(V1_SMS)
+    assert next(found).id == recent.id
+    with pytest.raises(UnreliableListError, match=r"2 campaigns are in a status .* 1 of them, which may be live"):
+        next(found)
+    assert len(unlimited.requests) == 2 + MAX_SEARCHED_PAGES
+
+
+def test_a_platform_whose_lists_show_all_campaigns_is_not_asked_how_many_it_hides(
+    unlimited: Sandbox, connect: Connect
+) -> None:
+    connect(unlimited.sonarly_connection())
+    SONARLY.add_campaign(unlimited)
+    assert list(undocumented(SONARLY)) == []
+    assert unlimited.requests == []

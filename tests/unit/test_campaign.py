@@ -25,7 +25,7 @@ from airflow_provider_campaign.campaign import (
 )
 from airflow_provider_campaign.exceptions import CampaignConfigError
 
-WORDS = ["Ready", "Scheduled", "Rescheduled", "Preparing", "Active", "Paused", "Stopped", "Completed", "Draft"]
+WORDS = ["Ready", "Scheduled", "Rescheduled", "Preparing", "Active", "Rerun", "Paused", "Stopped", "Completed", "Draft"]
 
 
 @pytest.mark.parametrize("word", WORDS)
@@ -46,7 +46,7 @@ def test_every_status_but_paused_is_live_ended_or_waiting() -> None:
     ("status", "state"),
     [
         *((word, WaitState.SUCCESS) for word in ("Stopped", "Completed", "stopped", "COMPLETED")),
-        *((word, WaitState.RETRY) for word in ("Active", "Preparing", "Paused", "windingDown")),
+        *((word, WaitState.RETRY) for word in ("Active", "Preparing", "Rerun", "Paused", "windingDown")),
         *((word, WaitState.FAILURE) for word in ("Ready", "Scheduled", "Rescheduled", "draft")),
     ],
 )

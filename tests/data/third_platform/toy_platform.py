@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 from airflow_provider_campaign.campaign import Campaign, canonical_status
-from airflow_provider_campaign.platforms.base import Action, ApiRequest, ApiStatus, HttpRequest, Pager, Platform
+from airflow_provider_campaign.platforms.base import (
+    Action,
+    ApiRequest,
+    ApiStatus,
+    HttpRequest,
+    ListQuery,
+    Pager,
+    Platform,
+)
 from airflow_provider_campaign.platforms.reading import optional_text, required_rows, required_text
 
 ENDPOINTS = {
@@ -46,7 +54,7 @@ class ToyPlatform(Platform):
     def read_campaign(self, request: ApiRequest, document: Mapping[str, Any]) -> Campaign:
         return read_row(document)
 
-    def pager(self, campaign_type: str | None, statuses: Collection[str], *, newest_first: bool = False) -> Pager:
+    def pager(self, query: ListQuery) -> Pager:
         return ToyPager(self.http_request(ApiRequest(Action.LIST)))
 
 

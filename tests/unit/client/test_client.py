@@ -127,6 +127,26 @@ def test_a_page_that_could_not_be_had_is_asked_for_again_and_no_other() -> None:
     assert [(sent.http.json or {})["skip"] for sent in transport.requests] == [0, 1, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("counts", "pages", "found"),
+    [
+        ([4, 4], [], []),
+        ([4, 5], [], []),  # one was added in between
+        ([4, 3], [page(row("c-1"), row("c-2", "Rerun"))], ["c-2"]),
+        ([4, 3], [page(row("c-2", "Archived"), row("c-1"), hasMore=True)], ["c-2"]),
+        ([4, 3], [page(row("c-1"))], []),  # one was deleted in between
+        ([None, None], [page(row("c-1"), row("c-2", "Rerun"))], ["c-2"]),
+    ],
+)
+def test_a_list_is_searched_for_undocumented_statuses_only_where_the_platforms_counts_leave_room_for_them(
+    counts: list[int | None], pages: list[HttpResponse], found: list[str]
+) -> None:
+    counted = [page(row("c-1"), totalResults=count, hasMore=True) for count in counts]
+    client = client_of(KORE_V1, ScriptedTransport([*counted, *pages]))
+    assert [campaign.id for campaign in client.find_undocumented("sms", client.deadline(100))] == found
+    assert len(client.transport.requests) == len(counts) + len(pages)  # type: ignore[attr-defined]
+
+
 def test_the_check_of_a_connection_sends_one_request_whatever_comes_back() -> None:
     transport = ScriptedTransport([page(row("c-1"), totalResults=3)])
     assert client_of(KORE_V1, transport).probe() == "API v1 answers, account acc-1 has 3 SMS campaigns."

@@ -13,14 +13,16 @@ from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.platforms.base import (
     MAX_PAGES_WITHOUT_PROGRESS,
+    PAGE_SIZE,
     Action,
     ApiRequest,
     ApiStatus,
     HttpRequest,
     InvalidResponseError,
+    ListQuery,
 )
 from airflow_provider_campaign.platforms.kore import KorePlatform
-from airflow_provider_campaign.platforms.kore_list import LISTABLE_STATUSES, PAGE_SIZE
+from airflow_provider_campaign.platforms.kore_list import LISTABLE_STATUSES
 from tests.accounts import APP, CONFIG, KORE_V1, KORE_V2
 
 V1 = "/campaign/api/v1/public/st-1/campaign"
@@ -221,7 +223,7 @@ def rows_of(count: int, status: str = "Active") -> list[Row]:
 
 def read(rows: list[Row], *statuses: str) -> tuple[list[str], list[str]]:
     """Read a list that does not change; return the ids and the problems."""
-    pager = KORE_V2.pager("sms", statuses)
+    pager = KORE_V2.pager(ListQuery("sms", statuses))
     listed = []
     while (request := pager.next_request) is not None:
         listed += [campaign.id for campaign in pager.read_page(page_of(rows, request.json))]
@@ -229,7 +231,7 @@ def read(rows: list[Row], *statuses: str) -> tuple[list[str], list[str]]:
 
 
 def test_the_first_page_asks_for_the_wanted_statuses_that_the_platform_knows() -> None:
-    pager = KORE_V2.pager("voice", ["active", "PREPARING", "Draft", "windingDown"])
+    pager = KORE_V2.pager(ListQuery("voice", ["active", "PREPARING", "Rerun", "Draft", "windingDown"]))
     assert pager.next_request == HttpRequest(
         "POST",
         f"{V2}/getAllCampaignDetails?{ACCOUNT}",
@@ -241,10 +243,10 @@ def test_the_first_page_asks_for_the_wanted_statuses_that_the_platform_knows() -
             "filters": {"status": ["Active", "Preparing"]},
         },
     )
-    newest = KORE_V2.pager("voice", (), newest_first=True).next_request
+    newest = KORE_V2.pager(ListQuery("voice", newest_first=True)).next_request
     assert newest is not None
     assert newest.json == {"type": "voice", "limit": PAGE_SIZE, "skip": 0, "sortBy": {"updatedAt": "desc"}}
-    assert "Draft" not in LISTABLE_STATUSES
+    assert {"Draft", "Rerun"}.isdisjoint(LISTABLE_STATUSES)
 
 
 @pytest.mark.parametrize("count", [0, 1, PAGE_SIZE - 1, PAGE_SIZE, PAGE_SIZE + 1, 10 * PAGE_SIZE])
@@ -264,7 +266,7 @@ def test_rows_that_change_or_go_while_a_list_is_read_cost_no_other_row_its_place
 ) -> None:
     rows = rows_of(count)
     steady = {row["id"] for row in rows}
-    pager = KORE_V2.pager("sms", ["Active"])
+    pager = KORE_V2.pager(ListQuery("sms", ["Active"]))
     listed: list[str] = []
     pages = 0
     while (request := pager.next_request) is not None:
@@ -286,7 +288,7 @@ def test_rows_that_change_or_go_while_a_list_is_read_cost_no_other_row_its_place
 @pytest.mark.parametrize("gone", [480, 496], ids=["all but a few of the rows that were read", "all of them"])
 def test_a_page_that_has_moved_up_whole_is_looked_for(gone: int) -> None:
     rows = rows_of(1000)
-    pager = KORE_V1.pager("sms", ["Active"])
+    pager = KORE_V1.pager(ListQuery("sms", ["Active"]))
     listed = []
     for _ in range(5):
         listed += [c.id for c in pager.read_page(page_of(rows, pager.next_request.json))]  # type: ignore[union-attr]
@@ -314,6 +316,8 @@ def test_a_row_that_can_not_be_read_hides_no_other() -> None:
     ("asked", "shown", "is_problem"),
     [
         (("Active", "Preparing"), ("Active", "Running"), True),
+        (("Active", "Preparing", "Rerun"), ("Rerun", "Running"), True),
+        (("Active", "Preparing"), ("Active", "Rerun"), False),
         (("Active", "Preparing"), ("Active", "Running", "Stopped"), False),
         (("Active", "Preparing", "Paused"), ("Paused", "On hold"), True),
         (("Stopped",), ("Stopped", "Archived"), False),
@@ -323,7 +327,7 @@ def test_a_row_that_can_not_be_read_hides_no_other() -> None:
 def test_a_word_that_nobody_knows_may_be_live_where_all_that_is_live_was_asked_for(
     asked: tuple[str, ...], shown: tuple[str, ...], is_problem: bool
 ) -> None:
-    pager = KORE_V1.pager("sms", asked)
+    pager = KORE_V1.pager(ListQuery("sms", asked))
     rows = [{"id": f"c-{status}", "status": status} for status in shown]
     pager.read_page({"data": {"results": rows, "totalResults": len(rows), "hasMore": False}})
     told = [f"it shows c-{shown[1]} as {shown[1]}, which is not documented and may be live"]
@@ -336,7 +340,7 @@ def test_a_campaign_with_rows_in_several_statuses_is_shown_in_each() -> None:
 
 
 def test_a_list_that_ends_before_its_own_total_contradicts_itself() -> None:
-    pager = KORE_V1.pager("sms", ())
+    pager = KORE_V1.pager(ListQuery("sms"))
     page = {"data": {"results": rows_of(3), "totalResults": 5, "hasMore": False}}
     assert len(pager.read_page(page)) == 3
     assert pager.next_request is None
@@ -347,7 +351,7 @@ def test_a_list_that_ends_before_its_own_total_contradicts_itself() -> None:
 @pytest.mark.parametrize(("total", "more"), [(3, False), (4, True)])
 @pytest.mark.parametrize("has_more", [{}, {"hasMore": None}], ids=["absent", "null"])
 def test_without_has_more_the_total_tells(total: int, more: bool, has_more: dict[str, None]) -> None:
-    pager = KORE_V1.pager("sms", ())
+    pager = KORE_V1.pager(ListQuery("sms"))
     pager.read_page({"data": {"results": rows_of(3), "totalResults": total, **has_more}})
     assert (pager.next_request is not None) is more
 
@@ -357,7 +361,7 @@ def test_without_has_more_the_total_tells(total: int, more: bool, has_more: dict
 def test_without_has_more_and_total_a_list_is_read_until_nothing_new_comes(data: dict[str, Any], most: int) -> None:
     """Also where the platform shows fewer rows a page than it is asked for."""
     rows, listed = rows_of(20), []
-    pager = KORE_V1.pager("sms", ())
+    pager = KORE_V1.pager(ListQuery("sms"))
     while (request := pager.next_request) is not None:
         skip = (request.json or {})["skip"]
         listed += pager.read_page({"data": {"results": rows[skip : skip + most], **data}})
@@ -366,7 +370,7 @@ def test_without_has_more_and_total_a_list_is_read_until_nothing_new_comes(data:
 
 
 def test_a_platform_that_shows_the_same_page_again_and_tells_no_end_is_reported() -> None:
-    pager = KORE_V1.pager("sms", ())
+    pager = KORE_V1.pager(ListQuery("sms"))
     while pager.next_request is not None:
         pager.read_page({"data": {"results": rows_of(7)}})
     assert pager.problems == ["the responses say that there is more, and show nothing new"]
@@ -383,7 +387,7 @@ def test_a_platform_that_shows_the_same_page_again_and_tells_no_end_is_reported(
     ],
 )
 def test_what_is_no_page_is_asked_for_again(document: dict[str, Any]) -> None:
-    pager = KORE_V1.pager("sms", ())
+    pager = KORE_V1.pager(ListQuery("sms"))
     before = pager.next_request
     with pytest.raises(InvalidResponseError):
         pager.read_page(document)
@@ -391,7 +395,7 @@ def test_what_is_no_page_is_asked_for_again(document: dict[str, Any]) -> None:
 
 
 def test_a_list_that_makes_no_progress_is_given_up_and_reported() -> None:
-    pager = KORE_V1.pager("sms", ())
+    pager = KORE_V1.pager(ListQuery("sms"))
     page = {"data": {"results": rows_of(2), "hasMore": True}}
     pages = 0
     while pager.next_request is not None:
@@ -402,7 +406,7 @@ def test_a_list_that_makes_no_progress_is_given_up_and_reported() -> None:
 
 
 def test_a_list_that_shows_nothing_readable_is_given_up_after_as_many_pages() -> None:
-    pager = KORE_V1.pager("sms", ())
+    pager = KORE_V1.pager(ListQuery("sms"))
     pages = 0
     while pager.next_request is not None:
         pager.read_page({"data": {"results": [{"status": "Active"}], "hasMore": True}})

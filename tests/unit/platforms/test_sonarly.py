@@ -14,6 +14,7 @@ from airflow_provider_campaign.platforms.base import (
     ApiStatus,
     HttpRequest,
     InvalidResponseError,
+    ListQuery,
 )
 from tests.accounts import CONFIG, SONARLY
 
@@ -129,7 +130,7 @@ def page_of(numbers: range, cursor: str | None, **data: Any) -> dict[str, Any]:
 
 
 def test_a_list_is_read_along_its_cursors_and_each_campaign_is_shown_once() -> None:
-    pager = SONARLY.pager(None, ["Active"])
+    pager = SONARLY.pager(ListQuery(statuses=["Active"]))
     assert pager.next_request == HttpRequest("GET", CAMPAIGNS)
     listed = pager.read_page(page_of(range(3), "a&b=c"))
     assert pager.next_request == HttpRequest("GET", f"{CAMPAIGNS}?cursor=a%26b%3Dc")
@@ -140,7 +141,7 @@ def test_a_list_is_read_along_its_cursors_and_each_campaign_is_shown_once() -> N
 
 
 def test_a_row_that_can_not_be_read_hides_no_other() -> None:
-    pager = SONARLY.pager(None, ())
+    pager = SONARLY.pager(ListQuery())
     page = page_of(range(2), None)
     page["data"]["items"].insert(1, {"id": "c-9", "name": "Evening"})
     assert [campaign.id for campaign in pager.read_page(page)] == ["c-0", "c-1"]
@@ -148,7 +149,7 @@ def test_a_row_that_can_not_be_read_hides_no_other() -> None:
 
 
 def test_a_list_that_has_more_and_does_not_say_where_contradicts_itself() -> None:
-    pager = SONARLY.pager(None, ())
+    pager = SONARLY.pager(ListQuery())
     pager.read_page(page_of(range(2), None, hasMore=True))
     assert pager.next_request is None
     assert pager.problems == ["the list contradicts itself: it says that it has more, and not where"]
@@ -161,7 +162,7 @@ def test_a_list_that_has_more_and_does_not_say_where_contradicts_itself() -> Non
 def test_a_list_that_says_elsewhere_that_it_has_more_contradicts_itself(
     beside: dict[str, Any], total: dict[str, int], problems: int
 ) -> None:
-    pager = SONARLY.pager(None, ())
+    pager = SONARLY.pager(ListQuery())
     pager.read_page(page_of(range(2), None, **total) | beside)
     assert pager.next_request is None
     assert len(pager.problems) == problems
@@ -178,14 +179,14 @@ def test_a_list_that_says_elsewhere_that_it_has_more_contradicts_itself(
     ],
 )
 def test_what_is_no_page_is_asked_for_again(document: dict[str, Any]) -> None:
-    pager = SONARLY.pager(None, ())
+    pager = SONARLY.pager(ListQuery())
     with pytest.raises(InvalidResponseError):
         pager.read_page(document)
     assert pager.next_request == HttpRequest("GET", CAMPAIGNS)
 
 
 def test_a_list_that_makes_no_progress_is_given_up_and_reported() -> None:
-    pager = SONARLY.pager(None, ())
+    pager = SONARLY.pager(ListQuery())
     pages = 0
     while pager.next_request is not None:
         pager.read_page(page_of(range(2), "again"))
