@@ -75,7 +75,8 @@ def response_error(
     message += f", {problem.rstrip('.')}" if problem else ""
     message += f" [{marks}]" if marks else ""
     details = {"http_status": response.status, "code": code, "trace_id": trace_id, "platform_text": text}
-    return _build(kind, f"{message}. {advice}", response, details)
+    retry_after = response.headers.get("Retry-After") if response.status in (429, 503) else None
+    return _build(kind, f"{message}. {advice}", parse_retry_after(retry_after, platform.rate_window), details)
 
 
 def _classify(
@@ -105,12 +106,11 @@ def _classify(
 
 
 def _build(
-    kind: type[CampaignError], message: str, response: HttpResponse, details: Mapping[str, Any]
+    kind: type[CampaignError], message: str, retry_after: float | None, details: Mapping[str, Any]
 ) -> CampaignError:
     """Return the error; what may have been acted on is marked as of unknown outcome."""
     if not issubclass(kind, CampaignUnavailableError):
         return kind(message, **details)
-    retry_after = parse_retry_after(response.headers.get("Retry-After")) if response.status in (429, 503) else None
     outcome_unknown = not issubclass(kind, CampaignRateLimitError)
     return kind(message, outcome_unknown=outcome_unknown, retry_after=retry_after, **details)
 

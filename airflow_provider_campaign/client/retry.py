@@ -28,7 +28,10 @@ MAX_RETRY_DELAY = 30.0
 """Seconds: the upper bound of any delay after a failure other than a refusal for the rate."""
 
 MAX_RETRY_AFTER = 300.0
-"""Seconds: the most that a ``Retry-After`` is believed."""
+"""Seconds: the most that a ``Retry-After`` is believed where the platform documents no window for its limit."""
+
+RETRY_AFTER_MARGIN = 5.0
+"""Seconds past the documented window that a ``Retry-After`` is believed: what is longer is milliseconds or a date."""
 
 _BACKOFF = wait_random_exponential(multiplier=INITIAL_RETRY_DELAY, max=MAX_RETRY_DELAY)
 
@@ -92,13 +95,15 @@ def requested_delay(error: BaseException, rate_window: float | None) -> float | 
     return requested
 
 
-def parse_retry_after(value: str | None) -> float | None:
+def parse_retry_after(value: str | None, rate_window: float | None = None) -> float | None:
     """
     Read a ``Retry-After`` header in either of its forms, seconds or HTTP date.
 
-    :returns: Seconds from now, between 0 and :data:`MAX_RETRY_AFTER`; None where it is absent or unreadable.
+    :param rate_window: Seconds of the window that the platform documents for its limit, None where it does not.
+    :returns: Seconds from now, at the most those of the window and a bit; None where it is absent or unreadable.
     """
+    longest = MAX_RETRY_AFTER if rate_window is None else rate_window + RETRY_AFTER_MARGIN
     try:
-        return min(Retry().parse_retry_after(value or ""), MAX_RETRY_AFTER)
+        return min(Retry().parse_retry_after(value or ""), longest)
     except (InvalidHeader, ValueError, TypeError, IndexError, OverflowError):
         return None

@@ -17,7 +17,7 @@ from airflow_provider_campaign.exceptions import (
     CampaignRequestError,
     CampaignUnavailableError,
 )
-from airflow_provider_campaign.operators.campaign import StopCampaignOperator
+from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator, StopCampaignOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.certificates import Authority
 from tests.clock import VirtualClock
@@ -146,6 +146,19 @@ def test_a_request_that_a_proxy_took_may_have_been_heard(connect: Connect, monke
         connect(connection_to("http://127.0.0.1:9"))
         assert stop()["status"] == "Stopped"
         assert [request.split(b" ")[0] for request in proxy.requests] == [b"POST", b"GET"]
+
+
+@pytest.mark.parametrize("retry_after", ["30000", "1764499842"], ids=["milliseconds", "epoch"])
+def test_a_retry_after_of_another_unit_holds_the_stops_back_no_longer_than_the_documented_window(
+    sandbox: Sandbox, virtual_clock: VirtualClock, connect: Connect, retry_after: str
+) -> None:
+    connect(sandbox.kore_connection())
+    campaigns = [sandbox.add_campaign() for _ in range(10)]
+    sandbox.add_fault(Fault("rate_limit", action="stop", skip=2, retry_after=retry_after))
+    began = virtual_clock.now
+    StopActiveCampaignsOperator(task_id="sweep").execute({})
+    assert max(campaign.history[-1][0] for campaign in campaigns) - began < 70
+    assert {campaign.status for campaign in campaigns} == {"Stopped"}
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["declared", "chunked"])

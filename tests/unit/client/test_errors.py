@@ -136,6 +136,16 @@ def test_a_retry_after_counts_where_http_defines_it(status: int, seconds: float 
     assert error.retry_after == seconds
 
 
+@pytest.mark.parametrize(("platform", "seconds"), [(KORE_V1, 65), (SONARLY, 300)], ids=["kore", "sonarly"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_retry_after_is_bounded_by_what_the_platform_documents(
+    status: int, platform: Platform, seconds: float
+) -> None:
+    error = error_of(refuses(status, Retry_After="30000"), platform)
+    assert isinstance(error, CampaignUnavailableError)
+    assert error.retry_after == seconds
+
+
 def test_a_404_page_of_some_other_server_points_to_the_host() -> None:
     error = error_of(response(body=HTML, status=404))
     assert type(error) is CampaignRequestError

@@ -15,6 +15,7 @@ from airflow_provider_campaign.client.retry import (
     INITIAL_RETRY_DELAY,
     MAX_RETRY_AFTER,
     MAX_RETRY_DELAY,
+    RETRY_AFTER_MARGIN,
     parse_retry_after,
     retry_until,
 )
@@ -237,7 +238,13 @@ def test_a_retry_after_that_can_not_be_read_counts_as_absent(value: str | None) 
     assert parse_retry_after(value) is None
 
 
-@given(st.text())
-def test_any_retry_after_is_absent_or_within_its_bounds(value: str) -> None:
-    seconds = parse_retry_after(value)
-    assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER
+@given(st.text() | st.integers().map(str), st.none() | st.floats(1, 3600))
+def test_any_retry_after_is_absent_or_within_its_bounds(value: str, rate_window: float | None) -> None:
+    seconds = parse_retry_after(value, rate_window)
+    longest = MAX_RETRY_AFTER if rate_window is None else rate_window + RETRY_AFTER_MARGIN
+    assert seconds is None or 0 <= seconds <= longest
+
+
+@pytest.mark.parametrize("value", ["30000", "1764499842", "1764499842000", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_milliseconds_and_dates_of_the_epoch_are_no_longer_than_the_documented_window_and_a_bit(value: str) -> None:
+    assert parse_retry_after(value, WINDOW) == WINDOW + RETRY_AFTER_MARGIN
