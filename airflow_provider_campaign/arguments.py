@@ -17,7 +17,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from airflow_provider_campaign.calling_hours import CallingHours
+from airflow_provider_campaign.calling_hours import CallingHours, CallingRules
 from airflow_provider_campaign.campaign import (
     STOP_CONDITION,
     CampaignStatus,
@@ -207,6 +207,13 @@ def read_calling_hours(name: str, value: Any) -> CallingHours | None:
     if isinstance(value, str):
         value = _literal(name, read_text(name, value))
     return None if value is None else CallingHours.read(value)
+
+
+def read_calling_rules(name: str, value: Any) -> CallingRules | None:
+    """Return rules of calling hours, given as a list, as one object, or as the text of either; None if left out."""
+    if isinstance(value, str):
+        value = read_text(name, value)
+    return None if value is None else CallingRules.read(value)
 
 
 def is_template(value: Any) -> bool:

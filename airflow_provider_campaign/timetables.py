@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 MAX_DESCRIPTION = 1000
 """Characters of a schedule's description in words that Airflow's database takes (``dag.timetable_description``)."""
 
+DATED = ("open", "closed_dates", "overrides")
+"""Keys that no cron expression can follow."""
+
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -84,6 +87,16 @@ def calling_hours_closed(
 
 
 def _read(calling_hours: Mapping[str, Any]) -> CallingHours:
+    """Return the hours of a week; what differs from it has no cron expression, and is not to be ignored."""
+    dated = (
+        [] if not isinstance(calling_hours, Mapping) else [key for key in DATED if calling_hours.get(key) is not None]
+    )
+    if dated or isinstance(calling_hours, list):
+        what = f"calling hours with {' and '.join(dated)}" if dated else "a list of rules"
+        raise CampaignConfigError(
+            f"Calling hours: no cron expression follows {what}. Give the DAG schedule='*/5 * * * *', and the sweep the "
+            "calling hours: it then acts on the time."
+        )
     hours = CallingHours.read(calling_hours)
     for warning in hours.warnings:
         log.warning(warning)

@@ -43,7 +43,7 @@ class CallingWindow:
         moment = context.get("data_interval_end")
         if moment is not None and context["dag_run"].run_type in ("scheduled", "backfill"):
             return cls(hours, hours.window_end(moment))
-        return None if hours.is_open(now) else cls(hours, hours.last_end(now))  # somebody wants it now
+        return None if hours.is_open(now) else cls(hours, hours.window_end(now))  # somebody wants it now
 
     def check_not_open_again(self, now: datetime) -> None:
         """Skip a run that begins in another window than the one whose end it is for."""
