@@ -2,8 +2,9 @@
 
 from airflow_provider_campaign.calling_hours.fields import calling_hours_error
 from airflow_provider_campaign.calling_hours.hours import CallingHours
+from airflow_provider_campaign.calling_hours.openings import MINUTE
 from airflow_provider_campaign.calling_hours.rules import CallingRule, CallingRules
-from airflow_provider_campaign.calling_hours.weekly import MINUTE, MINUTES_A_DAY, MINUTES_A_WEEK
+from airflow_provider_campaign.calling_hours.weekly import MINUTES_A_DAY, MINUTES_A_WEEK
 
 __all__ = [
     "MINUTE",

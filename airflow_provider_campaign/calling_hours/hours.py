@@ -29,7 +29,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 WEEK = timedelta(weeks=1)
 
-PERIOD = timedelta(days=28)
+PERIOD_DAYS = 28
 """The openings of a period are computed together, and once."""
 
 MARGIN = timedelta(days=3)
@@ -92,7 +92,7 @@ class CallingHours:
 
     def is_open(self, at: datetime) -> bool:
         """Return whether campaigns may run; at the moment of an end they may no longer."""
-        openings = self._period((at - EPOCH) // PERIOD).openings
+        openings = self._period(_period_of(at)).openings
         latest = bisect_right(openings, at, key=_start) - 1
         return latest >= 0 and at < openings[latest][1]
 
@@ -106,8 +106,8 @@ class CallingHours:
 
     def last_end(self, at: datetime) -> datetime | None:
         """Return the latest end (UTC) that is not later than a moment, if there is one in the 400 days before."""
-        latest = (at - EPOCH) // PERIOD
-        for number in range(latest, latest - MAX_SEARCH // PERIOD - 2, -1):
+        latest = _period_of(at)
+        for number in range(latest, latest - MAX_SEARCH.days // PERIOD_DAYS - 2, -1):
             ends = self._period(number).changes[ENDS]
             if found := bisect_right(ends, at):
                 return ends[found - 1]
@@ -126,7 +126,7 @@ class CallingHours:
         return end
 
     def _changes(self, which: int, after: datetime, until: datetime) -> Iterator[datetime]:
-        for number in range((after - EPOCH) // PERIOD, (until - EPOCH) // PERIOD + 1):
+        for number in range(_period_of(after), _period_of(until) + 1):
             changes = self._period(number).changes[which]
             yield from changes[bisect_right(changes, after) : bisect_right(changes, until)]
 
@@ -136,7 +136,7 @@ class CallingHours:
 
     def _period(self, number: int) -> _Period:
         if number not in self._periods:
-            first, last = EPOCH + number * PERIOD, EPOCH + (number + 1) * PERIOD
+            first, last = (EPOCH + (number + following) * PERIOD_DAYS * DAY for following in (0, 1))
             local = self._local(first.replace(tzinfo=None) - MARGIN, last.replace(tzinfo=None) + MARGIN)
             openings = as_moments(local, self.zone)
             starts = [opens for opens, _ in openings if first <= opens < last]
@@ -161,6 +161,10 @@ class CallingHours:
             if start < end:
                 openings = without(openings, start, end) + [(start, end)] * override.is_open
         return joined(openings)
+
+
+def _period_of(moment: datetime) -> int:
+    return int(moment.timestamp() // (PERIOD_DAYS * DAY.total_seconds()))
 
 
 def _start(opening: Opening) -> datetime:

@@ -227,8 +227,9 @@ class TestWhenTheClockChanges:
         zone = ZoneInfo("America/New_York")
         hours = CallingHours.read(daily(zone.key, window))
         start = hours.next_start(datetime.fromisoformat(day).replace(tzinfo=zone))
+        assert start
         moments = [start, hours.next_end(start)]
-        assert [moment.astimezone(zone).strftime("%m-%d %H:%M %z") for moment in moments] == [opens, closes]
+        assert [moment.astimezone(zone).strftime("%m-%d %H:%M %z") for moment in moments if moment] == [opens, closes]
 
     def test_windows_between_which_the_clock_leaves_no_time_are_one(self) -> None:
         hours = CallingHours.read(daily("America/New_York", ("9:00 PM", "2:10 AM"), ("2:50 AM", "8:00 AM")))
@@ -339,9 +340,9 @@ class TestEveryMinute:
             assert hours.last_end(end) == hours.last_end(following - MINUTE) == end
 
 
-def walk(following: Callable[[datetime], datetime], first: datetime, last: datetime) -> list[datetime]:
+def walk(following: Callable[[datetime], datetime | None], first: datetime, last: datetime) -> list[datetime]:
     """Return every moment from the first, exclusive, to the last that leads from one to the next."""
     found = []
-    while (first := following(first)) <= last:
-        found.append(first)
+    while (moment := following(first)) and moment <= last:
+        found.append(first := moment)
     return found

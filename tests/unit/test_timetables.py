@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -126,6 +126,25 @@ class TestArguments:
         assert crons(calling_hours_start(hours, timedelta(minutes=-10))) == ["55 23 * * 7"]
 
     @pytest.mark.parametrize("make", [calling_hours_end, calling_hours_start, calling_hours_closed])
+    @pytest.mark.parametrize(
+        ("change", "what"),
+        [
+            ({"closed_dates": ["2026-12-25"]}, "calling hours with closed_dates"),
+            ({"closed_dates": [], "overrides": []}, "calling hours with closed_dates and overrides"),
+            ({"open": True}, "calling hours with open"),
+        ],
+    )
+    def test_what_no_cron_expression_follows_is_refused(
+        self, make: Callable[[Any], Any], change: dict[str, Any], what: str
+    ) -> None:
+        hours = daily("UTC", ("9:00 AM", "6:00 PM"))
+        for value, named in (({**hours, **change}, what), ([hours], "a list of rules")):
+            with pytest.raises(
+                CampaignConfigError, match=rf"follows {named}\. Give the DAG schedule='\*/5 \* \* \* \*'"
+            ):
+                make(value)
+
+    @pytest.mark.parametrize("make", [calling_hours_end, calling_hours_start, calling_hours_closed])
     @pytest.mark.parametrize("offset", [timedelta(seconds=30), timedelta(minutes=-1, seconds=-1), 5, "5", None, True])
     def test_an_offset_that_is_no_timedelta_of_minutes_is_refused(self, make: Any, offset: Any) -> None:
         with pytest.raises(CampaignConfigError, match=r"offset is .*Give it as timedelta\(minutes=…\)"):
@@ -242,8 +261,9 @@ def closed_moments(
 ) -> Iterator[datetime]:
     """Yield the moments between two others at which the schedule of the closed time is to run."""
     closed = hours.last_end(start - offset)
-    while closed + offset < end:
+    while closed and closed + offset < end:
         moment, opened = closed + offset, hours.next_start(closed)
+        assert opened
         while moment < min(opened, end):
             if moment >= start:
                 yield moment
@@ -360,9 +380,4 @@ class TestEveryEndIsRunAt:
 
 def ends(document: dict[str, Any], start: datetime, last: datetime) -> list[datetime]:
     """Return the ends of calling hours between two moments."""
-    hours, found = CallingHours.read(document), []
-    end = hours.next_end(start - MINUTE)
-    while end <= last:
-        found.append(end)
-        end = hours.next_end(end)
-    return found
+    return CallingHours.read(document).ends(start - MINUTE, last)

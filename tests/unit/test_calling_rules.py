@@ -1,0 +1,302 @@
+"""Rules, closed dates and overrides are read as they are meant, and a key that nobody knows is an error."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_campaign.calling_hours import CallingHours, CallingRules
+from airflow_provider_campaign.campaign import Campaign
+from airflow_provider_campaign.exceptions import CampaignConfigError
+from tests.calling_hours import daily
+
+HOURS = daily("America/New_York", ("8:00 AM", "9:00 PM"))
+NEW_YEAR = {"from": "2026-12-31T12:00", "until": "2027-01-02T00:00"}
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def campaign(name: str | None = "Evening 1", campaign_type: str | None = "sms") -> Campaign:
+    return Campaign("cd-1", "Active", name, campaign_type)
+
+
+def ends(value: Any, start: str, until: str) -> list[str]:
+    found = CallingRules.read(value).ends(utc(start), utc(until))
+    return [f"{rule.name} {end:%m-%d %H:%M}" for rule, end in found]
+
+
+class TestForms:
+    RULES = [{**HOURS, "name_pattern": ["FL-*", "GA-*"], "name": "south"}, {"open": True}]
+
+    @pytest.mark.parametrize("value", [RULES, tuple(RULES), json.dumps(RULES), f" {RULES!r}\n"])
+    def test_a_list_is_taken_as_python_and_as_text(self, value: Any) -> None:
+        rules = CallingRules.read(value)
+        assert [(rule.name, rule.name_patterns, rule.campaign_types) for rule in rules.rules] == [
+            ("south", ("FL-*", "GA-*"), ()),
+            ("*", (), ()),
+        ]
+        assert rules.warnings == ()
+
+    @pytest.mark.parametrize("value", [HOURS, json.dumps(HOURS), str(HOURS)])
+    def test_a_plain_object_is_a_rule_for_every_campaign(self, value: Any) -> None:
+        rules = CallingRules.read(value)
+        assert rules.rule_for(campaign(None, None)) is rules.rules[0]
+        assert rules.rules[0].hours == CallingHours.read(HOURS)
+
+    def test_closed_dates_and_overrides_may_be_what_a_template_renders_to(self) -> None:
+        dated = {"closed_dates": ["2026-12-25"], "overrides": [{**NEW_YEAR, "open": True}]}
+        texts = {key: json.dumps(value) for key, value in dated.items()}
+        native = {"closed_dates": [date(2026, 12, 25)], "overrides": str(dated["overrides"])}
+        expected = CallingHours.read({**HOURS, **dated})
+        assert CallingHours.read({**HOURS, **texts}) == CallingHours.read({**HOURS, **native}) == expected
+
+    @pytest.mark.parametrize("blank", ["", " ", "[]", [], None])
+    def test_a_variable_that_was_emptied_lifts_all_overrides(self, blank: Any) -> None:
+        hours = CallingHours.read({**HOURS, "overrides": blank})
+        assert (hours.overrides, hours.warnings) == ((), ())
+
+
+class TestWhichRuleApplies:
+    RULES = CallingRules.read(
+        [
+            {"name_pattern": "FL-lower *", "open": True},
+            {"name_pattern": ["fl-*", "Café *"], "ignore_case": True, "campaign_types": "SMS", "open": True},
+            {"campaign_types": ["voice"], "open": True},
+            {"name_pattern": "FL-*", "open": False},
+        ]
+    )
+
+    @pytest.mark.parametrize(
+        ("name", "campaign_type", "rule"),
+        [
+            ("FL-lower 1", "sms", "FL-lower *"),
+            ("FL-Lower 1", "sms", "fl-*, Café * (sms)"),
+            ("CAFE\N{COMBINING ACUTE ACCENT}\N{NO-BREAK SPACE}1", "sms", "fl-*, Café * (sms)"),
+            ("FL-Lower 1", "voice", "* (voice)"),
+            (None, "voice", "* (voice)"),
+            ("FL-Lower 1", None, "FL-*"),
+            ("fl-upper 1", None, None),
+            ("Evening 1", "sms", None),
+            (None, None, None),
+        ],
+    )
+    def test_the_first_that_matches(self, name: str | None, campaign_type: str | None, rule: str | None) -> None:
+        found = self.RULES.rule_for(campaign(name, campaign_type))
+        assert (found.name if found else None) == rule
+
+    def test_a_campaign_that_no_rule_matches_is_closed_at_all_times(self) -> None:
+        now, unmatched = utc("2026-11-03T12:00"), campaign("Evening 1")
+        assert not self.RULES.is_open(unmatched, now)
+        assert self.RULES.next_start(unmatched, now) is None
+        assert self.RULES.next_end(unmatched, now) is None
+        assert self.RULES.last_end(unmatched, now) is None
+
+    def test_the_rule_of_a_campaign_answers_for_it(self) -> None:
+        rules = CallingRules.read([{**HOURS, "name_pattern": "FL-*"}, {"open": True}])
+        now, florida = utc("2026-11-03T12:00"), campaign("FL-1")
+        assert not rules.is_open(florida, now)
+        assert rules.is_open(campaign(), now)
+        assert rules.next_start(florida, now) == utc("2026-11-03T13:00")
+        assert rules.next_end(florida, now) == utc("2026-11-04T02:00")
+        assert rules.last_end(florida, now) == utc("2026-11-03T02:00")
+
+    def test_the_ends_of_all_rules_come_in_order(self) -> None:
+        rules = [
+            {**daily("America/New_York", ("8:00 AM", "9:00 PM")), "name": "east"},
+            {"open": True},
+            {**daily("America/New_York", ("8:00 AM", "12:00 PM"), ("1:00 PM", "8:00 PM")), "name": "texas"},
+        ]
+        expected = ["texas 11-03 17:00", "texas 11-04 01:00", "east 11-04 02:00"]
+        assert ends(rules, "2026-11-03T02:00", "2026-11-04T02:00") == expected
+
+    def test_names_are_unique_also_where_none_are_given(self) -> None:
+        rules = CallingRules.read([{"name_pattern": "FL-*", "open": flag} for flag in (True, False, True)])
+        assert [rule.name for rule in rules.rules] == ["FL-*", "FL-* (2)", "FL-* (3)"]
+
+
+class TestClosedDatesAndOverrides:
+    def test_a_closed_date_cuts_a_window_over_midnight_at_that_midnight(self) -> None:
+        hours = {**daily("UTC", ("9:00 PM", "2:00 AM")), "closed_dates": ["2026-12-25"]}
+        assert ends(hours, "2026-12-24T02:00", "2026-12-27T02:00") == [
+            "* 12-25 00:00",
+            "* 12-26 02:00",
+            "* 12-27 02:00",
+        ]
+        assert CallingRules.read(hours).rules[0].next_start(utc("2026-12-24T22:00")) == utc("2026-12-26T00:00")
+
+    def test_an_override_applies_in_place_of_dates_and_a_later_one_in_place_of_an_earlier_one(self) -> None:
+        closed = {"from": "2026-12-25T12:00", "until": "2026-12-25T13:00"}
+        allowed = {"from": "2026-12-25T10:00", "until": "2026-12-25T15:00", "open": True}
+        hours = {**daily("UTC", ("8:00 AM", "9:00 PM")), "closed_dates": ["2026-12-25"]}
+        both = {**hours, "overrides": [allowed, closed]}
+        assert ends(both, "2026-12-25T00:00", "2026-12-26T00:00") == ["* 12-25 12:00", "* 12-25 15:00"]
+        assert ends({**both, "overrides": [closed, allowed]}, "2026-12-25T00:00", "2026-12-26T00:00") == [
+            "* 12-25 15:00"
+        ]
+
+    def test_where_it_goes_on_being_open_there_is_no_end(self) -> None:
+        allowed = {"from": "2026-11-03T20:00", "until": "2026-11-05T08:00", "open": True}
+        hours = {**daily("UTC", ("8:00 AM", "9:00 PM")), "overrides": [allowed]}
+        assert ends(hours, "2026-11-02T21:00", "2026-11-05T21:00") == ["* 11-05 21:00"]
+
+    def test_until_further_notice_there_is_no_start(self) -> None:
+        hours = CallingHours.read({**HOURS, "overrides": [{"from": "2026-11-03T12:00", "until": None}]})
+        assert hours.next_end(utc("2026-11-03T14:00")) == utc("2026-11-03T17:00")
+        assert hours.next_start(utc("2026-11-03T17:00")) is None
+        assert hours.last_end(utc("2027-06-01T00:00")) == utc("2026-11-03T17:00")
+        assert hours.warnings == ()
+
+    def test_a_time_with_an_offset_is_converted(self) -> None:
+        for start in ("2026-11-03T17:00Z", "2026-11-03T18:00:00+01:00", utc("2026-11-03T17:00"), "2026-11-03 12:00"):
+            hours = CallingHours.read({**HOURS, "overrides": [{"from": start, "until": None}]})
+            assert hours.next_end(utc("2026-11-03T14:00")) == utc("2026-11-03T17:00")
+
+    @pytest.mark.parametrize(
+        ("override", "closes", "opens"),
+        [
+            ({"from": "2026-03-08T02:10", "until": "2026-03-08T02:50"}, "03-08 09:00", "03-08 13:00"),
+            ({"from": "2026-03-08T02:10:30", "until": "2026-03-08T04:00"}, "03-08 07:00", "03-08 08:00"),
+            ({"from": "2026-11-01T01:10", "until": "2026-11-01T01:50"}, "11-01 05:10", "11-01 06:50"),
+        ],
+    )
+    def test_nobody_is_called_while_an_emergency_may_last(
+        self, override: dict[str, str], closes: str, opens: str
+    ) -> None:
+        """New York's clock skips 2:00 to 3:00 on 2026-03-08, and repeats 1:00 to 2:00 on 2026-11-01."""
+        night = daily("America/New_York", ("9:00 AM", "8:00 PM"), ("9:00 PM", "5:00 AM"))
+        hours = CallingHours.read({**night, "overrides": [override]})
+        before = utc(override["from"][:10])  # the evening before, there
+        found = [hours.next_end(before + timedelta(hours=1)), hours.next_start(before + timedelta(hours=2))]
+        assert [f"{moment:%m-%d %H:%M}" for moment in found if moment] == [closes, opens]
+
+    def test_never_closed_and_never_open(self) -> None:
+        now = utc("2026-11-03T12:00")
+        for is_open in (True, False):
+            hours = CallingHours.read({"open": is_open})
+            assert hours.is_open(now) == is_open
+            assert hours.next_end(now) is hours.next_start(now) is hours.last_end(now) is None
+
+    def test_what_is_never_closed_may_have_closed_dates(self) -> None:
+        hours = {"open": True, "timezone": "Asia/Kolkata", "closed_dates": ["2026-12-25"]}
+        assert ends(hours, "2026-01-01T00:00", "2027-01-01T00:00") == ["* 12-24 18:30"]
+
+    def test_dates_until_the_end_of_time_cost_nothing(self) -> None:
+        far = {
+            "closed_dates": ["9999-12-31", "0001-01-01"],
+            "overrides": [{"from": "0001-01-01T00:00", "until": "9999-12-31T23:59"}],
+        }
+        hours = CallingHours.read({**HOURS, **far})
+        assert not hours.is_open(utc("2026-11-03T15:00"))
+        assert hours.next_start(utc("2026-11-03T15:00")) is None
+
+
+class TestWhatIsHardlyMeant:
+    def test_an_exemption_without_an_end_is_forgotten(self) -> None:
+        exemption = {"from": "2026-11-03T12:00", "open": True, "reason": "storm alerts"}
+        assert CallingRules.read({**HOURS, "overrides": [NEW_YEAR, exemption]}).warnings == (
+            "Calling hours: callingHours.overrides[1] is open until further notice (storm alerts): nothing is stopped "
+            "from then on. Give it an until.",
+        )
+
+    def test_no_closed_dates_at_all(self) -> None:
+        rules = CallingRules.read([{"name_pattern": "FL-*", "open": True}, {**HOURS, "closed_dates": []}])
+        assert rules.warnings == (
+            "Calling hours: callingHours[1].closed_dates is empty. Look whether its years were given.",
+        )
+
+    def test_rules_that_never_apply(self) -> None:
+        rules = CallingRules.read([{"name": "emergency", "open": False}, {**HOURS, "name_pattern": "FL-*"}, HOURS])
+        assert rules.warnings == (
+            "Calling hours: rule 'emergency' applies to every campaign, so that 'FL-*', '*' never will.",
+        )
+
+
+class TestWhatCantBeRead:
+    @pytest.mark.parametrize(
+        ("change", "key", "meant"),
+        [
+            ({"holidays": ["2026-12-25"]}, "callingHours has the key 'holidays'", "closed_dates"),
+            ({"closed_date": ["2026-12-25"]}, "callingHours has the key 'closed_date'", "closed_dates"),
+            ({"name_patterns": "FL-*"}, "callingHours has the key 'name_patterns'", "name_pattern"),
+            ({"time_zone": "UTC"}, "callingHours has the key 'time_zone'", "timezone"),
+            ({"overrides": [{**NEW_YEAR, "reasons": ""}]}, "callingHours.overrides[0] has the key 'reasons'", "reason"),
+            ({"overrides": [{**NEW_YEAR, "to": ""}]}, "callingHours.overrides[0] has the key 'to'", "until"),
+            ({"days": [{"start": "9:00", "ends": "18:00"}]}, "callingHours.days[0] has the key 'ends'", "end"),
+        ],
+    )
+    def test_an_unknown_key_is_named_with_the_nearest(self, change: dict[str, Any], key: str, meant: str) -> None:
+        with pytest.raises(CampaignConfigError) as caught:
+            CallingRules.read({**HOURS, **change})
+        assert str(caught.value) == f"Calling hours: {key}, which is unknown. Did you mean {meant!r}?"
+
+    def test_an_unknown_key_like_no_other_is_an_error_with_those_that_there_are(self) -> None:
+        with pytest.raises(
+            CampaignConfigError, match=r"callingHours\[1\] has the key 7, .*Known are name, name_pattern"
+        ):
+            CallingRules.read([HOURS, {**HOURS, 7: 1}])
+
+    @pytest.mark.parametrize(
+        ("change", "field"),
+        [
+            ({"closed_dates": "2026-12-25"}, "callingHours.closed_dates is '2026-12-25'"),
+            ({"closed_dates": {}}, "callingHours.closed_dates is {}"),
+            ({"closed_dates": ["25.12.2026"]}, "callingHours.closed_dates[0] is '25.12.2026'"),
+            ({"closed_dates": ["2026-12-25", 9]}, "callingHours.closed_dates[1] is 9"),
+            ({"closed_dates": [utc("2026-12-25T12:00")]}, "callingHours.closed_dates[0] is datetime"),
+            ({"overrides": NEW_YEAR}, "callingHours.overrides is {"),
+            ({"overrides": "{{ var.value.emergency }}"}, "callingHours.overrides is '{{ var.value.emergency }}'"),
+            ({"overrides": ["closed"]}, "callingHours.overrides[0] is 'closed'"),
+            ({"overrides": [{"until": None}]}, "callingHours.overrides[0].from is None"),
+            ({"overrides": [{**NEW_YEAR, "from": "2026-12-31"}]}, "callingHours.overrides[0].from is '2026-12-31'"),
+            ({"overrides": [{**NEW_YEAR, "from": "noon"}]}, "callingHours.overrides[0].from is 'noon'"),
+            (
+                {"overrides": [{**NEW_YEAR, "until": date(2027, 1, 1)}]},
+                "callingHours.overrides[0].until is datetime.date",
+            ),
+            ({"overrides": [{**NEW_YEAR, "until": "2026-12-31T12:00"}]}, "callingHours.overrides[0].until is"),
+            ({"overrides": [{**NEW_YEAR, "open": "false"}]}, "callingHours.overrides[0].open is 'false'"),
+            ({"overrides": [{**NEW_YEAR, "open": None}]}, "callingHours.overrides[0].open is None"),
+            ({"overrides": [{**NEW_YEAR, "from": "0001-01-01T00:00+14:00"}]}, "callingHours.overrides[0].from is"),
+            ({"open": True}, "callingHours.frequency is 'DAILY'"),
+            ({"name_pattern": "FL-[*"}, "callingHours.name_pattern is 'FL-[*'"),
+            ({"name_pattern": ["FL-*", "GA-*, TX-*"]}, "callingHours.name_pattern is 'GA-*, TX-*'"),
+            ({"name_pattern": "None"}, "callingHours.name_pattern is 'None'"),
+            ({"name_pattern": ["FL-*", 7]}, "callingHours.name_pattern is 7"),
+            ({"campaign_types": ["sms", "email"]}, "callingHours.campaign_types is 'email'"),
+            ({"ignore_case": "yes"}, "callingHours.ignore_case is 'yes'"),
+            ({"name": ["a", "b"]}, "callingHours.name is ['a', 'b']"),
+            ({"name": " "}, "callingHours.name is ' '"),
+        ],
+    )
+    def test_the_error_names_field_and_value_and_the_fix(self, change: dict[str, Any], field: str) -> None:
+        with pytest.raises(CampaignConfigError) as caught:
+            CallingRules.read({**HOURS, **change})
+        assert str(caught.value).startswith(f"Calling hours: {field}")
+        assert any(word in str(caught.value) for word in ("Use ", "Give ", "Leave ", "Close "))
+
+    @pytest.mark.parametrize(
+        ("value", "problem"),
+        [
+            ([], "has no rule"),
+            ("[]", "has no rule"),
+            ([[]], "callingHours[0] is [], not an object"),
+            (None, "callingHours is None, not an object"),
+            ("half a list [", "callingHours is 'half a list [', which can't be read"),
+            ("[" * 100_000, "which can't be read"),
+            ('{"overrides": [], "overrides": []}', "the key 'overrides' stands twice"),
+            ([{"open": 1}], "callingHours[0].open is 1"),
+            ([{"open": True, "closed_dates": ["2026-12-25"]}], "callingHours[0].timezone is None"),
+            ([{**HOURS, "name": "south"}, {**HOURS, "name": "south"}], "callingHours[1].name is 'south'"),
+            ([{**HOURS, "timezone": "EST"}], "callingHours[0].timezone is 'EST'"),
+        ],
+    )
+    def test_what_is_no_list_of_rules_is_refused(self, value: Any, problem: str) -> None:
+        with pytest.raises(CampaignConfigError) as caught:
+            CallingRules.read(value)
+        assert problem in str(caught.value)
+        assert len(str(caught.value)) < 1000
