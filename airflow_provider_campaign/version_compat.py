@@ -51,52 +51,44 @@ def get_connection_from_database(conn_id: str) -> Connection:
 
 
 def failing_secrets_backends(conn_id: str) -> list[str]:
-    """Return which of environment, secrets backends and database can't be asked for a connection, and why."""
-    from airflow.configuration import ensure_secrets_loaded
+    """
+    Return which of environment, secrets backends, database and API don't answer for a connection, and why.
 
+    Airflow raises the same error for a connection that is not there and for a backend that fails, and has no public
+    way to tell them apart. A backend that has the connection after all has failed before.
+    """
     failing = []
-    for backend in ensure_secrets_loaded():
+    for backend in _secrets_backends():
         try:
-            backend.get_connection(conn_id)
+            problem = "has it after all" if backend.get_connection(conn_id) else None
         except Exception as error:  # noqa: BLE001 whatever a backend raises
-            failing.append(f"{type(backend).__name__} ({type(error).__name__})")
+            problem = type(error).__name__
+        if problem:
+            failing.append(f"{type(backend).__name__} ({problem})")
+    if is_supervised() and not _api_denies(conn_id):
+        failing.append("Airflow's API")
     return failing
 
 
-def is_connection_missing(conn_id: str) -> bool:
-    """
-    Tell whether every secrets backend and Airflow's API answer, and none of them has the connection.
-
-    Airflow raises the same error for a connection that is not there and for a backend that fails, and has no public
-    way to tell them apart.
-    """
-    try:
-        return not any(backend.get_connection(conn_id) for backend in _secrets_backends()) and _api_denies(conn_id)
-    except Exception:  # noqa: BLE001 whatever a backend raises, it has not answered
-        return False
-
-
 def _secrets_backends() -> Iterable[Any]:
-    try:
+    if is_supervised():
         from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
-    except ImportError:  # Airflow 2.11
-        from airflow.configuration import ensure_secrets_loaded
 
-        return ensure_secrets_loaded()
-    return ensure_secrets_backend_loaded()
+        return ensure_secrets_backend_loaded()
+    from airflow.configuration import ensure_secrets_loaded
+
+    return ensure_secrets_loaded()
 
 
 def _api_denies(conn_id: str) -> bool:
-    """Tell whether Airflow's API says that there is no such connection; True where there is no API to ask."""
+    """Return whether Airflow's API answers that there is no such connection."""
+    from airflow.sdk.execution_time import task_runner
+    from airflow.sdk.execution_time.comms import ErrorResponse, GetConnection
+
     try:
-        from airflow.sdk.execution_time import task_runner
-        from airflow.sdk.execution_time.comms import ErrorResponse, GetConnection
-    except ImportError:  # Airflow 2.11: the database is one of the backends
-        return True
-    supervisor = getattr(task_runner, "SUPERVISOR_COMMS", None)
-    if supervisor is None:
-        return True
-    response = supervisor.send(GetConnection(conn_id=conn_id))
+        response = task_runner.SUPERVISOR_COMMS.send(GetConnection(conn_id=conn_id))
+    except Exception:  # noqa: BLE001 whatever it raises, it has not answered
+        return False
     return isinstance(response, ErrorResponse) and response.error.name == "CONNECTION_NOT_FOUND"
 
 

@@ -85,6 +85,14 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
     return connect
 
 
+@pytest.fixture
+def empty_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have Airflow's database, which is not there, answer that it has no connection."""
+    from airflow.secrets.metastore import MetastoreBackend
+
+    monkeypatch.setattr(MetastoreBackend, "get_connection", lambda *args, **kwargs: None)
+
+
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.label)
 def kind(request: pytest.FixtureRequest) -> Kind:
     """Each kind of campaign in turn."""

@@ -10,14 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
-
 from airflow_provider_campaign.arguments import argument_error, read_words
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.version_compat import failing_secrets_backends
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +64,7 @@ def connect(conn_ids: Collection[str]) -> dict[str, CampaignClient]:
     for conn_id in conn_ids:
         try:
             clients[conn_id] = _client(conn_id)
-        except CampaignConfigError as error:
+        except CampaignError as error:
             problems.append(str(error))
     if problems:
         raise CampaignConfigError("\n".join(problems))
@@ -77,28 +74,14 @@ def connect(conn_ids: Collection[str]) -> dict[str, CampaignClient]:
 def _client(conn_id: str) -> CampaignClient:
     try:
         return CampaignHook.for_conn_id(conn_id).client
-    except CampaignConfigError:
+    except CampaignError:
         raise
-    except AirflowNotFoundException:
-        raise _not_found(conn_id) from None
     except Exception as error:
         # Its text may hold a part of the connection.
         raise CampaignConfigError(
             f"Connection {conn_id!r} can't be read ({type(error).__name__}). Nothing was sent. If it is in Airflow's "
             "database, use the Fernet key and the database of the Airflow that has stored it."
         ) from error
-
-
-def _not_found(conn_id: str) -> CampaignConfigError:
-    failing = failing_secrets_backends(conn_id)
-    problem = "is in none of environment, secrets backends and database"
-    if failing:
-        problem = f"was not found, and {', '.join(failing)} can't be asked"
-    variable = f"AIRFLOW_CONN_{conn_id.upper()}"
-    return CampaignConfigError(
-        f"Connection {conn_id!r} {problem}. Nothing was sent. Check its id with 'airflow connections list', "
-        f"or give it in the environment ({variable}), which needs no database."
-    )
 
 
 def run_on_all(

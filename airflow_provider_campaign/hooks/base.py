@@ -16,11 +16,15 @@ from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.client.client import DEFAULT_REQUEST_TIMEOUT, CampaignClient
 from airflow_provider_campaign.client.clock import Clock, Deadline, SystemClock
 from airflow_provider_campaign.client.transport import RequestsTransport
-from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError, CampaignUnavailableError
 from airflow_provider_campaign.get_provider_info import connection_type_info
 from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
 from airflow_provider_campaign.platforms.base import Platform
-from airflow_provider_campaign.version_compat import get_connection_from_database, is_supervised
+from airflow_provider_campaign.version_compat import (
+    failing_secrets_backends,
+    get_connection_from_database,
+    is_supervised,
+)
 
 
 class CampaignHook(BaseHook, ABC):
@@ -83,9 +87,10 @@ class CampaignHook(BaseHook, ABC):
         """
         Look a connection up and return its hook.
 
-        :raises CampaignConfigError: When its type is not one of a campaign platform.
+        :raises CampaignConfigError: When there is no such connection, or it is not one of a campaign platform.
+        :raises CampaignUnavailableError: When not every place that may have the connection answers.
         """
-        return cls.for_connection(cls.get_connection(campaign_conn_id))
+        return cls.for_connection(cls._find_connection(campaign_conn_id))
 
     @abstractmethod
     def create_platform(self, fields: ConnectionFields) -> Platform:
@@ -98,7 +103,15 @@ class CampaignHook(BaseHook, ABC):
     @cached_property
     def connection(self) -> Connection:
         """The connection, looked up once."""
-        return self._connection or self.get_connection(self.campaign_conn_id)
+        return self._connection or self._find_connection(self.campaign_conn_id)
+
+    @classmethod
+    def _find_connection(cls, conn_id: str) -> Connection:
+        conn_id = conn_id.strip()
+        try:
+            return cls.get_connection(conn_id)
+        except AirflowNotFoundException as error:
+            raise connection_error(conn_id) from error
 
     @cached_property
     def transport(self) -> RequestsTransport:
@@ -198,6 +211,18 @@ class CampaignHook(BaseHook, ABC):
     ) -> Iterator[Campaign]:
         """Yield each campaign of the account once: :meth:`.CampaignClient.list_campaigns`."""
         return self.client.list_campaigns(campaign_types, statuses, newest_first=newest_first, deadline=deadline)
+
+
+def connection_error(conn_id: str) -> CampaignError:
+    """Return the error for a connection that was not found: final only if every place that may have it has answered."""
+    fix = (
+        f"Check its id with 'airflow connections list', or give it in the environment (AIRFLOW_CONN_{conn_id.upper()})."
+    )
+    if failing := failing_secrets_backends(conn_id):
+        problem = f"was not found, and {', '.join(failing)} can't be asked"
+        return CampaignUnavailableError(f"Connection {conn_id!r} {problem}. Nothing was sent. {fix}")
+    problem = "is in none of environment, secrets backends and database"
+    return CampaignConfigError(f"Connection {conn_id!r} {problem}. Nothing was sent. {fix}")
 
 
 def _hook_class(connection: Connection) -> type[Any] | None:

@@ -16,12 +16,11 @@ from asgiref.sync import sync_to_async
 
 from airflow_provider_campaign.client.clock import Clock
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
-from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.hooks.base import CampaignHook, connection_error
 from airflow_provider_campaign.operations.account_poller import AccountPoller, AccountSnapshot
 from airflow_provider_campaign.operations.wait import PendingWait
 from airflow_provider_campaign.platforms.base import Platform
 from airflow_provider_campaign.triggers.permit import PermitQueue
-from airflow_provider_campaign.version_compat import is_connection_missing
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +65,7 @@ class SharedPoll:
     _polls: ClassVar[WeakValueDictionary[Hashable, SharedPoll]] = WeakValueDictionary()
 
     def __init__(self, campaign_conn_id: str, *, clock: Clock, keeps_connections: bool = False) -> None:
-        self.campaign_conn_id = campaign_conn_id
+        self.campaign_conn_id = campaign_conn_id.strip()
         self._clock = clock
         self._keeps_connections = keeps_connections
         self._waits: set[PendingWait] = set()
@@ -177,9 +176,10 @@ class SharedPoll:
         try:
             connection = await get_async_connection(self.campaign_conn_id)
         except AirflowNotFoundException as error:
-            if await run_in_thread(is_connection_missing, self.campaign_conn_id):
-                raise CampaignConfigError(f"{error}. Create the connection, or give the id of another one.") from error
-            raise _LookupError(f"{error}, but not every secrets backend answers.") from error
+            problem = await run_in_thread(connection_error, self.campaign_conn_id)
+            if isinstance(problem, CampaignConfigError):
+                raise problem from error
+            raise _LookupError(str(problem)) from error
         except Exception as error:  # whatever a secrets backend or Airflow's API raises may pass
             raise _LookupError(f"The connection {self.campaign_conn_id!r} can't be looked up: {error}.") from error
         hook = await run_in_thread(CampaignHook.for_connection, connection)

@@ -7,10 +7,10 @@ from typing import Any
 
 import airflow
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException
+from airflow.providers.common.compat.sdk import AirflowFailException
 from packaging.version import Version
 
-from airflow_provider_campaign.exceptions import CampaignConfigError
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from tests.kinds import Connect, Kind
@@ -52,7 +52,7 @@ def test_operators_and_sensors_refuse_a_wrong_connection_alike(
 def test_an_extra_that_is_no_object_is_refused(sandbox: Sandbox, connect: Connect, kind: Kind, extra: str) -> None:
     connect({**kind.connection(sandbox), "extra": extra})
     if Version("3.0") <= Version(airflow.__version__) < Version("3.2"):  # for these it is no connection at all
-        with pytest.raises(AirflowNotFoundException, match="campaign_default"):
+        with pytest.raises(CampaignError, match="'campaign_default' was not found"):
             kind.stop("cd-1").execute({})
         assert not sandbox.requests
         return

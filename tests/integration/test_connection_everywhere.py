@@ -1,0 +1,110 @@
+"""A connection is looked up in one way: by operators, sensor, triggers, hooks, and commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
+
+from airflow_provider_campaign.__main__ import main
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError, CampaignUnavailableError
+from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.hooks.kore import KoreHook
+from airflow_provider_campaign.operators.campaign import (
+    DeleteSmsCampaignOperator,
+    StopActiveCampaignsOperator,
+    StopSmsCampaignOperator,
+)
+from airflow_provider_campaign.sandbox import Sandbox
+from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
+from airflow_provider_campaign.triggers.base import AccountTrigger
+from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
+from airflow_provider_campaign.triggers.wait import CampaignWaitTrigger
+from airflow_provider_campaign.triggers.wait_outcome import WaitOutcome
+from tests.clock import VirtualClock
+from tests.kinds import Connect
+from tests.triggerer import run_to_its_end
+
+Use = Callable[[str, VirtualClock], Any]
+TASK: dict[str, Any] = {"task_id": "task", "campaign_id": "cd-1"}
+
+
+def ended(trigger: AccountTrigger, clock: VirtualClock) -> None:
+    event = run_to_its_end(trigger, clock)
+    WaitOutcome.from_event(event.payload).value_or_raise()
+
+
+def command(*arguments: str) -> Use:
+    def run(conn_id: str, clock: VirtualClock) -> None:
+        with pytest.raises(SystemExit) as end:
+            main([*arguments, "--conn-id", conn_id])
+        if end.value.code:
+            raise CampaignConfigError if end.value.code == 2 else CampaignError
+
+    return run
+
+
+USES: dict[str, Use] = {
+    "stop": lambda conn_id, _: StopSmsCampaignOperator(**TASK, campaign_conn_id=conn_id).execute({}),
+    "delete": lambda conn_id, _: DeleteSmsCampaignOperator(**TASK, campaign_conn_id=conn_id).execute({}),
+    "sweep": lambda conn_id, _: StopActiveCampaignsOperator(task_id="task", campaign_conn_id=conn_id).execute({}),
+    "sensor": lambda conn_id, _: CampaignStatusSensor(**TASK, campaign_conn_id=conn_id).execute({}),
+    "trigger": lambda conn_id, clock: ended(CampaignWaitTrigger("cd-1", ["Stopped"], 60.0, conn_id), clock),
+    "hook": lambda conn_id, _: KoreHook(conn_id).get_campaign("cd-1"),
+    "any hook": lambda conn_id, _: CampaignHook.for_conn_id(conn_id).get_campaign("cd-1"),
+    "command live": command("live"),
+    "command status": command("status", "cd-1"),
+    "command stop": command("stop", "cd-1", "--campaign-type", "sms"),
+    "command stop-active": command("stop-active", "--yes"),
+}
+each_use = pytest.mark.parametrize("use", USES.values(), ids=USES)
+
+
+@pytest.fixture
+def sandbox(sandbox: Sandbox, connect: Connect) -> Sandbox:
+    connect(sandbox.kore_connection())
+    sandbox.add_campaign("cd-1", status="Stopped")
+    return sandbox
+
+
+@each_use
+def test_blanks_around_a_connection_id_mean_nothing(sandbox: Sandbox, virtual_clock: VirtualClock, use: Use) -> None:
+    use(" campaign_default\n", virtual_clock)
+    assert sandbox.requests
+
+
+def test_a_wait_goes_on_in_the_triggerer_by_the_same_connection(sandbox: Sandbox, virtual_clock: VirtualClock) -> None:
+    sandbox.set_status("cd-1", "Active")
+    sensor = CampaignStatusSensor(**TASK, campaign_conn_id=" campaign_default ", deferrable=True)
+    with pytest.raises(TaskDeferred) as deferral:
+        sensor.execute({})
+    sandbox.set_status("cd-1", "Stopped")
+    trigger = deferral.value.trigger
+    assert isinstance(trigger, CampaignWaitTrigger)
+    assert trigger.campaign_conn_id == "campaign_default"
+    ended(trigger, virtual_clock)
+
+
+def test_a_watchers_connection_id_has_no_blanks_around_it() -> None:
+    assert CampaignStatusTrigger("cd-1", " campaign_default ").campaign_conn_id == "campaign_default"
+
+
+@each_use
+def test_a_connection_that_is_missing_is_final_and_the_message_names_it(
+    virtual_clock: VirtualClock, empty_database: None, capsys: pytest.CaptureFixture[str], use: Use
+) -> None:
+    with pytest.raises(CampaignConfigError) as caught:
+        use("nobody", virtual_clock)
+    shown = str(caught.value) + capsys.readouterr().err
+    assert "Connection 'nobody' is in none of environment, secrets backends and database. Nothing was sent." in shown
+    assert "AIRFLOW_CONN_NOBODY" in shown
+
+
+@pytest.mark.parametrize("use", [USES["stop"], USES["sensor"], USES["sweep"], USES["hook"]])
+def test_a_connection_that_a_secrets_backend_may_have_is_not_final(virtual_clock: VirtualClock, use: Use) -> None:
+    with pytest.raises(
+        CampaignUnavailableError, match=r"'nobody' was not found, and MetastoreBackend .* can't be asked"
+    ):
+        use("nobody", virtual_clock)  # no database is there
