@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
 from fnmatch import fnmatchcase
 from typing import Any, Self
+from urllib.parse import unquote
 
 from airflow_provider_campaign.exceptions import CampaignConfigError
 
@@ -238,6 +239,13 @@ def pattern_problem(pattern: str) -> tuple[str, str] | None:
     return None
 
 
+def is_path_segment(text: str) -> bool:
+    """Return whether a text stays one segment of a path, also if a server decodes it more than once."""
+    while (decoded := unquote(text)) != text:
+        text = decoded
+    return text != "." and ".." not in text and not any(mark in text for mark in "/\\?#")
+
+
 def validate_campaign_id(campaign_id: object) -> str:
     """
     Return the id if it can stand in a path as one segment.
@@ -261,7 +269,7 @@ def validate_campaign_id(campaign_id: object) -> str:
         raise refuse("is a template that was not rendered")
     if campaign_id != campaign_id.strip():
         raise refuse("has blanks around it")
-    if campaign_id == "." or ".." in campaign_id or any(mark in campaign_id for mark in "/\\?#"):
+    if not is_path_segment(campaign_id):
         raise refuse("looks like a path: it holds one of / \\ ? # ..")
     if not campaign_id.isprintable():
         raise refuse("holds a control character")

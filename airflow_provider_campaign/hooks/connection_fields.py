@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import requests
 from airflow.providers.common.compat.sdk import Connection
 
+from airflow_provider_campaign.campaign import is_path_segment
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.get_provider_info import connection_type_info
 
@@ -76,6 +77,15 @@ class ConnectionFields:
         text = self.text(field)
         if not text:
             raise self.error(field, "is missing", f"Fill it in: {self._description(field)}")
+        return text
+
+    def identifier(self, field: str) -> str:
+        """Return a field's text, which goes into headers and, as one segment, into paths; raise if there is none."""
+        text = self.header(field)
+        if not is_path_segment(text):
+            raise self.error(
+                field, "looks like a path: it holds one of / \\ ? # ..", "Copy it from the platform again."
+            )
         return text
 
     def header(self, field: str) -> str:

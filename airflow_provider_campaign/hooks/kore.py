@@ -46,8 +46,8 @@ def _app(fields: ConnectionFields) -> KoreApp:
     symmetric = algorithm.startswith("HS")
     app = KoreApp(
         client_id=fields.required("login"),
-        iid=fields.header("iid"),
-        account_id=fields.header("account_id"),
+        iid=fields.identifier("iid"),
+        account_id=fields.identifier("account_id"),
         algorithm=algorithm,
         subject=fields.text("jwt_subject", "airflow"),
         key=fields.required("password") if symmetric else fields.required("private_key").replace("\\n", "\n"),

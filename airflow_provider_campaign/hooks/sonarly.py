@@ -20,4 +20,4 @@ class SonarlyHook(CampaignHook):
     hook_name = "Sonarly Campaigns"
 
     def create_platform(self, fields: ConnectionFields) -> SonarlyPlatform:
-        return SonarlyPlatform(fields.required("account_group_id"), fields.header("password"))
+        return SonarlyPlatform(fields.identifier("account_group_id"), fields.header("password"))

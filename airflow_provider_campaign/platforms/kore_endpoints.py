@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from string import Formatter
 from typing import Any
 
+from airflow_provider_campaign.campaign import is_path_segment
+
 _V1_STOP = "POST /campaign/api/v1/public/{iid}/campaign/{campaign_id}"
 _V1 = "/agentassist/api/v1/public/{iid}/campaign"
 _V2 = "/campaign/api/v2/public/{iid}/campaign"
@@ -70,6 +72,8 @@ def replacement_problem(name: str, path: Any) -> str | None:
         return f"replaces {name!r}, which is not an endpoint"
     if not isinstance(path, str) or not path.startswith("/") or path.startswith("//") or not path.isprintable():
         return f"gives {name} something that is not a path beginning with one /"
+    if "#" in path or not all(map(is_path_segment, path.partition("?")[0].split("/"))):
+        return f"gives {name} a path that leads elsewhere: it holds one of .. . # or an encoded / \\ ? #"
     try:
         fields = [field for _, *field in Formatter().parse(path) if field[0] is not None]
     except ValueError:

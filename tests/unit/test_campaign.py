@@ -101,6 +101,8 @@ UNUSABLE_IDS = [
     (".", "looks like a path"),
     ("..", "looks like a path"),
     ("a..b", "looks like a path"),
+    ("%2e%2E", "looks like a path"),
+    ("a%252fb", "looks like a path"),
     ("a\nb", "holds a control character"),
     ("a\x00b", "holds a control character"),
     ("a\u200bb", "holds a control character"),

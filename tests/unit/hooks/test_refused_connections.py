@@ -132,6 +132,27 @@ def test_a_wrong_field_of_any_platform_is_named_with_its_fix(
     assert "secret" not in message
 
 
+PATH_LIKE = [
+    ".",
+    "..",
+    "../st-2",
+    "st-1/st-2",
+    "st-1\\st-2",
+    "st-1?x=1",
+    "st-1#x",
+    "%2e%2e",
+    "%252e%252E",
+    "st-1%2fst-2",
+]
+IDENTIFIERS = [("kore", "iid"), ("kore", "account_id"), ("sonarly", "account_group_id")]
+
+
+@pytest.mark.parametrize("value", PATH_LIKE)
+@pytest.mark.parametrize(("conn_type", "field"), IDENTIFIERS)
+def test_an_id_that_would_change_the_path_it_is_put_into_is_refused(conn_type: str, field: str, value: str) -> None:
+    assert f"({field}) looks like a path" in refusal(changed(CONNECTIONS[conn_type], {field: value}))
+
+
 STOP_PATH = "/campaign/{iid}/{campaign_id}"
 WRONG_IN_KORE = [
     ({"api_version": "v3"}, "API Version (api_version) is 'v3'", "Use one of v1, v2"),
@@ -174,6 +195,14 @@ WRONG_IN_KORE = [
     ({"endpoints": {"stop_sms": "//other.example/{campaign_id}"}}, "not a path beginning with one /", "Known end"),
     ({"endpoints": {"get": "https://other.example/{campaign_id}"}}, "not a path beginning with one /", "Known end"),
     ({"endpoints": {"stop_sms": "/{campaign_id}\r\nx: y"}}, "not a path beginning with one /", "Known end"),
+    *(
+        ({"endpoints": {"stop_sms": path}}, "gives stop_sms a path that leads elsewhere", "Known placeholders")
+        for path in (
+            *("/{campaign_id}/../all", "/{campaign_id}/..", "/./{campaign_id}", "/{campaign_id}/%2e%2E/all"),
+            *("/{campaign_id}/%252e%252e/all", "/{campaign_id}/.%2e/all", "/{campaign_id}%2f..%2fall"),
+            *("/{campaign_id}\\..\\all", "/{campaign_id}#/stop", "/{campaign_id}?x=1#y", "/{campaign_id}%23"),
+        )
+    ),
     ({"endpoints": {"stop_sms": 7}}, "not a path beginning with one /", "Known end"),
     ({"endpoints": {"stop_sms": "/{campaign_id}/{"}}, "a path with a single brace", "Known placeholders"),
     ({"endpoints": {"stop_sms": "/{campaign_id.__class__}"}}, "unknown placeholder", "Known placeholders"),
