@@ -83,8 +83,8 @@ class CampaignStatusSensor(PausableSensor):
         self.campaign_id = campaign_id
         self.campaign_conn_id = campaign_conn_id
         self.target_statuses = target_statuses
-        self.deferrable = read_bool("deferrable", deferrable)
-        wanted = read_bool("start_from_trigger", start_from_trigger) and self.deferrable
+        self.deferrable = deferrable
+        wanted = read_bool("start_from_trigger", start_from_trigger) and read_bool("deferrable", deferrable)
         self.start_from_trigger = wanted and SHARED_STREAMS
         self._requested_delay = 0.0
         self._cancellation = Cancellation()

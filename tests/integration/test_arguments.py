@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import tempfile
@@ -15,6 +16,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowSkipException
 from airflow.serialization import serialized_objects
 
+from airflow_provider_campaign.__main__ import main
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignNotFoundError, CampaignSweepFinalError
 from airflow_provider_campaign.operators.campaign import (
     DeleteCampaignOperator,
@@ -30,6 +32,7 @@ from airflow_provider_campaign.operators.campaign import (
 )
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
+from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
 from tests.airflow_process import SharedAirflow
 from tests.kinds import Connect
 
@@ -44,10 +47,12 @@ class Argument:
 
     :param good: Values that are taken.
     :param bad: Values that are refused, also as what a template renders to.
+    :param unknown: Values that are refused once the platform is known.
     """
 
     good: tuple[Any, ...]
     bad: tuple[Any, ...]
+    unknown: tuple[Any, ...] = ()
 
 
 RECORDS_PATH = f"file://{tempfile.gettempdir()}/campaign-records"
@@ -57,15 +62,17 @@ BOOLEAN = Argument(
 SECONDS = Argument((300, 0.5, "300", timedelta(minutes=5)), (0, -1, "soon", "", None, True, [], float("nan")))
 ARGUMENTS = {
     "campaign_id": Argument(("cd-1", "7", 7), ("", " ", "None", None, 7.5, True, "a/b", "..", [], UNRENDERED)),
-    "campaign_conn_id": Argument(("campaign_default",), ("", "None", None, 7, UNRENDERED)),
-    "campaign_type": Argument(("sms",), ("", "None", 7, "email", UNRENDERED)),
+    "campaign_conn_id": Argument(("campaign_default", " campaign_default\t"), ("", "None", None, 7, UNRENDERED)),
+    "campaign_type": Argument(("sms",), ("", "None", 7, UNRENDERED), ("email",)),
     "campaign_types": Argument(
         (["sms"], ("sms", "voice"), "sms", "sms, voice", "['sms', 'voice']", '["sms"]'),
-        ("", "None", None, [], "[]", {}, 7, [None], ["sms", ""], "email", "['sms'", UNRENDERED),
+        ("", "None", None, [], "[]", {}, "{}", 7, [None], ["sms", ""], "['sms'", UNRENDERED),
+        ("email",),
     ),
     "statuses": Argument(
         (["Active"], "active, PREPARING", "['Paused']"),
-        ("", "None", None, [], {}, 7, ["Activ"], "Stopped", ["Active", "completed"], UNRENDERED),
+        ("", "None", None, [], {}, 7, "Stopped", ["Active", "completed"], UNRENDERED),
+        (["Activ"], "Activ"),
     ),
     "name_pattern": Argument(("Evening *", "[ab]*", "[[]x]"), ("", " ", "None", 7, [], "Evening [", UNRENDERED)),
     "dry_run": BOOLEAN,
@@ -76,12 +83,12 @@ ARGUMENTS = {
     "wait_for_completion": BOOLEAN,
     "deferrable": Argument((False, "false", "no"), BOOLEAN.bad),
     "switch_schedules_off": Argument((False, "false", "no"), BOOLEAN.bad),  # True needs calling hours
-    "margin": Argument((0, "0", *SECONDS.good), SECONDS.bad[1:]),
+    "margin": Argument((0, "0", timedelta(0), *SECONDS.good), SECONDS.bad[1:]),
     "start_from_trigger": Argument((False, "no"), BOOLEAN.bad),
     "poll_interval": Argument((1, 30, "30", timedelta(seconds=30)), (0.5, *SECONDS.bad)),
     "timeout": SECONDS,
     "target_statuses": Argument(
-        (["Stopped"], "stopped, Completed", "['Stopped']"), ("", "None", None, [], {}, 7, ["Stoped"], UNRENDERED)
+        (["Stopped"], "stopped, Completed", "['Stopped']"), ("", "None", None, [], {}, 7, UNRENDERED), (["Stoped"],)
     ),
     "calling_hours": Argument(
         (HOURS, json.dumps(HOURS), str(HOURS)),
@@ -141,7 +148,7 @@ def refused(name: str, act: Callable[[], object]) -> None:
 @each_case
 def test_what_is_wrong_is_refused_before_anything_is_sent(sandbox: Sandbox, operator: type[Any], name: str) -> None:
     settle(sandbox, operator)
-    for value in ARGUMENTS[name].bad:
+    for value in (*ARGUMENTS[name].bad, *ARGUMENTS[name].unknown):
         refused(name, lambda value=value: build(operator, **{name: value}).execute({}))  # type: ignore[misc]
     assert sandbox.requests == []
 
@@ -154,7 +161,8 @@ def test_a_template_that_renders_to_what_is_wrong_is_refused_before_anything_is_
         refused(name, lambda: build(operator, **{name: "{{ params.x }}"}))
         return
     settle(sandbox, operator)
-    for value in [value for value in ARGUMENTS[name].bad if isinstance(value, str | None) and value != UNRENDERED]:
+    bad = (*ARGUMENTS[name].bad, *ARGUMENTS[name].unknown)
+    for value in [value for value in bad if isinstance(value, str | None) and value != UNRENDERED]:
         task = build(operator, **{name: "{{ params.x }}"})
         refused(name, lambda task=task, value=value: run(task, x=value))  # type: ignore[misc]
     assert sandbox.requests == []
@@ -185,6 +193,54 @@ def test_what_is_right_is_taken_as_it_is_and_from_a_template(sandbox: Sandbox, o
         if name in operator.template_fields:
             settle(sandbox, operator)
             run(build(operator, **{name: "{{ params.x }}"}), x=value)
+
+
+@pytest.mark.parametrize("name", inspect.signature(CampaignStatusTrigger).parameters)
+def test_a_watcher_takes_what_the_others_take(name: str) -> None:
+    assert CampaignStatusTrigger("cd-1")
+    for value in ARGUMENTS[name].good:
+        CampaignStatusTrigger(**{"campaign_id": "cd-1", name: value})
+    for value in ARGUMENTS[name].bad:
+        refused(name, lambda value=value: CampaignStatusTrigger(**{"campaign_id": "cd-1", name: value}))  # type: ignore[misc]
+
+
+OPTIONS = {
+    "CAMPAIGN_ID": "campaign_id",
+    "--conn-id": "campaign_conn_id",
+    "--campaign-type": "campaign_type",
+    "--campaign-types": "campaign_types",
+    "--statuses": "statuses",
+    "--name-pattern": "name_pattern",
+    "--timeout": "timeout",
+}
+LISTED = ("--conn-id", "--campaign-types", "--statuses", "--name-pattern", "--timeout")
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "live": LISTED,
+    "stop-active": LISTED,
+    "status": ("CAMPAIGN_ID", "--conn-id", "--timeout"),
+    "stop": ("CAMPAIGN_ID", "--conn-id", "--campaign-type", "--timeout"),
+}
+
+
+@pytest.mark.parametrize(("command", "option"), [(name, option) for name, some in COMMANDS.items() for option in some])
+def test_a_command_takes_what_the_others_take(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], command: str, option: str
+) -> None:
+    def status(value: str) -> object:
+        settle(sandbox, StopCampaignOperator)
+        campaign = () if command in ("live", "stop-active") else (value if option == "CAMPAIGN_ID" else "cd-1",)
+        fixed = {"stop": ("--campaign-type", "sms"), "stop-active": ("--yes",)}.get(command, ())
+        with pytest.raises(SystemExit) as end:
+            main([command, *campaign, *fixed, *(() if option == "CAMPAIGN_ID" else (option, value))])
+        return end.value.code
+
+    argument = ARGUMENTS[OPTIONS[option]]
+    for value in filter(lambda value: isinstance(value, str), argument.good):
+        assert status(value) == 0, value
+    for value in filter(lambda value: isinstance(value, str), (*argument.bad, *argument.unknown)):
+        assert status(value) == 2, value
+        assert "Nothing was sent" in capsys.readouterr().err
+        assert sandbox.requests == []
 
 
 def test_the_table_has_every_argument() -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
 
 from airflow_provider_campaign.exceptions import (
     CampaignConfigError,
@@ -58,6 +58,13 @@ def test_a_sensor_without_a_target_is_refused_before_anything_is_sent(connected:
     with pytest.raises(CampaignConfigError, match="target_statuses"):
         sensor("cd-1", target_statuses=targets).execute({})
     assert connected.requests == []
+
+
+@pytest.mark.parametrize("deferrable", ["false", "No", False])
+def test_a_text_that_is_false_does_not_defer(connected: Sandbox, kind: Kind, deferrable: Any) -> None:
+    campaign = kind.add_campaign(connected)
+    with pytest.raises(AirflowSensorTimeout):
+        sensor(campaign.id, deferrable=deferrable, timeout=0.01).execute({})
 
 
 def test_completed_can_be_waited_for(connected: Sandbox, kind: Kind) -> None:
