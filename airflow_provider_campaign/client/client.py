@@ -16,7 +16,8 @@ from airflow_provider_campaign.client.requester import Requester
 from airflow_provider_campaign.client.response import sanitize
 from airflow_provider_campaign.client.transport import Transport
 from airflow_provider_campaign.exceptions import CampaignConfigError
-from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpRequest, ListQuery, PageSize, Platform
+from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpRequest, Platform
+from airflow_provider_campaign.platforms.paging import ListQuery, PageSize
 
 DEFAULT_REQUEST_TIMEOUT = 30.0
 """Seconds that one request may take, unless the connection says."""

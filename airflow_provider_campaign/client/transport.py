@@ -42,6 +42,10 @@ class OutcomeUnknown(Exception):
     """The request was sent, the response is missing or can't be used: the platform may have acted on it."""
 
 
+class ResponseTooLong(OutcomeUnknown):
+    """The response is longer than what is accepted."""
+
+
 class CertificateError(Exception):
     """The host's certificate is not one that the connection trusts; nothing was sent."""
 
@@ -139,14 +143,14 @@ def _read_body(response: requests.Response) -> bytes:
     """Read the body piece by piece, so that its size can't hold the caller; its pace is the watchdog's."""
     declared = response.headers.get("Content-Length", "")
     if declared.isdigit() and int(declared) > MAX_RESPONSE_BYTES:
-        raise OutcomeUnknown(f"the response is {declared} bytes long, more than the {MAX_RESPONSE_BYTES} accepted")
+        raise ResponseTooLong(f"the response is {declared} bytes long, more than the {MAX_RESPONSE_BYTES} accepted")
     body = bytearray()
     raw = cast(HTTPResponse, response.raw)
     with getattr(raw.connection, "watchdog", nullcontext()):
         while piece := raw.read1(_CHUNK_BYTES, decode_content=True):
             body += piece
             if len(body) > MAX_RESPONSE_BYTES:
-                raise OutcomeUnknown(f"the response is longer than the {MAX_RESPONSE_BYTES} bytes accepted")
+                raise ResponseTooLong(f"the response is longer than the {MAX_RESPONSE_BYTES} bytes accepted")
     return bytes(body)
 
 

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_campaign.campaign import Campaign
 
-MAX_PAGES_WITHOUT_PROGRESS = 3
-"""Pages of a list that may show nothing new before one that does: rows move while the list is read."""
-
-
-PAGE_SIZE = 100
-"""Rows that a list request asks for, where the platform lets it say so."""
-
-MIN_PAGE_SIZE = 10
-"""Rows that it asks for at the least: a page that can't be had with so few has another problem."""
+if TYPE_CHECKING:
+    from airflow_provider_campaign.platforms.paging import ListQuery, Pager
 
 
 class Action(StrEnum):
@@ -87,114 +80,6 @@ class ApiStatus:
 
 class InvalidResponseError(Exception):
     """A response that is not what the platform's documentation promises."""
-
-
-class PageSize:
-    """
-    The number of rows that list requests ask for, shared by all lists of an account.
-
-    :param rows: How many at the most.
-    """
-
-    def __init__(self, rows: int = PAGE_SIZE) -> None:
-        self.rows = self._most = self._initial = rows
-
-    def shrink(self, *, is_final: bool) -> bool:
-        """
-        Ask for half as many rows, and return whether that is fewer.
-
-        :param is_final: Whether the platform will never show as many as it was asked for.
-        """
-        if self.rows <= MIN_PAGE_SIZE:
-            self._most = self._initial if is_final else self._most  # the number of rows was not what it refused
-            return False
-        self.rows = max(MIN_PAGE_SIZE, self.rows // 2)
-        self._most = self.rows if is_final else self._most
-        return True
-
-    def grow(self) -> None:
-        """Ask for twice as many rows, but not for more than the platform shows."""
-        self.rows = min(2 * self.rows, self._most)
-
-
-@dataclass(frozen=True)
-class ListQuery:
-    """
-    A list to read.
-
-    :param campaign_type: The type of its campaigns, where the platform tells types apart.
-    :param statuses: Only campaigns in one of these; all of them where empty.
-    :param newest_first: Those changed last come first.
-    """
-
-    campaign_type: str | None = None
-    statuses: Collection[str] = ()
-    newest_first: bool = False
-    page_size: PageSize = field(default_factory=PageSize)
-
-
-class Pager(ABC):
-    """
-    The reading of a list, page by page: it says what to request next, and is given the response.
-
-    A row that can't be read, and a page that contradicts itself, do not hide the others: they are kept in
-    ``problems``, and a list that has any is no proof of what is not in it.
-    """
-
-    page_size: PageSize | None = None
-    """The number of rows that it asks for, where the platform lets it say so."""
-
-    def __init__(self) -> None:
-        self.problems: list[str] = []
-        self.total: int | None = None
-        """How many campaigns the platform says that the list has, None where it does not say."""
-        self.seen: set[str] = set()
-        """The ids of all campaigns that were taken in."""
-        self._rows: set[tuple[str, str]] = set()
-        self._pages_without_progress = 0
-
-    @property
-    @abstractmethod
-    def next_request(self) -> HttpRequest | None:
-        """The request for the next page, None when the list is read."""
-
-    @abstractmethod
-    def read_page(self, document: Mapping[str, Any]) -> list[Campaign]:
-        """
-        Take in the page that was requested, and return its campaigns that no page before it had.
-
-        :raises InvalidResponseError: When it is no page at all; it may be requested again then.
-        """
-
-    def read_rows(
-        self, rows: Iterable[Mapping[str, Any]], read: Callable[[Mapping[str, Any]], Campaign]
-    ) -> list[Campaign]:
-        """Return the campaigns of a page; a row for which ``read`` raises InvalidResponseError is a problem."""
-        campaigns = []
-        for row in rows:
-            try:
-                campaigns.append(read(row))
-            except InvalidResponseError as error:
-                found = (row.get(key) for key in ("id", "_id", "name"))
-                marks = dict.fromkeys(str(mark).strip() for mark in found if mark and isinstance(mark, str | int))
-                self.problems.append(f"a row ({' '.join(marks) or 'without id and name'}) can't be read: {error}")
-        return campaigns
-
-    def take_in(self, campaigns: Iterable[Campaign]) -> list[Campaign]:
-        """Return those that no page before had; one that has rows in several statuses once in each."""
-        rows = {(campaign.id, campaign.status): campaign for campaign in campaigns}
-        fresh = {key: campaign for key, campaign in rows.items() if key not in self._rows}
-        self._rows.update(fresh)
-        self.seen.update(campaign.id for campaign in fresh.values())
-        self._pages_without_progress = 0 if fresh else self._pages_without_progress + 1
-        return list(fresh.values())
-
-    def makes_progress(self) -> bool:
-        """Tell whether it is worth reading on; a list that only repeats itself is a problem."""
-        if self._pages_without_progress <= MAX_PAGES_WITHOUT_PROGRESS:
-            return True
-        self.problems.append("the responses say that there is more, and show nothing new")
-        return False
 
 
 class Platform(ABC):

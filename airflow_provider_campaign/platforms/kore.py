@@ -9,18 +9,11 @@ from urllib.parse import quote
 
 from airflow_provider_campaign.campaign import Campaign, CampaignStatus, CampaignType, canonical_status
 from airflow_provider_campaign.exceptions import CampaignConfigError
-from airflow_provider_campaign.platforms.base import (
-    Action,
-    ApiRequest,
-    ApiStatus,
-    HttpRequest,
-    ListQuery,
-    Pager,
-    Platform,
-)
+from airflow_provider_campaign.platforms.base import Action, ApiRequest, ApiStatus, HttpRequest, Platform
 from airflow_provider_campaign.platforms.kore_app import KoreApp
 from airflow_provider_campaign.platforms.kore_endpoints import SCHEDULE_OFF, endpoints_of
 from airflow_provider_campaign.platforms.kore_list import LISTABLE_STATUSES, KorePager, read_row
+from airflow_provider_campaign.platforms.paging import ListQuery, Pager
 from airflow_provider_campaign.platforms.reading import optional_text, required_object, required_rows, required_text
 
 _TYPED_ACTIONS = (Action.STOP, Action.START, Action.DELETE)

@@ -14,7 +14,8 @@ from airflow_provider_campaign.campaign import (
     is_live,
     may_be_live,
 )
-from airflow_provider_campaign.platforms.base import HttpRequest, InvalidResponseError, ListQuery, Pager, PageSize
+from airflow_provider_campaign.platforms.base import HttpRequest, InvalidResponseError
+from airflow_provider_campaign.platforms.paging import ListQuery, Pager, PageSize
 from airflow_provider_campaign.platforms.reading import (
     optional_count,
     optional_text,
@@ -27,13 +28,16 @@ from airflow_provider_campaign.platforms.reading import (
 LISTABLE_STATUSES = frozenset(word.value for word in CampaignStatus) - {CampaignStatus.DRAFT, CampaignStatus.RERUN}
 """The words that the list's filter accepts, by the API's documentation; another one may have it refuse the request."""
 
+PRIORITIES = ("1", "2", "3", "4", "5")
+"""A campaign's priority is one of these; 1 is the lowest."""
+
 
 class KorePager(Pager):
     """
     The reading of the list of one type.
 
     Rows that leave the filter between two pages move the later ones up: so each page begins with the last row of the
-    one before, and where it does not, the reading steps back until it does.
+    one before, whether that can be read or not. Where it does not, the reading steps back until it does.
 
     :param request: The list request, without its body.
     """
@@ -52,6 +56,8 @@ class KorePager(Pager):
             self._body["filters"] = {"status": sorted(self._wanted)}
         self._shown: dict[str, str] = {}
         """Of each status that was shown, the id of a campaign in it."""
+        self._marks: set[str] = set()
+        """What the rows that were shown are told from each other by."""
         self._skip = 0
         self._overlaps = False
         self._at_end = False
@@ -66,17 +72,20 @@ class KorePager(Pager):
         rows = required_rows(data, "results")
         total = optional_count(data, "totalResults")
         has_more = data.get("hasMore")
-        tells_end = has_more is not None or total is not None
-        if has_more is None:
-            has_more = bool(rows) and (total is None or self._skip + len(rows) < total)
-        if not isinstance(has_more, bool) or (has_more and not rows):
+        if not rows and has_more not in (None, False):
             raise InvalidResponseError("the response says that there is more but shows no rows")
+        tells_end = isinstance(has_more, bool) or total is not None
+        if not isinstance(has_more, bool):
+            has_more = bool(rows) and (total is None or self._skip + len(rows) < total)
         self.total = total
-        campaigns = self.read_rows(rows, lambda row: read_row(row, self._campaign_type))
-        if self._overlaps and not (campaigns and campaigns[0].id in self.seen):
-            self._step_back()
-            return []
-        fresh = self.take_in(campaigns)
+        marks = [_mark(row) for row in rows]
+        if self._overlaps and self._marks.isdisjoint(marks[:1]):
+            if not self._pages_without_progress:
+                self._step_back()
+                return []
+            self.note_problem("its rows are others each time that they are shown")
+        self._marks.update(marks)
+        fresh = self.take_in(self.read_rows(rows, lambda row: read_row(row, self._campaign_type)))
         self._check_end(len(rows), has_more)
         is_last_row_again = not (tells_end or fresh) and len(rows) == 1
         self._at_end = not self.makes_progress() or not has_more or is_last_row_again
@@ -95,7 +104,7 @@ class KorePager(Pager):
         seen = self._skip + rows
         if self.total is not None and not has_more and seen < self.total:
             problem = f"it ends after {seen} campaigns and says that it has {self.total}"
-            self.problems.append(f"the list contradicts itself: {problem}")
+            self.note_problem(f"the list contradicts itself: {problem}")
 
     def _check_words(self) -> None:
         """Note words that nobody documents, where all that is live was asked for, and nothing else is shown."""
@@ -104,7 +113,18 @@ class KorePager(Pager):
         is_as_asked = asks_for_live and self._shown.keys() <= {*self._wanted, *LIVE_STATUSES, *unknown}
         if self._at_end and unknown and is_as_asked:
             rows = ", ".join(f"{self._shown[word]} as {word}" for word in unknown)
-            self.problems.append(f"it shows {rows}, which is not documented and may be live")
+            self.note_problem(f"it shows {rows}, which is not documented and may be live")
+
+
+def _mark(row: Any) -> str:
+    """Return what a row is told from the others by, whether it can be read or not."""
+    return str((isinstance(row, Mapping) and (row.get("id") or row.get("_id"))) or row)
+
+
+def _priority(row: Mapping[str, Any]) -> str | None:
+    """Return the row's priority if it is one of those that are documented."""
+    priority = (optional_text(row, "priority") or "").removesuffix(".0")
+    return priority if priority in PRIORITIES else None
 
 
 def read_row(row: Mapping[str, Any], campaign_type: str | None, campaign_id: str | None = None) -> Campaign:
@@ -124,7 +144,7 @@ def read_row(row: Mapping[str, Any], campaign_type: str | None, campaign_id: str
         status=canonical_status(required_text(row, "status")),
         name=optional_text(row, "name"),
         campaign_type=campaign_type,
-        priority=optional_text(row, "priority"),
+        priority=_priority(row),
         updated_at=optional_text(row, "updatedAt"),
         raw=row,
     )

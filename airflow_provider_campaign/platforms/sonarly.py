@@ -15,10 +15,9 @@ from airflow_provider_campaign.platforms.base import (
     ApiStatus,
     HttpRequest,
     InvalidResponseError,
-    ListQuery,
-    Pager,
     Platform,
 )
+from airflow_provider_campaign.platforms.paging import ListQuery, Pager
 from airflow_provider_campaign.platforms.reading import (
     optional_count,
     optional_text,
@@ -138,7 +137,7 @@ class SonarlyPager(Pager):
         self._cursor = _next_cursor(data)
         self._rows_read += len(rows)
         if self._cursor is None and _says_more(document, data, self._rows_read):
-            self.problems.append("the list contradicts itself: it says that it has more, and not where")
+            self.note_problem("the list contradicts itself: it says that it has more, and not where")
         fresh = self.take_in(self.read_rows(rows, _read_row))
         self._at_end = not self.makes_progress() or self._cursor is None
         return fresh

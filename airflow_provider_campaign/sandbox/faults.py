@@ -59,6 +59,7 @@ class Fault:
     :param kind: One of ``FAULT_KINDS`` or ``LIST_FAULT_KINDS``.
     :param action: Only this action (``stop``, ``status``, …); None for any. ``LIST_FAULT_KINDS`` take ``list`` only.
     :param campaign_id: Only this campaign; None for any. For ``unreadable_row`` whose row it is; None for the first.
+    :param rows: Only list requests that ask for more rows than these; None for any.
     :param platform: Only ``kore-v1``, ``kore-v2`` or ``sonarly`` (``kore``: both versions); None for any.
     :param skip: Matching requests that succeed first.
     :param count: Matching requests that then fail; None for all of them.
@@ -75,6 +76,7 @@ class Fault:
         platform: str | None = None,
         skip: int = 0,
         count: int | None = 1,
+        rows: int | None = None,
         **options: Any,
     ) -> None:
         kinds = FAULT_KINDS | LIST_FAULT_KINDS
@@ -91,6 +93,7 @@ class Fault:
         self.action = "list" if kind in LIST_FAULT_KINDS else action
         self.campaign_id = campaign_id
         self.platform = platform
+        self.rows = rows
         self.skip = skip
         self.count = count
         self.options: dict[str, Any] = {**kinds[kind], **options}
@@ -102,7 +105,8 @@ class Fault:
         """Return whether this fault is for a request."""
         any_campaign = self.campaign_id is None or self.kind == "unreadable_row"
         return (
-            (self.action is None or self.action == request.action)
+            (self.rows is None or (request.action == "list" and request.rows > self.rows))
+            and (self.action is None or self.action == request.action)
             and (any_campaign or self.campaign_id == request.campaign_id)
             and (self.platform is None or (request.platform or "").startswith(self.platform))
         )

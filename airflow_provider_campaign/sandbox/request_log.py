@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -39,6 +41,13 @@ class ReceivedRequest:
     claims: dict[str, Any] | None = None
     status_code: int | None = None
     fault: str | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many rows a list request asks for, 0 where it does not say."""
+        with suppress(ValueError, AttributeError, TypeError):
+            return int(json.loads(self.body).get("limit", 0))
+        return 0
 
     def describe(self) -> dict[str, Any]:
         """Return the request without headers and body, which may hold secrets."""

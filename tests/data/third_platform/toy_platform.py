@@ -8,15 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow_provider_campaign.campaign import Campaign, canonical_status
-from airflow_provider_campaign.platforms.base import (
-    Action,
-    ApiRequest,
-    ApiStatus,
-    HttpRequest,
-    ListQuery,
-    Pager,
-    Platform,
-)
+from airflow_provider_campaign.platforms.base import Action, ApiRequest, ApiStatus, HttpRequest, Platform
+from airflow_provider_campaign.platforms.paging import ListQuery, Pager
 from airflow_provider_campaign.platforms.reading import optional_text, required_rows, required_text
 
 ENDPOINTS = {

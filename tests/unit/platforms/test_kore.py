@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Any
 
 import jwt
@@ -11,18 +13,17 @@ from hypothesis import strategies as st
 
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.exceptions import CampaignConfigError
+from airflow_provider_campaign.platforms import paging
 from airflow_provider_campaign.platforms.base import (
-    MAX_PAGES_WITHOUT_PROGRESS,
-    PAGE_SIZE,
     Action,
     ApiRequest,
     ApiStatus,
     HttpRequest,
     InvalidResponseError,
-    ListQuery,
 )
 from airflow_provider_campaign.platforms.kore import KorePlatform
 from airflow_provider_campaign.platforms.kore_list import LISTABLE_STATUSES
+from airflow_provider_campaign.platforms.paging import MAX_PAGES_WITHOUT_PROGRESS, PAGE_SIZE, ListQuery
 from tests.accounts import APP, CONFIG, KORE_V1, KORE_V2
 
 V1 = "/campaign/api/v1/public/st-1/campaign"
@@ -312,6 +313,87 @@ def test_a_row_that_can_not_be_read_hides_no_other() -> None:
     ]
 
 
+UNREADABLE = [{"id": "c-99"}, {"id": "c-99", "status": 7}, {"name": "Evening"}, {}, None, 7, "c-99", ["c-99"]]
+
+
+@pytest.mark.parametrize("last", UNREADABLE, ids=repr)
+@pytest.mark.parametrize("version", [KORE_V1, KORE_V2], ids=["v1", "v2"])
+def test_a_row_at_the_end_of_a_page_that_can_not_be_read_hides_no_other(version: KorePlatform, last: Any) -> None:
+    """The next page begins with it: it is known by what stands in it, not by what could be read."""
+    rows = rows_of(150)
+    rows[PAGE_SIZE - 1] = last
+    pager = version.pager(ListQuery("sms"))
+    listed, pages = [], 0
+    while (request := pager.next_request) is not None:
+        listed += [campaign.id for campaign in pager.read_page(page_of(rows, request.json))]
+        pages += 1
+    assert (len(listed), pages) == (149, 2)
+    assert len(pager.problems) == 1
+
+
+def test_a_last_row_that_is_another_each_time_that_it_is_shown_hides_no_other() -> None:
+    shown = itertools.count()
+    pager = KORE_V1.pager(ListQuery("sms"))
+    listed = []
+    while (request := pager.next_request) is not None:
+        rows: list[Any] = rows_of(150)
+        rows[PAGE_SIZE - 1] = {"name": f"Evening {next(shown)}"}
+        listed += [campaign.id for campaign in pager.read_page(page_of(rows, request.json))]
+    assert len(listed) == 149
+    assert "its rows are others each time that they are shown" in pager.problems
+
+
+@pytest.mark.parametrize("has_more", ["false", "no", 0, 1, {}, math.pi], ids=repr)
+def test_a_mark_for_the_end_that_is_none_hides_no_rows(has_more: object) -> None:
+    rows, listed = rows_of(150), []
+    pager = KORE_V1.pager(ListQuery("sms"))
+    while (request := pager.next_request) is not None:
+        page = page_of(rows, request.json)
+        page["data"]["hasMore"] = has_more
+        listed += pager.read_page(page)
+    assert (len(listed), pager.problems) == (150, [])
+
+
+@pytest.mark.parametrize("total", [-1, 10**400, 1e300, "150", None, True, 0, [150]], ids=type)
+def test_a_total_that_is_none_hides_no_rows(total: object) -> None:
+    rows, listed = rows_of(150), []
+    pager = KORE_V1.pager(ListQuery("sms"))
+    while (request := pager.next_request) is not None:
+        page = page_of(rows, request.json)
+        page["data"]["totalResults"] = total
+        listed += pager.read_page(page)
+    assert len(listed) == 150
+    assert bool(pager.problems) is (total == 10**400)
+
+
+def test_a_row_that_is_shown_ten_thousand_times_is_one_campaign() -> None:
+    pager = KORE_V1.pager(ListQuery("sms"))
+    page = {"data": {"results": rows_of(1) * 10_000, "totalResults": 10_000, "hasMore": False}}
+    assert [campaign.id for campaign in pager.read_page(page)] == ["c-0"]
+    assert pager.next_request is None
+
+
+def test_a_list_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paging, "MAX_ROWS", 500)
+    pager = KORE_V1.pager(ListQuery("sms"))
+    number = itertools.count()
+    while pager.next_request is not None:
+        rows = [{"id": f"c-{next(number)}", "status": "Active"} for _ in range(100)]
+        pager.read_page({"data": {"results": rows, "hasMore": True, "totalResults": 10**6}})
+    assert pager.problems == ["it does not end after 500 campaigns"]
+
+
+ODD_PRIORITIES = (0, -1, 6, "nan", "9" * 10**6, "٣", None, [5], True)
+PRIORITIES = [("5", "5"), (5, "5"), (5.0, "5"), (" 1 ", "1"), *((odd, None) for odd in ODD_PRIORITIES)]
+
+
+@pytest.mark.parametrize(("shown", "read"), PRIORITIES, ids=lambda value: repr(value)[:20])
+def test_a_priority_is_one_of_those_that_are_documented_or_none(shown: object, read: str | None) -> None:
+    pager = KORE_V1.pager(ListQuery("sms"))
+    page = {"data": {"results": [{"id": "c-1", "status": "Active", "priority": shown}], "totalResults": 1}}
+    assert [campaign.priority for campaign in pager.read_page(page)] == [read]
+
+
 @pytest.mark.parametrize(
     ("asked", "shown", "is_problem"),
     [
@@ -381,7 +463,7 @@ def test_a_platform_that_shows_the_same_page_again_and_tells_no_end_is_reported(
     [
         {},
         {"data": {}},
-        {"data": {"results": [7]}},
+        {"data": {"results": 7}},
         {"data": {"results": [], "hasMore": True}},
         {"data": {"results": [], "hasMore": "no"}},
     ],

@@ -8,14 +8,13 @@ import pytest
 
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.platforms.base import (
-    MAX_PAGES_WITHOUT_PROGRESS,
     Action,
     ApiRequest,
     ApiStatus,
     HttpRequest,
     InvalidResponseError,
-    ListQuery,
 )
+from airflow_provider_campaign.platforms.paging import MAX_PAGES_WITHOUT_PROGRESS, ListQuery
 from tests.accounts import CONFIG, SONARLY
 
 CAMPAIGNS = "/v1/accounts/ag-1/campaigns"
@@ -174,7 +173,7 @@ def test_a_list_that_says_elsewhere_that_it_has_more_contradicts_itself(
         {},
         {"data": {}},
         {"data": {"items": {}}},
-        {"data": {"items": ["c-1"]}},
+        {"data": {"items": "c-1"}},
         {"data": {"items": [], "nextCursor": "\ud800"}},
     ],
 )
