@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CLOCK_TOLERANCE = 600.0
-"""Seconds that the platform's clock and ours may differ by."""
-
 
 class StatusChange:
     """
@@ -43,19 +40,21 @@ class StatusChange:
         self._request = request
         self._condition = condition
         self._must_check = check_first
-        self._outcome_unknown = False
         self._sent_at: float | None = None
+        """When the first attempt of unknown outcome may have left (seconds since the epoch)."""
 
     def attempt(self, deadline: Deadline) -> Campaign:
         """Make one attempt; an error says whether the platform may have acted on this one or on one before it."""
         if self._must_check and (campaign := self._check_before(deadline)):
             return campaign
-        self._sent_at = self._sent_at or deadline.clock.time()
+        sent_at = deadline.clock.time() + self._client.rate_limiter.delay
         try:
             campaign = self._client.perform(self._request, deadline)
         except CampaignUnavailableError as error:
-            self._must_check = self._outcome_unknown = self._outcome_unknown or error.outcome_unknown
-            if self._outcome_unknown:
+            if self._sent_at is None and error.outcome_unknown:
+                self._sent_at = sent_at
+            self._must_check = self._sent_at is not None
+            if self._must_check:
                 error.note_unknown_outcome()
             raise
         except CampaignNotFoundError as error:
@@ -94,6 +93,8 @@ class StatusChange:
         Read the status, and return the campaign if there is nothing left to do.
 
         A status request alone that does not find the campaign proves nothing: the action's own response has to decide.
+        Neither does a status that the platform dates before an attempt whose response is lost, unless it explains a
+        refusal: it may lag behind.
         """
         try:
             campaign = self._client.perform(dataclasses.replace(self._request, action=Action.STATUS), deadline)
@@ -102,22 +103,28 @@ class StatusChange:
                 return None
             raise error from refusal
         state = self._condition.state_of(campaign.status)
-        if state is WaitState.FAILURE and not self._ran_already(campaign, deadline):
-            raise self._conflict(campaign, refusal)
         if state is WaitState.RETRY and not self._condition.is_in_progress(campaign.status):
             return None
-        already_stopped = self._request.action is Action.STOP and not self._outcome_unknown
-        return dataclasses.replace(campaign, already_stopped=already_stopped)
+        changed_since = self._has_changed_since(campaign, deadline)
+        if changed_since is False and refusal is None:
+            return None
+        is_start = self._request.action is Action.START
+        ran_already = is_start and campaign.status == CampaignStatus.COMPLETED and changed_since
+        if state is WaitState.FAILURE and not ran_already:
+            raise self._conflict(campaign, refusal)
+        return dataclasses.replace(campaign, already_stopped=not is_start and self._sent_at is None)
 
-    def _ran_already(self, campaign: Campaign, deadline: Deadline) -> bool:
-        """Tell whether a start whose outcome is unknown was heard, and the campaign is through already."""
-        if not self._outcome_unknown or self._request.action is not Action.START:
-            return False
-        if campaign.status != CampaignStatus.COMPLETED or self._sent_at is None:
-            return False
-        details = self._client.perform(dataclasses.replace(self._request, action=Action.GET), deadline)
-        changed_at = seconds_of(details.updated_at)
-        return changed_at is not None and changed_at > self._sent_at - CLOCK_TOLERANCE
+    def _has_changed_since(self, campaign: Campaign, deadline: Deadline) -> bool | None:
+        """
+        Return whether the campaign has changed since the first attempt whose outcome is unknown; None if unknown.
+
+        Both times are the platform's: its clock is not ours.
+        """
+        ahead = self._client.requester.platform_clock.offset
+        if self._sent_at is None or ahead is None:
+            return None
+        changed_at = seconds_of(self._client.dated(campaign, deadline).updated_at)
+        return None if changed_at is None else changed_at >= self._sent_at + ahead
 
     def _conflict(self, campaign: Campaign, refusal: CampaignError | None = None) -> CampaignConflictError:
         return CampaignConflictError(

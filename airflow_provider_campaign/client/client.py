@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterator
 from copy import copy
 from dataclasses import replace
@@ -15,9 +16,11 @@ from airflow_provider_campaign.client.rate_limiter import RateLimiter
 from airflow_provider_campaign.client.requester import Requester
 from airflow_provider_campaign.client.response import sanitize
 from airflow_provider_campaign.client.transport import Transport
-from airflow_provider_campaign.exceptions import CampaignConfigError
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError, CampaignUnavailableError
 from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpRequest, Platform
 from airflow_provider_campaign.platforms.paging import ListQuery, PageSize
+
+log = logging.getLogger(__name__)
 
 DEFAULT_REQUEST_TIMEOUT = 30.0
 """Seconds that one request may take, unless the connection says."""
@@ -143,6 +146,26 @@ class CampaignClient:
         if retry:
             return self._read(request, deadline)
         return self.perform(self._validated(request), deadline or self.requester.default_deadline())
+
+    def dated(self, campaign: Campaign, deadline: Deadline) -> Campaign:
+        """
+        Return a campaign that was read, with the platform's time of its last change; as it is if that is unknown.
+
+        Kore.ai's response to a status request has no date, so that one more request has to ask for it, once.
+
+        :raises CampaignUnavailableError: When that request fails for a passing reason.
+        """
+        if campaign.updated_at is not None:
+            return campaign
+        try:
+            details = self.perform(ApiRequest(Action.GET, campaign.id), deadline)
+        except CampaignUnavailableError:
+            raise
+        except CampaignError as error:
+            log.warning("The time of the last change of campaign %s can't be read: %s", campaign.id, error)
+            return campaign
+        is_same = details.status == campaign.status
+        return replace(campaign, updated_at=details.updated_at) if is_same else campaign
 
     def list_campaigns(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 from typing import Protocol, Self
 
 from airflow_provider_campaign.exceptions import CampaignTimeoutError
@@ -46,6 +47,25 @@ class SystemClock:
         ends = time.monotonic() + seconds
         while not is_cancelled() and (left := ends - time.monotonic()) > 0:
             time.sleep(min(left, CANCEL_CHECK_INTERVAL))
+
+
+class PlatformClock:
+    """The platform's clock, as the header ``Date`` of its responses shows it."""
+
+    def __init__(self) -> None:
+        self.offset: float | None = None
+        """Seconds that it is ahead of ours by, or up to a second and the latency less; None if unknown."""
+
+    def note(self, date: str | None, now: float) -> None:
+        """
+        Note the header of a response that has just come; one that is missing or unreadable changes nothing.
+
+        :param now: Our time, in seconds since the epoch.
+        """
+        try:
+            self.offset = parsedate_to_datetime(date or "").timestamp() - now
+        except (TypeError, ValueError, OverflowError):
+            return
 
 
 class Cancellation:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from airflow_provider_campaign.client.clock import Clock, Deadline
+from airflow_provider_campaign.client.clock import Clock, Deadline, PlatformClock
 from airflow_provider_campaign.client.errors import error_class, remediation, response_error
 from airflow_provider_campaign.client.rate_limiter import RateLimiter
 from airflow_provider_campaign.client.response import parse_json, sanitize
@@ -47,6 +47,7 @@ class Requester:
     retry_budget: float | None = None
     on_request: Callable[[ApiRequest], None] | None = None
     on_refusal: Callable[[ApiRequest], None] | None = None
+    platform_clock: PlatformClock = field(default_factory=PlatformClock)
 
     def send_and_read(
         self,
@@ -101,7 +102,9 @@ class Requester:
                     self.on_request(request)
                 headers = self.platform.signed_headers(self.clock.time())
                 seconds = min(self.timeout, max(MIN_REQUEST_TIMEOUT, deadline.remaining))
-                return self.transport.send_request(http_request, headers, seconds)
+                response = self.transport.send_request(http_request, headers, seconds)
+                self.platform_clock.note(response.headers.get("Date"), self.clock.time())
+                return response
         except CampaignRateLimitError as error:  # of our own limiter
             raise CampaignRateLimitError(
                 f"{self.subject(request)}: {error}. {remediation(self.platform, 429)}"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from airflow_provider_campaign.campaign import Campaign, WaitState
-from airflow_provider_campaign.client.changes import CLOCK_TOLERANCE
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
+from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.client.retry import requested_delay
 from airflow_provider_campaign.exceptions import (
     CampaignAuthError,
@@ -18,8 +19,8 @@ from airflow_provider_campaign.exceptions import (
     CampaignRateLimitError,
     CampaignUnavailableError,
 )
-from airflow_provider_campaign.operations.list_tracker import ListTracker
-from airflow_provider_campaign.operations.wait import PendingWait
+from airflow_provider_campaign.operations.list_tracker import CLOCK_TOLERANCE, ListTracker
+from airflow_provider_campaign.operations.wait import PendingWait, read_status
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class _Poll:
     One poll under way.
 
     :param covered: By campaign type, the waits that its list would have shown a change for.
+    :param seen: The campaigns of which something was read that all who wait for them accept.
     :param problems: What kept something from being read.
     :param has_read: Whether anything was read.
     :param is_refused: Whether a campaign could not be read for the credentials.
@@ -76,13 +78,26 @@ class _Poll:
     waits: frozenset[PendingWait]
     snapshot: AccountSnapshot
     covered: dict[str | None, frozenset[PendingWait]] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
     problems: list[CampaignError] = field(default_factory=list)
     has_read: bool = False
     is_refused: bool = False
 
+    @cached_property
+    def waits_by_id(self) -> Mapping[str, Collection[PendingWait]]:
+        """The waits by campaign id."""
+        by_id: dict[str, list[PendingWait]] = {}
+        for wait in self.waits:
+            by_id.setdefault(wait.campaign_id, []).append(wait)
+        return by_id
+
+    def accepts(self, campaign: Campaign) -> bool:
+        """Return whether all who wait for a campaign accept what was read of it."""
+        return all(wait.accepts(campaign, self.snapshot.began) for wait in self.waits_by_id[campaign.id])
+
     def unseen(self) -> set[str]:
-        """Return the ids of the campaigns of which nothing was read yet."""
-        return {wait.campaign_id for wait in self.waits} - self.snapshot.campaigns.keys() - self.snapshot.failed.keys()
+        """Return the ids of the campaigns of which nothing was read yet that all accept."""
+        return self.waits_by_id.keys() - self.seen - self.snapshot.failed.keys()
 
     def overdue(self) -> set[str]:
         """Return the ids of the campaigns for which a wait is over."""
@@ -166,7 +181,7 @@ class AccountPoller:
         if len(self._read_in) <= DIRECT_READ_THRESHOLD:
             self._trackers.clear()
             self._read_directly(poll, self._by_age(poll.unseen()))
-            self._followed = {wait for wait in self._followed if wait.campaign_id in poll.snapshot.campaigns}
+            self._followed = {wait for wait in self._followed if wait.campaign_id in poll.seen}
         else:
             for campaign_type in self._types(poll.waits):
                 self._read_list(poll, campaign_type, is_urgent=bool(overdue))
@@ -194,14 +209,17 @@ class AccountPoller:
                 concerned, statuses, begun, poll.deadline(), lambda: len(poll.unseen()), poll.allowance(MAX_LIST_PAGES)
             ):
                 poll.has_read = True
-                if campaign.id in self._read_in and campaign.id not in poll.snapshot.campaigns:
+                if campaign.id in self._read_in and campaign.id not in poll.seen:
                     self._note(poll, campaign)
         except CampaignRateLimitError:
             raise
         except CampaignError as error:
             poll.note_problem(error)
+        except Exception as error:  # noqa: BLE001 a list that nobody foresaw keeps nobody from being read directly
+            del self._trackers[campaign_type]  # it may have lost its place
+            poll.note_problem(as_campaign_error(error, f"List of campaigns ({self.client.description})"))
         if tracker.was_given_up:
-            self._followed -= {wait for wait in concerned if wait.campaign_id not in poll.snapshot.campaigns}
+            self._followed -= {wait for wait in concerned if wait.campaign_id not in poll.seen}
         poll.covered[campaign_type] = tracker.covered
         poll.has_read = poll.has_read or bool(tracker.covered)
 
@@ -226,11 +244,11 @@ class AccountPoller:
         """Read a campaign that has not changed as the lists have it; where it has, read more of them next time."""
         checked = campaign_ids[: poll.allowance(self._spare_reads)]
         self._read_directly(poll, checked)
-        found = {campaign_id: poll.snapshot.campaigns.get(campaign_id) for campaign_id in checked}
         is_wrong = any(
-            wait.condition.state_of(campaign.status) is not WaitState.RETRY
-            for wait in poll.waits
-            if wait.deadline is not None and (campaign := found.get(wait.campaign_id))
+            wait.condition.state_of(poll.snapshot.campaigns[campaign_id].status) is not WaitState.RETRY
+            for campaign_id in poll.seen.intersection(checked)
+            for wait in poll.waits_by_id[campaign_id]
+            if wait.deadline is not None
         )
         self._spare_reads = MAX_DIRECT_READS if is_wrong else max(1, self._spare_reads // 2)
 
@@ -244,7 +262,7 @@ class AccountPoller:
                 continue
             self._read_in[campaign_id] = self._polls
             try:
-                self._note(poll, self.client.get_campaign_status(campaign_id, deadline=deadline, retry=False))
+                self._note(poll, read_status(self.client, campaign_id, poll.waits_by_id[campaign_id], deadline))
             except CampaignUnavailableError as error:
                 if requested_delay(error, self.client.platform.rate_window):
                     raise
@@ -255,12 +273,17 @@ class AccountPoller:
             except CampaignError as error:
                 poll.snapshot.failed[campaign_id] = error
                 poll.has_read = True
+            except Exception as error:  # noqa: BLE001 what nobody foresaw about one campaign concerns no other
+                subject = f"Status of campaign {campaign_id!r} ({self.client.description})"
+                poll.note_problem(as_campaign_error(error, subject))
 
     def _note(self, poll: _Poll, campaign: Campaign) -> None:
         poll.has_read = True
         poll.snapshot.campaigns[campaign.id] = campaign
-        self._read_in[campaign.id] = self._polls
-        self._followed |= {wait for wait in poll.waits if wait.campaign_id == campaign.id}
+        if poll.accepts(campaign):
+            poll.seen.add(campaign.id)
+            self._read_in[campaign.id] = self._polls
+            self._followed.update(poll.waits_by_id[campaign.id])
 
     def _by_age(self, campaign_ids: Iterable[str]) -> list[str]:
         return sorted(campaign_ids, key=lambda campaign_id: (self._read_in[campaign_id], campaign_id))

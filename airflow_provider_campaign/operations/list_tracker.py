@@ -7,12 +7,15 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from airflow_provider_campaign.campaign import Campaign
-from airflow_provider_campaign.client.changes import CLOCK_TOLERANCE, seconds_of
+from airflow_provider_campaign.client.changes import seconds_of
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.list_reader import ListReader
 from airflow_provider_campaign.exceptions import CampaignError, CampaignRateLimitError
 from airflow_provider_campaign.operations.wait import PendingWait
+
+CLOCK_TOLERANCE = 600.0
+"""Seconds that the platform's clock and ours may differ by."""
 
 COMMIT_LAG = 5.0
 """Seconds by which a change may show up in a list later than the time it bears."""

@@ -31,7 +31,7 @@ from airflow_provider_campaign.campaign import CampaignStatus, WaitCondition, st
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.exceptions import CampaignError, CampaignTimeoutError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operations.wait import PollResult, poll_once
+from airflow_provider_campaign.operations.wait import PendingWait, PollResult, poll_once
 from airflow_provider_campaign.triggers.deferral import can_finish_in_triggerer, defer_wait
 from airflow_provider_campaign.triggers.wait import TRIGGERER_GRACE, CampaignWaitTrigger
 from airflow_provider_campaign.triggers.wait_outcome import WaitOutcome
@@ -143,7 +143,7 @@ class CampaignStatusSensor(PausableSensor):
 
     def _poll(self) -> PollResult:
         condition = self._condition
-        result = poll_once(self.hook.client, self.campaign_id, condition, self._deadline())
+        result = poll_once(self.hook.client, PendingWait(self.campaign_id, condition), self._deadline())
         status = result.campaign.status if result.campaign else "not known at the moment"
         self.log.info("Campaign %s is %s", self.campaign_id, status)
         return result

@@ -16,7 +16,7 @@ from airflow_provider_campaign.campaign import Campaign, WaitCondition, status_c
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operations.account_poller import AccountSnapshot
-from airflow_provider_campaign.operations.wait import PendingWait, is_met, timeout_error
+from airflow_provider_campaign.operations.wait import LastSeen, PendingWait, is_met, old_news, timeout_error
 from airflow_provider_campaign.triggers.base import AccountTrigger
 from airflow_provider_campaign.triggers.shared_poll import SharedPoll, run_in_thread
 from airflow_provider_campaign.triggers.wait_outcome import WaitOutcome
@@ -86,17 +86,30 @@ class CampaignWaitTrigger(AccountTrigger):
         try:
             ends_at = self.ends_at
             wait = PendingWait(
-                self.campaign_id, self.condition, self.campaign_type, self.since, ends_at, waiter=object()
+                self.campaign_id,
+                self.condition,
+                self.campaign_type,
+                self.since,
+                ends_at,
+                waiter=object(),
+                last_seen=self._last_seen,
             )
         except CampaignConfigError as error:
             yield await self._end(WaitOutcome.of_error(error))
             return
         with poll.subscribed(wait):
-            outcome = await self._outcome(wait.condition, ends_at, poll, snapshots)
+            outcome = await self._outcome(wait, ends_at, poll, snapshots)
         yield await self._end(outcome)
 
+    @property
+    def _last_seen(self) -> LastSeen | None:
+        """What the response to a stop or start has shown; None for a sensor's wait."""
+        if self.result is None or self.since is None:
+            return None
+        return LastSeen.in_response(self.result["updated_at"], self.since)
+
     async def _outcome(
-        self, condition: WaitCondition, ends_at: float, poll: SharedPoll, snapshots: AsyncIterator[AccountSnapshot]
+        self, wait: PendingWait, ends_at: float, poll: SharedPoll, snapshots: AsyncIterator[AccountSnapshot]
     ) -> WaitOutcome:
         """Wait until there is something to say. After the deadline it must be read once more."""
         last_status, problem = (self.result or {}).get("status", "unknown"), None
@@ -105,13 +118,16 @@ class CampaignWaitTrigger(AccountTrigger):
                 async for snapshot in snapshots:
                     problem = snapshot.problem
                     if poll.platform:
-                        check_documented("target_statuses", condition.success, poll.platform, nothing_sent=False)
+                        check_documented("target_statuses", wait.condition.success, poll.platform, nothing_sent=False)
                     if error := snapshot.error_for(self.campaign_id):
                         return WaitOutcome.of_error(error)
                     if campaign := snapshot.campaigns.get(self.campaign_id):
-                        last_status = campaign.status
-                        if is_met(campaign, condition, poll.description):
+                        if not wait.accepts(campaign, snapshot.began):
+                            problem = old_news(campaign)
+                        elif is_met(campaign, wait.condition, poll.description):
                             return self._success(campaign)
+                        else:
+                            last_status = campaign.status
                         if snapshot.began >= ends_at:
                             break
         except TimeoutError:
@@ -119,7 +135,7 @@ class CampaignWaitTrigger(AccountTrigger):
         except CampaignError as error:
             return WaitOutcome.of_error(error)
         seconds = round(self.timeout)
-        timed_out = timeout_error(self.campaign_id, poll.description, condition, last_status, seconds, problem)
+        timed_out = timeout_error(self.campaign_id, poll.description, wait.condition, last_status, seconds, problem)
         return WaitOutcome.of_error(timed_out)
 
     def _success(self, campaign: Campaign) -> WaitOutcome:

@@ -19,7 +19,6 @@ from airflow_provider_campaign.campaign import (
     WaitState,
     status_condition,
 )
-from airflow_provider_campaign.client.changes import CLOCK_TOLERANCE
 from airflow_provider_campaign.exceptions import (
     CampaignAuthError,
     CampaignConfigError,
@@ -28,6 +27,7 @@ from airflow_provider_campaign.exceptions import (
 )
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operations.account_poller import MAX_DIRECT_READS, AccountPoller, AccountSnapshot
+from airflow_provider_campaign.operations.list_tracker import CLOCK_TOLERANCE
 from airflow_provider_campaign.operations.wait import PendingWait
 from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
 from tests.clock import VirtualClock

@@ -230,7 +230,7 @@ def test_what_is_completed_can_not_be_started(connected: Sandbox, kind: Kind) ->
 def test_a_campaign_that_prepares_is_waited_for(connected_kore: Sandbox, kore_kind: Kind) -> None:
     campaign = kore_kind.add_campaign(connected_kore, status="Stopped", start_delay=50)
     assert kore_kind.start(campaign.id).execute({})["status"] == "Active"
-    assert calls(connected_kore) == ["start", "status", "status"]
+    assert calls(connected_kore) == ["start", "status", "status", "get"]  # the last one for the date
 
 
 # Delete.

@@ -37,7 +37,7 @@ _AGAIN: Outcome = ("stop status stop", None)
 STOPS: dict[str, Outcome] = {
     **dict.fromkeys((*SILENT, "error", "html", "html_ok", "broken_json", "empty", "failure"), _AGAIN),
     **dict.fromkeys(("wrong_shape", "reset", "huge", "conflict"), _AGAIN),
-    "lost": ("stop status", None),
+    "lost": ("stop status status", None),  # the second for the date
     "rate_limit": ("stop stop", None),
     "rate_limit_text": ("stop stop", None),
     "slow": ("stop", None),
@@ -48,6 +48,7 @@ STOPS: dict[str, Outcome] = {
     "redirect": ("stop", CampaignRequestError),
 }
 ON_SONARLY: dict[str, Outcome] = {
+    "lost": ("stop status", None),
     "unauthorized": ("stop", CampaignAuthError),  # an API key stays what it is
     "rate_limit_text": ("stop status", CampaignRequestError),  # the text is Kore's
 }

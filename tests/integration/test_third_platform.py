@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ class ToyServer:
 
     def __init__(self) -> None:
         self.states = {"toy-1": "active", "toy-2": "draft", "toy-3": "active"}
+        self.changed = datetime.now(UTC)
         self.requests_left = 0
 
     def answer(self, sent: Sent) -> Reply:
@@ -35,13 +37,16 @@ class ToyServer:
             return Reply(b'{"error": "no such campaign"}', 404)
         if action == "stop" and self.states[campaign_id] == "stopped":
             return Reply(b'{"error": "stopped already"}', 409)
+        before = self.states[campaign_id]
         if action:
             self.states[campaign_id] = {"stop": "stopping", "start": "active"}[action]
             self.requests_left = 2
         elif self.states[campaign_id] == "stopping":
             self.requests_left -= 1
             self.states[campaign_id] = "stopping" if self.requests_left else "stopped"
-        row = {"id": campaign_id, "state": self.states[campaign_id]}
+        if before != self.states[campaign_id]:
+            self.changed = datetime.now(UTC)
+        row = {"id": campaign_id, "state": self.states[campaign_id], "changed": self.changed.isoformat()}
         if sent.method == "DELETE":
             del self.states[campaign_id]
         return self._reply(row)

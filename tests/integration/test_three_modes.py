@@ -19,6 +19,8 @@ from airflow.providers.common.compat.sdk import (
     XCom,
 )
 from airflow.triggers.base import TaskSuccessEvent
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_provider_campaign.exceptions import (
     CampaignAuthError,
@@ -27,15 +29,18 @@ from airflow_provider_campaign.exceptions import (
     CampaignStateError,
     CampaignTimeoutError,
 )
-from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.operations.wait import MAX_READ_LAG
+from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from airflow_provider_campaign.triggers.wait import CampaignWaitTrigger
 from tests.clock import VirtualClock
 from tests.kinds import KINDS, KORE_KINDS, SONARLY, Connect, Kind
+from tests.profiles import examples
 from tests.triggerer import run_to_its_end
 
 INTERVAL = 30.0
 SOON = 100.0
+LAG = 60.0
 SMS = KORE_KINDS[0]
 SENSOR_MODULE = "airflow.sdk.bases.sensor" if find_spec("airflow.sdk") else "airflow.sensors.base"
 
@@ -301,6 +306,120 @@ def test_a_platform_that_refuses_for_the_rate_all_the_time_does_not_keep_the_wai
     with pytest.raises(AirflowSensorTimeout):
         wait(campaign.id, timeout=600)
     assert len(sandbox.requests) <= 600 / 60 + 10  # a poll a window, the first, and those after the deadline
+
+
+def change(sandbox: Sandbox, clock: VirtualClock, campaign_id: str, *statuses: str) -> None:
+    """Have a campaign go through statuses, the last of them ten seconds ago; what is read is a minute old."""
+    sandbox.config.status_lag = sandbox.config.list_lag = LAG
+    for status in statuses:
+        clock.advance(LAG)
+        sandbox.set_status(campaign_id, status)
+    clock.advance(LAG / 6)
+
+
+@pytest.mark.parametrize("dated", [True, False], ids=["dated", "undated"])
+def test_a_stop_is_not_over_by_what_was_before_it(
+    sandbox: Sandbox,
+    connect: Connect,
+    kind: Kind,
+    virtual_clock: VirtualClock,
+    act: Wait,
+    monkeypatch: pytest.MonkeyPatch,
+    dated: bool,
+) -> None:
+    connect(kind.connection(sandbox))
+    if not dated:
+        monkeypatch.setattr(Campaign, "updated_at", None)
+    campaign = kind.add_campaign(sandbox, stop_delay=2 * LAG)
+    change(sandbox, virtual_clock, campaign.id, "Stopped", "Active")
+    assert act(kind.stop, campaign.id)["status"] == "Stopped"
+    assert campaign.status == "Stopped"
+
+
+def test_a_stop_does_not_fail_by_what_was_before_it(
+    sandbox: Sandbox, connect: Connect, kind: Kind, virtual_clock: VirtualClock, act: Wait
+) -> None:
+    connect(kind.connection(sandbox))
+    campaign = kind.add_campaign(sandbox, stop_delay=2 * LAG)
+    change(sandbox, virtual_clock, campaign.id, "Ready", "Active")
+    assert act(kind.stop, campaign.id)["status"] == "Stopped"
+
+
+def test_a_start_is_not_over_by_what_was_before_it(
+    sandbox: Sandbox, connect: Connect, kind: Kind, virtual_clock: VirtualClock, act: Wait
+) -> None:
+    connect(kind.connection(sandbox))
+    campaign = kind.add_campaign(sandbox, start_delay=2 * LAG)
+    sandbox.config.start_status_word = "preparing"  # Sonarly's
+    change(sandbox, virtual_clock, campaign.id, "Active", "Stopped")
+    assert act(kind.start, campaign.id)["status"] == "Active"
+    assert campaign.status == "Active"
+
+
+def test_what_may_be_from_before_is_named_when_the_time_is_up(
+    sandbox: Sandbox, virtual_clock: VirtualClock, act: Wait
+) -> None:
+    campaign = sandbox.add_campaign(stoppable=False)
+    change(sandbox, virtual_clock, campaign.id, "Stopped", "Active")
+    with pytest.raises(CampaignTimeoutError, match=r"last seen: Active\. .*read as Stopped, which may be how it was"):
+        act(SMS.stop, campaign.id, timeout=LAG / 4)
+
+
+def test_a_platform_whose_dates_do_not_change_is_believed_once_nothing_lags(
+    sandbox: Sandbox, virtual_clock: VirtualClock, act: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Campaign, "updated_at", property(lambda campaign: campaign.created_at))
+    campaign, began = sandbox.add_campaign(stop_delay=5), virtual_clock.now
+    assert act(SMS.stop, campaign.id)["status"] == "Stopped"
+    assert virtual_clock.now - began < MAX_READ_LAG + INTERVAL
+    assert len(sandbox.requests) <= 1 + 2 * 4
+
+
+@examples(full=300, brief=30)
+@given(
+    history=st.lists(
+        st.tuples(st.sampled_from(["Active", "Stopped", "Completed", "Ready", "Paused"]), st.floats(0.1, 100)),
+        max_size=5,
+    ),
+    since=st.floats(0.1, 100),
+    delay=st.floats(0, 300),
+    lag=st.floats(0, MAX_READ_LAG - 1),
+    ahead=st.sampled_from([0.0, 30.0, -3600.0]),
+    dated=st.booleans(),
+    kind=st.sampled_from(KINDS),
+    deferrable=st.booleans(),
+    interval=st.sampled_from([5.0, 30.0]),
+)
+def test_whatever_was_before_a_stop_is_over_when_the_campaign_is_stopped_and_not_before(
+    sandbox: Sandbox,
+    connect: Connect,
+    virtual_clock: VirtualClock,
+    monkeypatch: pytest.MonkeyPatch,
+    history: list[tuple[str, float]],
+    since: float,
+    delay: float,
+    lag: float,
+    ahead: float,
+    dated: bool,
+    kind: Kind,
+    deferrable: bool,
+    interval: float,
+) -> None:
+    sandbox.reset()
+    connect(kind.connection(sandbox))
+    sandbox.config.status_lag = sandbox.config.list_lag = lag
+    sandbox.config.clock_offset = ahead
+    campaign = kind.add_campaign(sandbox, stop_delay=delay)
+    virtual_clock.advance(lag)
+    for status, seconds in [*history, ("Active", since)]:
+        sandbox.set_status(campaign.id, status)
+        virtual_clock.advance(seconds)
+    with monkeypatch.context() as patch:
+        if not dated:
+            patch.setattr(Campaign, "updated_at", None)
+        task = kind.stop(campaign.id, deferrable=deferrable, poll_interval=interval)
+        assert executed(task, virtual_clock, patch)["status"] == "Stopped"
+    assert campaign.status == "Stopped"
 
 
 class LoudSensor(CampaignStatusSensor):

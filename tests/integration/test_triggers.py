@@ -21,7 +21,8 @@ from airflow_provider_campaign.campaign import STOP_CONDITION
 from airflow_provider_campaign.client.clock import SystemClock
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.operations.wait import MAX_READ_LAG
+from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
 from airflow_provider_campaign.triggers import base
 from airflow_provider_campaign.triggers.base import BATCH_DELAY
 from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
@@ -193,6 +194,53 @@ def test_many_triggers_share_one_poll(sandbox: Sandbox, clock: VirtualClock) -> 
         return requests
 
     assert run(scene(), clock) == {"list": 10, "status": 10}
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_no_stop_is_over_by_a_row_that_is_older_than_its_own_response(
+    sandbox: Sandbox, clock: VirtualClock, way: str, count: int
+) -> None:
+    sandbox.config.list_lag = sandbox.config.status_lag = 60
+    ids = add(sandbox, count)
+    stop(sandbox, ids)
+    clock.advance(60)
+    for campaign_id in ids:
+        sandbox.set_status(campaign_id, "Active")
+    clock.advance(30)
+    hook = CampaignHook.for_conn_id("campaign_default")
+    sandbox.config.stop_delay = 200
+    results = [hook.stop_campaign(campaign_id, "sms").as_dict() for campaign_id in ids]
+
+    async def live_at_its_end(trigger: CampaignWaitTrigger, triggerer: Triggerer) -> tuple[object, bool]:
+        event = await triggerer.first(trigger)
+        return event.payload["value"]["status"], sandbox.campaign(trigger.campaign_id).live
+
+    async def scene() -> list[tuple[object, bool]]:
+        triggerer = Triggerer(way)
+        triggers = [waiting(campaign_id, result=result) for campaign_id, result in zip(ids, results, strict=True)]
+        return await asyncio.gather(*(live_at_its_end(trigger, triggerer) for trigger in triggers))
+
+    assert run(scene(), clock) == [("Stopped", False)] * count
+
+
+@only_shared
+def test_many_stops_on_a_platform_whose_dates_do_not_change_are_over_in_few_requests(
+    sandbox: Sandbox, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Campaign, "updated_at", property(lambda campaign: campaign.created_at))
+    sandbox.config.stop_delay = 5
+    sandbox.config.rate_limit = None
+    ids, began = add(sandbox, 40), clock.now
+    hook = CampaignHook.for_conn_id("campaign_default")
+    triggers = [waiting(each, result=hook.stop_campaign(each, "sms").as_dict()) for each in ids]
+    sandbox.clear_requests()
+
+    async def scene() -> list[TriggerEvent]:
+        return await start_all(triggers, "shared")
+
+    assert {end["value"]["status"] for end in payloads(run(scene(), clock))} == {"Stopped"}
+    assert clock.now - began < MAX_READ_LAG + 5 * INTERVAL
+    assert Counter(request.action for request in sandbox.requests)["status"] <= 2 * len(ids)
 
 
 @pytest.mark.parametrize("count", [1, 5])

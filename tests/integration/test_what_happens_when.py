@@ -30,6 +30,7 @@ from airflow_provider_campaign.operators.campaign import (
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.faults import FAULT_KINDS
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
+from tests.clock import VirtualClock
 from tests.kinds import SILENT, Connect
 
 PAGE = (Path(__file__).parents[2] / "docs" / "what-happens-when.md").read_text()
@@ -107,6 +108,20 @@ def test_a_campaign_that_does_not_stop_in_time(sandbox: Sandbox, connect: Connec
         StopActiveCampaignsOperator(task_id="sweep", timeout=60).execute({})
     assert "is not Stopped or Completed after" in PAGE
     assert "are not verified stopped" in PAGE
+
+
+def test_a_status_that_may_be_older_than_the_stop_is_named_when_the_time_is_up(
+    sandbox: Sandbox, connect: Connect, virtual_clock: VirtualClock
+) -> None:
+    connect(sandbox.kore_connection())
+    sandbox.config.status_lag = 60
+    sandbox.add_campaign("cd-1", status="Stopped", stop_delay=100)
+    virtual_clock.advance(60)
+    sandbox.set_status("cd-1", "Active")
+    words = "which may be how it was before"
+    assert words in PAGE
+    with pytest.raises(CampaignTimeoutError, match=words):
+        StopSmsCampaignOperator(task_id="stop", campaign_id="cd-1", timeout=20).execute({})
 
 
 def test_a_404_is_explained_by_the_status(sandbox: Sandbox, connect: Connect) -> None:

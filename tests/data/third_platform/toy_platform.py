@@ -72,4 +72,9 @@ class ToyPager(Pager):
 
 
 def read_row(row: Mapping[str, Any]) -> Campaign:
-    return Campaign(required_text(row, "id"), canonical_status(required_text(row, "state")), raw=row)
+    return Campaign(
+        id=required_text(row, "id"),
+        status=canonical_status(required_text(row, "state")),
+        updated_at=optional_text(row, "changed"),
+        raw=row,
+    )

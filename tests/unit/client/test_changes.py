@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from itertools import repeat
 
 import pytest
@@ -238,20 +240,99 @@ def test_a_completed_campaign_can_not_be_started() -> None:
         act(client_for(transport), "start")
 
 
-@pytest.mark.parametrize(("changed_at", "is_success"), [(0, True), (-3600, False)], ids=["just-now", "an-hour-ago"])
-def test_a_lost_start_of_a_campaign_that_completed_since_is_a_success(changed_at: float, is_success: bool) -> None:
+class DatedAccount(Account):
+    """
+    A platform that dates what it shows by a clock of its own; the response to the first action is lost.
+
+    :param ahead: Seconds that its clock is ahead of ours by.
+    :param changed_at: Seconds after the test's begin that the campaign has changed.
+    :param is_heard: Whether the action that is lost is carried out.
+    """
+
+    def __init__(
+        self, status: str, clock: VirtualClock, ahead: float, changed_at: float, *, is_heard: bool = False
+    ) -> None:
+        super().__init__(status, {})
+        self.clock = clock
+        self.ahead = ahead
+        self.changed_at = clock.time() + changed_at
+        self.is_heard = is_heard
+        self.is_lost = False
+
+    def __call__(self, sent: SentRequest) -> Step:
+        if sent.action != "status":
+            first, self.is_lost = not self.is_lost, True
+            if first and not self.is_heard:
+                return LOST
+            if self.status == "Completed":
+                return refuses(409, "Already over")
+            self.status, self.changed_at = AFTER[sent.action], self.clock.time()
+            return LOST if first else done(self.status)
+        date = format_datetime(datetime.fromtimestamp(self.clock.time() + self.ahead, UTC), usegmt=True)
+        updated_at = datetime.fromtimestamp(self.changed_at + self.ahead, UTC).isoformat()
+        shown = shows(self.status or "", updatedAt=updated_at)
+        return dataclasses.replace(shown, headers={"Date": date})
+
+
+CLOCKS = pytest.mark.parametrize("ahead", [0.0, 0.5, -3600.0, 86400.0])
+
+
+@CLOCKS
+def test_a_lost_start_of_a_campaign_that_completed_since_is_a_success(ahead: float) -> None:
     clock = VirtualClock()
-    updated_at = datetime.fromtimestamp(clock.time() + changed_at, UTC).isoformat()
-    completed = shows("Completed", updatedAt=updated_at)
-    transport = ScriptedTransport([LOST, completed, completed])
-    client = client_of(KORE_V1, transport, clock)
-    if is_success:
-        campaign = act(client, "start")
-        assert campaign is not None
-        assert campaign.status == "Completed"
-    else:
-        with pytest.raises(CampaignConflictError, match="it is Completed"):
-            act(client, "start")
+    account = DatedAccount("Stopped", clock, ahead, -300)
+
+    def completes_after_the_start(sent: SentRequest) -> Step:
+        response = account(sent)
+        if sent.action == "start":
+            account.status, account.changed_at = "Completed", clock.time()
+        return response
+
+    transport = ScriptedTransport(completes_after_the_start)
+    campaign = act(client_of(KORE_V1, transport, clock), "start")
+    assert campaign is not None
+    assert campaign.status == "Completed"
+    assert transport.actions.count("start") == 1
+
+
+@CLOCKS
+@pytest.mark.parametrize("before", [-5, -300])
+def test_a_lost_start_of_a_campaign_that_completed_before_is_sent_again_and_refused(ahead: float, before: int) -> None:
+    clock = VirtualClock()
+    transport = ScriptedTransport(DatedAccount("Completed", clock, ahead, before))
+    with pytest.raises(CampaignConflictError, match=r"it is Completed\..*Already over"):
+        act(client_of(KORE_V1, transport, clock), "start")
+    assert transport.actions.count("start") == 2
+
+
+def test_a_lost_start_of_a_completed_campaign_without_a_date_is_no_success_and_not_sent_again() -> None:
+    transport = ScriptedTransport([LOST, shows("Completed")])
+    with pytest.raises(CampaignConflictError, match="it is Completed"):
+        act(client_for(transport), "start")
+
+
+@CLOCKS
+@pytest.mark.parametrize("action", AFTER)
+def test_a_lost_action_is_sent_again_if_the_status_is_from_before_it(action: str, ahead: float) -> None:
+    clock = VirtualClock()
+    account = DatedAccount(AFTER[action], clock, ahead, -300)  # as a status that lags behind shows it
+    transport = ScriptedTransport(account)
+    campaign = act(client_of(KORE_V1, transport, clock), action)
+    assert campaign is not None
+    assert campaign.status == AFTER[action]
+    assert transport.actions.count(action) == 2
+
+
+@CLOCKS
+@pytest.mark.parametrize("action", AFTER)
+def test_a_lost_action_that_the_platform_dates_after_it_is_not_sent_again(action: str, ahead: float) -> None:
+    clock = VirtualClock()
+    account = DatedAccount(BEFORE[action], clock, ahead, -300, is_heard=True)
+    transport = ScriptedTransport(account)
+    campaign = act(client_of(KORE_V1, transport, clock), action)
+    assert campaign is not None
+    assert campaign.status == AFTER[action]
+    assert transport.actions == [action, "status"]
 
 
 @pytest.mark.parametrize("action", AFTER)
