@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from airflow_provider_campaign.arguments import argument_error, read_words
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation
+from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
-
-log = logging.getLogger(__name__)
 
 SUCCESS, NOT_VERIFIED, NOTHING_SENT = 0, 1, 2
 """The exit statuses of all commands."""
@@ -32,7 +30,7 @@ class Outcome(Generic[Result]):
     """What became of the work on one account: what it returned, None if nothing, and what went wrong."""
 
     value: Result | None = None
-    error: Exception | None = None
+    error: CampaignError | None = None
 
 
 def exit_status(outcomes: Collection[Outcome[Any]]) -> int:
@@ -85,30 +83,27 @@ def _client(conn_id: str) -> CampaignClient:
 
 
 def run_on_all(
-    work: Mapping[str, Callable[[], Result]], refresh: Callable[[], Any], cancellation: Cancellation
+    work: Mapping[str, Callable[[], Outcome[Result]]], refresh: Callable[[], Any], cancellation: Cancellation
 ) -> dict[str, Outcome[Result]]:
     """
     Do the work on each account at once; Ctrl-C and SIGTERM end it within the requests under way.
 
-    :param work: By connection id.
+    :param work: By connection id. Whatever it raises is the error of its account alone.
     :param refresh: Run now and then meanwhile, to show the progress.
     """
     with _signals_request(cancellation), ThreadPoolExecutor(len(work), thread_name_prefix="account") as pool:
-        futures = {conn_id: pool.submit(_outcome, task) for conn_id, task in work.items()}
+        futures = {conn_id: pool.submit(_outcome, conn_id, task) for conn_id, task in work.items()}
         while wait(futures.values(), REFRESH_INTERVAL).not_done:
-            refresh()
+            with suppress(Exception):  # progress that can't be shown keeps no result from being shown
+                refresh()
         return {conn_id: future.result() for conn_id, future in futures.items()}
 
 
-def _outcome(work: Callable[[], Result]) -> Outcome[Result]:
-    """Return what comes of the work on one account; whatever goes wrong there keeps no other from being stopped."""
+def _outcome(conn_id: str, work: Callable[[], Outcome[Result]]) -> Outcome[Result]:
     try:
-        return Outcome(work())
-    except CampaignError as error:
-        return Outcome(error=error)
-    except Exception as error:
-        log.exception("The work on an account broke off")
-        return Outcome(error=error)
+        return work()
+    except Exception as error:  # noqa: BLE001 whatever goes wrong with one account, the others have their turn
+        return Outcome(error=as_campaign_error(error, f"Connection {conn_id!r}"))
 
 
 @contextmanager

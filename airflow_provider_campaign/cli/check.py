@@ -43,12 +43,17 @@ def check_account(options: Namespace, output: Output) -> int:
         campaign_type=read_optional_text("--campaign-type", options.campaign_type),
     )
     rows: list[CheckRow] = []
+
+    def run() -> Outcome[None]:
+        rows.extend(check.run())
+        return Outcome()
+
     with output.progress() as show:
 
         def refresh() -> None:
             show(conn_id, f"{len(rows)} points checked", len(rows), None)
 
-        outcome = run_on_all({conn_id: lambda: rows.extend(check.run())}, refresh, cancellation)[conn_id]
+        outcome = run_on_all({conn_id: run}, refresh, cancellation)[conn_id]
     output.rows([asdict(row) for row in rows], _COLUMNS)
     if path is not None:
         output.say(_saved(path, client, rows, check))

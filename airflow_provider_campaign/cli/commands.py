@@ -27,6 +27,7 @@ from airflow_provider_campaign.cli.records import show_records
 from airflow_provider_campaign.cli.sweeps import live_campaigns, stop_all
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
+from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.operations.campaign_findings import CampaignFindings
 from airflow_provider_campaign.operations.wait import wait_for_effect
@@ -116,9 +117,17 @@ def _on_one_campaign(
     conn_id = read_conn_id(options.conn_id)
     [client] = connect([conn_id]).values()
     deadline = Deadline(seconds, client.clock, cancellation=cancellation)
+
+    def work_on_it() -> Outcome[dict[str, Any]]:
+        try:
+            return Outcome(work(conn_id, client, deadline))
+        except Exception as error:  # noqa: BLE001 it is shown, with its traceback in the log
+            subject = f"{doing} campaign {options.campaign_id!r} ({client.description})"
+            return Outcome(error=as_campaign_error(error, subject))
+
     with output.progress() as show:
         refresh = functools.partial(show, conn_id, f"{doing} {options.campaign_id}", 0, None)
-        outcome = run_on_all({conn_id: lambda: work(conn_id, client, deadline)}, refresh, cancellation)[conn_id]
+        outcome = run_on_all({conn_id: work_on_it}, refresh, cancellation)[conn_id]
     row = {key: value for key, value in (outcome.value or {}).items() if key != "raw"}
     output.rows([{"conn_id": conn_id, **row}] if row else [], _COLUMNS)
     if outcome.error is not None:

@@ -141,7 +141,8 @@ class _LogHandler(logging.Handler):
         is_ours = record.name.partition(".")[0] == PACKAGE_LOGGER
         try:
             if is_ours or record.levelno >= logging.ERROR:
-                self._output.messages.print(_lines(f"{record.levelname.lower()}: {record.getMessage()}"), style="dim")
+                text = f"{record.levelname.lower()}: {self.format(record)}"
+                self._output.messages.print(_lines(text), style="dim")
         except Exception:  # noqa: BLE001 a terminal that is gone must not end a stop
             self.handleError(record)
 

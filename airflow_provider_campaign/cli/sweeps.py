@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -35,6 +36,8 @@ from airflow_provider_campaign.operations.sweep_result import SweepResult
 from airflow_provider_campaign.operations.sweep_scope import SweepScope
 from airflow_provider_campaign.operations.swept_account import SweptAccount
 
+log = logging.getLogger(__name__)
+
 LIST_TIMEOUT = 60.0
 """Seconds after which a listing that only shows what is live is given up."""
 
@@ -44,6 +47,8 @@ _COLUMNS = ("conn_id", "campaign_id", "name", "status", "confirmed_at")
 _RESULTS = ("stopped", "already_stopped", "failed")
 
 Outcomes = Mapping[str, Outcome[SweepResult]]
+Run = Callable[[str, Sweep], Outcome[SweepResult]]
+ShowAll = Callable[[ShowProgress, Mapping[str, Sweep]], None]
 
 
 @dataclass(frozen=True)
@@ -70,35 +75,40 @@ class Sweeps:
         )
         seconds = read_seconds("--timeout", options.timeout)
         sweeps = cls(connect(read_conn_ids(options.conn_id)), scope, seconds)
-        for client in sweeps.clients.values():
-            check_documented("--statuses", scope.statuses, client.platform)
-        sweeps.create(seconds)  # refuses types that a platform does not have
+        for conn_id, client in sweeps.clients.items():
+            try:
+                check_documented("--statuses", scope.statuses, client.platform)
+                sweeps.create(conn_id, seconds)  # refuses types that the platform does not have
+            except CampaignError:
+                raise
+            except Exception:
+                log.debug("%s: reported when it is the account's turn", conn_id, exc_info=True)
         return sweeps
 
-    def create(self, seconds: float) -> dict[str, Sweep]:
-        """Return a sweep of each account, none of which has begun."""
-        return {
-            conn_id: Sweep(
-                SweptAccount(client, self.scope, Deadline(seconds, client.clock, cancellation=self.cancellation))
-            )
-            for conn_id, client in self.clients.items()
-        }
+    def create(self, conn_id: str, seconds: float) -> Sweep:
+        """Return a sweep of an account, which has not begun."""
+        client = self.clients[conn_id]
+        deadline = Deadline(seconds, client.clock, cancellation=self.cancellation)
+        return Sweep(SweptAccount(client, self.scope, deadline))
 
     def list_all(self, output: Output) -> Outcomes:
         """List what is live in all accounts."""
-        sweeps = self.create(min(self.seconds, LIST_TIMEOUT))
-        with output.progress() as show:
-            work = {conn_id: sweep.list_only for conn_id, sweep in sweeps.items()}
-            outcomes = run_on_all(work, lambda: _show_listing(show, sweeps), self.cancellation)
-        return {conn_id: _with_failure(outcome) for conn_id, outcome in outcomes.items()}
+        return self._on_all(min(self.seconds, LIST_TIMEOUT), _list, output, _show_listing)
 
     def run_all(self, records: CommandRecords, output: Output) -> Outcomes:
         """Stop what is live in all accounts."""
-        sweeps = self.create(self.seconds)
+        return self._on_all(self.seconds, partial(_run, records), output, _show_progress)
+
+    def _on_all(self, seconds: float, run: Run, output: Output, show_all: ShowAll) -> Outcomes:
+        sweeps: dict[str, Sweep] = {}
+
+        def work(conn_id: str) -> Outcome[SweepResult]:
+            sweeps[conn_id] = self.create(conn_id, seconds)
+            return run(conn_id, sweeps[conn_id])
+
         with output.progress() as show:
-            work = {conn_id: partial(_run, conn_id, sweep, records) for conn_id, sweep in sweeps.items()}
-            outcomes = run_on_all(work, lambda: _show_progress(show, sweeps), self.cancellation)
-        return {conn_id: _with_failure(outcome) for conn_id, outcome in outcomes.items()}
+            tasks = {conn_id: partial(work, conn_id) for conn_id in self.clients}
+            return run_on_all(tasks, lambda: show_all(show, dict(sweeps)), self.cancellation)
 
 
 def live_campaigns(options: Namespace, output: Output) -> int:
@@ -155,7 +165,11 @@ def _is_confirmed(sweeps: Sweeps, output: Output) -> bool:
     return output.ask(f"Stop these {len(rows)} campaigns, and what else goes live meanwhile?")
 
 
-def _run(conn_id: str, sweep: Sweep, records: CommandRecords) -> SweepResult:
+def _list(_: str, sweep: Sweep) -> Outcome[SweepResult]:
+    return _outcome(sweep.list_only())
+
+
+def _run(records: CommandRecords, conn_id: str, sweep: Sweep) -> Outcome[SweepResult]:
     """Sweep an account, and write the record however that ends."""
     client = sweep.account.client
     draft = records.begin(conn_id, client)
@@ -165,7 +179,7 @@ def _run(conn_id: str, sweep: Sweep, records: CommandRecords) -> SweepResult:
         records.write(draft, sweep.result().findings(), client.clock.time(), error)
         raise
     records.write(draft, result.findings(), client.clock.time(), _failure(result))
-    return result
+    return _outcome(result)
 
 
 def _failure(result: SweepResult) -> CampaignError | None:
@@ -177,12 +191,10 @@ def _failure(result: SweepResult) -> CampaignError | None:
     return None
 
 
-def _with_failure(outcome: Outcome[SweepResult]) -> Outcome[SweepResult]:
-    """Return the outcome with the error that names what is not verified, alone where nothing was found."""
-    if outcome.value is None:
-        return outcome
-    failure = _failure(outcome.value)
-    return Outcome(None if failure and not outcome.value.entries else outcome.value, failure)
+def _outcome(result: SweepResult) -> Outcome[SweepResult]:
+    """Return a result with the error that names what is not verified, alone where nothing was found."""
+    failure = _failure(result)
+    return Outcome(None if failure and not result.entries else result, failure)
 
 
 def _show_listing(show: ShowProgress, sweeps: Mapping[str, Sweep]) -> None:

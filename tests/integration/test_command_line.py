@@ -17,6 +17,8 @@ import pytest
 from packaging.version import Version
 
 from airflow_provider_campaign.__main__ import main
+from airflow_provider_campaign.platforms.kore import KorePlatform
+from airflow_provider_campaign.platforms.sonarly import SonarlyPlatform
 from airflow_provider_campaign.record_store import RecordStore
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.airflow_process import AirflowProcess, SharedAirflow
@@ -237,6 +239,41 @@ def test_a_campaign_that_is_not_there_is_status_1(accounts: Sandbox, run: Comman
         assert shown.status == 1
         assert shown.rows == []
         assert "'nobody'" in shown.stderr
+
+
+def bug(*_: Any, **__: Any) -> Any:
+    raise KeyError("results")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"), [(("stop-active", "--yes"), "Stopped"), (("live",), "Active")], ids=["stop-active", "live"]
+)
+def test_what_nobody_foresaw_about_one_account_keeps_no_other_from_its_turn(
+    accounts: Sandbox, run: CommandLine, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], status: str
+) -> None:
+    monkeypatch.setattr(SonarlyPlatform, "pager", bug)
+    shown = run(*arguments, *CONNECTIONS, "-o", "json")
+    assert shown.status == 1
+    assert {row["campaign_id"]: row["conn_id"] for row in shown.rows} == {
+        "sms-1": "campaign_default",
+        "voice-1": "campaign_default",
+    }
+    assert statuses(accounts) == {"sms-1": status, "voice-1": status, "sms-done": "Stopped", "outreach-1": "Active"}
+    assert "connection 'sonarly'" in shown.stderr.replace("Connection", "connection")
+    assert "unexpected KeyError" in shown.stderr
+    assert shown.stderr.count("Traceback") == 1
+
+
+@pytest.mark.parametrize("arguments", [("stop", "sms-1", "--campaign-type", "sms"), ("status", "sms-1")])
+def test_what_nobody_foresaw_about_one_campaign_names_it_and_shows_the_traceback_once(
+    accounts: Sandbox, run: CommandLine, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(KorePlatform, "read_campaign", bug)
+    shown = run(*arguments, "-o", "json")
+    assert shown.status == 1
+    assert shown.rows == []
+    assert "campaign 'sms-1' (connection 'campaign_default', Kore.ai): unexpected KeyError" in shown.stderr
+    assert shown.stderr.count("Traceback") == 1
 
 
 REFUSED = {
