@@ -62,11 +62,14 @@ class CampaignClient:
         return self.requester.description
 
     def observed_by(
-        self, on_request: Callable[[ApiRequest], None], on_refusal: Callable[[ApiRequest], None] | None = None
+        self,
+        on_request: Callable[[ApiRequest], None],
+        on_refusal: Callable[[ApiRequest], None] | None = None,
+        on_unsent: Callable[[ApiRequest], None] | None = None,
     ) -> Self:
-        """Return the same client, which tells each request when it leaves, and each that is refused for the rate."""
+        """Return the same client, which calls these with each request that leaves, is rate-limited, or was not sent."""
         observed = copy(self)
-        observed.requester = replace(self.requester, on_request=on_request, on_refusal=on_refusal)
+        observed.requester = replace(self.requester, on_request=on_request, on_refusal=on_refusal, on_unsent=on_unsent)
         return observed
 
     def deadline(self, seconds: float, *, retries: bool = True) -> Deadline:

@@ -34,8 +34,9 @@ class Requester:
     """
     Send requests as a platform wants them, and make of every response a document or the right error.
 
-    :param on_request: Told each request when it leaves.
-    :param on_refusal: Told each request that the platform refuses for the rate.
+    :param on_request: Called with each request when it leaves.
+    :param on_refusal: Called with each request that is rate-limited (429).
+    :param on_unsent: Called with each request that did not leave after all, because no connection could be made.
     """
 
     platform: Platform
@@ -47,6 +48,7 @@ class Requester:
     retry_budget: float | None = None
     on_request: Callable[[ApiRequest], None] | None = None
     on_refusal: Callable[[ApiRequest], None] | None = None
+    on_unsent: Callable[[ApiRequest], None] | None = None
     platform_clock: PlatformClock = field(default_factory=PlatformClock)
 
     def send_and_read(
@@ -95,6 +97,16 @@ class Requester:
             self.on_refusal(request)
         raise error
 
+    def _send_once(
+        self, request: ApiRequest, http_request: HttpRequest, headers: Mapping[str, str], seconds: float
+    ) -> HttpResponse:
+        try:
+            return self.transport.send_request(http_request, headers, seconds)
+        except (NotSent, CertificateError):
+            if self.on_unsent:
+                self.on_unsent(request)
+            raise
+
     def _exchange(self, request: ApiRequest, http_request: HttpRequest, deadline: Deadline) -> HttpResponse:
         try:
             with self.rate_limiter.slot(deadline):
@@ -102,7 +114,7 @@ class Requester:
                     self.on_request(request)
                 headers = self.platform.signed_headers(self.clock.time())
                 seconds = min(self.timeout, max(MIN_REQUEST_TIMEOUT, deadline.remaining))
-                response = self.transport.send_request(http_request, headers, seconds)
+                response = self._send_once(request, http_request, headers, seconds)
                 self.platform_clock.note(response.headers.get("Date"), self.clock.time())
                 return response
         except CampaignRateLimitError as error:  # of our own limiter

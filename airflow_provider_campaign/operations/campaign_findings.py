@@ -22,13 +22,14 @@ class CampaignFindings:
     def __init__(
         self, client: CampaignClient, campaign: Campaign, action: Action, carried: Mapping[str, Any] | None = None
     ) -> None:
-        self.client = client.observed_by(self._note_request, self._note_refusal)
+        self.client = client.observed_by(self._note_request, self._note_refusal, self._note_unsent)
         before = carried or {}
         self.began_at: float = before.get("began_at", client.clock.time())
         """Seconds since the epoch."""
         self.requests: int = before.get("requests", 0)
         self.refused: int = before.get("refused", 0)
         self._asked_at: float | None = before.get("asked_at")
+        self._asked_before: float | None = None
         self._campaign = campaign
         self._action = action
         self._confirmed_at: float | None = None
@@ -59,7 +60,12 @@ class CampaignFindings:
     def _note_request(self, request: ApiRequest) -> None:
         self.requests += 1
         if request.action is self._action:
-            self._asked_at = self.client.clock.time()
+            self._asked_before, self._asked_at = self._asked_at, self.client.clock.time()
+
+    def _note_unsent(self, request: ApiRequest) -> None:
+        self.requests -= 1
+        if request.action is self._action:
+            self._asked_at = self._asked_before
 
     def _note_refusal(self, _: ApiRequest) -> None:
         self.refused += 1

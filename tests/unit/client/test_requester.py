@@ -84,6 +84,15 @@ def test_each_request_is_told_when_it_leaves_also_one_that_is_repeated() -> None
     assert list(map(str, told)) == ["Stop of voice campaign 'c-1'"] * 2
 
 
+@pytest.mark.parametrize("error", [NotSent("refused"), CertificateError("unknown")])
+def test_a_request_that_did_not_leave_is_taken_back(error: Exception) -> None:
+    left: list[ApiRequest] = []
+    observed = client_of(KORE_V1, ScriptedTransport([error])).observed_by(left.append, on_unsent=left.remove)
+    with pytest.raises((CampaignConfigError, CampaignUnavailableError)):
+        observed.get_campaign_status("c-1", retry=False)
+    assert left == []
+
+
 def test_a_cancelled_operation_sends_nothing_more() -> None:
     clock = VirtualClock()
     cancellation = Cancellation()
