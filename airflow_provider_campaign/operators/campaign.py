@@ -167,12 +167,11 @@ class _StatusChangeOperator(CampaignOperator):
 
         :param carried: What was carried over the deferral; ``dags test`` drops it.
         """
-        outcome = WaitOutcome.from_event(event)
         if self.records_path is None:
-            return dict(outcome.value_or_raise())
+            return WaitOutcome.from_event(event).result()
         self.begin()
         with self.record(context, self.action, carried) as findings:
-            result = dict(outcome.value_or_raise())
+            result = WaitOutcome.from_event(event).result()
             seen = {key: result[key] for key in ("status", "message", "already_stopped")}
             findings.note(Campaign(self.campaign_id, campaign_type=self.campaign_type, **seen), is_confirmed=True)
         return result
@@ -185,6 +184,7 @@ class _StatusChangeOperator(CampaignOperator):
         defer_wait(
             self,
             deadline.remaining,
+            timeout=self.timeout,
             is_seen=True,
             resume_with={"carried": findings.carry()} if self.records_path else None,
             campaign_id=self.campaign_id,

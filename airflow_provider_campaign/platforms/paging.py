@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from typing import Any
 
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.platforms.base import HttpRequest, InvalidResponseError
+
+log = logging.getLogger(__name__)
 
 MAX_PAGES_WITHOUT_PROGRESS = 3
 """Pages of a list that may show nothing new before one that does: rows move while the list is read."""
@@ -104,17 +107,21 @@ class Pager(ABC):
         """
         Return the campaigns of a page.
 
-        A row that is no JSON object, or for which ``read`` raises InvalidResponseError, is a problem.
+        A row that is no JSON object, or for which ``read`` raises anything, is a problem.
         """
         campaigns = []
         for row in rows:
             fields = row if isinstance(row, Mapping) else {}
             try:
                 campaigns.append(read(fields))
-            except InvalidResponseError as error:
+            except Exception as error:  # what nobody foresaw about one row hides no other
+                reason = str(error)
+                if not isinstance(error, InvalidResponseError):
+                    reason = f"unexpected {error!r}"
+                    log.error("A row of a list can't be read: %s", reason, exc_info=error)
                 found = (fields.get(key) for key in ("id", "_id", "name"))
                 marks = dict.fromkeys(str(mark).strip() for mark in found if mark and isinstance(mark, str | int))
-                self.note_problem(f"a row ({' '.join(marks) or 'without id and name'}) can't be read: {error}")
+                self.note_problem(f"a row ({' '.join(marks) or 'without id and name'}) can't be read: {reason}")
         return campaigns
 
     def note_problem(self, problem: str) -> None:

@@ -112,7 +112,11 @@ class CampaignStatusSensor(PausableSensor):
         if result.is_done and result.campaign:
             return result.campaign.status
         return defer_wait(
-            self, self.timeout, is_seen=result.campaign is not None, **self._wait(self._condition.success)
+            self,
+            self.timeout,
+            timeout=self.timeout,
+            is_seen=result.campaign is not None,
+            **self._wait(self._condition.success),
         )
 
     def poke(self, context: Context) -> PokeReturnValue:
@@ -123,7 +127,7 @@ class CampaignStatusSensor(PausableSensor):
     def execute_complete(self, context: Context, event: Any) -> Any:
         """Return the status that the trigger saw, or raise what ended its wait."""
         try:
-            return WaitOutcome.from_event(event).value_or_raise()
+            return WaitOutcome.from_event(event).status()
         except CampaignTimeoutError as error:
             raise AirflowSensorTimeout(str(error)) from error
         except CampaignError as error:

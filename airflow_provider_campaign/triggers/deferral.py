@@ -15,13 +15,20 @@ from airflow_provider_campaign.version_compat import has_post_execute
 
 
 def defer_wait(
-    task: BaseOperator, seconds: float, *, is_seen: bool, resume_with: dict[str, Any] | None = None, **wait: Any
+    task: BaseOperator,
+    seconds: float,
+    *,
+    timeout: float,
+    is_seen: bool,
+    resume_with: dict[str, Any] | None = None,
+    **wait: Any,
 ) -> NoReturn:
     """
     Defer a task that has just polled its campaign.
 
     :param task: An operator or sensor with the method ``execute_complete``.
     :param seconds: How long the wait may take.
+    :param timeout: How long the task was given in all, as messages name it.
     :param is_seen: Whether it saw the campaign, short of the target.
     :param resume_with: What ``execute_complete`` is given on a worker, where it has something left to do.
     :param wait: The other arguments of :class:`CampaignWaitTrigger`.
@@ -30,7 +37,7 @@ def defer_wait(
     task.defer(
         trigger=CampaignWaitTrigger(
             since=now if is_seen else None,
-            timeout=seconds,
+            timeout=timeout,
             deadline=now + seconds,
             end_task=resume_with is None and can_finish_in_triggerer(task),
             **wait,

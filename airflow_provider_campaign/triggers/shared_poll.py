@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from asgiref.sync import sync_to_async
 
 from airflow_provider_campaign.client.clock import Clock
+from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook, connection_error
 from airflow_provider_campaign.operations.account_poller import AccountPoller, AccountSnapshot
@@ -155,6 +156,10 @@ class SharedPoll:
             self._has_polled = False
             log.warning("Looking the connection %s up again: %s", self.campaign_conn_id, error)
             return AccountSnapshot(began=self._clock.time(), problem=str(error))
+        except Exception as error:  # noqa: BLE001 what nobody foresaw about one poll ends nobody's wait
+            unexpected = as_campaign_error(error, f"Poll of the account ({self.description})")
+            self._poller = None
+            return AccountSnapshot(began=self._clock.time(), problem=str(unexpected))
         self._has_polled = True
         self._quiet_until = self._clock.monotonic() + snapshot.delay
         return snapshot

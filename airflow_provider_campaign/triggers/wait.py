@@ -34,7 +34,7 @@ class CampaignWaitTrigger(AccountTrigger):
 
     :param target_statuses: The statuses to wait for, compared without regard to case.
     :param failure_statuses: Those from which no target can come; what the sensor takes for such if None.
-    :param timeout: Seconds that the wait may take.
+    :param timeout: Seconds that the task may take, as messages name them.
     :param deadline: When that time is up (seconds since the epoch); if None, by when Airflow has the task time out.
     :param result: What the task has to return so far, completed by what is seen; None to return the status.
     :param end_task: Whether to end the task right here instead of resuming it on a worker.

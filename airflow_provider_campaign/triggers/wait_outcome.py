@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 from airflow_provider_campaign import exceptions
+from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.exceptions import CampaignError
 
 
@@ -32,16 +34,45 @@ class WaitOutcome:
         """
         Return the outcome that an event carries.
 
-        :raises CampaignError: When it carries anything else: what is not known is not a success.
+        :raises CampaignError: When it carries anything else: what is not known is not a success. A retry may help.
         """
-        try:
-            return cls(**event)
-        except TypeError:
-            raise CampaignError(f"The wait ended with an event that can't be read: {event!r}") from None
+        if isinstance(event, Mapping) and event.keys() == {"value", "error", "message"}:
+            outcome = cls(**event)
+            if isinstance(outcome.error, str | None) and isinstance(outcome.message, str):
+                return outcome
+        raise _unreadable(event)
 
-    def value_or_raise(self) -> Any:
-        """Return the value, or raise the error that ended the wait."""
+    def status(self) -> str:
+        """
+        Return the status that a sensor has waited for.
+
+        :raises CampaignError: What ended the wait, or when there is no status.
+        """
+        value = self._value_or_raise()
+        if not isinstance(value, str):
+            raise _unreadable(value)
+        return value
+
+    def result(self) -> dict[str, Any]:
+        """
+        Return the result of a stop or start.
+
+        :raises CampaignError: What ended the wait, or when there is no result.
+        """
+        value = self._value_or_raise()
+        if not isinstance(value, Mapping) or not value.keys() >= Campaign("", "").as_dict().keys():
+            raise _unreadable(value)
+        return dict(value)
+
+    def _value_or_raise(self) -> Any:
         if self.error is None:
             return self.value
         kind = getattr(exceptions, self.error, CampaignError) if self.error in exceptions.__all__ else CampaignError
         raise kind(self.message)
+
+
+def _unreadable(event: object) -> CampaignError:
+    return CampaignError(
+        f"The wait ended with an event that can't be read: {event!r:.300}. Whether the campaign has reached its status "
+        "is not known: look at it in the platform's console, or clear the task, which reads the status first."
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from random import Random
 from typing import Any
@@ -29,6 +29,7 @@ from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operations.account_poller import MAX_DIRECT_READS, AccountPoller, AccountSnapshot
 from airflow_provider_campaign.operations.list_tracker import CLOCK_TOLERANCE
 from airflow_provider_campaign.operations.wait import PendingWait
+from airflow_provider_campaign.platforms import kore, kore_list, sonarly
 from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
 from tests.clock import VirtualClock
 from tests.kinds import KINDS, SONARLY, Connect, Kind
@@ -400,6 +401,58 @@ def test_what_could_not_be_read_for_long_is_read_when_others_join(sms: Account) 
     sms.sandbox.clear_faults()
     sms.wait(sms.add(40), campaign_type=None)
     assert sms.poll() == {campaign_id: "Stopped"}
+
+
+class Unforeseen:
+    """A bug that shows with one campaign only, wherever it is read."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.campaign_id = ""
+        for module in (kore, kore_list, sonarly):
+            name = "read_row" if hasattr(module, "read_row") else "_read_row"
+            monkeypatch.setattr(module, name, self._wrapped(getattr(module, name)))
+
+    def _wrapped(self, read_row: Callable[..., Any]) -> Callable[..., Any]:
+        def read(row: dict[str, Any], *arguments: Any, **named: Any) -> Any:
+            if self.campaign_id in (row.get("id"), row.get("_id")):
+                raise KeyError("nobody foresaw this")
+            return read_row(row, *arguments, **named)
+
+        return read
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_what_nobody_foresaw_about_one_campaign_fails_no_other_and_is_logged_with_its_traceback(
+    account: Account, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, count: int
+) -> None:
+    unforeseen = Unforeseen(monkeypatch)
+    ids = account.add(count)
+    account.wait(ids)
+    account.poll()
+    unforeseen.campaign_id = ids[0]
+    for campaign_id in ids:
+        account.sandbox.set_status(campaign_id, "Stopped")
+    assert account.poll() == dict.fromkeys(ids[1:], "Stopped")
+    assert account.snapshot.failed == {}
+    assert "nobody foresaw this" in (account.snapshot.problem or "")
+    assert any(record.exc_info and record.exc_info[0] is KeyError for record in caplog.records)
+    unforeseen.campaign_id = ""
+    assert account.poll() == {ids[0]: "Stopped"}
+
+
+def test_a_list_that_raises_what_nobody_foresaw_is_done_without(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(*arguments: Any) -> None:
+        raise KeyError("nobody foresaw this")
+
+    monkeypatch.setattr(kore_list.KorePager, "read_page", break_down)
+    monkeypatch.setattr(sonarly.SonarlyPager, "read_page", break_down)
+    ids = account.add(5)
+    account.wait(ids)
+    for campaign_id in ids:
+        account.sandbox.set_status(campaign_id, "Stopped")
+    assert account.poll() == dict.fromkeys(ids, "Stopped")
 
 
 def test_a_deleted_campaign_is_found_out_where_no_type_is_known_as_well(sms: Account) -> None:

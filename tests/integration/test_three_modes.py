@@ -6,12 +6,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
     BaseOperator,
@@ -25,6 +27,7 @@ from hypothesis import strategies as st
 from airflow_provider_campaign.exceptions import (
     CampaignAuthError,
     CampaignConfigError,
+    CampaignError,
     CampaignNotFoundError,
     CampaignStateError,
     CampaignTimeoutError,
@@ -420,6 +423,49 @@ def test_whatever_was_before_a_stop_is_over_when_the_campaign_is_stopped_and_not
         task = kind.stop(campaign.id, deferrable=deferrable, poll_interval=interval)
         assert executed(task, virtual_clock, patch)["status"] == "Stopped"
     assert campaign.status == "Stopped"
+
+
+EVENTS: list[Any] = [
+    None,
+    "success",
+    5,
+    [],
+    {},
+    {"value": "Stopped"},
+    {"status": "success"},
+    {"value": None, "error": None, "message": ""},
+    {"value": 5, "error": None, "message": ""},
+    {"value": {"status": "Stopped"}, "error": None, "message": ""},
+    {"value": "Stopped", "error": 5, "message": ""},
+    {"value": None, "error": "CampaignError", "message": None},
+    {"value": "Stopped", "error": None, "message": "", "more": 1},
+]
+"""What this version's triggers never send, but others may have left behind."""
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=str)
+def test_a_resume_with_an_event_that_can_not_be_read_fails_and_may_be_retried(
+    event: Any, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    tasks: list[Any] = [
+        CampaignStatusSensor(task_id="wait", campaign_id="cd-1"),
+        SMS.stop("cd-1", deferrable=True),
+        SMS.start("cd-1", deferrable=True, records_path=str(tmp_path / "records")),
+    ]
+    for task in tasks:
+        with pytest.raises(CampaignError, match="an event that can't be read") as caught:
+            task.execute_complete({}, event)
+        assert not isinstance(caught.value, AirflowFailException)
+    assert sandbox.requests == []
+
+
+def test_a_deferred_time_out_names_the_timeout_that_was_given(
+    sandbox: Sandbox, virtual_clock: VirtualClock, act: Wait
+) -> None:
+    campaign = sandbox.add_campaign(stoppable=False)
+    sandbox.add_fault(Fault("rate_limit", action="stop", retry_after="4", count=3))
+    with pytest.raises(CampaignTimeoutError, match="is not Stopped or Completed after 50 s"):
+        act(SMS.stop, campaign.id, timeout=50)
 
 
 class LoudSensor(CampaignStatusSensor):

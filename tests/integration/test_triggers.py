@@ -21,9 +21,10 @@ from airflow_provider_campaign.campaign import STOP_CONDITION
 from airflow_provider_campaign.client.clock import SystemClock
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.operations.account_poller import AccountPoller
 from airflow_provider_campaign.operations.wait import MAX_READ_LAG
 from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
-from airflow_provider_campaign.triggers import base
+from airflow_provider_campaign.triggers import base, shared_poll
 from airflow_provider_campaign.triggers.base import BATCH_DELAY
 from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
 from airflow_provider_campaign.triggers.permit import CampaignPermitTrigger
@@ -261,6 +262,36 @@ def test_a_failure_that_concerns_all_reaches_each(
     run(scene(), clock)
 
 
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_poll_that_fails_as_nobody_foresaw_ends_no_wait(
+    sandbox: Sandbox,
+    clock: VirtualClock,
+    way: str,
+    count: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Broken(AccountPoller):
+        def poll(self, waits: Any) -> Any:
+            if clock.now < began + 3 * INTERVAL:
+                raise KeyError("nobody foresaw this")
+            return super().poll(waits)
+
+    began = clock.now
+    monkeypatch.setattr(shared_poll, "AccountPoller", Broken)
+    ids = add(sandbox, count, status="Stopped")
+
+    async def scene() -> list[TriggerEvent]:
+        return await start_all([waiting(campaign_id) for campaign_id in ids], way)
+
+    assert [end["value"] for end in payloads(run(scene(), clock))] == ["Stopped"] * count
+    assert clock.now - began < 5 * INTERVAL
+    shown = caplog.text + capsys.readouterr().out  # Airflow 3 logs to standard output
+    assert "Poll of the account" in shown
+    assert "Traceback" in shown
+
+
 def test_a_template_that_rendered_to_nothing_is_named(clock: VirtualClock, way: str) -> None:
     event = run_to_its_end(waiting("cd-1", target_statuses=[""]), clock, way)
     assert event.payload["error"] == "CampaignConfigError"
@@ -347,7 +378,7 @@ def test_a_platform_that_is_silent_at_the_deadline_does_not_hold_the_wait_up(
     assert event.payload["error"] == "CampaignTimeoutError"
     assert "The last problem: Status of campaign" in event.payload["message"]
     assert clock.now - began <= 100 + FINAL_POLL_GRACE
-    assert len(sandbox.requests) <= 2 + FINAL_POLL_GRACE / MIN_POLL_INTERVAL
+    assert len(sandbox.requests) <= 3 + FINAL_POLL_GRACE / MIN_POLL_INTERVAL
 
 
 def test_a_429_that_outlasts_the_deadline_is_followed_by_one_more_poll_there(

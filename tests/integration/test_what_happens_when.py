@@ -124,6 +124,13 @@ def test_a_status_that_may_be_older_than_the_stop_is_named_when_the_time_is_up(
         StopSmsCampaignOperator(task_id="stop", campaign_id="cd-1", timeout=20).execute({})
 
 
+def test_a_resume_with_an_event_of_another_version_fails() -> None:
+    words = "The wait ended with an event that can't be read"
+    assert words in PAGE
+    with pytest.raises(CampaignError, match=words):
+        StopSmsCampaignOperator(task_id="stop", campaign_id="cd-1").execute_complete({}, {"status": "Stopped"})
+
+
 def test_a_404_is_explained_by_the_status(sandbox: Sandbox, connect: Connect) -> None:
     connect(sandbox.kore_connection())
     sandbox.add_campaign("cd-1", "voice")
