@@ -191,10 +191,17 @@ def control_routes(sandbox: Sandbox) -> list[Mount]:
 
 
 def _with_error_responses(handler: Handler) -> Handler:
-    """Have a handler respond 4xx to invalid requests."""
+    """
+    Have a handler respond 4xx to invalid requests.
+
+    A browser sends requests of other origins without a question first, unless their content type is JSON.
+    """
 
     @functools.wraps(handler)
     async def respond(request: Request) -> JSONResponse:
+        content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if request.method == "POST" and content_type != "application/json":
+            return JSONResponse({"error": "the content type must be application/json"}, status_code=415)
         try:
             return await handler(request)
         except KeyError as error:

@@ -8,6 +8,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Mount
 
 from airflow_provider_campaign.sandbox.campaigns import Campaign
@@ -212,4 +214,7 @@ class Sandbox:
 
     def _application(self) -> Starlette:
         gateway = Gateway(self.state, KorePlatform(self.state), SonarlyPlatform(self.state))
-        return Starlette(routes=[*page_routes(), *control_routes(self), Mount("/", app=gateway)])
+        # A page of another origin whose name is made to resolve to this machine would be of the same origin as this.
+        own_names = Middleware(TrustedHostMiddleware, allowed_hosts=[LOOPBACK, "localhost"])
+        routes = [*page_routes(), *control_routes(self), Mount("/", app=gateway)]
+        return Starlette(routes=routes, middleware=[own_names])

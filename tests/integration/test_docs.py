@@ -204,7 +204,7 @@ def check_command(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
             with pytest.raises(SystemExit) as end:
                 runpy.run_module(module, run_name="__main__")
             assert end.value.code == 0, words
-        case ["curl", "-X", "POST", url, "-d", fault] if url.endswith("/_sandbox/faults"):
+        case ["curl", "-H", "Content-Type: application/json", url, "-d", fault] if url.endswith("/_sandbox/faults"):
             Fault(**json.loads(fault))
         case ["pip", "install", requirement]:
             name, _, extras = requirement.rstrip("]").partition("[")

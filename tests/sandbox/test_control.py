@@ -20,7 +20,8 @@ class ControlClient:
         self.url = sandbox.url + "/_sandbox/"
 
     def send(self, method: str, path: str, document: Any = None) -> requests.Response:
-        return requests.request(method, self.url + path, json=document, timeout=20)
+        headers = {"Content-Type": "application/json"}
+        return requests.request(method, self.url + path, json=document, headers=headers, timeout=20)
 
     def state(self, query: str = "") -> dict[str, Any]:
         document: dict[str, Any] = self.send("GET", "state" + query).json()
@@ -136,6 +137,50 @@ def test_an_invalid_request_is_an_error_and_changes_nothing(
     sandbox.add_campaign("cd-1")
     assert control.send(method, path, document).status_code == status
     assert [campaign.id for campaign in sandbox.campaigns()] == ["cd-1"]
+
+
+POSTS = [("campaigns", '[{"campaign_id": "cd-2"}]'), ("faults", '{"kind": "error"}'), ("reset", "")]
+SIMPLE_TYPES = ["text/plain", "text/plain; application/json", "application/x-www-form-urlencoded", "", None]
+
+
+@pytest.mark.parametrize("content_type", SIMPLE_TYPES)
+@pytest.mark.parametrize(("path", "body"), POSTS)
+def test_what_a_page_of_another_origin_can_send_without_a_question_changes_nothing(
+    sandbox: Sandbox, path: str, body: str, content_type: str | None
+) -> None:
+    sandbox.add_campaign("cd-1")
+    url = f"{sandbox.url}/_sandbox/{path}"
+    response = requests.post(url, body.encode(), headers={"Content-Type": content_type}, timeout=20)
+    assert response.status_code == 415
+    assert [campaign.id for campaign in sandbox.campaigns()] == ["cd-1"]
+    assert sandbox.state.faults.describe() == []
+
+
+@pytest.mark.parametrize(("method", "path"), [("DELETE", "campaigns/cd-1"), ("PATCH", "config"), ("POST", "reset")])
+def test_what_a_browser_asks_about_first_is_not_allowed(sandbox: Sandbox, method: str, path: str) -> None:
+    question = {"Origin": "http://elsewhere.example", "Access-Control-Request-Method": method}
+    response = requests.options(f"{sandbox.url}/_sandbox/{path}", headers=question, timeout=20)
+    assert response.status_code == 405
+    assert not any(name.lower().startswith("access-control") for name in response.headers)
+
+
+@pytest.mark.parametrize(
+    "host", ["elsewhere.example", "127.0.0.1.elsewhere.example:8765", "localhost.elsewhere.example"]
+)
+@pytest.mark.parametrize("path", ["/", "/_sandbox/state", "/_sandbox/reset"])
+def test_a_page_of_another_name_that_leads_here_is_given_nothing(sandbox: Sandbox, path: str, host: str) -> None:
+    sandbox.add_campaign("cd-1")
+    headers = {"Host": host, "Content-Type": "application/json"}
+    method = "POST" if path.endswith("reset") else "GET"
+    response = requests.request(method, sandbox.url + path, headers=headers, timeout=20)
+    assert response.status_code == 400
+    assert sandbox.config.client_secret not in response.text
+    assert len(sandbox.campaigns()) == 1
+
+
+def test_the_page_can_be_opened_as_localhost(sandbox: Sandbox) -> None:
+    headers = {"Host": f"localhost:{sandbox.port}"}
+    assert requests.get(sandbox.url, headers=headers, timeout=20).status_code == 200
 
 
 def test_faults_can_be_planned_and_cleared(sandbox: Sandbox, control: ControlClient, kore_v1: KoreClient) -> None:
