@@ -50,10 +50,10 @@ class Authority:
         self.bundle.write_bytes(certificate.public_bytes(Encoding.PEM))
 
     def server_context(self, address: str = "127.0.0.1") -> ssl.SSLContext:
-        """Return what a server needs to prove that it is the one at an address."""
+        """Return what a server needs to prove that it is the one at an address, or of a name."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
-        alternative = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+        alternative = x509.SubjectAlternativeName([_general_name(address)])
         certificate = (
             self._builder(name, key.public_key())
             .add_extension(alternative, critical=False)
@@ -80,3 +80,10 @@ class Authority:
             .not_valid_before(now - timedelta(hours=1))
             .not_valid_after(now + timedelta(hours=1))
         )
+
+
+def _general_name(address: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(address))
+    except ValueError:
+        return x509.DNSName(address)

@@ -15,16 +15,18 @@ Speak = Callable[[socket.socket], None]
 
 class RawServer:
     """
-    Serve from ``with`` to its end, one thread a connection, one request a connection.
+    Serve from ``with`` to its end, one thread a connection.
 
-    :param speak: Answers on a connection whose request has been read; the connection is closed after it.
+    :param speak: Answers on a connection whose request has been read.
     :param tls: Serve TLS with this context.
+    :param keeps_open: Leave it to the client to close a connection, instead of closing it after the first request.
     """
 
-    def __init__(self, speak: Speak, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, speak: Speak, tls: ssl.SSLContext | None = None, *, keeps_open: bool = False) -> None:
         self.requests: list[bytes] = []
         self._speak = speak
         self._tls = tls
+        self._keeps_open = keeps_open
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
@@ -52,11 +54,14 @@ class RawServer:
         with plain, suppress(OSError):  # the client left, or never trusted us
             connection = self._tls.wrap_socket(plain, server_side=True) if self._tls else plain
             with connection:
-                self.requests.append(_read_request(connection))
-                self._speak(connection)
+                while True:
+                    self.requests.append(read_request(connection))
+                    self._speak(connection)
+                    if not self._keeps_open:
+                        break
 
 
-def _read_request(connection: socket.socket) -> bytes:
+def read_request(connection: socket.socket) -> bytes:
     """Read up to the blank line, and the body that the header announces."""
     received = b""
     while b"\r\n\r\n" not in received:

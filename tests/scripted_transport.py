@@ -70,9 +70,6 @@ class ScriptedTransport:
             raise type(step)(*step.args)  # a new one: an error that is raised twice is its own context
         return step
 
-    def close(self) -> None:
-        """There is nothing to close."""
-
 
 def _one_by_one(steps: Iterator[Step]) -> Respond:
     def respond(sent: SentRequest) -> Step:

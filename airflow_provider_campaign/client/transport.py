@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
+import ipaddress
+import os
 import socket
 import ssl
-import threading
-import time
 from collections.abc import Mapping
-from contextlib import nullcontext, suppress
-from functools import cached_property
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Protocol, Self, cast
+from contextlib import closing
+from functools import cached_property, partial
+from typing import Any, Protocol, cast
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError, NewConnectionError
-from urllib3.poolmanager import PoolManager, ProxyManager
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
+from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
+from urllib3.util import create_urllib3_context
 
+from airflow_provider_campaign.client.connection import LimitedConnection, LimitedTLSConnection, TimeLimit
 from airflow_provider_campaign.platforms.base import HttpRequest, HttpResponse
-
-CONNECT_TIMEOUT = 10.0
-"""Seconds to establish a connection, or the connection's time-out where that is shorter."""
 
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 """Responses above this size are refused; a page of a hundred campaigns is well under 1 MiB."""
 
 MAX_CONNECTIONS = 20
-"""Connections to the host that are kept open for the next request."""
+"""Requests that may be under way at the same time, each over a connection of its own."""
 
 _CHUNK_BYTES = 64 * 1024
+
+_HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip", "Connection": "close"}
 
 
 class NotSent(Exception):
@@ -60,97 +60,141 @@ class Transport(Protocol):
         Send a request once.
 
         :param headers: What signs it.
-        :param seconds: The longest that the whole response may take, and connecting before it.
+        :param seconds: The longest that all of it may take, from the look-up of the host to the end of the response.
         :raises NotSent: When no connection could be made.
         :raises CertificateError: When the host's certificate was refused.
         :raises OutcomeUnknown: When the request left and no complete response came back.
         """
 
-    def close(self) -> None:
-        """Close the connections that are kept open; the next request opens another."""
-
 
 class RequestsTransport:
     """
-    A session of ``requests`` that follows no redirects and keeps no cookies, so that threads may share it.
+    Sends each request over a connection of its own; threads may share it.
 
     :param base_url: Scheme, host and port, with no slash at the end.
     :param ca_bundle: Path of the certificates to trust instead of the usual ones.
     """
 
-    def __init__(self, base_url: str, ca_bundle: str | None = None, user_agent: str | None = None) -> None:
+    def __init__(
+        self, base_url: str, ca_bundle: str | None = None, user_agent: str = "airflow-provider-campaign"
+    ) -> None:
         self.base_url = base_url
-        self._verify: str | bool = ca_bundle or True
+        self._ca_bundle = ca_bundle
         self._user_agent = user_agent
 
-    @cached_property
-    def session(self) -> requests.Session:
-        """The session that all requests go through."""
-        session = _bounded_session()
-        session.verify = self._verify
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        if self._user_agent:
-            session.headers["User-Agent"] = self._user_agent
-        return session
-
     def send_request(self, request: HttpRequest, headers: Mapping[str, str], seconds: float) -> HttpResponse:
+        limit = TimeLimit(seconds)
+        attempt = _Attempt(limit, self._tls if self.base_url.startswith("https:") else None)
+        proxy = None
         try:
-            with self.session.request(
-                request.method,
-                self.base_url + request.path,
-                json=request.json,
-                auth=_SigningHeaders(headers),
-                verify=self._verify,  # said again, or REQUESTS_CA_BUNDLE in the environment would win
-                timeout=(min(CONNECT_TIMEOUT, seconds), seconds),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
+            prepared = self._prepare(request, headers)
+            proxy = _proxy_for(self.base_url)
+            proxies = {"https": proxy} if proxy else {}
+            with closing(attempt), attempt.send(prepared, stream=True, timeout=seconds, proxies=proxies) as response:
                 return HttpResponse(response.status_code, response.headers, _read_body(response))
-        except requests.ConnectTimeout as error:
-            raise NotSent(_reason(error)) from error
-        except requests.exceptions.SSLError as error:
-            if _cause(error, ssl.SSLCertVerificationError):
-                raise CertificateError(_reason(error)) from error
-            raise OutcomeUnknown(_reason(error)) from error
-        except (requests.RequestException, HTTPError, OSError) as error:
-            kind = NotSent if _cause(error, NewConnectionError) else OutcomeUnknown
-            raise kind(_reason(error)) from error
+        except OutcomeUnknown:
+            raise
+        except Exception as error:
+            if attempt.has_connected:
+                raise OutcomeUnknown(_reason(error, _NO_RESPONSE)) from error
+            kind = CertificateError if _cause(error, ssl.SSLCertVerificationError) else NotSent
+            by_way = ", by way of the proxy that the environment names" if proxy else ""
+            raise kind(_reason(error, _NO_CONNECTION) + by_way) from error
 
-    def close(self) -> None:
-        self.session.close()
+    def _prepare(self, request: HttpRequest, headers: Mapping[str, str]) -> requests.PreparedRequest:
+        own = {"User-Agent": self._user_agent, **_HEADERS}
+        url = self.base_url + request.path
+        return requests.Request(request.method, url, {**own, **headers}, json=request.json).prepare()
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """
+        What the host's certificate has to satisfy; reading the trusted ones costs more than a connection.
+
+        :raises CertificateError: When they can't be read.
+        """
+        named = self._ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+        path = named or DEFAULT_CA_BUNDLE_PATH
+        context = create_urllib3_context()
+        try:
+            cafile, capath = (None, path) if os.path.isdir(path) else (path, None)
+            context.load_verify_locations(cafile, capath)
+        except OSError as error:
+            raise CertificateError(f"{path!r} (CA Bundle or REQUESTS_CA_BUNDLE) holds no certificate") from error
+        return context
 
 
-class _SigningHeaders(requests.auth.AuthBase):
-    """Put headers on a request last of all, so that no ``.netrc`` replaces them."""
+class _Attempt(HTTPAdapter):
+    """
+    Sends one request over a connection of its own.
 
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        self._headers = headers
+    A connection that was used before may hold bytes that a server, or a balancer in front of it, sent too many: the
+    next request would take them for its response. Or it was forgotten on the other side, and the request is lost.
+    """
 
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers.update(self._headers)
-        return request
+    def __init__(self, limit: TimeLimit, tls: ssl.SSLContext | None) -> None:
+        self.has_connected = False
+        """Whether the request may have been sent."""
+        self._limit = limit
+        self._tls = tls
+        super().__init__(pool_connections=1, pool_maxsize=1)
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        kind = LimitedTLSConnection if pool.scheme == "https" else LimitedConnection
+        pool.ConnectionCls = partial(kind, limit=self._limit, on_connect=self._note_connection)
+        return cast(HTTPConnectionPool, pool)
+
+    def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:
+        host, _ = super().build_connection_pool_key_attributes(*args, **kwargs)
+        return host, {"ssl_context": self._tls}
+
+    def cert_verify(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: the context knows whom to trust, and requests would add others."""
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        if proxy.lower().startswith("socks"):
+            raise requests.exceptions.InvalidProxyURL("SOCKS has connections of its own, which know no time limit")
+        return super().proxy_manager_for(proxy, proxy_ssl_context=self._tls, **kwargs)
+
+    def _note_connection(self) -> None:
+        self.has_connected = True
 
 
-def _bounded_session() -> requests.Session:
-    """Return a session whose requests end in time even when the other side sends a byte now and then."""
-    session = _BoundedSession()
-    session.mount("http://", _BoundedAdapter(pool_maxsize=MAX_CONNECTIONS))
-    session.mount("https://", _BoundedAdapter(pool_maxsize=MAX_CONNECTIONS))
-    return session
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine, so that no proxy leads to it and nobody listens on the way."""
+    if host.rstrip(".").lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _proxy_for(base_url: str) -> str | None:
+    """Return the proxy that the environment names for a host."""
+    return (
+        None
+        if is_loopback(urlsplit(base_url).hostname or "")
+        else select_proxy(base_url, get_environ_proxies(base_url))
+    )
 
 
 def _read_body(response: requests.Response) -> bytes:
-    """Read the body piece by piece, so that its size can't hold the caller; its pace is the watchdog's."""
-    declared = response.headers.get("Content-Length", "")
-    if declared.isdigit() and int(declared) > MAX_RESPONSE_BYTES:
-        raise ResponseTooLong(f"the response is {declared} bytes long, more than the {MAX_RESPONSE_BYTES} accepted")
-    body = bytearray()
+    """Read the body piece by piece, so that its size can't hold the caller."""
     raw = cast(HTTPResponse, response.raw)
-    with getattr(raw.connection, "watchdog", nullcontext()):
-        while piece := raw.read1(_CHUNK_BYTES, decode_content=True):
-            body += piece
-            if len(body) > MAX_RESPONSE_BYTES:
-                raise ResponseTooLong(f"the response is longer than the {MAX_RESPONSE_BYTES} bytes accepted")
+    declared = response.headers.get("Content-Length")
+    if declared is not None and raw.length_remaining is None and not raw.chunked:
+        raise OutcomeUnknown("the response's Content-Length is not a number")
+    if raw.length_remaining and raw.length_remaining > MAX_RESPONSE_BYTES:
+        raise ResponseTooLong(f"the response is {declared} bytes long, more than the {MAX_RESPONSE_BYTES} accepted")
+    # Other encodings were not asked for, and not every installed library that reads them keeps to a size.
+    is_packed = response.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip")
+    body = bytearray()
+    while piece := raw.read1(_CHUNK_BYTES, decode_content=is_packed):
+        body += piece
+        if len(body) > MAX_RESPONSE_BYTES:
+            raise ResponseTooLong(f"the response is longer than the {MAX_RESPONSE_BYTES} bytes accepted")
     return bytes(body)
 
 
@@ -170,98 +214,29 @@ def _cause(error: BaseException, kind: type[BaseException]) -> BaseException | N
     return None
 
 
-def _reason(error: BaseException) -> str:
+_Reasons = tuple[tuple[type[BaseException], str], ...]
+
+
+def _reason(error: BaseException, reasons: _Reasons) -> str:
     """Name a failure in a few words; the libraries' own texts hold addresses of objects and whole URLs."""
-    for kind, words in _REASONS:
-        if _cause(error, kind):
-            return words
-    return f"the request failed ({type(error).__name__})"
+    return next(
+        (words for kind, words in reasons if _cause(error, kind)), f"the request failed ({type(error).__name__})"
+    )
 
 
-_REASONS: tuple[tuple[type[BaseException], str], ...] = (
-    (requests.ConnectTimeout, "no connection within the time-out"),
-    (TimeoutError, "no response within the time-out"),
-    (requests.exceptions.ProxyError, "the proxy could not be reached, refused, or broke off"),
+_NO_CONNECTION: _Reasons = (
+    (requests.exceptions.InvalidProxyURL, "an HTTP proxy is expected"),
+    (TimeoutError, "no connection within the time-out"),
     (socket.gaierror, "the host name could not be resolved"),
     (ConnectionRefusedError, "the connection was refused"),
-    (NewConnectionError, "no connection could be made"),
     (ssl.SSLCertVerificationError, "the host's certificate could not be verified"),
+    (ssl.SSLError, "the TLS session failed"),
+    (OSError, "no connection could be made"),
+)
+_NO_RESPONSE: _Reasons = (
+    (TimeoutError, "no response within the time-out"),
     (ssl.SSLError, "the TLS session failed"),
     (ConnectionError, "the connection was closed before the response was complete"),
     (requests.ConnectionError, "the connection was closed before the response was complete"),
     (HTTPError, "the response broke off or was not HTTP"),
 )
-
-
-class _Watchdog:
-    """
-    Shut a socket down, and with that wake whoever reads from it, if a block is not over in time.
-
-    A socket's own time-out starts again with every byte, so that a server could keep a client for hours.
-
-    :param seconds: From now on, for all the blocks together.
-    :raises TimeoutError: At the end of a block that took too long.
-    """
-
-    def __init__(self, sock: socket.socket, seconds: float) -> None:
-        self._sock = sock
-        self._due = time.monotonic() + seconds
-
-    def __enter__(self) -> Self:
-        self._timer = threading.Timer(self._due - time.monotonic(), self._shut_down)
-        self._timer.daemon = True
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        if time.monotonic() >= self._due:
-            raise TimeoutError
-
-    def _shut_down(self) -> None:
-        with suppress(OSError):  # the other side was faster
-            # Not the method of a TLS socket, which would pull the session away under the reader.
-            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
-
-
-class _BoundedConnection(HTTPConnection):
-    """A connection whose response must be there, whole, within the read time-out."""
-
-    watchdog: _Watchdog
-
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        self.watchdog = _Watchdog(cast(socket.socket, self.sock), cast(float, self.timeout))
-        with self.watchdog:
-            return super().getresponse()
-
-
-class _BoundedConnectionTLS(_BoundedConnection, HTTPSConnection):
-    pass
-
-
-class _BoundedPool(HTTPConnectionPool):
-    ConnectionCls = _BoundedConnection
-
-
-class _BoundedPoolTLS(HTTPSConnectionPool):
-    ConnectionCls = _BoundedConnectionTLS
-
-
-_POOLS = {"http": _BoundedPool, "https": _BoundedPoolTLS}
-
-
-class _BoundedAdapter(HTTPAdapter):
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> PoolManager:
-        manager: PoolManager = super().proxy_manager_for(*args, **kwargs)
-        if isinstance(manager, ProxyManager):  # SOCKS has pools of its own
-            manager.pool_classes_by_scheme = _POOLS
-        return manager
-
-
-class _BoundedSession(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Return None: to prepare a redirect, requests reads the response whole, whatever its size and pace."""

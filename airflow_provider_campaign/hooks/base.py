@@ -8,7 +8,6 @@ from functools import cached_property
 from pkgutil import resolve_name
 from typing import Any, ClassVar, Self
 
-import requests
 from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException, BaseHook, Connection
 
 from airflow_provider_campaign import __version__
@@ -149,9 +148,9 @@ class CampaignHook(BaseHook, ABC):
             )
         return ConnectionFields(self.connection)
 
-    def get_conn(self) -> requests.Session:
-        """Return the session all requests go through."""
-        return self.transport.session
+    def get_conn(self) -> CampaignClient:
+        """Return the client of the account, which signs what it sends."""
+        return self.client
 
     def test_connection(self) -> tuple[bool, str]:
         """Make one cheap read and say what was seen, or what to fix."""

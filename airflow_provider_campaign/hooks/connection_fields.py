@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import logging
 import ssl
@@ -15,6 +14,7 @@ import requests
 from airflow.providers.common.compat.sdk import Connection
 
 from airflow_provider_campaign.campaign import is_path_segment
+from airflow_provider_campaign.client.transport import is_loopback
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.get_provider_info import connection_type_info
 
@@ -165,7 +165,7 @@ class ConnectionFields:
             raise self.error("host", f"is {shown}, which is not an address", fix)
         if parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None:
             raise self.error("host", f"is {shown}, which is more than scheme, host and port", fix)
-        if parts.scheme == "http" and not _is_loopback(name):
+        if parts.scheme == "http" and not is_loopback(name):
             raise self.error("host", f"is {shown}, which would send credentials unencrypted", "Use https://.")
         return url
 
@@ -190,12 +190,3 @@ def _parsed(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return None
-
-
-def _is_loopback(name: str) -> bool:
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

@@ -40,6 +40,3 @@ class RecordingTransport:
         response = self._transport.send_request(request, headers, seconds)
         self.exchanges.append(Exchange(request, response, sent_at, self._clock.monotonic() - began))
         return response
-
-    def close(self) -> None:
-        self._transport.close()

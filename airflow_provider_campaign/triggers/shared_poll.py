@@ -57,18 +57,13 @@ class _LookupError(Exception):
 
 
 class SharedPoll:
-    """
-    Poll an account on behalf of the triggers of this process, off the event loop.
-
-    :param keeps_connections: Whether the connections to the platform stay open between two polls.
-    """
+    """Poll an account on behalf of the triggers of this process, off the event loop."""
 
     _polls: ClassVar[WeakValueDictionary[Hashable, SharedPoll]] = WeakValueDictionary()
 
-    def __init__(self, campaign_conn_id: str, *, clock: Clock, keeps_connections: bool = False) -> None:
+    def __init__(self, campaign_conn_id: str, *, clock: Clock) -> None:
         self.campaign_conn_id = campaign_conn_id.strip()
         self._clock = clock
-        self._keeps_connections = keeps_connections
         self._waits: set[PendingWait] = set()
         self._poller: AccountPoller | None = None
         self._has_polled = False
@@ -80,7 +75,7 @@ class SharedPoll:
     @classmethod
     def for_key(cls, key: Hashable, campaign_conn_id: str, *, clock: Clock) -> SharedPoll:
         """Return the poll that everybody on this event loop with this key shares, for as long as somebody does."""
-        poll = cls(campaign_conn_id, clock=clock, keeps_connections=True)
+        poll = cls(campaign_conn_id, clock=clock)
         return cls._polls.setdefault((asyncio.get_running_loop(), key), poll)
 
     @property
@@ -145,7 +140,7 @@ class SharedPoll:
         try:
             if self._poller is None:
                 self._poller = await self._new_poller()
-            snapshot = await run_in_thread(self._poll_and_close, self._poller, list(self._waits))
+            snapshot = await run_in_thread(self._poller.poll, list(self._waits))
         except _LookupError as error:
             log.warning("Looking the connection %s up failed, retrying: %s", self.campaign_conn_id, error)
             return AccountSnapshot(began=self._clock.time(), problem=str(error))
@@ -163,13 +158,6 @@ class SharedPoll:
         self._has_polled = True
         self._quiet_until = self._clock.monotonic() + snapshot.delay
         return snapshot
-
-    def _poll_and_close(self, poller: AccountPoller, waits: list[PendingWait]) -> AccountSnapshot:
-        try:
-            return poller.poll(waits)
-        finally:
-            if not self._keeps_connections:
-                poller.client.transport.close()
 
     async def _new_poller(self) -> AccountPoller:
         """

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import gzip
 import socket
+import ssl
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +26,7 @@ from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.certificates import Authority
 from tests.clock import VirtualClock
 from tests.kinds import SILENT, SONARLY, Connect
-from tests.raw_server import RawServer, Speak
+from tests.raw_server import RawServer, Speak, read_request
 
 PACE = 0.02
 """Seconds between two bytes: far less than any time-out of a socket."""
@@ -61,6 +65,24 @@ def dribbling(beginning: bytes, piece: bytes = b".") -> Speak:
     return speak
 
 
+def tunnel(context: ssl.SSLContext, speak: Speak, requests: list[bytes] | None = None) -> Speak:
+    """
+    Return what a proxy does that leads to a platform: it takes a CONNECT, and then the platform's TLS.
+
+    :param requests: Where to keep the requests that the platform received.
+    """
+
+    def take(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with context.wrap_socket(connection, server_side=True) as inner:
+            request = read_request(inner)
+            if requests is not None:
+                requests.append(request)
+            speak(inner)
+
+    return take
+
+
 NEVER_ENDING = {
     "status-line": dribbling(b"HTTP/1.1 200 "),
     "interim-responses": dribbling(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
@@ -76,11 +98,60 @@ NEVER_ENDING = {
 }
 
 
+def dribble_a_handshake(connection: socket.socket) -> None:
+    """Take a CONNECT, and what begins a TLS session."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    connection.recv(1)
+    dribbling(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xf0")(connection)
+
+
+NEVER_CONNECTING = {
+    "status-line": dribbling(b"HTTP/1.1 200 "),
+    "header": dribbling(b"HTTP/1.1 200 OK\r\nX-Padding: "),
+    "headers": dribbling(b"HTTP/1.1 200 OK\r\n", b"X-Padding: .\r\n"),
+    "handshake": dribble_a_handshake,
+}
+"""What a proxy may say to a CONNECT that comes to no end."""
+
+FAR = "https://platform.test"
+"""A host that only a proxy leads to."""
+
+
 def through(proxy: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the environment say that requests go by way of a proxy."""
-    monkeypatch.setenv("http_proxy", proxy.url)
+    for variable in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(variable, proxy.url)
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
+
+
+@contextmanager
+def swallowing_addresses(count: int) -> Iterator[list[tuple[str, int]]]:
+    """Yield addresses on loopback that take no further connection and refuse none: their queues are full."""
+    with ExitStack() as stack:
+        addresses = []
+        for number in range(count):
+            listener = stack.enter_context(socket.socket())
+            listener.bind((f"127.0.0.{number + 1}", 0))
+            listener.listen(0)
+            addresses.append(listener.getsockname())
+            for _ in range(4):
+                client = stack.enter_context(socket.socket())
+                client.setblocking(False)
+                client.connect_ex(addresses[-1])
+        yield addresses
+
+
+def resolve(monkeypatch: pytest.MonkeyPatch, look_up: Callable[[], list[tuple[str, int]]]) -> None:
+    """Have the system's resolver know the host that is no address."""
+    resolver = socket.getaddrinfo
+
+    def getaddrinfo(host: str, *args: Any, **kwargs: Any) -> list[Any]:
+        if not FAR.endswith(host):
+            return list(resolver(host, *args, **kwargs))
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in look_up()]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
 
 @pytest.fixture
@@ -112,14 +183,79 @@ def test_a_response_that_never_ends_is_given_up_over_tls_too(connect: Connect, a
 @pytest.mark.usefixtures("virtual_clock")
 @pytest.mark.parametrize("part", ["header", "body"])
 def test_a_response_that_never_ends_is_given_up_through_a_proxy_too(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch, part: str
+    connect: Connect, authority: Authority, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
-    with RawServer(NEVER_ENDING[part]) as proxy:
+    with RawServer(tunnel(authority.server_context("platform.test"), NEVER_ENDING[part])) as proxy:
         through(proxy, monkeypatch)
-        connect(connection_to("http://127.0.0.1:9", **IMPATIENT))
+        connect(connection_to(FAR, ca_bundle=str(authority.bundle), **IMPATIENT))
         with pytest.raises(CampaignUnavailableError, match="no response within the time-out"):
             stop()
-        assert b"http://127.0.0.1:9/v1/accounts/ag/campaigns/c1" in proxy.requests[0]
+        assert proxy.requests[0].startswith(b"CONNECT platform.test:443 ")
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.usefixtures("virtual_clock")
+@pytest.mark.parametrize("part", NEVER_CONNECTING)
+def test_a_proxy_that_never_comes_to_an_end_is_given_up(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    with RawServer(NEVER_CONNECTING[part]) as proxy:
+        through(proxy, monkeypatch)
+        connect(connection_to(FAR, **IMPATIENT))
+        with pytest.raises(CampaignUnavailableError, match="no connection within the time-out, by way of the proxy"):
+            stop()
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.usefixtures("virtual_clock")
+def test_a_tls_handshake_that_nobody_answers_is_given_up(connect: Connect) -> None:
+    with RawServer(responding(STOPPED)) as server:  # it waits for the end of a request
+        connect(connection_to(f"https://127.0.0.1:{server.port}", **IMPATIENT))
+        with pytest.raises(CampaignUnavailableError, match="no connection within the time-out"):
+            stop()
+
+
+@pytest.mark.timeout(8)
+@pytest.mark.usefixtures("virtual_clock")
+def test_all_addresses_of_a_host_together_have_the_time_of_one_request(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with swallowing_addresses(6) as addresses:
+        resolve(monkeypatch, lambda: addresses)
+        connect(connection_to(FAR, timeout=1, retry_budget=0.2))  # two attempts
+        with pytest.raises(CampaignUnavailableError, match="no connection within the time-out"):
+            stop()
+
+
+@pytest.mark.usefixtures("virtual_clock")
+def test_an_address_that_swallows_packets_does_not_keep_the_next_from_being_reached(
+    connect: Connect, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        swallowing_addresses(2) as addresses,
+        RawServer(responding(STOPPED), authority.server_context("platform.test")) as server,
+    ):
+        resolve(monkeypatch, lambda: [*addresses, ("127.0.0.1", server.port)])
+        connect(connection_to(FAR, ca_bundle=str(authority.bundle), timeout=1.5))
+        assert stop()["status"] == "Stopped"
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.usefixtures("virtual_clock")
+def test_a_resolver_that_does_not_answer_is_given_up(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = threading.Event()
+
+    def look_up() -> list[tuple[str, int]]:
+        answers.wait()
+        return []
+
+    resolve(monkeypatch, look_up)
+    connect(connection_to(FAR, **IMPATIENT))
+    try:
+        with pytest.raises(CampaignUnavailableError, match="no connection within the time-out"):
+            stop()
+    finally:
+        answers.set()
 
 
 @pytest.mark.timeout(30)
@@ -136,16 +272,51 @@ def test_the_retry_budget_ends_even_a_request_that_might_take_hours(
 
 
 @pytest.mark.usefixtures("virtual_clock")
-def test_a_request_that_a_proxy_took_may_have_been_heard(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_that_went_through_a_proxy_may_have_been_heard(
+    connect: Connect, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def speak(connection: socket.socket) -> None:
-        if len(proxy.requests) > 1:
+        if len(received) > 1:
             responding(b'{"success": true, "data": {"id": "c1", "status": "stopped"}}')(connection)
 
-    with RawServer(speak) as proxy:
+    received: list[bytes] = []
+    with RawServer(tunnel(authority.server_context("platform.test"), speak, received)) as proxy:
         through(proxy, monkeypatch)
-        connect(connection_to("http://127.0.0.1:9"))
+        connect(connection_to(FAR, ca_bundle=str(authority.bundle)))
         assert stop()["status"] == "Stopped"
-        assert [request.split(b" ")[0] for request in proxy.requests] == [b"POST", b"GET"]
+        assert [request.split(b" ")[0] for request in received] == [b"POST", b"GET"]
+
+
+@pytest.mark.usefixtures("virtual_clock")
+def test_a_proxy_that_refuses_is_named_and_nothing_was_sent(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+    with RawServer(lambda connection: connection.sendall(refusal)) as proxy:
+        through(proxy, monkeypatch)
+        connect(connection_to(FAR, retry_budget=0.2))
+        with pytest.raises(
+            CampaignUnavailableError, match="no connection could be made, by way of the proxy"
+        ) as raised:
+            stop()
+        assert not raised.value.outcome_unknown
+
+
+@pytest.mark.usefixtures("virtual_clock")
+def test_a_socks_proxy_is_refused(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:9")
+    connect(connection_to(FAR, retry_budget=0.2))
+    with pytest.raises(CampaignUnavailableError, match="an HTTP proxy is expected, by way of the proxy"):
+        stop()
+
+
+@pytest.mark.usefixtures("virtual_clock")
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST"])
+def test_nothing_for_loopback_goes_to_a_proxy(connect: Connect, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    with RawServer(responding(STOPPED)) as proxy, RawServer(responding(STOPPED)) as server:
+        through(proxy, monkeypatch)
+        connect(connection_to(f"http://{host}:{server.port}"))
+        assert stop()["status"] == "Stopped"
+        assert len(server.requests) == 1
+        assert proxy.requests == []
 
 
 @pytest.mark.parametrize("retry_after", ["30000", "1764499842"], ids=["milliseconds", "epoch"])
@@ -301,3 +472,23 @@ def test_a_ca_bundle_that_holds_no_certificate_is_named(connect: Connect, tmp_pa
     connect(connection_to("https://127.0.0.1:9", ca_bundle=str(bundle)))
     with pytest.raises(CampaignConfigError, match=r"CA Bundle \(ca_bundle\)"):
         stop()
+
+
+@pytest.mark.usefixtures("virtual_clock")
+def test_a_ca_bundle_of_the_environment_that_is_not_there_is_named(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/bundle.pem")
+    connect(connection_to("https://127.0.0.1:9"))
+    with pytest.raises(CampaignConfigError, match=r"'/nowhere/bundle.pem' .* holds no certificate. Nothing was sent"):
+        stop()
+
+
+@pytest.mark.usefixtures("virtual_clock")
+def test_a_ca_bundle_of_the_environment_is_trusted(
+    connect: Connect, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.bundle))
+    with RawServer(responding(STOPPED), authority.server_context()) as server:
+        connect(connection_to(server.url))
+        assert stop()["status"] == "Stopped"

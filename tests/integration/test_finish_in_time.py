@@ -62,9 +62,6 @@ class SlowLists:
                 raise OutcomeUnknown("no response within the time-out")
         return self._transport.send_request(request, headers, seconds)
 
-    def close(self) -> None:
-        self._transport.close()
-
 
 def close(
     clock: EventfulClock,

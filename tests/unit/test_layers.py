@@ -38,7 +38,6 @@ LAYERS |= {
 
 ASSIGNED_ELSEWHERE = {
     ("operations/account_poller.py", "poll"): "one of its own, given to a method",
-    ("client/transport.py", "self.poolmanager"): "requests creates it in the method that is overridden",
     ("hooks/form.py", "hook"): "what a class decorator does",
     ("operations/list_tracker.py", "current"): "one of its own, kept in a dict",
     ("operations/swept_account.py", "self._entries[request.campaign_id]"): "one of its own, kept in a dict",
