@@ -16,6 +16,9 @@ FINAL_ATTEMPT_RESERVE = 5.0
 CLOCK_ROUNDING = 0.001
 """Seconds: a moment as near as this has come. Sums of floats don't meet exactly."""
 
+MAX_CLOCK_DIFFERENCE = 60.0
+"""Seconds by which a response's ``Date`` and our time may differ although the clocks agree."""
+
 CANCEL_CHECK_INTERVAL = 0.25
 """Seconds after which a sleep notices that its operation was cancelled."""
 
@@ -55,6 +58,11 @@ class PlatformClock:
     def __init__(self) -> None:
         self.offset: float | None = None
         """Seconds that it is ahead of ours by, or up to a second and the latency less; None if unknown."""
+
+    @property
+    def error(self) -> float:
+        """Seconds by which our clock is wrong if the platform's is right; 0 if unknown, or too few to be sure."""
+        return 0.0 if self.offset is None or abs(self.offset) <= MAX_CLOCK_DIFFERENCE else self.offset
 
     def note(self, date: str | None, now: float) -> None:
         """

@@ -32,6 +32,9 @@ _ERRORS: Mapping[int, type[CampaignError]] = {
     429: CampaignRateLimitError,
 }
 
+_REFUSALS = (CampaignAuthError, CampaignConflictError, CampaignRequestError)
+"""What ends an operation by the platform's word, which only its own JSON is: a gateway knows nothing of the account."""
+
 _REMEDIATION: Mapping[int, str] = {
     200: "If it keeps happening, something else than the platform may be answering at the connection's Host.",
     400: "The request itself was refused: check the campaign's type and the connection's fields.",
@@ -59,16 +62,23 @@ def error_class(status: int) -> type[CampaignError] | None:
 
 
 def response_error(
-    platform: Platform, subject: str, response: HttpResponse, document: Mapping[str, Any] | None, api_status: ApiStatus
+    platform: Platform,
+    subject: str,
+    response: HttpResponse,
+    document: Mapping[str, Any] | None,
+    api_status: ApiStatus,
+    clock_error: float = 0.0,
 ) -> CampaignError:
     """
     Return the error for a response that is not a success.
 
     :param subject: How the message begins: the action, the campaign, the connection.
     :param document: The response's JSON object, None where it has none.
+    :param clock_error: Seconds that the platform's clock is ahead of ours by, 0 if they agree.
     """
     text = sanitize(api_status.message, platform.secrets)
-    kind, problem, advice = _classify(platform, response, document, text)
+    is_own = document is not None and api_status.is_own
+    kind, problem, advice = _classify(platform, response, document, text, is_own=is_own)
     code, trace_id = (sanitize(mark, platform.secrets) for mark in (api_status.code, api_status.trace_id))
     marks = ", ".join(filter(None, (code and f"code {code}", trace_id and f"trace id {trace_id}")))
     message = f"{subject}: HTTP {response.status}"
@@ -76,11 +86,16 @@ def response_error(
     message += f" [{marks}]" if marks else ""
     details = {"http_status": response.status, "code": code, "trace_id": trace_id, "platform_text": text}
     retry_after = response.headers.get("Retry-After") if response.status in (429, 503) else None
+    if response.status == 401 and clock_error:
+        side = "ahead of" if clock_error > 0 else "behind"
+        advice += (
+            f" The platform's clock is {abs(clock_error):.0f} s {side} that of this machine: one of them is wrong."
+        )
     return _build(kind, f"{message}. {advice}", parse_retry_after(retry_after, platform.rate_window), details)
 
 
 def _classify(
-    platform: Platform, response: HttpResponse, document: Mapping[str, Any] | None, text: str | None
+    platform: Platform, response: HttpResponse, document: Mapping[str, Any] | None, text: str | None, *, is_own: bool
 ) -> tuple[type[CampaignError], str | None, str]:
     """Return the class of error, what is wrong, and what to do about it."""
     kind = error_class(response.status)
@@ -97,6 +112,10 @@ def _classify(
     if kind is CampaignNotFoundError and document is None and is_json:
         # Cut short: whether it is the campaign or the path that was not found is in what is missing.
         kind = None
+    if kind in _REFUSALS and not is_own:
+        problem = ", ".join(filter(None, (text, "the response is not the platform's")))
+        advice = f"A gateway or proxy in front of it may refuse the request. {remediation(platform, response.status)}"
+        return CampaignUnavailableError, problem, advice
     if kind is None and document is None:
         return CampaignUnavailableError, "the response is not a JSON object", remediation(platform, 200)
     if kind is None:

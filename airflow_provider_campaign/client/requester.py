@@ -92,7 +92,9 @@ class Requester:
         api_status = ApiStatus() if document is None else self.platform.api_status(document)
         if document is not None and error_class(response.status) is None and not api_status.failed:
             return document
-        error = response_error(self.platform, self.subject(request), response, document, api_status)
+        error = response_error(
+            self.platform, self.subject(request), response, document, api_status, self.platform_clock.error
+        )
         if self.on_refusal and isinstance(error, CampaignRateLimitError):
             self.on_refusal(request)
         raise error
@@ -112,7 +114,8 @@ class Requester:
             with self.rate_limiter.slot(deadline):
                 if self.on_request:
                     self.on_request(request)
-                headers = self.platform.signed_headers(self.clock.time())
+                # By the platform's time, which the token is checked by: its first response shows how wrong ours is.
+                headers = self.platform.signed_headers(self.clock.time() + self.platform_clock.error)
                 seconds = min(self.timeout, max(MIN_REQUEST_TIMEOUT, deadline.remaining))
                 response = self._send_once(request, http_request, headers, seconds)
                 self.platform_clock.note(response.headers.get("Date"), self.clock.time())

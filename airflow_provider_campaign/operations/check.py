@@ -10,7 +10,7 @@ from typing import Any
 from airflow_provider_campaign.campaign import STOP_CONDITION, Campaign, CampaignStatus
 from airflow_provider_campaign.client.changes import seconds_of
 from airflow_provider_campaign.client.client import CampaignClient
-from airflow_provider_campaign.client.clock import Deadline
+from airflow_provider_campaign.client.clock import MAX_CLOCK_DIFFERENCE, Deadline
 from airflow_provider_campaign.client.list_reader import ListReader
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError, CampaignNotFoundError
 from airflow_provider_campaign.operations.check_row import DIFFERS, SAME, UNKNOWN, CheckRow, hours_row, objects_named
@@ -20,9 +20,6 @@ from airflow_provider_campaign.platforms.base import Action, ApiRequest
 
 UNKNOWN_ID = "no-such-campaign-airflow-check"
 """An id that no account has."""
-
-MAX_CLOCK_DIFFERENCE = 60.0
-"""Seconds: more than a second's rounding and a slow response explain."""
 
 MAX_PAGES = 3
 """Pages of a list that are read, at the most."""

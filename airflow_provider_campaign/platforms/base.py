@@ -70,12 +70,17 @@ class HttpResponse:
 
 @dataclass(frozen=True)
 class ApiStatus:
-    """What a platform's JSON says about the request itself, whatever the HTTP status."""
+    """
+    What a platform's JSON says about the request itself, whatever the HTTP status.
+
+    :param is_own: Whether it has the form of the platform's responses, and is none of a gateway's.
+    """
 
     failed: bool = False
     message: str | None = None
     code: str | None = None
     trace_id: str | None = None
+    is_own: bool = True
 
 
 class InvalidResponseError(Exception):

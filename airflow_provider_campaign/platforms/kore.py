@@ -83,7 +83,8 @@ class KorePlatform(Platform):
         failed = bool(errors) or document.get("success") is False or self.rate_limit_text in (message or "")
         failed = failed or str(document.get("status")).strip().casefold().startswith(("fail", "err"))
         code = optional_text(first, "code") or optional_text(document, "code")
-        return ApiStatus(failed, message, code, optional_text(document, "traceId"))
+        is_own = bool(errors) or isinstance(document.get("success"), bool) or isinstance(document.get("status"), str)
+        return ApiStatus(failed, message, code, optional_text(document, "traceId"), is_own)
 
     def read_campaign(self, request: ApiRequest, document: Mapping[str, Any]) -> Campaign:
         """Return the campaign that a response shows: at its top for stop and start, else under ``data``."""

@@ -9,10 +9,7 @@ from dataclasses import dataclass, field
 import jwt
 
 TOKEN_LIFETIME = 300
-"""Seconds from a token's ``iat`` to its ``exp``; it is used once, at once, and the clocks may differ."""
-
-CLOCK_DIFFERENCE = 60
-"""Seconds that the platform's clock may be behind ours: a token from the future may be refused."""
+"""Seconds that a token is valid for: it is used once, at once, but the platform's clock may be ahead of ours."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +35,16 @@ class KoreApp:
         return {"auth": self.token(now), "iid": self.iid, "accountId": self.account_id}
 
     def token(self, now: float) -> str:
-        """Return a fresh token, with a ``jti`` never used before."""
-        issued_at = int(now) - CLOCK_DIFFERENCE
+        """
+        Return a fresh token, with a ``jti`` never used before.
+
+        It has no ``iat``: no document asks for it, and where the platform's clock is behind ours it is in the future.
+        """
         claims = {
             "sub": self.subject,
             "appId": self.client_id,
             "jti": str(uuid.uuid4()),
-            "iat": issued_at,
-            "exp": issued_at + TOKEN_LIFETIME,
+            "exp": int(now) + TOKEN_LIFETIME,
         }
         return jwt.encode(claims, self.key, algorithm=self.algorithm)
 

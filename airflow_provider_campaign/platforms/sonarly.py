@@ -82,7 +82,9 @@ class SonarlyPlatform(Platform):
         error = error if isinstance(error, Mapping) else {}
         message = " ".join(filter(None, (optional_text(error, "message"), optional_text(error, "details"))))
         failed = document.get("success") is not True
-        return ApiStatus(failed, message or None, optional_text(error, "code"), optional_text(document, "traceId"))
+        is_own = isinstance(document.get("success"), bool)
+        trace_id = optional_text(document, "traceId")
+        return ApiStatus(failed, message or None, optional_text(error, "code"), trace_id, is_own)
 
     def read_campaign(self, request: ApiRequest, document: Mapping[str, Any]) -> Campaign:
         """

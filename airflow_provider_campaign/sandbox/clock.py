@@ -46,8 +46,8 @@ class Timeline:
         return self.clock.monotonic()
 
     def epoch(self) -> float:
-        """Return the seconds since the epoch that a client's clock shows now."""
-        return self.date(self.now()).timestamp()
+        """Return the seconds since the epoch that the platform's clock shows now."""
+        return self.date(self.platform_time(self.now())).timestamp()
 
     def platform_time(self, at: float) -> float:
         """

@@ -24,6 +24,7 @@ ERRORS = {
     "bad_request": (400, "Bad request"),
     "not_found": (404, "Not found"),
 }
+FORBIDDEN_PAGE = "<!doctype html>\n<title>403 Forbidden</title>\n<h1>403 Forbidden</h1>\n"
 SIGN_IN_PAGE = "<!doctype html>\n<title>Sign in</title>\n<h1>Sign in to continue</h1>\n"
 
 
@@ -42,6 +43,7 @@ def injected_response(fault: Fault, platform: Platform) -> HttpResponse | None:
         "rate_limit_text": lambda: HttpResponse(400, RATE_LIMIT_TEXT.encode(), "text/plain; charset=utf-8"),
         "error": lambda: _internal_error(platform, options),
         "html": lambda: html_response(options["status"], BAD_GATEWAY_PAGE),
+        "gateway": lambda: html_response(options["status"], FORBIDDEN_PAGE),
         "html_ok": lambda: html_response(200, SIGN_IN_PAGE),
         "broken_json": lambda: HttpResponse(200, b'{"status": "Stopped", "mess'),
         "empty": lambda: HttpResponse(200),

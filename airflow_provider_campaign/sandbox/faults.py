@@ -14,6 +14,7 @@ FAULT_KINDS: dict[str, dict[str, Any]] = {
     "rate_limit_text": {},
     "error": {"status": 500, "json": True},
     "html": {"status": 502},
+    "gateway": {"status": 403},
     "html_ok": {},
     "broken_json": {},
     "empty": {},

@@ -16,6 +16,7 @@ from airflow_provider_campaign.exceptions import (
     CampaignUnavailableError,
 )
 from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.faults import FAULT_KINDS, LOST_WAYS
 from tests.clock import VirtualClock
@@ -35,7 +36,7 @@ Outcome = tuple[str, type[CampaignError] | None]
 
 _AGAIN: Outcome = ("stop status stop", None)
 STOPS: dict[str, Outcome] = {
-    **dict.fromkeys((*SILENT, "error", "html", "html_ok", "broken_json", "empty", "failure"), _AGAIN),
+    **dict.fromkeys((*SILENT, "error", "html", "gateway", "html_ok", "broken_json", "empty", "failure"), _AGAIN),
     **dict.fromkeys(("wrong_shape", "reset", "huge", "conflict"), _AGAIN),
     "lost": ("stop status status", None),  # the second for the date
     "rate_limit": ("stop stop", None),
@@ -50,11 +51,12 @@ STOPS: dict[str, Outcome] = {
 ON_SONARLY: dict[str, Outcome] = {
     "lost": ("stop status", None),
     "unauthorized": ("stop", CampaignAuthError),  # an API key stays what it is
-    "rate_limit_text": ("stop status", CampaignRequestError),  # the text is Kore's
+    "rate_limit_text": _AGAIN,  # the text is Kore's
 }
 VARIANTS: dict[str, list[Fault]] = {
     **{kind: [Fault(kind)] for kind in FAULT_KINDS},
     "error": [Fault("error"), Fault("error", status=503, json=False)],
+    "gateway": [Fault("gateway", status=status) for status in (400, 403)],
     "slow": [Fault("slow", seconds=0.01)],
     "lost": [Fault("lost", how=how) for how in LOST_WAYS],
 }
@@ -100,6 +102,19 @@ def test_a_stop_that_meets_a_fault_ends_as_it_should(
     ends(lambda: platform.stop(campaign.id).execute({}), error)
     assert received(sandbox) == requests
     assert campaign.status == ("Active" if error else "Stopped")
+
+
+@pytest.mark.parametrize("platform", PLATFORMS, ids=name_of)
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_gateway_that_refuses_everything_for_a_while_leaves_nothing_live(
+    sandbox: Sandbox, connect: Connect, platform: Kind, status: int
+) -> None:
+    connect(platform.connection(sandbox))
+    campaigns = [platform.add_campaign(sandbox) for _ in range(6)]
+    for action in ("list", "stop"):
+        sandbox.add_fault(Fault("gateway", action=action, status=status, count=8))
+    StopActiveCampaignsOperator(task_id="sweep").execute({})
+    assert {campaign.status for campaign in campaigns} == {"Stopped"}
 
 
 DELETES: dict[str, Outcome] = {

@@ -126,7 +126,33 @@ def test_kores_text_for_the_rate_is_such_a_refusal_under_any_status(status: int)
 
 
 def test_the_same_text_means_nothing_of_the_kind_on_another_platform() -> None:
-    assert type(error_of(response(body=RATE_LIMIT_TEXT, status=403), SONARLY)) is CampaignAuthError
+    assert type(error_of(response(body=RATE_LIMIT_TEXT, status=403), SONARLY)) is CampaignUnavailableError
+
+
+GATEWAYS = [
+    HTML,
+    b"",
+    b"RBAC: access denied",
+    b"[]",
+    b'"Forbidden"',
+    b'{"message": "Forbidden"}',
+    b'{"message": "Missing Authentication Token"}',
+    b'{"statusCode": 401, "message": "Access denied due to invalid subscription key."}',
+    b'{"timestamp": "2026-11-30T21:00:00Z", "status": 403, "error": "Forbidden", "path": "/campaign"}',
+    b'{"errors": [{"msg": "Unautho',
+]
+
+
+@pytest.mark.parametrize("body", GATEWAYS, ids=range(len(GATEWAYS)))
+@pytest.mark.parametrize("status", [400, 401, 403, 405, 409, 413])
+@pytest.mark.parametrize("platform", PLATFORMS.values(), ids=PLATFORMS)
+def test_a_gateways_refusal_is_not_the_platforms_word(platform: Platform, status: int, body: bytes) -> None:
+    error = error_of(response(body=body, status=status), platform)
+    assert type(error) is CampaignUnavailableError
+    assert error.outcome_unknown
+    assert f"HTTP {status}, " in str(error)
+    assert "the response is not the platform's. A gateway or proxy in front of it may refuse the request." in str(error)
+    assert len(str(error).partition("may refuse the request. ")[2]) > 40, "the message says what to do"
 
 
 @pytest.mark.parametrize(("status", "seconds"), [(429, 40), (503, 40), (500, None)])

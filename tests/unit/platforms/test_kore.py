@@ -104,7 +104,7 @@ def test_a_token_says_who_signs_and_is_valid_for_minutes_only() -> None:
     tokens = [KORE_V1.signed_headers(1000.9)["auth"] for _ in range(2)]
     claims = [jwt.decode(t, CONFIG.client_secret, ["HS256"], options={"verify_exp": False}) for t in tokens]
     assert claims[0].pop("jti") != claims[1].pop("jti")
-    assert claims[0] == claims[1] == {"sub": "airflow", "appId": CONFIG.client_id, "iat": 940, "exp": 1240}
+    assert claims[0] == claims[1] == {"sub": "airflow", "appId": CONFIG.client_id, "exp": 1300}
 
 
 def test_no_secret_is_in_the_repr() -> None:
@@ -126,10 +126,11 @@ REFUSED = "You've exceeded the per-minute rate limit."
         ({"errors": [{"message": "Broken"}], "code": "X"}, ApiStatus(True, "Broken", "X")),
         ({"errors": ["Broken"]}, ApiStatus(True)),
         ({"errors": {"a": 1}, "message": ["x"]}, ApiStatus(True)),
-        ({"errors": [], "status": 7}, ApiStatus()),
+        ({"errors": [], "status": 7}, ApiStatus(is_own=False)),
+        ({"statusCode": 403, "message": "Forbidden"}, ApiStatus(message="Forbidden", is_own=False)),
         ({"status": "Failed ", "data": {"results": []}}, ApiStatus(True)),
         ({"success": False, "data": {"results": []}}, ApiStatus(True)),
-        ({"code": 7, "message": REFUSED}, ApiStatus(True, REFUSED, "7")),
+        ({"code": 7, "message": REFUSED}, ApiStatus(True, REFUSED, "7", is_own=False)),
     ],
 )
 def test_what_a_response_says_about_the_request(document: dict[str, Any], status: ApiStatus) -> None:

@@ -55,8 +55,8 @@ def test_the_key_is_in_the_header_and_not_in_the_repr() -> None:
         ({"success": True}, ApiStatus()),
         ({"success": True, "traceId": "t"}, ApiStatus(trace_id="t")),
         ({"success": False}, ApiStatus(True)),
-        ({"success": "true"}, ApiStatus(True)),
-        ({}, ApiStatus(True)),
+        ({"success": "true"}, ApiStatus(True, is_own=False)),
+        ({"message": "Forbidden"}, ApiStatus(True, is_own=False)),
         (
             {"success": False, "error": {"message": "Broken", "details": "a lot", "code": "X"}, "traceId": "t"},
             ApiStatus(True, "Broken a lot", "X", "t"),
