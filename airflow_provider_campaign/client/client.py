@@ -19,6 +19,7 @@ from airflow_provider_campaign.client.transport import Transport
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError, CampaignUnavailableError
 from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpRequest, Platform
 from airflow_provider_campaign.platforms.paging import ListQuery, PageSize
+from airflow_provider_campaign.text import fitted
 
 log = logging.getLogger(__name__)
 
@@ -267,7 +268,7 @@ class CampaignClient:
             request,
             self._http_request(request),
             deadline,
-            lambda document: self.platform.read_campaign(request, document),
+            lambda document: replace(self.platform.read_campaign(request, document), raw=fitted(document)),
         )
 
     def _read_list(self, query: ListQuery) -> ListReader:

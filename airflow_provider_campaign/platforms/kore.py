@@ -92,7 +92,7 @@ class KorePlatform(Platform):
             about = None if request.action is Action.SCHEDULE else request.campaign_id
             campaign = read_row(required_object(document, "data"), request.campaign_type, about)
             message = None if request.action is Action.SCHEDULE else optional_text(document, "message")
-            return replace(campaign, message=message, raw=document)
+            return replace(campaign, message=message)
         status = canonical_status(required_text(document, "status"))
         return Campaign(
             id=request.campaign_id or "",
@@ -102,7 +102,6 @@ class KorePlatform(Platform):
             updated_at=optional_text(document, "updatedAt"),
             # A stop leads to Stopped; Completed is what it was before.
             already_stopped=request.action is Action.STOP and status == CampaignStatus.COMPLETED,
-            raw=document,
         )
 
     def pager(self, query: ListQuery) -> Pager:

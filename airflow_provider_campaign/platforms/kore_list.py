@@ -17,12 +17,14 @@ from airflow_provider_campaign.campaign import (
 from airflow_provider_campaign.platforms.base import HttpRequest, InvalidResponseError
 from airflow_provider_campaign.platforms.paging import ListQuery, Pager, PageSize
 from airflow_provider_campaign.platforms.reading import (
+    check_id,
     optional_count,
     optional_text,
+    optional_word,
     required_object,
     required_rows,
     required_text,
-    validate_word,
+    required_word,
 )
 
 LISTABLE_STATUSES = frozenset(word.value for word in CampaignStatus) - {CampaignStatus.DRAFT, CampaignStatus.RERUN}
@@ -134,17 +136,13 @@ def read_row(row: Mapping[str, Any], campaign_type: str | None, campaign_id: str
     :param campaign_id: The campaign that was asked for; None for a row of a list.
     :raises InvalidResponseError: When it lacks id or status, or is about another campaign.
     """
-    row_id = optional_text(row, "id") or optional_text(row, "_id")
-    if row_id is None and campaign_id is None:
-        raise InvalidResponseError("it has neither id nor _id")
-    if row_id and campaign_id and row_id != campaign_id:
-        raise InvalidResponseError(f"the response is about another campaign, {row_id!r}")
+    found = optional_word(row, "id", "_id")
+    check_id(found, campaign_id)
     return Campaign(
-        id=validate_word(row_id or campaign_id or "", "id"),
+        id=found or campaign_id or required_word(row, "id", "_id"),
         status=canonical_status(required_text(row, "status")),
         name=optional_text(row, "name"),
         campaign_type=campaign_type,
         priority=_priority(row),
         updated_at=optional_text(row, "updatedAt"),
-        raw=row,
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.platforms.base import HttpRequest, InvalidResponseError
+from airflow_provider_campaign.text import fitted, one_line
 
 log = logging.getLogger(__name__)
 
@@ -113,14 +114,14 @@ class Pager(ABC):
         for row in rows:
             fields = row if isinstance(row, Mapping) else {}
             try:
-                campaigns.append(read(fields))
+                campaigns.append(replace(read(fields), raw=fitted(fields)))
             except Exception as error:  # what nobody foresaw about one row hides no other
                 reason = str(error)
                 if not isinstance(error, InvalidResponseError):
                     reason = f"unexpected {error!r}"
                     log.error("A row of a list can't be read: %s", reason, exc_info=error)
                 found = (fields.get(key) for key in ("id", "_id", "name"))
-                marks = dict.fromkeys(str(mark).strip() for mark in found if mark and isinstance(mark, str | int))
+                marks = dict.fromkeys(one_line(str(mark)) for mark in found if mark and isinstance(mark, str | int))
                 self.note_problem(f"a row ({' '.join(marks) or 'without id and name'}) can't be read: {reason}")
         return campaigns
 

@@ -6,17 +6,43 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_campaign.platforms.base import InvalidResponseError
-
-MAX_WORD_LENGTH = 300
-"""Characters of the longest id or status that is believed."""
+from airflow_provider_campaign.text import MASK, MAX_LINE_LENGTH, UNSTORABLE, one_line
 
 
 def optional_text(document: Mapping[str, Any], key: str) -> str | None:
-    """Return a field's text or number as text; None where it is absent, empty or anything else."""
+    """Return a field's text or number as one line to be shown; None where it is absent, empty or anything else."""
     value = document.get(key)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    return str(value).strip() or None
+    return one_line(str(value)) or None
+
+
+def optional_word(document: Mapping[str, Any], *keys: str, max_length: int = MAX_LINE_LENGTH) -> str | None:
+    """
+    Return the first field's text or whole number that there is, exactly as it has to go back to the platform.
+
+    :param max_length: Characters; it has to be less than :data:`.MAX_TEXT_LENGTH`.
+    :raises InvalidResponseError: When it is not a word.
+    """
+    for key in keys:
+        value = document.get(key)
+        if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
+            return validate_word(str(value), key, max_length)
+    return None
+
+
+def required_word(document: Mapping[str, Any], *keys: str) -> str:
+    """Return what :func:`optional_word` returns; raise if that is nothing."""
+    word = optional_word(document, *keys)
+    if word is None:
+        raise InvalidResponseError(f"the response has no {' or '.join(keys)}")
+    return word
+
+
+def check_id(found: str | None, expected: str | None) -> None:
+    """Raise if a response is about another campaign than the one that was asked for."""
+    if found is not None and expected is not None and found != expected:
+        raise InvalidResponseError(f"the response is about another campaign, {found!r}")
 
 
 def optional_count(document: Mapping[str, Any], key: str) -> int | None:
@@ -33,9 +59,10 @@ def required_text(document: Mapping[str, Any], key: str) -> str:
     return validate_word(value.strip(), key)
 
 
-def validate_word(text: str, key: str) -> str:
-    """Return a field's text if it can be an id or a status: no control characters, and not far too long."""
-    if not text.isprintable() or len(text) > MAX_WORD_LENGTH:
+def validate_word(text: str, key: str, max_length: int = MAX_LINE_LENGTH) -> str:
+    """Return a field's text if it can be an id or a status: printable, bounded, and not changed when it was cleaned."""
+    is_changed = text != text.strip() or MASK in text or UNSTORABLE in text
+    if is_changed or not text.isprintable() or len(text) > max_length:
         raise InvalidResponseError(f"the response's {key} is not a word")
     return text
 

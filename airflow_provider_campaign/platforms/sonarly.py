@@ -14,16 +14,18 @@ from airflow_provider_campaign.platforms.base import (
     ApiRequest,
     ApiStatus,
     HttpRequest,
-    InvalidResponseError,
     Platform,
 )
 from airflow_provider_campaign.platforms.paging import ListQuery, Pager
 from airflow_provider_campaign.platforms.reading import (
+    check_id,
     optional_count,
     optional_text,
+    optional_word,
     required_object,
     required_rows,
     required_text,
+    required_word,
 )
 
 _CAMPAIGNS = "/v1/accounts/{account_group_id}/campaigns"
@@ -36,6 +38,9 @@ ENDPOINTS: Mapping[Action, str] = {
     Action.LIST: f"GET {_CAMPAIGNS}",
 }
 """Method and path of every request; none of them carries a body."""
+
+MAX_CURSOR_LENGTH = 2000
+"""Characters of a cursor that is sent back: servers take addresses of some thousands."""
 
 _TOTALS = ("total", "totalCount", "totalItems", "totalResults")
 
@@ -97,14 +102,14 @@ class SonarlyPlatform(Platform):
         if request.action is Action.STOP:
             campaign = _read_row(required_object(data, "campaign"), request.campaign_id)
             status = campaign.status if is_live(campaign.status) else CampaignStatus.STOPPED.value
-            return replace(campaign, status=status, message=_instances(data), raw=document)
+            return replace(campaign, status=status, message=_instances(data))
         if request.action is Action.START:
             campaign = _read_row(required_object(data, "campaign"), request.campaign_id)
             preparing = campaign.status == CampaignStatus.PREPARING
             told = preparing or data.get("triggered") is False
             status = campaign.status if told else CampaignStatus.ACTIVE.value
-            return replace(campaign, status=status, raw=document)
-        return replace(_read_row(data, request.campaign_id), raw=document)
+            return replace(campaign, status=status)
+        return _read_row(data, request.campaign_id)
 
     def pager(self, query: ListQuery) -> Pager:
         """Return the reading of the list; the platform documents neither filter nor order, but a cursor."""
@@ -146,10 +151,7 @@ class SonarlyPager(Pager):
 
 
 def _next_cursor(data: Mapping[str, Any]) -> str | None:
-    cursor = optional_text(data, "nextCursor") if data.get("hasMore") is not False else None
-    if cursor is not None and not cursor.isprintable():
-        raise InvalidResponseError("the response's nextCursor is not a text")
-    return cursor
+    return optional_word(data, "nextCursor", max_length=MAX_CURSOR_LENGTH) if data.get("hasMore") is not False else None
 
 
 def _says_more(document: Mapping[str, Any], data: Mapping[str, Any], rows: int) -> bool:
@@ -160,15 +162,13 @@ def _says_more(document: Mapping[str, Any], data: Mapping[str, Any], rows: int) 
 
 
 def _read_row(row: Mapping[str, Any], campaign_id: str | None = None) -> Campaign:
-    row_id = required_text(row, "id")
-    if campaign_id is not None and row_id != campaign_id:
-        raise InvalidResponseError(f"the response is about another campaign, {row_id!r}")
+    row_id = required_word(row, "id")
+    check_id(row_id, campaign_id)
     return Campaign(
         id=row_id,
         status=canonical_status(required_text(row, "status")),
         name=optional_text(row, "name"),
         updated_at=optional_text(row, "updatedAt"),
-        raw=row,
     )
 
 

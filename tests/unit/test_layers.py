@@ -11,9 +11,10 @@ from airflow_provider_campaign import __name__ as package_name
 PACKAGE = Path(__file__).parents[2] / package_name
 MODULES = {str(path.relative_to(PACKAGE)): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
 
-BOTTOM = {"campaign", "exceptions"}
+BOTTOM = {"campaign", "exceptions", "text"}
 LAYERS: dict[str, set[str]] = {
     "exceptions": set(),
+    "text": set(),
     "get_provider_info": set(),
     "ui": set(),
     "version_compat": set(),

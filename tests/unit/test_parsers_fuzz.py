@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from airflow_provider_campaign.arguments import read_statuses
 from airflow_provider_campaign.campaign import Campaign, status_condition, validate_campaign_id
 from airflow_provider_campaign.client.client import CampaignClient
-from airflow_provider_campaign.client.response import MAX_QUOTED_LENGTH, parse_json, sanitize
+from airflow_provider_campaign.client.response import parse_json, sanitize
 from airflow_provider_campaign.client.transport import RequestsTransport
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
 from airflow_provider_campaign.platforms.base import HttpResponse
+from airflow_provider_campaign.text import MAX_LINE_LENGTH
 from tests.accounts import KORE_V1, PLATFORMS, client_of, type_on
 from tests.clock import VirtualClock
 from tests.local_server import LocalServer, Reply
@@ -30,7 +31,7 @@ from tests.profiles import examples
 from tests.raw_server import RawServer
 from tests.scripted_transport import Respond, ScriptedTransport, Step, response
 
-MESSAGE_MAX = 3 * MAX_QUOTED_LENGTH + 600
+MESSAGE_MAX = 3 * MAX_LINE_LENGTH + 600
 """Characters of a message: what it quotes of the platform, and its own words."""
 
 KEYS = (
@@ -238,7 +239,7 @@ def test_parse_json_returns_an_object_or_nothing(body: bytes) -> None:
 def test_a_quoted_text_is_one_short_line_without_secrets(text: object, secrets: list[str]) -> None:
     shown = sanitize(text, secrets)
     if shown is not None:
-        assert 0 < len(shown) <= MAX_QUOTED_LENGTH
+        assert 0 < len(shown) <= MAX_LINE_LENGTH
         assert shown.isprintable()
         assert not any(secret in shown.replace("***", "") for secret in secrets if secret)
 

@@ -10,7 +10,13 @@ from urllib.parse import quote
 from airflow_provider_campaign.campaign import Campaign, canonical_status
 from airflow_provider_campaign.platforms.base import Action, ApiRequest, ApiStatus, HttpRequest, Platform
 from airflow_provider_campaign.platforms.paging import ListQuery, Pager
-from airflow_provider_campaign.platforms.reading import optional_text, required_rows, required_text
+from airflow_provider_campaign.platforms.reading import (
+    optional_text,
+    optional_word,
+    required_rows,
+    required_text,
+    required_word,
+)
 
 ENDPOINTS = {
     Action.STOP: ("POST", "/campaigns/{}/stop"),
@@ -65,7 +71,7 @@ class ToyPager(Pager):
 
     def read_page(self, document: Mapping[str, Any]) -> list[Campaign]:
         fresh = self.take_in(self.read_rows(required_rows(document, "rows"), read_row))
-        following = optional_text(document, "next")
+        following = optional_word(document, "next")
         has_more = self.makes_progress() and following
         self._next = HttpRequest("GET", f"{self._path}?from={following}") if has_more else None
         return fresh
@@ -73,8 +79,7 @@ class ToyPager(Pager):
 
 def read_row(row: Mapping[str, Any]) -> Campaign:
     return Campaign(
-        id=required_text(row, "id"),
+        id=required_word(row, "id"),
         status=canonical_status(required_text(row, "state")),
         updated_at=optional_text(row, "changed"),
-        raw=row,
     )

@@ -102,7 +102,7 @@ def test_stored_texts_do_no_harm_where_they_are_quoted() -> None:
     odd = entry("c\x00-1", name="a\ud83d\x1b[2J\nb", message="x" * 5000)
     earlier = EarlierTries.compare([stored([odd])], draft().header())
     [campaign] = earlier.campaigns
-    assert (campaign["campaign_id"], campaign["name"]) == ("c-1", "a[2J b")
+    assert (campaign["campaign_id"], campaign["name"]) == ("c\ufffd-1", "a\ufffd\ufffd[2J b")
     assert len(campaign["message"]) <= 1000
 
 

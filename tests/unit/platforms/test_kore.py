@@ -153,7 +153,6 @@ def test_a_response_to_a_stop_shows_the_campaign_at_its_top(word: str, status: s
         message="Done",
         updated_at="2026-03-02T18:00:00Z",
         already_stopped=already,
-        raw=document,
     )
 
 
@@ -163,7 +162,7 @@ def test_every_other_response_shows_it_under_data(key: str) -> None:
     document = {"status": "success", "message": "Here it is", "data": row}
     campaign = KORE_V1.read_campaign(STATUS, document)
     assert (campaign.id, campaign.status, campaign.name, campaign.priority) == ("c-1", "Active", "Evening", "1")
-    assert (campaign.message, campaign.raw) == ("Here it is", document)
+    assert campaign.message == "Here it is"
 
 
 def test_a_status_response_need_not_repeat_the_id() -> None:
@@ -310,7 +309,7 @@ def test_a_row_that_can_not_be_read_hides_no_other() -> None:
     assert listed == ["c-0", "c-1", "c-4"]
     assert problems == [
         "a row (c-2 Evening) can't be read: the response has no status",
-        "a row (without id and name) can't be read: it has neither id nor _id",
+        "a row (without id and name) can't be read: the response has no id or _id",
     ]
 
 

@@ -1,0 +1,168 @@
+"""Texts and documents from outside, cleaned where they enter: what is inside can be logged, stored and sent."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote
+
+MAX_TEXT_LENGTH = 4096
+"""Characters of a text in a document; a text message has 1,600 at the most."""
+
+MAX_LINE_LENGTH = 300
+"""Characters of a name, a status or a quotation; a database's column for names usually has 255."""
+
+MAX_DEPTH = 20
+"""Levels of a document; documented ones have eight, and Airflow fails at some hundreds."""
+
+INTEGERS = range(-(2**63), 2**63)
+"""Whole numbers that fit into 64 bits; another one is kept as text, as it may be an id."""
+
+MAX_DOCUMENT_BYTES = 32 * 1024
+"""Bytes of a campaign's ``raw`` as JSON: on MySQL, Airflow keeps a trigger's arguments, encrypted, in 64 KiB."""
+
+MIN_SECRET_LENGTH = 8
+"""Characters of a secret that is masked wherever it stands; a shorter one may be part of any word."""
+
+MAX_ENCODINGS = 3
+"""How often a text is decoded in search of a secret: a URL in JSON within JSON, for example."""
+
+MASK, CUT, UNSTORABLE = "***", "…", "\ufffd"
+
+_UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and halves of surrogate pairs: NUL ends PostgreSQL's patience, a half the triggerer's process."""
+
+_WORD = re.compile(r"[\w.-]+")
+_CODE_POINT = re.compile(r"\\u([0-9a-fA-F]{4})")
+_URL_SAFE = str.maketrans("+/", "-_")
+
+
+def clean(value: Any, secrets: Iterable[str] = ()) -> Any:
+    """
+    Return a JSON value from outside as logs, XCom and every database can take it.
+
+    Secrets and tokens are masked. What can't be stored is replaced by U+FFFD, never removed, so that no text turns into
+    another that means something; an entry whose key would have to change is dropped.
+
+    :param secrets: What must not be shown, in none of the usual encodings.
+    """
+    return _cleaned(value, _forms(secrets), MAX_DEPTH)
+
+
+def one_line(text: str, max_length: int = MAX_LINE_LENGTH) -> str:
+    """Return a text as one printable line: it forges no line of a log, and steers no terminal."""
+    return _cut(" ".join(_visible(text).split()), max_length)
+
+
+def fitted(value: Any, max_bytes: int = MAX_DOCUMENT_BYTES) -> Any:
+    """Return a document that has at most so many bytes as JSON: where it has more, its largest parts are left out."""
+    if _size(value) <= max_bytes:
+        return value
+    if not isinstance(value, Mapping):
+        return CUT
+    kept: dict[str, Any] = {}
+    room = max_bytes - len("{}")
+    for key, item in sorted(value.items(), key=lambda entry: _size(entry[1])):
+        room_for_item = room - _size(key) - len(": , ")
+        if room_for_item >= _size(CUT):
+            kept[key] = fitted(item, room_for_item)
+            room = room_for_item - _size(kept[key])
+    return kept
+
+
+def _cleaned(value: Any, hidden: Sequence[str], levels: int) -> Any:
+    if isinstance(value, str):
+        return _clean_text(value, hidden)
+    if isinstance(value, Mapping | list) and not levels:
+        return CUT
+    if isinstance(value, list):
+        return [_cleaned(item, hidden, levels - 1) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _cleaned(item, hidden, levels - 1) for key, item in value.items() if _is_clean_key(key, hidden)}
+    if isinstance(value, int) and value not in INTEGERS:
+        return str(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _is_clean_key(key: str, hidden: Sequence[str]) -> bool:
+    return len(key) <= MAX_LINE_LENGTH and key == _clean_text(key, hidden)
+
+
+def _clean_text(text: str, hidden: Sequence[str]) -> str:
+    """Return a text masked and storable. It is cut before it is searched; what the cut may have divided goes, too."""
+    margin = 6 * len(hidden[0]) if hidden else 0
+    beginning = text[: MAX_TEXT_LENGTH + margin]
+    visible = _visible(beginning)
+    masked = _masked(visible, hidden)
+    cleaned = _UNSTORABLE.sub(UNSTORABLE, beginning if masked == visible else masked)
+    if len(text) > len(beginning):
+        cleaned = cleaned[: max(0, len(cleaned) - margin)] + CUT
+    return _cut(cleaned, MAX_TEXT_LENGTH)
+
+
+def _visible(text: str) -> str:
+    """Return a text without the characters that nobody sees, which may stand between those of a secret."""
+    return text if text.isprintable() else "".join(mark for mark in text if mark.isprintable() or mark.isspace())
+
+
+def _cut(text: str, max_length: int) -> str:
+    return text if len(text) <= max_length else text[: max_length - len(CUT)] + CUT
+
+
+def _masked(text: str, hidden: Sequence[str]) -> str:
+    """Return a text without secrets and tokens; a word that holds one in another encoding is masked whole."""
+    if "eyJ" in text:
+        text = _WORD.sub(_without_token, text)
+    if not hidden or len(text) < len(hidden[-1]):
+        return text
+    for secret in hidden:
+        while secret in text:
+            text = text.replace(secret, MASK)
+    if not _encodes(text, hidden):
+        return text
+    text = " ".join(MASK if _encodes(word, hidden) else word for word in text.split(" "))
+    return MASK if _encodes(text, hidden) else text
+
+
+def _without_token(word: re.Match[str]) -> str:
+    """Mask a JSON Web Token: its header is a JSON object, ``{"`` in base64 is ``eyJ``, and a dot follows."""
+    before, _, token = word[0].partition("eyJ")
+    return before + MASK if "." in token else word[0]
+
+
+def _encodes(text: str, hidden: Sequence[str]) -> bool:
+    """Return whether a text holds a secret as it stands in URLs, forms, HTML, or JSON within JSON."""
+    forms = {text, text.replace("+", " ")} if any(mark in text for mark in "\\%&+") else set()
+    for _ in range(MAX_ENCODINGS):
+        forms = {_decoded(form) for form in forms} - forms
+        if any(secret in form for form in forms for secret in hidden):
+            return True
+    return False
+
+
+def _decoded(text: str) -> str:
+    text = text.replace("\\/", "/").replace('\\"', '"').replace("\\\\", "\\")
+    text = _CODE_POINT.sub(lambda code: chr(int(code[1], 16)), text) if "\\u" in text else text
+    return _visible(html.unescape(unquote(text)))
+
+
+def _forms(secrets: Iterable[str]) -> list[str]:
+    """Return what to look for, the longest first: each line of a secret, and its base64 wherever that begins."""
+    lines = [line for secret in secrets for line in secret.splitlines() if len(line) >= MIN_SECRET_LENGTH]
+    forms = [_base64(line, offset) for line in lines for offset in range(3)]
+    return sorted({*lines, *forms, *(form.translate(_URL_SAFE) for form in forms)}, key=len, reverse=True)
+
+
+def _base64(secret: str, offset: int) -> str:
+    """Return the base64 of a secret that stands after others' bytes, without what depends on its neighbors."""
+    data = bytes(offset) + secret.encode(errors="surrogatepass")
+    return base64.b64encode(data)[math.ceil(offset * 4 / 3) : len(data) * 4 // 3].decode()
+
+
+def _size(value: Any) -> int:
+    return len(json.dumps(value))
