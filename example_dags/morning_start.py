@@ -9,16 +9,24 @@ from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_campaign.operators.campaign import StartSmsCampaignOperator
 
+CALLING_HOURS = {
+    "frequency": "WEEKLY",
+    "timezone": "Asia/Kolkata",
+    "days": [{"day": day, "start": "9:00 AM", "end": "6:00 PM"} for day in ("MO", "TU", "WE", "TH", "FR")],
+}
+
 with DAG(
     dag_id="morning_start",
     description="Start yesterday's campaign again",
     doc_md=__doc__,
     tags=["campaigns", "kore"],
     schedule="0 9 * * MON-FRI",
-    # Set this to tomorrow: with a past date Airflow runs the DAG for the last morning as soon as it is unpaused.
     start_date=pendulum.datetime(2026, 1, 1, tz="Asia/Kolkata"),
     catchup=False,
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     params={"campaign_id": "cd-sms-morning-1"},
 ):
-    StartSmsCampaignOperator(task_id="start", campaign_id="{{ params.campaign_id }}", timeout=600)
+    # With the calling hours a run that is late, or of a DAG that is unpaused at night, starts nothing and is skipped.
+    StartSmsCampaignOperator(
+        task_id="start", campaign_id="{{ params.campaign_id }}", calling_hours=CALLING_HOURS, timeout=600
+    )

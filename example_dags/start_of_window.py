@@ -22,12 +22,12 @@ with DAG(
     doc_md=__doc__,
     tags=["campaigns", "window"],
     schedule=calling_hours_start(CALLING_HOURS, offset=timedelta(minutes=5)),
-    # Set this to tomorrow: with a past date Airflow runs the DAG for the last start as soon as it is unpaused.
     start_date=pendulum.datetime(2026, 1, 1, tz="America/New_York"),
     catchup=False,
     default_args={"retries": 3, "retry_delay": timedelta(minutes=1)},
 ) as dag:
-    StartCampaignOperator.partial(task_id="start", poll_interval=5).expand_kwargs(
+    # With the calling hours a run that is late, or of a DAG that is unpaused at night, starts nothing and is skipped.
+    StartCampaignOperator.partial(task_id="start", calling_hours=CALLING_HOURS, poll_interval=5).expand_kwargs(
         [
             {"campaign_id": "cd-sms-morning-1", "campaign_type": "sms"},
             {"campaign_id": "cd-voice-tomorrow-1", "campaign_type": "voice"},

@@ -29,7 +29,7 @@ class Override:
 
 def read_closed_dates(field: str, value: Any) -> tuple[date, ...]:
     """Return dates, given as such (as by the library ``holidays``) or as ISO texts, in order."""
-    fix = "Give a list of dates such as '2026-12-25'."
+    fix = "Give a list, such as ['2026-12-25'] or sorted(holidays.country_holidays('US', years=2026))."
     days = read_list(field, value, fix)
     return tuple(sorted({_read_date(f"{field}[{number}]", day) for number, day in enumerate(days)}))
 

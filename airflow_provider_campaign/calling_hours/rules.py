@@ -59,6 +59,10 @@ class CallingRule:
     def matches_all(self) -> bool:
         return not self.campaign_types and (not self.name_patterns or ALL in self.name_patterns)
 
+    def local(self, moment: datetime) -> str:
+        """Return a moment as the clock of the rule's time zone shows it."""
+        return moment.astimezone(self.hours.zone).isoformat(timespec="minutes")
+
     def is_open(self, at: datetime) -> bool:
         """Return whether the rule's campaigns may run; at the moment of an end they may no longer."""
         return self.hours.is_open(at)
@@ -101,6 +105,8 @@ class CallingRules:
 
         :raises CampaignConfigError: When a key is unknown, or a field can't be read.
         """
+        if isinstance(value, CallingRules):
+            return value
         if isinstance(value, str):
             value = parse_literal("callingHours", value)
         if isinstance(value, list | tuple):
@@ -115,6 +121,11 @@ class CallingRules:
             rules.append(_read_rule(path, rule, [other.name for other in rules]))
         warnings = [warning for rule in rules for warning in rule.hours.warnings]
         return cls(tuple(rules), (*warnings, *_unreachable(rules)))
+
+    @property
+    def need_names(self) -> bool:
+        """Whether a campaign's name has a say in which rule applies to it."""
+        return any(rule.name_patterns for rule in self.rules)
 
     def rule_for(self, campaign: NamedCampaign) -> CallingRule | None:
         """Return the first rule that matches a campaign; None if none does, which is closed at all times."""

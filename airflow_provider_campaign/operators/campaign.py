@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar
 
 from airflow.providers.common.compat.sdk import Context, conf
 
-from airflow_provider_campaign.arguments import read_bool, read_poll_interval
+from airflow_provider_campaign.arguments import read_bool, read_calling_rules, read_poll_interval
 from airflow_provider_campaign.campaign import STARTED_CONDITION, STOP_CONDITION, Campaign, CampaignType, WaitCondition
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
@@ -22,6 +22,7 @@ from airflow_provider_campaign.operators.delete import (
     DeleteSmsCampaignOperator,
     DeleteVoiceCampaignOperator,
 )
+from airflow_provider_campaign.operators.start_guard import StartGuard
 from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
 from airflow_provider_campaign.platforms.base import Action
 from airflow_provider_campaign.triggers.deferral import MIN_DEFERRAL, RESUME_TIME, defer_wait
@@ -238,13 +239,31 @@ class StartCampaignOperator(_StatusChangeOperator):
     Start a campaign on any platform, and make sure that it is active: the morning counterpart of a stop.
 
     A campaign that is active already is a success, and so is one that was started and is through. Parameters, result
-    and errors are those of :class:`StopCampaignOperator`.
+    and errors are those of :class:`StopCampaignOperator`, and this.
+
+    :param calling_hours: The campaign's calling hours, or rules. Outside of them, and in the last five minutes of a
+        window, nothing is started, however late the run, and the task is skipped. (templated)
+    :raises CampaignConflictError: When the campaign can't be started; or when a retry outside the calling hours finds
+        it live.
     """
 
+    template_fields: Sequence[str] = (*_StatusChangeOperator.template_fields, "calling_hours")
     action = Action.START
     condition = STARTED_CONDITION
+    readers = {**_StatusChangeOperator.readers, "calling_hours": read_calling_rules}
+
+    def __init__(
+        self, *, calling_hours: Mapping[str, Any] | Sequence[Mapping[str, Any]] | str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.calling_hours = calling_hours
+        self.check_arguments()
 
     def act(self, client: CampaignClient, *, check_first: bool, deadline: Deadline) -> Campaign:
+        rules = read_calling_rules("calling_hours", self.calling_hours)
+        if rules:
+            campaign = Campaign(self.campaign_id, "unknown", campaign_type=self.campaign_type)
+            deadline = StartGuard(rules, client).deadline(campaign, deadline, may_have_started=check_first)
         return client.start_campaign(self.campaign_id, self.campaign_type, check_first=check_first, deadline=deadline)
 
 

@@ -7,6 +7,7 @@ import json
 import re
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -189,10 +190,12 @@ def test_a_path_that_is_no_text_is_refused_at_parse_time() -> None:
 def test_what_is_right_is_taken_as_it_is_and_from_a_template(sandbox: Sandbox, operator: type[Any], name: str) -> None:
     for value in ARGUMENTS[name].good:
         settle(sandbox, operator)
-        run(build(operator, **{name: value}))
+        with suppress(AirflowSkipException):  # a start outside of the calling hours that it has read
+            run(build(operator, **{name: value}))
         if name in operator.template_fields:
             settle(sandbox, operator)
-            run(build(operator, **{name: "{{ params.x }}"}), x=value)
+            with suppress(AirflowSkipException):
+                run(build(operator, **{name: "{{ params.x }}"}), x=value)
 
 
 @pytest.mark.parametrize("name", inspect.signature(CampaignStatusTrigger).parameters)

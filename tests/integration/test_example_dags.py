@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,10 @@ class Example:
         return ["dags", "test", dag_id, *(["--conf", json.dumps(self.form)] if self.form else [])]
 
 
+HALF_A_DAY = timedelta(hours=12)
+STARTS = ("morning_start", "start_of_window")
+"""These act on what time it is."""
+
 SMS_AND_VOICE = ("cd-sms-evening-1", "cd-sms-evening-2", "cd-voice-evening-1", "cd-voice-evening-2")
 ALL_STOPPED = dict.fromkeys(SMS_AND_VOICE, "Stopped")
 ALL_SONARLY_STOPPED = dict.fromkeys(("650000000000000000000001", "650000000000000000000002"), "Stopped")
@@ -79,11 +84,13 @@ EXAMPLES = {
     "kore_v2": Example({"cd-voice-evening-1": DELETED}),
     "mapped_stop": Example({"cd-sms-evening-1": "Stopped", "cd-sms-evening-2": "Stopped"}),
     "morning_start": Example({"cd-sms-morning-1": "Active"}),
+    "morning_start_at_night": Example({}),
     "my_evening": Example({**ALL_STOPPED, **ALL_SONARLY_STOPPED}),
     "report_on_asset": Example({}, since="3.0"),
     "several_accounts": Example({**ALL_STOPPED, **ALL_SONARLY_STOPPED}),
     "sonarly": Example({"650000000000000000000001": "Stopped"}),
     "start_of_window": Example({"cd-sms-morning-1": "Active", "cd-voice-tomorrow-1": "Active"}),
+    "start_of_window_at_night": Example({}),
     "stop_campaigns": Example({"cd-sms-evening-1": DELETED, "cd-voice-evening-1": "Stopped"}),
 }
 
@@ -100,12 +107,28 @@ def changes(sandbox: Sandbox) -> dict[str, str]:
     return {campaign_id: now[campaign_id] for campaign_id, _, before, _ in SEEDS if now[campaign_id] != before}
 
 
+def with_hours(file: Path, folder: Path, suffix: str, opens_in: timedelta) -> Path:
+    """Return a copy of a DAG whose calling hours, twelve of them, open in a while, or have opened a while ago."""
+    opens = datetime.now(UTC) + opens_in
+    hours = {"frequency": "DAILY", "timezone": "UTC", "start": f"{opens:%H:%M}", "end": f"{opens + HALF_A_DAY:%H:%M}"}
+    text, count = re.subn(
+        r"^CALLING_HOURS = \{\n.*?^\}$", f"CALLING_HOURS = {hours}", file.read_text(), flags=re.M | re.S
+    )
+    assert count == 1
+    copy = folder / f"{file.stem}{suffix}.py"
+    copy.write_text(text.replace(f'dag_id="{file.stem}"', f'dag_id="{copy.stem}"'))
+    return copy
+
+
 def all_dags(folder: Path) -> list[Path]:
     """Return the files of the example DAGs, and that of the page for those who write their own."""
     (dag,) = re.findall(r"^```python\n(.*?)^```$", TUTORIAL.read_text(), re.MULTILINE | re.DOTALL)
     my_evening = folder / "my_evening.py"
     my_evening.write_text(dag)
-    return [*EXAMPLE_DAGS.glob("*.py"), my_evening]
+    by_day = [with_hours(EXAMPLE_DAGS / f"{name}.py", folder, "", -HALF_A_DAY / 2) for name in STARTS]
+    at_night = [with_hours(EXAMPLE_DAGS / f"{name}.py", folder, "_at_night", HALF_A_DAY / 2) for name in STARTS]
+    others = [file for file in EXAMPLE_DAGS.glob("*.py") if file.stem not in STARTS]
+    return [*others, *by_day, *at_night, my_evening]
 
 
 def test_each_example_dag_changes_the_campaigns_that_it_names_and_no_other(
@@ -125,7 +148,9 @@ def test_each_example_dag_changes_the_campaigns_that_it_names_and_no_other(
 
 
 def test_every_example_dag_is_run() -> None:
-    assert {file.stem for file in EXAMPLE_DAGS.glob("*.py")} == {*map(dag_id_of, EXAMPLES)} - {"my_evening"}
+    assert {file.stem for file in EXAMPLE_DAGS.glob("*.py")} == {
+        dag_id_of(name) for name in EXAMPLES if name != "my_evening" and not name.endswith("_at_night")
+    }
 
 
 @pytest.mark.parametrize("file", sorted(EXAMPLE_DAGS.glob("*.py")), ids=lambda file: file.stem)

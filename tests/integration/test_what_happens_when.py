@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_campaign import exceptions
 from airflow_provider_campaign.exceptions import (
@@ -129,6 +131,21 @@ def test_a_resume_with_an_event_of_another_version_fails() -> None:
     assert words in PAGE
     with pytest.raises(CampaignError, match=words):
         StopSmsCampaignOperator(task_id="stop", campaign_id="cd-1").execute_complete({}, {"status": "Stopped"})
+
+
+def test_a_start_outside_the_calling_hours(sandbox: Sandbox, connect: Connect) -> None:
+    connect(sandbox.kore_connection())
+    sandbox.add_campaign("cd-1")
+    first: Any = {}
+    retry: Any = {"ti": SimpleNamespace(try_number=2)}
+    for hours, context, error, words in (
+        ({"open": False}, first, AirflowSkipException, "was not started: its calling hours"),
+        ({"open": False}, retry, CampaignConflictError, "an earlier attempt of this task may have started it"),
+        ({"open": True, "name_pattern": "?"}, first, CampaignConfigError, "it is closed at all times"),
+    ):
+        assert words in PAGE
+        with pytest.raises(error, match=words):
+            StartSmsCampaignOperator(task_id="start", campaign_id="cd-1", calling_hours=hours).execute(context)
 
 
 def test_a_404_is_explained_by_the_status(sandbox: Sandbox, connect: Connect) -> None:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from functools import cache
-from itertools import accumulate, pairwise
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_campaign.calling_hours import CallingHours
 from airflow_provider_campaign.exceptions import CampaignConfigError
-from tests.calling_hours import DAYS, Window, as_calling_hours, daily, quarters, weekly
-from tests.profiles import examples
+from tests.calling_hours import DAYS, daily, weekly
 
-MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 EVERY_DAY = " ".join(DAYS)
 
 
@@ -241,108 +236,3 @@ class TestWhenTheClockChanges:
         hours = CallingHours.read(weekly("SU", "2:10 AM", "2:50 AM", "America/New_York"))
         assert hours.next_end(datetime(2026, 3, 1, 12, tzinfo=UTC)) == datetime(2026, 3, 15, 6, 50, tzinfo=UTC)
         assert hours.last_end(datetime(2026, 3, 9, 5, tzinfo=UTC)) == datetime(2026, 3, 1, 7, 50, tzinfo=UTC)
-
-
-ZONES = (
-    "America/New_York",
-    "Australia/Lord_Howe",
-    "Asia/Kolkata",
-    "Pacific/Apia",
-    "Africa/Casablanca",
-    "Africa/Cairo",
-    "Asia/Beirut",
-    "Europe/Berlin",
-    "Asia/Pyongyang",
-    "America/Caracas",
-)
-AROUND = 8 * DAY
-"""How long before and after a change of the clock is looked at."""
-
-
-@cache
-def changes(zone: str) -> list[datetime]:
-    """Return the days (UTC) of this century on which a zone's clock changes, or one on which it does not."""
-    days = [datetime(2001, 1, 1, tzinfo=UTC) + number * DAY for number in range(35 * 365)]
-    offsets = [day.astimezone(ZoneInfo(zone)).utcoffset() for day in days]
-    return [day for day, (now, then) in zip(days, pairwise(offsets), strict=False) if now != then] or [days[-1]]
-
-
-@cache
-def clock(zone: str, start: datetime, end: datetime) -> list[tuple[datetime, int]]:
-    """Return for every minute between two moments what the clock shows, in minutes since a Monday."""
-    moments = [start + number * MINUTE for number in range((end - start) // MINUTE)]
-    monday = datetime(2001, 1, 1)
-    local = [moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for moment in moments]
-    return [(moment, (time - monday) // MINUTE) for moment, time in zip(moments, local, strict=True)]
-
-
-def open_moments(clock: list[tuple[datetime, int]], in_window: set[int]) -> dict[datetime, bool]:
-    """
-    Say of each moment whether the hours are open.
-
-    They are while every minute is in a window, from the latest that the clock has shown back to the earliest that it
-    will still show, and while it will show the start itself once more, back to the one before that.
-    """
-    shown = [minute for _, minute in clock]
-    latest = accumulate(shown, max)
-    still_to_come = [*accumulate(reversed(shown), min)][-2::-1]
-    earliest = [min(now, later - 1) for now, later in zip(shown, still_to_come, strict=False)]
-    return {
-        moment: all(minute % (7 * 1440) in in_window for minute in range(first, last + 1))
-        for (moment, _), first, last in zip(clock, earliest, latest, strict=False)
-    }
-
-
-def open_minutes(drawn: list[Window]) -> set[int]:
-    """Return the minutes of the week that are in a window, by looking at each of them."""
-
-    def in_a_window(weekday: int, minute: int) -> bool:
-        return any(
-            (day == weekday and opens <= minute and (minute < closes or closes <= opens))
-            or ((day + 1) % 7 == weekday and closes <= opens and minute < closes)
-            for day, opens, closes in drawn
-        )
-
-    return {minute for minute in range(7 * 1440) if in_a_window(*divmod(minute, 1440))}
-
-
-@st.composite
-def around_a_change(draw: st.DrawFn) -> tuple[str, list[tuple[datetime, int]], list[Window]]:
-    """Draw a zone, its clock around a change of it, and windows of which some start or end at about that time."""
-    zone = draw(st.sampled_from(ZONES))
-    change = draw(st.sampled_from(changes(zone)))
-    shown = clock(zone, change - AROUND, change + AROUND)
-    jump = next((now for (_, now), (_, then) in pairwise(shown) if then != now + 1), 0)
-    near = st.integers(-100, 100).map(lambda minutes: (jump + minutes) % 1440)
-    days = st.sampled_from([jump // 1440 % 7, (jump // 1440 - 1) % 7]) | st.integers(0, 6)
-    times = near | quarters
-    return zone, shown, draw(st.lists(st.tuples(days, times, times), min_size=1, max_size=6))
-
-
-class TestEveryMinute:
-    @examples(full=200)
-    @given(around_a_change(), st.lists(st.integers(0, 15 * 1440), max_size=20))
-    def test_hours_are_open_while_all_that_the_clock_shows_is_in_a_window(
-        self, drawn: tuple[str, list[tuple[datetime, int]], list[Window]], samples: list[int]
-    ) -> None:
-        zone, shown, windows = drawn
-        in_window = open_minutes(windows)
-        assume(len(in_window) < 7 * 1440)
-        expected = open_moments(shown, in_window)
-        ends = [now for before, now in pairwise(expected) if expected[before] and not expected[now]]
-        starts = [now for before, now in pairwise(expected) if expected[now] and not expected[before]]
-        hours = CallingHours.read(as_calling_hours(zone, windows))
-        assert walk(hours.next_end, min(expected), max(expected)) == ends
-        assert walk(hours.next_start, min(expected), max(expected)) == starts
-        for moment in [*starts, *ends, *(shown[number][0] for number in samples)]:
-            assert hours.is_open(moment) == expected[moment], moment
-        for end, following in pairwise(ends):
-            assert hours.last_end(end) == hours.last_end(following - MINUTE) == end
-
-
-def walk(following: Callable[[datetime], datetime | None], first: datetime, last: datetime) -> list[datetime]:
-    """Return every moment from the first, exclusive, to the last that leads from one to the next."""
-    found = []
-    while (moment := following(first)) and moment <= last:
-        found.append(first := moment)
-    return found

@@ -1,0 +1,183 @@
+"""A start that knows the calling hours sends nothing outside of them, however late it runs."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
+
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignConflictError, CampaignError
+from airflow_provider_campaign.operators.campaign import StartCampaignOperator, StartSmsCampaignOperator
+from airflow_provider_campaign.sandbox import Fault, Sandbox
+from tests.clock import VirtualClock
+from tests.kinds import Connect
+
+HOUR = timedelta(hours=1)
+RETRY: Any = {"ti": SimpleNamespace(try_number=2)}
+
+
+@pytest.fixture
+def sandbox(sandbox: Sandbox, connect: Connect) -> Sandbox:
+    connect(sandbox.kore_connection())
+    sandbox.add_campaign("cd-1", name="FL-1", status="Stopped")
+    return sandbox
+
+
+@pytest.fixture
+def now(virtual_clock: VirtualClock) -> datetime:
+    """The present, at the beginning of a minute."""
+    virtual_clock.advance(60 - virtual_clock.time() % 60)
+    return datetime.fromtimestamp(virtual_clock.time(), UTC)
+
+
+def hours(start: datetime, end: datetime) -> dict[str, str]:
+    return {"frequency": "DAILY", "timezone": "UTC", "start": f"{start:%H:%M}", "end": f"{end:%H:%M}"}
+
+
+def start(calling_hours: Any, context: Any = None, **arguments: Any) -> dict[str, Any]:
+    task = StartSmsCampaignOperator(task_id="start", campaign_id="cd-1", calling_hours=calling_hours, **arguments)
+    no_context: Any = {}
+    return task.execute(context or no_context)
+
+
+def sent(sandbox: Sandbox) -> list[str | None]:
+    return [request.action for request in sandbox.requests]
+
+
+def test_a_late_run_starts_nothing_and_is_skipped_with_the_reason(sandbox: Sandbox, now: datetime) -> None:
+    closed = {**hours(now - 6 * HOUR, now - HOUR), "timezone": "Asia/Kolkata"}
+    local = now + timedelta(hours=5, minutes=30)
+    closed |= {"start": f"{local - 6 * HOUR:%H:%M}", "end": f"{local - HOUR:%H:%M}"}
+    with pytest.raises(AirflowSkipException) as caught:
+        start(closed)
+    assert str(caught.value) == (
+        "Campaign 'cd-1' (connection 'campaign_default', Kore.ai) was not started: its calling hours (rule '*') are "
+        f"closed, and it is {local:%Y-%m-%dT%H:%M}+05:30. They open next at {local + 18 * HOUR:%Y-%m-%dT%H:%M}+05:30."
+    )
+    assert sent(sandbox) == []
+
+
+def test_at_the_very_end_it_is_closed_and_at_the_very_start_open(sandbox: Sandbox, now: datetime) -> None:
+    with pytest.raises(AirflowSkipException):
+        start(hours(now - HOUR, now))
+    assert start(hours(now, now + HOUR))["status"] == "Active"
+    assert sent(sandbox) == ["start"]
+
+
+@pytest.mark.parametrize("dump", [json.dumps, str])
+def test_hours_may_come_from_a_template(sandbox: Sandbox, now: datetime, dump: Any) -> None:
+    task = StartCampaignOperator(
+        task_id="start", campaign_id="cd-1", campaign_type="sms", calling_hours="{{ params.hours }}"
+    )
+    task.render_template_fields({"params": {"hours": dump([hours(now + HOUR, now + 2 * HOUR)])}})
+    with pytest.raises(AirflowSkipException):
+        task.execute({})
+    assert sent(sandbox) == []
+
+
+def test_what_closes_in_five_minutes_is_not_started(sandbox: Sandbox, now: datetime) -> None:
+    end = now + timedelta(minutes=5)
+    with pytest.raises(AirflowSkipException, match=rf"\(rule '\*'\) close at {end:%Y-%m-%dT%H:%M}\+00:00, and it is"):
+        start(hours(now - HOUR, end))
+    assert sent(sandbox) == []
+    start(hours(now - HOUR, end + timedelta(minutes=1)))
+    assert sent(sandbox) == ["start"]
+
+
+def test_rules_that_go_by_names_cost_one_status_read(sandbox: Sandbox, now: datetime) -> None:
+    opened, closed = hours(now, now + HOUR), hours(now + HOUR, now + 2 * HOUR)
+    start([{"name_pattern": "GA-*", **closed}, {"name_pattern": "fl-*", "ignore_case": True, **opened}])
+    assert sent(sandbox) == ["status", "start"]
+    with pytest.raises(AirflowSkipException, match=r"rule 'FL-\* \(sms\)'"):
+        start([{"name_pattern": "FL-*", "campaign_types": ["sms"], **closed}, opened])
+    assert sent(sandbox) == ["status", "start", "status"]
+
+
+def test_rules_that_go_by_types_cost_nothing(sandbox: Sandbox, now: datetime) -> None:
+    start([{"campaign_types": ["voice"], "open": False}, {"campaign_types": ["sms"], "open": True}])
+    assert sent(sandbox) == ["start"]
+
+
+def test_a_campaign_that_no_rule_matches_is_an_error(sandbox: Sandbox) -> None:
+    words = r"No rule of the calling hours \('GA-\*'\) matches campaign 'cd-1' .*whose name is 'FL-1'"
+    with pytest.raises(CampaignConfigError, match=words):
+        start([{"name_pattern": "GA-*", "open": True}])
+    assert sent(sandbox) == ["status"]
+
+
+def test_closed_until_further_notice(sandbox: Sandbox, now: datetime) -> None:
+    emergency = {"from": f"{now - HOUR:%Y-%m-%dT%H:%M}", "reason": "complaint"}
+    with pytest.raises(AirflowSkipException, match="do not open again within 400 days"):
+        start({**hours(now, now + HOUR), "overrides": [emergency]})
+
+
+def test_a_retry_outside_the_hours_is_skipped_if_nothing_runs(sandbox: Sandbox, now: datetime) -> None:
+    with pytest.raises(AirflowSkipException):
+        start(hours(now - HOUR, now), RETRY)
+    assert sent(sandbox) == ["status"]
+
+
+def test_a_retry_that_finds_live_outside_the_hours_what_an_earlier_try_may_have_started_fails(
+    sandbox: Sandbox, now: datetime, virtual_clock: VirtualClock
+) -> None:
+    sandbox.add_fault(Fault("lost", action="start"))
+    sandbox.add_fault(Fault("error", action="status", count=None))
+    window = hours(now - HOUR, now + 20 * timedelta(minutes=1))
+    with pytest.raises(CampaignError):
+        start(window)
+    sandbox.clear_faults()
+    virtual_clock.advance(30 * 60)
+    with pytest.raises(CampaignConflictError, match=r"'cd-1' .* is Active outside its calling hours \(rule '\*'\)"):
+        start(window, RETRY)
+    assert sent(sandbox).count("start") == 1
+
+
+@pytest.mark.parametrize("fault", ["rate_limit", "error"])
+def test_nothing_is_sent_once_the_last_minutes_have_begun(
+    sandbox: Sandbox, now: datetime, virtual_clock: VirtualClock, fault: str
+) -> None:
+    began = virtual_clock.monotonic()
+    sandbox.add_fault(Fault(fault, action="start", count=None))
+    with pytest.raises(CampaignError):
+        start(hours(now - HOUR, now + timedelta(minutes=8)), timeout=3600)
+    assert sent(sandbox).count("start") >= 2
+    last = max(request.at for request in sandbox.requests if request.action == "start")
+    assert began + 120 < last <= began + 180
+
+
+def test_a_resumed_task_looks_at_the_hours_again(sandbox: Sandbox, now: datetime, virtual_clock: VirtualClock) -> None:
+    sandbox.add_fault(Fault("rate_limit", action="start"))
+    task = StartSmsCampaignOperator(
+        task_id="start",
+        campaign_id="cd-1",
+        calling_hours=hours(now - HOUR, now + timedelta(minutes=8)),
+        deferrable=True,
+        timeout=3600,
+    )
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute({})
+    virtual_clock.advance(10 * 60)
+    event = {"refusals": 1, "outcome_unknown": False, "deadline": virtual_clock.time() + 600}
+    resume = getattr(task, deferred.value.method_name)
+    with pytest.raises(AirflowSkipException):
+        resume({}, event=event, **(deferred.value.kwargs or {}))
+    assert sent(sandbox).count("start") == 1
+
+
+def test_a_warning_about_the_hours_is_logged(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    exemption = {"from": "2026-01-01T00:00", "open": True}
+    start({"open": True, "timezone": "UTC", "overrides": [exemption]})
+    assert "overrides[0] is open until further notice" in caplog.text
+
+
+def test_a_skip_is_on_record(sandbox: Sandbox, now: datetime, tmp_path: Any) -> None:
+    with pytest.raises(AirflowSkipException):
+        start(hours(now + HOUR, now + 2 * HOUR), records_path=f"file://{tmp_path}")
+    [path] = tmp_path.rglob("*.json")
+    record = json.loads(path.read_text())
+    assert (record["outcome"], record["requests"]) == ("skipped", 0)
+    assert "They open next at" in record["error"]
