@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -34,6 +34,14 @@ START_TIMEOUT = 240.0
 END_TIMEOUT = 30.0
 """Seconds until Airflow must have exited."""
 
+COMMANDS = (
+    ("api-server",),
+    ("scheduler", "--skip-serve-logs"),
+    ("dag-processor",),
+    ("triggerer", "--skip-serve-logs"),
+)
+"""What runs: logs are read from the disk, and their servers would listen on all addresses of the machine."""
+
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
@@ -42,7 +50,7 @@ class Interruption:
     Ctrl-C or SIGTERM: acknowledged at once, acted upon only at a `check`, so that neither start nor end is cut short.
 
     With a handler of its own the playground also hears SIGINT where a shell has had it ignored, as it does for jobs
-    in the background; and Airflow, which is ended by SIGINT, does not inherit that it is ignored.
+    in the background.
     """
 
     def __init__(self) -> None:
@@ -72,7 +80,6 @@ class Interruption:
 def settings(home: Path, dags_folder: Path, port: int) -> dict[str, str]:
     """Return the environment of an Airflow that is open to this machine and stores nothing outside its home."""
     url = f"http://127.0.0.1:{port}"
-    log_port, trigger_log_port = free_ports(2)
     options: Mapping[str, Any] = {
         "CORE__DAGS_FOLDER": dags_folder.resolve(),
         "CORE__EXECUTOR": "LocalExecutor",
@@ -87,8 +94,6 @@ def settings(home: Path, dags_folder: Path, port: int) -> dict[str, str]:
         "API__WORKERS": 1,
         "API_AUTH__JWT_SECRET": secrets.token_urlsafe(64),
         "API_AUTH__JWT_ISSUER": "playground",  # 3.0 needs one
-        "LOGGING__WORKER_LOG_SERVER_PORT": log_port,
-        "LOGGING__TRIGGER_LOG_SERVER_PORT": trigger_log_port,
         "DAG_PROCESSOR__REFRESH_INTERVAL": 5,
         # Else a DAG that is unpaused makes up for its last run, beside the one that the person has asked for.
         "SCHEDULER__USE_JOB_SCHEDULE": False,
@@ -106,43 +111,57 @@ def settings(home: Path, dags_folder: Path, port: int) -> dict[str, str]:
 
 
 @contextmanager
-def standalone(environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    commands: Sequence[Sequence[str]], environment: Mapping[str, str], log: Path
+) -> Iterator[list[subprocess.Popen[bytes]]]:
     """
-    Run ``airflow standalone`` in a process group of its own, and end all of it.
+    Run Airflow's commands at once, each in a process group of its own, and end all of them.
 
-    :param log: File for its output.
+    :param log: File for their output.
     """
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "airflow", "standalone"],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    processes: list[subprocess.Popen[bytes]] = []
     try:
-        yield process
+        with log.open("ab") as output:
+            for command in commands:
+                processes.append(
+                    subprocess.Popen(  # noqa: S603
+                        [sys.executable, "-m", "airflow", *command],
+                        env=environment,
+                        stdin=subprocess.DEVNULL,
+                        stdout=output,
+                        stderr=subprocess.STDOUT,
+                        start_new_session=True,
+                    )
+                )
+        yield processes
     finally:
-        process.send_signal(signal.SIGINT)
+        end(processes)
+
+
+def end(processes: Collection[subprocess.Popen[bytes]]) -> None:
+    """End processes, and what they have started."""
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + END_TIMEOUT
+    for process in processes:
         with suppress(subprocess.TimeoutExpired):
-            process.wait(END_TIMEOUT)
+            process.wait(max(0.0, deadline - time.monotonic()))
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
-def wait_until_healthy(process: subprocess.Popen[bytes], url: str, interruption: Interruption) -> None:
+def wait_until_healthy(processes: Collection[subprocess.Popen[bytes]], url: str, interruption: Interruption) -> None:
     """
     Wait until every component of Airflow works.
 
     :raises KeyboardInterrupt: When somebody wants to end the playground meanwhile.
-    :raises RuntimeError: When it exits, or takes too long.
+    :raises RuntimeError: When one exits, or it takes too long.
     """
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
         interruption.check()
-        if process.poll() is not None:
+        if any(process.poll() is not None for process in processes):
             raise RuntimeError("Airflow has ended by itself")
         with suppress(requests.RequestException, ValueError):
             health = requests.get(f"{url}/api/v2/monitor/health", timeout=10).json()
@@ -173,15 +192,6 @@ def create_connections(url: str, sandbox: Sandbox) -> None:
             },
             timeout=60,
         ).raise_for_status()
-
-
-def free_ports(count: int) -> list[int]:
-    """Return free ports of this machine."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def check_ports(*ports: int) -> None:
@@ -235,11 +245,15 @@ def run(dags_folder: Path, port: int, sandbox: Sandbox, interruption: Interrupti
     """
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory(prefix="airflow-playground-", ignore_cleanup_errors=True) as home:
-        log = Path(home) / "standalone.log"
+        log, environment = Path(home) / "airflow.log", settings(Path(home), dags_folder, port)
         print("Airflow is starting; this takes about a minute …", flush=True)
         try:
-            with standalone(settings(Path(home), dags_folder, port), log) as airflow:
-                wait_until_healthy(airflow, url, interruption)
+            with running([("db", "migrate")], environment, log) as [migration]:
+                while migration.poll() is None:
+                    interruption.check()
+                    time.sleep(0.5)
+            with running(COMMANDS, environment, log) as components:
+                wait_until_healthy(components, url, interruption)
                 create_connections(url, sandbox)
                 print(f"Airflow   {url}  (no login: everybody on this machine is an admin)")
                 print(f"Sandbox   {sandbox.url}  (campaigns and requests, as they change)")
@@ -248,7 +262,7 @@ def run(dags_folder: Path, port: int, sandbox: Sandbox, interruption: Interrupti
                 print(f"Log       {log}")
                 print("Schedules are off: trigger the DAGs by hand.")
                 print("Ctrl-C ends both and removes everything.", flush=True)
-                while airflow.poll() is None:
+                while all(process.poll() is None for process in components):
                     interruption.check()
                     time.sleep(0.5)
                 raise RuntimeError("Airflow has ended by itself")

@@ -11,7 +11,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 pytest.importorskip("airflow.sdk", reason="Airflow 3 is not installed")
@@ -64,6 +66,15 @@ def processes_of(folder: Path) -> list[int]:
     return found
 
 
+def listening(pid: int) -> list[Any]:
+    """Return the addresses on which a process and its descendants listen."""
+    root = psutil.Process(pid)
+    connections = [
+        each for process in (root, *root.children(recursive=True)) for each in process.net_connections("inet")
+    ]
+    return [each.laddr for each in connections if each.status == psutil.CONN_LISTEN]
+
+
 def test_it_prints_where_everything_is_runs_dags_and_leaves_nothing_behind(tmp_path: Path) -> None:
     port, sandbox_port = free_ports(2)
     folder = tmp_path / "temporary"
@@ -75,6 +86,7 @@ def test_it_prints_where_everything_is_runs_dags_and_leaves_nothing_behind(tmp_p
         listed = {entry["connection_id"]: entry for entry in airflow.pages("/connections", "connections")}
         assert listed.keys() == {"campaign_default", "kore_v2", "sonarly"}
         assert f"Conn ids  {', '.join(listed)}" in output()
+        assert {address.ip for address in listening(process.pid)} == {"127.0.0.1"}
         run = airflow.trigger_dag("mapped_stop")["dag_run_id"]
         assert airflow.wait_for_run("mapped_stop", run)["state"] == "success"
         assert len(airflow.pages("/dags/mapped_stop/dagRuns", "dag_runs")) == 1
