@@ -20,6 +20,9 @@ MAX_PAGES_WITHOUT_PROGRESS = 3
 MAX_ROWS = 100_000
 """Campaigns of the longest list that is read to its end."""
 
+MAX_MARK_LENGTH = 60
+"""Characters of an id or name by which a message names a row that can't be read."""
+
 PAGE_SIZE = 100
 """Rows that a list request asks for, where the platform lets it say so."""
 
@@ -121,7 +124,9 @@ class Pager(ABC):
                     reason = f"unexpected {error!r}"
                     log.error("A row of a list can't be read: %s", reason, exc_info=error)
                 found = (fields.get(key) for key in ("id", "_id", "name"))
-                marks = dict.fromkeys(one_line(str(mark)) for mark in found if mark and isinstance(mark, str | int))
+                marks = dict.fromkeys(
+                    one_line(str(mark), MAX_MARK_LENGTH) for mark in found if mark and isinstance(mark, str | int)
+                )
                 self.note_problem(f"a row ({' '.join(marks) or 'without id and name'}) can't be read: {reason}")
         return campaigns
 
@@ -147,3 +152,12 @@ class Pager(ABC):
         else:
             return True
         return False
+
+
+def _mark(row: Mapping[str, Any]) -> str:
+    """Return how a message names a row that can't be read."""
+    found = (row.get(key) for key in ("id", "_id", "name"))
+    marks = dict.fromkeys(
+        one_line(str(mark), MAX_MARK_LENGTH) for mark in found if mark and isinstance(mark, str | int)
+    )
+    return " ".join(marks) or "without id and name"

@@ -1,0 +1,229 @@
+"""Campaigns with names and fields that Airflow can't keep: stopped, watched, swept and shown all the same."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import BaseOperator, TaskDeferred, XCom
+from airflow.serialization.serialized_objects import BaseSerialization
+
+from airflow_provider_campaign.__main__ import main
+from airflow_provider_campaign.exceptions import CampaignSweepError
+from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
+from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
+from airflow_provider_campaign.text import MAX_DEPTH
+from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
+from tests.clock import VirtualClock
+from tests.kinds import KINDS, SONARLY, Connect, Kind
+from tests.triggerer import WAYS, Triggerer, run_to_its_end
+from tests.virtual_loop import run
+
+MAX_XCOM_BYTES = 40_000
+
+
+def nested(levels: int) -> Any:
+    return [nested(levels - 1)] if levels else "deep"
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "half an emoji": {"name": "Sale \ud83d", "description": "\ud83d\ude00 \ude00"},
+    "NUL": {"name": "Sa\x00le", "description": "\x00"},
+    "a forged line": {"name": "Sale\n[2026-03-02T18:00:00] INFO - Campaign c-2 is Stopped\r\x1b[2K\u202e"},
+    "a name of 1 MB": {"name": "S" * 1_000_000},
+    "a description of eyJ": {"description": "eyJ" * 30_000},
+    "numbers above 64 bits": {"lead_count": 2**70, "schedule": {"limit": -(2**70)}},
+    "400 levels": {"description": nested(400), "schedule": {"deep": nested(400)}},
+    "a large document": {"contact_lists": [f"cl-{number}" for number in range(50_000)], "description": ["x"] * 50_000},
+}
+
+
+@pytest.fixture(params=ODD)
+def odd(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The fields of a campaign that no platform should have."""
+    return ODD[request.param]
+
+
+@pytest.fixture(params=[KINDS[0], KINDS[3], SONARLY], ids=lambda kind: kind.label)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """A kind for each form that responses come in."""
+    return request.param  # type: ignore[no-any-return]
+
+
+def depth_of(value: Any) -> int:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(depth_of, items), default=0)
+
+
+def check_can_be_kept(value: Any) -> None:
+    """Check that XCom, the databases and the triggerer's channel can take a value, and give it back."""
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+    assert "\x00" not in text
+    assert "\\u0000" not in text
+    assert len(text.encode()) <= MAX_XCOM_BYTES
+    assert BaseSerialization.deserialize(json.loads(json.dumps(BaseSerialization.serialize(value)))) == value
+    if find_spec("msgspec"):  # Airflow 3's processes talk in MessagePack, whose numbers have 64 bits
+        import msgspec
+
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(value)) == value
+    assert depth_of(value) <= MAX_DEPTH + 5
+
+
+def finished(task: BaseOperator, clock: VirtualClock, way: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return what a task returns that defers once, by way of all that Airflow keeps meanwhile."""
+    pushed: list[Any] = []
+    monkeypatch.setattr(XCom, "set", lambda **xcom: pushed.append(xcom["value"]))
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute({})
+    check_can_be_kept(deferred.value.trigger.serialize()[1])
+    event = run_to_its_end(deferred.value.trigger, clock, way)  # type: ignore[arg-type]
+    check_can_be_kept(event.payload)
+    if pushed:
+        return pushed.pop()
+    return task.resume_execution(deferred.value.method_name, {"event": event.payload}, {})
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_deferred_stop_ends_in_an_xcom(
+    sandbox: Sandbox,
+    connect: Connect,
+    kind: Kind,
+    odd: dict[str, Any],
+    way: str,
+    virtual_clock: VirtualClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connect(kind.connection(sandbox))
+    campaign = kind.add_campaign(sandbox, stop_delay=120, **odd)
+    result = finished(kind.stop(campaign.id, deferrable=True), virtual_clock, way, monkeypatch)
+    check_can_be_kept(result)
+    assert (result["campaign_id"], result["status"]) == (campaign.id, "Stopped")
+    assert campaign.status == "Stopped"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_deferred_sensor_ends(
+    sandbox: Sandbox,
+    connect: Connect,
+    kind: Kind,
+    odd: dict[str, Any],
+    way: str,
+    virtual_clock: VirtualClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connect(kind.connection(sandbox))
+    campaign = kind.add_campaign(sandbox, **odd)
+    sandbox.set_status(campaign.id, "Stopped", 120)
+    sensor = CampaignStatusSensor(task_id="wait", campaign_id=campaign.id, deferrable=True)
+    assert finished(sensor, virtual_clock, way, monkeypatch) == "Stopped"
+
+
+def test_a_watcher_fires_an_asset_event(
+    sandbox: Sandbox, connect: Connect, kind: Kind, odd: dict[str, Any], virtual_clock: VirtualClock
+) -> None:
+    connect(kind.connection(sandbox))
+    campaign = kind.add_campaign(sandbox, **odd)
+    sandbox.set_status(campaign.id, "Stopped", 120)
+
+    async def fired() -> Any:
+        return await asyncio.wait_for(Triggerer().first(CampaignStatusTrigger(campaign.id)), 3600)
+
+    payload = run(fired(), virtual_clock).payload
+    check_can_be_kept(payload)
+    assert payload["campaign_id"] == campaign.id
+    assert len(payload["name"]) <= 300
+    assert payload["name"].isprintable()
+
+
+def test_an_immediate_stop_returns_what_can_be_kept(
+    sandbox: Sandbox, connect: Connect, kind: Kind, odd: dict[str, Any]
+) -> None:
+    connect(kind.connection(sandbox))
+    campaign = kind.add_campaign(sandbox, **odd)
+    check_can_be_kept(kind.stop(campaign.id).execute({}))
+    assert campaign.status == "Stopped"
+
+
+def test_a_sweep_stops_it_and_names_the_one_that_may_start(
+    sandbox: Sandbox,
+    connect: Connect,
+    kind: Kind,
+    odd: dict[str, Any],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    connect(kind.connection(sandbox))
+    live, paused = (kind.add_campaign(sandbox, status=status, **odd) for status in ("Active", "Paused"))
+    result = StopActiveCampaignsOperator(task_id="sweep", records_path=str(tmp_path)).execute({})
+    check_can_be_kept(result)
+    assert [each["campaign_id"] for each in result["stopped"]] == [live.id]
+    assert [each["campaign_id"] for each in result["may_start"]] == [paused.id]
+    assert {live.status, paused.status} == {"Stopped", "Paused"}
+    [record] = [json.loads(path.read_text()) for path in tmp_path.rglob("*.json")]
+    check_can_be_kept(record)
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("airflow_provider_campaign")]
+    assert lines
+    assert all(line.isprintable() and len(line) < 2000 for line in lines)
+
+
+@pytest.mark.parametrize("campaign_id", ["cd-\x001", "cd-\ud83d1", " cd-1", "cd-1\u200b", "cd-" + "1" * 300])
+def test_a_campaign_whose_id_can_not_be_sent_back_fails_the_sweep_and_stops_no_other(
+    sandbox: Sandbox, connect: Connect, kind: Kind, campaign_id: str
+) -> None:
+    """An id that cleaning would change is never taken for another campaign's."""
+    connect(kind.connection(sandbox))
+    odd = kind.add_campaign(sandbox, campaign_id=campaign_id, name="Odd one")
+    near = kind.add_campaign(sandbox, campaign_id="cd-1", status="Paused")
+    live = kind.add_campaign(sandbox, campaign_id="cd-2")
+    with pytest.raises(CampaignSweepError, match=r"Odd one\) can't be read: the response's _?id is not a word"):
+        StopActiveCampaignsOperator(task_id="sweep", timeout=60).execute({})
+    assert (odd.status, near.status, live.status) == ("Active", "Paused", "Stopped")
+    assert {request.campaign_id for request in sandbox.requests} == {None, "cd-2"}
+
+
+def test_ids_that_are_numbers_are_stopped_as_they_are(sandbox: Sandbox, connect: Connect, kind: Kind) -> None:
+    connect(kind.connection(sandbox))
+    sandbox.config.numeric_ids = True
+    campaigns = [kind.add_campaign(sandbox, campaign_id=text) for text in ("7", "9" * 19, "9" * 40)]
+    result = StopActiveCampaignsOperator(task_id="sweep").execute({})
+    assert {each["campaign_id"] for each in result["stopped"]} == {campaign.id for campaign in campaigns}
+    assert {campaign.status for campaign in campaigns} == {"Stopped"}
+
+
+@pytest.mark.parametrize("style", ["table", "plain", "yaml", "json"])
+def test_the_command_line_shows_it(
+    sandbox: Sandbox, connect: Connect, odd: dict[str, Any], style: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connect(sandbox.kore_connection())
+    sandbox.add_campaign("cd-1", **odd)
+    sandbox.add_campaign("cd-2", name="Another")
+    for command in ("live", "stop-active"):
+        with pytest.raises(SystemExit) as end:
+            main((command, *(("--yes",) if command == "stop-active" else ()), "-o", style))
+        assert not end.value.code
+        shown = capsys.readouterr()
+        shown.out.encode()
+        assert len(shown.out) < 5000
+        assert all(line.isprintable() for line in shown.out.splitlines())
+        assert "Traceback" not in shown.err
+
+
+def test_what_a_platform_says_with_an_error_can_be_kept(
+    sandbox: Sandbox, connect: Connect, kind: Kind, virtual_clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(kind.connection(sandbox))
+    campaign = kind.add_campaign(sandbox, stop_delay=600)
+    for action in ("list", "status", "get"):
+        sandbox.add_fault(Fault("failure", action=action, count=None, skip=0, message="no \ud83d\x00\nINFO " * 9999))
+    task = kind.stop(campaign.id, deferrable=True, timeout=120)
+    with pytest.raises(Exception, match="no \ufffd\ufffd INFO") as raised:
+        finished(task, virtual_clock, WAYS[-1], monkeypatch)
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) < 2000
