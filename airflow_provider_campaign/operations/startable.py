@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +12,7 @@ from airflow_provider_campaign.campaign import Campaign, CampaignStatus
 from airflow_provider_campaign.client.changes import seconds_of
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
+from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignStateError
 from airflow_provider_campaign.platforms.base import Action, ApiRequest
 
@@ -63,6 +64,49 @@ def check_can_switch_off(client: CampaignClient) -> None:
         client.platform.http_request(ApiRequest(Action.SCHEDULE, "any"))
     except CampaignConfigError as error:
         raise CampaignConfigError(f"switch_schedules_off is True ({client.description}): {error}") from None
+
+
+def switch_schedules_off(
+    client: CampaignClient,
+    campaign_types: Iterable[str | None],
+    deadline: Deadline,
+    is_due: Callable[[Campaign], bool],
+) -> tuple[list[Campaign], list[str]]:
+    """
+    Switch off the schedules of an account, however many there are, and read each back.
+
+    What goes wrong with one campaign, or one list, keeps no other schedule from being switched off.
+
+    :param campaign_types: Those to list; None on a platform that has but one.
+    :param is_due: Returns whether the schedule of a campaign, which is Scheduled or Rescheduled, has to be off.
+    :returns: The campaigns as they were read back; and, one line each, what is not verified switched off.
+    """
+    problems: list[str] = []
+    due = [each for each_type in campaign_types for each in _scheduled(client, each_type, deadline, problems)]
+    seen = []
+    for campaign in filter(is_due, due):
+        try:
+            seen.append(switch_schedule_off(client, campaign, deadline))
+        except Exception as error:  # noqa: BLE001 whatever goes wrong with one, the others have their turn
+            failure = as_campaign_error(error, f"Schedule of campaign {campaign.id!r} ({client.description})")
+            problems.append(f"{campaign.id} ({campaign.name}): its schedule is not verified switched off: {failure}")
+    return seen, problems
+
+
+def _scheduled(
+    client: CampaignClient, campaign_type: str | None, deadline: Deadline, problems: list[str]
+) -> list[Campaign]:
+    """Return the campaigns that start by themselves, and note what keeps the list from being complete."""
+    campaigns = []
+    reader = client.read_list(campaign_type, SCHEDULED_STATUSES)
+    try:  # all of it, before anything is changed: a campaign that leaves the list moves the others to earlier pages
+        for campaign in reader.read_all(deadline):
+            campaigns.append(campaign)
+        reader.check()
+    except Exception as error:  # noqa: BLE001 what is known of is switched off all the same
+        failure = as_campaign_error(error, f"List of scheduled campaigns ({client.description})")
+        problems.append(f"Other campaigns may start by themselves: {failure}")
+    return [campaign for campaign in campaigns if campaign.status in SCHEDULED_STATUSES]
 
 
 def switch_schedule_off(client: CampaignClient, campaign: Campaign, deadline: Deadline) -> Campaign:
