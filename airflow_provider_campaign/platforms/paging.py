@@ -123,11 +123,7 @@ class Pager(ABC):
                 if not isinstance(error, InvalidResponseError):
                     reason = f"unexpected {error!r}"
                     log.error("A row of a list can't be read: %s", reason, exc_info=error)
-                found = (fields.get(key) for key in ("id", "_id", "name"))
-                marks = dict.fromkeys(
-                    one_line(str(mark), MAX_MARK_LENGTH) for mark in found if mark and isinstance(mark, str | int)
-                )
-                self.note_problem(f"a row ({' '.join(marks) or 'without id and name'}) can't be read: {reason}")
+                self.note_problem(f"a row ({_mark(fields)}) can't be read: {reason}")
         return campaigns
 
     def note_problem(self, problem: str) -> None:
@@ -157,7 +153,5 @@ class Pager(ABC):
 def _mark(row: Mapping[str, Any]) -> str:
     """Return how a message names a row that can't be read."""
     found = (row.get(key) for key in ("id", "_id", "name"))
-    marks = dict.fromkeys(
-        one_line(str(mark), MAX_MARK_LENGTH) for mark in found if mark and isinstance(mark, str | int)
-    )
-    return " ".join(marks) or "without id and name"
+    marks = (one_line(str(mark), MAX_MARK_LENGTH) for mark in found if mark and isinstance(mark, str | int))
+    return " ".join(dict.fromkeys(marks)) or "without id and name"

@@ -82,7 +82,7 @@ def finished(task: BaseOperator, clock: VirtualClock, way: str, monkeypatch: pyt
     with pytest.raises(TaskDeferred) as deferred:
         task.execute({})
     check_can_be_kept(deferred.value.trigger.serialize()[1])
-    event = run_to_its_end(deferred.value.trigger, clock, way)  # type: ignore[arg-type]
+    event = run_to_its_end(deferred.value.trigger, clock, way)
     check_can_be_kept(event.payload)
     if pushed:
         return pushed.pop()
