@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 MAX_DESCRIPTION = 1000
 """Characters of a schedule's description in words that Airflow's database takes (``dag.timetable_description``)."""
 
-DATED = ("open", "closed_dates", "overrides")
-"""Keys that no cron expression can follow."""
+NO_CRON_KEYS = ("open", "closed_dates", "overrides", "name_pattern", "campaign_types")
+"""What no cron expression can follow."""
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -88,14 +88,12 @@ def calling_hours_closed(
 
 def _read(calling_hours: Mapping[str, Any]) -> CallingHours:
     """Return the hours of a week; what differs from it has no cron expression, and is not to be ignored."""
-    dated = (
-        [] if not isinstance(calling_hours, Mapping) else [key for key in DATED if calling_hours.get(key) is not None]
-    )
-    if dated or isinstance(calling_hours, list):
-        what = f"calling hours with {' and '.join(dated)}" if dated else "a list of rules"
+    found = [key for key in NO_CRON_KEYS if isinstance(calling_hours, Mapping) and calling_hours.get(key) is not None]
+    if found or isinstance(calling_hours, list):
+        what = f"calling hours with {' and '.join(found)}" if found else "a list of rules"
         raise CampaignConfigError(
-            f"Calling hours: no cron expression follows {what}. Give the DAG schedule='*/5 * * * *', and the sweep the "
-            "calling hours: it then acts on the time."
+            f"Calling hours: no cron expression follows {what}. Give the DAG schedule='*/5 * * * *', and its operator "
+            "the calling hours: it acts on what time it is."
         )
     hours = CallingHours.read(calling_hours)
     for warning in hours.warnings:

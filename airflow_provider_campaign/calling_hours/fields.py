@@ -6,6 +6,7 @@ import ast
 import difflib
 import json
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Any
 
 from airflow_provider_campaign.exceptions import CampaignConfigError
@@ -59,13 +60,22 @@ def read_flag(field: str, value: Any) -> bool:
 
 
 def read_words(field: str, value: Any) -> tuple[str, ...]:
-    """Return one text or several; null and an empty list are none."""
-    words = [value] if isinstance(value, str) else read_list(field, value, "Give a text, or a list of texts.")
+    """Return one text or several, which may be the text of a list; null and an empty list are none."""
+    words = _listed(value) or [value] if isinstance(value, str) else read_list(field, value, "Give a text, or a list.")
     for word in words:
         if not isinstance(word, str) or word.strip().casefold() in ("", "none", "null", "undefined"):
             fix = "Leave the key out, or check what the template gives."
             raise calling_hours_error(field, word, "which is no text, or stands for a missing one", fix)
     return tuple(word.strip() for word in words)
+
+
+def _listed(text: str) -> list[str] | None:
+    """Return the texts of a list that a template rendered to; None if it is none, such as a pattern with ``[ab]``."""
+    with suppress(CampaignConfigError):
+        found = parse_literal("", text)
+        if isinstance(found, list) and all(isinstance(word, str) for word in found):
+            return found
+    return None
 
 
 def parse_literal(field: str, text: str) -> Any:

@@ -176,7 +176,8 @@ def _read_rule(path: str, value: Any, taken: list[str]) -> CallingRule:
 
 
 def _read_types(path: str, value: Any) -> tuple[str, ...]:
-    types = tuple(word.casefold() for word in read_words(path, value))
+    words = read_words(path, value.split(",") if isinstance(value, str) and "[" not in value else value)
+    types = tuple(word.casefold() for word in words)
     for word in types:
         if word not in list(CampaignType):
             fix = f"Use some of {', '.join(CampaignType)}."

@@ -14,7 +14,7 @@ from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignCo
 from airflow_provider_campaign.operators.campaign import StartCampaignOperator, StartSmsCampaignOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.clock import VirtualClock
-from tests.kinds import Connect
+from tests.kinds import KINDS, Connect, Kind
 
 HOUR = timedelta(hours=1)
 RETRY: Any = {"ti": SimpleNamespace(try_number=2)}
@@ -95,6 +95,18 @@ def test_rules_that_go_by_names_cost_one_status_read(sandbox: Sandbox, now: date
     with pytest.raises(AirflowSkipException, match=r"rule 'FL-\* \(sms\)'"):
         start([{"name_pattern": "FL-*", "campaign_types": ["sms"], **closed}, opened])
     assert sent(sandbox) == ["status", "start", "status"]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_the_name_is_read_on_every_platform(
+    sandbox: Sandbox, virtual_clock: VirtualClock, connect: Connect, kind: Kind
+) -> None:
+    connect(kind.connection(sandbox))
+    kind.add_campaign(sandbox, campaign_id="cd-2", name="FL-2", status="Ready")
+    rules = [{"name_pattern": "FL-*", "open": False}, {"open": True}]
+    with pytest.raises(AirflowSkipException, match=r"rule 'FL-\*'"):
+        kind.start_operator(task_id="start", campaign_id="cd-2", calling_hours=rules).execute({})
+    assert len(sandbox.requests) == 1
 
 
 def test_rules_that_go_by_types_cost_nothing(sandbox: Sandbox, now: datetime) -> None:

@@ -55,6 +55,14 @@ class TestForms:
         expected = CallingHours.read({**HOURS, **dated})
         assert CallingHours.read({**HOURS, **texts}) == CallingHours.read({**HOURS, **native}) == expected
 
+    def test_patterns_and_types_may_be_what_a_template_renders_to(self) -> None:
+        listed = CallingRules.read(
+            {"open": True, "name_pattern": ["FL-*", "[ab]*"], "campaign_types": ["sms", "voice"]}
+        )
+        for patterns in ("['FL-*', '[ab]*']", '["FL-*", "[ab]*"]'):
+            for types in ("sms, VOICE", '["sms", "voice"]'):
+                assert CallingRules.read({"open": True, "name_pattern": patterns, "campaign_types": types}) == listed
+
     @pytest.mark.parametrize("blank", ["", " ", "[]", [], None])
     def test_a_variable_that_was_emptied_lifts_all_overrides(self, blank: Any) -> None:
         hours = CallingHours.read({**HOURS, "overrides": blank})
@@ -267,6 +275,7 @@ class TestWhatCantBeRead:
             ({"name_pattern": ["FL-*", "GA-*, TX-*"]}, "callingHours.name_pattern is 'GA-*, TX-*'"),
             ({"name_pattern": "None"}, "callingHours.name_pattern is 'None'"),
             ({"name_pattern": ["FL-*", 7]}, "callingHours.name_pattern is 7"),
+            ({"campaign_types": "sms,"}, "callingHours.campaign_types is ''"),
             ({"campaign_types": ["sms", "email"]}, "callingHours.campaign_types is 'email'"),
             ({"ignore_case": "yes"}, "callingHours.ignore_case is 'yes'"),
             ({"name": ["a", "b"]}, "callingHours.name is ['a', 'b']"),

@@ -132,6 +132,7 @@ class TestArguments:
             ({"closed_dates": ["2026-12-25"]}, "calling hours with closed_dates"),
             ({"closed_dates": [], "overrides": []}, "calling hours with closed_dates and overrides"),
             ({"open": True}, "calling hours with open"),
+            ({"name_pattern": "FL-*"}, "calling hours with name_pattern"),
         ],
     )
     def test_what_no_cron_expression_follows_is_refused(
