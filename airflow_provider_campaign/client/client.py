@@ -194,6 +194,7 @@ class CampaignClient:
         wanted: Collection[str | None] = self.platform.campaign_types or (None,)
         if campaign_types is not None and self.platform.campaign_types:
             wanted = (campaign_types,) if isinstance(campaign_types, str) else campaign_types
+        statuses = (statuses,) if isinstance(statuses, str) else statuses
         readers = [self.read_list(campaign_type, statuses, newest_first=newest_first) for campaign_type in wanted]
         words = {status.casefold() for status in statuses}
         deadline = deadline or self.requester.default_deadline()

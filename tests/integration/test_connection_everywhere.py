@@ -53,6 +53,7 @@ USES: dict[str, Use] = {
     "sensor": lambda conn_id, _: CampaignStatusSensor(**TASK, campaign_conn_id=conn_id).execute({}),
     "trigger": lambda conn_id, clock: ended(CampaignWaitTrigger("cd-1", ["Stopped"], 60.0, conn_id), clock),
     "hook": lambda conn_id, _: KoreHook(conn_id).get_campaign("cd-1"),
+    "get_conn": lambda conn_id, _: KoreHook(conn_id).get_conn().get_campaign("cd-1"),
     "any hook": lambda conn_id, _: CampaignHook.for_conn_id(conn_id).get_campaign("cd-1"),
     "command live": command("live"),
     "command status": command("status", "cd-1"),

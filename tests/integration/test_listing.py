@@ -103,6 +103,12 @@ def test_only_campaigns_in_the_wanted_statuses_are_listed(
     assert sorted(row.id for row in listing(kind, wanted)) == sorted(live)
 
 
+def test_one_wanted_status_may_be_a_text(unlimited: Sandbox, connect: Connect, kind: Kind) -> None:
+    connect(kind.connection(unlimited))
+    live = [kind.add_campaign(unlimited, status=status).id for status in LIVE]
+    assert [row.id for row in listing(kind, "active")] == live[:1]
+
+
 def read_while(sandbox: Sandbox, campaigns: Iterator[Campaign], chance: random.Random, choices: list[str]) -> list[str]:
     """Read a listing to its end; between two rows, campaigns change to one of the statuses given."""
     listed = []
