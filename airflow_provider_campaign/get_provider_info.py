@@ -146,7 +146,7 @@ def get_provider_info() -> JSON:
         ],
         "operators": _of_each_platform("operators.campaign", "operators.delete", "operators.sweep"),
         "sensors": _of_each_platform("sensors.campaign"),
-        "triggers": _of_each_platform("triggers.campaign", "triggers.permit", "triggers.wait"),
+        "triggers": _of_each_platform("triggers.campaign", "triggers.wait"),
         "connection-types": [_KORE, _SONARLY],
         "cli": [f"{_PACKAGE}.cli.definition.get_commands"],
         "config": _CONFIG,

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar
 
 from airflow.providers.common.compat.sdk import Context, conf
+from airflow.providers.common.compat.standard.triggers import TimeDeltaTrigger
 
 from airflow_provider_campaign.arguments import read_bool, read_calling_rules, read_poll_interval
 from airflow_provider_campaign.campaign import STARTED_CONDITION, STOP_CONDITION, Campaign, CampaignType, WaitCondition
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
+from airflow_provider_campaign.client.retry import requested_delay
 from airflow_provider_campaign.exceptions import CampaignRateLimitError, CampaignTimeoutError
 from airflow_provider_campaign.operations.campaign_findings import CampaignFindings
 from airflow_provider_campaign.operations.wait import wait_for_effect
@@ -26,7 +29,6 @@ from airflow_provider_campaign.operators.start_guard import StartGuard
 from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
 from airflow_provider_campaign.platforms.base import Action
 from airflow_provider_campaign.triggers.deferral import MIN_DEFERRAL, RESUME_TIME, defer_wait
-from airflow_provider_campaign.triggers.permit import CampaignPermitTrigger
 from airflow_provider_campaign.triggers.wait import TRIGGERER_GRACE
 from airflow_provider_campaign.triggers.wait_outcome import WaitOutcome
 
@@ -48,7 +50,13 @@ DEFAULT_POLL_INTERVAL = 30.0
 """Seconds between two polls of a campaign that is winding down."""
 
 MAX_RATE_WAIT = 5.0
-"""Seconds that a deferrable task waits on its worker for the account's request budget."""
+"""Seconds that a deferrable task waits on its worker for the account's rate limit."""
+
+DEFAULT_RATE_WINDOW = 60.0
+"""Seconds that a rate-limited task leaves the platform alone for, where neither response nor documentation says."""
+
+RATE_JITTER = 30.0
+"""Seconds over which the tasks that were rate-limited at once are spread when they return."""
 
 
 class _StatusChangeOperator(CampaignOperator):
@@ -87,10 +95,26 @@ class _StatusChangeOperator(CampaignOperator):
         with self.record(context, self.action) as findings:
             return self._act_and_wait(findings, deadline, outcome_unknown=is_retry(context))
 
-    def execute_again(self, context: Context, event: Any, carried: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Act again, after a wait for the account's request budget."""
-        refusals, outcome_unknown = event["refusals"], event["outcome_unknown"]
-        deadline = self.begin(event["deadline"])
+    def execute_again(
+        self,
+        context: Context,
+        event: object = None,
+        *,
+        ends_at: float | None = None,
+        refusals: int = 1,
+        outcome_unknown: bool = True,
+        carried: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """
+        Act again, after a wait for the account's rate limit; ``dags test`` drops all that was carried over it.
+
+        :param event: The time that the trigger has waited for.
+        :param ends_at: When the time is up (seconds since the epoch).
+        :param refusals: How often the task was rate-limited so far.
+        :param outcome_unknown: Whether an earlier request may have reached the platform.
+        :param carried: What :meth:`.CampaignFindings.carry` gave.
+        """
+        deadline = self.begin(ends_at)
         with self.record(context, self.action, carried) as findings:
             if not deadline.remaining:
                 raise self._refused_until_the_end(refusals, outcome_unknown=outcome_unknown)
@@ -118,36 +142,33 @@ class _StatusChangeOperator(CampaignOperator):
     def _act_or_defer(
         self, findings: CampaignFindings, deadline: Deadline, *, outcome_unknown: bool, refusals: int
     ) -> Campaign:
-        """Act, or leave the worker until the account's request budget allows it."""
+        """Act, or leave the worker while the account is rate-limited."""
         part = deadline.sooner(max_rate_wait=MAX_RATE_WAIT)
         try:
             campaign = self.act(findings.client, check_first=outcome_unknown, deadline=part)
         except CampaignRateLimitError as refusal:
             if deadline.remaining > RESUME_TIME + MIN_DEFERRAL:
-                self._defer_until_permitted(refusal, refusals + 1, deadline, findings)
+                self._defer_refused(refusal, refusals + 1, deadline, findings)
             raise self._refused_until_the_end(refusals + 1, outcome_unknown=refusal.outcome_unknown) from refusal
         acted_before = bool(refusals) and outcome_unknown
         return replace(campaign, already_stopped=campaign.already_stopped and not acted_before)
 
-    def _defer_until_permitted(
+    def _defer_refused(
         self, refusal: CampaignRateLimitError, refusals: int, deadline: Deadline, findings: CampaignFindings
     ) -> None:
-        self.log.warning("Waiting, without a worker slot, for the account's request budget: %s", refusal)
-        now, platform = self.hook.clock.time(), self.hook.client.platform
+        """Leave the worker for the platform's window; those who were refused together return one after the other."""
+        self.log.warning("Waiting for the account's rate limit, without a worker slot: %s", refusal)
+        delay = requested_delay(refusal, self.hook.client.platform.rate_window)
+        delay = max(MIN_DEFERRAL, DEFAULT_RATE_WINDOW if delay is None else delay) + random.uniform(0, RATE_JITTER)
         self.defer(
-            trigger=CampaignPermitTrigger(
-                campaign_id=self.campaign_id,
-                campaign_conn_id=self.campaign_conn_id,
-                refused_at=now,
-                deadline=now + deadline.remaining,
-                refusals=refusals,
-                outcome_unknown=refusal.outcome_unknown,
-                retry_after=refusal.retry_after,
-                limit=platform.rate_limit,
-                window=platform.rate_window,
-            ),
+            trigger=TimeDeltaTrigger(timedelta(seconds=min(delay, deadline.remaining - RESUME_TIME))),
             method_name="execute_again",
-            kwargs={"carried": findings.carry()},
+            kwargs={
+                "ends_at": self.hook.clock.time() + deadline.remaining,
+                "refusals": refusals,
+                "outcome_unknown": refusal.outcome_unknown,
+                "carried": findings.carry(),
+            },
             timeout=timedelta(seconds=deadline.remaining + TRIGGERER_GRACE),
         )
 

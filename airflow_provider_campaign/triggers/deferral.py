@@ -8,10 +8,14 @@ from typing import Any, NoReturn
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.triggers.permit import MIN_DEFERRAL as MIN_DEFERRAL
-from airflow_provider_campaign.triggers.permit import RESUME_TIME as RESUME_TIME
 from airflow_provider_campaign.triggers.wait import TRIGGERER_GRACE, CampaignWaitTrigger
 from airflow_provider_campaign.version_compat import has_post_execute
+
+MIN_DEFERRAL = 10.0
+"""Seconds for which a task stays deferred: one that resumes sooner can be failed by a stale event of the executor."""
+
+RESUME_TIME = 30.0
+"""Seconds that a deferred task is given to get a worker, before its next step or its last attempt is due."""
 
 
 def defer_wait(

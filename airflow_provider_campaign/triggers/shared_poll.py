@@ -21,7 +21,6 @@ from airflow_provider_campaign.hooks.base import CampaignHook, connection_error
 from airflow_provider_campaign.operations.account_poller import AccountPoller, AccountSnapshot
 from airflow_provider_campaign.operations.wait import PendingWait
 from airflow_provider_campaign.platforms.base import Platform
-from airflow_provider_campaign.triggers.permit import PermitQueue
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +31,6 @@ CLOCKS_APART = 0.1
 
 MIN_POLL_INTERVAL = 10.0
 """Seconds between two polls where the ends of waits ask for more of them than the poll interval does."""
-
-SCARCE_POLL_INTERVAL = 60.0
-"""Seconds between two polls, at the least, while tasks wait for the account's requests: what they send goes first."""
 
 MAX_THREADS = 8
 """Polls at the same time; those of other providers' triggers have threads of their own."""
@@ -67,8 +63,6 @@ class SharedPoll:
         self._waits: set[PendingWait] = set()
         self._poller: AccountPoller | None = None
         self._has_polled = False
-        self._polled_at = clock.monotonic()
-        self._permits = PermitQueue.for_account(campaign_conn_id, clock)
         self._quiet_until = 0.0
         self._time_is_up = asyncio.Event()
 
@@ -95,8 +89,6 @@ class SharedPoll:
         if wait.deadline is not None:
             left = wait.deadline - self._clock.time() + CLOCKS_APART
             timer = asyncio.get_running_loop().call_later(left, self._time_is_up.set)
-        if wait.since is not None:
-            self._permits.note_request(wait.campaign_id, wait.since)
         self._waits.add(wait)
         try:
             yield
@@ -110,11 +102,11 @@ class SharedPoll:
         Poll again and again, and yield what each poll shows.
 
         :param intervals: Seconds before each poll; a longer delay that the platform asks for is kept, and a wait
-            that is over shortens either. Polls are left out while tasks wait for the account's requests.
+            that is over shortens either.
         """
         for interval in intervals:
             await self._sleep(interval)
-            if self._waits and not self._leaves_requests_to_others():
+            if self._waits:
                 yield await self._poll()
 
     async def _sleep(self, interval: float) -> None:
@@ -126,17 +118,12 @@ class SharedPoll:
                     await self._time_is_up.wait()
         self._time_is_up.clear()
 
-    def _leaves_requests_to_others(self) -> bool:
-        is_recent = self._clock.monotonic() < self._polled_at + SCARCE_POLL_INTERVAL
-        return is_recent and not self._permits.is_empty and not self._has_overdue()
-
     def _has_overdue(self) -> bool:
         now = self._clock.time()
         return any(wait.deadline is not None and wait.deadline <= now for wait in self._waits)
 
     async def _poll(self) -> AccountSnapshot:
         """Poll once. Report a failure only after re-reading the connection: somebody may have changed it."""
-        self._polled_at = self._clock.monotonic()
         try:
             if self._poller is None:
                 self._poller = await self._new_poller()

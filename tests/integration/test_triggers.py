@@ -27,7 +27,6 @@ from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
 from airflow_provider_campaign.triggers import base, shared_poll
 from airflow_provider_campaign.triggers.base import BATCH_DELAY
 from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
-from airflow_provider_campaign.triggers.permit import CampaignPermitTrigger
 from airflow_provider_campaign.triggers.shared_poll import MAX_THREADS, MIN_POLL_INTERVAL, SharedPoll
 from airflow_provider_campaign.triggers.wait import FINAL_POLL_GRACE, TRIGGERER_GRACE, CampaignWaitTrigger
 from airflow_provider_campaign.version_compat import SHARED_STREAMS
@@ -107,9 +106,6 @@ class InheritedTrigger(CampaignStatusTrigger):
         ),
         CampaignStatusTrigger("cd-1", "other", "Stopped", "sms", 7.0),
         InheritedTrigger("cd-1"),
-        CampaignPermitTrigger(
-            "cd-1", "other", 1.0, 2.0, refusals=3, outcome_unknown=True, retry_after=4.0, limit=60, window=60.0
-        ),
     ],
     ids=lambda trigger: type(trigger).__name__,
 )
