@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
-from airflow_provider_campaign.campaign import Campaign, CampaignStatus, CampaignType, canonical_status
+from airflow_provider_campaign.campaign import Campaign, CampaignStatus, CampaignType
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.platforms.base import Action, ApiRequest, ApiStatus, HttpRequest, Platform
 from airflow_provider_campaign.platforms.kore_app import KoreApp
 from airflow_provider_campaign.platforms.kore_endpoints import SCHEDULE_OFF, endpoints_of
 from airflow_provider_campaign.platforms.kore_list import LISTABLE_STATUSES, KorePager, read_row
 from airflow_provider_campaign.platforms.paging import ListQuery, Pager
-from airflow_provider_campaign.platforms.reading import optional_text, required_object, required_rows, required_text
+from airflow_provider_campaign.platforms.reading import optional_text, required_object, required_rows
 
 _TYPED_ACTIONS = (Action.STOP, Action.START, Action.DELETE)
 _EMPTY: Mapping[str, Any] = {}
@@ -88,20 +88,16 @@ class KorePlatform(Platform):
 
     def read_campaign(self, request: ApiRequest, document: Mapping[str, Any]) -> Campaign:
         """Return the campaign that a response shows: at its top for stop and start, else under ``data``."""
-        if request.action not in (Action.STOP, Action.START):
-            about = None if request.action is Action.SCHEDULE else request.campaign_id
-            campaign = read_row(required_object(document, "data"), request.campaign_type, about)
-            message = None if request.action is Action.SCHEDULE else optional_text(document, "message")
-            return replace(campaign, message=message)
-        status = canonical_status(required_text(document, "status"))
-        return Campaign(
-            id=request.campaign_id or "",
-            status=status,
-            campaign_type=request.campaign_type,
+        is_change = request.action in (Action.STOP, Action.START)
+        row = document if is_change else required_object(document, "data")
+        if request.action is Action.SCHEDULE:  # it is about a name
+            return read_row(row, request.campaign_type)
+        campaign = read_row(row, request.campaign_type, request.campaign_id)
+        return replace(
+            campaign,
             message=optional_text(document, "message"),
-            updated_at=optional_text(document, "updatedAt"),
             # A stop leads to Stopped; Completed is what it was before.
-            already_stopped=request.action is Action.STOP and status == CampaignStatus.COMPLETED,
+            already_stopped=request.action is Action.STOP and campaign.status == CampaignStatus.COMPLETED,
         )
 
     def pager(self, query: ListQuery) -> Pager:

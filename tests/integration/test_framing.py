@@ -124,6 +124,16 @@ def test_a_response_that_is_not_whole_is_an_unknown_outcome(stop: Stop, how: str
     assert raised.value.outcome_unknown
 
 
+def test_a_response_about_another_campaign_is_an_unknown_outcome(stop: Stop) -> None:
+    said = OK + b'\r\n{"status": "Stopped", "id": "cd-a"}'
+    with (
+        RawServer(lambda connection: connection.sendall(said)) as server,
+        pytest.raises(CampaignUnavailableError, match="is about another campaign, 'cd-a'") as raised,
+    ):
+        stop(server, "cd-b")
+    assert raised.value.outcome_unknown
+
+
 @pytest.mark.timeout(30)
 def test_a_connection_that_a_balancer_has_forgotten_is_not_used_again(stop: Stop) -> None:
     used: set[socket.socket] = set()

@@ -138,6 +138,7 @@ def test_what_a_response_says_about_the_request(document: dict[str, Any], status
 
 
 STOP = ApiRequest(Action.STOP, "c-1", "voice")
+START = ApiRequest(Action.START, "c-1", "voice")
 STATUS = ApiRequest(Action.STATUS, "c-1")
 
 
@@ -179,6 +180,9 @@ def test_a_status_response_need_not_repeat_the_id() -> None:
         (STOP, {"status": "Stop\x00ped"}, "status is not a word"),
         (STOP, {"status": "x" * 301}, "status is not a word"),
         (STOP, {"data": {"id": "c-1", "status": "Stopped"}}, "no status"),
+        (STOP, {"id": "c-2", "status": "Stopped"}, "about another campaign, 'c-2'"),
+        (STOP, {"_id": "c-2", "status": "Stopped"}, "about another campaign, 'c-2'"),
+        (START, {"id": "c-2", "status": "Active"}, "about another campaign, 'c-2'"),
         (STATUS, {"status": "Stopped"}, "no object data"),
         (STATUS, {"data": []}, "no object data"),
         (STATUS, {"data": {"id": "c-1"}}, "no status"),
