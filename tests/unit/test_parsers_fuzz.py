@@ -18,17 +18,15 @@ from airflow_provider_campaign.arguments import read_statuses
 from airflow_provider_campaign.campaign import Campaign, status_condition, validate_campaign_id
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.response import parse_json, sanitize
-from airflow_provider_campaign.client.transport import RequestsTransport
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
 from airflow_provider_campaign.platforms.base import HttpResponse
 from airflow_provider_campaign.text import MAX_LINE_LENGTH
-from tests.accounts import KORE_V1, PLATFORMS, client_of, type_on
+from tests.accounts import PLATFORMS, client_of, type_on
 from tests.clock import VirtualClock
 from tests.local_server import LocalServer, Reply
 from tests.profiles import examples
-from tests.raw_server import RawServer
 from tests.scripted_transport import Respond, ScriptedTransport, Step, response
 
 MESSAGE_MAX = 3 * MAX_LINE_LENGTH + 600
@@ -86,20 +84,6 @@ def server() -> Iterator[LocalServer]:
         yield server
 
 
-HEADER_LINES = (
-    b"Content-Length: 21",
-    b"Content-Length: -1",
-    b"Content-Length: 7, 8",
-    b"Content-Length: 99999999999999999999",
-    b"Transfer-Encoding: chunked",
-    b"Transfer-Encoding: gzip, chunked",
-    b"Content-Encoding: gzip",
-    b"Content-Encoding: br, zstd",
-    b"Location: http://[::1",
-    b"Retry-After: \xff",
-    b"Connection: close",
-    b"Set-Cookie: a=b; domain=;",
-)
 ACTIONS: dict[str, Callable[[CampaignClient, str | None], object]] = {
     "stop": lambda client, kind: client.stop_campaign("c1", kind),
     "start": lambda client, kind: client.start_campaign("c1", kind),
@@ -172,34 +156,6 @@ def test_a_response_that_was_a_trap_once_is_a_result_or_an_error_that_can_be_rea
 ) -> None:
     for action in ACTIONS:
         check_action(platform, action, reply)
-
-
-@pytest.fixture(scope="module")
-def raw_client() -> Iterator[tuple[list[bytes], CampaignClient]]:
-    """A server that sends the bytes in a list, whatever they are, and closes; and a client of it."""
-    said = [b""]
-    with RawServer(lambda connection: connection.sendall(said[0])) as server:
-        yield said, client_of(KORE_V1, RequestsTransport(server.url), retry_budget=0.01)
-
-
-@examples(full=300, brief=60)
-@given(
-    st.binary(max_size=100)
-    | st.builds(
-        lambda status, lines, body: b"\r\n".join([b"HTTP/1.1 " + status, *lines, b"", body]),
-        st.sampled_from([b"200 OK", b"200", b"204 No", b"302 Found", b"404", b"099 X", b"1000 X", b"\xff"]),
-        st.lists(st.sampled_from(HEADER_LINES) | st.binary(max_size=20), max_size=4),
-        st.binary(max_size=40) | st.just(b'{"status": "Stopped"}'),
-    )
-)
-def test_any_bytes_are_a_response_or_an_error_that_can_be_read(
-    raw_client: tuple[list[bytes], CampaignClient], said: bytes
-) -> None:
-    raw_client[0][0] = said
-    try:
-        check_result(raw_client[1].stop_campaign("c1", "sms"))
-    except CampaignError as error:
-        check_message(error)
 
 
 @examples(full=300, brief=60)
