@@ -18,12 +18,16 @@ from airflow_provider_campaign.client.transport import RequestsTransport
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError, CampaignUnavailableError
 from airflow_provider_campaign.get_provider_info import connection_type_info
 from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
+from airflow_provider_campaign.operations.wait import wait_for_effect
 from airflow_provider_campaign.platforms.base import Platform
 from airflow_provider_campaign.version_compat import (
     failing_secrets_backends,
     get_connection_from_database,
     is_supervised,
 )
+
+DEFAULT_STOP_TIMEOUT = 900.0
+"""Seconds that a stop may take with the wait for it, as in the operators."""
 
 
 class CampaignHook(BaseHook, ABC):
@@ -167,8 +171,34 @@ class CampaignHook(BaseHook, ABC):
         check_first: bool = False,
         deadline: Deadline | None = None,
     ) -> Campaign:
-        """Stop a campaign: :meth:`.CampaignClient.stop_campaign`."""
+        """
+        Ask the platform to stop a campaign: :meth:`.CampaignClient.stop_campaign`.
+
+        This does not wait. The campaign may still be stopping, and sending: look at the status that is returned, or use
+        :meth:`stop_and_wait`.
+        """
         return self.client.stop_campaign(campaign_id, campaign_type, check_first=check_first, deadline=deadline)
+
+    def stop_and_wait(
+        self,
+        campaign_id: str,
+        campaign_type: str | None = None,
+        *,
+        timeout: float = DEFAULT_STOP_TIMEOUT,
+        check_first: bool = False,
+    ) -> Campaign:
+        """
+        Stop a campaign, and return it once the platform says that it is stopped or completed.
+
+        :param campaign_type: ``sms`` or ``voice`` where the platform tells types apart.
+        :param timeout: Seconds for all of it: requests, retries and waiting.
+        :param check_first: Read the status before anything is sent: for a retry of the task.
+        :raises CampaignTimeoutError: When it is not stopped in time.
+        :raises CampaignError: As for :meth:`stop_campaign`.
+        """
+        deadline = self.client.deadline(timeout)
+        campaign = self.stop_campaign(campaign_id, campaign_type, check_first=check_first, deadline=deadline)
+        return wait_for_effect(self.client, campaign, deadline)
 
     def start_campaign(
         self,

@@ -14,9 +14,11 @@ from airflow_provider_campaign.exceptions import (
     CampaignNotFoundError,
     CampaignTimeoutError,
 )
+from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operators.campaign import (
     DeleteCampaignOperator,
     StartCampaignOperator,
+    StopActiveCampaignsOperator,
     StopCampaignOperator,
     StopSmsCampaignOperator,
     StopVoiceCampaignOperator,
@@ -200,6 +202,37 @@ def test_a_wait_that_runs_out_says_what_was_seen_last_and_may_be_retried(
         kore_kind.stop(campaign.id, timeout=300, poll_interval=120).execute({})
     assert not isinstance(caught.value, AirflowFailException)
     assert [request.at - 1000 for request in connected_kore.requests] == [0, 120, 240, 300]
+
+
+def test_the_hook_stops_and_waits_or_only_asks(connected: Sandbox, kind: Kind, virtual_clock: VirtualClock) -> None:
+    hook = CampaignHook.for_conn_id("campaign_default")
+    campaigns = [kind.add_campaign(connected, stop_delay=20) for _ in range(2)]
+    assert hook.stop_campaign(campaigns[0].id, kind.campaign_type).status == "Active"
+    assert campaigns[0].live
+    assert hook.stop_and_wait(campaigns[1].id, kind.campaign_type).status == "Stopped"
+    assert not campaigns[1].live
+    assert [campaign.stop_requests for campaign in campaigns] == [1, 1]
+
+
+def test_a_campaign_that_does_not_stop_for_the_hook_is_an_error(
+    connected: Sandbox, kind: Kind, virtual_clock: VirtualClock
+) -> None:
+    campaign, began = kind.add_campaign(connected, stoppable=False), virtual_clock.now
+    hook = CampaignHook.for_conn_id("campaign_default")
+    with pytest.raises(CampaignTimeoutError, match=f"'{campaign.id}'.*is not Stopped or Completed after 40 s"):
+        hook.stop_and_wait(campaign.id, kind.campaign_type, timeout=40)
+    assert virtual_clock.now - began <= 41
+
+
+def test_an_id_that_is_a_number_is_the_campaigns(sandbox: Sandbox, connect: Connect) -> None:
+    connect(sandbox.sonarly_connection())
+    sandbox.config.numeric_ids = True
+    sandbox.config.stop_status_word = "active"  # so that the stop has to be waited for
+    campaigns = [sandbox.add_campaign(f"410{number}", "sonarly") for number in range(4)]
+    assert StopCampaignOperator(task_id="stop", campaign_id="4100").execute({})["status"] == "Stopped"
+    assert StopActiveCampaignsOperator(task_id="sweep").execute({})["stopped"]
+    assert {campaign.status for campaign in campaigns} == {"Stopped"}
+    assert StartCampaignOperator(task_id="start", campaign_id="4100").execute({})["status"] == "Active"
 
 
 # Start.

@@ -24,7 +24,7 @@ LAYERS: dict[str, set[str]] = {
     "platforms": BOTTOM,
     "client": {*BOTTOM, "platforms"},
     "operations": {*BOTTOM, "calling_hours", "client", "platforms"},
-    "hooks": {*BOTTOM, "client", "platforms", "get_provider_info", "version_compat"},
+    "hooks": {*BOTTOM, "client", "operations", "platforms", "get_provider_info", "version_compat"},
     "triggers": {*BOTTOM, "arguments", "calling_hours", "client", "platforms", "operations", "hooks", "version_compat"},
 }
 BELOW = {*LAYERS, "triggers"}
