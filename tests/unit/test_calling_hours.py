@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -83,6 +83,18 @@ class TestReading:
         hours = weekly("SA SU", "6:00 PM", "9:30 PM")
         hours["days"] += weekly("SA SU", "9:00 PM", "2:00 AM")["days"] + weekly("MO", "2:00", "5:00")["days"]
         assert read(hours) == ["SA 18:00 - SU 02:00", "SU 18:00 - MO 05:00"]
+
+
+def test_a_window_of_days_has_one_end_a_week() -> None:
+    days = weekly("SU MO TU WE TH", "0:00", "24:00")["days"]
+    days += [*weekly("SA", "12:00", "24:00")["days"], *weekly("FR", "0:00", "12:00")["days"]]
+    hours = CallingHours.read({"timezone": "UTC", "days": days})
+    moment, until = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 12, 31, tzinfo=UTC)
+    assert [f"{end:%a %H:%M}" for end in hours.ends(moment, until)] == ["Fri 12:00"] * 52
+    while moment < until:
+        is_weekend = f"{moment:%a %H}" in {f"Fri {hour}" for hour in range(12, 24)} | {f"Sat {h:02}" for h in range(12)}
+        assert hours.is_open(moment) is not is_weekend, moment
+        moment += timedelta(hours=1)
 
 
 class TestWhatIsHardlyMeant:
