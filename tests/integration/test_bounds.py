@@ -117,6 +117,9 @@ FAR = "https://platform.test"
 """A host that only a proxy leads to."""
 
 
+BY_PROXY = "no connection within the time-out, by way of the proxy that the environment names"
+
+
 def through(proxy: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the environment say that requests go by way of a proxy."""
     for variable in ("http_proxy", "https_proxy", "all_proxy"):
@@ -202,7 +205,7 @@ def test_a_proxy_that_never_comes_to_an_end_is_given_up(
     with RawServer(NEVER_CONNECTING[part]) as proxy:
         through(proxy, monkeypatch)
         connect(connection_to(FAR, **IMPATIENT))
-        with pytest.raises(CampaignUnavailableError, match="no connection within the time-out, by way of the proxy"):
+        with pytest.raises(CampaignUnavailableError, match=BY_PROXY):
             stop()
 
 

@@ -1,173 +1,340 @@
-"""The page docs/what-happens-when.md says what is really seen."""
+"""The page docs/what-happens-when.md says what is really seen: each row is played here, or names the test that does."""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
 from airflow_provider_campaign import exceptions
-from airflow_provider_campaign.exceptions import (
-    CampaignConfigError,
-    CampaignConflictError,
-    CampaignError,
-    CampaignNotFoundError,
-    CampaignStateError,
-    CampaignSweepError,
-    CampaignSweepFinalError,
-    CampaignTimeoutError,
-    CampaignUnavailableError,
-)
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError, CampaignNotFoundError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operators.campaign import (
     DeleteSmsCampaignOperator,
     StartSmsCampaignOperator,
     StopActiveCampaignsOperator,
+    StopCampaignOperator,
     StopSmsCampaignOperator,
 )
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.faults import FAULT_KINDS
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
-from tests.clock import VirtualClock
+from tests.certificates import Authority
+from tests.clock import EventfulClock
 from tests.kinds import SILENT, Connect
+from tests.raw_server import RawServer
 
-PAGE = (Path(__file__).parents[2] / "docs" / "what-happens-when.md").read_text()
-
-
-def rows() -> dict[str, tuple[str, str]]:
-    """Return, for each fault, what the page says that is seen, and whether it is tried again."""
-    lines = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in PAGE.splitlines() if line[:1] == "|"]
-    return {cells[4].strip(" |`"): (cells[1], cells[2]) for cells in lines if len(cells) == 5 and "`" in cells[4]}
+REPOSITORY = Path(__file__).parents[2]
+PAGE = (REPOSITORY / "docs" / "what-happens-when.md").read_text()
+LINK = re.compile(r"\[([^]]*)\]\([^)]*\)")
 
 
-def failure(sandbox: Sandbox, connect: Connect, fault: str) -> CampaignError:
-    """Stop a campaign while a fault lasts, and return what comes of it."""
-    connect(sandbox.kore_connection(timeout=0.2 if fault in (*SILENT, "slow") else 30, retry_budget=1))
-    sandbox.add_campaign("cd-1")
-    sandbox.add_fault(Fault(fault, action="stop", count=None))
-    with pytest.raises(CampaignError) as caught:
-        StopSmsCampaignOperator(task_id="stop", campaign_id="cd-1").execute({})
-    return caught.value
+@dataclass(frozen=True)
+class Row:
+    """
+    A row of one of the page's tables.
+
+    :param cells: By the head of their column.
+    """
+
+    cells: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        return self.cells["what happens"]
+
+    @property
+    def fault(self) -> str:
+        return self.cells.get("fault", "").strip("`")
+
+    @property
+    def quotes(self) -> list[str]:
+        """What is quoted of what is seen."""
+        return re.findall("`([^`]*)`", self.cells.get("what you see", ""))
 
 
-def test_every_fault_has_its_row() -> None:
-    assert rows().keys() == FAULT_KINDS.keys()
+def rows() -> Iterator[Row]:
+    heads: list[str] = []
+    for line in PAGE.splitlines():
+        cells = [cell.strip() for cell in LINK.sub(r"\1", line).strip("| ").split(" | ")]
+        if not line.startswith("|"):
+            heads = []
+        elif not heads:
+            heads = cells
+        elif "---" not in line:
+            yield Row(dict(zip(heads, cells, strict=True)))
 
 
-@pytest.mark.parametrize("fault", sorted(FAULT_KINDS.keys() - {"lost"}))
+ROWS = {row.name: row for row in rows()}
+SEEN = {name: row for name, row in ROWS.items() if "what you see" in row.cells}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a scene is played: an account on the sandbox, by a clock that needs no waiting."""
+
+    sandbox: Sandbox
+    connect: Connect
+    clock: EventfulClock
+    folder: Path
+
+
+@pytest.fixture
+def place(clock: EventfulClock, connect: Connect, tmp_path: Path) -> Iterator[Place]:
+    with Sandbox(clock=clock) as sandbox:
+        yield Place(sandbox, connect, clock, tmp_path)
+
+
+Scene = Callable[[Place], object]
+TASK: dict[str, Any] = {"task_id": "task", "campaign_id": "cd-1"}
+NO_CONTEXT: Any = {}
+RETRY: Any = {"ti": SimpleNamespace(try_number=2)}
+
+
+def task(kind: type[Any], context: Any = NO_CONTEXT, **arguments: Any) -> Callable[[], object]:
+    """Return what a task on the campaign of the scene does."""
+    fixed = {"task_id": "task"} if kind is StopActiveCampaignsOperator else TASK
+    return lambda: kind(**{**fixed, **arguments}).execute(context)
+
+
+stop = task(StopSmsCampaignOperator)
+sweep = task(StopActiveCampaignsOperator, timeout=100)
+
+
+def scene(
+    act: Callable[[], object] = stop, *faults: Fault, connection: dict[str, Any] | None = None, **campaign: Any
+) -> Scene:
+    """Return a scene: a campaign, what fails, and what is done then."""
+
+    def play(place: Place) -> object:
+        usual, other = place.sandbox.kore_connection(), connection or {}
+        place.connect({**usual, **other, "extra": {**usual["extra"], **other.get("extra", {})}})
+        place.sandbox.add_campaign("cd-1", **campaign)
+        place.sandbox.add_campaign("cd-2")
+        for fault in faults:
+            place.sandbox.add_fault(fault)
+        return act()
+
+    return play
+
+
+def failing(fault: str) -> Scene:
+    """Return the scene in which a stop meets a fault that lasts, except the one that is over once it was met."""
+
+    def play(place: Place) -> object:
+        impatient = {"timeout": 0.2 if fault in (*SILENT, "slow") else 30, "retry_budget": 1}
+        planned = Fault(fault, action="stop", count=1 if fault == "lost" else None)
+        return scene(stop, planned, connection={"extra": impatient})(place)
+
+    return play
+
+
+def is_older(place: Place) -> object:
+    place.sandbox.config.status_lag = 60
+    place.connect(place.sandbox.kore_connection())
+    place.sandbox.add_campaign("cd-1", status="Stopped", stop_delay=100)
+    place.clock.advance(60)
+    place.sandbox.set_status("cd-1", "Active")
+    return task(StopSmsCampaignOperator, timeout=20)()
+
+
+def is_deleted_meanwhile(place: Place) -> object:
+    place.clock.at(30, lambda: place.sandbox.remove_campaign("cd-1"))
+    return scene(stop, stop_delay=300)(place)
+
+
+def is_open_again(place: Place) -> object:
+    import pendulum
+
+    now = pendulum.from_timestamp(place.clock.time())
+    hours = {"frequency": "DAILY", "timezone": "UTC", "start": f"{now.subtract(hours=1):%H:%M}"}
+    hours["end"] = f"{now.add(hours=9):%H:%M}"
+    context: Any = {
+        "data_interval_end": now.subtract(hours=3),
+        "dag_run": SimpleNamespace(run_type="scheduled"),
+        "ti": None,
+    }
+    return scene(task(StopActiveCampaignsOperator, context, calling_hours=hours))(place)
+
+
+def is_not_trusted(place: Place) -> object:
+    with RawServer(lambda connection: None, Authority(place.folder).server_context()) as server:
+        place.connect({**place.sandbox.kore_connection(), "host": server.url})
+        return stop()
+
+
+def is_away(place: Place) -> object:
+    place.connect(place.sandbox.kore_connection(retry_budget=1))
+    place.sandbox.stop()
+    return stop()
+
+
+def has_no_schedules(place: Place) -> object:
+    place.connect(place.sandbox.sonarly_connection())
+    return CampaignHook.for_conn_id("campaign_default").get_conn().switch_schedule_off("Evening")
+
+
+def guarded(hours: dict[str, Any], context: Any = NO_CONTEXT) -> Scene:
+    return scene(task(StartSmsCampaignOperator, context, calling_hours=hours))
+
+
+def resume() -> object:
+    return StopSmsCampaignOperator(**TASK).execute_complete({}, {"status": "Stopped"})
+
+
+def is_started_again(place: Place) -> object:
+    place.sandbox.add_campaign("slow", stop_delay=60)
+    return scene(sweep, restarts=1, restart_delay=5)(place)
+
+
+def is_completed_meanwhile(place: Place) -> object:
+    place.sandbox.config.start_delay = 60
+    place.clock.at(20, lambda: place.sandbox.set_status("cd-1", "Completed"))
+    return scene(task(StartSmsCampaignOperator), status="Ready")(place)
+
+
+SCENES: dict[str, tuple[Scene, ...]] = {
+    **{row.name: (failing(row.fault),) for row in ROWS.values() if row.fault in FAULT_KINDS},
+    "No connection comes about": (
+        is_away,
+        scene(connection={"host": "https://nobody.invalid", "extra": {"retry_budget": 1}}),
+    ),
+    "It is stopped or completed already": (scene(status="Stopped"), scene(status="Completed")),
+    "It has not started (Ready, Scheduled, Rescheduled)": (scene(status="Scheduled"),),
+    "It does not stop in time": (scene(task(StopSmsCampaignOperator, timeout=60), stoppable=False),),
+    "It reads as stopped, but that may be older than the stop, until the time is up": (is_older,),
+    "A start with `calling_hours` runs outside of them, or in their last five minutes": (guarded({"open": False}),),
+    "A retry of such a start finds the campaign live outside its calling hours": (guarded({"open": False}, RETRY),),
+    "No rule of a start's `calling_hours` matches the campaign": (guarded({"open": True, "name_pattern": "?"}),),
+    "It is completed before a start is verified": (is_completed_meanwhile,),
+    "The awaited status can't come any more": (scene(task(CampaignStatusSensor), status="Completed"),),
+    "A stop, start or delete responds with 404, but the status shows the campaign": tuple(
+        scene(task(kind), campaign_type="voice")
+        for kind in (StopSmsCampaignOperator, StartSmsCampaignOperator, DeleteSmsCampaignOperator)
+    ),
+    "It is live when it is deleted": (scene(task(DeleteSmsCampaignOperator)),),
+    "A deferred task resumes with what this version does not understand": (scene(resume),),
+    "It is deleted while it is waited for": (is_deleted_meanwhile,),
+    "It leaves some campaigns": (scene(sweep, stoppable=False),),
+    "No retry can stop those that are left": (scene(sweep, Fault("forbidden", action="stop", count=None)),),
+    "The calling hours are open again when it begins": (is_open_again,),
+    "A listing fails": (scene(sweep, Fault("error", action="list", skip=2)),),
+    "No listing succeeds until the end": (scene(sweep, Fault("error", action="list", skip=2, count=None)),),
+    "A list contradicts itself, or has a row that can't be read": (
+        scene(sweep, Fault("contradiction", how="short", count=None)),
+        scene(sweep, Fault("unreadable_row", campaign_id="cd-1", count=None)),
+    ),
+    "A stop responds with 404, but list and status show the campaign": (
+        scene(sweep, Fault("not_found", action="stop", campaign_id="cd-1", count=None)),
+    ),
+    "A campaign is started again after it was asked to stop": (is_started_again,),
+    "A field of the connection is missing or wrong": (scene(connection={"extra": {"iid": None}}),),
+    "There is no such connection": (scene(task(StopSmsCampaignOperator, campaign_conn_id="nobody")),),
+    "The connection is of another type": (scene(connection={"conn_type": "http"}),),
+    "`http://` to a host that is not this machine": (scene(connection={"host": "http://campaigns.example"}),),
+    "The host's certificate is not trusted": (is_not_trusted,),
+    "A campaign id that is empty, `None`, or looks like a path": tuple(
+        scene(task(StopSmsCampaignOperator, campaign_id=campaign_id)) for campaign_id in ("", "None", "../cd-1")
+    ),
+    "Kore.ai without a campaign type": (scene(task(StopCampaignOperator)),),
+    "An argument that would leave nothing to do, or can't be read": (
+        scene(task(StopActiveCampaignsOperator, statuses=[])),
+    ),
+    "A template that rendered to nothing": tuple(
+        scene(task(StopSmsCampaignOperator, campaign_conn_id=rendered)) for rendered in ("None", "")
+    ),
+    "An action that the platform does not have": (has_no_schedules,),
+}
+ELSEWHERE = {
+    "No connection comes about": "tests/integration/test_bounds.py",
+    "A proxy refuses, does not answer, or is a SOCKS proxy": "tests/integration/test_bounds.py",
+    "The account's requests are spent until the time is up (deferrable)": "tests/integration/test_permits.py",
+}
+"""Tests that see what a row quotes, in places where no sandbox is."""
+
+BECOMES = {
+    "The records path can't be written": "test_records.py::test_a_records_path_that_cannot_be_written_fails",
+    "The task is ended by SIGTERM or its `execution_timeout`": "test_termination.py::test_a_sweep_in_the_middle_of_its",
+    "The worker is killed between request and response": "test_faults_live.py::test_a_stop_whose_worker_is_killed",
+    "The task's process alone is killed, as where memory runs out": "test_kill.py::test_what_a_killed_task_had_asked",
+    "The triggerer is killed": "test_waiting_live.py::test_waits_survive_the_loss_of_the_triggerer",
+    "A deferred task's connection can't be looked up": "test_triggers.py::test_a_connection_that_can_not_be_looked_up",
+    "The scheduler or the database restarts": "test_faults_live.py::test_a_sweep_goes_on_while_the_database_restarts",
+    "A sweep is killed": "test_sweep_live.py::test_a_sweep_that_is_killed_in_the_middle_is_ended_by_the_retry",
+}
+"""How the name of the test begins that sees what becomes of a task."""
+
+
+def test_every_row_has_its_scene_or_its_test() -> None:
+    assert SEEN.keys() == {*SCENES, *ELSEWHERE}
+    assert ROWS.keys() - SEEN.keys() == BECOMES.keys()
+    assert {row.fault for row in ROWS.values()} >= FAULT_KINDS.keys()
+
+
+@pytest.mark.parametrize("name", BECOMES)
+def test_what_becomes_of_a_task_is_seen_by_a_test(name: str) -> None:
+    file, _, test = BECOMES[name].partition("::")
+    assert any(f"def {test}" in path.read_text() for path in (REPOSITORY / "tests").rglob(file))
+
+
+@pytest.mark.parametrize("name", SEEN)
 def test_what_is_seen_and_whether_it_is_tried_again_is_as_the_page_says(
-    sandbox: Sandbox, connect: Connect, fault: str
+    place: Place, empty_database: None, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
-    error = failure(sandbox, connect, fault)
-    quoted, tried_again = rows()[fault]
-    assert quoted.strip("`") in str(error)
-    assert isinstance(error, CampaignUnavailableError) == tried_again.startswith("in the task")
+    row, seen = SEEN[name], ""
+    if name in ELSEWHERE:
+        seen += (REPOSITORY / ELSEWHERE[name]).read_text()
+    for play in SCENES.get(name, ()):
+        place.sandbox.reset()
+        error, result = outcome_of(play, place)
+        seen += f"{error!s}\n{type(error).__name__}\n" + "\n".join(shown(result))
+        if "tried again" in row.cells:
+            check_tried_again(row.cells["tried again"], error)
+        else:
+            assert isinstance(error, CampaignConfigError), error
+            assert place.sandbox.requests == []
+    seen += caplog.text
+    assert [quote for quote in row.quotes if quote not in seen] == []
 
 
-def test_a_lost_response_is_not_seen(sandbox: Sandbox, connect: Connect) -> None:
-    connect(sandbox.kore_connection())
-    sandbox.add_campaign("cd-1")
-    sandbox.add_fault(Fault("lost", action="stop"))
-    assert StopSmsCampaignOperator(task_id="stop", campaign_id="cd-1").execute({})["status"] == "Stopped"
+def outcome_of(play: Scene, place: Place) -> tuple[BaseException | None, object]:
+    try:
+        return None, play(place)
+    except (CampaignError, AirflowSkipException) as error:
+        return error, None
 
 
-def test_the_example_of_a_message_is_a_real_one(sandbox: Sandbox, connect: Connect) -> None:
+def shown(result: object) -> Iterator[str]:
+    if isinstance(result, dict):
+        yield from (f"{key}: {json.dumps(value)}" for key, value in result.items())
+        yield str(result.get("status"))
+
+
+def check_tried_again(says: str, error: BaseException | None) -> None:
+    """Compare what a row says of retries with what Airflow makes of the error."""
+    if "by Airflow" in says:
+        assert isinstance(error, CampaignError)
+        assert not isinstance(error, AirflowFailException)
+    elif says.endswith("no"):
+        assert isinstance(error, AirflowFailException)
+    else:
+        assert error is None or isinstance(error, AirflowSkipException)
+
+
+def test_the_example_of_a_message_is_a_real_one(place: Place) -> None:
     (example,) = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
-    assert " ".join(example.split()) == str(failure(sandbox, connect, "forbidden"))
+    assert " ".join(example.split()) == str(outcome_of(failing("forbidden"), place)[0])
 
 
 def test_every_error_is_on_the_page() -> None:
     assert set(exceptions.__all__) <= set(re.findall(r"Campaign\w+Error|CampaignError", PAGE))
-
-
-@pytest.mark.parametrize(
-    ("status", "task", "error", "words"),
-    [
-        ("Scheduled", StopSmsCampaignOperator, CampaignConflictError, "it is Scheduled"),
-        ("Completed", CampaignStatusSensor, CampaignStateError, "it will not become"),
-    ],
-)
-def test_a_campaign_that_is_not_what_it_should_be(
-    sandbox: Sandbox, connect: Connect, status: str, task: type, error: type[CampaignError], words: str
-) -> None:
-    connect(sandbox.kore_connection())
-    sandbox.add_campaign("cd-1", status=status)
-    assert words in PAGE
-    with pytest.raises(error, match=words):
-        task(task_id="task", campaign_id="cd-1").execute({})
-
-
-def test_a_campaign_that_does_not_stop_in_time(sandbox: Sandbox, connect: Connect) -> None:
-    connect(sandbox.kore_connection())
-    sandbox.add_campaign("cd-1", stoppable=False)
-    with pytest.raises(CampaignTimeoutError, match="is not Stopped or Completed after"):
-        StopSmsCampaignOperator(task_id="stop", campaign_id="cd-1", timeout=60).execute({})
-    with pytest.raises(CampaignSweepError, match=r"(?s)cd-1.*are not verified stopped"):
-        StopActiveCampaignsOperator(task_id="sweep", timeout=60).execute({})
-    assert "is not Stopped or Completed after" in PAGE
-    assert "are not verified stopped" in PAGE
-
-
-def test_a_status_that_may_be_older_than_the_stop_is_named_when_the_time_is_up(
-    sandbox: Sandbox, connect: Connect, virtual_clock: VirtualClock
-) -> None:
-    connect(sandbox.kore_connection())
-    sandbox.config.status_lag = 60
-    sandbox.add_campaign("cd-1", status="Stopped", stop_delay=100)
-    virtual_clock.advance(60)
-    sandbox.set_status("cd-1", "Active")
-    words = "which may be how it was before"
-    assert words in PAGE
-    with pytest.raises(CampaignTimeoutError, match=words):
-        StopSmsCampaignOperator(task_id="stop", campaign_id="cd-1", timeout=20).execute({})
-
-
-def test_a_resume_with_an_event_of_another_version_fails() -> None:
-    words = "The wait ended with an event that can't be read"
-    assert words in PAGE
-    with pytest.raises(CampaignError, match=words):
-        StopSmsCampaignOperator(task_id="stop", campaign_id="cd-1").execute_complete({}, {"status": "Stopped"})
-
-
-def test_a_start_outside_the_calling_hours(sandbox: Sandbox, connect: Connect) -> None:
-    connect(sandbox.kore_connection())
-    sandbox.add_campaign("cd-1")
-    first: Any = {}
-    retry: Any = {"ti": SimpleNamespace(try_number=2)}
-    for hours, context, error, words in (
-        ({"open": False}, first, AirflowSkipException, "was not started: its calling hours"),
-        ({"open": False}, retry, CampaignConflictError, "an earlier attempt of this task may have started it"),
-        ({"open": True, "name_pattern": "?"}, first, CampaignConfigError, "it is closed at all times"),
-    ):
-        assert words in PAGE
-        with pytest.raises(error, match=words):
-            StartSmsCampaignOperator(task_id="start", campaign_id="cd-1", calling_hours=hours).execute(context)
-
-
-def test_a_404_is_explained_by_the_status(sandbox: Sandbox, connect: Connect) -> None:
-    connect(sandbox.kore_connection())
-    sandbox.add_campaign("cd-1", "voice")
-    words = "But the platform shows a campaign with this id, which is"
-    assert words in PAGE
-    for task in (StopSmsCampaignOperator, StartSmsCampaignOperator, DeleteSmsCampaignOperator):
-        with pytest.raises(CampaignNotFoundError, match=f"{words} Active.*campaign_type='voice'"):
-            task(task_id="task", campaign_id="cd-1").execute({})
-
-
-def test_a_live_campaign_is_deleted_with_a_warning(
-    sandbox: Sandbox, connect: Connect, caplog: pytest.LogCaptureFixture
-) -> None:
-    connect(sandbox.kore_connection())
-    sandbox.add_campaign("cd-1")
-    DeleteSmsCampaignOperator(task_id="delete", campaign_id="cd-1").execute({})
-    words = "stop it first, if it may be sending"
-    assert words in PAGE
-    assert words in caplog.text
-    assert sandbox.campaigns() == []
 
 
 def test_only_a_404_after_an_unclear_response_counts_as_deleted(sandbox: Sandbox, connect: Connect) -> None:
@@ -188,58 +355,3 @@ def test_a_stop_whose_response_was_lost_is_sent_again_while_the_campaign_winds_d
     sandbox.add_fault(Fault("lost", action="stop"))
     StopSmsCampaignOperator(task_id="stop", campaign_id="cd-1").execute({})
     assert [request.action for request in sandbox.requests][:3] == ["stop", "status", "stop"]
-
-
-@pytest.mark.parametrize(
-    ("kind", "options", "error", "words", "left"),
-    [
-        ("error", {"action": "list", "skip": 2}, CampaignSweepError, "What is live can't be listed", set()),
-        ("forbidden", {"action": "list", "skip": 2}, CampaignSweepFinalError, "What is live can't be listed", set()),
-        ("contradiction", {"how": "short"}, CampaignSweepError, "the list contradicts itself", {"cd-2"}),
-        ("unreadable_row", {"campaign_id": "cd-1"}, CampaignSweepError, "can't be read", {"cd-1"}),
-        (
-            "not_found",
-            {"action": "stop", "campaign_id": "cd-1"},
-            CampaignSweepFinalError,
-            "But the platform shows a campaign",
-            {"cd-1"},
-        ),
-    ],
-    ids=["listing fails", "listing is refused", "contradiction", "unreadable row", "stop finds nothing"],
-)
-def test_a_sweep_that_does_not_end_well_stops_the_others_and_says_why(
-    sandbox: Sandbox,
-    connect: Connect,
-    kind: str,
-    options: dict[str, Any],
-    error: type[CampaignError],
-    words: str,
-    left: set[str],
-) -> None:
-    connect(sandbox.kore_connection())
-    for number in range(3):
-        sandbox.add_campaign(f"cd-{number}")
-    sandbox.add_fault(Fault(kind, **options, count=None))
-    assert words in PAGE
-    with pytest.raises(error, match=re.escape(words)) as caught:
-        StopActiveCampaignsOperator(task_id="sweep", timeout=100).execute({})
-    assert type(caught.value) is error
-    assert {campaign.id for campaign in sandbox.campaigns() if campaign.live} == left
-
-
-@pytest.mark.parametrize(
-    ("changes", "campaign_type", "words"),
-    [
-        ({"extra": {"account_id": "acc"}}, "sms", "the field Application ID (iid)"),
-        ({"conn_type": "http"}, "sms", "which is not a campaign platform"),
-        ({"host": "http://campaigns.example"}, "sms", "which would send credentials unencrypted"),
-        ({}, None, "campaign_type is missing"),
-    ],
-)
-def test_what_is_wrong_with_a_connection_is_said_as_the_page_says(
-    sandbox: Sandbox, connect: Connect, changes: dict[str, object], campaign_type: str | None, words: str
-) -> None:
-    connect({**sandbox.kore_connection(), **changes})
-    assert words in PAGE
-    with pytest.raises(CampaignConfigError, match=re.escape(words)):
-        CampaignHook.for_conn_id("campaign_default").stop_campaign("cd-1", campaign_type)
