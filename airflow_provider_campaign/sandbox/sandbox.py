@@ -184,6 +184,15 @@ class Sandbox:
         """
         self.state.listeners.append(listener)
 
+    def spend(self, requests: int = 1) -> int:
+        """
+        Count requests of another client against Kore's rate limit; return how many of them it accepted.
+
+        :param requests: How many it sends, all at once.
+        """
+        limit, window = self.config.rate_limit, self.config.rate_window
+        return sum(self.state.kore_limiter.try_acquire(limit, window) for _ in range(requests))
+
     def clear_requests(self) -> None:
         """Remove the requests so far; they still count against the rate limits."""
         self.state.requests.clear()

@@ -71,3 +71,14 @@ def test_a_reset_empties_the_window(sandbox: Sandbox, kore_v1: KoreClient) -> No
     sandbox.reset()
     assert kore_v1.list().status_code == 200
     assert len(sandbox.requests) == 1
+
+
+def test_another_client_may_spend_requests(sandbox: Sandbox, kore_v1: KoreClient, clock: VirtualClock) -> None:
+    campaign = sandbox.add_campaign()
+    assert sandbox.spend(59) == 59
+    assert kore_v1.status(campaign.id).status_code == 200
+    assert kore_v1.status(campaign.id).status_code == 429
+    assert sandbox.spend() == 0
+    clock.advance(60)
+    assert sandbox.spend(100) == 60
+    assert len(sandbox.requests) == 2
