@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from http.client import HTTPResponse
+from http.client import HTTPMessage, HTTPResponse
 from io import BufferedReader, RawIOBase
 from threading import Thread
 from typing import Any, cast
@@ -95,6 +95,10 @@ class _FinalResponse(HTTPResponse):
         while self.status < 200:
             self.headers = self.msg = None  # type: ignore[assignment] # what has begun is not begun again
             super().begin()
+        parsed, self.headers = self.headers, HTTPMessage()
+        for name, value in parsed.items():  # urllib3 logs what else was there, and that may hold the request's token
+            self.headers[name] = value
+        self.msg = self.headers
 
 
 class _LimitedReader(RawIOBase):

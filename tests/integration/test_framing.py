@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -122,6 +123,16 @@ def test_a_response_that_is_not_whole_is_an_unknown_outcome(stop: Stop, how: str
     ):
         stop(server)
     assert raised.value.outcome_unknown
+
+
+def test_a_header_that_can_not_be_read_is_not_logged(stop: Stop, caplog: pytest.LogCaptureFixture) -> None:
+    def speak(connection: socket.socket) -> None:
+        token = re.findall(rb"auth: (\S+)", server.requests[0])[0]
+        connection.sendall(OK + token + b"\r\nContent-Length: 2\r\n\r\n" + STOPPED)
+
+    with RawServer(speak) as server:
+        assert stop(server).status == "Stopped"
+    assert "eyJ" not in caplog.text
 
 
 def test_a_response_about_another_campaign_is_an_unknown_outcome(stop: Stop) -> None:
