@@ -69,26 +69,13 @@ class CallingHours:
     warnings: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, calling_hours: Mapping[str, Any], field: str = "callingHours") -> CallingHours:
+    def read(cls, calling_hours: Mapping[str, Any]) -> CallingHours:
         """
         Read the platform's ``callingHours`` object; also ``open`` in its place, ``closed_dates`` and ``overrides``.
 
-        :param field: What errors and warnings call it.
         :raises CampaignConfigError: When a key of it is unknown, or a field can't be read.
         """
-        read_object(field, calling_hours, HOURS_KEYS, "Give the object that the platform shows.")
-        given = {key: value for key, value in calling_hours.items() if value is not None}
-        is_dated = "closed_dates" in given or "overrides" in given
-        zone = read_zone(
-            f"{field}.timezone", given.get("timezone", "UTC" if "open" in given and not is_dated else None)
-        )
-        windows, warnings = _read_constant(field, given) if "open" in given else read_windows(field, given)
-        closed_dates = read_closed_dates(f"{field}.closed_dates", given.get("closed_dates"))
-        if "closed_dates" in given and not closed_dates:
-            warnings.append(f"Calling hours: {field}.closed_dates is empty. Look whether its years were given.")
-        overrides = read_overrides(f"{field}.overrides", given.get("overrides"), zone)
-        warnings += endless_exemptions(f"{field}.overrides", overrides)
-        return cls(zone, windows, closed_dates, overrides, tuple(warnings))
+        return CallingHours(**read_hours("callingHours", calling_hours))
 
     def is_open(self, at: datetime) -> bool:
         """Return whether campaigns may run; at the moment of an end they may no longer."""
@@ -116,6 +103,10 @@ class CallingHours:
     def ends(self, start: datetime, until: datetime) -> list[datetime]:
         """Return the ends (UTC) that are later than one moment and not later than another."""
         return list(self._changes(ENDS, start, until))
+
+    def local(self, moment: datetime) -> str:
+        """Return a moment as the clock of the time zone shows it."""
+        return moment.astimezone(self.zone).isoformat(timespec="minutes")
 
     def window_end(self, at: datetime) -> datetime:
         """Return the end (UTC) of the window that is open at a moment, or was the last to be."""
@@ -169,6 +160,31 @@ def _period_of(moment: datetime) -> int:
 
 def _start(opening: Opening) -> datetime:
     return opening[0]
+
+
+def read_hours(field: str, calling_hours: Any) -> dict[str, Any]:
+    """
+    Return the fields of :class:`CallingHours`.
+
+    :param field: What errors and warnings call the object.
+    """
+    read_object(field, calling_hours, HOURS_KEYS, "Give the object that the platform shows.")
+    given = {key: value for key, value in calling_hours.items() if value is not None}
+    needs_zone = "open" not in given or "closed_dates" in given or "overrides" in given
+    zone = read_zone(f"{field}.timezone", given.get("timezone", None if needs_zone else "UTC"))
+    windows, warnings = _read_constant(field, given) if "open" in given else read_windows(field, given)
+    closed_dates = read_closed_dates(f"{field}.closed_dates", given.get("closed_dates"))
+    if "closed_dates" in given and not closed_dates:
+        warnings.append(f"Calling hours: {field}.closed_dates is empty. Look whether its years were given.")
+    overrides = read_overrides(f"{field}.overrides", given.get("overrides"), zone)
+    warnings += endless_exemptions(f"{field}.overrides", overrides)
+    return {
+        "zone": zone,
+        "windows": windows,
+        "closed_dates": closed_dates,
+        "overrides": overrides,
+        "warnings": tuple(warnings),
+    }
 
 
 def _read_constant(field: str, given: Mapping[str, Any]) -> tuple[tuple[range, ...], list[str]]:

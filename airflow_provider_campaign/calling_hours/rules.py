@@ -14,7 +14,7 @@ from airflow_provider_campaign.calling_hours.fields import (
     read_object,
     read_words,
 )
-from airflow_provider_campaign.calling_hours.hours import HOURS_KEYS, CallingHours
+from airflow_provider_campaign.calling_hours.hours import HOURS_KEYS, CallingHours, read_hours
 from airflow_provider_campaign.campaign import CampaignType, matches_pattern, pattern_problem
 
 RULE_KEYS = ("name", "name_pattern", "ignore_case", "campaign_types")
@@ -33,8 +33,8 @@ class NamedCampaign(Protocol):
     def campaign_type(self) -> str | None: ...
 
 
-@dataclass(frozen=True)
-class CallingRule:
+@dataclass(frozen=True, kw_only=True)
+class CallingRule(CallingHours):
     """
     Calling hours, and the campaigns that they are for.
 
@@ -44,7 +44,6 @@ class CallingRule:
     """
 
     name: str
-    hours: CallingHours
     name_patterns: tuple[str, ...] = ()
     campaign_types: tuple[str, ...] = ()
     ignore_case: bool = False
@@ -58,30 +57,6 @@ class CallingRule:
     @property
     def matches_all(self) -> bool:
         return not self.campaign_types and (not self.name_patterns or ALL in self.name_patterns)
-
-    def local(self, moment: datetime) -> str:
-        """Return a moment as the clock of the rule's time zone shows it."""
-        return moment.astimezone(self.hours.zone).isoformat(timespec="minutes")
-
-    def is_open(self, at: datetime) -> bool:
-        """Return whether the rule's campaigns may run; at the moment of an end they may no longer."""
-        return self.hours.is_open(at)
-
-    def next_end(self, after: datetime) -> datetime | None:
-        """Return the first end (UTC) that is later than a moment, if one comes within 400 days."""
-        return self.hours.next_end(after)
-
-    def next_start(self, after: datetime) -> datetime | None:
-        """Return the first start (UTC) that is later than a moment, if one comes within 400 days."""
-        return self.hours.next_start(after)
-
-    def last_end(self, at: datetime) -> datetime | None:
-        """Return the latest end (UTC) that is not later than a moment, if there is one in the 400 days before."""
-        return self.hours.last_end(at)
-
-    def ends(self, start: datetime, until: datetime) -> list[datetime]:
-        """Return the ends (UTC) that are later than one moment and not later than another."""
-        return self.hours.ends(start, until)
 
 
 @dataclass(frozen=True)
@@ -119,7 +94,7 @@ class CallingRules:
         rules: list[CallingRule] = []
         for path, rule in given.items():
             rules.append(_read_rule(path, rule, [other.name for other in rules]))
-        warnings = [warning for rule in rules for warning in rule.hours.warnings]
+        warnings = [warning for rule in rules for warning in rule.warnings]
         return cls(tuple(rules), (*warnings, *_unreachable(rules)))
 
     @property
@@ -164,7 +139,7 @@ def _read_rule(path: str, value: Any, taken: list[str]) -> CallingRule:
     keys = (*RULE_KEYS, *HOURS_KEYS)
     rule = read_object(path, value, keys, "Give the object that the platform shows, or a list of rules.")
     given = {key: rule[key] for key in RULE_KEYS if rule.get(key) is not None}
-    hours = CallingHours.read({key: rule[key] for key in rule if key not in RULE_KEYS}, path)
+    hours = read_hours(path, {key: rule[key] for key in rule if key not in RULE_KEYS})
     patterns = read_words(f"{path}.name_pattern", given.get("name_pattern"))
     for pattern in patterns:
         if problem := pattern_problem(pattern):
@@ -172,7 +147,7 @@ def _read_rule(path: str, value: Any, taken: list[str]) -> CallingRule:
     types = _read_types(f"{path}.campaign_types", given.get("campaign_types"))
     ignore_case = read_flag(f"{path}.ignore_case", given.get("ignore_case", False))
     name = _read_name(f"{path}.name", given.get("name"), _described(patterns, types), taken)
-    return CallingRule(name, hours, patterns, types, ignore_case)
+    return CallingRule(**hours, name=name, name_patterns=patterns, campaign_types=types, ignore_case=ignore_case)
 
 
 def _read_types(path: str, value: Any) -> tuple[str, ...]:

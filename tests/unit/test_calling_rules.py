@@ -46,7 +46,10 @@ class TestForms:
     def test_a_plain_object_is_a_rule_for_every_campaign(self, value: Any) -> None:
         rules = CallingRules.read(value)
         assert rules.rule_for(campaign(None, None)) is rules.rules[0]
-        assert rules.rules[0].hours == CallingHours.read(HOURS)
+        assert (rules.rules[0].zone.key, rules.rules[0].windows) == (
+            "America/New_York",
+            CallingHours.read(HOURS).windows,
+        )
 
     def test_closed_dates_and_overrides_may_be_what_a_template_renders_to(self) -> None:
         dated = {"closed_dates": ["2026-12-25"], "overrides": [{**NEW_YEAR, "open": True}]}
