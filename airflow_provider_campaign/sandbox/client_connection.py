@@ -47,6 +47,18 @@ class ClientConnection:
         await self._send_headers(response, {"Content-Length": str(len(response.body)), "Date": date})
         await self._send({"type": "http.response.body", "body": response.body})
 
+    def send_first(self, response: HttpResponse | None) -> None:
+        """
+        Send what no client expects before a response.
+
+        :param response: Itself; None for an interim response, Early Hints.
+        """
+        whole = b"HTTP/1.1 103 Early Hints\r\nLink: </>; rel=preconnect\r\n\r\n"
+        if response is not None:
+            framing = b"HTTP/1.1 %d \r\nContent-Length: %d\r\n\r\n" % (response.status, len(response.body))
+            whole = framing + response.body
+        self._transport.write(whole)
+
     async def wait_disconnected(self, timeout: float | None = None) -> bool:
         """
         Wait until the client has disconnected; return whether it has.

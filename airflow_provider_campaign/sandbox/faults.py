@@ -33,6 +33,7 @@ FAULT_KINDS: dict[str, dict[str, Any]] = {
     "not_found": {},
     "slow": {"seconds": 1.0},
     "lost": {"how": "reset"},
+    "framing": {"how": "early_hints"},
 }
 # Kinds that alter the response to a list request; it is executed and counted like any other.
 LIST_FAULT_KINDS: dict[str, dict[str, Any]] = {
@@ -41,7 +42,8 @@ LIST_FAULT_KINDS: dict[str, dict[str, Any]] = {
 }
 CONTRADICTIONS = ("no_rows", "total", "more", "short", "page_size")
 LOST_WAYS = ("reset", "hang", "error", "broken_json", "empty")
-WAYS = {"contradiction": CONTRADICTIONS, "lost": LOST_WAYS}
+FRAMINGS = ("early_hints", "twice")
+WAYS = {"contradiction": CONTRADICTIONS, "lost": LOST_WAYS, "framing": FRAMINGS}
 
 
 class Fault:
@@ -49,7 +51,8 @@ class Fault:
     Something that goes wrong with certain requests.
 
     A request that meets a fault is neither executed nor counted against the rate limit, unless the fault is ``slow``,
-    ``lost`` (executed, but the response does not arrive) or one of ``LIST_FAULT_KINDS``:
+    ``lost`` (executed, but the response does not arrive), ``framing`` (executed, but Early Hints precede the response,
+    or it comes twice) or one of ``LIST_FAULT_KINDS``:
 
     - ``contradiction``: a list that contradicts itself. ``no_rows`` comes without rows, although the total is not zero;
       ``total`` says that there is no more, although the total says so; ``more`` says that there is more, although

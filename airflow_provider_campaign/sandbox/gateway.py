@@ -93,6 +93,9 @@ class Gateway:
         if fault.kind == "lost":
             disruption = fault.options["how"]
             response = lost_response(disruption, platform.handle(match, request), platform)
+        if fault.kind == "framing":
+            response = platform.handle(match, request)
+            connection.send_first(None if fault.options["how"] == "early_hints" else response)
         if response is not None:
             await self._respond(connection, request, response)
             return

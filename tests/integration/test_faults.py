@@ -18,7 +18,7 @@ from airflow_provider_campaign.exceptions import (
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
-from airflow_provider_campaign.sandbox.faults import FAULT_KINDS, LOST_WAYS
+from airflow_provider_campaign.sandbox.faults import FAULT_KINDS, FRAMINGS, LOST_WAYS
 from tests.clock import VirtualClock
 from tests.kinds import KINDS, KORE_KINDS, SILENT, SONARLY, Connect, Kind
 
@@ -42,6 +42,7 @@ STOPS: dict[str, Outcome] = {
     "rate_limit": ("stop stop", None),
     "rate_limit_text": ("stop stop", None),
     "slow": ("stop", None),
+    "framing": ("stop", None),
     "bad_request": ("stop status", CampaignRequestError),
     "unauthorized": ("stop stop", None),  # a fresh token mends it
     "forbidden": ("stop", CampaignAuthError),
@@ -59,6 +60,7 @@ VARIANTS: dict[str, list[Fault]] = {
     "gateway": [Fault("gateway", status=status) for status in (400, 403)],
     "slow": [Fault("slow", seconds=0.01)],
     "lost": [Fault("lost", how=how) for how in LOST_WAYS],
+    "framing": [Fault("framing", how=how) for how in FRAMINGS],
 }
 FAULTS = [fault for kind in FAULT_KINDS for fault in VARIANTS[kind]]
 

@@ -28,7 +28,7 @@ from airflow_provider_campaign.exceptions import (
 )
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
-from airflow_provider_campaign.sandbox.faults import LOST_WAYS
+from airflow_provider_campaign.sandbox.faults import FRAMINGS, LOST_WAYS
 from tests.clock import VirtualClock
 from tests.kinds import KINDS, KORE_KINDS, SONARLY, Kind
 from tests.profiles import examples
@@ -116,6 +116,7 @@ passing = st.one_of(
     fault("lost", how=st.sampled_from([how for how in LOST_WAYS if how != "hang"])),
     fault("lost", how=st.sampled_from([how for how in LOST_WAYS if how != "hang"])),
     fault("slow", seconds=st.just(0.001)),
+    fault("framing", how=st.sampled_from(FRAMINGS)),
 )
 lasting = st.one_of(
     *(fault(kind) for kind in ("unauthorized", "forbidden", "conflict", "bad_request", "not_found")),
@@ -214,7 +215,7 @@ class Run:
     def check_nothing_is_repeated(self, operation: str) -> None:
         """Check that the present try sent nothing again that had been done and answered."""
         sent = [request for request in self.sandbox.requests[self.sent_before :] if request.action == operation]
-        answered = [request.status_code == 200 and request.fault in (None, "slow") for request in sent]
+        answered = [request.status_code == 200 and request.fault in (None, "slow", "framing") for request in sent]
         assert True not in answered[:-1], f"the {operation} was heard and sent again"
 
 
