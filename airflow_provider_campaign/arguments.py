@@ -114,8 +114,7 @@ def read_optional_text(name: str, value: Any) -> str | None:
 
 
 def read_campaign_id(name: str, value: Any) -> str:
-    """Return an id; an upstream task, or a template with native types, may give a number."""
-    return validate_campaign_id(str(value) if isinstance(value, int) and not isinstance(value, bool) else value)
+    return validate_campaign_id(value)
 
 
 def read_campaign_ids(name: str, value: Any) -> tuple[str, ...] | None:
@@ -126,12 +125,12 @@ def read_campaign_ids(name: str, value: Any) -> tuple[str, ...] | None:
     """
     if value is None:
         return None
-    return tuple(dict.fromkeys(read_campaign_id("campaign_id", item) for item in _items(name, value)))
+    return tuple(dict.fromkeys(map(validate_campaign_id, _items(name, value))))
 
 
 def read_words(name: str, value: Any) -> tuple[str, ...]:
-    """Return a list of words, given as such, as one text with commas, or as the text of a list."""
-    return tuple(read_text(name, item) for item in _items(name, value))
+    """Return words, each once, given as a list, as one text with commas, or as the text of a list."""
+    return tuple(dict.fromkeys(read_text(name, item) for item in _items(name, value)))
 
 
 def _items(name: str, value: Any) -> Collection[Any]:

@@ -248,7 +248,7 @@ def is_path_segment(text: str) -> bool:
 
 def validate_campaign_id(campaign_id: object) -> str:
     """
-    Return the id if it can stand in a path as one segment.
+    Return the id, a text or a whole number, if it can stand in a path as one segment.
 
     :raises CampaignConfigError: When it is empty, blank, ``None``, or would change the path it is put into.
     """
@@ -259,6 +259,8 @@ def validate_campaign_id(campaign_id: object) -> str:
             "the campaign; if it comes from a template or an upstream task, check what that rendered to."
         )
 
+    if isinstance(campaign_id, int) and not isinstance(campaign_id, bool):
+        return str(campaign_id)
     if not isinstance(campaign_id, str):
         raise refuse(f"is not a string but {type(campaign_id).__name__}")
     if not campaign_id.strip():

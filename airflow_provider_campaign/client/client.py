@@ -284,7 +284,7 @@ class CampaignClient:
     def _validated(self, request: ApiRequest) -> ApiRequest:
         """Return the request if it can be made; raise before anything is sent if not."""
         if request.action is not Action.SCHEDULE:
-            validate_campaign_id(request.campaign_id)
+            request = replace(request, campaign_id=validate_campaign_id(request.campaign_id))
         if request.campaign_type is not None:
             self._validate_type(request)
         self._http_request(request)

@@ -94,6 +94,11 @@ def test_campaign_ids_of_which_one_can_be_no_campaigns_are_refused(value: Any) -
         read_campaign_ids("campaign_ids", value)
 
 
+@pytest.mark.parametrize("value", [["sms", " voice", "sms"], "sms,voice,sms", "['sms', 'voice', 'sms']"])
+def test_words_are_a_list_or_the_text_of_one_and_each_counts_once(value: Any) -> None:
+    assert read_words("campaign_types", value) == ("sms", "voice")
+
+
 @pytest.mark.parametrize(
     ("value", "patterns"),
     [

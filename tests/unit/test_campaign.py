@@ -76,6 +76,10 @@ def test_a_wait_condition_reads_as_its_statuses() -> None:
     assert str(STOP_CONDITION) == "Stopped or Completed"
 
 
+def test_an_id_may_be_a_number() -> None:
+    assert validate_campaign_id(17) == "17"
+
+
 @pytest.mark.parametrize(
     "campaign_id", ["cd-3aefda80-f98e-5f4f-ad41-92803abb0000", "507f1f77bcf86cd799439011", "a b", "ü.1"]
 )
@@ -90,7 +94,8 @@ UNUSABLE_IDS = [
     ("none", "stands for a missing value"),
     ("null", "stands for a missing value"),
     (None, "is not a string but NoneType"),
-    (17, "is not a string but int"),
+    (True, "is not a string but bool"),
+    (17.5, "is not a string but float"),
     (["cd-1"], "is not a string but list"),
     (" cd-1", "has blanks around it"),
     ("cd-1\n", "has blanks around it"),

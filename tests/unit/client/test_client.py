@@ -29,7 +29,7 @@ ACTIONS: dict[str, Callable[[CampaignClient, Any], object]] = {
 @pytest.mark.parametrize("action", ACTIONS)
 def test_an_unusable_id_is_refused_before_anything_is_sent(action: str, platform: Platform) -> None:
     transport = ScriptedTransport([])
-    for campaign_id in ("", "a/b", "..", None, 17):
+    for campaign_id in ("", "a/b", "..", None, 17.5):
         with pytest.raises(CampaignConfigError, match="Nothing was sent"):
             ACTIONS[action](client_of(platform, transport), campaign_id)
     assert transport.requests == []
