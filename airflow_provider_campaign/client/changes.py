@@ -194,9 +194,10 @@ def explained_not_found(
         return CampaignNotFoundError(str(error), is_confirmed=True, **refusal_details(error))
     except CampaignError:
         return error
-    advice = ""
-    if others := [kind for kind in client.platform.campaign_types if kind != request.campaign_type]:
-        advice = f" It may not be of type {request.campaign_type!r}: try campaign_type={others[0]!r}."
+    is_typed = bool(client.platform.campaign_types)
+    advice = (
+        f" Check whether it is of type {request.campaign_type!r}, and the connection's Endpoints." if is_typed else ""
+    )
     return CampaignNotFoundError(
         f"{error} But the platform shows a campaign with this id, which is {campaign.status}.{advice}",
         shown_status=campaign.status,

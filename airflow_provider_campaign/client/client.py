@@ -11,6 +11,7 @@ from typing import Self
 from airflow_provider_campaign.campaign import START_CONDITION, STOP_CONDITION, Campaign, validate_campaign_id
 from airflow_provider_campaign.client.changes import Deletion, StatusChange
 from airflow_provider_campaign.client.clock import Clock, Deadline, SystemClock
+from airflow_provider_campaign.client.credentials import Credentials, LookUp
 from airflow_provider_campaign.client.list_reader import ListReader
 from airflow_provider_campaign.client.rate_limiter import RateLimiter
 from airflow_provider_campaign.client.requester import Requester
@@ -35,6 +36,7 @@ class CampaignClient:
     :param timeout: Seconds that one request may take.
     :param retry_budget: Seconds that one method may take with its retries; None for the caller's deadline.
     :param rate_limiter: Holds requests back; by default by what the platform documents.
+    :param look_up: Returns the account as it is configured now, where its credentials may change meanwhile.
     """
 
     def __init__(
@@ -47,15 +49,19 @@ class CampaignClient:
         retry_budget: float | None = None,
         clock: Clock | None = None,
         rate_limiter: RateLimiter | None = None,
+        look_up: LookUp | None = None,
     ) -> None:
-        self.platform = platform
         self.transport = transport
         self.clock = clock or SystemClock()
         self.rate_limiter = rate_limiter or RateLimiter(platform.rate_limit, platform.rate_window, self.clock)
         self._page_size = PageSize()
-        self.requester = Requester(
-            platform, transport, self.rate_limiter, self.clock, description or platform.name, timeout, retry_budget
-        )
+        credentials, name = Credentials(platform, transport.base_url, look_up), description or platform.name
+        self.requester = Requester(credentials, transport, self.rate_limiter, self.clock, name, timeout, retry_budget)
+
+    @property
+    def platform(self) -> Platform:
+        """The account, with the credentials that are known last."""
+        return self.requester.platform
 
     @property
     def description(self) -> str:
@@ -180,8 +186,7 @@ class CampaignClient:
         deadline: Deadline | None = None,
     ) -> Iterator[Campaign]:
         """
-        Yield each campaign of the account once, page by page as it is asked for; or once in each status that it has
-        rows in.
+        Yield each campaign once, or once in each status that it has rows in, page by page as it is asked for.
 
         Rows that can't be read, and pages that contradict themselves, raise an error once all others were yielded.
 
@@ -206,21 +211,28 @@ class CampaignClient:
             reader.check()
 
     def read_list(
-        self, campaign_type: str | None, statuses: Collection[str] = (), *, newest_first: bool = False
+        self,
+        campaign_type: str | None,
+        statuses: Collection[str] = (),
+        *,
+        newest_first: bool = False,
+        page_size: PageSize | None = None,
     ) -> ListReader:
         """Return a reading of the list of one of the platform's types, which sends nothing yet."""
-        return self._read_list(ListQuery(campaign_type, statuses, newest_first, self._page_size))
+        request = ApiRequest(Action.LIST, None, campaign_type)
+        self._http_request(request)
+        query = ListQuery(campaign_type, statuses, newest_first, page_size or self._page_size)
+        return ListReader(self.requester, request, self.platform.pager(query))
 
     def count_campaigns(
         self, campaign_type: str | None, statuses: Collection[str] = (), *, deadline: Deadline | None = None
     ) -> int | None:
         """
-        Return how many campaigns of a type the platform counts, by one request that shows a single one.
+        Return how many campaigns of a type the platform counts, None where it does not say; by one cheap request.
 
         :param statuses: Only campaigns in one of these, where the platform can filter; all of them where empty.
-        :returns: None where the platform does not say.
         """
-        reader = self._read_list(ListQuery(campaign_type, statuses, page_size=PageSize(1)))
+        reader = self.read_list(campaign_type, statuses, page_size=PageSize(1))
         reader.read_page(deadline or self.requester.default_deadline())
         return reader.total
 
@@ -230,12 +242,10 @@ class CampaignClient:
 
         One request counts all campaigns, one those in all statuses of the filter. Only if these differ the list is
         read, those changed last first, up to :data:`MAX_SEARCHED_PAGES`. A status may be of a live campaign
-        (:func:`.is_live`: Rerun), or one that no documentation explains (:func:`.may_be_live`). Where lists always
-        show all campaigns, nothing is sent and nothing yielded.
+        (:func:`.is_live`: Rerun), or one that nobody explains (:func:`.may_be_live`). Where lists always show all
+        campaigns, nothing is sent.
 
-        :raises UnreliableListError: Once all that were found were yielded, if there are more than these, or if the
-            list has a row that can't be read.
-        :raises CampaignError: If a request fails; what it yielded before remains true.
+        :raises UnreliableListError: Once all that were found were yielded, if there are more, or unreadable rows.
         """
         listable = self.platform.listable_statuses
         if not listable:
@@ -258,10 +268,9 @@ class CampaignClient:
     def probe(self) -> str:
         """Make one cheap read, and say in a few words what was seen."""
         request = ApiRequest(Action.LIST, None, next(iter(self.platform.campaign_types), None))
-        deadline = self.deadline(self.requester.timeout)
-        http_request = self.platform.probe(request)
-        text = self.requester.send_and_read(request, http_request, deadline, self.platform.describe_list)
-        return sanitize(text, self.platform.secrets) or ""
+        platform, deadline = self.platform, self.deadline(self.requester.timeout)
+        text = self.requester.send_and_read(request, platform.probe(request), deadline, platform.describe_list)
+        return sanitize(text, platform.secrets) or ""
 
     def perform(self, request: ApiRequest, deadline: Deadline) -> Campaign:
         """Make a request about one campaign once, and read the response."""
@@ -272,11 +281,6 @@ class CampaignClient:
             lambda document: replace(self.platform.read_campaign(request, document), raw=fitted(document)),
         )
 
-    def _read_list(self, query: ListQuery) -> ListReader:
-        request = ApiRequest(Action.LIST, None, query.campaign_type)
-        self._validate_type(request)
-        return ListReader(self.requester, request, self.platform.pager(query))
-
     def _read(self, request: ApiRequest, deadline: Deadline | None) -> Campaign:
         request = self._validated(request)
         return self.requester.retry(lambda part: self.perform(request, part), deadline)
@@ -285,24 +289,12 @@ class CampaignClient:
         """Return the request if it can be made; raise before anything is sent if not."""
         if request.action is not Action.SCHEDULE:
             request = replace(request, campaign_id=validate_campaign_id(request.campaign_id))
-        if request.campaign_type is not None:
-            self._validate_type(request)
         self._http_request(request)
         return request
 
     def _http_request(self, request: ApiRequest) -> HttpRequest:
         try:
+            self.platform.check_type(request.campaign_type)
             return self.platform.http_request(request)
         except CampaignConfigError as error:
             raise CampaignConfigError(f"{self.requester.subject(request)}: {error}") from None
-
-    def _validate_type(self, request: ApiRequest) -> None:
-        types = self.platform.campaign_types
-        if request.campaign_type is None or request.campaign_type in types:
-            return
-        has = " or ".join(map(repr, types))
-        raise CampaignConfigError(
-            f"{self.requester.subject(request)}: {self.platform.name} has no campaigns of type "
-            f"{request.campaign_type!r}. Nothing was sent. "
-            f"{f'Use {has}' if has else 'Leave campaign_type out, or use StopCampaignOperator'}."
-        )

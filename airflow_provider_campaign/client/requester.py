@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from airflow_provider_campaign.client.clock import Clock, Deadline, PlatformClock
+from airflow_provider_campaign.client.credentials import Credentials, Renewal
 from airflow_provider_campaign.client.errors import error_class, remediation, response_error
 from airflow_provider_campaign.client.rate_limiter import RateLimiter
 from airflow_provider_campaign.client.response import parse_json, sanitize
@@ -39,7 +40,7 @@ class Requester:
     :param on_unsent: Called with each request that did not leave after all, because no connection could be made.
     """
 
-    platform: Platform
+    credentials: Credentials
     transport: Transport
     rate_limiter: RateLimiter
     clock: Clock
@@ -50,6 +51,11 @@ class Requester:
     on_refusal: Callable[[ApiRequest], None] | None = None
     on_unsent: Callable[[ApiRequest], None] | None = None
     platform_clock: PlatformClock = field(default_factory=PlatformClock)
+
+    @property
+    def platform(self) -> Platform:
+        """The account, with the credentials that are known last."""
+        return self.credentials.platform
 
     def send_and_read(
         self,
@@ -85,19 +91,25 @@ class Requester:
 
     def _send(self, request: ApiRequest, http_request: HttpRequest, deadline: Deadline) -> Mapping[str, Any]:
         """Send a request once and return the JSON object of a success."""
-        response = self._exchange(request, http_request, deadline)
-        if response.status == 401 and self.platform.retries_unauthorized:
-            response = self._exchange(request, http_request, deadline)
-        document = parse_json(response, self.platform.secrets)
-        api_status = ApiStatus() if document is None else self.platform.api_status(document)
+        platform = self.platform
+        response = self._exchange(platform, request, http_request, deadline)
+        if response.status == 401 and platform.retries_unauthorized:
+            platform = self.platform
+            response = self._exchange(platform, request, http_request, deadline)
+        renewal = self.credentials.renew(platform) if response.status == 401 else None
+        if renewal is Renewal.CHANGED:
+            platform = self.platform
+            response = self._exchange(platform, request, http_request, deadline)
+        document = parse_json(response, platform.secrets)
+        api_status = ApiStatus() if document is None else platform.api_status(document)
         if document is not None and error_class(response.status) is None and not api_status.failed:
             return document
         error = response_error(
-            self.platform, self.subject(request), response, document, api_status, self.platform_clock.error
+            platform, self.subject(request), response, document, api_status, self.platform_clock.error
         )
         if self.on_refusal and isinstance(error, CampaignRateLimitError):
             self.on_refusal(request)
-        raise error
+        raise self.credentials.explained(error, renewal)
 
     def _send_once(
         self, request: ApiRequest, http_request: HttpRequest, headers: Mapping[str, str], seconds: float
@@ -109,13 +121,15 @@ class Requester:
                 self.on_unsent(request)
             raise
 
-    def _exchange(self, request: ApiRequest, http_request: HttpRequest, deadline: Deadline) -> HttpResponse:
+    def _exchange(
+        self, platform: Platform, request: ApiRequest, http_request: HttpRequest, deadline: Deadline
+    ) -> HttpResponse:
         try:
             with self.rate_limiter.slot(deadline):
                 if self.on_request:
                     self.on_request(request)
                 # By the platform's time, which the token is checked by: its first response shows how wrong ours is.
-                headers = self.platform.signed_headers(self.clock.time() + self.platform_clock.error)
+                headers = platform.signed_headers(self.clock.time() + self.platform_clock.error)
                 seconds = min(self.timeout, max(MIN_REQUEST_TIMEOUT, deadline.remaining))
                 response = self._send_once(request, http_request, headers, seconds)
                 self.platform_clock.note(response.headers.get("Date"), self.clock.time())

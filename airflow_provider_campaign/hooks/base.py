@@ -38,6 +38,8 @@ class CampaignHook(BaseHook, ABC):
 
     :param campaign_conn_id: The connection id.
     :param connection: The connection, where it was looked up already.
+    :param renews: Whether it is looked up once more if the platform refuses its credentials: they may have been
+        rotated. By default where the hook itself looks it up.
     """
 
     conn_name_attr = "campaign_conn_id"
@@ -49,11 +51,17 @@ class CampaignHook(BaseHook, ABC):
     """What the client's waits are measured by."""
 
     def __init__(
-        self, campaign_conn_id: str = default_conn_name, *, connection: Connection | None = None, **kwargs: Any
+        self,
+        campaign_conn_id: str = default_conn_name,
+        *,
+        connection: Connection | None = None,
+        renews: bool | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.campaign_conn_id = campaign_conn_id
         self._connection = connection
+        self._renews = connection is None if renews is None else renews
 
     @classmethod
     def get_connection(cls, conn_id: str) -> Connection:
@@ -70,10 +78,11 @@ class CampaignHook(BaseHook, ABC):
             return get_connection_from_database(conn_id)
 
     @classmethod
-    def for_connection(cls, connection: Connection) -> Self:
+    def for_connection(cls, connection: Connection, *, renews: bool = False) -> Self:
         """
         Return the hook that a connection's type stands for.
 
+        :param renews: Whether it looks the connection up once more if the platform refuses its credentials.
         :raises CampaignConfigError: When the type is not one of a campaign platform, or its module can't be imported.
         """
         hook_class = _hook_class(connection)
@@ -83,7 +92,7 @@ class CampaignHook(BaseHook, ABC):
                 "platform. Nothing was sent. Choose 'Kore.ai Campaigns' (kore) or 'Sonarly Campaigns' (sonarly) "
                 "as its type, or give the id of another connection."
             )
-        return hook_class(connection.conn_id, connection=connection)
+        return hook_class(connection.conn_id, connection=connection, renews=renews)
 
     @classmethod
     def for_conn_id(cls, campaign_conn_id: str) -> Self:
@@ -93,7 +102,7 @@ class CampaignHook(BaseHook, ABC):
         :raises CampaignConfigError: When there is no such connection, or it is not one of a campaign platform.
         :raises CampaignUnavailableError: When not every place that may have the connection answers.
         """
-        return cls.for_connection(cls._find_connection(campaign_conn_id))
+        return cls.for_connection(cls._find_connection(campaign_conn_id), renews=True)
 
     @abstractmethod
     def create_platform(self, fields: ConnectionFields) -> Platform:
@@ -141,7 +150,18 @@ class CampaignHook(BaseHook, ABC):
             timeout=self._fields.seconds("timeout") or DEFAULT_REQUEST_TIMEOUT,
             retry_budget=self._fields.seconds("retry_budget"),
             clock=self.clock,
+            look_up=self._look_up if self._renews else None,
         )
+
+    def _look_up(self) -> tuple[Platform, str]:
+        """
+        Return the account and the address that the connection stands for now.
+
+        Called in the thread whose request is refused. Up to Airflow 3.1 only one thread at a time may ask a task's
+        supervisor: as long as a task's other threads send requests, its main thread asks for nothing.
+        """
+        client = CampaignHook.for_conn_id(self.campaign_conn_id).client
+        return client.platform, client.transport.base_url
 
     @cached_property
     def _fields(self) -> ConnectionFields:

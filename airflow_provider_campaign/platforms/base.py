@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_campaign.campaign import Campaign
+from airflow_provider_campaign.exceptions import CampaignConfigError
 
 if TYPE_CHECKING:
     from airflow_provider_campaign.platforms.paging import ListQuery, Pager
@@ -133,6 +134,21 @@ class Platform(ABC):
     @abstractmethod
     def secrets(self) -> tuple[str, ...]:
         """What must never be shown, even where the platform echoes it."""
+
+    def check_type(self, campaign_type: str | None) -> None:
+        """
+        Raise if the platform has no campaigns of a type.
+
+        :raises CampaignConfigError: The message says which types there are.
+        """
+        if campaign_type is None or campaign_type in self.campaign_types:
+            return
+        use = (
+            f"Use {' or '.join(map(repr, self.campaign_types))}"
+            if self.campaign_types
+            else "Leave the type out, or use StopCampaignOperator"
+        )
+        raise CampaignConfigError(f"{self.name} has no campaigns of type {campaign_type!r}. Nothing was sent. {use}.")
 
     @abstractmethod
     def signed_headers(self, now: float) -> Mapping[str, str]:

@@ -68,7 +68,7 @@ class KorePlatform(Platform):
         typed = request.action in _TYPED_ACTIONS
         if typed and request.campaign_type is None:
             raise CampaignConfigError(
-                "campaign_type is missing. Nothing was sent. Give campaign_type='sms' or campaign_type='voice'."
+                "campaign_type is missing. Nothing was sent. Give 'sms' or 'voice' (command line: --campaign-type)."
             )
         name = f"{request.action}_{request.campaign_type}" if typed else request.action.value
         method, template = endpoints_of(self.api_version, self.endpoint_replacements)[name].split(" ", 1)

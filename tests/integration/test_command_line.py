@@ -21,6 +21,7 @@ from airflow_provider_campaign.platforms.kore import KorePlatform
 from airflow_provider_campaign.platforms.sonarly import SonarlyPlatform
 from airflow_provider_campaign.record_store import RecordStore
 from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox.request_log import ReceivedRequest
 from tests.airflow_process import AirflowProcess, SharedAirflow
 from tests.certificates import Authority
 from tests.kinds import Connect
@@ -80,6 +81,18 @@ def statuses(sandbox: Sandbox) -> dict[str, str]:
 
 def actions(sandbox: Sandbox) -> set[str | None]:
     return {request.action for request in sandbox.requests}
+
+
+def test_a_key_that_is_rotated_meanwhile_ends_no_command(accounts: Sandbox, connect: Connect, run: CommandLine) -> None:
+    def rotate(request: ReceivedRequest) -> None:
+        if request.action == "stop" and accounts.config.api_key != "sk_live_a_new_key":
+            accounts.config.client_secret, accounts.config.api_key = "a-new-secret-" * 8, "sk_live_a_new_key"
+            connect(accounts.kore_connection())
+            connect(accounts.sonarly_connection(), "sonarly")
+
+    accounts.on_request(rotate)
+    assert run("stop-active", *CONNECTIONS, "--yes").status == 0
+    assert "Active" not in statuses(accounts).values()
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, text: str, *, is_terminal: bool = True) -> None:
@@ -429,7 +442,7 @@ def test_a_single_stop_leaves_a_record_also_where_it_fails(
     assert (campaign["campaign_id"], campaign["status"]) == ("sms-1", "Stopped")
     assert campaign["asked_at"] <= campaign["confirmed_at"]
     assert (second["outcome"], second["previous"]["sha256"]) == ("failed", first_sha256)
-    assert "try campaign_type='sms'" in second["error"]
+    assert "Check whether it is of type 'voice'" in second["error"]
 
 
 def test_a_single_stop_whose_record_can_not_be_written_is_made_even_so(

@@ -205,6 +205,6 @@ def test_a_delete_of_the_wrong_type_is_not_reported_done_after_one_that_may_have
     connect(sandbox.kore_connection())
     campaign = sandbox.add_campaign(campaign_type="voice", status="Stopped")
     sandbox.add_fault(Fault("html", action="delete"))
-    with pytest.raises(CampaignNotFoundError, match="try campaign_type='voice'"):
+    with pytest.raises(CampaignNotFoundError, match="whether it is of type 'sms'"):
         V1_SMS.delete(campaign.id).execute({})
     assert sandbox.campaigns() == [campaign]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import import_module
@@ -33,6 +34,7 @@ from airflow_provider_campaign.exceptions import (
     CampaignTimeoutError,
 )
 from airflow_provider_campaign.operations.wait import MAX_READ_LAG
+from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
 from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from airflow_provider_campaign.triggers.wait import CampaignWaitTrigger
@@ -278,6 +280,52 @@ def test_a_start_that_takes_its_time_returns_the_record_of_what_was_seen(
     connect(kore_kind.connection(sandbox))
     campaign = kore_kind.add_campaign(sandbox, status="Stopped", start_delay=SOON)
     assert act(kore_kind.start, campaign.id)["status"] == "Active"
+
+
+def rotate_keys(sandbox: Sandbox, connect: Connect, kind: Kind, *, before: int) -> None:
+    """Replace the account's key, and then the connection's, just before the request with this number."""
+    arrived = itertools.count(1)
+
+    def look_at(_: object) -> None:
+        if next(arrived) == before:
+            sandbox.config.client_secret, sandbox.config.api_key = "a-new-secret-" * 8, "sk_live_a_new_key"
+            connect(kind.connection(sandbox))
+
+    sandbox.on_request(look_at)
+
+
+@pytest.mark.parametrize("before", [1, 3])
+def test_a_key_that_is_rotated_meanwhile_ends_no_stop(
+    sandbox: Sandbox, connect: Connect, kind: Kind, act: Wait, before: int
+) -> None:
+    connect(kind.connection(sandbox))
+    campaign = kind.add_campaign(sandbox, stop_delay=SOON)
+    rotate_keys(sandbox, connect, kind, before=before)
+    act(kind.stop, campaign.id)
+    assert campaign.status == "Stopped"
+    assert campaign.stop_requests == 1
+
+
+@pytest.mark.parametrize("before", [1, 3])
+def test_a_key_that_is_rotated_meanwhile_ends_no_wait(
+    sandbox: Sandbox, connect: Connect, kind: Kind, wait: Wait, before: int
+) -> None:
+    connect(kind.connection(sandbox))
+    campaign = kind.add_campaign(sandbox)
+    sandbox.set_status(campaign.id, "Stopped", SOON)
+    rotate_keys(sandbox, connect, kind, before=before)
+    assert wait(campaign.id) == "Stopped"
+
+
+@pytest.mark.parametrize("before", [1, 2, 4])
+def test_a_key_that_is_rotated_during_a_sweep_leaves_nothing_live(
+    sandbox: Sandbox, connect: Connect, kind: Kind, before: int
+) -> None:
+    connect(kind.connection(sandbox))
+    campaigns = [kind.add_campaign(sandbox) for _ in range(10)]
+    rotate_keys(sandbox, connect, kind, before=before)
+    StopActiveCampaignsOperator(task_id="sweep").execute({})
+    assert {campaign.status for campaign in campaigns} == {"Stopped"}
 
 
 @pytest.mark.parametrize("fault", PASSING, ids=lambda fault: f"{fault.kind}-{list(fault.options.values())}")

@@ -355,7 +355,7 @@ def test_a_status_read_that_finds_no_campaign_does_not_keep_a_stop_from_being_se
 @pytest.mark.parametrize("action", BEFORE)
 def test_a_campaign_that_its_status_shows_although_the_action_does_not_find_it_is_of_another_type(action: str) -> None:
     transport = ScriptedTransport(Account("Active", {action: [refuses(404)]}))
-    with pytest.raises(CampaignNotFoundError, match=r"which is Active\..*try campaign_type='voice'") as caught:
+    with pytest.raises(CampaignNotFoundError, match=r"which is Active\. Check whether it is of type 'sms'") as caught:
         act(client_for(transport), action)
     assert (caught.value.shown_status, caught.value.is_confirmed) == ("Active", False)
 
@@ -411,7 +411,7 @@ def test_a_delete_that_was_heard_although_its_response_is_lost_is_done_by_its_ow
 
 def test_a_delete_of_the_wrong_type_is_not_done_although_its_first_response_is_lost() -> None:
     transport = ScriptedTransport([shows("Stopped"), LOST, refuses(404), shows("Stopped")])
-    with pytest.raises(CampaignNotFoundError, match="try campaign_type='voice'"):
+    with pytest.raises(CampaignNotFoundError, match="whether it is of type 'sms'"):
         act(client_for(transport), "delete")
 
 

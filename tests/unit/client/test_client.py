@@ -41,7 +41,7 @@ def test_an_unusable_id_is_refused_before_anything_is_sent(action: str, platform
         (KORE_V1, lambda client: client.stop_campaign("c-1"), "Stop of campaign 'c-1' .*campaign_type is missing"),
         (KORE_V1, lambda client: client.stop_campaign("c-1", "email"), "type 'email'.*'sms' or 'voice'"),
         (KORE_V1, lambda client: list(client.list_campaigns(["sms", "email"])), "type 'email'.*'sms' or 'voice'"),
-        (SONARLY, lambda client: client.stop_campaign("c-1", "sms"), "type 'sms'.*Leave campaign_type out"),
+        (SONARLY, lambda client: client.stop_campaign("c-1", "sms"), "type 'sms'.*Leave the type out"),
         (SONARLY, lambda client: client.delete_campaign("c-1"), "Delete of campaign 'c-1' .*no such action"),
         (SONARLY, lambda client: client.switch_schedule_off("Evening"), "no such action"),
     ],
