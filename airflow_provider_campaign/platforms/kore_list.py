@@ -15,7 +15,7 @@ from airflow_provider_campaign.campaign import (
     may_be_live,
 )
 from airflow_provider_campaign.platforms.base import HttpRequest, InvalidResponseError
-from airflow_provider_campaign.platforms.paging import ListQuery, Pager, PageSize
+from airflow_provider_campaign.platforms.paging import MAX_PAGES_WITHOUT_PROGRESS, ListQuery, Pager, PageSize
 from airflow_provider_campaign.platforms.reading import (
     check_id,
     optional_count,
@@ -82,7 +82,7 @@ class KorePager(Pager):
         self.total = total
         marks = [_mark(row) for row in rows]
         if self._overlaps and self._marks.isdisjoint(marks[:1]):
-            if not self._pages_without_progress:
+            if self._pages_without_progress < MAX_PAGES_WITHOUT_PROGRESS:
                 self._step_back()
                 return []
             self.note_problem("its rows are others each time that they are shown")

@@ -90,7 +90,7 @@ ACTIONS: dict[str, tuple[str, Callable[[CampaignHook], Any]]] = {
 def test_a_single_path_can_be_replaced(sandbox: Sandbox, connect: Connect, action: str, version: str) -> None:
     method, _ = ACTIONS[action]
     campaign = "" if action == "list" else "/{campaign_id}"
-    with LocalServer(lambda sent: Reply(b"{}", 403)) as server:
+    with LocalServer(lambda sent: Reply(b'{"errors": [{"msg": "No"}]}', 403)) as server:
         path = f"/other/{{iid}}/{{account_id}}{campaign}/here?x=1"
         connect({**sandbox.kore_connection(version, endpoints={action: path}), "host": server.url})
         for _, act in ACTIONS.values():

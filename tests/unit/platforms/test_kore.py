@@ -8,7 +8,7 @@ from typing import Any
 
 import jwt
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_campaign.campaign import Campaign
@@ -265,6 +265,7 @@ Change = tuple[float, int, str | None]
 changes = st.tuples(st.floats(0, 1), st.sampled_from([0, 1, 30, 120]), st.sampled_from([None, "Stopped", "Active"]))
 
 
+@example(count=200, between_pages=[(0.0, 30, None), (0.0, 0, None), (0.0, 1, None), (0.0, 0, None)])
 @given(count=st.integers(0, 450), between_pages=st.lists(changes, max_size=10))
 def test_rows_that_change_or_go_while_a_list_is_read_cost_no_other_row_its_place(
     count: int, between_pages: list[Change]
