@@ -255,7 +255,7 @@ SCENES: dict[str, tuple[Scene, ...]] = {
 ELSEWHERE = {
     "No connection comes about": "tests/integration/test_bounds.py",
     "A proxy refuses, does not answer, or is a SOCKS proxy": "tests/integration/test_bounds.py",
-    "The account's requests are spent until the time is up (deferrable)": "tests/integration/test_permits.py",
+    "The account is rate-limited until the time is up (deferrable)": "tests/integration/test_rate_deferral.py",
 }
 """Tests that see what a row quotes, in places where no sandbox is."""
 
