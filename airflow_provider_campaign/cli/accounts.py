@@ -56,30 +56,32 @@ def read_conn_id(given: Sequence[str] | None) -> str:
     return conn_ids[0]
 
 
-def connect(conn_ids: Collection[str]) -> dict[str, CampaignClient]:
-    """Return a client for each connection, or raise with all that is wrong with any of them; nothing is sent yet."""
-    clients, problems = {}, []
+def connect(conn_ids: Collection[str]) -> tuple[dict[str, CampaignClient], dict[str, CampaignError]]:
+    """
+    Return the client of each connection, and why another can't be looked up; nothing is sent yet.
+
+    :raises CampaignConfigError: When one of them is missing or wrong, or none can be looked up.
+    """
+    clients, failures, wrong = {}, {}, []
     for conn_id in conn_ids:
         try:
-            clients[conn_id] = _client(conn_id)
-        except CampaignError as error:
-            problems.append(str(error))
-    if problems:
-        raise CampaignConfigError("\n".join(problems))
-    return clients
+            clients[conn_id] = CampaignHook.for_conn_id(conn_id).client
+        except CampaignConfigError as error:
+            wrong.append(error)
+        except Exception as error:  # noqa: BLE001 whatever goes wrong with one connection, the others can be used
+            failures[conn_id] = _lookup_error(conn_id, error)
+    if wrong or not clients:
+        raise CampaignConfigError("\n".join(map(str, [*wrong, *failures.values()])))
+    return clients, failures
 
 
-def _client(conn_id: str) -> CampaignClient:
-    try:
-        return CampaignHook.for_conn_id(conn_id).client
-    except CampaignError:
-        raise
-    except Exception as error:
-        # Its text may hold a part of the connection.
-        raise CampaignConfigError(
-            f"Connection {conn_id!r} can't be read ({type(error).__name__}). Nothing was sent. If it is in Airflow's "
-            "database, use the Fernet key and the database of the Airflow that has stored it."
-        ) from error
+def _lookup_error(conn_id: str, error: Exception) -> CampaignError:
+    if isinstance(error, CampaignError):
+        return error
+    return CampaignConfigError(  # without its text, which may hold a part of the connection
+        f"Connection {conn_id!r} can't be read ({type(error).__name__}). Nothing was sent. If it is in Airflow's "
+        "database, use the Fernet key and the database of the Airflow that has stored it."
+    )
 
 
 def run_on_all(

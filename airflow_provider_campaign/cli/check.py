@@ -33,7 +33,7 @@ def check_account(options: Namespace, output: Output) -> int:
     campaign_id = _campaign_id(options)
     path = _writable(options.save)
     conn_id = read_conn_id(options.conn_id)
-    [client] = connect([conn_id]).values()
+    client = connect([conn_id])[0][conn_id]
     cancellation = Cancellation()
     check = ContractCheck(
         client,

@@ -115,7 +115,7 @@ def _on_one_campaign(
     """Do something about one campaign, show it, and return what came of it."""
     seconds = read_seconds("--timeout", options.timeout)
     conn_id = read_conn_id(options.conn_id)
-    [client] = connect([conn_id]).values()
+    client = connect([conn_id])[0][conn_id]
     deadline = Deadline(seconds, client.clock, cancellation=cancellation)
 
     def work_on_it() -> Outcome[dict[str, Any]]:

@@ -57,10 +57,12 @@ class Sweeps:
     The same sweep of several accounts.
 
     :param clients: By connection id.
+    :param failures: Why another account can't be reached, by connection id.
     :param seconds: After which each is given up.
     """
 
     clients: Mapping[str, CampaignClient]
+    failures: Mapping[str, CampaignError]
     scope: SweepScope
     seconds: float
     cancellation: Cancellation = field(default_factory=Cancellation)
@@ -74,7 +76,7 @@ class Sweeps:
             read_name_pattern("--name-pattern", options.name_pattern),
         )
         seconds = read_seconds("--timeout", options.timeout)
-        sweeps = cls(connect(read_conn_ids(options.conn_id)), scope, seconds)
+        sweeps = cls(*connect(read_conn_ids(options.conn_id)), scope, seconds)
         for conn_id, client in sweeps.clients.items():
             try:
                 check_documented("--statuses", scope.statuses, client.platform)
@@ -108,7 +110,8 @@ class Sweeps:
 
         with output.progress() as show:
             tasks = {conn_id: partial(work, conn_id) for conn_id in self.clients}
-            return run_on_all(tasks, lambda: show_all(show, dict(sweeps)), self.cancellation)
+            outcomes = run_on_all(tasks, lambda: show_all(show, dict(sweeps)), self.cancellation)
+        return {**outcomes, **{conn_id: Outcome(error=error) for conn_id, error in self.failures.items()}}
 
 
 def live_campaigns(options: Namespace, output: Output) -> int:
