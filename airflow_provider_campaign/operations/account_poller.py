@@ -156,6 +156,8 @@ class AccountPoller:
         self._polled_at = client.clock.time()
         self._read_in: dict[str, int] = {}
         self._polls = 0
+        self._refused: set[str] = set()
+        """The campaigns whose next refusal is final: that of an acknowledged stop or start may pass once."""
         self._spare_reads = 1
 
     def poll(self, waits: Collection[PendingWait]) -> AccountSnapshot:
@@ -200,7 +202,8 @@ class AccountPoller:
         poll.covered[campaign_type] = frozenset()
         concerned = {wait for wait in poll.waits if is_listed(wait, campaign_type)}
         begun = [wait.since - CLOCK_TOLERANCE for wait in concerned - self._followed if wait.since is not None]
-        tracker = self._tracker(campaign_type)
+        new_tracker = ListTracker(self.client, campaign_type, self._polled_at - CLOCK_TOLERANCE)
+        tracker = self._trackers.setdefault(campaign_type, new_tracker)
         if is_urgent and tracker.is_failing:
             return
         statuses = {word for wait in poll.waits for word in (*wait.condition.success, *wait.condition.failure)}
@@ -213,21 +216,14 @@ class AccountPoller:
                     self._note(poll, campaign)
         except CampaignRateLimitError:
             raise
-        except CampaignError as error:
-            poll.note_problem(error)
         except Exception as error:  # noqa: BLE001 a list that nobody foresaw keeps nobody from being read directly
-            del self._trackers[campaign_type]  # it may have lost its place
+            if not isinstance(error, CampaignError):
+                del self._trackers[campaign_type]  # it may have lost its place
             poll.note_problem(as_campaign_error(error, f"List of campaigns ({self.client.description})"))
         if tracker.was_given_up:
             self._followed -= {wait for wait in concerned if wait.campaign_id not in poll.seen}
         poll.covered[campaign_type] = tracker.covered
         poll.has_read = poll.has_read or bool(tracker.covered)
-
-    def _tracker(self, campaign_type: str | None) -> ListTracker:
-        if campaign_type not in self._trackers:
-            watermark = self._polled_at - CLOCK_TOLERANCE
-            self._trackers[campaign_type] = ListTracker(self.client, campaign_type, watermark)
-        return self._trackers[campaign_type]
 
     def _read_what_lists_lack(self, poll: _Poll) -> None:
         """Read the campaigns directly that the lists prove nothing about, at the most so many."""
@@ -263,23 +259,30 @@ class AccountPoller:
             self._read_in[campaign_id] = self._polls
             try:
                 self._note(poll, read_status(self.client, campaign_id, poll.waits_by_id[campaign_id], deadline))
-            except CampaignUnavailableError as error:
-                if requested_delay(error, self.client.platform.rate_window):
-                    raise
-                poll.note_problem(error)
-            except CampaignAuthError as error:
-                poll.note_problem(error)
-                poll.is_refused = True
-            except CampaignError as error:
-                poll.snapshot.failed[campaign_id] = error
-                poll.has_read = True
             except Exception as error:  # noqa: BLE001 what nobody foresaw about one campaign concerns no other
                 subject = f"Status of campaign {campaign_id!r} ({self.client.description})"
-                poll.note_problem(as_campaign_error(error, subject))
+                self._note_failure(poll, campaign_id, as_campaign_error(error, subject))
+
+    def _note_failure(self, poll: _Poll, campaign_id: str, error: CampaignError) -> None:
+        """Note why a campaign could not be read; raise if the platform wants to be left alone."""
+        if isinstance(error, CampaignUnavailableError):
+            if requested_delay(error, self.client.platform.rate_window):
+                raise error
+        elif isinstance(error, CampaignAuthError):
+            poll.is_refused = True
+        else:
+            poll.has_read = True
+            may_pass = all(wait.last_seen for wait in poll.waits_by_id[campaign_id])
+            if not may_pass or campaign_id in self._refused:
+                poll.snapshot.failed[campaign_id] = error
+                return
+            self._refused.add(campaign_id)
+        poll.note_problem(error)
 
     def _note(self, poll: _Poll, campaign: Campaign) -> None:
         poll.has_read = True
         poll.snapshot.campaigns[campaign.id] = campaign
+        self._refused.discard(campaign.id)
         if poll.accepts(campaign):
             poll.seen.add(campaign.id)
             self._read_in[campaign.id] = self._polls

@@ -12,7 +12,14 @@ from airflow_provider_campaign.client.changes import seconds_of
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.retry import requested_delay
-from airflow_provider_campaign.exceptions import CampaignStateError, CampaignTimeoutError, CampaignUnavailableError
+from airflow_provider_campaign.exceptions import (
+    CampaignAuthError,
+    CampaignNotFoundError,
+    CampaignRequestError,
+    CampaignStateError,
+    CampaignTimeoutError,
+    CampaignUnavailableError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +32,9 @@ MAX_READ_LAG = 90.0
 Seconds by which a status without a date may lag behind: half as much again as the minute that lists were seen to lag.
 Longer would hold up each stop on a platform that dates nothing.
 """
+
+REFUSALS = (CampaignAuthError, CampaignNotFoundError, CampaignRequestError)
+"""What ends the wait for a stop or start that was acknowledged only if two polls in a row meet it."""
 
 
 @dataclass(frozen=True)
@@ -101,18 +111,21 @@ class PollResult:
     :param is_done: Whether the wait is over.
     :param delay: Seconds before another poll may show more.
     :param problem: What was wrong with it.
+    :param is_refused: Whether the platform has refused it.
     """
 
     campaign: Campaign | None = None
     is_done: bool = False
     delay: float = 0.0
     problem: str | None = None
+    is_refused: bool = False
 
 
-def poll_once(client: CampaignClient, wait: PendingWait, deadline: Deadline) -> PollResult:
+def poll_once(client: CampaignClient, wait: PendingWait, deadline: Deadline, *, may_pass: bool = False) -> PollResult:
     """
     Read a campaign's status once; a passing failure is logged and left to the next poll.
 
+    :param may_pass: Whether a refusal may pass, too.
     :raises CampaignStateError: When the condition can't be met any more.
     :raises CampaignError: For any failure that another poll can't mend.
     """
@@ -122,6 +135,11 @@ def poll_once(client: CampaignClient, wait: PendingWait, deadline: Deadline) -> 
     except CampaignUnavailableError as error:
         log.warning("Status check failed, retrying at the next poll: %s", error)
         return PollResult(delay=requested_delay(error, client.platform.rate_window) or 0.0, problem=str(error))
+    except REFUSALS as error:
+        if not may_pass:
+            raise
+        log.warning("Status check refused, retrying once at the next poll: %s", error)
+        return PollResult(problem=str(error), is_refused=True)
     if wait.last_seen and not wait.accepts(campaign, read_at):
         problem = old_news(campaign)
         log.info("Campaign %s: %s", campaign.id, problem)
@@ -175,6 +193,7 @@ def wait_for_effect(
     :param poll_interval: Seconds between two polls.
     :raises CampaignTimeoutError: When the deadline comes first.
     :raises CampaignStateError: When the condition can't be met any more.
+    :raises CampaignError: When the platform refuses two polls in a row.
     """
     if condition.is_met_by(campaign.status):
         return campaign
@@ -183,7 +202,7 @@ def wait_for_effect(
     last_status, result = campaign.status, PollResult()
     while True:
         deadline.sleep(min(max(poll_interval, result.delay), deadline.remaining))
-        result = poll_once(client, wait, deadline)
+        result = poll_once(client, wait, deadline, may_pass=not result.is_refused and deadline.remaining > 0)
         if result.campaign is not None:
             if result.is_done:
                 return result.campaign.completing(campaign.as_dict())

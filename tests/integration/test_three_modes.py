@@ -30,6 +30,7 @@ from airflow_provider_campaign.exceptions import (
     CampaignConfigError,
     CampaignError,
     CampaignNotFoundError,
+    CampaignRequestError,
     CampaignStateError,
     CampaignTimeoutError,
 )
@@ -405,6 +406,20 @@ def test_a_start_is_not_over_by_what_was_before_it(
     change(sandbox, virtual_clock, campaign.id, "Active", "Stopped")
     assert act(kind.start, campaign.id)["status"] == "Active"
     assert campaign.status == "Active"
+
+
+@pytest.mark.parametrize("fault", ["not_found", "bad_request", "forbidden", "unauthorized"])
+def test_one_refused_status_ends_no_wait_for_an_acknowledged_stop_and_a_refusal_that_stays_does(
+    sandbox: Sandbox, act: Wait, fault: str
+) -> None:
+    count = 2 if fault == "unauthorized" else 1  # which is tried again at once
+    campaign = sandbox.add_campaign(stop_delay=SOON)
+    sandbox.add_fault(Fault(fault, action="status", count=count, skip=1))
+    assert act(SMS.stop, campaign.id)["status"] == "Stopped"
+    campaign = sandbox.add_campaign(stop_delay=SOON)
+    sandbox.add_fault(Fault(fault, action="status", count=None))
+    with pytest.raises((CampaignNotFoundError, CampaignRequestError, CampaignAuthError)):
+        act(SMS.stop, campaign.id)
 
 
 def test_what_may_be_from_before_is_named_when_the_time_is_up(
