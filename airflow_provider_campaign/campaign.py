@@ -202,11 +202,11 @@ def plain_text(text: str) -> str:
     """
     Return a text in the form in which texts that look alike are equal.
 
-    That is Unicode's compatibility normalization (NFKC), in which every blank is a space, without invisible characters
-    and without blanks around it.
+    That is Unicode's compatibility normalization (NFKC) without invisible characters, with one space for all blanks
+    between two words, and without blanks around them.
     """
     visible = "".join(character for character in text if unicodedata.category(character) != "Cf")
-    return unicodedata.normalize("NFKC", visible).strip()
+    return " ".join(unicodedata.normalize("NFKC", visible).split())
 
 
 _SET = re.compile(r"\[!?+]?+[^]]*]")

@@ -340,7 +340,7 @@ def test_a_campaigns_name_can_not_steer_the_terminal(accounts: Sandbox, run: Com
     accounts.add_campaign("sms-2", "sms", "Active", "[/red]\x1b[2J :bomb:")
     for style in ("table", "plain"):
         shown = run("stop-active", "--dry-run", "-o", style)
-        assert "[/red] [2J :bomb:" in shown.stdout
+        assert "[/red]\ufffd[2J :bomb:" in shown.stdout
 
 
 def test_a_name_that_the_terminal_has_no_letters_for_is_shown_all_the_same(

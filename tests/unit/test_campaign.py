@@ -160,6 +160,7 @@ SAME_NAMES = [
     ("Evening\N{NO-BREAK SPACE}1", "Evening 1"),
     ("Evening\N{NARROW NO-BREAK SPACE}1", "Evening 1"),
     ("Evening\N{ZERO WIDTH SPACE} 1", "Evening 1"),
+    ("Evening  1", "Evening 1"),
     ("\N{FULLWIDTH LATIN CAPITAL LETTER E}vening", "Evening"),
     ("[a] 1", WIDE.format("a") + " 1"),
 ]
