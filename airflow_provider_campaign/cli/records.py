@@ -66,7 +66,7 @@ def record_row(file: RecordFile) -> Row:
     run, campaigns = record["run"], record["campaigns"]
     confirmed = [campaign["confirmed_at"] for campaign in campaigns if campaign["confirmed_at"]]
     last = max(confirmed, default=None)
-    return {
+    row = {
         "ended_at": record["ended_at"],
         "connection_id": record["connection_id"],
         "run": _run_name(run),
@@ -84,6 +84,7 @@ def record_row(file: RecordFile) -> Row:
         "path": file.path,
         "sha256": file.sha256,
     }
+    return {name: printable(value) if isinstance(value, str) else value for name, value in row.items()}
 
 
 def _run_name(run: Mapping[str, Any]) -> str:

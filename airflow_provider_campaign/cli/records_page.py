@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from airflow_provider_campaign.cli.output import printable
 from airflow_provider_campaign.operations.record_chain import Discrepancy, RecordFile
 
 WIDTH, HEIGHT, MARGIN = 900, 240, 60
@@ -71,7 +72,7 @@ def _discrepancies(discrepancies: Sequence[Discrepancy]) -> str:
     else:
         text = '<p class="bad">The records are <b>not</b> as they were written:</p>'
     items = "".join(
-        f'<li class="{"bad" if each.is_error else ""}">{escape(f"{each.kind}: {each.path} {each.text}")}</li>'
+        f'<li class="{"bad" if each.is_error else ""}">{_shown(f"{each.kind}: {each.path} {each.text}")}</li>'
         for each in discrepancies
     )
     return f"<h2>Verification</h2>{text}{f'<ul>{items}</ul>' if items else ''}"
@@ -106,16 +107,16 @@ def _bar(row: Mapping[str, Any], x: float, slot: float, height: float) -> str:
     colour = "#cf222e" if row["left"] or row["outcome"] in ("failed", "killed") else "#1a7f37"
     return (
         f'<rect x="{x + slot * 0.1:.1f}" y="{HEIGHT - MARGIN - height:.1f}" width="{slot * 0.8:.1f}" '
-        f'height="{height:.1f}" fill="{colour}"><title>{escape(text)}</title></rect>'
+        f'height="{height:.1f}" fill="{colour}"><title>{_shown(text)}</title></rect>'
     )
 
 
 def _run(row: Mapping[str, Any], file: RecordFile) -> str:
     record = file.record or {}
-    error = f'<p class="bad">{escape(record["error"])}</p>' if record["error"] else ""
-    reason = f"<p>Reason: {escape(record['reason'])}</p>" if record["reason"] else ""
-    title = escape(f"{row['ended_at'][:19]} {row['connection_id']}: {row['found']} campaigns, {row['outcome']}")
-    name = f"<p><code>{escape(file.path)}</code><br>SHA-256 <code>{file.sha256}</code></p>"
+    error = f'<p class="bad">{_shown(record["error"])}</p>' if record["error"] else ""
+    reason = f"<p>Reason: {_shown(record['reason'])}</p>" if record["reason"] else ""
+    title = _shown(f"{row['ended_at'][:19]} {row['connection_id']}: {row['found']} campaigns, {row['outcome']}")
+    name = f"<p><code>{_shown(file.path)}</code><br>SHA-256 <code>{file.sha256}</code></p>"
     table = _table(_CAMPAIGN_COLUMNS, record["campaigns"]) if record["campaigns"] else ""
     return f"<details><summary>{title}</summary>{reason}{error}{name}{table}</details>"
 
@@ -123,7 +124,7 @@ def _run(row: Mapping[str, Any], file: RecordFile) -> str:
 def _table(columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]) -> str:
     head = "".join(f"<th>{escape(title)}</th>" for title in columns.values())
     body = "\n".join(
-        "<tr>" + "".join(f"<td>{escape(_text(name, row.get(name)))}</td>" for name in columns) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td>{_shown(_text(name, row.get(name)))}</td>" for name in columns) + "</tr>" for row in rows
     )
     return f"<table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table>"
 
@@ -132,3 +133,8 @@ def _text(name: str, value: Any) -> str:
     """Return a cell's text: moments to the second."""
     text = "" if value is None else str(value)
     return text[:19].replace("T", " ") if name.endswith(("_at", "_end")) else text
+
+
+def _shown(text: str) -> str:
+    """Return a stored text as a part of the page."""
+    return escape(printable(text))

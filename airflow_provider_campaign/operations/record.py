@@ -87,6 +87,7 @@ class RecordDraft:
             "earlier_tries": list(self.earlier.tries),
             "previous": None,
             "also_previous": [],
+            "doubtful_previous": [],
         }
 
     def header(self) -> JSON:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
 
 CHANGED, MISSING, REORDERED, CUT_OFF, UNREADABLE = "changed", "missing", "reordered", "cut off", "unreadable"
-FORK = "fork"
+FORK, DOUBTFUL = "fork", "doubtful"
 
 _SCHEMA_FILE = Path(__file__).with_name("campaign-record-1.schema.json")
 
@@ -27,7 +27,7 @@ _SCHEMA_FILE = Path(__file__).with_name("campaign-record-1.schema.json")
 def read_record(content: bytes) -> Mapping[str, Any] | None:
     """Return the record that bytes hold; None if they hold none that is whole, and as its JSON Schema says."""
     try:
-        record = json.loads(content)
+        record = json.loads(content, parse_constant=float.fromhex)  # NaN and Infinity are no JSON: a ValueError
         is_valid = _validator().is_valid(record) and all(map(_is_moment, _moments(record)))
         return record if is_valid else None
     except (ValueError, RecursionError):
@@ -59,10 +59,12 @@ class RecordFile:
     A record as it was read.
 
     :param path: Below the records path, with ``/`` between its parts.
+    :param problem: Why it could not be read, empty if it could.
     """
 
     path: str
     content: bytes
+    problem: str = ""
 
     @cached_property
     def sha256(self) -> str:
@@ -85,7 +87,7 @@ class Discrepancy:
     """
     Something that :func:`verify_records` has found.
 
-    :param kind: ``changed``, ``missing``, ``reordered``, ``cut off``, ``unreadable`` or ``fork``.
+    :param kind: ``changed``, ``missing``, ``reordered``, ``cut off``, ``unreadable``, ``fork`` or ``doubtful``.
     :param path: The record that it is about, or the hash of one that is not there.
     :param text: What it means.
     """
@@ -96,8 +98,11 @@ class Discrepancy:
 
     @property
     def is_error(self) -> bool:
-        """Whether the records are not as they were written; a fork is none, for two runs may end at once."""
-        return self.kind != FORK
+        """
+        Whether the records are not as they were written. A fork is no error, for two runs may end at once; nor is what
+        only a link in ``@chain`` has named.
+        """
+        return self.kind not in (FORK, DOUBTFUL)
 
 
 def verify_records(records: Iterable[RecordFile], expected: Collection[str] = ()) -> list[Discrepancy]:
@@ -109,8 +114,9 @@ def verify_records(records: Iterable[RecordFile], expected: Collection[str] = ()
     :returns: What was found; empty where every record is as it was written, and none is missing.
     """
     by_path = {record.path: record for record in records}
-    by_hash = {record.sha256: record for record in by_path.values()}
-    discrepancies = [*_misplaced(by_path.values()), *_contradicted(by_path, by_hash), *_forks(by_path.values())]
+    by_hash = {record.sha256: record for record in by_path.values() if not record.problem}
+    discrepancies = [*_misplaced(by_path.values()), *_contradicted(by_path, by_hash)]
+    discrepancies += [*_doubtful(by_path, by_hash), *_forks(by_path.values())]
     discrepancies += [
         Discrepancy(CUT_OFF, sha256, "a run has logged this hash of its record, and no record has it")
         for sha256 in expected
@@ -123,7 +129,7 @@ def _misplaced(records: Iterable[RecordFile]) -> Iterator[Discrepancy]:
     """Find what is no record, and what stands where another one belongs."""
     for file in records:
         if file.record is None:
-            yield Discrepancy(UNREADABLE, file.path, f"holds no whole {SCHEMA}")
+            yield Discrepancy(UNREADABLE, file.path, file.problem or f"holds no whole {SCHEMA}")
         elif not file.path.startswith(place := _place(file.record)):
             yield Discrepancy(REORDERED, file.path, f"holds the record of {place}*")
 
@@ -139,13 +145,23 @@ def _contradicted(by_path: Mapping[str, RecordFile], by_hash: Mapping[str, Recor
         earlier = (each for each in (file.record or {}).get("earlier_tries", ()) if each["path"])
         for seen in chain(file.predecessors, earlier):
             path, sha256 = seen["path"], seen["sha256"]
+            if path in by_path and by_path[path].sha256 == sha256:
+                continue
             if sha256 in by_hash:
-                if by_hash[sha256].path != path:
-                    yield Discrepancy(REORDERED, path, f"is at {by_hash[sha256].path}; {file.path} saw it here")
+                yield Discrepancy(REORDERED, path, f"is at {by_hash[sha256].path}; {file.path} saw it here")
             elif path in by_path:
                 yield Discrepancy(CHANGED, path, f"is not what {file.path} saw here, with the SHA-256 {sha256}")
             else:
                 yield Discrepancy(MISSING, path, f"is not there; {file.path} saw it, with the SHA-256 {sha256}")
+
+
+def _doubtful(by_path: Mapping[str, RecordFile], by_hash: Mapping[str, RecordFile]) -> Iterator[Discrepancy]:
+    """Find what a record's run has missed that a link named: the record was removed or changed, or the link was."""
+    for file in by_path.values():
+        for seen in (file.record or {}).get("doubtful_previous", ()):
+            if seen["sha256"] not in by_hash:
+                text = f"with the SHA-256 {seen['sha256']} was named in @chain, and not there for {file.path}"
+                yield Discrepancy(DOUBTFUL, seen["path"] or seen["sha256"], text)
 
 
 def _forks(records: Iterable[RecordFile]) -> Iterator[Discrepancy]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -59,9 +58,3 @@ def try_and_copy(run: Mapping[str, Any], name: str) -> tuple[int, int] | None:
     """Return the try's number and the copy's that a file's name has, None for a file of another task."""
     match = re.fullmatch(re.escape(record_stem(run)) + r"\.try(\d+)(?:\.(\d+))?\.json", name)
     return (int(match[1]), int(match[2] or 1)) if match else None
-
-
-def chain_folder(connection_id: str, ended_at: str) -> str:
-    """Return the folder that the chain has for one connection and the day a record was ended."""
-    moment = datetime.fromisoformat(ended_at).astimezone(UTC)
-    return f"{CHAIN_FOLDER}/{path_part(connection_id)}/{moment:%Y-%m/%d}"

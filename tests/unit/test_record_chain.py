@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import resource
 from contextlib import redirect_stdout
 from io import StringIO
@@ -74,6 +75,9 @@ def test_a_record_that_is_no_json_any_more_is_found(store: RecordStore, tmp_path
     "edit",
     [
         {"ended_at": None},
+        {"ended_at": ""},
+        {"ended_at": "2027-02-30T08:00:00+00:00"},
+        {"began_at": "0001-01-01T00:00:00+14:00"},
         {"ended_at": "yesterday"},
         {"ended_at": "2027-01-16T08:00:00"},
         {"campaigns": None},
@@ -252,6 +256,58 @@ def test_a_damaged_chain_is_a_fork_at_the_worst(store: RecordStore, tmp_path: Pa
             link.write_bytes(content)
     store.write(record_of("run-3", at=86400.0 * 3))
     assert {kind for kind, _ in findings_of(store)} == {"fork"}
+
+
+def link_of(tmp_path: Path, number: int) -> Path:
+    return sorted((tmp_path / "@chain").rglob("*_*"))[number]
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "content"),
+    [
+        ("..", f"999999.9_{'0' * 64}_first", "closing/run-9/stop_all.try1.json"),  # a record that never was
+        (".", f"999999.9_{'0' * 64}_first", path_of(1)),  # another hash than it has
+        (".", f"999999.9_{'0' * 64}_first", "../../etc/x.json"),
+    ],
+)
+def test_a_link_that_was_planted_makes_no_later_record_an_error(
+    store: RecordStore, tmp_path: Path, caplog: pytest.LogCaptureFixture, folder: str, name: str, content: str
+) -> None:
+    (link_of(tmp_path, 2).parent / folder / name).write_text(content)
+    for number in (3, 4):
+        store.write(record_of(f"run-{number}", at=86400.0 * 2 + number))
+    findings = verify_records(store.read())
+    assert [each.kind for each in findings if each.is_error] == []
+    assert json.loads((tmp_path / path_of(3)).read_bytes())["previous"]["path"] == path_of(2)
+    if folder == ".":
+        assert [each.kind for each in findings] == ["doubtful"]  # named once, by the record after it
+        assert f"names a record that is not there: path {content if content.startswith('c') else ''!r}" in caplog.text
+
+
+def test_a_newest_record_that_was_removed_is_doubtful_for_the_next_one(store: RecordStore, tmp_path: Path) -> None:
+    (tmp_path / path_of(2)).unlink()
+    store.write(record_of("run-3", at=86400.0 * 2 + 1))
+    assert findings_of(store) == {("doubtful", path_of(2))}
+    assert json.loads((tmp_path / path_of(3)).read_bytes())["previous"]["path"] == path_of(1)
+
+
+@pytest.mark.timeout(60)
+def test_pipes_and_links_that_lead_back_hold_up_neither_a_run_nor_verifying(store: RecordStore, tmp_path: Path) -> None:
+    for place in (path_of(1).replace("try1", "try1.2"), "closing/run-3/stop_all.try1.json", "pipe.json"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        os.mkfifo(tmp_path / place)
+    os.mkfifo(link_of(tmp_path, 2).with_name(f"999999.9_{'0' * 64}_first"))
+    for folder in (tmp_path, tmp_path / "closing", tmp_path / "closing/run-0"):
+        for number in range(3):
+            (folder / f"loop-{number}").symlink_to(".")
+    assert store.earlier_tries(draft_of("run-1", try_number=2).run, "", {})[1].path == path_of(1)
+    assert store.write(record_of("run-3", at=86400.0 * 3))["path"].endswith("try1.2.json")
+    assert {(kind, path) for kind, path in findings_of(store) if kind != "doubtful"} == {
+        ("unreadable", path_of(1).replace("try1", "try1.2")),
+        ("unreadable", path_of(3)),
+        ("unreadable", "pipe.json"),
+    }
+    assert len([file for file in store.read() if file.record]) == 4
 
 
 def test_a_clock_that_was_ahead_does_not_end_the_chain(store: RecordStore, tmp_path: Path) -> None:

@@ -1,0 +1,125 @@
+"""Files below a records path: whoever may write there may have left anything, so nothing is opened on trust."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from airflow_provider_campaign.operations.record_path import CHAIN_FOLDER
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+MAX_FILE_BYTES = 16 * 1024 * 1024
+"""A record of a thousand campaigns has 320 KB."""
+
+MAX_DEPTH = 3
+"""Parts of a record's path: no file that lies deeper is one."""
+
+LOCAL = ("", "file", "local")
+"""Protocols of what the operating system has mounted."""
+
+
+def read_file(path: ObjectStoragePath) -> bytes:
+    """
+    Return what a file holds.
+
+    :raises OSError: If it is no regular file, such as a pipe, which would be waited for, or too long.
+    """
+    with _open(path) as file:
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise OSError(f"it has more than {MAX_FILE_BYTES} bytes")
+    return content
+
+
+def _open(path: ObjectStoragePath) -> BinaryIO:
+    if path.protocol not in LOCAL:
+        return cast(BinaryIO, path.open("rb"))  # type: ignore[no-untyped-call]
+    if not stat.S_ISREG(os.stat(path.path).st_mode):
+        raise OSError("it is no regular file")
+    # It may be another one by now: not to wait for a pipe takes nothing.
+    return open(os.open(path.path, os.O_RDONLY | os.O_NONBLOCK), "rb")
+
+
+def create_file(path: ObjectStoragePath, content: bytes) -> bool:
+    """
+    Create a file; an object store is asked to refuse if it is there.
+
+    :returns: Whether it holds the content now, also where it did before: a store may have kept what was sent and lost
+        the response, so that the second attempt is refused.
+    """
+    file = None
+    try:
+        with path.open("xb") as file:  # type: ignore[no-untyped-call]
+            file.write(content)
+    except FileExistsError:
+        with suppress(OSError):
+            return read_file(path) == content
+        return False
+    except BaseException:
+        if file is not None and path.protocol in LOCAL:  # an object store keeps no half of a file
+            with suppress(OSError):
+                path.unlink()
+        raise
+    return True
+
+
+def make_folder(folder: ObjectStoragePath) -> None:
+    """Make a folder where files need one; object stores have none."""
+    if folder.protocol in LOCAL:
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def children(folder: ObjectStoragePath) -> list[ObjectStoragePath]:
+    """Return what a folder holds, by name; nothing where there is none."""
+    folder.fs.invalidate_cache()
+    try:
+        return sorted(folder.iterdir(), key=lambda child: child.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def json_paths(root: ObjectStoragePath) -> Iterator[str]:
+    """
+    Yield the paths below a root of all that may be records, and of folders that can't be read.
+
+    :raises OSError: If the root itself can't be read.
+    """
+    if root.protocol in LOCAL:
+        paths = _local_json_paths(Path(root.path))
+    else:
+        prefix = str(root).rstrip("/") + "/"
+        paths = (str(path).removeprefix(prefix) for path in root.rglob("*.json"))
+    yield from (path for path in paths if path.count("/") < MAX_DEPTH and not path.startswith(f"{CHAIN_FOLDER}/"))
+
+
+def _local_json_paths(root: Path) -> Iterator[str]:
+    """Walk a folder, also by links to other disks, but not by those that lead back."""
+    unreadable: list[OSError] = []
+    linked = {os.path.realpath(root)}
+    for folder, folders, names in os.walk(root, onerror=unreadable.append, followlinks=True):
+        below = Path(folder).relative_to(root)
+        is_last = len(below.parts) == MAX_DEPTH - 1
+        folders[:] = [] if is_last else [name for name in folders if not _leads_back(Path(folder, name), linked)]
+        yield from ((below / name).as_posix() for name in names if name.endswith(".json"))
+    for error in unreadable:
+        path = Path(error.filename)
+        if path == root and not isinstance(error, FileNotFoundError):
+            raise error
+        if path != root and path.name != "lost+found":
+            yield path.relative_to(root).as_posix()
+
+
+def _leads_back(folder: Path, linked: set[str]) -> bool:
+    """Return whether a folder is a link to one that another link has led to."""
+    if not folder.is_symlink():
+        return False
+    target = os.path.realpath(folder)
+    is_known = target in linked
+    linked.add(target)
+    return is_known
