@@ -360,7 +360,7 @@ def test_a_deferred_stop_leaves_its_record_when_it_resumes(sandbox: Sandbox, sto
         act(StopSmsCampaignOperator(**arguments))
     assert records_of(store) == []
     assert deferred.value.trigger.serialize()[1]["end_task"] is False
-    result = {"status": "Stopped", "message": "Campaign Stopped", "already_stopped": False}
+    result = {**deferred.value.trigger.serialize()[1]["result"], "status": "Stopped"}
     context: Any = {"ti": Try(task_id="single")}
     StopSmsCampaignOperator(**arguments).execute_complete(
         context, asdict(WaitOutcome(result)), **json.loads(json.dumps(deferred.value.kwargs))

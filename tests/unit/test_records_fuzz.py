@@ -26,6 +26,8 @@ from airflow_provider_campaign.record_store import RecordStore
 from tests.profiles import examples
 from tests.records_guard import TAMPERED
 
+pytestmark = pytest.mark.timeout(1800)  # in full, it takes a minute on a quiet machine
+
 Result = TypeVar("Result")
 
 DAY = 86400.0
