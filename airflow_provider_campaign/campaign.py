@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any, Self
 from urllib.parse import unquote
 
@@ -198,6 +199,7 @@ def status_condition(target_statuses: Iterable[str]) -> WaitCondition:
     return WaitCondition(success=targets, failure=() if completed in targets else (completed,))
 
 
+@lru_cache(maxsize=4096)
 def plain_text(text: str) -> str:
     """
     Return a text in the form in which texts that look alike are equal.
