@@ -86,7 +86,7 @@ def response_error(
     message += f" [{marks}]" if marks else ""
     details = {"http_status": response.status, "code": code, "trace_id": trace_id, "platform_text": text}
     retry_after = response.headers.get("Retry-After") if response.status in (429, 503) else None
-    if response.status == 401 and clock_error:
+    if response.status == 401 and clock_error and platform.retries_unauthorized:
         side = "ahead of" if clock_error > 0 else "behind"
         advice += (
             f" The platform's clock is {abs(clock_error):.0f} s {side} that of this machine: one of them is wrong."

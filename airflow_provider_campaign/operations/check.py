@@ -225,7 +225,7 @@ class ContractCheck:
             except (TypeError, ValueError):
                 continue
             differences.append(moment - exchange.sent_at - exchange.seconds / 2)
-        documented, provider = "the platform's clock is ours", "signs by our clock; a token is valid for 5 minutes"
+        documented, provider = "the platform's clock is ours", "signs by it; a token is valid for 5 minutes"
         if not differences:
             return CheckRow("clock", documented, "no Date header", UNKNOWN, provider)
         least = min(differences, key=abs)

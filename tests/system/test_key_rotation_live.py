@@ -1,0 +1,66 @@
+"""A key that is rotated while tasks of a live Airflow run: their threads look the connection up by the supervisor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("airflow.sdk", reason="Airflow 3 is not installed")
+
+from airflow_provider_campaign.sandbox import Sandbox
+from airflow_provider_campaign.sandbox.request_log import ReceivedRequest
+from tests.system.live_airflow import LiveAirflow
+
+pytestmark = pytest.mark.timeout(400)
+
+CAMPAIGNS = 40
+NEW_SECRET = "a-new-secret-" * 8
+DAGS = """
+from airflow.sdk import DAG
+
+from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
+
+with DAG("sweep"):
+    StopActiveCampaignsOperator(task_id="sweep", campaign_conn_id="rotated", retries=0)
+"""
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[Sandbox]:
+    with Sandbox(latency=0.05) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveAirflow]:
+    folder = tmp_path_factory.mktemp("dags")
+    (Path(folder) / "sweep.py").write_text(DAGS)
+    with LiveAirflow(folder, parallelism=2) as live:
+        yield live
+
+
+def in_the_form(connection: dict[str, Any]) -> dict[str, Any]:
+    return {"connection_id": "rotated", **connection, "extra": json.dumps(connection["extra"])}
+
+
+def test_a_key_that_is_rotated_during_a_sweep_leaves_nothing_live(airflow: LiveAirflow, platform: Sandbox) -> None:
+    airflow.create_connection(in_the_form(platform.kore_connection("v2")))
+    campaigns = [platform.add_campaign(f"cd-{number}") for number in range(CAMPAIGNS)]
+
+    def rotate(request: ReceivedRequest) -> None:
+        if request.action == "stop" and request.campaign_id == campaigns[10].id:
+            platform.config.client_secret = NEW_SECRET
+            airflow.api("PATCH", "/connections/rotated", json=in_the_form(platform.kore_connection("v2")))
+
+    platform.on_request(rotate)
+    run = airflow.trigger_dag("sweep")["dag_run_id"]
+    assert airflow.wait_for_run("sweep", run)["state"] == "success", airflow.describe("sweep", run)
+    assert {campaign.status for campaign in campaigns} == {"Stopped"}
+    assert 401 in {request.status_code for request in platform.requests}
+    log = airflow.task_log("sweep", run, "sweep")
+    assert log.count("others are configured by now: continuing with those") == 1
+    assert NEW_SECRET not in log
