@@ -23,7 +23,7 @@ from airflow_provider_campaign.platforms.base import (
 )
 from airflow_provider_campaign.platforms.kore import KorePlatform
 from airflow_provider_campaign.platforms.kore_list import LISTABLE_STATUSES
-from airflow_provider_campaign.platforms.paging import MAX_PAGES_WITHOUT_PROGRESS, PAGE_SIZE, ListQuery
+from airflow_provider_campaign.platforms.paging import MAX_PAGES_WITHOUT_PROGRESS, PAGE_SIZE, ListQuery, PageSize
 from tests.accounts import APP, CONFIG, KORE_V1, KORE_V2
 
 V1 = "/campaign/api/v1/public/st-1/campaign"
@@ -334,6 +334,41 @@ def test_a_row_at_the_end_of_a_page_that_can_not_be_read_hides_no_other(version:
         pages += 1
     assert (len(listed), pages) == (149, 2)
     assert len(pager.problems) == 1
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+junk = (
+    scalars | st.lists(scalars, max_size=2) | st.dictionaries(st.sampled_from(["id", "_id", "status", "name"]), scalars)
+)
+resize = st.sampled_from(["shrink", "refuse", "grow"])
+
+
+@given(
+    count=st.integers(0, 250),
+    odd=st.dictionaries(st.integers(0, 249), junk, max_size=30),
+    between_pages=st.lists(st.none() | resize, max_size=8),
+    total=st.none() | junk.filter(lambda value: not isinstance(value, int)),
+    has_more=st.booleans(),
+)
+def test_neither_rows_of_any_kind_nor_pages_of_any_size_hide_a_row(
+    count: int, odd: dict[int, Any], between_pages: list[str | None], total: object, has_more: bool
+) -> None:
+    rows: list[Any] = [odd.get(number, row) for number, row in enumerate(rows_of(count))]
+    size, listed, pages = PageSize(40), [], 0
+    pager = KORE_V2.pager(ListQuery("sms", page_size=size))
+    while (request := pager.next_request) is not None:
+        page = page_of(rows, request.json)
+        page["data"] |= {"totalResults": total} | ({} if has_more else {"hasMore": None})
+        listed += [campaign.id for campaign in pager.read_page(page)]
+        pages += 1
+        assert pages < 60
+        change = between_pages.pop() if between_pages else None
+        if change == "grow":
+            size.grow()
+        elif change:
+            size.shrink(is_refused=change == "refuse")
+    readable = [f"c-{number}" for number in range(count) if number not in odd]
+    assert [campaign_id for campaign_id in listed if campaign_id in set(readable)] == readable
 
 
 def test_a_last_row_that_is_another_each_time_that_it_is_shown_hides_no_other() -> None:
