@@ -131,7 +131,7 @@ class _Poll:
 
 
 def is_listed(wait: PendingWait, campaign_type: str | None) -> bool:
-    """Tell whether the campaign of a wait may be in the list of a type; the type None has them all."""
+    """Return whether the campaign of a wait may be in the list of a type; the type None has them all."""
     return campaign_type is None or wait.campaign_type in (campaign_type, None)
 
 
@@ -157,7 +157,7 @@ class AccountPoller:
         self._read_in: dict[str, int] = {}
         self._polls = 0
         self._refused: set[str] = set()
-        """The campaigns whose next refusal is final: that of an acknowledged stop or start may pass once."""
+        """The campaigns whose next refusal, or error that nobody foresaw, ends the waits for them."""
         self._spare_reads = 1
 
     def poll(self, waits: Collection[PendingWait]) -> AccountSnapshot:
@@ -260,19 +260,20 @@ class AccountPoller:
             try:
                 self._note(poll, read_status(self.client, campaign_id, poll.waits_by_id[campaign_id], deadline))
             except Exception as error:  # noqa: BLE001 what nobody foresaw about one campaign concerns no other
-                subject = f"Status of campaign {campaign_id!r} ({self.client.description})"
-                self._note_failure(poll, campaign_id, as_campaign_error(error, subject))
+                self._note_failure(poll, campaign_id, error)
 
-    def _note_failure(self, poll: _Poll, campaign_id: str, error: CampaignError) -> None:
+    def _note_failure(self, poll: _Poll, campaign_id: str, failure: Exception) -> None:
         """Note why a campaign could not be read; raise if the platform wants to be left alone."""
-        if isinstance(error, CampaignUnavailableError):
-            if requested_delay(error, self.client.platform.rate_window):
-                raise error
-        elif isinstance(error, CampaignAuthError):
+        error = as_campaign_error(failure, f"Status of campaign {campaign_id!r} ({self.client.description})")
+        if isinstance(failure, CampaignUnavailableError):
+            if requested_delay(failure, self.client.platform.rate_window):
+                raise failure
+        elif isinstance(failure, CampaignAuthError):
             poll.is_refused = True
         else:
             poll.has_read = True
-            may_pass = all(wait.last_seen for wait in poll.waits_by_id[campaign_id])
+            is_unforeseen = not isinstance(failure, CampaignError)
+            may_pass = is_unforeseen or all(wait.last_seen for wait in poll.waits_by_id[campaign_id])
             if not may_pass or campaign_id in self._refused:
                 poll.snapshot.failed[campaign_id] = error
                 return

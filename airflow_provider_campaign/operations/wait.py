@@ -11,9 +11,11 @@ from airflow_provider_campaign.campaign import STOP_CONDITION, Campaign, WaitCon
 from airflow_provider_campaign.client.changes import seconds_of
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
+from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.client.retry import requested_delay
 from airflow_provider_campaign.exceptions import (
     CampaignAuthError,
+    CampaignError,
     CampaignNotFoundError,
     CampaignRequestError,
     CampaignStateError,
@@ -111,21 +113,21 @@ class PollResult:
     :param is_done: Whether the wait is over.
     :param delay: Seconds before another poll may show more.
     :param problem: What was wrong with it.
-    :param is_refused: Whether the platform has refused it.
+    :param has_failed: Whether the platform has refused it, or it has failed as nobody foresaw.
     """
 
     campaign: Campaign | None = None
     is_done: bool = False
     delay: float = 0.0
     problem: str | None = None
-    is_refused: bool = False
+    has_failed: bool = False
 
 
 def poll_once(client: CampaignClient, wait: PendingWait, deadline: Deadline, *, may_pass: bool = False) -> PollResult:
     """
     Read a campaign's status once; a passing failure is logged and left to the next poll.
 
-    :param may_pass: Whether a refusal may pass, too.
+    :param may_pass: Whether a refusal may pass, too, and what nobody foresaw.
     :raises CampaignStateError: When the condition can't be met any more.
     :raises CampaignError: For any failure that another poll can't mend.
     """
@@ -135,11 +137,12 @@ def poll_once(client: CampaignClient, wait: PendingWait, deadline: Deadline, *, 
     except CampaignUnavailableError as error:
         log.warning("Status check failed, retrying at the next poll: %s", error)
         return PollResult(delay=requested_delay(error, client.platform.rate_window) or 0.0, problem=str(error))
-    except REFUSALS as error:
-        if not may_pass:
+    except Exception as error:
+        if not may_pass or (isinstance(error, CampaignError) and not isinstance(error, REFUSALS)):
             raise
-        log.warning("Status check refused, retrying once at the next poll: %s", error)
-        return PollResult(problem=str(error), is_refused=True)
+        problem = str(as_campaign_error(error, f"Status of campaign {wait.campaign_id!r} ({client.description})"))
+        log.warning("Status check failed, retrying once at the next poll: %s", problem)
+        return PollResult(problem=problem, has_failed=True)
     if wait.last_seen and not wait.accepts(campaign, read_at):
         problem = old_news(campaign)
         log.info("Campaign %s: %s", campaign.id, problem)
@@ -193,7 +196,7 @@ def wait_for_effect(
     :param poll_interval: Seconds between two polls.
     :raises CampaignTimeoutError: When the deadline comes first.
     :raises CampaignStateError: When the condition can't be met any more.
-    :raises CampaignError: When the platform refuses two polls in a row.
+    :raises CampaignError: When two polls in a row are refused.
     """
     if condition.is_met_by(campaign.status):
         return campaign
@@ -202,7 +205,7 @@ def wait_for_effect(
     last_status, result = campaign.status, PollResult()
     while True:
         deadline.sleep(min(max(poll_interval, result.delay), deadline.remaining))
-        result = poll_once(client, wait, deadline, may_pass=not result.is_refused and deadline.remaining > 0)
+        result = poll_once(client, wait, deadline, may_pass=not result.has_failed and deadline.remaining > 0)
         if result.campaign is not None:
             if result.is_done:
                 return result.campaign.completing(campaign.as_dict())

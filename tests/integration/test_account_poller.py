@@ -24,6 +24,7 @@ from airflow_provider_campaign.exceptions import (
     CampaignConfigError,
     CampaignNotFoundError,
     CampaignRequestError,
+    CampaignUnavailableError,
 )
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operations.account_poller import MAX_DIRECT_READS, AccountPoller, AccountSnapshot
@@ -438,6 +439,25 @@ def test_what_nobody_foresaw_about_one_campaign_fails_no_other_and_is_logged_wit
     assert any(record.exc_info and record.exc_info[0] is KeyError for record in caplog.records)
     unforeseen.campaign_id = ""
     assert account.poll() == {ids[0]: "Stopped"}
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_what_nobody_foresaw_about_one_campaign_twice_in_a_row_fails_its_own_wait_and_may_be_retried(
+    account: Account, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    unforeseen = Unforeseen(monkeypatch)
+    ids = account.add(count)
+    account.wait(ids)
+    account.poll()
+    unforeseen.campaign_id = ids[0]
+    for _ in range(2 * count):
+        account.poll()
+        if account.snapshot.failed:
+            break
+    assert {campaign_id: type(error) for campaign_id, error in account.snapshot.failed.items()} == {
+        ids[0]: CampaignUnavailableError
+    }
+    assert {wait.campaign_id for wait in account.waits} == set(ids[1:])
 
 
 def test_a_list_that_raises_what_nobody_foresaw_is_done_without(

@@ -36,6 +36,8 @@ from airflow_provider_campaign.exceptions import (
 )
 from airflow_provider_campaign.operations.wait import MAX_READ_LAG
 from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
+from airflow_provider_campaign.platforms.base import Action, ApiRequest
+from airflow_provider_campaign.platforms.kore import KorePlatform
 from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from airflow_provider_campaign.triggers.wait import CampaignWaitTrigger
@@ -420,6 +422,21 @@ def test_one_refused_status_ends_no_wait_for_an_acknowledged_stop_and_a_refusal_
     sandbox.add_fault(Fault(fault, action="status", count=None))
     with pytest.raises((CampaignNotFoundError, CampaignRequestError, CampaignAuthError)):
         act(SMS.stop, campaign.id)
+
+
+def test_a_read_that_fails_as_nobody_foresaw_ends_no_wait_for_an_acknowledged_stop(
+    sandbox: Sandbox, act: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = sandbox.add_campaign(stop_delay=SOON)
+    read_campaign, failures = KorePlatform.read_campaign, iter([KeyError("nobody foresaw this")])
+
+    def fails_once(platform: KorePlatform, request: ApiRequest, document: Any) -> Any:
+        for failure in failures if request.action is Action.STATUS else ():
+            raise failure
+        return read_campaign(platform, request, document)
+
+    monkeypatch.setattr(KorePlatform, "read_campaign", fails_once)
+    assert act(SMS.stop, campaign.id)["status"] == "Stopped"
 
 
 def test_what_may_be_from_before_is_named_when_the_time_is_up(
