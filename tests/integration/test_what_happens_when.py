@@ -194,6 +194,21 @@ def is_started_again(place: Place) -> object:
     return scene(sweep, restarts=1, restart_delay=5)(place)
 
 
+def rotated(**extra: Any) -> Scene:
+    """Return the scene in which the platform has new credentials before its first response, and the connection, too."""
+
+    def play(place: Place) -> object:
+        def rotate(_: object) -> None:
+            place.sandbox.config.client_secret = "a-new-secret-" * 8
+            connection = place.sandbox.kore_connection()
+            place.connect({**connection, "extra": {**connection["extra"], **extra}})
+
+        place.sandbox.on_request(rotate)
+        return scene(connection={"extra": {"retry_budget": 1}})(place)
+
+    return play
+
+
 def is_completed_meanwhile(place: Place) -> object:
     place.sandbox.config.start_delay = 60
     place.clock.at(20, lambda: place.sandbox.set_status("cd-1", "Completed"))
@@ -205,6 +220,13 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "No connection comes about": (
         is_away,
         scene(connection={"host": "https://nobody.invalid", "extra": {"retry_budget": 1}}),
+    ),
+    "They are refused, and the connection has others by now": (rotated(),),
+    "They are refused, and the connection stands for another account by now": (rotated(account_id="other"),),
+    "They are refused, and the connection can't be looked up again, or has a wrong field": (rotated(iid=7),),
+    "A page of a list is refused, longer than 8 MiB, or too slow": (
+        scene(sweep, Fault("bad_request", rows=50, count=None)),
+        scene(sweep, Fault("huge", rows=50, count=None)),
     ),
     "It is stopped or completed already": (scene(status="Stopped"), scene(status="Completed")),
     "It has not started (Ready, Scheduled, Rescheduled)": (scene(status="Scheduled"),),
