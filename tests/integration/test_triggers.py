@@ -15,6 +15,8 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, XCom
 from airflow.secrets.environment_variables import EnvironmentVariablesBackend
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_provider_campaign import exceptions
 from airflow_provider_campaign.campaign import STOP_CONDITION
@@ -32,6 +34,7 @@ from airflow_provider_campaign.triggers.wait import FINAL_POLL_GRACE, TRIGGERER_
 from airflow_provider_campaign.version_compat import SHARED_STREAMS
 from tests.clock import VirtualClock
 from tests.kinds import KINDS, SONARLY, Connect, Kind
+from tests.profiles import examples
 from tests.triggerer import WAYS, Triggerer, run_to_its_end
 from tests.virtual_loop import run
 
@@ -65,7 +68,7 @@ def waiting(campaign_id: str, timeout: float = HOUR, **details: Any) -> Campaign
     """Return the trigger of a task that has just seen its campaign active."""
     now = CampaignHook.clock.time()
     defaults = {"target_statuses": ["Stopped"], "since": now, "deadline": now + timeout, "poll_interval": INTERVAL}
-    return CampaignWaitTrigger(campaign_id, timeout=timeout, campaign_type="sms", **{**defaults, **details})
+    return CampaignWaitTrigger(campaign_id, timeout=timeout, **{"campaign_type": "sms", **defaults, **details})
 
 
 def add(sandbox: Sandbox, count: int, **details: Any) -> list[str]:
@@ -218,6 +221,62 @@ def test_no_stop_is_over_by_a_row_that_is_older_than_its_own_response(
         return await asyncio.gather(*(live_at_its_end(trigger, triggerer) for trigger in triggers))
 
     assert run(scene(), clock) == [("Stopped", False)] * count
+
+
+HISTORIES = st.lists(
+    st.lists(st.tuples(st.sampled_from(["Active", "Stopped", "Completed", "Paused"]), st.floats(0.1, 100)), max_size=4),
+    min_size=3,
+    max_size=6,
+)
+
+
+@examples(full=300, brief=20)
+@given(
+    histories=HISTORIES,
+    since=st.floats(0.1, 100),
+    delays=st.lists(st.floats(1, 300), min_size=6, max_size=6),
+    list_lag=st.floats(0, MAX_READ_LAG - 1),
+    status_lag=st.floats(0, MAX_READ_LAG - 1),
+    ahead=st.sampled_from([0.0, 30.0, -3600.0]),
+    kind=st.sampled_from([KINDS[0], KINDS[3], SONARLY]),
+    way=st.sampled_from(WAYS),
+)
+def test_whatever_was_before_each_of_many_stops_is_over_when_its_campaign_is_stopped_and_not_before(
+    sandbox: Sandbox,
+    clock: VirtualClock,
+    connect: Connect,
+    histories: list[list[tuple[str, float]]],
+    since: float,
+    delays: list[float],
+    list_lag: float,
+    status_lag: float,
+    ahead: float,
+    kind: Kind,
+    way: str,
+) -> None:
+    sandbox.reset()
+    connect(kind.connection(sandbox))
+    sandbox.config.list_lag, sandbox.config.status_lag, sandbox.config.clock_offset = list_lag, status_lag, ahead
+    campaigns = [kind.add_campaign(sandbox, stop_delay=delay) for _, delay in zip(histories, delays, strict=False)]
+    clock.advance(MAX_READ_LAG)
+    for campaign, history in zip(campaigns, histories, strict=True):
+        for status, seconds in [*history, ("Active", since)]:
+            sandbox.set_status(campaign.id, status)
+            clock.advance(seconds)
+    hook = CampaignHook.for_conn_id("campaign_default")
+    conditions = {"target_statuses": STOP_CONDITION.success, "failure_statuses": STOP_CONDITION.failure}
+    results = [hook.stop_campaign(each.id, kind.campaign_type).as_dict() for each in campaigns]
+
+    async def ended(triggerer: Triggerer, result: dict[str, Any]) -> tuple[object, object, bool]:
+        trigger = waiting(result["campaign_id"], result=result, campaign_type=kind.campaign_type, **conditions)
+        event = await triggerer.first(trigger)
+        return event.payload["error"], event.payload["message"], sandbox.campaign(result["campaign_id"]).live
+
+    async def scene() -> list[tuple[object, object, bool]]:
+        triggerer = Triggerer(way)
+        return await asyncio.gather(*(ended(triggerer, result) for result in results))
+
+    assert run(scene(), clock) == [(None, "", False)] * len(campaigns)
 
 
 @only_shared
