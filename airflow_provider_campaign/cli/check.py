@@ -96,4 +96,4 @@ def _saved(path: Path, client: CampaignClient, rows: list[CheckRow], check: Cont
     """Write the report, and return what to say of it."""
     report = check_report(client.platform, rows, check.transport.exchanges)
     path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return f"Saved without ids, names and secrets: {path}. Read it before you pass it on."
+    return f"Saved: {path}. Ids, names and texts are replaced, and so is all that is not documented."

@@ -33,7 +33,7 @@ _REASON = Arg(("--reason",), metavar="TEXT", help="Why, for the record")
 
 _CHECKED = Arg(("--campaign-id",), metavar="CAMPAIGN_ID", help="The campaign to look at closely (default: any)")
 _ALLOW_STOP = Arg(("--allow-stop",), action="store_true", help="Stop that campaign, to see how that goes")
-_SAVE = Arg(("--save",), metavar="FILE", help="Write all that was seen, without ids, names and secrets, as JSON")
+_SAVE = Arg(("--save",), metavar="FILE", help="Write what was seen as JSON, without ids, names and texts")
 
 _READ_PATH = Arg(("records_path",), metavar="RECORDS_PATH", help="For instance s3://aws_default@bucket/records")
 _SINCE = Arg(("--from",), dest="since", metavar="DATE", help="Only what ended on this day or later (UTC)")

@@ -12,6 +12,7 @@ from airflow_provider_campaign.client.changes import seconds_of
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import MAX_CLOCK_DIFFERENCE, Deadline
 from airflow_provider_campaign.client.list_reader import ListReader
+from airflow_provider_campaign.client.response import sanitize
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError, CampaignNotFoundError
 from airflow_provider_campaign.operations.check_row import DIFFERS, SAME, UNKNOWN, CheckRow, hours_row, objects_named
 from airflow_provider_campaign.operations.exchanges import RecordingTransport
@@ -24,7 +25,8 @@ UNKNOWN_ID = "no-such-campaign-airflow-check"
 MAX_PAGES = 3
 """Pages of a list that are read, at the most."""
 
-_RATE_HEADER = re.compile(r"rate|retry-after|quota|limit", re.IGNORECASE)
+RATE_HEADER = re.compile(r"(^|-)(rate|ratelimit|retry-after|quota|limit)", re.IGNORECASE)
+"""How the names of headers about a rate limit look; no platform documents one."""
 
 
 class ContractCheck:
@@ -53,7 +55,7 @@ class ContractCheck:
             timeout=client.requester.timeout,
             clock=client.clock,
             rate_limiter=client.rate_limiter,
-        )
+        ).observed_by(self.transport.note_request)
         self._deadline = deadline
         self._campaign_id = campaign_id
         self._campaign_type = campaign_type
@@ -205,14 +207,17 @@ class ContractCheck:
 
     def _last_response(self) -> str:
         response = self.transport.exchanges[-1].response
-        content_type = response.headers.get("Content-Type", "no content type")
+        content_type = self._quoted(response.headers.get("Content-Type")) or "no content type"
         return f"HTTP {response.status}, {content_type}, {len(response.body)} bytes"
+
+    def _quoted(self, header: str | None) -> str | None:
+        return sanitize(header, self._client.platform.secrets)
 
     def _rate_row(self) -> CheckRow:
         names = {
-            name for each in self.transport.exchanges for name in each.response.headers if _RATE_HEADER.search(name)
+            name for each in self.transport.exchanges for name in each.response.headers if RATE_HEADER.search(name)
         }
-        seen = ", ".join(sorted(names, key=str.casefold)) or "none"
+        seen = self._quoted(", ".join(sorted(names, key=str.casefold))) or "none"
         provider = "honours Retry-After with a 429 or 503, else keeps to the documented limit"
         verdict = DIFFERS if names else SAME
         return CheckRow("rate-limit headers", "none", seen, verdict, provider)

@@ -1,164 +1,149 @@
-"""A contract check as a file that may be shown to anybody: ids, names and secrets are replaced."""
+"""A contract check as a file that may be shown to anybody: what the documentation names, and nothing else."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote
+from zoneinfo import available_timezones
 
 from airflow_provider_campaign import __version__
-from airflow_provider_campaign.client.response import sanitize
-from airflow_provider_campaign.operations.check import UNKNOWN_ID
+from airflow_provider_campaign.campaign import CampaignStatus, CampaignType
+from airflow_provider_campaign.client.changes import seconds_of
+from airflow_provider_campaign.client.response import parse_json
+from airflow_provider_campaign.operations.check import RATE_HEADER, UNKNOWN_ID
 from airflow_provider_campaign.operations.check_row import CheckRow
 from airflow_provider_campaign.operations.exchanges import Exchange
-from airflow_provider_campaign.platforms.base import Platform
+from airflow_provider_campaign.platforms.base import HttpResponse, Platform
 
-SCHEMA = "campaign-check/1"
+SCHEMA = "campaign-check/2"
+
+MAX_NUMBER = 99_999
+"""The largest number that is kept: a longer one may be a telephone's."""
 
 KEPT_KEYS = frozenset(
     (
-        *("status", "success", "code", "type", "priority", "dialingMode", "campaignExecutionType"),
-        *("createdAt", "updatedAt", "startedAt", "startDate", "endDate"),
-        *("frequency", "timezone", "day", "days", "start", "end"),
-        *("hasMore", "nextCursor", "limit", "skip", "page", "totalPages", "totalResults", "sortBy", "filters"),
+        *("data", "results", "items", "campaign", "errors", "error", "success", "message", "msg", "details"),
+        *("callingHours", "dialingStrategy", "days", "schedule", "pagination", "sortBy", "filters"),
+        *("hasMore", "limit", "skip", "page", "totalPages", "total", "totalCount", "totalItems", "totalResults"),
         *("isSchedulingEnabled", "isRecurrenceEnabled", "instancesStopped", "instancesCreated", "triggered"),
     )
 )
-"""Fields whose values say how a platform works, and nothing of whom it is used for."""
+"""Documented fields whose numbers are kept, and whose texts are not."""
 
-TEXT_KEYS = frozenset(("message", "msg", "details"))
-"""Fields whose texts are kept, without the ids and names in them."""
+STAND_INS = {"id": "campaign", "_id": "campaign", "name": "name", "code": "code", "nextCursor": "cursor"}
+"""Documented fields whose texts are told from each other by numbers: ``campaign-1``, ``campaign-2``."""
 
-ID_KEYS, NAME_KEYS = frozenset(("id", "_id")), frozenset(("name", "lname"))
-
-KEPT_HEADERS = re.compile(r"content-type|content-length|date|server|retry-after|.*(rate|quota|limit).*", re.IGNORECASE)
-
-MIN_LENGTH = 4
-"""Characters of an id or name that is replaced inside of texts; a shorter one may be part of any word."""
-
-_NUMBER = re.compile(r"\d{5,}")
+_WORDS = frozenset(word.casefold() for word in (*CampaignStatus, "success", "failure", "failed", "error"))
+_CLOCK_TIME = re.compile(r"\d{1,2}:\d\d( ?[AP]M)?")
+_NUMBER = re.compile(r"[0-9]{1,5}")
+_MEDIA_TYPE = re.compile(r"(application/(problem\+)?json|text/(html|plain|xml))(; ?charset=utf-8)?", re.IGNORECASE)
+_RATE_LIMIT = re.compile(r"(x-)?rate-?limit-(limit|remaining|reset)")
 
 
-class Anonymizer:
-    """
-    Replaces whatever may tell whose account it is.
-
-    What is the same before is the same afterwards.
-
-    :param platform: The account; its fields are replaced by their names.
-    """
-
-    def __init__(self, platform: Platform) -> None:
-        self._secrets = platform.secrets
-        self._known = {value: name for name, value in _texts(dataclasses.asdict(platform)) if name not in _HARMLESS}  # type: ignore[call-overload]
-        self._counts: dict[str, int] = {}
-
-    def learn(self, exchanges: Iterable[Exchange]) -> None:
-        """Note the ids and names in all responses, so that they are replaced in paths and texts, too."""
-        for exchange in exchanges:
-            document = _parsed(exchange.response.body)
-            for key, value in _texts(document):
-                if key in ID_KEYS:
-                    self._stand_in("campaign", value)
-                elif key in NAME_KEYS:
-                    self._stand_in("name", value)
-
-    def text(self, text: str) -> str:
-        """Return a text without secrets, ids, names, and numbers that may be a telephone's."""
-        masked = sanitize(text, self._secrets) or ""
-        for value in self._longest_first():
-            masked = masked.replace(value, self._known[value])
-        return _NUMBER.sub("00000", masked)
-
-    def path(self, path: str) -> str:
-        """Return a request's path without ids."""
-        for value in self._longest_first():
-            path = path.replace(quote(value, safe=""), self._known[value])
-        return path
-
-    def document(self, value: Any, key: str = "", *, keep: bool = False) -> Any:
-        """Return a JSON value with all replaced that is not known to be harmless."""
-        if isinstance(value, Mapping):
-            return {name: self.document(item, name, keep=keep or name in KEPT_KEYS) for name, item in value.items()}
-        if isinstance(value, list):
-            return [self.document(item, key, keep=keep) for item in value]
-        if not isinstance(value, str):
-            return value if keep or isinstance(value, bool) or value is None else 0
-        if key in TEXT_KEYS:
-            return self.text(value)
-        if keep or not value or value == UNKNOWN_ID:
-            return value
-        return self._stand_in("campaign" if key in ID_KEYS else "name" if key in NAME_KEYS else "text", value)
-
-    def _longest_first(self) -> list[str]:
-        return sorted((value for value in self._known if len(value) >= MIN_LENGTH), key=len, reverse=True)
-
-    def _stand_in(self, kind: str, value: str) -> str:
-        if value not in self._known:
-            self._counts[kind] = self._counts.get(kind, 0) + 1
-            self._known[value] = f"{kind}-{self._counts[kind]}"
-        return self._known[value]
+def _is_one_of(*words: str) -> Callable[[str], bool]:
+    return frozenset(words).__contains__
 
 
-_HARMLESS = frozenset(("api_version", "algorithm", "subject"))
-"""Fields of a platform that say nothing of the account."""
+def _is_moment(text: str) -> bool:
+    return text in ("asc", "desc") or seconds_of(text) is not None  # or how a list is sorted by it
+
+
+HARMLESS: Mapping[str, Callable[[str], bool]] = {
+    "status": lambda text: text.casefold() in _WORDS,
+    "type": _is_one_of(*CampaignType),
+    "priority": _is_one_of(*"12345"),
+    "campaignExecutionType": _is_one_of("NORMAL"),
+    "frequency": _is_one_of("DAILY", "WEEKLY", "CUSTOM"),
+    "timezone": lambda text: text in available_timezones(),
+    "day": _is_one_of("MO", "TU", "WE", "TH", "FR", "SA", "SU"),
+    **dict.fromkeys(("start", "end"), lambda text: _CLOCK_TIME.fullmatch(text) is not None),
+    **dict.fromkeys(("createdAt", "updatedAt", "startedAt", "startDate", "endDate"), _is_moment),
+}
+"""Documented fields, and which of their texts are documented: only these are kept."""
 
 
 def check_report(platform: Platform, rows: Iterable[CheckRow], exchanges: Iterable[Exchange]) -> dict[str, Any]:
-    """Return all that a check has seen, without ids, names and secrets."""
-    exchanges = list(exchanges)
-    anonymizer = Anonymizer(platform)
-    anonymizer.learn(exchanges)
-    described = [_exchange(anonymizer, exchange) for exchange in exchanges]
+    """Return what a check has seen, as far as it says nothing of whose account it is."""
+    seen = Seen()
     return {
         "schema": SCHEMA,
         "provider_version": __version__,
         "platform": platform.name,
         "api_version": getattr(platform, "api_version", None),
-        "rows": [{key: anonymizer.text(text) for key, text in dataclasses.asdict(row).items()} for row in rows],
-        "exchanges": described,
+        "rows": [{"subject": row.subject, "verdict": row.verdict} for row in rows],
+        "exchanges": [_exchange(seen, exchange) for exchange in exchanges],
     }
 
 
-def _exchange(anonymizer: Anonymizer, exchange: Exchange) -> dict[str, Any]:
-    response, document = exchange.response, _parsed(exchange.response.body)
-    body = {"json": anonymizer.document(document)} if document is not None else {"text": _shape(response.body)}
+class Seen:
+    """What stands for the texts of one account; the same text is the same everywhere."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], str] = {}
+
+    def stand_in(self, kind: str, text: str) -> str:
+        """Return what stands for a text, for example ``campaign-2``."""
+        if not text or text == UNKNOWN_ID:
+            return text
+        count = sum(known == kind for known, _ in self._known)
+        return self._known.setdefault((kind, text), f"{kind}-{count + 1}")
+
+    def document(self, value: Any, key: str = "") -> Any:
+        """Return a JSON value without the fields, and the texts and numbers in them, that are not documented."""
+        if isinstance(value, Mapping):
+            return {name: self.document(item, name) for name, item in value.items() if _is_documented(name)}
+        if isinstance(value, list):
+            return [self.document(item, key) for item in value]
+        if isinstance(value, bool) or value is None:
+            return value
+        if isinstance(value, str) or key in STAND_INS:
+            is_harmless = key in HARMLESS and HARMLESS[key](value)
+            return value if is_harmless else self.stand_in(STAND_INS.get(key, "text"), str(value))
+        return value if isinstance(value, int) and abs(value) <= MAX_NUMBER else 0
+
+
+def _is_documented(key: str) -> bool:
+    return key in KEPT_KEYS or key in HARMLESS or key in STAND_INS
+
+
+def _exchange(seen: Seen, exchange: Exchange) -> dict[str, Any]:
+    about, response = exchange.about, exchange.response
+    document = parse_json(response)
     return {
         "sent_at": datetime.fromtimestamp(exchange.sent_at, UTC).isoformat(),
         "seconds": round(exchange.seconds, 3),
-        "method": exchange.request.method,
-        "path": anonymizer.path(exchange.request.path),
-        "request": exchange.request.json,
+        "action": about.action,
+        "campaign": about.campaign_id and seen.stand_in("campaign", about.campaign_id),
+        "type": about.campaign_type,
+        "request": seen.document(exchange.request.json),
         "status": response.status,
-        "headers": {name: value for name, value in response.headers.items() if KEPT_HEADERS.fullmatch(name)},
-        **body,
+        "headers": dict(_headers(response)),
+        **({"text": _shape(response.body)} if document is None else {"json": seen.document(document)}),
     }
 
 
-def _shape(body: bytes) -> str:
-    """Return what a body that is no JSON looks like: what stands in it may be anything."""
-    beginning = body.lstrip()[:1].decode(errors="replace")
-    return f"{beginning}… ({len(body)} bytes that are no JSON)" if body else ""
+def _headers(response: HttpResponse) -> Iterator[tuple[str, str]]:
+    """Yield the headers that are documented somewhere, if their values are as documented."""
+    for name, value in response.headers.items():
+        known = name.casefold()
+        if (known == "content-type" and _MEDIA_TYPE.fullmatch(value)) or (known == "date" and _is_date(value)):
+            yield known, value
+        elif RATE_HEADER.search(known):
+            is_known = known == "retry-after" or _RATE_LIMIT.fullmatch(known)
+            yield known if is_known else "x-ratelimit", value if _NUMBER.fullmatch(value) else ""
 
 
-def _parsed(body: bytes) -> Any:
+def _is_date(value: str) -> bool:
     try:
-        return json.loads(body)
+        return format_datetime(parsedate_to_datetime(value).astimezone(UTC), usegmt=True) == value
     except ValueError:
-        return None
+        return False
 
 
-def _texts(value: Any, key: str = "") -> Iterable[tuple[str, str]]:
-    """Yield every text that is not empty with the key that it stands under."""
-    if isinstance(value, Mapping):
-        for name, item in value.items():
-            yield from _texts(item, name)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _texts(item, key)
-    elif isinstance(value, str) and value:
-        yield key, value
+def _shape(body: bytes) -> str:
+    """Return what a body that is no JSON object looks like: what stands in it may be anything."""
+    beginning = body.lstrip()[:1].decode(errors="replace")
+    return f"{beginning if beginning in '<{[' else '?'}… ({len(body)} bytes that are no JSON object)" if body else ""

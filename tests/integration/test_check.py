@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -14,16 +15,17 @@ import pytest
 from airflow_provider_campaign.__main__ import main
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operations.check import UNKNOWN_ID, ContractCheck
-from airflow_provider_campaign.operations.check_report import check_report
+from airflow_provider_campaign.operations.check_report import HARMLESS, KEPT_KEYS, STAND_INS, check_report
 from airflow_provider_campaign.operations.check_row import DIFFERS, SAME, UNKNOWN, CheckRow
-from airflow_provider_campaign.platforms.base import HttpResponse, Platform
+from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpResponse, Platform
 from airflow_provider_campaign.platforms.kore import KorePlatform
 from airflow_provider_campaign.platforms.kore_app import KoreApp
 from airflow_provider_campaign.platforms.sonarly import SonarlyPlatform
-from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox import Fault, Sandbox, SandboxConfig
 from tests.accounts import client_of
 from tests.clock import VirtualClock
 from tests.kinds import Connect
+from tests.local_server import LocalServer, Reply, Sent
 from tests.scripted_transport import ScriptedTransport, SentRequest, response
 from tests.secrets_guard import leak_in
 
@@ -133,20 +135,24 @@ def test_with_permission_it_stops_one_campaign_and_says_how_long_that_takes(
 def replayed(report: Mapping[str, Any]) -> tuple[Platform, ScriptedTransport]:
     """Return a report as a platform: an account, and what answers for it."""
     answers = defaultdict(list)
+    if report["platform"] == "Sonarly":
+        platform: Platform = SonarlyPlatform("account_group_id", "not-a-real-key")
+    else:
+        app = KoreApp("client_id", "iid", "account_id", "HS256", "airflow", "not-a-real-secret-but-long-enough")
+        platform = KorePlatform(app, report["api_version"])
     for exchange in report["exchanges"]:
+        about = ApiRequest(Action(exchange["action"]), exchange["campaign"], exchange["type"])
+        path = platform.http_request(about).path
         body = {"body": exchange["text"].encode()} if "text" in exchange else {}
         answer = response(exchange.get("json"), exchange["status"], **body, **exchange["headers"])
-        answers[exchange["method"], exchange["path"], json.dumps(exchange["request"])].append(answer)
+        answers[path, json.dumps(exchange["request"])].append(answer)
 
     def respond(sent: SentRequest) -> HttpResponse:
-        known = answers[sent.http.method, sent.http.path, json.dumps(sent.http.json)]
+        path = sent.http.path.partition("?cursor=")[0]
+        known = answers[path, json.dumps(sent.http.json)]
         return known.pop(0) if len(known) > 1 else known[0]
 
-    transport = ScriptedTransport(respond)
-    if report["platform"] == "Sonarly":
-        return SonarlyPlatform("account_group_id", "not-a-real-key"), transport
-    app = KoreApp("client_id", "iid", "account_id", "HS256", "airflow", "not-a-real-secret-but-long-enough")
-    return KorePlatform(app, report["api_version"]), transport
+    return platform, ScriptedTransport(respond)
 
 
 class ReportClock(VirtualClock):
@@ -184,19 +190,89 @@ def test_every_account_that_was_reported_is_read_as_it_was_then(file: Path) -> N
     assert {subject: verdict for subject, verdict in check_again(report).items() if subject in then} == then
 
 
+PRIVATE = "call +4915112345678 or mail ann@example.com about"
+"""What a hostile gateway puts wherever it can, before ids and secrets that it has seen."""
+
+
+class Gateway:
+    """A server that echoes what it was sent, in headers, keys and values, of documented fields and others."""
+
+    def __init__(self, config: SandboxConfig, secret: str) -> None:
+        ids = (config.iid, config.account_id, config.client_id, config.account_group_id, "id-of-Ann")
+        self.private = [PRIVATE, "15112345678", "ann@example.com", *ids, secret]
+
+    def __call__(self, sent: Sent) -> Reply:
+        told = " ".join([*self.private, sent.target, *sent.headers.values()])
+        texts = {key: told for key in (*HARMLESS, *KEPT_KEYS, *STAND_INS, told) if key not in ("data", "success")}
+        row = {
+            **texts,
+            "id": "id-of-Ann",
+            "status": "Active",
+            "extra": {told: told},
+            "totalResults": 4915112345678,
+        }
+        row["callingHours"] = {"frequency": told, "timezone": told, "days": [{"day": told, "start": told, "end": told}]}
+        data = {**row, "results": [row], "items": [row], "hasMore": False, "nextCursor": None, "campaign": row}
+        document: dict[str, Any] = {
+            **texts,
+            "status": "success",
+            "success": True,
+            "error": None,
+            "errors": [],
+            "data": data,
+        }
+        names = ("Date", "Server", "Retry-After", "X-RateLimit-Limit", f"X-{ids_of(told)}", f"X-Quota-{ids_of(told)}")
+        headers = {"Content-Type": f"application/json; x={told}", **dict.fromkeys(names, told)}
+        return Reply(json.dumps(document).encode(), 200, headers)
+
+
+def ids_of(text: str) -> str:
+    """Return a text as it can be a header's name."""
+    return re.sub(r"[^\w-]", "-", text)
+
+
+@pytest.mark.parametrize("name", ACCOUNTS)
+def test_a_report_of_a_gateway_that_echoes_everything_holds_none_of_it(
+    connect: Connect, account: Sandbox, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connection = account.sonarly_connection() if name == "sonarly" else account.kore_connection(name)
+    gateway = Gateway(account.config, connection["password"])
+    file = tmp_path / "report.json"
+    with LocalServer(gateway) as server:
+        connect({**connection, "host": server.url}, "secret_customer")
+        assert run("--conn-id", "secret_customer", "--save", str(file)) == 1
+    capsys.readouterr()
+    text = file.read_text()
+    assert json.loads(text)["exchanges"]
+    for private in (*gateway.private, *map(ids_of, gateway.private), "secret_customer"):
+        assert private not in text
+    assert leak_in(text) is None
+
+
 @pytest.mark.parametrize("name", ACCOUNTS)
 def test_a_report_holds_no_id_name_or_secret(connect: Connect, account: Sandbox, name: str) -> None:
     account.config.stop_delay = 30
-    config = account.config
-    own = config.account_group_id if name == "sonarly" else config.account_id
-    plan(account, "failure", action="get", message=f"no 'Secret sale Active' for {own}, call +4915112345678")
+    plan(account, "failure", action="get", message="no 'Secret sale Active', call +4915112345678")
     _, report = check(connect, account, name)
     text = json.dumps(report)
+    config = account.config
     for private in ("id-of-", "Secret sale", config.iid, config.account_id, config.client_id, config.account_group_id):
         assert private not in text
     assert "15112345678" not in text
     assert "+91987654321" not in text
     assert leak_in(text) is None
+
+
+@pytest.mark.parametrize("levels", [30, 400, 5000])
+def test_a_document_of_any_depth_leaves_a_report(
+    connect: Connect, account: Sandbox, tmp_path: Path, levels: int
+) -> None:
+    body = b'{"status": "success", "success": true, "data": ' + b"[" * levels + b"]" * levels + b"}"
+    file = tmp_path / "report.json"
+    with LocalServer(lambda _: Reply(body)) as server:
+        connect({**account.kore_connection(), "host": server.url})
+        assert run("--save", str(file)) == 1
+    assert json.loads(file.read_text())["exchanges"]
 
 
 def run(*arguments: str) -> int:
@@ -212,7 +288,8 @@ def test_the_command_shows_each_point_and_saves_a_report(
     file = tmp_path / "report.json"
     assert run("-o", "json", "--save", str(file)) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert json.loads(file.read_text())["rows"] == rows
+    saved = json.loads(file.read_text())["rows"]
+    assert saved == [{"subject": row["subject"], "verdict": row["verdict"]} for row in rows]
     account.config.ignore_filters = True
     assert run() == 1
     assert "2 of" in (stderr := capsys.readouterr().err)

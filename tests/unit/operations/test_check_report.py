@@ -5,29 +5,113 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from airflow_provider_campaign.operations.check_report import check_report
+import pytest
+from hypothesis import given
+
+from airflow_provider_campaign.operations.check import UNKNOWN_ID
+from airflow_provider_campaign.operations.check_report import HARMLESS, KEPT_KEYS, STAND_INS, check_report
 from airflow_provider_campaign.operations.exchanges import Exchange
-from airflow_provider_campaign.platforms.base import HttpRequest
+from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpRequest, HttpResponse
 from tests.accounts import KORE_V2
+from tests.profiles import examples
 from tests.scripted_transport import response
+from tests.unit.test_text import documents
+
+STATUS = ApiRequest(Action.STATUS, "spring-sale", "sms")
 
 
-def reported(*bodies: bytes) -> list[dict[str, Any]]:
-    """Return what a report says of responses with these bodies."""
-    exchanges = [Exchange(HttpRequest("GET", "/"), response(body=body), 0.0, 0.1) for body in bodies]
+def reported(*responses: bytes | HttpResponse, about: ApiRequest = STATUS) -> list[dict[str, Any]]:
+    """Return what a report says of responses, or of these bodies."""
+    answers = [response(body=each) if isinstance(each, bytes) else each for each in responses]
+    exchanges = [Exchange(about, HttpRequest("GET", "/spring-sale"), each, 0.0, 0.1) for each in answers]
     described: list[dict[str, Any]] = check_report(KORE_V2, [], exchanges)["exchanges"]
     return described
 
 
-def test_what_a_later_list_shows_to_be_an_id_or_a_name_is_replaced_in_every_text() -> None:
-    message = {"message": "spring-sale is taken by Evening offer"}
-    rows = {"data": {"results": [{"id": "spring-sale", "name": "Evening offer", "status": "Active"}]}}
-    texts, listed = reported(json.dumps(message).encode(), json.dumps(rows).encode())
-    [row] = listed["json"]["data"]["results"]
-    assert row == {"id": "campaign-1", "name": "name-1", "status": "Active"}
-    assert texts["json"] == {"message": "campaign-1 is taken by name-1"}
+def test_an_id_or_name_is_the_same_wherever_it_stands() -> None:
+    rows = {"data": {"results": [{"id": "autumn", "name": "Sale"}, {"id": "spring-sale", "name": "Sale"}]}}
+    [listed] = reported(json.dumps(rows).encode())
+    assert listed["campaign"] == "campaign-1"
+    assert listed["json"]["data"]["results"] == [
+        {"id": "campaign-2", "name": "name-1"},
+        {"id": "campaign-1", "name": "name-1"},
+    ]
+    [unknown] = reported(b"", about=ApiRequest(Action.STATUS, UNKNOWN_ID))
+    assert unknown["campaign"] == UNKNOWN_ID
 
 
-def test_of_a_body_that_is_no_json_one_character_and_its_length_are_kept() -> None:
-    [page] = reported(b" <p>+4915112345678</p>")
-    assert page["text"] == "<… (22 bytes that are no JSON)"
+@pytest.mark.parametrize(
+    ("field", "kept"),
+    [
+        ({"status": "stopped"}, {"status": "stopped"}),
+        ({"status": "Ann Smith"}, {"status": "text-1"}),
+        ({"message": "call +4915112345678"}, {"message": "text-1"}),
+        ({"totalResults": 1200}, {"totalResults": 1200}),
+        ({"totalResults": 4915112345678}, {"totalResults": 0}),
+        ({"priority": 5, "id": 7, "code": 4001}, {"priority": 5, "id": "campaign-2", "code": "code-1"}),
+        ({"limit": 0.4915112345678}, {"limit": 0}),
+        ({"updatedAt": "2026-03-02T18:00:00.000Z"}, {"updatedAt": "2026-03-02T18:00:00.000Z"}),
+        ({"updatedAt": "yesterday"}, {"updatedAt": "text-1"}),
+        ({"timezone": "Asia/Kolkata", "start": "9:00 AM"}, {"timezone": "Asia/Kolkata", "start": "9:00 AM"}),
+        ({"timezone": "Ann", "start": "+4915112345678"}, {"timezone": "text-1", "start": "text-2"}),
+        ({"+4915112345678": 1, "ann@example.com": {"status": "Active"}}, {}),
+        ({"hasMore": True, "data": None, "results": [[[]]]}, {"hasMore": True, "data": None, "results": [[[]]]}),
+    ],
+    ids=range(13),
+)
+def test_of_a_document_what_is_documented_is_kept(field: dict[str, Any], kept: dict[str, Any]) -> None:
+    assert reported(json.dumps(field).encode())[0]["json"] == kept
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("Content-Type", "application/json; charset=utf-8", {"content-type": "application/json; charset=utf-8"}),
+        ("Content-Type", "application/ann+json", {}),
+        ("Date", "Sat, 21 Nov 2026 21:34:48 GMT", {"date": "Sat, 21 Nov 2026 21:34:48 GMT"}),
+        ("Date", "Sat, 21 Nov 2026 21:34:48 GMT (Ann)", {}),
+        ("Date", "Ann", {}),
+        ("Server", "nginx", {}),
+        ("X-Generated-By", "Ann", {}),
+        ("Retry-After", "30", {"retry-after": "30"}),
+        ("Retry-After", "4915112345678", {"retry-after": ""}),
+        ("X-RateLimit-Remaining", "59", {"x-ratelimit-remaining": "59"}),
+        ("X-Quota-Of-Ann", "59", {"x-ratelimit": "59"}),
+    ],
+    ids=range(11),
+)
+def test_of_the_headers_what_is_documented_is_kept(name: str, value: str, kept: dict[str, str]) -> None:
+    [exchange] = reported(HttpResponse(200, {name: value}, b"{}"))
+    assert exchange["headers"] == kept
+
+
+def test_of_a_body_that_is_no_json_object_one_mark_and_its_length_are_kept() -> None:
+    pages = reported(b" <p>+4915112345678</p>", b"+4915112345678", b'["+4915112345678"]', b"")
+    assert [page["text"] for page in pages] == [
+        "<… (22 bytes that are no JSON object)",
+        "?… (14 bytes that are no JSON object)",
+        "[… (18 bytes that are no JSON object)",
+        "",
+    ]
+
+
+@examples(full=2000, brief=50)
+@given(documents)
+def test_whatever_a_platform_says_a_report_holds_documented_fields_and_words(document: dict[str, Any]) -> None:
+    body = json.dumps({"data": document, "message": document, **document}).encode()
+    [exchange] = reported(body)
+    json.dumps(exchange, allow_nan=False).encode()
+    check_fields(exchange["json"])
+
+
+def check_fields(value: Any, key: str = "") -> None:
+    if isinstance(value, dict):
+        assert value.keys() <= {*KEPT_KEYS, *HARMLESS, *STAND_INS}
+        for name, item in value.items():
+            check_fields(item, name)
+    elif isinstance(value, list):
+        for item in value:
+            check_fields(item, key)
+    elif isinstance(value, str) and value:
+        stand_in = value.rstrip("0123456789")
+        assert stand_in in ("campaign-", "name-", "code-", "cursor-", "text-") or HARMLESS[key](value)
