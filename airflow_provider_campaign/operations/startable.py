@@ -14,7 +14,8 @@ from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignStateError
-from airflow_provider_campaign.platforms.base import Action, ApiRequest
+from airflow_provider_campaign.platforms.base import Action, ApiRequest, InvalidResponseError
+from airflow_provider_campaign.platforms.reading import required_word
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ def switch_schedule_off(client: CampaignClient, campaign: Campaign, deadline: De
     """Switch a campaign's schedule off, if it has one; return it as it is read back, or raise if it is on still."""
     if campaign.status not in SCHEDULED_STATUSES:
         return campaign
-    client.switch_schedule_off(campaign.name or "", deadline=deadline)
+    client.switch_schedule_off(_exact_name(campaign), deadline=deadline)
     seen = client.get_campaign(campaign.id, deadline=deadline)
     if not is_off(seen):
         raise CampaignStateError(
@@ -122,6 +123,18 @@ def switch_schedule_off(client: CampaignClient, campaign: Campaign, deadline: De
         )
     log.info("%s (%s): its schedule is switched off, it is %s", campaign.id, campaign.name, seen.status)
     return replace(campaign, status=seen.status, raw=seen.raw)
+
+
+def _exact_name(campaign: Campaign) -> str:
+    """Return the name as the platform has it: the one that is shown may be another campaign's."""
+    data = campaign.raw.get("data")
+    try:
+        return required_word(data if isinstance(data, Mapping) else campaign.raw, "name")
+    except InvalidResponseError as error:
+        raise CampaignStateError(
+            f"nothing was sent: the request goes by the campaign's name, and {error}. "
+            "Switch it off in the platform's console."
+        ) from None
 
 
 def is_off(campaign: Campaign) -> bool:

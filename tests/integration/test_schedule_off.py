@@ -131,6 +131,27 @@ def test_a_list_that_can_not_be_read_to_its_end_is_named_and_what_it_shows_is_sw
     assert problem.startswith("Other campaigns may start by themselves: List of SMS campaigns")
 
 
+@pytest.mark.parametrize("name", ["Sale\x00", "Sale\u200b", " Sale", "Sale\ud83d", "Sale" * 100])
+def test_a_name_that_can_not_be_sent_as_it_is_switches_no_other_campaigns_schedule_off(
+    sandbox: Sandbox, connect: Any, name: str
+) -> None:
+    add_scheduled(sandbox, "odd", name=name)
+    for like in ("Sale", "Sale\ufffd", f"{'Sale' * 100:.299}…"):
+        sandbox.add_campaign(like, "sms", "Ready", like, schedule={"isSchedulingEnabled": True})
+    seen, [problem] = switch_off(sandbox, connect)
+    assert seen == []
+    assert len(still_on(sandbox)) == 4
+    assert "nothing was sent: the request goes by the campaign's name, and the response's name is not a word" in problem
+    assert problem.isprintable()
+
+
+def test_a_name_goes_out_as_the_platform_has_it(sandbox: Sandbox, connect: Any) -> None:
+    add_scheduled(sandbox, "two", name="Two  blanks")
+    add_scheduled(sandbox, "one", name="Two blanks")
+    switch_off(sandbox, connect, lambda campaign: campaign.id == "two")
+    assert still_on(sandbox) == ["one"]
+
+
 def test_what_nobody_foresaw_about_one_schedule_keeps_no_other_on(
     sandbox: Sandbox, connect: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
