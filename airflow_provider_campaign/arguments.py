@@ -27,6 +27,7 @@ from airflow_provider_campaign.campaign import (
 )
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.platforms.base import Platform
+from airflow_provider_campaign.text import clean, one_line
 
 Reader = Callable[[str, Any], Any]
 
@@ -40,6 +41,12 @@ MIN_POLL_INTERVAL = 1.0
 
 MAX_SECONDS = 1e9
 """Thirty years: longer durations overflow dates."""
+
+MAX_REASON_LENGTH = 1000
+"""Characters of a reason that are kept."""
+
+EVIDENCE = ("records_path", "reason")
+"""The arguments that only the record needs: they keep no campaign from being stopped."""
 
 _MISSING = ("none", "null", "undefined")
 
@@ -194,11 +201,23 @@ def read_name_patterns(name: str, value: Any) -> tuple[str, ...] | None:
 
 def read_records_path(name: str, value: Any) -> str | None:
     """Return a path that does not depend on where a task runs, or None where the argument was left out."""
-    path = read_optional_text(name, value)
-    if path is not None and "://" not in path and not path.startswith("/"):
+    if value is None:
+        return None
+    path = value.strip() if isinstance(value, str) else ""
+    scheme, mark, rest = path.partition("://")
+    if _is_template_text(path) or not (path.startswith("/") or (scheme and mark)):
         fix = "Give, for instance, s3://aws_default@bucket/records or file:///records."
-        raise argument_error(name, value, "which is neither a URL nor an absolute path", fix)
+        raise argument_error(name, value, "which is neither a URL nor an absolute path", fix, nothing_sent=False)
+    host = rest.partition("/")[0].rpartition("@")[2]
+    if host and scheme.casefold() in ("file", "local"):
+        problem = f"where {host!r} is a host, so that records would be below the folder that a task happens to run in"
+        raise argument_error(name, value, problem, f"Give file:///{rest}.", nothing_sent=False)
     return path
+
+
+def read_reason(name: str, value: Any) -> str | None:
+    """Return a reason as one line, None if there is none; whatever is given, it is no reason not to act."""
+    return None if value is None else one_line(clean(str(value)), MAX_REASON_LENGTH) or None
 
 
 def read_calling_hours(name: str, value: Any) -> CallingHours | None:
@@ -244,13 +263,18 @@ def read_arguments(task: Any, readers: Mapping[str, Reader], templates: Collecti
     """
     Return what a task's arguments mean, now that they are rendered.
 
+    What only the record needs ends no task before its work: a records path is returned as it was rendered.
+
     :param templates: The names of those that were templates: None is no argument that was left out there.
     """
+    values = {name: vars(task)[name] for name in readers}
     for name in templates:
-        if vars(task)[name] is None:
+        if values[name] is None and name not in EVIDENCE:
             fix = "Check what the template or the upstream task gives."
             raise argument_error(name, None, "which is what its template was rendered to", fix)
-    return {name: read(name, vars(task)[name]) for name, read in readers.items()}
+    if "records_path" in templates:
+        values["records_path"] = str(values["records_path"])
+    return {name: value if name == "records_path" else readers[name](name, value) for name, value in values.items()}
 
 
 def _is_template_text(text: str) -> bool:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 log = logging.getLogger(__name__)
+
+MAX_TAG_LENGTH = 100
+"""Characters; Airflow takes 250 for a metric's name with all its tags."""
 
 
 def send_metrics(record: Mapping[str, Any], counted: Mapping[str, int] | None = None) -> None:
@@ -18,7 +22,7 @@ def send_metrics(record: Mapping[str, Any], counted: Mapping[str, int] | None = 
     """
     from airflow.providers.common.compat.sdk import Stats  # only a task needs it, not a DAG file
 
-    tags = {"platform": record["platform"] or "unknown", "connection_id": record["connection_id"] or "unknown"}
+    tags = {name: _tag(record[name] or "unknown") for name in ("platform", "connection_id")}
     try:
         for name, count in counts_of(record, counted or {}).items():
             if count:
@@ -28,6 +32,11 @@ def send_metrics(record: Mapping[str, Any], counted: Mapping[str, int] | None = 
             Stats.gauge("campaign.seconds_after_window_end", seconds, tags=tags)
     except Exception as error:  # noqa: BLE001 whatever the metrics' backend raises, what was done counts
         log.warning("The metrics can't be sent: %s", error)
+
+
+def _tag(text: str) -> str:
+    """Return a tag that every backend takes: for one with a colon in it, Airflow drops the whole metric."""
+    return re.sub(r"[^\w.-]", "_", text[:MAX_TAG_LENGTH], flags=re.ASCII)
 
 
 def counts_of(record: Mapping[str, Any], counted: Mapping[str, int]) -> dict[str, int]:

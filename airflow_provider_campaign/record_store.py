@@ -34,13 +34,17 @@ class RecordStore:
     The records below one path.
 
     :param records_path: For instance ``s3://aws_default@bucket/records`` or ``file:///records``.
+    :param problem: Why that is no path; raised where it is used.
     """
 
-    def __init__(self, records_path: str) -> None:
+    def __init__(self, records_path: str, problem: str = "") -> None:
         self.records_path = records_path
+        self._problem = problem
 
     @property
     def _root(self) -> ObjectStoragePath:
+        if self._problem:
+            raise CampaignRecordError(self._problem)
         from airflow.providers.common.compat.sdk import ObjectStoragePath  # a quarter of a second, so not at the top
 
         return ObjectStoragePath(self.records_path)
@@ -119,6 +123,8 @@ def _failing_as(problem: str, fix: str = "") -> Iterator[None]:
     """Raise whatever a file system's library raises as a :class:`CampaignRecordError`."""
     try:
         yield
+    except CampaignRecordError:
+        raise
     except Exception as error:
         raise CampaignRecordError(f"{problem}: {type(error).__name__}: {error}. {fix}".rstrip()) from error
 

@@ -10,13 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_campaign.arguments import read_optional_text, read_records_path
+from airflow_provider_campaign.arguments import read_reason
 from airflow_provider_campaign.cli.output import Output
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation
 from airflow_provider_campaign.exceptions import CampaignRecordError
 from airflow_provider_campaign.operations.record import Findings, RecordDraft, canonical
-from airflow_provider_campaign.operators.task_record import default_records_path
+from airflow_provider_campaign.operators.task_record import open_store
 from airflow_provider_campaign.record_store import RecordStore
 
 log = logging.getLogger(__name__)
@@ -28,12 +28,12 @@ class CommandRecords:
     The records of one command.
 
     :param action: What it does to campaigns, as records name it.
-    :param records_path: Where they are written; None for nowhere.
+    :param store: Where they are written; None for nowhere.
     """
 
     command: str
     action: str
-    records_path: str | None
+    store: RecordStore | None
     scope: Mapping[str, Any]
     reason: str | None
     cancellation: Cancellation
@@ -47,9 +47,8 @@ class CommandRecords:
         cls, options: Namespace, command: str, action: str, scope: Mapping[str, Any], cancellation: Cancellation
     ) -> CommandRecords:
         """Return what the options ask for."""
-        records_path = read_records_path("--records-path", options.records_path) or default_records_path()
-        reason = read_optional_text("--reason", options.reason)
-        return cls(command, action, records_path, scope, reason, cancellation)
+        store = open_store("--records-path", options.records_path, has_default=True)
+        return cls(command, action, store, scope, read_reason("--reason", options.reason), cancellation)
 
     def begin(self, conn_id: str, client: CampaignClient) -> RecordDraft:
         """Return what is known of the work on an account before it begins."""
@@ -65,12 +64,12 @@ class CommandRecords:
         :param ended_at: Seconds since the epoch.
         :param error: What names all that is not verified, None where all is.
         """
-        if self.records_path is None:
+        if self.store is None:
             return
         outcome = "success" if error is None else "killed" if self.cancellation.is_requested else "failed"
         record = draft.record(findings, ended_at, outcome, error)
         try:
-            self.references[record["connection_id"]] = RecordStore(self.records_path).write(record)
+            self.references[record["connection_id"]] = self.store.write(record)
         except CampaignRecordError as problem:
             self.problems[record["connection_id"]] = problem
             log.error("The record that could not be written: %s", canonical(record).decode().strip())

@@ -16,6 +16,7 @@ from airflow_provider_campaign.arguments import (
     read_arguments,
     read_campaign_id,
     read_optional_text,
+    read_reason,
     read_records_path,
     read_seconds,
     read_text,
@@ -56,7 +57,7 @@ class CampaignOperator(BaseOperator):
         "campaign_conn_id": read_text,
         "campaign_type": read_optional_text,
         "records_path": read_records_path,
-        "reason": read_optional_text,
+        "reason": read_reason,
         "timeout": read_seconds,
     }
     """How each argument is read."""
@@ -83,6 +84,7 @@ class CampaignOperator(BaseOperator):
         self.reason = reason
         self.timeout = timeout
         self._cancellation = Cancellation()
+        self._record: TaskRecord | None = None
         self.check_arguments()
 
     @cached_property
@@ -91,8 +93,10 @@ class CampaignOperator(BaseOperator):
         return CampaignHook.for_conn_id(self.campaign_conn_id)
 
     def on_kill(self) -> None:
-        """Send nothing more."""
+        """Send nothing more, and see to it that the record is written."""
         self._cancellation.request()
+        if self._record is not None:
+            self._record.end_soon()
 
     def check_arguments(self) -> None:
         """Read what is no template; a subclass does so once it has all its arguments."""
@@ -120,11 +124,9 @@ class CampaignOperator(BaseOperator):
         :param carried: What :meth:`.CampaignFindings.carry` gave before the task was deferred.
         :returns: What is to be told of the campaign; all requests go through its client.
         """
-        if self.reason:
-            self.log.info("Reason: %s", self.reason)
         campaign = Campaign(self.campaign_id, "unknown", campaign_type=self.campaign_type)
         findings = CampaignFindings(self.hook.client, campaign, action, carried)
-        record = TaskRecord(self, context, action.value, self.records_path, self._cancellation)
+        self._record = record = TaskRecord(self, context, action.value, self.records_path, self._cancellation)
         record.describe(
             findings.findings,
             began_at=findings.began_at,

@@ -208,7 +208,7 @@ class _StatusChangeOperator(CampaignOperator):
             deadline.remaining,
             timeout=self.timeout,
             is_seen=True,
-            resume_with={"carried": findings.carry()} if self.records_path else None,
+            resume_with={"carried": findings.carry()} if self.records_path is not None else None,
             campaign_id=self.campaign_id,
             campaign_conn_id=self.campaign_conn_id,
             campaign_type=self.campaign_type,

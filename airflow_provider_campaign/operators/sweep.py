@@ -22,7 +22,7 @@ from airflow_provider_campaign.arguments import (
     read_duration,
     read_live_statuses,
     read_name_pattern,
-    read_optional_text,
+    read_reason,
     read_records_path,
     read_seconds,
     read_text,
@@ -46,7 +46,7 @@ from airflow_provider_campaign.operators.incidents import (
     read_incident_outlet,
     send_incident_event,
 )
-from airflow_provider_campaign.operators.task_record import TaskRecord, default_records_path
+from airflow_provider_campaign.operators.task_record import TaskRecord
 from airflow_provider_campaign.triggers.deferral import RESUME_TIME
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class StopActiveCampaignsOperator(BaseOperator):
         "dry_run": read_bool,
         "calling_hours": read_calling_hours,
         "records_path": read_records_path,
-        "reason": read_optional_text,
+        "reason": read_reason,
         "margin": read_duration,
         "switch_schedules_off": read_bool,
         "deferrable": read_bool,
@@ -199,7 +199,7 @@ class StopActiveCampaignsOperator(BaseOperator):
             self._record.end_soon()
 
     def _execute(self, context: Context, began_at: float, requests: int) -> dict[str, Any]:
-        records_path = read_records_path("records_path", self.records_path) or default_records_path()
+        records_path = str(self.records_path) if "records_path" in self._templates else self.records_path
         self._record = TaskRecord(self, context, "sweep", records_path, self._cancellation)
         with self._record as record:
             record.describe(began_at=began_at)
@@ -215,8 +215,6 @@ class StopActiveCampaignsOperator(BaseOperator):
             )
             if window:
                 window.check_not_open_again(now)
-            if arguments["reason"]:
-                self.log.info("Reason: %s", arguments["reason"])
             account = self._account(arguments, window, context or {}, requests)
             self._sweep(arguments, account, self._pacing(arguments, window, account), record)
         if self.incident_outlet is not None and record.result["incidents"]:

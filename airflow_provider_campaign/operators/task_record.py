@@ -27,9 +27,24 @@ KILL_GRACE = 2.0
 """Seconds for a task to end that was told to: Airflow kills its process after five."""
 
 
-def default_records_path() -> str | None:
-    """Return ``[campaign] records_path`` of Airflow's configuration, None where it is not set."""
-    return read_records_path("[campaign] records_path", conf.get("campaign", "records_path", fallback=None) or None)
+def open_store(name: str, value: Any, *, has_default: bool) -> RecordStore | None:
+    """
+    Return the store of records, None if there is none; one that can't be used fails when it is written to.
+
+    :param name: What messages call the argument.
+    :param value: A path, None for a default.
+    :param has_default: Whether the default is ``[campaign] records_path`` of Airflow's configuration.
+    """
+    try:
+        if value is None and has_default:
+            name = "[campaign] records_path"
+            value = conf.get("campaign", "records_path", fallback=None) or None
+        path = read_records_path(name, value)
+    except Exception as error:  # noqa: BLE001 evidence keeps no campaign from being stopped
+        problem = str(error) if isinstance(error, CampaignConfigError) else f"{name} can't be read: {error}"
+        log.warning("No record can be written, which will be a failure once the work is done. %s", problem)
+        return RecordStore(str(value), f"The record can't be written. {problem}")
+    return RecordStore(path) if path else None
 
 
 class TaskRecord:
@@ -38,14 +53,14 @@ class TaskRecord:
 
     Deferring ends no try, and leaves no record.
 
-    :param records_path: Where it is written; None for nowhere but XCom.
+    :param records_path: The argument as it was rendered; None for the default, which only sweeps have.
     """
 
     def __init__(
-        self, task: BaseOperator, context: Context, action: str, records_path: str | None, cancellation: Cancellation
+        self, task: BaseOperator, context: Context, action: str, records_path: Any, cancellation: Cancellation
     ) -> None:
         self._context: Mapping[str, Any] = context or {}
-        self._store = RecordStore(records_path) if records_path else None
+        self._store = open_store("records_path", records_path, has_default=action == "sweep")
         self._cancellation = cancellation
         self.draft = RecordDraft(action, run_of(task, self._context), CampaignHook.clock.time())
         self.result: dict[str, Any] = {}
@@ -55,7 +70,7 @@ class TaskRecord:
         self._try_number: int = self.draft.run["try_number"]
         self._has_earlier = False
         self._lock = threading.RLock()
-        self._is_kept = records_path is not None or action == "sweep"
+        self._is_kept = records_path is not None or action in ("sweep", "delete")
         self._counted = {"requests": 0, "refused": 0}
 
     def describe(self, findings: Callable[[], Findings] | None = None, **known: Any) -> None:
@@ -65,6 +80,8 @@ class TaskRecord:
         :param findings: Tells what is known of the campaigns, at any moment.
         :param known: Fields of :class:`RecordDraft`.
         """
+        if reason := known.get("reason"):
+            log.info("Reason: %s", reason)
         self.draft = replace(self.draft, **known)
         self._findings = findings or self._findings
 

@@ -16,6 +16,9 @@ from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 TASKS: dict[str, Callable[[], Any]] = {
     "sweep": lambda: StopActiveCampaignsOperator(task_id="sweep", campaign_types=("sms",)),
     "stop": lambda: StopSmsCampaignOperator(task_id="stop", campaign_id="c-0", poll_interval=60),
+    "recorded stop": lambda: StopSmsCampaignOperator(
+        task_id="stop", campaign_id="c-0", records_path=os.environ["AIRFLOW__CAMPAIGN__RECORDS_PATH"]
+    ),
     "sensor": lambda: CampaignStatusSensor(task_id="sensor", campaign_id="c-0", poke_interval=1),
 }
 

@@ -148,4 +148,5 @@ def test_what_is_done_is_counted_by_platform_and_connection(outcome: Outcome) ->
     assert metric("stopped", "Sonarly", "sonarly") == 2  # of the evening, and once it was refused
     assert metric("failed", "Kore.ai", "kore") == 4  # three for good, and the first of two tries
     assert metric("rate_limited", "Sonarly", "sonarly") == 2
-    assert metric("seconds_after_window_end", "Kore.ai", "gauge") == 12.5
+    odd_id = "kore_prod___" + "x" * 88
+    assert metric("seconds_after_window_end", "Kore.ai", odd_id) == 12.5

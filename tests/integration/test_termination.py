@@ -38,7 +38,7 @@ def task_process(sandbox: Sandbox, task: str, how: str) -> Iterator[BaseProcess]
     """Run a task in a process of its own, which is gone at the end."""
     environment = {
         RECORDS_PATH: os.environ[RECORDS_PATH],
-        "AIRFLOW_CONN_CAMPAIGN_DEFAULT": json.dumps(sandbox.kore_connection()),
+        "AIRFLOW_CONN_CAMPAIGN_DEFAULT": json.dumps(sandbox.kore_connection(timeout=600)),  # longer than any test
     }
     process = FORK_SERVER.Process(target=terminated_task.run, args=(task, how, environment))
     process.start()
@@ -101,6 +101,24 @@ def test_a_sweep_whose_requests_hang_leaves_its_record_before_airflow_kills_its_
         assert record["outcome"] == "killed"
         assert sorted(bool(row["confirmed_at"]) for row in record["campaigns"]) == [False] * 5 + [True] * 2
         assert all(row["asked_at"] for row in record["campaigns"])
+
+
+def test_a_single_stop_whose_request_hangs_leaves_its_record_too(records: RecordStore) -> None:
+    with Sandbox() as sandbox:
+        sandbox.add_campaign("c-0")
+        sandbox.add_fault(Fault("hang", action="stop", count=None))
+        with task_process(sandbox, "recorded stop", WAYS[0]) as process:
+            sandbox.wait_for(requests_received(1), timeout=60)
+            process.terminate()
+            until = time.monotonic() + 60
+            while not any(file.record for file in records.read()) and time.monotonic() < until:
+                time.sleep(0.1)  # another process writes it
+            process.kill()
+        [file] = records.read()
+        record = file.record or {}
+        assert (record["action"], record["outcome"], record["requests"]) == ("stop", "killed", 1)
+        [campaign] = record["campaigns"]
+        assert (bool(campaign["asked_at"]), campaign["confirmed_at"]) == (True, None)
 
 
 @pytest.mark.parametrize("how", WAYS)

@@ -17,6 +17,8 @@ from airflow_provider_campaign.operators.campaign import (
 )
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 
+CONN_ID = "kore:prod, \N{LATIN SMALL LETTER E WITH ACUTE}" + "x" * 200
+
 with DAG("evening", start_date=datetime(2026, 1, 1, tzinfo=UTC), schedule=None) as dag:
 
     @task
@@ -25,7 +27,7 @@ with DAG("evening", start_date=datetime(2026, 1, 1, tzinfo=UTC), schedule=None) 
         campaign = {"confirmed_at": "2026-03-02T21:00:12.500000+00:00", "already_stopped": False, "is_incident": False}
         send_metrics(
             {
-                **{"action": "sweep", "outcome": "success", "platform": "Kore.ai", "connection_id": "gauge"},
+                **{"action": "sweep", "outcome": "success", "platform": "Kore.ai", "connection_id": CONN_ID},
                 **{"requests": 0, "refused": 0, "run": {"try_number": 1}, "window_end": "2026-03-02T21:00:00+00:00"},
                 "campaigns": [{**campaign, "try_number": 1}],
             }
