@@ -22,7 +22,7 @@ from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignEr
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
 from airflow_provider_campaign.platforms.base import HttpResponse
-from airflow_provider_campaign.text import MAX_LINE_LENGTH
+from airflow_provider_campaign.text import MAX_DOCUMENT_BYTES, MAX_LINE_LENGTH
 from tests.accounts import PLATFORMS, client_of, type_on
 from tests.clock import VirtualClock
 from tests.local_server import LocalServer, Reply
@@ -36,7 +36,10 @@ KEYS = (
     *("status", "data", "success", "error", "errors", "campaign", "id", "_id", "message", "msg", "code", "traceId"),
     *("results", "items", "hasMore", "nextCursor", "triggered", "instancesStopped", "updatedAt", "totalResults"),
 )
-WORDS = ("Stopped", "stopped", "Active", "Preparing", "Ready", "Completed", "success", "failure", "c1", "", "\ud800")
+WORDS = (
+    *("Stopped", "stopped", "Active", "Preparing", "Ready", "Completed", "success", "failure", "c1", ""),
+    *("\ud800", "c1\x00", " c1", "c1\u200b", "two\nlines", "\x1b[2K", "x" * 5000),
+)
 
 words = st.sampled_from(WORDS) | st.text(max_size=20)
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | words
@@ -49,7 +52,9 @@ values = st.recursive(
 )
 documents = st.dictionaries(st.sampled_from(KEYS), values, max_size=8)
 # Documents that are almost right reach deeper than arbitrary ones.
-campaigns = st.fixed_dictionaries({"id": words, "status": words}, optional={"_id": values, "message": values})
+campaigns = st.fixed_dictionaries(
+    {"id": words, "status": words}, optional={"_id": values, "message": values, "name": values}
+)
 envelopes = st.fixed_dictionaries(
     {"status": words, "success": st.just(True), "data": campaigns | documents},
     optional={"message": values, "errors": values, "error": values},
@@ -117,7 +122,9 @@ def check_result(result: object) -> None:
             assert campaign.id.isprintable()
             assert campaign.status
             assert campaign.status.isprintable()
-            json.dumps(campaign.as_dict(), allow_nan=False)
+            kept = json.dumps(campaign.as_dict(), allow_nan=False, ensure_ascii=False).encode()
+            assert len(kept) <= 2 * MAX_DOCUMENT_BYTES
+            assert all(text is None or text.isprintable() for text in (campaign.name, campaign.message))
 
 
 TRAPS = (
@@ -203,7 +210,7 @@ def test_a_quoted_text_is_one_short_line_without_secrets(text: object, secrets: 
 @given(values | st.text())
 def test_any_campaign_id_is_taken_as_it_is_or_refused(campaign_id: object) -> None:
     try:
-        assert validate_campaign_id(campaign_id) == campaign_id
+        assert validate_campaign_id(campaign_id) == str(campaign_id)
     except CampaignConfigError as error:
         check_message(error)
 

@@ -7,6 +7,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -16,7 +17,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_campaign.client.response import parse_json, sanitize
-from airflow_provider_campaign.platforms.reading import optional_text
+from airflow_provider_campaign.platforms.base import InvalidResponseError
+from airflow_provider_campaign.platforms.reading import optional_text, optional_word
 from airflow_provider_campaign.text import (
     MAX_DEPTH,
     MAX_DOCUMENT_BYTES,
@@ -150,6 +152,33 @@ def test_whatever_a_text_is_what_is_quoted_of_it_is_one_harmless_line(text: Any)
     if shown is not None:
         check_line(shown)
         assert sanitize(shown, SECRETS) == shown
+
+
+@examples(full=1000, brief=100)
+@given(texts | scalars)
+@example("c\x001")
+@example(2**64)
+@example(1e20)
+@example(SECRET * 200)
+def test_what_goes_back_to_a_platform_is_exactly_what_it_sent_or_nothing(value: Any) -> None:
+    document = parse_json(response({"id": value}), SECRETS)
+    assert document is not None
+    with suppress(InvalidResponseError):
+        word = optional_word(document, "id")
+        assert word is None or (word == str(value) and isinstance(value, str | int))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "part", ["eyJ", "eyJ.", "%41", "%", "&amp;", "\\u0041", "\\", "+", "\u200b", "\ud83d", SECRET[:-1]]
+)
+def test_a_text_of_megabytes_is_read_in_time(part: str) -> None:
+    """Something quadratic would take hours."""
+    text = part * (2_000_000 // len(part))
+    document = parse_json(response({"a": text, "b": [part * 100] * 1000}), SECRETS)
+    assert document is not None
+    assert len(document["a"]) <= MAX_TEXT_LENGTH
+    assert len(sanitize(text, SECRETS) or "") <= MAX_LINE_LENGTH
 
 
 @pytest.mark.parametrize("name", ENCODINGS)
