@@ -32,10 +32,13 @@ MIN_SECRET_LENGTH = 8
 MAX_ENCODINGS = 3
 """How often a text is decoded in search of a secret: a URL in JSON within JSON, for example."""
 
-MASK, CUT, UNSTORABLE = "***", "…", "\ufffd"
+MIN_TOKEN_LENGTH = 12
+"""Characters of the first part of a token; ``{"alg":"none"}`` has 19."""
+
+MASK, CUT, REPLACEMENT = "***", "…", "\ufffd"
 
 _UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Control characters, and halves of surrogate pairs: NUL ends PostgreSQL's patience, a half the triggerer's process."""
+"""Control characters, and halves of surrogate pairs: PostgreSQL refuses NUL, a half ends the triggerer's process."""
 
 _WORD = re.compile(r"[\w.-]+")
 _CODE_POINT = re.compile(r"\\u([0-9a-fA-F]{4})")
@@ -99,7 +102,7 @@ def _clean_text(text: str, hidden: Sequence[str]) -> str:
     beginning = text[: MAX_TEXT_LENGTH + margin]
     visible = _visible(beginning)
     masked = _masked(visible, hidden)
-    cleaned = _UNSTORABLE.sub(UNSTORABLE, beginning if masked == visible else masked)
+    cleaned = _UNSTORABLE.sub(REPLACEMENT, beginning if masked == visible else masked)
     if len(text) > len(beginning):
         cleaned = cleaned[: max(0, len(cleaned) - margin)] + CUT
     return _cut(cleaned, MAX_TEXT_LENGTH)
@@ -131,8 +134,12 @@ def _masked(text: str, hidden: Sequence[str]) -> str:
 
 def _without_token(word: re.Match[str]) -> str:
     """Mask a JSON Web Token: its header is a JSON object, ``{"`` in base64 is ``eyJ``, and a dot follows."""
-    before, _, token = word[0].partition("eyJ")
-    return before + MASK if "." in token else word[0]
+    parts = word[0].split(".")
+    for number, part in enumerate(parts[:-1]):
+        before, _, header = part.partition("eyJ")
+        if len(header) >= MIN_TOKEN_LENGTH - len("eyJ"):
+            return ".".join([*parts[:number], before + MASK])
+    return word[0]
 
 
 def _encodes(text: str, hidden: Sequence[str]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_campaign.platforms.base import InvalidResponseError
-from airflow_provider_campaign.text import CUT, MASK, MAX_LINE_LENGTH, UNSTORABLE, one_line
+from airflow_provider_campaign.text import CUT, MASK, MAX_LINE_LENGTH, REPLACEMENT, one_line
 
 
 def optional_text(document: Mapping[str, Any], key: str) -> str | None:
@@ -61,7 +61,7 @@ def required_text(document: Mapping[str, Any], key: str) -> str:
 
 def validate_word(text: str, key: str, max_length: int = MAX_LINE_LENGTH) -> str:
     """Return a field's text if it can be an id or a status: printable, bounded, and not changed when it was cleaned."""
-    is_changed = text != text.strip() or MASK in text or UNSTORABLE in text or text.endswith(CUT)
+    is_changed = text != text.strip() or MASK in text or REPLACEMENT in text or text.endswith(CUT)
     if is_changed or not text.isprintable() or len(text) > max_length:
         raise InvalidResponseError(f"the response's {key} is not a word")
     return text

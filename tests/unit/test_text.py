@@ -207,6 +207,20 @@ def test_no_part_of_a_secret_is_left_where_a_text_is_cut(length: int) -> None:
             assert SECRET[:8] not in (sanitize(blank * length + secret + "y" * 100_000, SECRETS) or "")
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (f"Bearer {TOKEN}", "Bearer ***"),
+        (f"x{TOKEN}y.z, and {TOKEN.partition('.')[0]}.", "x***, and ***"),
+        (f"heyJoe.eyJ.{TOKEN}", "heyJoe.eyJ.***"),
+        ("eyJhbGciOiJub25lIn0.e30.", "***"),
+        ("heyJude.v2 eyJ eyJ.. eyJhbGciOiJub25lIn0", "heyJude.v2 eyJ eyJ.. eyJhbGciOiJub25lIn0"),
+    ],
+)
+def test_a_token_is_masked_and_what_only_looks_like_one_is_not(text: str, kept: str) -> None:
+    assert clean(text) == kept
+
+
 def test_a_secret_that_the_mask_itself_completes_is_masked() -> None:
     assert clean("***aaaaaaaaaa", ["***aaaaa"]) == "***"
 

@@ -177,6 +177,9 @@ def test_a_list_that_says_elsewhere_that_it_has_more_contradicts_itself(
         {"data": {"items": {}}},
         {"data": {"items": "c-1"}},
         {"data": {"items": [], "nextCursor": "\ud800"}},
+        {"data": {"items": [], "nextCursor": "a\ufffdb"}},
+        {"data": {"items": [], "nextCursor": "***"}},
+        {"data": {"items": [], "nextCursor": "x" * 2001}},
     ],
 )
 def test_what_is_no_page_is_asked_for_again(document: dict[str, Any]) -> None:
