@@ -52,6 +52,7 @@ class CampaignError(AirflowException):
     :param code: The platform's own error code, if it gave one.
     :param trace_id: The platform's trace id, if it gave one.
     :param platform_text: The platform's own words, if it gave any.
+    :param shown_status: The campaign's status, if the platform showed it.
     """
 
     def __init__(
@@ -62,12 +63,14 @@ class CampaignError(AirflowException):
         code: str | None = None,
         trace_id: str | None = None,
         platform_text: str | None = None,
+        shown_status: str | None = None,
     ) -> None:
         super().__init__(message)
         self.http_status = http_status
         self.code = code
         self.trace_id = trace_id
         self.platform_text = platform_text
+        self.shown_status = shown_status
 
 
 class CampaignConfigError(CampaignError, AirflowFailException):
@@ -82,15 +85,12 @@ class CampaignNotFoundError(CampaignError, AirflowFailException):
     """
     The platform does not know the campaign (404).
 
-    :param shown_status: The campaign's status, where a request for it shows the campaign all the same.
-    :param is_confirmed: Whether a request for its status does not find the campaign either.
+    :param is_confirmed: Whether a request for its status does not find the campaign either; if that shows it all the
+        same, ``shown_status`` says how.
     """
 
-    def __init__(
-        self, message: str = "", *, shown_status: str | None = None, is_confirmed: bool = False, **details: Any
-    ) -> None:
+    def __init__(self, message: str = "", *, is_confirmed: bool = False, **details: Any) -> None:
         super().__init__(message, **details)
-        self.shown_status = shown_status
         self.is_confirmed = is_confirmed
 
 

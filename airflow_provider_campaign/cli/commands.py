@@ -94,6 +94,7 @@ def stop(options: Namespace, output: Output) -> int:
             return campaign.as_dict()
         except Exception as failure:
             error = failure
+            findings.note_failure(failure)
             raise
         finally:
             command_records.write(draft, findings.findings(), client.clock.time(), error)

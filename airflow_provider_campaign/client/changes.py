@@ -130,6 +130,7 @@ class StatusChange:
         return CampaignConflictError(
             f"Can't {self._request.action} campaign {campaign.id!r} ({self._client.description}): "
             f"it is {campaign.status}. {remediation(self._client.platform, 409)}{quote_refusal(refusal)}",
+            shown_status=campaign.status,
             **refusal_details(refusal),
         )
 
@@ -138,31 +139,34 @@ class Deletion:
     """
     A delete, over all its attempts. Only the response to the delete itself counts: what a status request does not
     find may be deleted, mistyped, or at another path.
-
-    :param check_first: Whether an earlier run may have been heard.
     """
 
-    def __init__(self, client: CampaignClient, request: ApiRequest, *, check_first: bool) -> None:
+    def __init__(self, client: CampaignClient, request: ApiRequest) -> None:
         self._client = client
         self._request = request
-        self._check_first = check_first
-        self._outcome_unknown = check_first
+        self._was_sent = False
+        """Whether an attempt on a campaign that may have been there has left, and its outcome is unknown."""
         self._existed: bool | None = None
 
     def attempt(self, deadline: Deadline) -> Campaign | None:
-        """Make one attempt; None where an earlier one that may have been heard did it."""
-        if self._existed is None and (not self._outcome_unknown or self._check_first):
+        """Make one attempt; None where an earlier one, whose response is lost, has deleted the campaign."""
+        if self._existed is None and not self._was_sent:
             self._read_before(deadline)
         try:
             return self._client.perform(self._request, deadline)
         except CampaignUnavailableError as error:
-            self._outcome_unknown = self._outcome_unknown or error.outcome_unknown
+            if self._existed is False and error.outcome_unknown:  # there was nothing to delete
+                details = refusal_details(error)
+                raise CampaignUnavailableError(str(error), retry_after=error.retry_after, **details) from error
+            self._was_sent = self._was_sent or error.outcome_unknown
+            if self._was_sent:
+                error.note_unknown_outcome()
             raise
         except CampaignNotFoundError as error:
             if self._existed is False:
                 raise
             explained = explained_not_found(self._client, self._request, error, deadline)
-            if explained.shown_status is None and self._outcome_unknown:
+            if explained.shown_status is None and self._was_sent:
                 return None
             raise explained from error
 
@@ -171,7 +175,7 @@ class Deletion:
         try:
             campaign = self._client.perform(dataclasses.replace(self._request, action=Action.STATUS), deadline)
         except CampaignNotFoundError:
-            self._existed = None if self._check_first else False
+            self._existed = False
         except CampaignError as error:
             log.debug("Campaign %s can't be read before it is deleted: %s", self._request.campaign_id, error)
         else:

@@ -124,21 +124,16 @@ class CampaignClient:
         return self.requester.retry(change.attempt, deadline)
 
     def delete_campaign(
-        self,
-        campaign_id: str,
-        campaign_type: str | None = None,
-        *,
-        check_first: bool = False,
-        deadline: Deadline | None = None,
+        self, campaign_id: str, campaign_type: str | None = None, *, deadline: Deadline | None = None
     ) -> Campaign | None:
         """
         Delete a campaign; the parameters are those of :meth:`stop_campaign`.
 
-        :returns: The campaign as it was, or None where an earlier request that may have been heard did it.
-        :raises CampaignNotFoundError: When there is no such campaign.
+        :returns: The campaign as it was, or None where a request whose response is lost has deleted it.
+        :raises CampaignNotFoundError: When there is no such campaign; an earlier call may have deleted it.
         """
         request = self._validated(ApiRequest(Action.DELETE, campaign_id, campaign_type))
-        return self.requester.retry(Deletion(self, request, check_first=check_first).attempt, deadline)
+        return self.requester.retry(Deletion(self, request).attempt, deadline)
 
     def get_campaign(self, campaign_id: str, *, deadline: Deadline | None = None) -> Campaign:
         """Return a campaign with all that the platform tells about it in ``raw``."""

@@ -232,15 +232,10 @@ class CampaignHook(BaseHook, ABC):
         return self.client.start_campaign(campaign_id, campaign_type, check_first=check_first, deadline=deadline)
 
     def delete_campaign(
-        self,
-        campaign_id: str,
-        campaign_type: str | None = None,
-        *,
-        check_first: bool = False,
-        deadline: Deadline | None = None,
+        self, campaign_id: str, campaign_type: str | None = None, *, deadline: Deadline | None = None
     ) -> Campaign | None:
         """Delete a campaign: :meth:`.CampaignClient.delete_campaign`."""
-        return self.client.delete_campaign(campaign_id, campaign_type, check_first=check_first, deadline=deadline)
+        return self.client.delete_campaign(campaign_id, campaign_type, deadline=deadline)
 
     def get_campaign(self, campaign_id: str, *, deadline: Deadline | None = None) -> Campaign:
         """Return a campaign with all that the platform tells about it in ``raw``."""

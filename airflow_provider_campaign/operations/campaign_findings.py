@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.client.client import CampaignClient
+from airflow_provider_campaign.exceptions import CampaignError, CampaignUnavailableError
 from airflow_provider_campaign.operations.record import Findings, campaign_entry
 from airflow_provider_campaign.platforms.base import Action, ApiRequest
 
@@ -28,8 +30,9 @@ class CampaignFindings:
         """Seconds since the epoch."""
         self.requests: int = before.get("requests", 0)
         self.refused: int = before.get("refused", 0)
-        self._asked_at: float | None = before.get("asked_at")
-        self._asked_before: float | None = None
+        self._asked: tuple[float | None, bool] = (before.get("asked_at"), before.get("unanswered", False))
+        """When the last request for the action left, and whether one of them is without an answer."""
+        self._asked_before = self._asked
         self._campaign = campaign
         self._action = action
         self._confirmed_at: float | None = None
@@ -40,32 +43,54 @@ class CampaignFindings:
         self._campaign = campaign
         self._status_before = status_before
         self._confirmed_at = self.client.clock.time() if is_confirmed else None
+        self._asked = (self._asked[0], self._asked_before[1])
+
+    def note_failure(self, error: Exception) -> None:
+        """Note what an error shows of the campaign, and whether the platform may have acted on a request."""
+        if not isinstance(error, CampaignError):
+            return
+        status = error.shown_status or self._campaign.status
+        self._campaign = replace(self._campaign, status=status, message=error.platform_text or self._campaign.message)
+        asked_at, is_unanswered = self._asked
+        if isinstance(error, CampaignUnavailableError):
+            is_unanswered = asked_at is not None and error.outcome_unknown
+        elif error.http_status is not None:
+            is_unanswered = self._asked_before[1]
+        self._asked = (asked_at, is_unanswered)
 
     def carry(self) -> dict[str, Any]:
         """Return what has to be known to continue, in plain JSON types."""
         return {
             "began_at": self.began_at,
-            "asked_at": self._asked_at,
+            "asked_at": self._asked[0],
+            "unanswered": self._asked[1],
             "requests": self.requests,
             "refused": self.refused,
         }
 
     def findings(self) -> Findings:
         """Return what is known by now."""
+        asked_at, is_unanswered = self._asked
         entry = campaign_entry(
-            self._campaign, asked_at=self._asked_at, confirmed_at=self._confirmed_at, status_before=self._status_before
+            self._campaign,
+            asked_at=asked_at,
+            confirmed_at=self._confirmed_at,
+            status_before=self._status_before,
+            unanswered=is_unanswered,
         )
         return Findings([entry], requests=self.requests, refused=self.refused)
 
     def _note_request(self, request: ApiRequest) -> None:
         self.requests += 1
         if request.action is self._action:
-            self._asked_before, self._asked_at = self._asked_at, self.client.clock.time()
+            self._asked_before, self._asked = self._asked, (self.client.clock.time(), True)
 
     def _note_unsent(self, request: ApiRequest) -> None:
         self.requests -= 1
         if request.action is self._action:
-            self._asked_at = self._asked_before
+            self._asked = self._asked_before
 
-    def _note_refusal(self, _: ApiRequest) -> None:
+    def _note_refusal(self, request: ApiRequest) -> None:
         self.refused += 1
+        if request.action is self._action:
+            self._asked = (self._asked[0], self._asked_before[1])

@@ -126,8 +126,11 @@ def merge_campaigns(earlier: Iterable[JSON], campaigns: Iterable[JSON], try_numb
 
 
 def _continued(campaign: JSON, before: JSON | None) -> JSON:
-    """Return a campaign that this try found stopped, as one that the try before has stopped, if that asked it to."""
-    if before is None or before["confirmed_at"] or not before["asked_at"] or campaign["asked_at"]:
+    """Return what this try saw of a campaign, with what only an earlier try knows: that it has asked for it."""
+    if before is None:
+        return campaign
+    campaign = {**campaign, "unanswered": campaign["unanswered"] or before["unanswered"]}
+    if before["confirmed_at"] or not before["asked_at"] or campaign["asked_at"]:
         return campaign
     return {
         **campaign,

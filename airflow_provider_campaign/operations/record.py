@@ -121,8 +121,14 @@ def campaign_entry(
     status_before: str | None = None,
     message: str | None = None,
     is_incident: bool = False,
+    unanswered: bool = False,
 ) -> JSON:
-    """Return a campaign's entry in a record; a message replaces the platform's own text."""
+    """
+    Return a campaign's entry in a record.
+
+    :param message: Replaces the platform's own text.
+    :param unanswered: Whether a request for the action left that the platform may have acted on, without an answer.
+    """
     return {
         **campaign.summary(),
         "status_before": status_before,
@@ -131,6 +137,7 @@ def campaign_entry(
         "message": message or campaign.message,
         "already_stopped": campaign.already_stopped,
         "is_incident": is_incident,
+        "unanswered": unanswered,
     }
 
 

@@ -25,6 +25,7 @@ from airflow_provider_campaign.campaign import Campaign, CampaignType
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operations.campaign_findings import CampaignFindings
+from airflow_provider_campaign.operations.earlier_tries import EarlierTries
 from airflow_provider_campaign.operators.task_record import TaskRecord
 from airflow_provider_campaign.platforms.base import Action
 
@@ -137,7 +138,15 @@ class CampaignOperator(BaseOperator):
         )
         record.count_from(findings.requests, findings.refused)
         with record:
-            yield findings
+            try:
+                yield findings
+            except Exception as error:
+                findings.note_failure(error)
+                raise
+
+    def earlier_tries(self) -> EarlierTries:
+        """Return what the tries before have left; within the block of :meth:`record`."""
+        return self._record.load_earlier_tries() if self._record else EarlierTries()
 
 
 def is_retry(context: Context) -> bool:

@@ -12,10 +12,16 @@ from airflow_provider_campaign.arguments import read_bool
 from airflow_provider_campaign.campaign import Campaign, CampaignType, may_be_live
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
+from airflow_provider_campaign.client.errors import refusal_details
 from airflow_provider_campaign.exceptions import CampaignNotFoundError
 from airflow_provider_campaign.operations.wait import wait_for_effect
 from airflow_provider_campaign.operators.base import CampaignOperator, is_retry
 from airflow_provider_campaign.platforms.base import Action
+
+UNKNOWN_TRIES = (
+    "An earlier try of this task may have deleted it, but nothing shows that it has sent a delete. "
+    "If it is fine that the campaign is not there, set ignore_missing=True."
+)
 
 
 class DeleteCampaignOperator(CampaignOperator):
@@ -28,7 +34,8 @@ class DeleteCampaignOperator(CampaignOperator):
     :param stop_first: Whether a campaign that is live is stopped before.
     :returns: The same keys as a stop; ``status`` is what the campaign was in, ``Deleted`` where the platform no
         longer tells.
-    :raises CampaignNotFoundError: When there is no such campaign.
+    :raises CampaignNotFoundError: When there is no such campaign, unless an earlier try of this task is known, by its
+        record, to have sent a delete.
     """
 
     template_fields: Sequence[str] = (*CampaignOperator.template_fields, "ignore_missing")
@@ -44,30 +51,46 @@ class DeleteCampaignOperator(CampaignOperator):
         """Delete the campaign and return what it was."""
         deadline = self.begin()
         with self.record(context, Action.DELETE) as findings:
-            campaign = self._delete(findings.client, deadline, check_first=is_retry(context))
+            campaign = self._delete(findings.client, deadline, is_retry=is_retry(context))
             gone = replace(campaign, status="Deleted", campaign_type=campaign.campaign_type or self.campaign_type)
             findings.note(gone, is_confirmed=True, status_before=campaign.status)
         self.log.info("Campaign %s is deleted; it was %s", campaign.id, campaign.status)
         return campaign.as_dict()
 
-    def _delete(self, client: CampaignClient, deadline: Deadline, *, check_first: bool) -> Campaign:
+    def _delete(self, client: CampaignClient, deadline: Deadline, *, is_retry: bool) -> Campaign:
         """Delete the campaign and return it as it was, as far as the platform tells."""
         campaign = None
         try:
             if self.stop_first:
                 self._stop(client, deadline)
-            campaign = client.delete_campaign(
-                self.campaign_id, self.campaign_type, check_first=check_first, deadline=deadline
-            )
+            campaign = client.delete_campaign(self.campaign_id, self.campaign_type, deadline=deadline)
         except CampaignNotFoundError as error:
-            if not self.ignore_missing or error.shown_status is not None:
+            if error.shown_status is not None:
                 raise
-            self.log.info("There is nothing to delete: %s", error)
+            if self._was_sent_before():
+                self.log.info("An earlier try has deleted it: %s", error)
+            elif self.ignore_missing:
+                self.log.info("There is nothing to delete: %s", error)
+            elif is_retry:
+                raise CampaignNotFoundError(f"{error} {UNKNOWN_TRIES}", **refusal_details(error)) from error
+            else:
+                raise
         return campaign or Campaign(self.campaign_id, "Deleted", message="The campaign is not there any more")
+
+    def _was_sent_before(self) -> bool:
+        """Return whether an earlier try of this task has deleted the campaign, or sent a delete without an answer."""
+        return any(
+            each["unanswered"] or (each["confirmed_at"] and each["status_before"] != "Deleted")
+            for each in self.earlier_tries().campaigns
+        )
 
     def _stop(self, client: CampaignClient, deadline: Deadline) -> None:
         """Stop the campaign if it is live, and wait until it is stopped."""
-        if not may_be_live(client.get_campaign_status(self.campaign_id, deadline=deadline).status):
+        try:
+            status = client.get_campaign_status(self.campaign_id, deadline=deadline).status
+        except CampaignNotFoundError:
+            return  # the delete itself has to say so
+        if not may_be_live(status):
             return
         campaign = client.stop_campaign(self.campaign_id, self.campaign_type, deadline=deadline)
         wait_for_effect(client, campaign, deadline)

@@ -122,7 +122,8 @@ class TaskRecord:
             if problem:
                 record |= {"outcome": "killed" if outcome == "killed" else "failed"}
                 record |= {"error": "\n".join(filter(None, (record["error"], str(problem))))}
-            if reference or (self._is_kept and record["outcome"] != "success"):
+            is_worth_it = record["outcome"] != "success" or record["action"] == "delete"
+            if reference or (self._is_kept and is_worth_it):
                 self._state.keep(self._try_number, {"sha256": reference["sha256"]} if reference else record)
             send_metrics(record, self._counted)
             self.result = sweep_result(record, reference)

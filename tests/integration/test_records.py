@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferr
 
 from airflow_provider_campaign.exceptions import (
     CampaignConfigError,
+    CampaignError,
     CampaignRecordError,
     CampaignSweepError,
     CampaignSweepFinalError,
@@ -26,13 +27,16 @@ from airflow_provider_campaign.operators.campaign import (
     StartSmsCampaignOperator,
     StopActiveCampaignsOperator,
     StopSmsCampaignOperator,
+    StopVoiceCampaignOperator,
 )
 from airflow_provider_campaign.record_store import RecordStore
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.triggers.wait_outcome import WaitOutcome
 from tests.calling_hours import daily
+from tests.certificates import Authority
 from tests.clock import VirtualClock
 from tests.kinds import Connect
+from tests.raw_server import RawServer
 from tests.records_guard import RECORDS_PATH, check_records
 
 RUN_ID = "scheduled__2026-11-21T21:00:00+00:00"
@@ -369,3 +373,67 @@ def test_a_deferred_stop_leaves_its_record_when_it_resumes(sandbox: Sandbox, sto
     assert (record["outcome"], record["requests"]) == ("success", 1)
     [campaign] = record["campaigns"]
     assert record["began_at"] <= campaign["asked_at"] <= campaign["confirmed_at"]
+
+
+# What the record of a single action says that did not succeed.
+
+
+def failed(store: RecordStore, operator: type = StopSmsCampaignOperator) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Run a single action that fails; return its record, and the campaign in it."""
+    with pytest.raises(CampaignError):
+        act(operator(**single(store, timeout=30)))
+    [record] = records_of(store)
+    return record, record["campaigns"][0]
+
+
+@pytest.mark.parametrize("is_conflict_shown", [False, True])
+def test_a_stop_that_is_refused_leaves_the_status_that_its_error_shows(
+    sandbox: Sandbox, store: RecordStore, is_conflict_shown: bool
+) -> None:
+    sandbox.set_status("c-0", "Scheduled")
+    if is_conflict_shown:
+        sandbox.add_fault(Fault("conflict", action="stop", count=None))
+    record, campaign = failed(store)
+    assert "it is Scheduled" in record["error"]
+    assert (campaign["status"], campaign["confirmed_at"], campaign["unanswered"]) == ("Scheduled", None, False)
+
+
+def test_a_stop_of_the_wrong_type_leaves_the_status_that_its_error_shows(sandbox: Sandbox, store: RecordStore) -> None:
+    record, campaign = failed(store, StopVoiceCampaignOperator)
+    assert "which is Active" in record["error"]
+    assert campaign["status"] == "Active"
+
+
+def test_a_stop_without_an_answer_is_recorded_as_such(
+    sandbox: Sandbox, store: RecordStore, virtual_clock: VirtualClock
+) -> None:
+    sandbox.add_fault(Fault("lost", how="error", action="stop"))
+    sandbox.add_fault(Fault("error", action="status", count=None))
+    _, campaign = failed(store)
+    assert (bool(campaign["asked_at"]), campaign["unanswered"], campaign["confirmed_at"]) == (True, True, None)
+
+
+def test_a_stop_that_is_rate_limited_was_answered(
+    sandbox: Sandbox, store: RecordStore, virtual_clock: VirtualClock
+) -> None:
+    sandbox.add_fault(Fault("rate_limit", action="stop", count=None))
+    record, campaign = failed(store)
+    assert (record["refused"] > 0, bool(campaign["asked_at"]), campaign["unanswered"]) == (True, True, False)
+
+
+@pytest.mark.parametrize("is_trusted", [True, False], ids=["no connection", "a refused certificate"])
+def test_nothing_was_asked_where_nothing_was_sent(
+    sandbox: Sandbox,
+    connect: Connect,
+    store: RecordStore,
+    virtual_clock: VirtualClock,
+    tmp_path: Path,
+    is_trusted: bool,
+) -> None:
+    server = RawServer(lambda connection: None, Authority(tmp_path).server_context())
+    with server:
+        host = "http://127.0.0.1:1" if is_trusted else server.url
+        connect({**sandbox.kore_connection("v2"), "host": host})
+        record, campaign = failed(store)
+    assert (record["requests"], campaign["asked_at"], campaign["unanswered"]) == (0, None, False)
+    assert campaign["status"] == "unknown"

@@ -33,7 +33,7 @@ from tests.profiles import examples
 
 KEYS = {
     *("campaign_id", "name", "campaign_type", "status_before", "asked_at", "confirmed_at", "status", "message"),
-    *("already_stopped", "is_incident", "try_number"),
+    *("already_stopped", "is_incident", "unanswered", "try_number"),
 }
 WINDOW = 60.0
 EMPTY: Any = {}

@@ -278,6 +278,9 @@ ELSEWHERE = {
     "No connection comes about": "tests/integration/test_bounds.py",
     "A proxy refuses, does not answer, or is a SOCKS proxy": "tests/integration/test_bounds.py",
     "The account is rate-limited until the time is up (deferrable)": "tests/integration/test_rate_deferral.py",
+    "A delete is tried again, and no record shows that an earlier try has sent one": (
+        "tests/integration/test_deletes_in_retries.py"
+    ),
 }
 """Tests that see what a row quotes, in places where no sandbox is."""
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from itertools import repeat
+from itertools import chain, repeat
 
 import pytest
 
@@ -81,9 +81,8 @@ class HeardAndLost(Account):
 
 
 def act(client: CampaignClient, action: str, *, check_first: bool = False) -> Campaign | None:
-    result: Campaign | None = getattr(client, f"{action}_campaign")(
-        "c-1", type_on(client.platform), check_first=check_first
-    )
+    options = {"check_first": True} if check_first else {}
+    result: Campaign | None = getattr(client, f"{action}_campaign")("c-1", type_on(client.platform), **options)
     return result
 
 
@@ -422,10 +421,12 @@ def test_a_delete_of_what_was_never_there_is_not_done_although_its_first_respons
     assert transport.actions == ["status", "delete", "delete"]
 
 
-@pytest.mark.parametrize("before", [refuses(404), refuses(500)], ids=["not-found", "unread"])
-def test_a_retry_of_the_task_finds_what_the_try_before_it_has_deleted(before: Step) -> None:
-    transport = ScriptedTransport([before, refuses(404), refuses(404)])
-    assert act(client_for(transport), "delete", check_first=True) is None
+def test_a_delete_that_fails_says_whether_a_campaign_that_was_there_may_be_deleted() -> None:
+    for before, is_unknown in ((shows("Stopped"), True), (refuses(500), True), (refuses(404), False)):
+        transport = ScriptedTransport(chain([before, LOST], repeat(TOO_MANY)))
+        with pytest.raises(CampaignUnavailableError) as caught:
+            act(client_for(transport), "delete")
+        assert caught.value.outcome_unknown is is_unknown
 
 
 def test_a_delete_is_sent_although_the_status_can_not_be_read_before_it() -> None:

@@ -1,0 +1,159 @@
+"""A 404 proves a delete only if a delete is known to have been sent: by this try, or by an earlier one's record."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_campaign.exceptions import CampaignError, CampaignNotFoundError, CampaignUnavailableError
+from airflow_provider_campaign.operations.record import canonical
+from airflow_provider_campaign.operators.campaign import DeleteSmsCampaignOperator
+from airflow_provider_campaign.record_store import RecordStore
+from airflow_provider_campaign.sandbox import Fault, Sandbox
+from tests.clock import VirtualClock
+from tests.kinds import Connect
+
+WAYS = ("records path", "task state store")
+"""How a try hands on what it did."""
+
+
+class Task:
+    """
+    A task that deletes a campaign, over all its tries.
+
+    :param way: How a try hands on what it did; None if it can't.
+    """
+
+    def __init__(self, folder: Path, way: str | None, **arguments: Any) -> None:
+        self.records = RecordStore(f"file://{folder}/records")
+        self._state: dict[str, str] = {}
+        self._way = way
+        self._arguments = {"campaign_id": "c-0", **arguments}
+        self._tries = 0
+
+    def run(self, **arguments: Any) -> dict[str, Any]:
+        """Run the next try."""
+        self._tries += 1
+        ti = SimpleNamespace(dag_id="cleanup", run_id="r", task_id="delete", map_index=-1, try_number=self._tries)
+        context: Any = {"ti": ti}
+        if self._way == "task state store":
+            context["task_state_store"] = SimpleNamespace(get=self._state.get, set=self._state.__setitem__)
+        path = self.records.records_path if self._way == "records path" else None
+        arguments = {"records_path": path, **self._arguments, **arguments}
+        return dict(DeleteSmsCampaignOperator(task_id="delete", **arguments).execute(context))
+
+    def run_in_vain(self, error: type[CampaignError] = CampaignUnavailableError, **arguments: Any) -> str:
+        with pytest.raises(error) as caught:
+            self.run(timeout=30, **arguments)
+        return str(caught.value)
+
+    def state(self) -> str:
+        """Return all that was put into the task state store."""
+        return json.dumps(self._state)
+
+
+@pytest.fixture
+def sandbox(sandbox: Sandbox, connect: Connect) -> Sandbox:
+    connect(sandbox.kore_connection("v2"))
+    sandbox.add_campaign("c-0", status="Stopped")
+    return sandbox
+
+
+def lose_the_response(sandbox: Sandbox) -> None:
+    """Have the first delete carried out, and neither it nor a later one answered."""
+    sandbox.add_fault(Fault("lost", action="delete", how="error"))
+    sandbox.add_fault(Fault("error", action="delete", count=None))
+
+
+@pytest.mark.parametrize("way", [*WAYS, None])
+def test_a_mistyped_id_is_not_deleted_by_clearing_the_task(sandbox: Sandbox, tmp_path: Path, way: str | None) -> None:
+    task = Task(tmp_path, way, campaign_id="mistyped")
+    task.run_in_vain(CampaignNotFoundError)
+    for _ in range(2):
+        text = task.run_in_vain(CampaignNotFoundError)
+        assert "campaign 'mistyped' (connection 'campaign_default'" in text
+        assert "set ignore_missing=True" in text
+    assert task.run(ignore_missing=True)["status"] == "Deleted"
+    assert "ignore_missing" in task.run_in_vain(CampaignNotFoundError)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("stop_first", [False, True])
+def test_a_delete_whose_response_was_lost_is_done_by_the_404_to_the_next_try(
+    sandbox: Sandbox, tmp_path: Path, way: str, stop_first: bool
+) -> None:
+    task = Task(tmp_path, way, stop_first=stop_first)
+    lose_the_response(sandbox)
+    task.run_in_vain()
+    sandbox.clear_faults()
+    sandbox.add_fault(Fault("forbidden", action="delete"))
+    task.run_in_vain(CampaignError)  # a try in between that is refused changes nothing
+    assert task.run()["status"] == "Deleted"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_delete_that_was_done_is_done_still_once_its_task_is_cleared(
+    sandbox: Sandbox, tmp_path: Path, way: str
+) -> None:
+    task = Task(tmp_path, way)
+    assert task.run()["status"] == "Stopped"
+    assert task.run()["status"] == "Deleted"
+
+
+def test_without_a_record_a_retry_does_not_claim_what_the_try_before_may_have_done(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    task = Task(tmp_path, None)
+    lose_the_response(sandbox)
+    task.run_in_vain()
+    sandbox.clear_faults()
+    assert "nothing shows that it has sent a delete" in task.run_in_vain(CampaignNotFoundError)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("fault", ["rate_limit", "forbidden", "unreachable"])
+def test_a_delete_that_was_refused_or_never_left_proves_nothing(
+    sandbox: Sandbox, connect: Connect, tmp_path: Path, way: str, fault: str
+) -> None:
+    task = Task(tmp_path, way)
+    if fault == "unreachable":
+        connect({**sandbox.kore_connection("v2"), "host": "http://127.0.0.1:1"})
+    else:
+        sandbox.add_fault(Fault(fault, action="delete", count=None))
+    task.run_in_vain(CampaignError)
+    sandbox.clear_faults()
+    connect(sandbox.kore_connection("v2"))
+    sandbox.remove_campaign("c-0")  # another user
+    assert "ignore_missing" in task.run_in_vain(CampaignNotFoundError)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("changed", ["connection id", "account", "campaign"])
+def test_what_was_deleted_elsewhere_is_no_proof(
+    sandbox: Sandbox, connect: Connect, virtual_clock: VirtualClock, tmp_path: Path, way: str, changed: str
+) -> None:
+    task = Task(tmp_path, way)
+    lose_the_response(sandbox)
+    task.run_in_vain()
+    sandbox.clear_faults()
+    connect(sandbox.kore_connection("v2"), "another")
+    arguments = {"connection id": {"campaign_conn_id": "another"}, "campaign": {"campaign_id": "c-1"}}.get(changed, {})
+    with Sandbox(clock=virtual_clock, account_id="acc-2") as other:
+        if changed == "account":
+            connect(other.kore_connection("v2"))
+        assert "ignore_missing" in task.run_in_vain(CampaignNotFoundError, **arguments)
+
+
+def test_a_record_that_was_planted_is_no_proof_where_airflow_keeps_the_hash(sandbox: Sandbox, tmp_path: Path) -> None:
+    records = RecordStore(f"file://{tmp_path}/records")
+    task = Task(tmp_path, "task state store", campaign_id="mistyped", records_path=records.records_path)
+    task.run_in_vain(CampaignNotFoundError)
+    [file] = records.read()
+    record: Any = json.loads(file.content)
+    record["campaigns"][0]["unanswered"] = True
+    (tmp_path / "records" / file.path.replace("try1", "try1.2")).write_bytes(canonical(record))
+    assert "ignore_missing" in task.run_in_vain(CampaignNotFoundError)
