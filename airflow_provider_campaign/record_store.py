@@ -60,7 +60,7 @@ class RecordStore:
         with _failing_as(f"The record can't be written to {self.records_path!r}", fix):
             root = self._root
             links = RecordLinks(root, record["connection_id"], record["ended_at"])
-            predecessors = links.predecessors().as_dict()
+            predecessors = links.predecessors()
             content = canonical({**record, **predecessors})
             path = self._create(root, record, content)
             links.add(RecordFile(path, content))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -29,9 +28,6 @@ SHORT_HASH = 12
 MAX_NAMED = 6
 """Predecessors that one record names, and links that it doubts, at the most: a name takes 255 characters."""
 
-MAX_COMPARED = 24
-"""Links that are compared with the records that they name, at the most."""
-
 NO_CONNECTION = "@none"
 """Stands for the connection id where none is known."""
 
@@ -44,24 +40,6 @@ MAX_MONTHS = 3
 MONTH, DAY = re.compile(r"\d{4}-\d\d", re.ASCII), re.compile(r"\d\d", re.ASCII)
 
 PATH = re.compile(r"(?!\.\.?/)[^/]+/(?!\.\.?/)[^/]+/[^/]+\.json")
-
-
-@dataclass(frozen=True)
-class Predecessors:
-    """
-    What was written before a record, by ``path`` and ``sha256``, the newest first.
-
-    :param found: Records that are as their links say, and that no other record names.
-    :param doubtful: What links name, and is not so: it was removed or changed, or the link was.
-    """
-
-    found: list[dict[str, str]]
-    doubtful: list[dict[str, str]]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what the record has of them."""
-        previous = self.found[0] if self.found else None
-        return {"previous": previous, "also_previous": self.found[1:], "doubtful_previous": self.doubtful}
 
 
 class RecordLinks:
@@ -77,30 +55,29 @@ class RecordLinks:
         self._folder = root / CHAIN_FOLDER / path_part(connection_id or NO_CONNECTION)
         self._ended_at = datetime.fromisoformat(ended_at).astimezone(UTC)
 
-    def predecessors(self) -> Predecessors:
-        """Return the last record, and others that no record names yet."""
-        result = Predecessors([], [])
+    def predecessors(self) -> dict[str, Any]:
+        """Return what a record says of those before it: the last one, others that none names yet, doubtful links."""
+        found: list[dict[str, str]] = []
+        doubtful: list[dict[str, str]] = []
         named: set[str] = set()
-        compared = 0
         try:
             for link, match in self._newest_first():
                 short, names = match[1][:SHORT_HASH], match[2].split("-")
-                if short not in named:
-                    compared += 1
-                    if compared > MAX_COMPARED or max(map(len, (result.found, result.doubtful))) == MAX_NAMED:
-                        break
-                    path = _path_in(link)
-                    is_found = path is not None and self._holds(path, match[1])
-                    (result.found if is_found else result.doubtful).append({"path": path or "", "sha256": match[1]})
-                    named |= {short}
-                    if not is_found:
-                        continue
-                named |= set(names)
+                if short in named:
+                    named |= set(names)
+                    continue
+                if max(len(found), len(doubtful)) == MAX_NAMED:
+                    break
+                path = _path_in(link)
+                is_found = self._holds(path, match[1])
+                (found if is_found else doubtful).append({"path": path, "sha256": match[1]})
+                named |= {short, *(names if is_found else ())}
         except Exception as error:  # noqa: BLE001 whatever a file system's library raises
             log.warning("The chain of records can't be read at %s: %s: %s", self._folder, type(error).__name__, error)
-        for each in result.doubtful:
+        for each in doubtful:
             log.warning("A link in @chain names a record that is not there: path %(path)r, SHA-256 %(sha256)s", each)
-        return result
+        previous = found[0] if found else None
+        return {"previous": previous, "also_previous": found[1:], "doubtful_previous": doubtful}
 
     def add(self, file: RecordFile) -> None:
         """Note a record, for those who come after it."""
@@ -137,6 +114,8 @@ class RecordLinks:
 
     def _holds(self, path: str, sha256: str) -> bool:
         """Return whether a path holds the record of this connection that has a hash."""
+        if not path:
+            return False
         try:
             file = RecordFile(path, read_file(self._root / path))
         except Exception:  # noqa: BLE001 whatever a file system's library raises
@@ -144,10 +123,10 @@ class RecordLinks:
         return file.sha256 == sha256 and (file.record or {}).get("connection_id", "") == self._connection_id
 
 
-def _path_in(link: ObjectStoragePath) -> str | None:
-    """Return the path that a link holds, None if it holds none that a record can have."""
+def _path_in(link: ObjectStoragePath) -> str:
+    """Return the path that a link holds, empty if it holds none that a record can have."""
     try:
         text = read_file(link).decode("ascii")
     except Exception:  # noqa: BLE001 whatever a file system's library raises
-        return None
-    return text if PATH.fullmatch(text) and text.isprintable() else None
+        return ""
+    return text if PATH.fullmatch(text) and text.isprintable() else ""

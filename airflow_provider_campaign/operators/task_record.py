@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -18,10 +19,13 @@ from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.metrics import send_metrics
 from airflow_provider_campaign.operations.earlier_tries import EarlierTries, StoredTry
 from airflow_provider_campaign.operations.record import Findings, RecordDraft, canonical, iso_utc, sweep_result
-from airflow_provider_campaign.operators.task_state import TaskState
+from airflow_provider_campaign.operations.record_chain import read_record
 from airflow_provider_campaign.record_store import RecordStore
 
 log = logging.getLogger(__name__)
+
+STATE_KEY = "campaign_record.try{}"
+"""What Airflow's task state store keeps a try's record, or its hash, under."""
 
 KILL_GRACE = 2.0
 """Seconds for a task to end that was told to: Airflow kills its process after five."""
@@ -66,7 +70,6 @@ class TaskRecord:
         self.result: dict[str, Any] = {}
         """What a sweep's task returns, once the record is written."""
         self._findings: Callable[[], Findings] = Findings
-        self._state = TaskState(self._context)
         self._try_number: int = self.draft.run["try_number"]
         self._has_earlier = False
         self._lock = threading.RLock()
@@ -124,7 +127,7 @@ class TaskRecord:
                 record |= {"error": "\n".join(filter(None, (record["error"], str(problem))))}
             is_worth_it = record["outcome"] != "success" or record["action"] == "delete"
             if reference or (self._is_kept and is_worth_it):
-                self._state.keep(self._try_number, {"sha256": reference["sha256"]} if reference else record)
+                self._keep({"sha256": reference["sha256"]} if reference else record)
             send_metrics(record, self._counted)
             self.result = sweep_result(record, reference)
             return problem
@@ -144,7 +147,7 @@ class TaskRecord:
 
     def _stored_tries(self) -> list[StoredTry]:
         """Return the record of each try before, the one that it has handed on where Airflow keeps that."""
-        kept = {number: self._state.read(number) for number in range(1, self._try_number)}
+        kept = {number: self._kept_by(number) for number in range(1, self._try_number)}
         handed_on = {number: each.sha256 for number, each in kept.items() if each.sha256}
         found: dict[int, StoredTry] = {}
         try:
@@ -176,6 +179,26 @@ class TaskRecord:
             return None, problem
         log.info("Record: %s, SHA-256 %s", reference["path"], reference["sha256"])
         return reference, None
+
+    def _kept_by(self, try_number: int) -> StoredTry:
+        """Return what a try has kept in the task state store: its record, or only the SHA-256 of one in a file."""
+        store = self._context.get("task_state_store")  # 3.3 and later
+        try:
+            text = None if store is None else store.get(STATE_KEY.format(try_number))
+            sha256 = json.loads(text).get("sha256") if text else None
+            return StoredTry(try_number, read_record(text.encode()) if text else None, sha256=sha256)
+        except Exception as error:  # noqa: BLE001 whatever Airflow raises, this is the second best place
+            log.warning("The task state store can't be read: %s", error)
+            return StoredTry(try_number)
+
+    def _keep(self, value: Mapping[str, Any]) -> None:
+        """Keep the record, or its hash, where the next try finds it, if Airflow has such a place."""
+        store = self._context.get("task_state_store")
+        try:
+            if store is not None:
+                store.set(STATE_KEY.format(self._try_number), canonical(value).decode())
+        except Exception as error:  # noqa: BLE001 whatever Airflow raises, what was done counts
+            log.warning("What this try did can't be kept for the next one: %s", error)
 
     def _push(self, result: dict[str, Any]) -> None:
         """Push the result of a try that returns none."""
