@@ -128,9 +128,9 @@ def read_campaign_ids(name: str, value: Any) -> tuple[str, ...] | None:
     """
     Return campaign ids, each once, given as a list, as one text with commas, or as the text of a list.
 
-    :returns: None where the argument was left out.
+    :returns: None if the argument was left out, or is ``*``, which a template can say for all campaigns.
     """
-    if value is None:
+    if value is None or value == "*":
         return None
     return tuple(dict.fromkeys(map(validate_campaign_id, _items(name, value))))
 

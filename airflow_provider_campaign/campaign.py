@@ -42,6 +42,9 @@ class CampaignStatus(StrEnum):
     COMPLETED = "Completed"
 
 
+DELETED = "Deleted"
+"""Stands for the status of a campaign that the platform no longer knows."""
+
 _CANONICAL = {status.casefold(): status.value for status in CampaignStatus}
 
 

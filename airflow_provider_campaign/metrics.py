@@ -48,18 +48,20 @@ def counts_of(record: Mapping[str, Any], counted: Mapping[str, int]) -> dict[str
         "stopped": sum(1 for each in confirmed if is_stop and not each["already_stopped"]),
         "failed": 0 if record["outcome"] == "success" else len(own) - len(confirmed),
         "incidents": sum(1 for each in own if each["is_incident"]),
+        "missed_closings": len(record["missed_closings"]),
         "rate_limited": record["refused"] - counted.get("refused", 0),
         "requests": record["requests"] - counted.get("requests", 0),
     }
 
 
 def seconds_after_window_end(record: Mapping[str, Any]) -> float | None:
-    """Return when the last campaign was seen stopped, in seconds after the window's end; negative if before."""
-    confirmed = [campaign["confirmed_at"] for campaign in _own_campaigns(record) if campaign["confirmed_at"]]
-    if not record["window_end"] or not confirmed:
-        return None
-    last = max(map(datetime.fromisoformat, confirmed))
-    return (last - datetime.fromisoformat(record["window_end"])).total_seconds()
+    """Return how long after the end of its calling hours the last campaign was seen stopped; negative if before."""
+    seconds = [
+        (datetime.fromisoformat(campaign["confirmed_at"]) - datetime.fromisoformat(campaign["end"])).total_seconds()
+        for campaign in _own_campaigns(record)
+        if campaign["confirmed_at"] and campaign["end"] and not campaign["is_incident"]
+    ]
+    return max(seconds, default=None)
 
 
 def _own_campaigns(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -6,14 +6,14 @@ import logging
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from airflow_provider_campaign.arguments import (
     check_documented,
     read_live_statuses,
-    read_name_pattern,
+    read_name_patterns,
     read_seconds,
     read_words,
 )
@@ -31,10 +31,10 @@ from airflow_provider_campaign.cli.output import Output, ShowProgress
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
-from airflow_provider_campaign.operations.sweep import Sweep
-from airflow_provider_campaign.operations.sweep_result import SweepResult
-from airflow_provider_campaign.operations.sweep_scope import SweepScope
-from airflow_provider_campaign.operations.swept_account import SweptAccount
+from airflow_provider_campaign.sweep.account import SweptAccount
+from airflow_provider_campaign.sweep.loop import Sweep
+from airflow_provider_campaign.sweep.result import SweepResult
+from airflow_provider_campaign.sweep.scope import SweepScope
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Sweeps:
         scope = SweepScope(
             read_words("--campaign-types", options.campaign_types),
             read_live_statuses("--statuses", options.statuses),
-            read_name_pattern("--name-pattern", options.name_pattern),
+            read_name_patterns("--name-pattern", options.name_pattern),
         )
         seconds = read_seconds("--timeout", options.timeout)
         sweeps = cls(*connect(read_conn_ids(options.conn_id)), scope, seconds)
@@ -125,7 +125,7 @@ def stop_all(options: Namespace, output: Output) -> int:
             "stop-active asks before it stops, and there is no terminal to ask on. Nothing was sent. Give --yes."
         )
     sweeps = Sweeps.read(options)
-    scope = {**asdict(sweeps.scope), "dry_run": False}
+    scope = {**sweeps.scope.as_dict(), "dry_run": False}
     records = CommandRecords.read(options, "stop-active", "sweep", scope, sweeps.cancellation)
     if options.dry_run:
         return _show_live(sweeps, output)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from airflow_provider_campaign.client.clock import Clock, Deadline
@@ -64,6 +64,18 @@ class RateLimiter:
         """Seconds until a request may leave, never negative; 0 while that depends on those in flight."""
         with self._changed:
             return max(0.0, (self._free_at() or 0.0) - self._clock.monotonic())
+
+    def recent(self) -> list[float]:
+        """Return when the responses came that still count (seconds since the epoch), for another process."""
+        with self._changed:
+            since_epoch = self._clock.time() - self._clock.monotonic()
+            return [since_epoch + moment for moment in self._responded_at]
+
+    def note_earlier(self, responded_at: Iterable[float]) -> None:
+        """Count the requests of an earlier process, of which :meth:`recent` has returned when the responses came."""
+        with self._changed:
+            since_epoch = self._clock.time() - self._clock.monotonic()
+            self._responded_at.extend(sorted(moment - since_epoch for moment in responded_at))
 
     @contextmanager
     def slot(self, deadline: Deadline) -> Iterator[None]:

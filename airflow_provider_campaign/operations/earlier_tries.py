@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from airflow_provider_campaign.campaign import Campaign
+from airflow_provider_campaign.campaign import DELETED, Campaign
 from airflow_provider_campaign.client.response import sanitize
 
 JSON = dict[str, Any]
@@ -131,6 +131,8 @@ def _continued(campaign: JSON, before: JSON | None) -> JSON:
         return campaign
     campaign = {**campaign, "unanswered": campaign["unanswered"] or before["unanswered"]}
     if before["confirmed_at"] or not before["asked_at"] or campaign["asked_at"]:
+        return campaign
+    if campaign["status"] == DELETED:  # which is no evidence of any stop
         return campaign
     return {
         **campaign,

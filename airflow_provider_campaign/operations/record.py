@@ -32,12 +32,16 @@ class Findings:
     :param campaigns: What :meth:`SweepEntry.as_dict` gives of each.
     :param excluded: What is live but outside the scope.
     :param may_start: What is not live, but may start by itself or by hand.
+    :param open_until: Live campaigns whose calling hours go on.
+    :param closings: The ends of calling hours that this is about, and when each was verified.
     :param refused: Those that the platform refused for the rate.
     """
 
     campaigns: Sequence[JSON] = ()
     excluded: Sequence[JSON] = ()
     may_start: Sequence[JSON] = ()
+    open_until: Sequence[JSON] = ()
+    closings: Sequence[JSON] = ()
     requests: int = 0
     refused: int = 0
 
@@ -62,6 +66,7 @@ class RecordDraft:
     scope: Mapping[str, Any] = field(default_factory=dict)
     reason: str | None = None
     window_end: datetime | None = None
+    missed_closings: Sequence[JSON] = ()
     earlier: EarlierTries = field(default_factory=EarlierTries)
 
     def record(self, findings: Findings, ended_at: float, outcome: str, error: BaseException | None = None) -> JSON:
@@ -80,6 +85,9 @@ class RecordDraft:
             "campaigns": campaigns,
             "excluded": list(findings.excluded),
             "may_start": list(findings.may_start),
+            "open_until": list(findings.open_until),
+            "closings": list(findings.closings),
+            "missed_closings": list(self.missed_closings),
             "incidents": [campaign["campaign_id"] for campaign in campaigns if campaign["is_incident"]],
             "requests": findings.requests,
             "refused": findings.refused,
@@ -122,6 +130,8 @@ def campaign_entry(
     message: str | None = None,
     is_incident: bool = False,
     unanswered: bool = False,
+    rule: str | None = None,
+    end: float | None = None,
 ) -> JSON:
     """
     Return a campaign's entry in a record.
@@ -138,6 +148,8 @@ def campaign_entry(
         "already_stopped": campaign.already_stopped,
         "is_incident": is_incident,
         "unanswered": unanswered,
+        "rule": rule,
+        "end": iso_utc(end),
     }
 
 
@@ -148,11 +160,12 @@ def sweep_result(record: Mapping[str, Any], reference: Mapping[str, str] | None)
     :param reference: The ``path`` and ``sha256`` of the record's file, None where none was written.
     """
     same = ("outcome", "connection_id", "platform", "window_end", "began_at", "ended_at", "reason", "error")
+    found = ("excluded", "incidents", "may_start", "open_until", "closings", "missed_closings")
     numbers = ("requests", "refused", "seconds")
     return {
         **lists_of(record["campaigns"], is_dry_run=bool(record["scope"].get("dry_run"))),
         "total": len(record["campaigns"]),
-        **{key: record[key] for key in (*same, "excluded", "incidents", "may_start", *numbers, "earlier_tries")},
+        **{key: record[key] for key in (*same, *found, *numbers, "earlier_tries")},
         "record": dict(reference) if reference else None,
     }
 

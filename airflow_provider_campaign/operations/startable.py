@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -31,16 +31,15 @@ def is_startable(status: str) -> bool:
     return status in STARTABLE_STATUSES
 
 
-def may_start(campaigns: Iterable[Campaign], now: datetime, until: datetime | None) -> Iterator[Campaign]:
+def may_start_before(campaign: Campaign, now: float, until: datetime | None) -> bool:
     """
-    Yield the campaigns that may start by a moment; those whose list row names another time for it are left out.
+    Return whether a campaign may start before a moment; false if its list row names another time.
 
-    :param until: When the calling hours start again, None where they are not known.
+    :param now: Seconds since the epoch.
+    :param until: When its calling hours start again, None if that is not known.
     """
-    for campaign in campaigns:
-        starts_at = start_time(campaign)
-        if starts_at is None or until is None or now <= starts_at < until:
-            yield campaign
+    starts_at = start_time(campaign)
+    return starts_at is None or until is None or now <= starts_at.timestamp() < until.timestamp()
 
 
 def start_time(campaign: Campaign) -> datetime | None:

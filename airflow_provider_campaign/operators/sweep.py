@@ -1,10 +1,9 @@
-"""The end of the window: an operator that stops everything that is live in an account."""
+"""The operator that keeps an account's campaigns inside their calling hours."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,13 +14,13 @@ from airflow_provider_campaign.arguments import (
     Reader,
     argument_error,
     check_arguments,
-    check_documented,
     read_arguments,
     read_bool,
-    read_calling_hours,
+    read_calling_rules,
+    read_campaign_ids,
     read_duration,
     read_live_statuses,
-    read_name_pattern,
+    read_name_patterns,
     read_reason,
     read_records_path,
     read_seconds,
@@ -29,72 +28,69 @@ from airflow_provider_campaign.arguments import (
     read_words,
 )
 from airflow_provider_campaign.campaign import LIVE_STATUSES, CampaignType
-from airflow_provider_campaign.client.clock import Cancellation, Deadline
-from airflow_provider_campaign.exceptions import CampaignSweepError
+from airflow_provider_campaign.client.clock import Cancellation
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operations.finish_in_time import FinishInTime
-from airflow_provider_campaign.operations.startable import check_can_switch_off
-from airflow_provider_campaign.operations.sweep import Sweep
-from airflow_provider_campaign.operations.sweep_result import SweepResult
-from airflow_provider_campaign.operations.sweep_scope import SweepScope
-from airflow_provider_campaign.operations.swept_account import SweptAccount
-from airflow_provider_campaign.operators.calling_window import CallingWindow
 from airflow_provider_campaign.operators.dry_run import DryRunArgument
-from airflow_provider_campaign.operators.incidents import (
-    incident_alias,
-    log_incidents,
-    read_incident_outlet,
-    send_incident_event,
-)
+from airflow_provider_campaign.operators.incidents import incident_alias, read_incident_outlet, send_incident_event
+from airflow_provider_campaign.operators.sweep_run import SweepArguments, SweepRun
 from airflow_provider_campaign.operators.task_record import TaskRecord
-from airflow_provider_campaign.triggers.deferral import RESUME_TIME
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset
 
-MIN_DEFERRAL = 60.0
+MIN_DEFERRAL = 30.0
 """Seconds; a shorter wait is not worth a deferral, and resuming right after one can be failed by a stale event."""
 
-SCOPE_ARGUMENTS = ("campaign_types", "statuses", "name_pattern", "dry_run")
-"""What a sweep chooses its campaigns by."""
+RESUME_LEAD = 5.0
+"""Seconds that a deferred sweep is given to get a worker before its next step."""
+
+RESUME_TIMEOUT = 600.0
+"""Seconds after which Airflow fails a deferred sweep that the triggerer has not resumed."""
 
 
 class StopActiveCampaignsOperator(BaseOperator):
     """
-    Stop every live campaign of an account, and make sure that they are stopped.
+    Keep the campaigns of an account inside their calling hours, and verify that they are.
 
-    What is live is listed, stopped all at once with the highest priority first, and listed again until a listing shows
-    none. Every campaign is attempted, whatever happens to the others. A retry sees only what is still live.
+    Without ``calling_hours`` every live campaign in scope is stopped now. With them a run stops those that are live
+    although they are closed, and those whose calling hours end within ``look_ahead``: each as late as the account's
+    rate limit allows, and verified ``margin`` before its end. Campaigns that stay open longer are left alone. The run
+    ends once the last end within ``look_ahead`` is verified. Every campaign is attempted, whatever happens to others.
 
     :param campaign_conn_id: The connection id; its type says which platform it is. (templated)
     :param campaign_types: The types to stop, where the platform tells types apart (Kore.ai). (templated)
     :param statuses: The statuses that count as live, compared without regard to case. Sonarly does not document its
         words: by default one that is not known counts as live there; name those that are to end that. (templated)
-    :param name_pattern: Only campaigns whose name matches, with ``*``, ``?`` and ``[…]``. (templated)
+    :param name_pattern: Only campaigns whose name matches, with ``*``, ``?`` and ``[…]``; one, or a list. (templated)
+    :param campaign_ids: Only these campaigns, of any type. Those that are not live are read once; one that the platform
+        does not know fails the task, after all others are stopped. (templated)
     :param dry_run: Whether to list only, and stop nothing. (templated)
-    :param calling_hours: The platform's ``callingHours`` object. A scheduled run that begins while they are open again
-        (after an outage, or when the DAG is unpaused in the morning) is skipped; one that begins before they end stops
-        each campaign as late as the account's request limit allows. (templated)
+    :param calling_hours: The platform's ``callingHours`` object, or a list of rules. A scheduled run that begins when
+        all that it was scheduled to close is open again sends nothing: it is skipped if a run has verified that end,
+        and fails if none has. (templated)
     :param records_path: Where the record of each try is written: any path that Airflow's ``ObjectStoragePath`` takes;
         by default what ``[campaign] records_path`` of Airflow's configuration says, else nowhere. (templated)
     :param reason: Why the campaigns are stopped, for the log, the record and the result. (templated)
-    :param margin: Seconds before the end of the calling hours by which all is to be verified stopped, where a scheduled
-        run begins before that end; more than the campaigns take to wind down.
-    :param switch_schedules_off: Whether to switch off the schedules of campaigns that would start before the calling
-        hours do again, and to read each back (Kore.ai, API v2).
-    :param incident_outlet: An asset that gets an event when a campaign was live although the calling hours were over.
-    :param deferrable: Whether a run that begins before the end waits for its first stop in the triggerer; by default
+    :param margin: Seconds, or a ``timedelta``, before the end of calling hours by which all is to be verified stopped;
+        more than the campaigns take to stop.
+    :param look_ahead: A run also closes what ends within this time: seconds, or a ``timedelta``.
+    :param switch_schedules_off: Whether to switch off the schedules of campaigns that would start before their calling
+        hours do, and to read each back (Kore.ai, API v2).
+    :param incident_outlet: An asset that gets an event when a campaign was live although a run had verified the end of
+        its calling hours, and when no run has verified an end.
+    :param deferrable: Whether each wait of half a minute or more is in the triggerer, without a worker slot; by default
         what Airflow's option ``[operators] default_deferrable`` says.
-    :param timeout: Seconds for the whole sweep, from the end of the calling hours on if it begins before that.
+    :param timeout: Seconds for the whole sweep, counted from the last end that it waits for.
     :returns: ``stopped``, ``already_stopped``, ``failed`` and, for a dry run, ``live``: lists with an entry for each
-        campaign, those of earlier tries included; ``excluded`` (what is live but outside the scope), ``may_start``
-        (before the calling hours do), ``incidents`` (ids of campaigns that were live outside them), ``total``; of this
-        try ``requests``, ``refused`` (for the rate), ``seconds``, ``began_at``, ``ended_at``, ``outcome``, ``error``;
-        ``earlier_tries``, ``connection_id``, ``platform``, ``window_end``, ``reason``; and ``record``: the ``path``
-        and ``sha256`` of the record, or None.
+        campaign, those of earlier tries included; ``open_until`` (live campaigns whose calling hours go on);
+        ``closings`` (``rule``, ``end``, ``verified_at`` and the ids ``live_at_end``); ``missed_closings`` (``rule`` and
+        ``end``); ``excluded`` (live campaigns outside the scope), ``may_start`` (before their calling hours do),
+        ``incidents`` (ids), ``total``; of this try ``requests``, ``refused`` (429), ``seconds``, ``began_at``,
+        ``ended_at``, ``outcome``, ``error``; ``earlier_tries``, ``connection_id``, ``platform``, ``window_end`` (the
+        last end), ``reason``; and ``record``: the ``path`` and ``sha256`` of the record, or None.
     :raises CampaignConfigError: When an argument is wrong, at parse time where it is no template.
     :raises CampaignSweepError: When a campaign is not verified stopped; its subclass
-        :class:`.CampaignSweepFinalError` when no retry can mend it.
+        :class:`.CampaignSweepFinalError` when no retry can fix it.
     :raises CampaignRecordError: When the record can't be written, after all stops.
     """
 
@@ -103,6 +99,7 @@ class StopActiveCampaignsOperator(BaseOperator):
         "campaign_types",
         "statuses",
         "name_pattern",
+        "campaign_ids",
         "dry_run",
         "calling_hours",
         "records_path",
@@ -116,12 +113,14 @@ class StopActiveCampaignsOperator(BaseOperator):
         "campaign_conn_id": read_text,
         "campaign_types": read_words,
         "statuses": read_live_statuses,
-        "name_pattern": read_name_pattern,
+        "name_pattern": read_name_patterns,
+        "campaign_ids": read_campaign_ids,
         "dry_run": read_bool,
-        "calling_hours": read_calling_hours,
+        "calling_hours": read_calling_rules,
         "records_path": read_records_path,
         "reason": read_reason,
         "margin": read_duration,
+        "look_ahead": read_duration,
         "switch_schedules_off": read_bool,
         "deferrable": read_bool,
         "timeout": read_seconds,
@@ -134,16 +133,18 @@ class StopActiveCampaignsOperator(BaseOperator):
         campaign_conn_id: str = CampaignHook.default_conn_name,
         campaign_types: Collection[str] = (CampaignType.SMS.value, CampaignType.VOICE.value),
         statuses: Collection[str] = LIVE_STATUSES,
-        name_pattern: str | None = None,
+        name_pattern: str | Collection[str] | None = None,
+        campaign_ids: Collection[str] | str | None = None,
         dry_run: bool | str = False,
-        calling_hours: Mapping[str, Any] | str | None = None,
+        calling_hours: Mapping[str, Any] | Sequence[Mapping[str, Any]] | str | None = None,
         records_path: str | None = None,
         reason: str | None = None,
-        margin: float = 60.0,
+        margin: float | timedelta = 60.0,
+        look_ahead: float | timedelta = timedelta(hours=1),
         switch_schedules_off: bool = False,
         incident_outlet: Asset | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        timeout: float = 900.0,
+        timeout: float | timedelta = 900.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -151,11 +152,13 @@ class StopActiveCampaignsOperator(BaseOperator):
         self.campaign_types = campaign_types
         self.statuses = statuses
         self.name_pattern = name_pattern
+        self.campaign_ids = campaign_ids
         self.dry_run = dry_run
         self.calling_hours = calling_hours
         self.records_path = records_path
         self.reason = reason
         self.margin = margin
+        self.look_ahead = look_ahead
         self.switch_schedules_off = switch_schedules_off
         self.incident_outlet = incident_outlet
         self.deferrable = deferrable
@@ -181,16 +184,15 @@ class StopActiveCampaignsOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Sweep, and return the result; fail, with the result in XCom, if a campaign is not verified stopped."""
-        return self._execute(context, CampaignHook.clock.time(), 0)
+        return self._execute(context, None)
 
-    def resume(self, context: Context, event: Any = None, *, began_at: float, requests: int) -> dict[str, Any]:
+    def resume(self, context: Context, event: Any = None, carried: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """
-        Go on where the sweep was deferred, before it had stopped anything.
+        Continue after a deferral.
 
-        :param began_at: When the try began (seconds since the epoch).
-        :param requests: Requests that it has sent.
+        :param carried: What was done before it; ``dags test`` drops it, and the sweep begins anew.
         """
-        return self._execute(context, began_at, requests)
+        return self._execute(context, carried)
 
     def on_kill(self) -> None:
         """Send nothing more, and see to it that the record is written."""
@@ -198,92 +200,39 @@ class StopActiveCampaignsOperator(BaseOperator):
         if self._record is not None:
             self._record.end_soon()
 
-    def _execute(self, context: Context, began_at: float, requests: int) -> dict[str, Any]:
+    def _execute(self, context: Context, carried: Mapping[str, Any] | None) -> dict[str, Any]:
         records_path = str(self.records_path) if "records_path" in self._templates else self.records_path
         self._record = TaskRecord(self, context, "sweep", records_path, self._cancellation)
         with self._record as record:
-            record.describe(began_at=began_at)
-            record.count_from(requests, 0)
-            arguments = read_arguments(self, self.readers, self._templates)
-            now = datetime.fromtimestamp(CampaignHook.clock.time(), UTC)
-            window = CallingWindow.of_run(arguments["calling_hours"], context or {}, now)
+            if carried:
+                record.describe(began_at=carried["began_at"])
+                traffic = carried["sweep"]["account"]["traffic"]
+                record.count_from(traffic["requests"], traffic["refused"])
+            arguments = SweepArguments(**read_arguments(self, self.readers, self._templates))
             record.describe(
-                connection_id=arguments["campaign_conn_id"],
-                scope={name: arguments[name] for name in SCOPE_ARGUMENTS},
-                reason=arguments["reason"],
-                window_end=window.end if window else None,
+                connection_id=arguments.campaign_conn_id, scope=arguments.described_scope(), reason=arguments.reason
             )
-            if window:
-                window.check_not_open_again(now)
-            account = self._account(arguments, window, context or {}, requests)
-            self._sweep(arguments, account, self._pacing(arguments, window, account), record)
-        if self.incident_outlet is not None and record.result["incidents"]:
+            run = SweepRun(arguments, context or {}, record, self.hook.client, self._cancellation, carried)
+            run.check_date()
+            run.sweep(self._pause_for(run) if arguments.deferrable else None)
+        if self.incident_outlet is not None and (record.result["incidents"] or record.result["missed_closings"]):
             send_incident_event(self.incident_outlet, context, record.result)
         return record.result
 
-    def _sweep(
-        self, arguments: Mapping[str, Any], account: SweptAccount, pacing: FinishInTime | None, record: TaskRecord
-    ) -> None:
-        """Sweep, in time where that is due, and raise if anything is not verified stopped."""
-        sweep = Sweep(account, before=pacing.run if pacing else None)
-        record.describe(platform=account.client.platform, findings=lambda: sweep.result().findings())
-        if pacing and arguments["deferrable"]:
-            self._defer_until(pacing.next_step_at(), record.draft.began_at, account.requests)
-        outcome = self._run(sweep, record, is_dry_run=arguments["dry_run"])
-        problems = account.lists.switch_schedules_off() if self._is_to_switch(arguments) else []
-        outcome = replace(outcome, requests=account.requests, may_start=sweep.result().may_start)
-        record.describe(findings=outcome.findings)
-        outcome.log(pacing.end if pacing else None)
-        log_incidents(outcome)
-        outcome.raise_for_failure()
-        if problems:
-            raise CampaignSweepError("\n".join(problems))
+    def _pause_for(self, run: SweepRun) -> Callable[[float], None]:
+        """Return the pause of a sweep that lets a long wait pass in the triggerer."""
 
-    def _run(self, sweep: Sweep, record: TaskRecord, *, is_dry_run: bool) -> SweepResult:
-        """Sweep; then see to what an earlier try did not see stopped, and this one did not find live."""
-        if is_dry_run:
-            return sweep.list_only()
-        outcome = sweep.run()
-        if outcome.problem is None and sweep.account.take_over(record.load_earlier_tries().campaigns):
-            return Sweep(sweep.account).run()
-        return outcome
-
-    def _account(
-        self, arguments: Mapping[str, Any], window: CallingWindow | None, context: Mapping[str, Any], requests: int
-    ) -> SweptAccount:
-        client = self.hook.client
-        check_documented("statuses", arguments["statuses"], client.platform)
-        if self._is_to_switch(arguments):
-            check_can_switch_off(client)
-        now = client.clock.time()
-        before_end = max(0.0, window.end.timestamp() - now) if window else 0.0
-        return SweptAccount(
-            client,
-            SweepScope(arguments["campaign_types"], arguments["statuses"], arguments["name_pattern"]),
-            Deadline(before_end + arguments["timeout"], client.clock, cancellation=self._cancellation),
-            is_closed=window is not None and window.is_closed(context, datetime.fromtimestamp(now, UTC)),
-            open_again_at=window.hours.next_start(window.end) if window else None,
-            requests=requests,
-        )
-
-    def _pacing(
-        self, arguments: Mapping[str, Any], window: CallingWindow | None, account: SweptAccount
-    ) -> FinishInTime | None:
-        """Return how the sweep is paced, if it begins before the end of the window."""
-        if window is None or arguments["dry_run"] or CampaignHook.clock.time() >= window.end.timestamp():
-            return None
-        return FinishInTime(account, window.end.timestamp(), arguments["margin"])
-
-    def _is_to_switch(self, arguments: Mapping[str, Any]) -> bool:
-        return arguments["switch_schedules_off"] and not arguments["dry_run"]
-
-    def _defer_until(self, moment: float, began_at: float, requests: int) -> None:
-        """Wait in the triggerer for the next step, if that is long enough."""
-        seconds = moment - RESUME_TIME - CampaignHook.clock.time()
-        if seconds >= MIN_DEFERRAL:
+        def pause(moment: float) -> None:
+            seconds = moment - RESUME_LEAD - CampaignHook.clock.time()
+            if seconds < MIN_DEFERRAL:
+                run.deadline.sleep(moment - CampaignHook.clock.time())
+                return
+            self.log.info("Waiting %.0f s in the triggerer", seconds)
             self.defer(
                 trigger=TimeDeltaTrigger(timedelta(seconds=seconds)),
                 method_name="resume",
-                kwargs={"began_at": began_at, "requests": requests},
-                timeout=timedelta(seconds=seconds + 2 * RESUME_TIME),
+                kwargs={"carried": run.carry()},
+                timeout=timedelta(seconds=seconds + RESUME_TIMEOUT),
             )
+
+        return pause

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -33,6 +34,7 @@ CAMPAIGNS = (
     ("cd-sms-evening-2", "sms", 3.0),
     ("cd-voice-evening-2", "voice", 4.0),
 )
+WINDOW = timedelta(hours=10)  # of the calling hours that have just ended
 DELETED = "deleted"
 VERIFIED = ("Stopped", "Completed", DELETED)
 HEADINGS = ("CAMPAIGN", "BEFORE", "AFTER", "SENT")
@@ -128,12 +130,15 @@ def demonstrate(dag_id: str, account: Account, airflow: PythonProcess) -> bool:
 
 
 def demonstrate_night(dag_id: str, account: Account, airflow: PythonProcess) -> bool:
-    """Start a campaign again, and run the DAG that keeps the night closed; return whether it was stopped again."""
+    """Start a campaign again, and run the DAG that guards the calling hours; return whether it was stopped again."""
     campaign_id = account.restart()
     if campaign_id is None:
         return True
-    print(f"At night somebody starts {campaign_id} again: it is {account.status(campaign_id)}.")
-    succeeded = run(airflow, f"Running {dag_id}", "dags", "test", dag_id)
+    print(f"After the calling hours {campaign_id} is started again: it is {account.status(campaign_id)}.")
+    ended = datetime.now(UTC) - timedelta(minutes=2)
+    hours = {"frequency": "DAILY", "timezone": "UTC", "start": f"{ended - WINDOW:%H:%M}", "end": f"{ended:%H:%M}"}
+    conf = json.dumps({"calling_hours": json.dumps(hours)})
+    succeeded = run(airflow, f"Running {dag_id}", "dags", "test", dag_id, "--conf", conf)
     after = account.status(campaign_id)
     print(f"{campaign_id} is {after}.\n")
     return succeeded and after in VERIFIED

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator
 
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.list_reader import UnreliableListError
-from airflow_provider_campaign.exceptions import CampaignError
-from airflow_provider_campaign.operations.startable import (
-    STARTABLE_STATUSES,
-    is_startable,
-    may_start,
-    switch_schedule_off,
-)
-from airflow_provider_campaign.operations.sweep_scope import SweepScope
+from airflow_provider_campaign.operations.startable import STARTABLE_STATUSES, is_startable
+from airflow_provider_campaign.sweep.scope import SweepScope
 
 
 class LiveLists:
     """
     The lists of an account.
 
-    :param open_again_at: When its calling hours start again, None where that is not known.
     :raises CampaignConfigError: On construction, when a type is not one of the platform's.
     """
 
-    def __init__(
-        self, client: CampaignClient, scope: SweepScope, deadline: Deadline, open_again_at: datetime | None
-    ) -> None:
+    def __init__(self, client: CampaignClient, scope: SweepScope, deadline: Deadline) -> None:
         self.types = scope.listed_types(client.platform)
         self.statuses = scope.listed_statuses(client.platform)
         for campaign_type in self.types:
@@ -37,15 +27,12 @@ class LiveLists:
         self._client = client
         self._scope = scope
         self._deadline = deadline
-        self._open_again_at = open_again_at
         self._startable: dict[str | None, list[Campaign]] = {}
 
     @property
     def startable(self) -> list[Campaign]:
-        """What is not live, but may start before the calling hours do; without types that have more than a page."""
-        now = datetime.fromtimestamp(self._client.clock.time(), UTC)
-        listed = (campaign for campaigns in self._startable.values() for campaign in campaigns)
-        return list(may_start(listed, now, self._open_again_at))
+        """Campaigns that are not live but may start; without types that have more than a page of them."""
+        return [campaign for campaigns in self._startable.values() for campaign in campaigns]
 
     def read(
         self,
@@ -68,21 +55,20 @@ class LiveLists:
             self._startable[campaign_type] = []
         for campaign in self._read(campaign_type, after_page) if page is None else page:
             if shows_startable:
-                self._note_startable(campaign_type, campaign)
+                self._note_startable_row(campaign)
             yield campaign
 
-    def switch_schedules_off(self) -> list[str]:
-        """Switch off the schedules of what may start, read each back, and return what is not verified, in words."""
-        problems = []
-        for campaign in self.startable:
-            try:
-                seen = switch_schedule_off(self._client, campaign, self._deadline)
-            except CampaignError as error:
-                problems.append(f"{campaign.id} ({campaign.name}): its schedule is not verified switched off: {error}")
-            else:
-                listed = self._startable[campaign.campaign_type]
-                listed[listed.index(campaign)] = seen
-        return problems
+    def note_startable(self, campaign: Campaign) -> None:
+        """Note a campaign that is not live, if it may start."""
+        if is_startable(campaign.status):
+            self._startable.setdefault(campaign.campaign_type, []).append(campaign)
+
+    def note_seen(self, campaigns: Iterable[Campaign]) -> None:
+        """Note campaigns that may start as they were read last."""
+        for campaign in campaigns:
+            listed = self._startable.setdefault(campaign.campaign_type, [])
+            listed[:] = [each for each in listed if each.id != campaign.id]
+            self.note_startable(campaign)
 
     def _read_one_page(self, campaign_type: str | None) -> list[Campaign] | None:
         """Return what is live or may start; None where that takes more than a page, or the page is no proof."""
@@ -100,7 +86,7 @@ class LiveLists:
         yield from reader.read_all(self._deadline.sooner(retries=False), after_page)
         reader.check()
 
-    def _note_startable(self, campaign_type: str | None, campaign: Campaign) -> None:
-        is_in_scope = self._scope.matches_name(campaign) and not self._scope.includes(campaign, self._client.platform)
-        if is_startable(campaign.status) and is_in_scope:
-            self._startable[campaign_type].append(campaign)
+    def _note_startable_row(self, campaign: Campaign) -> None:
+        is_in_scope = self._scope.covers(campaign) and not self._scope.includes(campaign, self._client.platform)
+        if is_in_scope:
+            self.note_startable(campaign)

@@ -1,4 +1,4 @@
-"""What a sweep is to stop, and what it leaves out although it is live."""
+"""Which campaigns a sweep stops, and which live ones it leaves out."""
 
 from __future__ import annotations
 
@@ -12,17 +12,29 @@ from airflow_provider_campaign.platforms.base import Platform
 @dataclass(frozen=True)
 class SweepScope:
     """
-    What a sweep is to stop.
+    Which campaigns a sweep stops.
 
     :param campaign_types: Where the platform tells types apart.
     :param statuses: Those that count as live; left as they are by default, a word that the platform does not
         document counts too.
-    :param name_pattern: Only campaigns whose name matches (glob).
+    :param name_patterns: Only campaigns whose name matches one of them; None for all.
+    :param campaign_ids: Only these campaigns; None for all.
     """
 
     campaign_types: Collection[str]
     statuses: Collection[str] = LIVE_STATUSES
-    name_pattern: str | None = None
+    name_patterns: Collection[str] | None = None
+    campaign_ids: Collection[str] | None = None
+
+    def as_dict(self) -> dict[str, list[str] | None]:
+        """Return the scope as records have it, by the names of the sweep's arguments."""
+        given = {
+            "campaign_types": self.campaign_types,
+            "statuses": self.statuses,
+            "name_pattern": self.name_patterns,
+            "campaign_ids": self.campaign_ids,
+        }
+        return {name: None if value is None else list(value) for name, value in given.items()}
 
     def listed_types(self, platform: Platform) -> Collection[str | None]:
         return self.campaign_types if platform.campaign_types else (None,)
@@ -31,24 +43,33 @@ class SweepScope:
         return [campaign_type for campaign_type in platform.campaign_types if campaign_type not in self.campaign_types]
 
     def listed_statuses(self, platform: Platform) -> Collection[str]:
-        """Return the statuses to ask the platform for: also those that are live and left out."""
+        """Return the statuses to ask the platform for, including live ones that are left out."""
         return () if self._takes_unknown_statuses(platform) else tuple({*self.statuses, *LIVE_STATUSES})
 
     def includes(self, campaign: Campaign, platform: Platform) -> bool:
-        return self._has_status(campaign, platform) and self.matches_name(campaign)
+        """Return whether the campaign is live and one of those to stop."""
+        return self._has_status(campaign, platform) and self._exclusion(campaign) is None
 
     def exclusion(self, campaign: Campaign, platform: Platform) -> str | None:
-        """Return the argument that leaves a live campaign out; None where it is included or not live."""
+        """Return the argument that leaves a live campaign out; None if it is included or not live."""
         if self._has_status(campaign, platform):
-            return None if self.matches_name(campaign) else "name_pattern"
+            return self._exclusion(campaign)
         is_left_out = may_be_live if platform.has_closed_status_set else is_live
         return "statuses" if is_left_out(campaign.status) else None
 
-    def matches_name(self, campaign: Campaign) -> bool:
-        return self.name_pattern is None or matches_pattern(campaign.name, (self.name_pattern,))
+    def covers(self, campaign: Campaign) -> bool:
+        """Return whether name and id are those of a campaign to stop, whatever its status."""
+        return self._exclusion(campaign) is None
+
+    def _exclusion(self, campaign: Campaign) -> str | None:
+        if self.campaign_ids is not None and campaign.id not in self.campaign_ids:
+            return "campaign_ids"
+        if self.name_patterns is not None and not matches_pattern(campaign.name or "", self.name_patterns):
+            return "name_pattern"
+        return None
 
     def _takes_unknown_statuses(self, platform: Platform) -> bool:
-        """Tell whether a status word that nobody documents counts as live."""
+        """Return whether a status word that nobody documents counts as live."""
         return set(self.statuses) == set(LIVE_STATUSES) and not platform.has_closed_status_set
 
     def _has_status(self, campaign: Campaign, platform: Platform) -> bool:

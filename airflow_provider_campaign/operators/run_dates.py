@@ -1,0 +1,80 @@
+"""
+What a run's date means: which ends of calling hours it was scheduled for, and which of them no run has verified.
+
+A sweep acts on what time it is. Dates decide about alarms alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from airflow_provider_campaign.calling_hours import CallingRule, CallingRules
+
+MAX_MISSED_AGE = timedelta(days=31)
+"""How far back missed ends are reported."""
+
+End = tuple[CallingRule, datetime]
+
+
+@dataclass(frozen=True)
+class RunDates:
+    """
+    The dates of a run, and the calling hours that they are about.
+
+    :param scheduled_at: When the run was scheduled for, None if it was triggered manually.
+    :param previous: When the last successful run before it was scheduled for, None if there is none.
+    :param look_ahead: A run closes what ends within this time.
+    """
+
+    rules: CallingRules
+    look_ahead: timedelta
+    scheduled_at: datetime | None
+    previous: datetime | None
+
+    @classmethod
+    def of_run(cls, rules: CallingRules, look_ahead: float, context: Mapping[str, Any]) -> Self:
+        """
+        Return the dates of the run that a task's context is about.
+
+        A run is scheduled for the end of its data interval. The logical date is that of the run before where a cron
+        expression has intervals: Airflow 2's default.
+
+        :param look_ahead: Seconds.
+        """
+        moment = context.get("data_interval_end")
+        is_scheduled = moment is not None and context["dag_run"].run_type in ("scheduled", "backfill")
+        previous = context.get("prev_data_interval_end_success")
+        return cls(
+            rules,
+            timedelta(seconds=look_ahead),
+            datetime.fromisoformat(moment.isoformat()) if moment is not None and is_scheduled else None,
+            datetime.fromisoformat(previous.isoformat()) if previous else None,  # a lazy object may stand for None
+        )
+
+    def scheduled_ends(self) -> list[End]:
+        """Return the ends that the run was scheduled for."""
+        at = self.scheduled_at
+        if at is None:
+            return []
+        closed = [(rule, rule.last_end(at)) for rule in self.rules.rules if not rule.is_open(at)]
+        return [*((rule, end) for rule, end in closed if end), *self.rules.ends(at, at + self.look_ahead)]
+
+    def is_late(self, now: datetime) -> bool:
+        """Return whether all that the run was scheduled to close is open again."""
+        ends = self.scheduled_ends()
+        return bool(ends) and all(end <= now and rule.is_open(now) for rule, end in ends)
+
+    def covers(self, end: datetime) -> bool:
+        """Return whether the last successful run was scheduled to close what ends at this moment."""
+        return self.previous is not None and self.previous + self.look_ahead >= end
+
+    def missed_ends(self, now: datetime) -> list[End]:
+        """Return the ends that have passed since the last successful run, of calling hours that are open again."""
+        if self.previous is None:
+            return []
+        since = max(self.previous + self.look_ahead, now - MAX_MISSED_AGE)
+        ends: Iterable[End] = self.rules.ends(since, now) if since < now else ()
+        return [(rule, end) for rule, end in ends if rule.is_open(now)]

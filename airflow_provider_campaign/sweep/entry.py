@@ -1,0 +1,317 @@
+"""What a sweep knows of one campaign, from the listing that showed it live to the moment it was seen stopped."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Self
+
+from airflow_provider_campaign import exceptions
+from airflow_provider_campaign.campaign import DELETED, STOP_CONDITION, Campaign, WaitState
+from airflow_provider_campaign.client.changes import seconds_of
+from airflow_provider_campaign.exceptions import (
+    CampaignAuthError,
+    CampaignConfigError,
+    CampaignConflictError,
+    CampaignError,
+    CampaignNotFoundError,
+    CampaignTimeoutError,
+    CampaignUnavailableError,
+)
+from airflow_provider_campaign.operations.record import campaign_entry
+from airflow_provider_campaign.operations.wait import PendingWait
+from airflow_provider_campaign.sweep.closing import Closing
+
+log = logging.getLogger(__name__)
+
+RESTART_PATIENCE = 60.0
+"""Seconds after the second request to stop a campaign, and each later one, before it is asked again."""
+
+STOP_PATIENCE = 300.0
+"""Seconds after a request to stop a campaign before it is asked again, although nothing has changed since."""
+
+REFUSAL_DELAYS = (5.0, 15.0, 45.0, 60.0)
+"""Seconds after each final refusal of a stop before a campaign that is still listed as live is asked again."""
+
+
+def is_retryable(error: CampaignError) -> bool:
+    """Return whether another attempt may succeed."""
+    return isinstance(error, CampaignUnavailableError | CampaignTimeoutError)
+
+
+@dataclass
+class SweepEntry:
+    """
+    One campaign that was found live.
+
+    :param campaign: The campaign as it was seen last.
+    :param closing: The end of the calling hours that it has to be stopped for.
+    :param status_before: Its status when it was found.
+    :param is_incident: Whether it was live although an earlier listing had shown its calling hours closed.
+    :param asked_at: When the request to stop it last left (seconds since the epoch), None if none did.
+    :param asked_before: The same of the request before that one.
+    :param confirmed_at: When it was seen stopped (seconds since the epoch).
+    :param acknowledged: Whether the platform has accepted the request, so that it must not be sent again.
+    :param outcome_unknown: Whether an earlier request may have reached the platform, so that the status is read first.
+    :param may_have_acted: Whether any request of this sweep may have stopped it.
+    :param changed_at: The campaign's last change, by the platform's clock, as of the acknowledgement.
+    :param restarts: How often it was seen live again after it was asked to stop.
+    :param may_be_stopped: Whether it was asked, and only a list that may lag behind shows it live.
+    :param refusals: How often a stop was refused with an error that another request does not change.
+    :param not_before: When it may be asked again (seconds since the epoch).
+    :param is_listed: Whether the last listing showed it live.
+    :param is_given: Whether it was named by its id, so that it is an error if the platform does not know it.
+    :param is_only_read: Whether no listing of this sweep has shown it live, so that it is read and not stopped.
+    :param was_read: Whether its status was read.
+    :param error: What kept it from being stopped.
+    :param types: Those under which it was listed, and whether the platform does not know it as one of these.
+    """
+
+    campaign: Campaign
+    closing: Closing = field(default_factory=Closing)
+    status_before: str | None = None
+    is_incident: bool = False
+    asked_at: float | None = None
+    asked_before: float | None = None
+    confirmed_at: float | None = None
+    acknowledged: bool = False
+    outcome_unknown: bool = False
+    may_have_acted: bool = False
+    changed_at: float | None = None
+    restarts: int = 0
+    may_be_stopped: bool = False
+    refusals: int = 0
+    not_before: float = 0.0
+    is_listed: bool = True
+    is_given: bool = False
+    is_only_read: bool = False
+    was_read: bool = False
+    error: CampaignError | None = None
+    types: dict[str | None, bool] = field(default_factory=dict)
+
+    @property
+    def urgency(self) -> tuple[bool, float, float, str]:
+        """
+        What campaigns are sorted by: those that only a list which may lag behind shows live come last, then the
+        earliest moment first, then the highest priority.
+        """
+        try:
+            rank = -float(self.campaign.priority or "-inf")
+        except ValueError:
+            rank = math.inf
+        stop_by = math.inf if self.closing.stop_by is None else self.closing.stop_by
+        return self.may_be_stopped, stop_by, rank, self.campaign.id
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether this sweep has stopped asking: it was refused for good, and again and again if it stays live."""
+        if self.error is None or is_retryable(self.error):
+            return False
+        return not self.is_listed or self.refusals > len(REFUSAL_DELAYS)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the platform has refused the credentials for every request to stop it."""
+        return isinstance(self.error, CampaignAuthError | CampaignConfigError) and not self.may_have_acted
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is still something to be done about it."""
+        return self.confirmed_at is None and self.closing.stop_by is not None and not self.is_abandoned
+
+    @property
+    def needs_stop(self) -> bool:
+        """Whether it still has to be asked to stop."""
+        return self.is_open and not self.acknowledged and not self.is_only_read
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether it has to be read, because this sweep knows nothing of it but its id."""
+        return self.is_only_read and self.is_open and not self.was_read
+
+    @property
+    def is_settled_when_open(self) -> bool:
+        """Whether nothing is left to be done about it if it is live inside its calling hours."""
+        return self.confirmed_at is not None or (self.is_given and self.is_only_read)
+
+    def was_live_at_end(self, rule: str | None, end: float | None) -> bool:
+        """Return whether it was live when the calling hours of a rule ended, as far as is known."""
+        if end is None or self.is_incident or (self.closing.rule, self.closing.end) != (rule, end):
+            return False
+        return self.confirmed_at is None or self.confirmed_at > end or (self.asked_at or 0.0) >= end
+
+    def note_asked(self, now: float, *, was_sent: bool) -> None:
+        """Note that a request to stop it leaves; or that it was not sent after all, or not carried out (429)."""
+        if was_sent:
+            self.asked_before, self.asked_at = self.asked_at, now
+        else:
+            self.asked_at = self.asked_before
+
+    def note_stop(self, campaign: Campaign, now: float) -> None:
+        """Note the platform's response to the request to stop it."""
+        self.may_have_acted = self.may_have_acted or not campaign.already_stopped
+        self.note_status(campaign, now)
+        self.acknowledged = True
+        self.changed_at = seconds_of(campaign.updated_at) or seconds_of(self.campaign.updated_at)
+
+    def note_status(self, seen: Campaign, now: float) -> None:
+        """Note the campaign as it was read."""
+        self.campaign = replace(
+            self.campaign,
+            status=seen.status,
+            message=seen.message or self.campaign.message,
+            already_stopped=not self.may_have_acted,
+        )
+        state = STOP_CONDITION.state_of(seen.status)
+        self.error, self.was_read = None, True
+        if state is WaitState.SUCCESS:
+            self.confirmed_at = now
+        elif state is WaitState.FAILURE:
+            self._note_refusal(CampaignConflictError(f"is {seen.status}, neither live nor stopped: it may start"), now)
+
+    def note_not_found(self, error: CampaignNotFoundError, now: float) -> None:
+        """Note that the request to stop it was answered by a 404."""
+        if error.shown_status is not None:
+            self.note_status(replace(self.campaign, status=error.shown_status, message=None), now)
+            if self.confirmed_at is None and not self._takes_other_type():
+                self._note_refusal(error, now)
+        elif error.is_confirmed:
+            self.note_deleted(error, now)
+        else:
+            self.error = CampaignUnavailableError(str(error))  # whether it is there could not be read
+
+    def note_deleted(self, error: CampaignError, now: float) -> None:
+        """Note that the platform does not know it any more: it sends nothing. One that was named may be mistyped."""
+        if self.is_given and self.is_only_read:
+            self.note_failure(error, now)
+            return
+        message = error.platform_text or "deleted meanwhile"
+        self.campaign = replace(self.campaign, status=DELETED, already_stopped=not self.acknowledged, message=message)
+        self.error, self.confirmed_at = None, now
+
+    def note_left_alone(self, now: float) -> None:
+        """Note that it is live, and that only an earlier attempt knows it: nothing of this one shows it in scope."""
+        text = (
+            f"is {self.campaign.status}, was left by an earlier attempt, and no listing of this one shows it in scope"
+        )
+        self._note_refusal(CampaignConflictError(f"{text}: stop it in the platform's console"), now)
+
+    def note_failure(self, error: CampaignError, now: float) -> None:
+        """Note why it could not be stopped, or read."""
+        is_unknown = bool(getattr(error, "outcome_unknown", False))
+        self.error = error
+        self.outcome_unknown = self.outcome_unknown or is_unknown
+        self.may_have_acted = self.may_have_acted or is_unknown
+        self.may_be_stopped = self.may_be_stopped or (is_unknown and (error.http_status or 0) < 500)
+        if not is_retryable(error):
+            self._note_refusal(error, now)
+
+    def note_listed(self, listed: Campaign, now: float) -> None:
+        """Note that a listing shows it live: it is stopping, was started again, or could not be stopped."""
+        self.types.setdefault(listed.campaign_type, False)
+        if self.is_only_read:
+            self.campaign, self.status_before = listed, listed.status
+        self.is_listed, self.is_only_read = True, False
+        if self.confirmed_at is not None and self.campaign.status == DELETED:
+            self.confirmed_at = None
+            error = CampaignNotFoundError(
+                f"is listed as {listed.status}, but neither a stop nor a status request finds it: "
+                "check the connection's Endpoints, and stop it in the platform's console"
+            )
+            self._note_refusal(error, now)
+        elif self.confirmed_at is not None:
+            log.warning("Campaign %s was %s and is listed as %s", listed.id, self.campaign.status, listed.status)
+            self._reopen(listed)
+        elif self.acknowledged and self._should_ask_again(listed, now):
+            log.warning("Campaign %s is live although it was asked to stop: asking again", listed.id)
+            self._reopen(listed)
+
+    def wait(self) -> PendingWait:
+        """Return what to poll for until it is stopped."""
+        return PendingWait(self.campaign.id, STOP_CONDITION, self.campaign.campaign_type, self.asked_at)
+
+    def reason(self) -> str:
+        """Return the reason why the campaign is not verified stopped."""
+        if self.error is not None:
+            return str(self.error)
+        if self.confirmed_at is None and self.closing.stop_by is None:
+            return f"was last seen {self.campaign.status}, and its calling hours started before it was verified stopped"
+        if self.is_only_read and not self.was_read:
+            return "not read: timed out waiting for the rate limit"
+        if self.acknowledged or self.may_be_stopped:
+            return f"was asked to stop, and was last seen {self.campaign.status}"
+        if self.restarts:
+            return f"is live again, {self.campaign.status}"
+        return "not attempted: timed out waiting for the rate limit"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the campaign's entry in the record."""
+        return campaign_entry(
+            self.campaign,
+            status_before=self.status_before,
+            asked_at=self.asked_at,
+            confirmed_at=self.confirmed_at,
+            message=None if self.confirmed_at else self.reason(),
+            is_incident=self.is_incident,
+            unanswered=self.outcome_unknown and self.confirmed_at is None,
+            rule=self.closing.rule,
+            end=self.closing.end,
+        )
+
+    def carry(self) -> dict[str, Any]:
+        """Return what has to be known to continue after a deferral, in plain JSON types."""
+        error = None if self.error is None else [type(self.error).__name__, str(self.error)]
+        campaign = {**asdict(replace(self.campaign, raw={})), "raw": {}}
+        types = [[campaign_type, is_unknown] for campaign_type, is_unknown in self.types.items()]
+        return {**vars(self), "campaign": campaign, "closing": asdict(self.closing), "error": error, "types": types}
+
+    @classmethod
+    def carried(cls, state: Mapping[str, Any]) -> Self:
+        """Return the entry that :meth:`carry` has returned before a deferral."""
+        error = state["error"] and getattr(exceptions, state["error"][0])(state["error"][1])
+        closing = Closing(**state["closing"])
+        known = {"campaign": Campaign(**state["campaign"]), "closing": closing, "error": error}
+        return cls(**{**state, **known, "types": dict(state["types"])})
+
+    def _note_refusal(self, error: CampaignError, now: float) -> None:
+        """Note an error that another request does not change by itself; the campaign may change, though."""
+        self.error = error
+        self.not_before = now + REFUSAL_DELAYS[min(self.refusals, len(REFUSAL_DELAYS) - 1)]
+        self.refusals += 1
+
+    def _takes_other_type(self) -> bool:
+        """Have it stopped as one of another type whose list shows it, too; return whether there is such a type."""
+        self.types[self.campaign.campaign_type] = True
+        others = [campaign_type for campaign_type, is_unknown in self.types.items() if not is_unknown]
+        if others:
+            log.warning("Campaign %s is in several lists: stopping it as %s", self.campaign.id, others[0])
+            self.campaign = replace(self.campaign, campaign_type=others[0])
+        return bool(others)
+
+    def _has_changed(self, listed: Campaign) -> bool:
+        """Return whether a listing is newer than the acknowledgement, as far as the platform shows."""
+        return (seconds_of(listed.updated_at) or 0.0) > (self.changed_at or math.inf)
+
+    def _should_ask_again(self, listed: Campaign, now: float) -> bool:
+        """Return whether it changed after it was asked, or takes very long; what changes often is asked rarely."""
+        waited = now - (self.asked_at or 0.0)
+        if self._has_changed(listed):
+            return not self.restarts or waited >= RESTART_PATIENCE
+        return waited >= STOP_PATIENCE
+
+    def _reopen(self, listed: Campaign) -> None:
+        self.campaign = replace(self.campaign, status=listed.status)
+        self.may_be_stopped = not self._has_changed(listed)
+        self.restarts += 1
+        self.confirmed_at, self.acknowledged, self.outcome_unknown = None, False, True
+
+
+def progress_of(entries: Collection[SweepEntry]) -> str:
+    """Return a line about how far a sweep is."""
+    stopped = sum(1 for entry in entries if entry.confirmed_at)
+    stopping = sum(1 for entry in entries if entry.acknowledged and entry.is_open)
+    problems = [entry.error for entry in entries if entry.error]
+    text = f"Stopped {stopped} of {len(entries)}, {stopping} stopping, {len(problems)} with a problem"
+    return f"{text}, the last: {problems[-1]}" if problems else text

@@ -1,0 +1,235 @@
+"""The loop: stop the campaigns whose moment has come, list live campaigns, sleep until the next moment."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from airflow_provider_campaign.client.list_reader import UnreliableListError
+from airflow_provider_campaign.client.rate_limiter import LOG_WAIT_THRESHOLD
+from airflow_provider_campaign.exceptions import CampaignError, CampaignTimeoutError, CampaignUnavailableError
+from airflow_provider_campaign.operations.startable import may_start_entry
+from airflow_provider_campaign.sweep.account import SweptAccount
+from airflow_provider_campaign.sweep.entry import SweepEntry, is_retryable
+from airflow_provider_campaign.sweep.plan import EARLINESS, NOW, latest_starts
+from airflow_provider_campaign.sweep.result import SweepResult
+
+log = logging.getLogger(__name__)
+
+INITIAL_DELAY = 1.0
+"""Seconds before campaigns that are stopping are polled first, or a failure is retried; they double each time."""
+
+MAX_DELAY = 15.0
+"""The longest of these delays, in seconds."""
+
+LISTING_INTERVAL = 90.0
+"""Seconds between two listings while the sweep waits for an end: what is started while closed is stopped soon."""
+
+SLOW_LISTING = 10.0
+"""Seconds that a listing may take before the campaigns that it has shown by then are stopped."""
+
+MAX_DOUBTFUL_LISTINGS = 5
+"""Listings in a row that prove nothing, before a sweep with nothing left to stop ends."""
+
+Pause = Callable[[float], None]
+
+
+class Sweep:
+    """
+    Keep an account's campaigns inside their calling hours until the last end that the run waits for is verified.
+
+    :param pause: Lets time pass until a moment (seconds since the epoch); may raise to continue elsewhere.
+    :param max_delay: The longest delay between two polls of campaigns that are stopping, in seconds.
+    """
+
+    def __init__(self, account: SweptAccount, *, pause: Pause | None = None, max_delay: float = MAX_DELAY) -> None:
+        self.account = account
+        self._clock = account.client.clock
+        self._pause = pause or self._sleep
+        self._max_delay = max_delay
+        self._delay = 0.0
+        self._doubtful_listings = 0
+        self._acted_at = 0.0
+        self._has_stopped = False
+        """Whether campaigns were stopped since the last listing began."""
+        self._is_warned = False
+        self._is_list_slow = False
+        self._is_looking_for_others = True
+        self._others_problem: CampaignError | None = None
+
+    def list_only(self) -> SweepResult:
+        """List live campaigns, and stop none."""
+        problem = None
+        try:
+            self.account.list_only()
+            problem = self.account.find_others()
+            self.account.list_excluded_types()
+        except CampaignError as error:
+            problem = error
+        return self.result(problem, is_dry_run=True)
+
+    def run(self) -> SweepResult:
+        """Stop campaigns until a listing after the last end shows none, or the time is up."""
+        problem: CampaignError | None = None
+        try:
+            while not self._is_over(problem := self._step(problem)):
+                if not self._wait(problem):
+                    problem = problem or CampaignTimeoutError("timed out before the next listing")
+                    break
+            self.account.list_excluded_types()
+        except CampaignError as error:  # cancelled
+            problem = error
+        return self.result(problem or self._others_problem)
+
+    def result(self, problem: CampaignError | None = None, *, is_dry_run: bool = False) -> SweepResult:
+        """Return what is known by now, and what keeps the listing from proving anything."""
+        account = self.account
+        return SweepResult(
+            entries=account.entries,
+            excluded=account.excluded,
+            left_open=account.left_open,
+            verified=account.verified,
+            unverified=account.unverified,
+            problem=problem,
+            description=account.client.description,
+            requests=account.traffic.requests,
+            seconds=round(account.deadline.elapsed, 1),
+            refused=account.traffic.refused,
+            is_dry_run=is_dry_run,
+            may_start=[may_start_entry(campaign) for campaign in account.may_start()],
+        )
+
+    def carry(self) -> dict[str, Any]:
+        """Return what has to be known to continue after a deferral, in plain JSON types."""
+        return {"delay": self._delay, "account": self.account.carry()}
+
+    def restore(self, carried: Mapping[str, Any]) -> None:
+        """Take in what :meth:`carry` has returned before a deferral."""
+        self._delay = carried["delay"]
+        self.account.restore(carried["account"])
+
+    def _step(self, problem: CampaignError | None) -> CampaignError | None:
+        """
+        List, then stop what is due; return what keeps the last listing from being a proof.
+
+        If the last listing was slow or failed, what is known to be due is stopped first: no list holds up a stop.
+        """
+        self.account.update_closings()
+        if (problem or self._is_list_slow) and not self._stop_due():
+            return problem  # the rate limit is reached
+        self._has_stopped = False
+        began = self._acted_at = self._clock.time()
+        problem = self.account.list_live(self._after_page)
+        self._is_list_slow = self._clock.time() - began > SLOW_LISTING
+        self.account.update_closings()
+        self._warn_if_late()
+        if problem is None and not self._has_stopped:
+            self.account.note_verified(began)
+        if self._stop_due():
+            self.account.read_unlisted()
+        return problem
+
+    def _after_page(self) -> None:
+        """Stop what is known by now if the listing takes long; rows that move meanwhile are in the next listing."""
+        if self._clock.time() - self._acted_at >= SLOW_LISTING:
+            self._stop_due()
+            self._acted_at = self._clock.time()
+
+    def _stop_due(self) -> bool:
+        """Stop the campaigns that are due, and return whether the rate limit allowed to attempt all of them."""
+        due = self._due()
+        if not due or not self.account.deadline.remaining:
+            return not due
+        self._has_stopped = True
+        return self.account.stop(due) == len(due)
+
+    def _due(self) -> list[SweepEntry]:
+        """Return the campaigns whose stop has to be sent now, the most urgent first."""
+        now = self._clock.time()
+        due = {entry.campaign.id for entry, start in self._starts() if start <= now + EARLINESS}
+        return [each for each in self.account.unsent_entries if each.campaign.id in due and each.not_before <= now]
+
+    def _starts(self) -> list[tuple[SweepEntry, float]]:
+        """Return the latest moment to send each stop that was not sent yet."""
+        limit = self.account.traffic.rate_limit
+        entries = sorted(self.account.unsent_entries, key=lambda entry: entry.closing.stop_by or NOW)
+        moments = [entry.closing.stop_by or NOW for entry in entries]
+        stops = limit.stops(self.account.requests_of_listing)
+        return list(zip(entries, latest_starts(moments, stops, limit.interval), strict=True))
+
+    def _is_over(self, problem: CampaignError | None) -> bool:
+        """Return whether a listing proves that no campaign is live that should not be, or nothing more can be done."""
+        left = self.account.open_entries
+        if self.account.is_refused:
+            return True
+        if problem is not None and not is_retryable(problem):
+            return all(entry.acknowledged for entry in left)
+        until = self.account.schedule.until
+        if until is not None and self._acted_at < until:
+            return False
+        if problem is None:
+            self._doubtful_listings = 0
+            return not left and not self._has_stopped and self._has_found_others()
+        self._doubtful_listings += int(isinstance(problem, UnreliableListError) and not left)
+        return self._doubtful_listings >= MAX_DOUBTFUL_LISTINGS
+
+    def _has_found_others(self) -> bool:
+        """Look once, after all stops, for live campaigns that no list shows; return whether that is settled."""
+        if self._is_looking_for_others and self.account.has_closed_anything:
+            problem = self._others_problem = self.account.find_others(retries=False)
+            self._is_looking_for_others = isinstance(problem, CampaignUnavailableError) and not isinstance(
+                problem, UnreliableListError
+            )
+            return not self._is_looking_for_others and not self.account.open_entries
+        return not self.account.open_entries
+
+    def _wait(self, problem: CampaignError | None) -> bool:
+        """Wait until there is something to do; return whether there is time left for it."""
+        now, remaining = self._clock.time(), self.account.deadline.remaining
+        moment = self._next_moment(problem, now)
+        if not remaining or (moment - now >= remaining and self.account.unsent_entries):
+            return False
+        self._pause(min(moment, now + remaining))
+        return True
+
+    def _next_moment(self, problem: CampaignError | None, now: float) -> float:
+        """Return when there is something to do (seconds since the epoch)."""
+        limiter_delay = self.account.client.rate_limiter.delay
+        waiting = {entry.campaign.id: start for entry, start in self._starts() if start > now + EARLINESS}
+        moments = list(waiting.values())
+        unsettled = [
+            entry
+            for entry in self.account.entries
+            if (entry.is_open and entry.campaign.id not in waiting) or entry.restarts
+        ]
+        is_blocked = bool(self._due()) and limiter_delay > 0
+        if is_blocked:
+            if limiter_delay >= LOG_WAIT_THRESHOLD:
+                log.info("Rate limit reached; resuming in %.0f s", limiter_delay)
+            moments.append(now + limiter_delay)
+        elif unsettled or problem or self._others_problem or self._delay:
+            self._delay = min(2 * self._delay, self._max_delay) or INITIAL_DELAY
+            moments.append(now + max(self._delay, limiter_delay))
+        elif self._has_stopped:
+            moments.append(now + limiter_delay)
+        look = self.account.schedule.next_look(now)
+        if look is not None:
+            moments += [look, now + LISTING_INTERVAL]
+        return max(now, min(moments, default=now))
+
+    def _warn_if_late(self) -> None:
+        """Log once that the rate limit does not allow to stop all campaigns in time."""
+        now = self._clock.time()
+        late = [entry for entry, start in self._starts() if start < now - EARLINESS and entry.closing.stop_by != NOW]
+        if late and not self._is_warned:
+            self._is_warned = True
+            log.warning(
+                "%s live campaigns can't all be stopped before their calling hours end: the account's rate limit does "
+                "not allow it in the time that is left. Stopping them without pacing. Give a longer look_ahead, or "
+                "start the run earlier.",
+                len(late),
+            )
+
+    def _sleep(self, moment: float) -> None:
+        self.account.deadline.sleep(moment - self._clock.time())
