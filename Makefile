@@ -31,7 +31,7 @@ help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.dev ## Stop the sandbox's campaigns (or your own: see docs/connections.md) with a DAG, and see what was sent.
-	@$(BIN)/python -m airflow_provider_campaign.sandbox.demo example_dags/stop_campaigns.py example_dags/closed_night.py
+	@$(BIN)/python -m airflow_provider_campaign.sandbox.demo example_dags/stop_campaigns.py example_dags/calling_hours_guard.py
 
 airflow: $(VENV)/.dev ## Run Airflow's UI with the sandbox behind it, to click through (ARGS="--port 8081" for another port).
 	@$(BIN)/python -m airflow_provider_campaign.sandbox.playground $(DAGS) $(ARGS)

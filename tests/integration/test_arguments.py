@@ -19,7 +19,7 @@ from airflow.serialization import serialized_objects
 
 from airflow_provider_campaign.__main__ import main
 from airflow_provider_campaign.arguments import EVIDENCE
-from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignNotFoundError, CampaignSweepFinalError
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignNotFoundError, CampaignSweepError
 from airflow_provider_campaign.operators.campaign import (
     DeleteCampaignOperator,
     DeleteSmsCampaignOperator,
@@ -77,6 +77,7 @@ ARGUMENTS = {
         (["Activ"], "Activ"),
     ),
     "name_pattern": Argument(("Evening *", "[ab]*", "[[]x]"), ("", " ", "None", 7, [], "Evening [", UNRENDERED)),
+    "campaign_ids": Argument((["cd-1"], ("cd-1",), "cd-1", "['cd-1', 'cd-1']", "*"), ([], "[]", {}, 7.5)),
     "dry_run": BOOLEAN,
     "reason": Argument(("complaint", "", " ", "None", 7, None, [], "x" * 10_000, "a\n\x1b\ud800", UNRENDERED), ()),
     "records_path": Argument((RECORDS_PATH,), ("", " ", "None", 7, "records", "file://mnt/records", "://x")),
@@ -86,6 +87,7 @@ ARGUMENTS = {
     "deferrable": Argument((False, "false", "no"), BOOLEAN.bad),
     "switch_schedules_off": Argument((False, "false", "no"), BOOLEAN.bad),  # True needs calling hours
     "margin": Argument((0, "0", timedelta(0), *SECONDS.good), SECONDS.bad[1:]),
+    "look_ahead": Argument((0, timedelta(hours=2), *SECONDS.good), SECONDS.bad[1:]),
     "start_from_trigger": Argument((False, "no"), BOOLEAN.bad),
     "poll_interval": Argument((1, 30, "30", timedelta(seconds=30)), (0.5, *SECONDS.bad)),
     "timeout": SECONDS,
@@ -331,7 +333,7 @@ def test_what_is_live_but_left_out_is_counted_and_named(sandbox: Sandbox, caplog
         "prep-1": "statuses",
         "call-1": "campaign_types",
     }
-    assert "1 of 1 live campaigns are stopped, 4 left out" in caplog.text
+    assert "Stopped 1 of 1 live campaigns, 4 left out" in caplog.text
     assert "2 live, left out by name_pattern: morning-1 (Morning 1), morning-2 (Morning 2)" in caplog.text
 
 
@@ -394,16 +396,15 @@ def test_a_run_that_begins_when_the_hours_are_open_again_is_skipped_and_says_why
     sandbox: Sandbox, virtual_clock: Any, logical: Any
 ) -> None:
     sandbox.add_campaign("cd-1")
-    with pytest.raises(
-        AirflowSkipException, match=r"ended at 2030-01-13T02:00:00.* open again now, at 2030-01-13T15:00"
-    ):
+    with pytest.raises(AirflowSkipException, match=r"\* at 2030-01-13T02:00:00.*open again: nothing was sent"):
         sweep_at(virtual_clock, logical, at(10, 0, 13))
     assert sandbox.requests == []
 
 
-def test_a_run_that_somebody_triggers_by_hand_is_never_skipped(sandbox: Sandbox, virtual_clock: Any) -> None:
+def test_a_run_that_is_triggered_manually_acts_on_the_time_as_well(sandbox: Sandbox, virtual_clock: Any) -> None:
     sandbox.add_campaign("cd-1")
-    assert len(sweep_at(virtual_clock, at(10), at(10), "manual")["stopped"]) == 1
+    result = sweep_at(virtual_clock, at(10), at(10), "manual")
+    assert ([each["campaign_id"] for each in result["open_until"]], result["stopped"]) == (["cd-1"], [])
 
 
 # Delete.
@@ -448,7 +449,7 @@ def test_a_failure_names_each_campaign_on_a_line_of_its_own_and_counts_at_the_en
         sandbox.add_campaign(f"cd-{number}", name=f"Sale {number}")
     for number in range(2):
         sandbox.add_fault(Fault("forbidden", action="stop", campaign_id=f"cd-{number}", count=None))
-    with pytest.raises(CampaignSweepFinalError) as caught:
+    with pytest.raises(CampaignSweepError) as caught:
         StopActiveCampaignsOperator(task_id="task").execute({})
     first, second, count = str(caught.value).splitlines()
     assert first.startswith("cd-0 (Sale 0): ")

@@ -14,7 +14,7 @@ import pytest
 from airflow_provider_campaign.sandbox import Sandbox
 
 REPOSITORY = Path(__file__).parents[2]
-DAGS = ("example_dags/stop_campaigns.py", "example_dags/closed_night.py")
+DAGS = ("example_dags/stop_campaigns.py", "example_dags/calling_hours_guard.py")
 OWN_CAMPAIGNS = {"SMS_CAMPAIGN_ID": "cd-own-sms", "VOICE_CAMPAIGN_ID": "cd-own-voice"}
 
 
@@ -55,7 +55,7 @@ def test_every_campaign_of_the_sandbox_is_down_and_every_request_is_shown(tmp_pa
     rows = table(done.stdout)
     assert [cells[:2] for cells in rows.values()] == [["Active", "deleted"], ["Active", "Stopped"]] * 2
     assert rows.items() >= shown_in_readme().items()
-    assert "At night somebody starts cd-voice-evening-1 again: it is Active.\n" in done.stdout
+    assert "After the calling hours cd-voice-evening-1 is started again: it is Active.\n" in done.stdout
     assert "cd-voice-evening-1 is Stopped.\n" in done.stdout
     assert list(tmp_path.iterdir()) == []
 

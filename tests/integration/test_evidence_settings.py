@@ -93,11 +93,8 @@ def test_a_reason_is_never_a_reason_not_to_stop(
     sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture, reason: object
 ) -> None:
     store = RecordStore(f"file://{tmp_path}/records")
-    operators: dict[Any, dict[str, str]] = {
-        StopSmsCampaignOperator: {"campaign_id": "c-0"},
-        StopActiveCampaignsOperator: {},
-    }
-    for operator, more in operators.items():
+    kinds: Any = ((StopSmsCampaignOperator, {"campaign_id": "c-0"}), (StopActiveCampaignsOperator, {}))
+    for operator, more in kinds:
         sandbox.set_status("c-0", "Active")
         with DAG("native", schedule=None, render_template_as_native_obj=True):
             task = operator(task_id="stop", reason="{{ params.x }}", records_path=store.records_path, **more)

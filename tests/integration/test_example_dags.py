@@ -55,30 +55,36 @@ class Example:
 
 HALF_A_DAY = timedelta(hours=12)
 STARTS = ("morning_start", "start_of_window")
-"""These act on what time it is."""
+CLOSINGS = ("calling_hours_guard", "deadline_alert", "end_of_window", "several_accounts")
+"""These act on what time it is: on calling hours that are open, or closed."""
 
 SMS_AND_VOICE = ("cd-sms-evening-1", "cd-sms-evening-2", "cd-voice-evening-1", "cd-voice-evening-2")
 ALL_STOPPED = dict.fromkeys(SMS_AND_VOICE, "Stopped")
 ALL_SONARLY_STOPPED = dict.fromkeys(("650000000000000000000001", "650000000000000000000002"), "Stopped")
 
 EXAMPLES = {
-    "closed_night": Example(ALL_STOPPED),
+    "calling_hours_guard": Example(ALL_STOPPED),
     # With a deadline, ``dags test`` fails once all tasks have succeeded (seen on 3.1.8 and 3.3.2).
     "deadline_alert": Example(ALL_STOPPED, since="3.1", task_id="stop_active_campaigns"),
+    "end_of_window_by_day": Example({}),
     "emergency_stop": Example(
         {"cd-voice-evening-1": "Stopped", "650000000000000000000001": "Stopped", "650000000000000000000002": "Stopped"},
         form={
             "connections": ["campaign_default", "sonarly"],
             "campaign_types": ["voice"],
-            "name_pattern": "[RAW]*",
+            "name_pattern": ["[RA]*", "W*"],
             "reason": "the test says so",
         },
     ),
     "emergency_stop, of which a part fails": Example(
-        {}, form={"name_pattern": "[", "reason": "the report must not hide it"}, failure="DagRun failed"
+        {}, form={"name_pattern": ["["], "reason": "the report must not hide it"}, failure="DagRun failed"
     ),
     "emergency_stop, only to list": Example(
         {}, form={"dry_run": True, "name_pattern": None, "reason": "to see what is live, the field Names emptied"}
+    ),
+    "emergency_stop, of two campaigns": Example(
+        {"cd-sms-evening-1": "Stopped", "cd-voice-evening-2": "Stopped"},
+        form={"campaign_ids": ["cd-sms-evening-1", "cd-voice-evening-2"], "reason": "these two"},
     ),
     "end_of_window": Example(ALL_STOPPED),
     "kore_v2": Example({"cd-voice-evening-1": DELETED}),
@@ -111,9 +117,7 @@ def with_hours(file: Path, folder: Path, suffix: str, opens_in: timedelta) -> Pa
     """Return a copy of a DAG whose calling hours, twelve of them, open in a while, or have opened a while ago."""
     opens = datetime.now(UTC) + opens_in
     hours = {"frequency": "DAILY", "timezone": "UTC", "start": f"{opens:%H:%M}", "end": f"{opens + HALF_A_DAY:%H:%M}"}
-    text, count = re.subn(
-        r"^CALLING_HOURS = \{\n.*?^\}$", f"CALLING_HOURS = {hours}", file.read_text(), flags=re.M | re.S
-    )
+    text, count = re.subn(r"^CALLING_HOURS = \{.*?\}$", f"CALLING_HOURS = {hours}", file.read_text(), flags=re.M | re.S)
     assert count == 1
     copy = folder / f"{file.stem}{suffix}.py"
     copy.write_text(text.replace(f'dag_id="{file.stem}"', f'dag_id="{copy.stem}"'))
@@ -125,10 +129,15 @@ def all_dags(folder: Path) -> list[Path]:
     (dag,) = re.findall(r"^```python\n(.*?)^```$", TUTORIAL.read_text(), re.MULTILINE | re.DOTALL)
     my_evening = folder / "my_evening.py"
     my_evening.write_text(dag)
-    by_day = [with_hours(EXAMPLE_DAGS / f"{name}.py", folder, "", -HALF_A_DAY / 2) for name in STARTS]
-    at_night = [with_hours(EXAMPLE_DAGS / f"{name}.py", folder, "_at_night", HALF_A_DAY / 2) for name in STARTS]
-    others = [file for file in EXAMPLE_DAGS.glob("*.py") if file.stem not in STARTS]
-    return [*others, *by_day, *at_night, my_evening]
+    files = {file.stem: file for file in (*EXAMPLE_DAGS.glob("*.py"), my_evening)}
+    for name in STARTS:
+        files[name] = with_hours(EXAMPLE_DAGS / f"{name}.py", folder, "", -HALF_A_DAY / 2)
+        files[f"{name}_at_night"] = with_hours(EXAMPLE_DAGS / f"{name}.py", folder, "_at_night", HALF_A_DAY / 2)
+    for name in CLOSINGS:
+        file = files[name]
+        files[f"{name}_by_day"] = with_hours(file, folder, "_by_day", -HALF_A_DAY / 2)
+        files[name] = with_hours(file, folder, "", HALF_A_DAY / 2)
+    return list(files.values())
 
 
 def test_each_example_dag_changes_the_campaigns_that_it_names_and_no_other(
@@ -149,7 +158,7 @@ def test_each_example_dag_changes_the_campaigns_that_it_names_and_no_other(
 
 def test_every_example_dag_is_run() -> None:
     assert {file.stem for file in EXAMPLE_DAGS.glob("*.py")} == {
-        dag_id_of(name) for name in EXAMPLES if name != "my_evening" and not name.endswith("_at_night")
+        dag_id_of(name) for name in EXAMPLES if name != "my_evening" and not name.endswith(("_at_night", "_by_day"))
     }
 
 

@@ -174,7 +174,7 @@ def test_what_is_live_is_stopped_where_pages_of_the_usual_size_can_not_be_had(
     unlimited.on_request(lambda request: virtual_clock.advance(31 if request.fault else 0))
     StopActiveCampaignsOperator(task_id="sweep").execute({})
     assert {campaign.status for campaign in unlimited.campaigns()} == {"Stopped"}
-    sizes = [request.rows for request in unlimited.requests if request.action == "list"]
+    sizes = [request.rows for request in unlimited.requests if request.action == "list" and request.rows != 1]
     assert sizes[:3] == [100, 50, 25]
     # Half as many rows that were slow are requested once more, those that were refused never.
     assert [size for size in sizes[3:] if size != 25] == ([50] if problem == "too-slow" else [])

@@ -131,6 +131,7 @@ def test_a_plain_install_asks_for_no_more_than_airflow_has_already(wheel: Path) 
         "apache-airflow",
         "apache-airflow-providers-common-compat",
         "asgiref",
+        "jsonschema",
         "pyjwt",
         "requests",
         "rich",

@@ -24,16 +24,17 @@ from airflow_provider_campaign.exceptions import (
     CampaignUnavailableError,
 )
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operations.swept_account import CONCURRENCY
 from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sweep.entry import REFUSAL_DELAYS
+from airflow_provider_campaign.sweep.workers import CONCURRENCY
 from tests.clock import EventfulClock
 from tests.kinds import Connect
 from tests.profiles import examples
 
 KEYS = {
     *("campaign_id", "name", "campaign_type", "status_before", "asked_at", "confirmed_at", "status", "message"),
-    *("already_stopped", "is_incident", "unanswered", "try_number"),
+    *("already_stopped", "is_incident", "unanswered", "rule", "end", "try_number"),
 }
 WINDOW = 60.0
 EMPTY: Any = {}
@@ -96,9 +97,9 @@ def asked_more_than_once(sandbox: Sandbox) -> list[str]:
 def test_fifty_campaigns_cost_one_listing_before_one_after_and_a_stop_each(sandbox: Sandbox) -> None:
     add(sandbox, 50)
     record = sweep(campaign_types=("sms",))
-    assert calls(sandbox) == {("list", 200): 3, ("stop", 200): 50}  # the third lists the type that is left out
+    assert calls(sandbox) == {("list", 200): 5, ("stop", 200): 50}  # one is of the type that is left out, two count
     assert live(sandbox) == set()
-    assert record["requests"] == 53
+    assert record["requests"] == 55
 
 
 @pytest.mark.parametrize(("count", "windows"), [(100, 1), (300, 5)])
@@ -108,12 +109,12 @@ def test_past_the_budget_it_waits_for_the_window_and_is_refused_nothing(
     caplog.set_level(logging.INFO)
     add(sandbox, count)
     sweep(campaign_types=("sms",))
-    assert "The account's requests are spent: going on in 60 s" in caplog.text
+    assert "Rate limit reached; resuming in 60 s" in caplog.text
     assert live(sandbox) == set()
     assert asked_more_than_once(sandbox) == []
     assert calls(sandbox)["stop", 200] == count
     assert {status for _, status in calls(sandbox)} == {200}
-    assert len(sandbox.requests) <= count + 3 + 3 * windows  # it lists what is left after each wait, a page a hundred
+    assert len(sandbox.requests) <= count + 5 + 3 * windows  # it lists what is left after each wait, a page a hundred
     assert clock.passed <= windows * WINDOW * 1.01
 
 
@@ -145,10 +146,10 @@ def test_what_somebody_else_has_spent_costs_a_few_refusals_and_a_wait(sandbox: S
     assert 0 < calls(sandbox)["stop", 429] <= CONCURRENCY
 
 
-def test_nothing_live_costs_one_listing_a_type(sandbox: Sandbox) -> None:
+def test_nothing_live_costs_a_listing_and_two_counts_a_type(sandbox: Sandbox) -> None:
     add(sandbox, 5, status="Stopped")
     record = sweep()
-    assert calls(sandbox) == {("list", 200): 2}
+    assert calls(sandbox) == {("list", 200): 6}
     assert (record["total"], record["stopped"], record["failed"]) == (0, [], [])
 
 
@@ -318,15 +319,16 @@ def test_a_campaign_that_can_not_be_stopped_is_named_and_the_others_are_stopped(
 
 
 @pytest.mark.parametrize("kind", ["forbidden", "bad_request", "redirect"])
-def test_a_refusal_that_no_retry_can_mend_fails_for_good_at_once(
+def test_a_refusal_of_one_campaign_is_asked_again_for_two_minutes_and_keeps_the_retries(
     sandbox: Sandbox, clock: EventfulClock, account: tuple[str, ...], kind: str
 ) -> None:
     add(sandbox, 6, account)
     sandbox.add_fault(Fault(kind, action="stop", campaign_id="c-2", count=None))
-    with pytest.raises(CampaignSweepFinalError, match=r"(?s)^c-2 \(.*1 of 6 campaigns"):
+    with pytest.raises(CampaignSweepError, match=r"(?s)^c-2 \(.*1 of 6 campaigns") as raised:
         sweep()
+    assert not isinstance(raised.value, CampaignSweepFinalError)
     assert live(sandbox) == {"c-2"}
-    assert clock.passed == 0
+    assert clock.passed == pytest.approx(sum(REFUSAL_DELAYS), abs=30)
 
 
 def test_one_that_a_retry_may_mend_keeps_the_retries(sandbox: Sandbox) -> None:
@@ -359,7 +361,7 @@ def test_a_status_that_can_not_be_read_does_not_keep_the_others_from_being_stopp
 
 def test_a_time_that_is_too_short_names_those_that_were_not_reached(sandbox: Sandbox, clock: EventfulClock) -> None:
     add(sandbox, 100)
-    with pytest.raises(CampaignSweepError, match=r"(?s)before the account's request budget.*\n41 of 100 campaigns"):
+    with pytest.raises(CampaignSweepError, match=r"(?s)waiting for the rate limit.*\n41 of 100 campaigns"):
         sweep(campaign_types=("sms",), timeout=30)
     assert len(live(sandbox)) == 41
     assert clock.passed <= 30
@@ -368,7 +370,7 @@ def test_a_time_that_is_too_short_names_those_that_were_not_reached(sandbox: San
 def test_stopped_without_a_listing_that_shows_it_is_a_failure(sandbox: Sandbox) -> None:
     add(sandbox, 3)
     sandbox.add_fault(Fault("error", action="list", skip=1, count=None))
-    with pytest.raises(CampaignSweepError, match=r"(?s)each was seen stopped.*can't be listed.*HTTP 500"):
+    with pytest.raises(CampaignSweepError, match=r"(?s)the list was incomplete.*can't be listed.*HTTP 500"):
         sweep(campaign_types=("sms",), timeout=100)
 
 
@@ -442,8 +444,8 @@ def test_a_task_that_is_timed_out_by_airflow_asks_no_more(
             return True
 
     add(sandbox, 300)
-    caplog.set_level(logging.INFO, "airflow_provider_campaign.operations.swept_account")
-    logger, handler = logging.getLogger("airflow_provider_campaign.operations.swept_account"), AtFirstProgress()
+    caplog.set_level(logging.INFO, "airflow_provider_campaign.sweep.account")
+    logger, handler = logging.getLogger("airflow_provider_campaign.sweep.account"), AtFirstProgress()
     before = signal.signal(signal.SIGALRM, time_out)
     logger.addHandler(handler)
     try:
@@ -466,6 +468,7 @@ def test_the_record_says_what_an_auditor_wants_to_know(
     record = sweep()
     assert set(record) == {
         *("stopped", "already_stopped", "failed", "excluded", "total", "requests", "refused", "seconds", "reason"),
+        *("open_until", "closings", "missed_closings"),
         *("outcome", "connection_id", "platform", "window_end", "began_at", "ended_at", "incidents", "may_start"),
         *("earlier_tries", "error", "record"),
     }
@@ -537,7 +540,7 @@ def test_progress_is_logged_at_most_once_a_second(sandbox: Sandbox, clock: Event
             lines.append((clock.passed, record.getMessage()))
 
     add(sandbox, 200, stop_delay=20.0)
-    logger, handler = logging.getLogger("airflow_provider_campaign.operations.swept_account"), Recording()
+    logger, handler = logging.getLogger("airflow_provider_campaign.sweep.account"), Recording()
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
@@ -549,7 +552,7 @@ def test_progress_is_logged_at_most_once_a_second(sandbox: Sandbox, clock: Event
     progress = [(at, text) for at, text in lines if text.startswith("Stopped ")]
     assert len(progress) > 3
     assert all(later - earlier >= 1 for (earlier, _), (later, _) in itertools.pairwise(progress))
-    assert progress[-1][1] == "Stopped 200 of 200, 0 winding down, 0 with a problem"
+    assert progress[-1][1] == "Stopped 200 of 200, 0 stopping, 0 with a problem"
 
 
 # Whatever goes wrong.

@@ -117,7 +117,6 @@ def scene(
         usual, other = place.sandbox.kore_connection(), connection or {}
         place.connect({**usual, **other, "extra": {**usual["extra"], **other.get("extra", {})}})
         place.sandbox.add_campaign("cd-1", **campaign)
-        place.sandbox.add_campaign("cd-2")
         for fault in faults:
             place.sandbox.add_fault(fault)
         return act()
@@ -150,18 +149,34 @@ def is_deleted_meanwhile(place: Place) -> object:
     return scene(stop, stop_delay=300)(place)
 
 
-def is_open_again(place: Place) -> object:
-    import pendulum
+def is_open_again(verified: int, scheduled: int = 3) -> Scene:
+    """
+    Begin a run within the calling hours.
 
-    now = pendulum.from_timestamp(place.clock.time())
-    hours = {"frequency": "DAILY", "timezone": "UTC", "start": f"{now.subtract(hours=1):%H:%M}"}
-    hours["end"] = f"{now.add(hours=9):%H:%M}"
-    context: Any = {
-        "data_interval_end": now.subtract(hours=3),
-        "dag_run": SimpleNamespace(run_type="scheduled"),
-        "ti": None,
-    }
-    return scene(task(StopActiveCampaignsOperator, context, calling_hours=hours))(place)
+    :param verified: Hours since the last successful run was scheduled.
+    :param scheduled: Hours since this one was.
+    """
+
+    def play(place: Place) -> object:
+        import pendulum
+
+        now = pendulum.from_timestamp(place.clock.time())
+        hours = {"frequency": "DAILY", "timezone": "UTC", "start": f"{now.subtract(hours=1):%H:%M}"}
+        hours["end"] = f"{now.add(hours=9):%H:%M}"
+        context: Any = {
+            "data_interval_end": now.subtract(hours=scheduled),
+            "prev_data_interval_end_success": now.subtract(hours=verified),
+            "dag_run": SimpleNamespace(run_type="scheduled"),
+            "ti": None,
+        }
+        return scene(task(StopActiveCampaignsOperator, context, calling_hours=hours))(place)
+
+    return play
+
+
+def is_redialing(place: Place) -> object:
+    place.sandbox.set_status("cd-1", "Redialing", documented=False)
+    return scene(sweep)(place)
 
 
 def is_not_trusted(place: Place) -> object:
@@ -245,17 +260,20 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "A deferred task resumes with what this version does not understand": (scene(resume),),
     "It is deleted while it is waited for": (is_deleted_meanwhile,),
     "It leaves some campaigns": (scene(sweep, stoppable=False),),
-    "No retry can stop those that are left": (scene(sweep, Fault("forbidden", action="stop", count=None)),),
-    "The calling hours are open again when it begins": (is_open_again,),
+    "The whole account refuses all stops, or its lists": (scene(sweep, Fault("forbidden", action="stop", count=None)),),
+    "All that a run was scheduled to close is open again when it begins, and was verified": (is_open_again(3),),
+    "The same, and no run has verified that end": (is_open_again(30),),
+    "An end has passed since the last successful run, and the hours are open again": (is_open_again(30, 0),),
     "A listing fails": (scene(sweep, Fault("error", action="list", skip=2)),),
     "No listing succeeds until the end": (scene(sweep, Fault("error", action="list", skip=2, count=None)),),
     "A list contradicts itself, or has a row that can't be read": (
         scene(sweep, Fault("contradiction", how="short", count=None)),
         scene(sweep, Fault("unreadable_row", campaign_id="cd-1", count=None)),
     ),
-    "A stop responds with 404, but list and status show the campaign": (
+    "The stop of one campaign is refused again and again (400, 401, 403, 404, 409) while a list shows it live": (
         scene(sweep, Fault("not_found", action="stop", campaign_id="cd-1", count=None)),
     ),
+    "A live campaign is in a status that is not documented": (is_redialing,),
     "A campaign is started again after it was asked to stop": (is_started_again,),
     "A field of the connection is missing or wrong": (scene(connection={"extra": {"iid": None}}),),
     "There is no such connection": (scene(task(StopSmsCampaignOperator, campaign_conn_id="nobody")),),

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(400)
 
 
 WITH_CALLING_HOURS = {"deadline_alert", "end_of_window", "several_accounts"}
-NOT_SCHEDULED = {"report_on_asset", "closed_night", "my_evening"}
+NOT_SCHEDULED = {"report_on_asset", "calling_hours_guard", "my_evening"}
 """What an asset starts, what has tests of its own, and what stands in no file."""
 
 SCHEDULED = sorted(

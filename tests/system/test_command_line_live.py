@@ -62,7 +62,7 @@ def test_fifty_campaigns_are_stopped_while_scheduler_and_api_server_are_dead(
     for seconds, _, stderr in outputs:
         print(f"{seconds:.1f} s in all: {stderr.strip().splitlines()[-1]}")
     assert f"{CAMPAIGNS} live" in outputs[0][2]
-    assert f"{CAMPAIGNS} of {CAMPAIGNS} live campaigns are stopped" in outputs[1][2]
+    assert f"Stopped {CAMPAIGNS} of {CAMPAIGNS} live campaigns" in outputs[1][2]
     assert "0 live" in outputs[2][2]
     assert {campaign.status for campaign in platform.campaigns()} == {"Stopped"}
     assert {campaign.stop_requests for campaign in platform.campaigns()} == {1}

@@ -27,6 +27,7 @@ LAYERS: dict[str, set[str]] = {
     "hooks": {*BOTTOM, "client", "operations", "platforms", "get_provider_info", "version_compat"},
     "triggers": {*BOTTOM, "arguments", "calling_hours", "client", "platforms", "operations", "hooks", "version_compat"},
 }
+LAYERS["sweep"] = {*BOTTOM, "calling_hours", "client", "platforms", "operations"}
 BELOW = {*LAYERS, "triggers"}
 LAYERS |= {
     "metrics": set(),
@@ -41,7 +42,8 @@ ASSIGNED_ELSEWHERE = {
     ("operations/account_poller.py", "poll"): "one of its own, given to a method",
     ("hooks/form.py", "hook"): "what a class decorator does",
     ("operations/list_tracker.py", "current"): "one of its own, kept in a dict",
-    ("operations/swept_account.py", "self._entries[request.campaign_id]"): "one of its own, kept in a dict",
+    ("sweep/account.py", "self._entries[campaign_id]"): "one of its own, kept in a dict",
+    ("sweep/account.py", "entry"): "one of its own, kept in a dict",
 }
 """Module and object whose attributes are assigned although it was not created there, and why."""
 

@@ -27,6 +27,9 @@ ENDPOINTS = {
     Action.LIST: ("GET", "/campaigns"),
 }
 
+PRIORITIES = {"low": "1", "normal": "3", "high": "5"}
+"""Toy's words for it, as far as its author has met them: any other one is a KeyError."""
+
 
 @dataclass(frozen=True)
 class ToyPlatform(Platform):
@@ -81,5 +84,6 @@ def read_row(row: Mapping[str, Any]) -> Campaign:
     return Campaign(
         id=required_word(row, "id"),
         status=canonical_status(required_text(row, "state")),
+        priority=PRIORITIES[optional_text(row, "urgency") or "normal"],
         updated_at=optional_text(row, "changed"),
     )

@@ -6,17 +6,17 @@ import pytest
 
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.exceptions import (
+    CampaignAuthError,
     CampaignError,
     CampaignNotFoundError,
-    CampaignRequestError,
     CampaignSweepError,
     CampaignSweepFinalError,
     CampaignUnavailableError,
 )
-from airflow_provider_campaign.operations.sweep_entry import SweepEntry
-from airflow_provider_campaign.operations.sweep_result import SweepResult
+from airflow_provider_campaign.sweep.entry import SweepEntry
+from airflow_provider_campaign.sweep.result import SweepResult
 
-FORBIDDEN, AWAY = CampaignRequestError("HTTP 403"), CampaignUnavailableError("HTTP 503")
+FORBIDDEN, AWAY = CampaignAuthError("HTTP 403"), CampaignUnavailableError("HTTP 503")
 
 
 @pytest.mark.parametrize(

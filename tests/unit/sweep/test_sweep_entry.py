@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.exceptions import CampaignUnavailableError
-from airflow_provider_campaign.operations.sweep_entry import RESTART_PATIENCE, STOP_PATIENCE, SweepEntry
+from airflow_provider_campaign.sweep.entry import RESTART_PATIENCE, STOP_PATIENCE, SweepEntry
 
 BEGAN = 1_800_000_000.0
 
@@ -24,7 +24,7 @@ def asked(entry: SweepEntry, at: float) -> None:
 
 
 def test_a_campaign_that_changes_all_the_time_is_asked_again_once_and_then_rarely() -> None:
-    entry = SweepEntry(seen("Active", 0), "Active")
+    entry = SweepEntry(seen("Active", 0), status_before="Active")
     asked(entry, 1)
     entry.note_listed(seen("Active", 2), BEGAN + 2)
     assert not entry.acknowledged  # so that it is asked again
@@ -52,5 +52,5 @@ def test_a_campaign_that_does_not_change_winds_down_and_is_asked_again_when_that
 @pytest.mark.parametrize(("http_status", "is_last"), [(204, True), (None, True), (503, False)])
 def test_one_that_may_be_stopped_comes_after_those_that_were_not_asked(http_status: int | None, is_last: bool) -> None:
     entry, other = SweepEntry(seen("Active", 0)), SweepEntry(Campaign("c-2", "Active"))
-    entry.note_failure(CampaignUnavailableError(outcome_unknown=True, http_status=http_status))
+    entry.note_failure(CampaignUnavailableError(outcome_unknown=True, http_status=http_status), BEGAN)
     assert (entry.urgency > other.urgency) is is_last

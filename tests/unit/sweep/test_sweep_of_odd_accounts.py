@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from airflow_provider_campaign.calling_hours import CallingRules
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.exceptions import CampaignSweepError, CampaignUnavailableError
-from airflow_provider_campaign.operations.finish_in_time import FinishInTime
-from airflow_provider_campaign.operations.sweep import Sweep
-from airflow_provider_campaign.operations.sweep_result import SweepResult
-from airflow_provider_campaign.operations.sweep_scope import SweepScope
-from airflow_provider_campaign.operations.swept_account import SweptAccount
 from airflow_provider_campaign.platforms.base import HttpResponse
+from airflow_provider_campaign.sweep.account import SweptAccount
+from airflow_provider_campaign.sweep.closing import Schedule
+from airflow_provider_campaign.sweep.loop import Sweep
+from airflow_provider_campaign.sweep.result import SweepResult
+from airflow_provider_campaign.sweep.scope import SweepScope
 from tests.accounts import KORE_V1, SONARLY, client_of
 from tests.clock import VirtualClock
 from tests.scripted_transport import ScriptedTransport, SentRequest, response
@@ -45,9 +47,17 @@ class OddAccount:
 
     def sweep(self, *, dry_run: bool = False, before_end: float = 0.0) -> SweepResult:
         client = client_of(KORE_V1, ScriptedTransport(self._respond), self.clock)
-        account = SweptAccount(client, SweepScope(("sms", "voice")), Deadline(900, self.clock))
-        sweep = Sweep(account, before=FinishInTime(account, self.clock.time() + before_end, 60).run)
+        schedule = self._schedule(before_end) if before_end else None
+        sweep = Sweep(SweptAccount(client, SweepScope(("sms", "voice")), Deadline(1200, self.clock), schedule))
         return sweep.list_only() if dry_run else sweep.run()
+
+    def _schedule(self, before_end: float) -> Schedule:
+        """Return calling hours that end on the minute, once the clock shows that so many seconds are left."""
+        end = datetime.fromtimestamp(self.clock.time() + before_end + 60, UTC).replace(second=0, microsecond=0)
+        self.clock.advance(end.timestamp() - before_end - self.clock.time())
+        begin = end - timedelta(hours=1)
+        hours = {"frequency": "DAILY", "timezone": "UTC", "start": f"{begin:%H:%M}", "end": f"{end:%H:%M}"}
+        return Schedule.of_run(CallingRules.read(hours), 60, 3600, self.clock.time())
 
     def _status(self, campaign_id: str | None, status: str, lag: float = 0.0) -> str:
         is_stopped = self.clock.now >= self.stopped_at.get(campaign_id, self.clock.now + 1) + lag
@@ -102,7 +112,7 @@ def test_a_row_that_can_not_be_read_does_not_keep_others_from_being_seen_stopped
     account = OddAccount(("c-1", "Active"), (None, "Active"), winding_down=20)
     result = account.sweep()
     assert result.left == []
-    with pytest.raises(CampaignSweepError, match="each was seen stopped, but others may be live"):
+    with pytest.raises(CampaignSweepError, match="All listed campaigns are stopped, but the list was incomplete"):
         result.raise_for_failure()
 
 
@@ -144,7 +154,7 @@ def test_a_list_that_lags_behind_is_not_asked_all_the_time() -> None:
     result = account.sweep()
     result.raise_for_failure()
     assert [each["asked_at"] for each in result.findings().campaigns if each["already_stopped"]] == []
-    assert result.requests < 30
+    assert result.requests < 36
 
 
 def test_a_list_that_lags_behind_does_not_keep_others_from_being_asked_first() -> None:
@@ -159,7 +169,7 @@ def test_a_list_that_lags_behind_does_not_keep_others_from_being_asked_first() -
 def test_what_may_have_been_stopped_does_not_keep_others_from_being_asked_first(before_end: float, last: float) -> None:
     account = OddAccount(*((f"c-{number}", "Active") for number in range(130)), winding_down=100)
     account.is_mute = True
-    began = account.clock.now
-    account.sweep(before_end=before_end).raise_for_failure()
+    result = account.sweep(before_end=before_end)
+    result.raise_for_failure()
     assert len(account.stopped_at) == 130
-    assert max(account.stopped_at.values()) - 100 - began < last
+    assert max(account.stopped_at.values()) - 100 - min(account.stopped_at.values()) < last

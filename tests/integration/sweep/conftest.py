@@ -1,0 +1,36 @@
+"""What the tests of the sweep share: an account on a clock of its own date, and records of each test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.sandbox import Sandbox
+from tests.integration.sweep.runs import DatedClock
+from tests.kinds import Connect
+from tests.records_guard import RECORDS_PATH
+
+
+@pytest.fixture(autouse=True)
+def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of this test's records: runs of other tests have the same ids."""
+    folder = tmp_path / "records"
+    monkeypatch.setenv(RECORDS_PATH, f"file://{folder}")
+    return folder
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> DatedClock:
+    clock = DatedClock()
+    monkeypatch.setattr(CampaignHook, "clock", clock)
+    return clock
+
+
+@pytest.fixture
+def sandbox(clock: DatedClock, connect: Connect) -> Iterator[Sandbox]:
+    with Sandbox(clock=clock) as sandbox:
+        connect(sandbox.kore_connection("v2"))
+        yield sandbox
