@@ -31,7 +31,7 @@ _RUN_COLUMNS = (
 )
 _CAMPAIGN_COLUMNS = (
     *("campaign_id", "name", "campaign_type", "status_before", "asked_at", "confirmed_at", "status", "message"),
-    *("is_incident", "try_number"),
+    *("is_incident", "unanswered", "try_number"),
 )
 
 Row = dict[str, Any]

@@ -456,6 +456,8 @@ def test_a_single_stop_leaves_a_record_also_where_it_fails(
     [campaign] = first["campaigns"]
     assert (campaign["campaign_id"], campaign["status"]) == ("sms-1", "Stopped")
     assert campaign["asked_at"] <= campaign["confirmed_at"]
+    [refused] = second["campaigns"]
+    assert (refused["status"], refused["confirmed_at"], refused["unanswered"]) == ("Stopped", None, False)
     assert (second["outcome"], second["previous"]["sha256"]) == ("failed", first_sha256)
     assert "Check whether it is of type 'voice'" in second["error"]
 
