@@ -123,11 +123,21 @@ class SharedAirflow:
         for file in files:
             shutil.copy(file, self.dags_folder)
 
-    def run(self, *arguments: str, connections: Mapping[str, dict[str, Any]] | None = None) -> Done:
-        """Run what ``python`` with these arguments would."""
+    def run(
+        self,
+        *arguments: str,
+        connections: Mapping[str, dict[str, Any]] | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> Done:
+        """
+        Run what ``python`` with these arguments would.
+
+        :param variables: Airflow's Variables, by name.
+        """
+        variables = {f"AIRFLOW_VAR_{name.upper()}": value for name, value in (variables or {}).items()}
         with self.process.log.open() as log:
             log.seek(0, os.SEEK_END)
-            status = self.process.run(*arguments, environment=variables_of(connections or {}))
+            status = self.process.run(*arguments, environment={**variables_of(connections or {}), **variables})
             return Done(status, log.read())
 
     def answer(self, *arguments: str, connections: Mapping[str, dict[str, Any]] | None = None) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import runpy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,8 @@ import airflow
 import pytest
 from packaging.version import Version
 
+from airflow_provider_campaign.calling_hours import CallingRules
+from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.seeds import SEEDS
 from tests.airflow_process import SharedAirflow
@@ -33,6 +36,7 @@ class Example:
     :param since: The first Airflow version that it runs on.
     :param task_id: Run this task alone, where ``dags test`` can't run the DAG.
     :param form: What somebody fills into the form of its params.
+    :param variables: Airflow's Variables.
     :param failure: What Airflow's command says in the end where it fails, as it should.
     """
 
@@ -40,6 +44,7 @@ class Example:
     since: str = "2.11"
     task_id: str | None = None
     form: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
     failure: str | None = None
 
     @property
@@ -62,7 +67,14 @@ SMS_AND_VOICE = ("cd-sms-evening-1", "cd-sms-evening-2", "cd-voice-evening-1", "
 ALL_STOPPED = dict.fromkeys(SMS_AND_VOICE, "Stopped")
 ALL_SONARLY_STOPPED = dict.fromkeys(("650000000000000000000001", "650000000000000000000002"), "Stopped")
 
+EXEMPTION = {"from": "2026-01-01T00:00", "until": "2100-01-01T00:00", "open": True}
+EMERGENCY = {"from": "2026-01-01T00:00", "until": None}
+
 EXAMPLES = {
+    "account_with_rules, an emergency": Example(
+        ALL_STOPPED, variables={"campaign_emergency": json.dumps([EXEMPTION, EMERGENCY])}
+    ),
+    "account_with_rules, an exemption": Example({}, variables={"campaign_emergency": json.dumps([EXEMPTION])}),
     "calling_hours_guard": Example(ALL_STOPPED),
     # With a deadline, ``dags test`` fails once all tasks have succeeded (seen on 3.1.8 and 3.3.2).
     "deadline_alert": Example(ALL_STOPPED, since="3.1", task_id="stop_active_campaigns"),
@@ -149,11 +161,34 @@ def test_each_example_dag_changes_the_campaigns_that_it_names_and_no_other(
     for name, example in examples.items():
         with Sandbox(campaigns=len(SEEDS)) as sandbox:
             command = example.command(dag_id_of(name))
-            done = shared_airflow.run("-m", "airflow", *command, connections=sandbox.connections())
+            done = shared_airflow.run(
+                "-m", "airflow", *command, connections=sandbox.connections(), variables=example.variables
+            )
             assert bool(done.status) == bool(example.failure), done.output
             assert (example.failure or "") in done.output
             found[name] = changes(sandbox)
     assert found == {name: example.changes for name, example in examples.items()}
+
+
+def test_the_account_with_rules_is_open_as_it_says() -> None:
+    example = runpy.run_path(str(EXAMPLE_DAGS / "account_with_rules.py"))
+    rules = CallingRules.read([{**rule, "overrides": []} for rule in example["RULES"]])
+    assert not rules.warnings
+    christmas = datetime(example["YEAR"], 12, 25, 20, tzinfo=UTC)  # at noon or later, everywhere in the country
+    novembers = [christmas.replace(month=11, day=day) for day in range(22, 29)]
+    [thanksgiving] = [day for day in novembers if f"{day:%a}" == "Thu"]
+    for name in ("FL-1", "Oklahoma 1", "TX-1", "CA-1", "Evening reminder"):
+        campaign = Campaign("cd-1", "Active", name, "sms")
+        closed = [day for day in (*novembers, christmas) if not rules.is_open(campaign, day)]
+        assert closed == [thanksgiving, christmas], name
+    day = christmas.replace(month=6, day=1, hour=12)
+    assert [f"{rule.name} {end:%H:%M}" for rule, end in rules.ends(day, day + timedelta(days=1))] == [
+        "Florida 00:00",
+        "Oklahoma 01:00",
+        "others 01:00",
+        "Texas 02:00",
+        "California 04:00",
+    ]
 
 
 def test_every_example_dag_is_run() -> None:
