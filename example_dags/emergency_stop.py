@@ -52,7 +52,10 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(seconds=10)},
     params={
         "reason": Param(
-            type="string", minLength=3, title="Reason", description="Why they are stopped; it is kept with the result."
+            "",
+            type=["string", "null"],
+            title="Reason",
+            description="Why they are stopped; it is kept with the result. It may be left empty.",
         ),
         "connections": Param(
             ["campaign_default"],
@@ -94,7 +97,7 @@ with DAG(
         name_pattern="{{ params.name_pattern or '*' }}",
         campaign_ids="{{ params.campaign_ids or '*' }}",
         dry_run="{{ params.dry_run }}",
-        reason="{{ params.reason }}",
+        reason="{{ params.reason or '' }}",
         map_index_template="{{ task.campaign_conn_id }}",
     ).expand(campaign_conn_id=connections())  # type: ignore[call-arg, misc]
     report(stop.output)

@@ -96,7 +96,7 @@ EXAMPLES = {
     ),
     "emergency_stop, of two campaigns": Example(
         {"cd-sms-evening-1": "Stopped", "cd-voice-evening-2": "Stopped"},
-        form={"campaign_ids": ["cd-sms-evening-1", "cd-voice-evening-2"], "reason": "these two"},
+        form={"campaign_ids": ["cd-sms-evening-1", "cd-voice-evening-2"]},  # no reason is none not to stop
     ),
     "end_of_window": Example(ALL_STOPPED),
     "kore_v2": Example({"cd-voice-evening-1": DELETED}),

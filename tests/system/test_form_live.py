@@ -49,7 +49,7 @@ SUBMISSIONS: list[tuple[dict[str, Any], str, set[str]]] = [
     ({**REASON, "dry_run": False, "name_pattern": "Evening*"}, "success", {"morning-sms"}),
     ({**REASON, "dry_run": False, "campaign_types": []}, "failed", EVERYTHING),
     ({**REASON, "dry_run": False, "name_pattern": None}, "failed", EVERYTHING),
-    ({"dry_run": False}, "failed", EVERYTHING),  # the reason was left empty
+    ({"dry_run": False}, "success", set()),  # the reason was left empty, which is none not to stop
 ]
 
 
