@@ -150,6 +150,6 @@ class CampaignOperator(BaseOperator):
 
 
 def is_retry(context: Context) -> bool:
-    """Tell whether an earlier try of this task may have been heard by the platform."""
+    """Return whether an earlier try of this task may have reached the platform."""
     task_instance = context.get("ti") if context else None
     return (getattr(task_instance, "try_number", None) or 1) > 1
