@@ -139,12 +139,11 @@ class AccountPoller:
     """
     Poll an account again and again for those who wait on it.
 
-    A status counts only where it was read in the very poll. A few campaigns are read one by one. Many are found in
-    lists of those that changed last, so that a poll at which nothing has changed costs one request a type and one
-    more. What the lists can't show is read directly: a campaign that nobody has seen short of the condition, one
-    whose wait ends with this poll, and, as long as a list can't be read or proves nothing, those that were not read
-    for the longest time. Where all is well that is one in each poll: it finds out a campaign that was deleted, and
-    a list that leaves changes out, upon which more are read.
+    A few campaigns are read one by one. Many are found in lists of those that changed last, so that a poll at which
+    nothing has changed costs one request a type and one more. What the lists can't show is read directly: a campaign
+    that nobody has seen short of the condition, one whose wait ends with this poll, and those that were not read for
+    the longest time, as long as a list proves nothing. Where all is well that is one in each poll: it finds out a
+    campaign that was deleted, and a list that leaves changes out, upon which more are read.
     """
 
     def __init__(self, client: CampaignClient) -> None:
@@ -272,8 +271,9 @@ class AccountPoller:
             poll.is_refused = True
         else:
             poll.has_read = True
-            is_unforeseen = not isinstance(failure, CampaignError)
-            may_pass = is_unforeseen or all(wait.last_seen for wait in poll.waits_by_id[campaign_id])
+            waits = poll.waits_by_id[campaign_id]  # those of a sweep, which have no deadline, look elsewhere, too
+            is_acknowledged = all(wait.last_seen and wait.deadline is not None for wait in waits)
+            may_pass = is_acknowledged or not isinstance(failure, CampaignError)
             if not may_pass or campaign_id in self._refused:
                 poll.snapshot.failed[campaign_id] = error
                 return

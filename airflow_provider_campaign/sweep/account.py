@@ -352,7 +352,8 @@ class SweptAccount:
             return
         now = self.client.clock.time()
         for campaign_id, campaign in snapshot.campaigns.items():
-            entries[campaign_id].note_status(campaign, now)
+            if entries[campaign_id].wait().accepts(campaign, snapshot.began):
+                entries[campaign_id].note_status(campaign, now)
         for campaign_id, failure in snapshot.failed.items():
             if isinstance(failure, CampaignNotFoundError):
                 entries[campaign_id].note_deleted(failure, now)

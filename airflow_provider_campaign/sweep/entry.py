@@ -21,7 +21,7 @@ from airflow_provider_campaign.exceptions import (
     CampaignUnavailableError,
 )
 from airflow_provider_campaign.operations.record import campaign_entry
-from airflow_provider_campaign.operations.wait import PendingWait
+from airflow_provider_campaign.operations.wait import LastSeen, PendingWait
 from airflow_provider_campaign.sweep.closing import Closing
 
 log = logging.getLogger(__name__)
@@ -230,7 +230,9 @@ class SweepEntry:
 
     def wait(self) -> PendingWait:
         """Return what to poll for until it is stopped."""
-        return PendingWait(self.campaign.id, STOP_CONDITION, self.campaign.campaign_type, self.asked_at)
+        changed_at = self.changed_at or seconds_of(self.campaign.updated_at)
+        seen = None if self.asked_at is None else LastSeen(self.asked_at, changed_at)
+        return PendingWait(self.campaign.id, STOP_CONDITION, self.campaign.campaign_type, self.asked_at, last_seen=seen)
 
     def reason(self) -> str:
         """Return the reason why the campaign is not verified stopped."""
