@@ -88,7 +88,7 @@ class _FinalResponse(HTTPResponse):
 
     def __init__(self, sock: socket.socket, limit: TimeLimit, method: str | None) -> None:
         super().__init__(sock, method=method)
-        self.fp = BufferedReader(_LimitedReader(self.fp.detach(), sock, limit))
+        self.fp = _WholeLines(_LimitedReader(self.fp.detach(), sock, limit))
 
     def begin(self) -> None:
         super().begin()
@@ -99,6 +99,20 @@ class _FinalResponse(HTTPResponse):
         for name, value in parsed.items():  # urllib3 logs what else was there, and that may hold the request's token
             self.headers[name] = value
         self.msg = self.headers
+
+
+class _WholeLines(BufferedReader):
+    """
+    A stream that never ends where a line is expected, or within one.
+
+    http.client takes what there is of a line for all of it: the "0" of a chunk's size "0059" would be the last chunk's.
+    """
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        if not line.endswith(b"\n") and len(line) != size:
+            raise ConnectionError
+        return line
 
 
 class _LimitedReader(RawIOBase):

@@ -104,10 +104,18 @@ def test_a_length_that_is_no_number_is_an_unknown_outcome(stop: Stop, length: st
     assert raised.value.outcome_unknown
 
 
+IN_A_CHUNK = OK + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(STOPPED) + STOPPED
 CUT = {
     "length": WHOLE[:-1],
-    "chunk": OK + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(STOPPED) + STOPPED,
-    "last-chunk": OK + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(STOPPED) + STOPPED + b"\r\n",
+    "chunk": IN_A_CHUNK,
+    "last-chunk": IN_A_CHUNK + b"\r\n",
+    "status-line": b"HTTP/1.1 429 T",
+    "header": b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1",
+    "headers": b"HTTP/1.1 429 Too Many Requests\r\n",
+    "chunk-size": IN_A_CHUNK + b"\r\n000",
+    "last-chunk-size": IN_A_CHUNK + b"\r\n0\r",
+    "trailer": IN_A_CHUNK + b"\r\n0\r\nX-Checksum: 1",
+    "trailers": IN_A_CHUNK + b"\r\n0\r\n",
     "negative-chunk": OK + b"Transfer-Encoding: chunked\r\n\r\n-5\r\n" + STOPPED + b"\r\n0\r\n\r\n",
     "too-long": OK + b"Content-Length: %d\r\n\r\n" % (len(STOPPED) - 1) + STOPPED,
     "another-encoding": OK + b"Content-Encoding: br\r\n\r\n\x8b\x02\x80",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_campaign.campaign import Campaign
@@ -96,11 +96,10 @@ INTERIM = (
 
 @dataclass(frozen=True)
 class Framed:
-    """A response that says that the campaign is stopped, and how many of its bytes it takes to say so."""
+    """A response that says that the campaign is stopped."""
 
     said: bytes
-    needed: int
-    ends_by_closing: bool
+    ends_by_closing: bool = False
 
 
 @st.composite
@@ -116,12 +115,12 @@ def framed(draw: st.DrawFn) -> Framed:
     elif how == "chunks":
         size = draw(st.integers(1, len(body)))
         chunks = [body[index : index + size] for index in range(0, len(body), size)]
-        body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n"
+        size_line = draw(st.sampled_from([b"%x\r\n", b"%04x\r\n"]))
+        body = b"".join(size_line % len(chunk) + chunk + b"\r\n" for chunk in [*chunks, b""])
         head += b"Transfer-Encoding: chunked\r\n\r\n"
     else:
         head += b"\r\n"
-    said = head + body + (b"\r\n" if how == "chunks" else b"")
-    return Framed(said, len(head + body), how == "closing")
+    return Framed(head + body, how == "closing")
 
 
 def split(said: bytes, at: list[int]) -> list[bytes]:
@@ -133,14 +132,19 @@ def split(said: bytes, at: list[int]) -> list[bytes]:
 surplus = st.just(b"") | st.just(WHOLE) | st.sampled_from(INTERIM) | st.binary(max_size=30)
 left_open = st.sampled_from([True, *[False] * 19])
 places = st.lists(st.integers(0, 10_000), max_size=4)
+IN_CHUNKS = Framed(
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%04x\r\n%s\r\n0000\r\n\r\n" % (len(STOPPED), STOPPED)
+)
 
 
+@example(response=IN_CHUNKS, cut=-7, after=b"", at=[], leaves_open=False)  # within the last chunk's size
+@example(response=IN_CHUNKS, cut=-2, after=b"", at=[], leaves_open=False)
 @examples(full=2500, brief=60)
 @given(response=framed(), cut=st.none() | st.integers(0, 10_000), after=surplus, at=places, leaves_open=left_open)
 def test_a_response_counts_if_it_is_whole_and_only_then(
     platform: Platform, response: Framed, cut: int | None, after: bytes, at: list[int], leaves_open: bool
 ) -> None:
-    said = response.said if cut is None else response.said[: cut % response.needed]
+    said = response.said if cut is None else response.said[: cut % len(response.said)]
     after = b"" if cut is not None or response.ends_by_closing else after
     platform.script = Script(split(said + after, at), WHOLE, leaves_open)
     if cut is None and not (response.ends_by_closing and leaves_open):
