@@ -125,14 +125,15 @@ class SweepRun:
         account = self._account
         sweep = self._sweep = Sweep(account, pause=pause, max_delay=MAX_DEFERRED_DELAY if pause else MAX_DELAY)
         self._record.describe(findings=lambda: sweep.result().findings())
-        earlier = self._record.load_earlier_tries()
         if self._carried:
             self._restore(sweep, self._carried)
         elif not self._arguments.dry_run:
-            account.add_unlisted(earlier.leftovers, are_given=False)
             given = [Campaign(campaign_id, "unknown") for campaign_id in self._arguments.campaign_ids or ()]
             account.add_unlisted(given, are_given=True)
         outcome = sweep.list_only() if self._arguments.dry_run else sweep.run()
+        earlier = self._record.load_earlier_tries()  # not before all is stopped: a store that hangs holds up no stop
+        if not self._arguments.dry_run and account.add_unlisted(earlier.leftovers, are_given=False):
+            outcome = sweep.result(outcome.problem) if outcome.problem else sweep.run()
         problems = account.switch_schedules_off() if self._is_to_switch else []
         outcome = replace(outcome, requests=account.traffic.requests, may_start=sweep.result().may_start)
         self._record.describe(findings=outcome.findings)

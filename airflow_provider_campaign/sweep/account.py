@@ -170,15 +170,20 @@ class SweptAccount:
             )
         return problem
 
-    def add_unlisted(self, campaigns: Iterable[Campaign], *, are_given: bool) -> None:
+    def add_unlisted(self, campaigns: Iterable[Campaign], *, are_given: bool) -> bool:
         """
         Take in campaigns by their ids. Until a listing shows one as live it is read, and never stopped.
 
         :param are_given: Whether the user has named them, so that one that the platform does not know is an error.
+        :returns: Whether any of them is new.
         """
-        for campaign in campaigns:
-            entry = SweepEntry(campaign, is_given=are_given, is_only_read=True, is_listed=False)
-            self._entries.setdefault(campaign.id, entry)
+        new = {
+            campaign.id: SweepEntry(campaign, is_given=are_given, is_only_read=True, is_listed=False)
+            for campaign in campaigns
+            if campaign.id not in self._entries
+        }
+        self._entries.update(new)
+        return bool(new)
 
     def read_unlisted(self) -> None:
         """Read campaigns that were taken in by their ids and that no listing has shown, as the rate limit allows."""

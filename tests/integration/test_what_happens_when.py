@@ -175,7 +175,8 @@ def is_open_again(verified: int, scheduled: int = 3) -> Scene:
 
 
 def is_redialing(place: Place) -> object:
-    place.sandbox.set_status("cd-1", "Redialing", documented=False)
+    place.sandbox.add_campaign("cd-9")
+    place.sandbox.set_status("cd-9", "Redialing", documented=False)
     return scene(sweep)(place)
 
 
