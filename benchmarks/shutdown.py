@@ -14,7 +14,7 @@ import matplotlib as mpl
 
 from airflow_provider_campaign.sandbox import Sandbox
 from benchmarks.common.measuring import LATENCY, Measurement, live_airflow, measure
-from benchmarks.common.reporting import ROOT, publish, save, table
+from benchmarks.common.reporting import ROOT, load, publish, save, table
 
 mpl.use("agg")
 
@@ -24,7 +24,6 @@ SWEEP, PEER = "StopActiveCampaignsOperator", "HttpOperator >> HttpSensor"
 COUNTS = (20, 50, 100, 300)
 MAX_PEER_COUNT = 100
 """The most campaigns that the other side is run with: from there on its runs fail."""
-
 STOPPED_BEFORE = 10_000
 PLOT = ROOT / "docs" / "images" / "shutdown.png"
 COLOURS = {SWEEP: "#1f6f8b", PEER: "#d98e32"}
@@ -34,15 +33,17 @@ def main() -> None:
     """Measure, and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--counts", type=int, nargs="*", choices=COUNTS, default=COUNTS, help="live campaigns")
+    parser.add_argument("--keep-peer", action="store_true", help="take the other side's figures from an earlier run")
     parser.add_argument("--python", default=sys.executable, help="the Python that Airflow is installed in")
     arguments = parser.parse_args()
-    found = []
+    found: list[Measurement] = []
+    kept = {m.campaigns: m for m in load("shutdown") if m.who == PEER} if arguments.keep_peer else {}
     with Sandbox(latency=LATENCY) as sandbox, live_airflow(sandbox, arguments.python) as airflow:
         for count in arguments.counts:
             found.append(measure(airflow, sandbox, SWEEP, "sweep", count))
             print(found[-1], flush=True)
             if count <= MAX_PEER_COUNT:
-                found.append(measure(airflow, sandbox, PEER, f"peer_{count}", count))
+                found.append(kept.get(count) or measure(airflow, sandbox, PEER, f"peer_{count}", count))
                 print(found[-1], flush=True)
         crowded = f"{SWEEP}, and {STOPPED_BEFORE:,} stopped ones"
         found.append(measure(airflow, sandbox, crowded, "sweep", 50, STOPPED_BEFORE))

@@ -21,6 +21,11 @@ def save(name: str, measurements: Iterable[Measurement]) -> None:
     (RESULTS / f"{name}.json").write_text(json.dumps(rows, indent=2) + "\n")
 
 
+def load(name: str) -> list[Measurement]:
+    """Return the figures that :func:`save` has written."""
+    return [Measurement(**row) for row in json.loads((RESULTS / f"{name}.json").read_text())]
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a Markdown table; the first column is text, the others are figures."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]

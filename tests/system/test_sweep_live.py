@@ -64,7 +64,7 @@ def test_a_sweep_that_is_killed_in_the_middle_is_ended_by_the_retry_without_a_se
     run = airflow.trigger_dag("sweep")["dag_run_id"]
     platform.wait_for(lambda platform: len(stopped(platform)) == 15, 60)  # ten were answered, five are heard
 
-    progress = r"Stopped \d+ of 40, 0 winding down, 0 with a problem"
+    progress = r"Stopped \d+ of 40, 0 stopping, 0 with a problem"
     wait_until(
         lambda: re.search(progress, airflow.task_log("sweep", run, "sweep")),
         timeout=20,
