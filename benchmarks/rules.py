@@ -95,7 +95,7 @@ def closing(sandbox: Sandbox, name: str, end: datetime, result: dict[str, Any]) 
     """Return how long before its end each campaign of a rule was stopped and verified, in seconds."""
     campaigns = [each for each in sandbox.campaigns() if each.id.startswith(f"{name}-")]
     stopped = [(end - datetime.fromisoformat(each.updated_at)).total_seconds() for each in campaigns if not each.live]
-    entries = [each for each in result["stopped"] if each["id"].startswith(f"{name}-")]
+    entries = [each for each in result["stopped"] if each["campaign_id"].startswith(f"{name}-")]
     confirmed = [(end - datetime.fromisoformat(each["confirmed_at"])).total_seconds() for each in entries]
     return {
         "campaigns": len(campaigns),
