@@ -160,7 +160,7 @@ def measure(airflow: LiveAirflow, sandboxes: Sequence[Sandbox], case: Case) -> O
     statuses = Counter(request.status_code for sandbox in used for request in sandbox.requests)
     return Outcome(
         case=case,
-        states=Counter(task["state"] for task in airflow.task_instances(case.dag_id, run_id)),
+        states=dict(Counter(task["state"] for task in airflow.task_instances(case.dag_id, run_id))),
         live=sum(campaign.live for campaign in campaigns),
         last_stopped=round((last - began).total_seconds(), 1),
         seconds=round((ended - began).total_seconds(), 1),

@@ -85,7 +85,12 @@ def rules(start: datetime, emergencies: Iterable[tuple[datetime, datetime | None
         return hours(end - timedelta(hours=8), end)
 
     day = hours(start - timedelta(hours=2), start + timedelta(hours=4))
-    exemption = {"from": _iso(start), "until": _iso(start + timedelta(hours=2)), "open": True, "reason": "alerts"}
+    exemption = {
+        "from": _iso(start - timedelta(hours=1)),
+        "until": _iso(start + timedelta(hours=2)),
+        "open": True,
+        "reason": "alerts",
+    }
     night = hours(start + timedelta(hours=4), start + timedelta(hours=6))
     return [
         {"name": "alerts", "name_pattern": "alert *", **night, "overrides": [*overrides, exemption]},

@@ -70,6 +70,8 @@ def main() -> None:
         with TaskProcesses(airflow) as slot_time:
             run_id = airflow.trigger_dag("rules")["dag_run_id"]
             run = airflow.wait_for_run("rules", run_id, timeout=RUN_TIMEOUT)
+        if run["state"] != "success":
+            print(airflow.task_log("rules", run_id, "sweep"), flush=True)
         result = airflow.xcom("rules", run_id, "sweep")
         found = {
             "run": run["state"],

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 MIN_DEFERRAL = 30.0
 """Seconds; a shorter wait is not worth a deferral, and resuming right after one can be failed by a stale event."""
 
-RESUME_LEAD = 5.0
-"""Seconds that a deferred sweep is given to get a worker before its next step."""
+RESUME_LEAD = 2.0
+"""Seconds that a deferred sweep is given to get a worker before its next step; it holds a slot for what is left."""
 
 RESUME_TIMEOUT = 600.0
 """Seconds after which Airflow fails a deferred sweep that the triggerer has not resumed."""

@@ -23,8 +23,11 @@ INITIAL_DELAY = 1.0
 MAX_DELAY = 15.0
 """The longest of these delays, in seconds."""
 
-LISTING_INTERVAL = 90.0
-"""Seconds between two listings while the sweep waits for an end: what is started while closed is stopped soon."""
+LISTING_INTERVAL = 60.0
+"""
+Seconds between two listings while the sweep waits for an end: what is started while closed is stopped within two
+minutes, also if the triggerer is restarted meanwhile.
+"""
 
 SLOW_LISTING = 10.0
 """Seconds that a listing may take before the campaigns that it has shown by then are stopped."""
