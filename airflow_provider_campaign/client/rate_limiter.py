@@ -74,8 +74,9 @@ class RateLimiter:
     def note_earlier(self, responded_at: Iterable[float]) -> None:
         """Count the requests of an earlier process, of which :meth:`recent` has returned when the responses came."""
         with self._changed:
-            since_epoch = self._clock.time() - self._clock.monotonic()
-            self._responded_at.extend(sorted(moment - since_epoch for moment in responded_at))
+            now = self._clock.monotonic()
+            since_epoch = self._clock.time() - now
+            self._responded_at.extend(sorted(min(moment - since_epoch, now) for moment in responded_at))
 
     @contextmanager
     def slot(self, deadline: Deadline) -> Iterator[None]:

@@ -32,7 +32,7 @@ from airflow_provider_campaign.client.clock import Cancellation
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operators.dry_run import DryRunArgument
 from airflow_provider_campaign.operators.incidents import incident_alias, read_incident_outlet, send_incident_event
-from airflow_provider_campaign.operators.sweep_run import SweepArguments, SweepRun
+from airflow_provider_campaign.operators.sweep_run import SweepArguments, SweepRun, resuming
 from airflow_provider_campaign.operators.task_record import TaskRecord
 
 if TYPE_CHECKING:
@@ -204,16 +204,14 @@ class StopActiveCampaignsOperator(BaseOperator):
         records_path = str(self.records_path) if "records_path" in self._templates else self.records_path
         self._record = TaskRecord(self, context, "sweep", records_path, self._cancellation)
         with self._record as record:
-            if carried:
-                record.describe(began_at=carried["began_at"])
-                traffic = carried["sweep"]["account"]["traffic"]
-                record.count_from(traffic["requests"], traffic["refused"])
             arguments = SweepArguments(**read_arguments(self, self.readers, self._templates))
             record.describe(
                 connection_id=arguments.campaign_conn_id, scope=arguments.described_scope(), reason=arguments.reason
             )
-            run = SweepRun(arguments, context or {}, record, self.hook.client, self._cancellation, carried)
-            run.check_date()
+            with resuming(carried):
+                run = SweepRun(arguments, context or {}, record, self.hook.client, self._cancellation, carried)
+            if not carried:
+                run.check_date()
             run.sweep(self._pause_for(run) if arguments.deferrable else None)
         if self.incident_outlet is not None and (record.result["incidents"] or record.result["missed_closings"]):
             send_incident_event(self.incident_outlet, context, record.result)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -16,7 +17,7 @@ from airflow_provider_campaign.calling_hours import CallingRules
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
-from airflow_provider_campaign.exceptions import CampaignSweepError, CampaignSweepFinalError
+from airflow_provider_campaign.exceptions import CampaignError, CampaignSweepError, CampaignSweepFinalError
 from airflow_provider_campaign.operations.startable import check_can_switch_off
 from airflow_provider_campaign.operators.run_dates import End, RunDates
 from airflow_provider_campaign.operators.task_record import TaskRecord
@@ -58,6 +59,20 @@ class SweepArguments:
         return {**self.scope().as_dict(), "dry_run": self.dry_run}
 
 
+@contextmanager
+def resuming(carried: Mapping[str, Any] | None) -> Iterator[None]:
+    """Fail, for a retry, if another version of the provider has written what was carried over a deferral."""
+    try:
+        yield
+    except Exception as error:
+        if not carried or isinstance(error, CampaignError):
+            raise
+        raise CampaignSweepError(
+            f"What this task did before it was deferred can't be read ({error!r}): was the provider upgraded meanwhile? "
+            "Nothing more was sent. A retry lists all live campaigns anew."
+        ) from error
+
+
 class SweepRun:
     """
     One try of a sweep's task.
@@ -78,18 +93,27 @@ class SweepRun:
         self._arguments = arguments
         self._context = context
         self._record = record
-        self._carried = carried
-        now = client.clock.time()
+        self._is_resumed = bool(carried)
         check_documented("statuses", arguments.statuses, client.platform)
         if self._is_to_switch:
             check_can_switch_off(client)
-        schedule = Schedule.of_run(arguments.calling_hours, arguments.margin, arguments.look_ahead, now)
         if carried:
-            schedule = replace(schedule, until=carried["until"])
-        self._ends_at: float = carried["ends_at"] if carried else (schedule.until or now) + arguments.timeout
-        self.deadline = Deadline(max(0.0, self._ends_at - now), client.clock, cancellation=cancellation)
-        self._account = SweptAccount(client, arguments.scope(), self.deadline, schedule, self._was_verified)
-        record.describe(platform=client.platform, window_end=self._window_end(schedule, now))
+            record.describe(began_at=float(carried["began_at"]), missed_closings=carried["missed_closings"])
+        began_at = record.draft.began_at
+        schedule = Schedule.of_run(arguments.calling_hours, arguments.margin, arguments.look_ahead, began_at)
+        ends_at = (schedule.until or began_at) + arguments.timeout
+        self._ends_at: float = max(ends_at, carried["ends_at"]) if carried else ends_at
+        remaining = max(0.0, self._ends_at - client.clock.time())
+        self.deadline = Deadline(remaining, client.clock, cancellation=cancellation)
+        self._account = SweptAccount(client, arguments.scope(), self.deadline, schedule, self._was_verified, began_at)
+        self._sweep = Sweep(self._account, max_delay=MAX_DEFERRED_DELAY if arguments.deferrable else MAX_DELAY)
+        record.describe(
+            platform=client.platform,
+            window_end=self._window_end(schedule, began_at),
+            findings=lambda: self._sweep.result().findings(),
+        )
+        if carried:
+            self._restore(carried)
 
     @cached_property
     def _dates(self) -> RunDates | None:
@@ -103,7 +127,7 @@ class SweepRun:
         :raises AirflowSkipException: When all that the run was scheduled to close is open again, and was verified.
         :raises CampaignSweepFinalError: When it is open again, and was not.
         """
-        if self._dates is None or self._carried:
+        if self._dates is None:
             return
         now = datetime.fromtimestamp(self._account.client.clock.time(), UTC)
         for warning in self._dates.rules.warnings:
@@ -122,18 +146,14 @@ class SweepRun:
 
         :param pause: Lets time pass until a moment without a worker slot, None to sleep.
         """
-        account = self._account
-        sweep = self._sweep = Sweep(account, pause=pause, max_delay=MAX_DEFERRED_DELAY if pause else MAX_DELAY)
-        self._record.describe(findings=lambda: sweep.result().findings())
-        if self._carried:
-            self._restore(sweep, self._carried)
-        elif not self._arguments.dry_run:
+        account, sweep = self._account, self._sweep
+        if not (self._is_resumed or self._arguments.dry_run):
             given = [Campaign(campaign_id, "unknown") for campaign_id in self._arguments.campaign_ids or ()]
             account.add_unlisted(given, are_given=True)
-        outcome = sweep.list_only() if self._arguments.dry_run else sweep.run()
+        outcome = sweep.list_only() if self._arguments.dry_run else sweep.run(pause)
         earlier = self._record.load_earlier_tries()  # not before all is stopped: a store that hangs holds up no stop
         if not self._arguments.dry_run and account.add_unlisted(earlier.leftovers, are_given=False):
-            outcome = sweep.result(outcome.problem) if outcome.problem else sweep.run()
+            outcome = sweep.result(outcome.problem) if outcome.problem else sweep.run(pause)
         problems = account.switch_schedules_off() if self._is_to_switch else []
         outcome = replace(outcome, requests=account.traffic.requests, may_start=sweep.result().may_start)
         self._record.describe(findings=outcome.findings)
@@ -146,28 +166,35 @@ class SweepRun:
         return {
             "began_at": self._record.draft.began_at,
             "ends_at": self._ends_at,
-            "until": self._account.schedule.until,
+            "missed_closings": self._record.draft.missed_closings,
             "subject": self._subject,
             "sweep": self._sweep.carry(),
         }
 
     @property
-    def _subject(self) -> list[str | None]:
+    def _subject(self) -> list[Any]:
         platform = self._account.client.platform
-        return [self._arguments.campaign_conn_id, platform.name, platform.account]
+        return [
+            self._arguments.campaign_conn_id,
+            platform.name,
+            platform.account,
+            self._arguments.described_scope(),
+        ]
 
     @property
     def _is_to_switch(self) -> bool:
         return self._arguments.switch_schedules_off and not self._arguments.dry_run
 
-    def _restore(self, sweep: Sweep, carried: Mapping[str, Any]) -> None:
+    def _restore(self, carried: Mapping[str, Any]) -> None:
         if carried["subject"] != self._subject:
             raise CampaignSweepError(
-                f"The connection {carried['subject']} has become {self._subject} while this task was deferred. Nothing "
-                "more was sent. A retry sweeps the account that the connection stands for now; look at the other one "
-                "in the platform's console."
+                f"The connection, or which campaigns to stop, has changed from {carried['subject']} to {self._subject} "
+                "while this task was deferred. Nothing more was sent. A retry takes them as they are now; look at the "
+                "others in the platform's console."
             )
-        sweep.restore(carried["sweep"])
+        self._sweep.restore(carried["sweep"])
+        traffic = self._account.traffic
+        self._record.count_from(traffic.requests, traffic.refused)
 
     def _window_end(self, schedule: Schedule, now: float) -> datetime | None:
         """Return the last end that the run is for."""

@@ -38,6 +38,7 @@ class SweptAccount:
     The live campaigns of an account, and what became of each.
 
     :param schedule: By when each campaign has to be stopped.
+    :param began_at: When the run began (seconds since the epoch), None for now.
     :param was_verified: Returns whether an earlier run has verified the end (seconds since the epoch) of a rule, so
         that a campaign which is live after it is an incident.
     :raises CampaignConfigError: On construction, when a type is not one of the platform's.
@@ -50,6 +51,7 @@ class SweptAccount:
         deadline: Deadline,
         schedule: Schedule | None = None,
         was_verified: WasVerified = lambda rule, end: False,
+        began_at: float | None = None,
     ) -> None:
         self.traffic = Traffic(client, self._note_stop_sent)
         self.client = self.traffic.client
@@ -57,15 +59,13 @@ class SweptAccount:
         self.scope = scope
         self.deadline = deadline
         self.schedule = schedule or Schedule()
-        self.required = self.schedule.required(client.clock.time())
-        """The ends that this run has to verify, by the rule's name and the end (seconds since the epoch)."""
         self.excluded: dict[str, tuple[Campaign, str]] = {}
         """Live campaigns outside the scope, with the argument that leaves them out, by id."""
         self.left_open: dict[str, tuple[Campaign, Closing]] = {}
         """Live campaigns whose calling hours go on, by id."""
         self.verified: dict[tuple[str | None, float], float] = {}
         """When this run has verified the end of a rule, by the rule's name and the end."""
-        self._began_at = client.clock.time()
+        self._began_at = client.clock.time() if began_at is None else began_at
         self._was_verified = was_verified
         self._entries: dict[str, SweepEntry] = {}
         self._poller = AccountPoller(self.client)
@@ -106,23 +106,24 @@ class SweptAccount:
 
     def list_live(self, after_page: Callable[[], None] = lambda: None) -> CampaignError | None:
         """Note the live campaigns; return what keeps the listing from being a proof, one type not hiding another."""
-        problem = None
-        open_entries = self.open_entries
-        unlisted = {entry.campaign.id: entry for entry in open_entries if not entry.is_unread}
+        problem, listed, unreadable = None, set[str](), set[str | None]()
+        with_startable = not self.open_entries and self._closes_something
         self.left_open.clear()
         for campaign_type in self.lists.types:
             try:
-                with_startable = not open_entries and self._closes_something
                 for campaign in self.lists.read(campaign_type, with_startable=with_startable, after_page=after_page):
                     if self._take_in(campaign):
-                        unlisted.pop(campaign.id, None)
+                        listed.add(campaign.id)
             except Exception as error:  # noqa: BLE001 whatever goes wrong with one list, the others show what has to be stopped
                 problem = as_campaign_error(error, f"List of campaigns ({self.client.description})")
                 self._note_problem(problem)
                 if not isinstance(problem, UnreliableListError):  # which shows all the rows that it has
-                    unlisted = {
-                        key: each for key, each in unlisted.items() if each.campaign.campaign_type != campaign_type
-                    }
+                    unreadable.add(campaign_type)
+        unlisted = {
+            entry.campaign.id: entry
+            for entry in self.open_entries
+            if not (entry.is_unread or entry.campaign.id in listed or entry.campaign.campaign_type in unreadable)
+        }
         for entry in unlisted.values():
             entry.is_listed = False
         self._read_directly(unlisted)
@@ -209,7 +210,7 @@ class SweptAccount:
     @property
     def unverified(self) -> list[tuple[str | None, float]]:
         """The ends that this run has to verify and has not, by the rule's name and the end."""
-        return sorted(self.required - self.verified.keys(), key=lambda closing: closing[1])
+        return sorted(self.schedule.required(self._began_at) - self.verified.keys(), key=lambda closing: closing[1])
 
     def may_start(self) -> list[Campaign]:
         """Return the campaigns that are not live, but may start before their calling hours do."""
@@ -230,9 +231,11 @@ class SweptAccount:
     def update_closings(self) -> None:
         """Note by when each campaign has to be stopped, as of now; one whose calling hours are open again is let be."""
         now = self.client.clock.time()
-        for entry in self._entries.values():
+        for entry in list(self._entries.values()):
             if entry.confirmed_at is None and not entry.is_only_read:
                 closing = self.schedule.closing_of(entry.campaign, now)
+                if closing.stop_by is None and entry.is_settled_when_open(now):
+                    del self._entries[entry.campaign.id]
                 entry.closing = replace(entry.closing, stop_by=None) if closing.stop_by is None else closing
 
     def stop(self, entries: Sequence[SweepEntry]) -> int:
@@ -251,8 +254,6 @@ class SweptAccount:
         return {
             "entries": [entry.carry() for entry in self._entries.values()],
             "verified": [[rule, end, at] for (rule, end), at in self.verified.items()],
-            "required": [list(closing) for closing in self.required],
-            "began_at": self._began_at,
             "traffic": self.traffic.carry(),
         }
 
@@ -260,8 +261,6 @@ class SweptAccount:
         """Take in what :meth:`carry` has returned before a deferral."""
         self._entries = {each["campaign"]["id"]: SweepEntry.carried(each) for each in carried["entries"]}
         self.verified = {(rule, end): at for rule, end, at in carried["verified"]}
-        self.required = {(rule, end) for rule, end in carried["required"]}
-        self._began_at = carried["began_at"]
         self.traffic.restore(carried["traffic"])
 
     def _in_parallel(self, work: Callable[[SweepEntry], None], entries: Sequence[SweepEntry]) -> int:
@@ -283,13 +282,16 @@ class SweptAccount:
     def _take_in(self, campaign: Campaign) -> bool:
         """Note a campaign that is listed; return whether it is one to stop."""
         platform, now = self.client.platform, self.client.clock.time()
+        known = self._entries.get(campaign.id)
+        self.excluded.pop(campaign.id, None)
         if argument := self.scope.exclusion(campaign, platform):
             self.excluded[campaign.id] = (campaign, argument)
+            if known is not None and known.is_only_listed:  # it was renamed, for example
+                del self._entries[campaign.id]
         if not self.scope.includes(campaign, platform):
             return False
         closing = self.schedule.closing_of(campaign, now)
-        known = self._entries.get(campaign.id)
-        if closing.stop_by is None and (known is None or known.is_settled_when_open):
+        if closing.stop_by is None and (known is None or known.is_settled_when_open(now)):
             if known is not None and known.confirmed_at is None:
                 del self._entries[campaign.id]
             self.left_open[campaign.id] = (campaign, closing)

@@ -132,9 +132,14 @@ class SweepEntry:
         return self.is_only_read and self.is_open and not self.was_read
 
     @property
-    def is_settled_when_open(self) -> bool:
-        """Whether nothing is left to be done about it if it is live inside its calling hours."""
-        return self.confirmed_at is not None or (self.is_given and self.is_only_read)
+    def is_only_listed(self) -> bool:
+        """Whether nothing is known of it but that a listing of this sweep has shown it live."""
+        return self.asked_at is None and self.confirmed_at is None and not self.is_only_read
+
+    def is_settled_when_open(self, now: float) -> bool:
+        """Return whether nothing is left to be done, or to be said, about it if its calling hours go on."""
+        is_waiting = self.asked_at is None and now < (self.closing.end or 0.0)
+        return self.confirmed_at is not None or is_waiting or (self.is_given and self.is_only_read)
 
     def was_live_at_end(self, rule: str | None, end: float | None) -> bool:
         """Return whether it was live when the calling hours of a rule ended, as far as is known."""
@@ -211,6 +216,7 @@ class SweepEntry:
     def note_listed(self, listed: Campaign, now: float) -> None:
         """Note that a listing shows it live: it is stopping, was started again, or could not be stopped."""
         self.types.setdefault(listed.campaign_type, False)
+        self.campaign = replace(self.campaign, name=listed.name, priority=listed.priority)
         if self.is_only_read:
             self.campaign, self.status_before = listed, listed.status
         self.is_listed, self.is_only_read = True, False
@@ -264,7 +270,8 @@ class SweepEntry:
 
     def carry(self) -> dict[str, Any]:
         """Return what has to be known to continue after a deferral, in plain JSON types."""
-        error = None if self.error is None else [type(self.error).__name__, str(self.error)]
+        known = (kind.__name__ for kind in type(self.error).__mro__ if kind.__name__ in exceptions.__all__)
+        error = None if self.error is None else [next(known), str(self.error)]
         campaign = {**asdict(replace(self.campaign, raw={})), "raw": {}}
         types = [[campaign_type, is_unknown] for campaign_type, is_unknown in self.types.items()]
         return {**vars(self), "campaign": campaign, "closing": asdict(self.closing), "error": error, "types": types}

@@ -42,14 +42,12 @@ class Sweep:
     """
     Keep an account's campaigns inside their calling hours until the last end that the run waits for is verified.
 
-    :param pause: Lets time pass until a moment (seconds since the epoch); may raise to continue elsewhere.
     :param max_delay: The longest delay between two polls of campaigns that are stopping, in seconds.
     """
 
-    def __init__(self, account: SweptAccount, *, pause: Pause | None = None, max_delay: float = MAX_DELAY) -> None:
+    def __init__(self, account: SweptAccount, *, max_delay: float = MAX_DELAY) -> None:
         self.account = account
         self._clock = account.client.clock
-        self._pause = pause or self._sleep
         self._max_delay = max_delay
         self._delay = 0.0
         self._doubtful_listings = 0
@@ -57,7 +55,8 @@ class Sweep:
         self._has_stopped = False
         """Whether campaigns were stopped since the last listing began."""
         self._is_warned = False
-        self._is_list_slow = False
+        self._stops_first = False
+        """Whether the last listing was slow or failed: no list holds up a stop."""
         self._is_looking_for_others = True
         self._others_problem: CampaignError | None = None
 
@@ -72,12 +71,16 @@ class Sweep:
             problem = error
         return self.result(problem, is_dry_run=True)
 
-    def run(self) -> SweepResult:
-        """Stop campaigns until a listing after the last end shows none, or the time is up."""
+    def run(self, pause: Pause | None = None) -> SweepResult:
+        """
+        Stop campaigns until a listing after the last end shows none, or the time is up.
+
+        :param pause: Lets time pass until a moment (seconds since the epoch); may raise to continue elsewhere.
+        """
         problem: CampaignError | None = None
         try:
             while not self._is_over(problem := self._step(problem)):
-                if not self._wait(problem):
+                if not self._wait(problem, pause or self._sleep):
                     problem = problem or CampaignTimeoutError("timed out before the next listing")
                     break
             self.account.list_excluded_types()
@@ -105,26 +108,22 @@ class Sweep:
 
     def carry(self) -> dict[str, Any]:
         """Return what has to be known to continue after a deferral, in plain JSON types."""
-        return {"delay": self._delay, "account": self.account.carry()}
+        return {"delay": self._delay, "stops_first": self._stops_first, "account": self.account.carry()}
 
     def restore(self, carried: Mapping[str, Any]) -> None:
         """Take in what :meth:`carry` has returned before a deferral."""
-        self._delay = carried["delay"]
+        self._delay, self._stops_first = carried["delay"], carried["stops_first"]
         self.account.restore(carried["account"])
 
     def _step(self, problem: CampaignError | None) -> CampaignError | None:
-        """
-        List, then stop what is due; return what keeps the last listing from being a proof.
-
-        If the last listing was slow or failed, what is known to be due is stopped first: no list holds up a stop.
-        """
+        """List, then stop what is due; return what keeps the last listing from being a proof."""
         self.account.update_closings()
-        if (problem or self._is_list_slow) and not self._stop_due():
+        if self._stops_first and not self._stop_due():
             return problem  # the rate limit is reached
         self._has_stopped = False
         began = self._acted_at = self._clock.time()
         problem = self.account.list_live(self._after_page)
-        self._is_list_slow = self._clock.time() - began > SLOW_LISTING
+        self._stops_first = problem is not None or self._clock.time() - began > SLOW_LISTING
         self.account.update_closings()
         self._warn_if_late()
         if problem is None and not self._has_stopped:
@@ -187,13 +186,13 @@ class Sweep:
             return not self._is_looking_for_others and not self.account.open_entries
         return not self.account.open_entries
 
-    def _wait(self, problem: CampaignError | None) -> bool:
+    def _wait(self, problem: CampaignError | None, pause: Pause) -> bool:
         """Wait until there is something to do; return whether there is time left for it."""
         now, remaining = self._clock.time(), self.account.deadline.remaining
         moment = self._next_moment(problem, now)
         if not remaining or (moment - now >= remaining and self.account.unsent_entries):
             return False
-        self._pause(min(moment, now + remaining))
+        pause(min(moment, now + remaining))
         return True
 
     def _next_moment(self, problem: CampaignError | None, now: float) -> float:
@@ -211,11 +210,12 @@ class Sweep:
             if limiter_delay >= LOG_WAIT_THRESHOLD:
                 log.info("Rate limit reached; resuming in %.0f s", limiter_delay)
             moments.append(now + limiter_delay)
-        elif unsettled or problem or self._others_problem or self._delay:
+        elif unsettled or problem or self._others_problem:
             self._delay = min(2 * self._delay, self._max_delay) or INITIAL_DELAY
             moments.append(now + max(self._delay, limiter_delay))
-        elif self._has_stopped:
-            moments.append(now + limiter_delay)
+        else:
+            self._delay = 0.0
+            moments += [now + limiter_delay] * self._has_stopped
         look = self.account.schedule.next_look(now)
         if look is not None:
             moments += [look, now + LISTING_INTERVAL]

@@ -34,7 +34,7 @@ class SweepScope:
             "name_pattern": self.name_patterns,
             "campaign_ids": self.campaign_ids,
         }
-        return {name: None if value is None else list(value) for name, value in given.items()}
+        return {name: None if value is None else sorted(value) for name, value in given.items()}
 
     def listed_types(self, platform: Platform) -> Collection[str | None]:
         return self.campaign_types if platform.campaign_types else (None,)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_provider_campaign.client.client import CampaignClient
-from airflow_provider_campaign.client.retry import requested_delay
+from airflow_provider_campaign.client.retry import RETRY_AFTER_MARGIN, requested_delay
 from airflow_provider_campaign.exceptions import CampaignError, CampaignRateLimitError
 from airflow_provider_campaign.platforms.base import Action, ApiRequest
 from airflow_provider_campaign.sweep.plan import RateLimit
@@ -67,13 +67,20 @@ class Traffic:
             "refused": self.refused,
             "others": self.rate_limit.others,
             "responded_at": self.client.rate_limiter.recent(),
+            "backoff": self._backoff,
+            "resumes_at": self.client.clock.time() + self.client.rate_limiter.delay,
         }
 
     def restore(self, carried: Mapping[str, Any]) -> None:
         """Take in what :meth:`carry` has returned before a deferral."""
         self.requests, self.refused = carried["requests"], carried["refused"]
         self.rate_limit = replace(self.rate_limit, others=carried["others"])
+        self._backoff = carried["backoff"]
         self.client.rate_limiter.note_earlier(carried["responded_at"])
+        longest = (
+            self.client.platform.rate_window or MAX_BACKOFF
+        ) + RETRY_AFTER_MARGIN  # another worker's clock differs
+        self.client.rate_limiter.pause(min(carried["resumes_at"] - self.client.clock.time(), longest))
 
     def _note_request(self, request: ApiRequest) -> None:
         with self._lock:

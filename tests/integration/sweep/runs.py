@@ -56,6 +56,10 @@ class DatedClock(EventfulClock):
         """Have something happen at a date."""
         self.at(self.reading(date) - self.began, event)
 
+    def change(self, seconds: float) -> None:
+        """Have the date differ from now on: the clock was wrong, or another machine's is."""
+        self._epoch += seconds
+
     def go_to(self, date: datetime) -> None:
         """Let time pass until a date, with all that happens meanwhile."""
         self.sleep(max(0.0, date.timestamp() - self.time()))
