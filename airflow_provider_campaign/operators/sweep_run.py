@@ -68,8 +68,8 @@ def resuming(carried: Mapping[str, Any] | None) -> Iterator[None]:
         if not carried or isinstance(error, CampaignError):
             raise
         raise CampaignSweepError(
-            f"What this task did before it was deferred can't be read ({error!r}): was the provider upgraded meanwhile? "
-            "Nothing more was sent. A retry lists all live campaigns anew."
+            f"What this task did before it was deferred can't be read ({error!r}): was the provider upgraded "
+            "meanwhile? Nothing more was sent. A retry lists all live campaigns anew."
         ) from error
 
 

@@ -12,21 +12,16 @@ from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.client.list_reader import UnreliableListError
-from airflow_provider_campaign.client.rate_limiter import LOG_WAIT_THRESHOLD
-from airflow_provider_campaign.exceptions import (
-    CampaignError,
-    CampaignNotFoundError,
-    CampaignRateLimitError,
-)
-from airflow_provider_campaign.operations.account_poller import AccountPoller
+from airflow_provider_campaign.exceptions import CampaignError
 from airflow_provider_campaign.operations.startable import may_start_before, switch_schedules_off
+from airflow_provider_campaign.sweep.campaign_requests import CampaignRequests
 from airflow_provider_campaign.sweep.closing import Closing, Schedule
-from airflow_provider_campaign.sweep.entry import SweepEntry, progress_of
+from airflow_provider_campaign.sweep.entry import SweepEntry
 from airflow_provider_campaign.sweep.lists import LiveLists
 from airflow_provider_campaign.sweep.plan import NOW
 from airflow_provider_campaign.sweep.scope import SweepScope
 from airflow_provider_campaign.sweep.traffic import Traffic
-from airflow_provider_campaign.sweep.workers import PROGRESS_INTERVAL, Workers
+from airflow_provider_campaign.sweep.workers import PROGRESS_INTERVAL
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +50,6 @@ class SweptAccount:
     ) -> None:
         self.traffic = Traffic(client, self._note_stop_sent)
         self.client = self.traffic.client
-        self._workers = Workers(self.client.clock)
         self.scope = scope
         self.deadline = deadline
         self.schedule = schedule or Schedule()
@@ -68,7 +62,7 @@ class SweptAccount:
         self._began_at = client.clock.time() if began_at is None else began_at
         self._was_verified = was_verified
         self._entries: dict[str, SweepEntry] = {}
-        self._poller = AccountPoller(self.client)
+        self.requests = CampaignRequests(self.traffic, self.schedule, deadline, self._report)
         self.lists = LiveLists(self.client, scope, deadline)
         self._reported_at = float("-inf")
 
@@ -86,12 +80,6 @@ class SweptAccount:
     def unsent_entries(self) -> list[SweepEntry]:
         """Those that still have to be asked to stop, the most urgent first."""
         return _by_urgency(entry for entry in self._entries.values() if entry.needs_stop)
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether the platform has refused the credentials for every stop."""
-        entries = self._entries.values()
-        return bool(entries) and all(entry.is_refused for entry in entries)
 
     @property
     def requests_of_listing(self) -> int:
@@ -126,7 +114,7 @@ class SweptAccount:
         }
         for entry in unlisted.values():
             entry.is_listed = False
-        self._read_directly(unlisted)
+        self.requests.poll(unlisted)
         self._report()
         return problem
 
@@ -189,7 +177,7 @@ class SweptAccount:
     def read_unlisted(self) -> None:
         """Read campaigns that were taken in by their ids and that no listing has shown, as the rate limit allows."""
         unread = [entry for entry in self._entries.values() if entry.is_unread]
-        self._in_parallel(self._read, unread)
+        self.requests.read(unread)
         for entry in unread:
             if not entry.was_read or entry.confirmed_at is not None:
                 continue
@@ -238,17 +226,6 @@ class SweptAccount:
                     del self._entries[entry.campaign.id]
                 entry.closing = replace(entry.closing, stop_by=None) if closing.stop_by is None else closing
 
-    def stop(self, entries: Sequence[SweepEntry]) -> int:
-        """
-        Stop campaigns, several at the same time, as many as the rate limit allows now or in a moment.
-
-        A window that is used up comes back as it was used, over a second or two: all of it is one burst.
-
-        :returns: How many were attempted.
-        """
-        with self.traffic.burst():
-            return self._in_parallel(self._stop, entries)
-
     def carry(self) -> dict[str, Any]:
         """Return what has to be known to continue after a deferral, in plain JSON types."""
         return {
@@ -262,16 +239,6 @@ class SweptAccount:
         self._entries = {each["campaign"]["id"]: SweepEntry.carried(each) for each in carried["entries"]}
         self.verified = {(rule, end): at for rule, end, at in carried["verified"]}
         self.traffic.restore(carried["traffic"])
-
-    def _in_parallel(self, work: Callable[[SweepEntry], None], entries: Sequence[SweepEntry]) -> int:
-        """Do something with as many campaigns as the rate limit allows requests for, and return how many that are."""
-        allowed = entries[: self.client.rate_limiter.available_within(LOG_WAIT_THRESHOLD)]
-        try:
-            self._workers.run(work, allowed, self._report)
-            return len(allowed)
-        except BaseException:
-            self.deadline.cancellation.request()  # the task is to end: nothing more is sent
-            raise
 
     @property
     def _closes_something(self) -> bool:
@@ -312,61 +279,6 @@ class SweptAccount:
         is_before_run = closing.end is None or closing.end <= self._began_at
         return is_before_run and self._was_verified(closing.rule, closing.end)
 
-    def _stop(self, entry: SweepEntry) -> None:
-        """Ask one campaign to stop, and note the outcome; whatever goes wrong, the others are stopped."""
-        clock = self.client.clock
-        if self.schedule.closing_of(entry.campaign, clock.time()).stop_by is None:
-            return  # its calling hours have started meanwhile
-        part = self.deadline.sooner(retries=False, max_rate_wait=LOG_WAIT_THRESHOLD)
-        try:
-            campaign = self.client.stop_campaign(
-                entry.campaign.id, entry.campaign.campaign_type, check_first=entry.outcome_unknown, deadline=part
-            )
-            self.traffic.note_accepted()
-            entry.note_stop(campaign, clock.time())
-        except CampaignNotFoundError as error:
-            entry.note_not_found(error, clock.time())
-        except Exception as error:  # noqa: BLE001 one campaign must not keep the others from being stopped
-            subject = f"Stop of campaign {entry.campaign.id!r} ({self.client.description})"
-            failure = as_campaign_error(error, subject)
-            log.debug("Campaign %s is not stopped yet: %s", entry.campaign.id, failure)
-            if not isinstance(failure, CampaignRateLimitError) or failure.http_status is not None:
-                entry.note_failure(failure, clock.time())
-            self.traffic.pause_after(failure)
-
-    def _read(self, entry: SweepEntry) -> None:
-        """Read the status of one campaign, and note the outcome."""
-        part = self.deadline.sooner(retries=False, max_rate_wait=LOG_WAIT_THRESHOLD)
-        try:
-            seen = self.client.get_campaign_status(entry.campaign.id, deadline=part, retry=False)
-            entry.note_status(seen, self.client.clock.time())
-        except CampaignNotFoundError as error:
-            entry.note_deleted(error, self.client.clock.time())
-        except Exception as error:  # noqa: BLE001 one campaign must not keep the others from being read
-            failure = as_campaign_error(error, f"Status of campaign {entry.campaign.id!r} ({self.client.description})")
-            if not isinstance(failure, CampaignRateLimitError) or failure.http_status is not None:
-                entry.note_failure(failure, self.client.clock.time())
-            self.traffic.pause_after(failure)
-
-    def _read_directly(self, entries: Mapping[str, SweepEntry]) -> None:
-        """Read the status of campaigns that are not listed as live, and not seen stopped either."""
-        if not entries:
-            return
-        try:
-            snapshot = self._poller.poll([entry.wait() for entry in entries.values()])
-        except CampaignError as error:
-            log.warning("Status check failed, retrying at the next poll: %s", error)
-            return
-        now = self.client.clock.time()
-        for campaign_id, campaign in snapshot.campaigns.items():
-            if entries[campaign_id].wait().accepts(campaign, snapshot.began):
-                entries[campaign_id].note_status(campaign, now)
-        for campaign_id, failure in snapshot.failed.items():
-            if isinstance(failure, CampaignNotFoundError):
-                entries[campaign_id].note_deleted(failure, now)
-            else:
-                entries[campaign_id].note_failure(failure, now)
-
     def _note_problem(self, error: CampaignError) -> None:
         log.warning("Live campaigns can't be listed: %s", error)
         self.traffic.pause_after(error)
@@ -381,8 +293,17 @@ class SweptAccount:
         entries = list(self._entries.values())
         if now - self._reported_at >= PROGRESS_INTERVAL and any(entry.asked_at is not None for entry in entries):
             self._reported_at = now
-            log.info("%s", progress_of(entries))
+            log.info("%s", _progress_of(entries))
 
 
 def _by_urgency(entries: Iterable[SweepEntry]) -> list[SweepEntry]:
     return sorted(entries, key=lambda entry: entry.urgency)
+
+
+def _progress_of(entries: Sequence[SweepEntry]) -> str:
+    """Return a line about how far a sweep is."""
+    stopped = sum(1 for entry in entries if entry.confirmed_at)
+    stopping = sum(1 for entry in entries if entry.acknowledged and entry.is_open)
+    problems = [entry.error for entry in entries if entry.error]
+    text = f"Stopped {stopped} of {len(entries)}, {stopping} stopping, {len(problems)} with a problem"
+    return f"{text}, the last: {problems[-1]}" if problems else text

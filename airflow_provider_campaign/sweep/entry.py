@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
@@ -20,7 +20,6 @@ from airflow_provider_campaign.exceptions import (
     CampaignTimeoutError,
     CampaignUnavailableError,
 )
-from airflow_provider_campaign.operations.record import campaign_entry
 from airflow_provider_campaign.operations.wait import LastSeen, PendingWait
 from airflow_provider_campaign.sweep.closing import Closing
 
@@ -240,34 +239,6 @@ class SweepEntry:
         seen = None if self.asked_at is None else LastSeen(self.asked_at, changed_at)
         return PendingWait(self.campaign.id, STOP_CONDITION, self.campaign.campaign_type, self.asked_at, last_seen=seen)
 
-    def reason(self) -> str:
-        """Return the reason why the campaign is not verified stopped."""
-        if self.error is not None:
-            return str(self.error)
-        if self.confirmed_at is None and self.closing.stop_by is None:
-            return f"was last seen {self.campaign.status}, and its calling hours started before it was verified stopped"
-        if self.is_only_read and not self.was_read:
-            return "not read: timed out waiting for the rate limit"
-        if self.acknowledged or self.may_be_stopped:
-            return f"was asked to stop, and was last seen {self.campaign.status}"
-        if self.restarts:
-            return f"is live again, {self.campaign.status}"
-        return "not attempted: timed out waiting for the rate limit"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the campaign's entry in the record."""
-        return campaign_entry(
-            self.campaign,
-            status_before=self.status_before,
-            asked_at=self.asked_at,
-            confirmed_at=self.confirmed_at,
-            message=None if self.confirmed_at else self.reason(),
-            is_incident=self.is_incident,
-            unanswered=self.outcome_unknown and self.confirmed_at is None,
-            rule=self.closing.rule,
-            end=self.closing.end,
-        )
-
     def carry(self) -> dict[str, Any]:
         """Return what has to be known to continue after a deferral, in plain JSON types."""
         known = (kind.__name__ for kind in type(self.error).__mro__ if kind.__name__ in exceptions.__all__)
@@ -315,12 +286,3 @@ class SweepEntry:
         self.may_be_stopped = not self._has_changed(listed)
         self.restarts += 1
         self.confirmed_at, self.acknowledged, self.outcome_unknown = None, False, True
-
-
-def progress_of(entries: Collection[SweepEntry]) -> str:
-    """Return a line about how far a sweep is."""
-    stopped = sum(1 for entry in entries if entry.confirmed_at)
-    stopping = sum(1 for entry in entries if entry.acknowledged and entry.is_open)
-    problems = [entry.error for entry in entries if entry.error]
-    text = f"Stopped {stopped} of {len(entries)}, {stopping} stopping, {len(problems)} with a problem"
-    return f"{text}, the last: {problems[-1]}" if problems else text

@@ -144,7 +144,7 @@ class Sweep:
         if not due or not self.account.deadline.remaining:
             return not due
         self._has_stopped = True
-        return self.account.stop(due) == len(due)
+        return self.account.requests.stop(due) == len(due)
 
     def _due(self) -> list[SweepEntry]:
         """Return the campaigns whose stop has to be sent now, the most urgent first."""
@@ -163,7 +163,7 @@ class Sweep:
     def _is_over(self, problem: CampaignError | None) -> bool:
         """Return whether a listing proves that no campaign is live that should not be, or nothing more can be done."""
         left = self.account.open_entries
-        if self.account.is_refused:
+        if self.account.entries and all(entry.is_refused for entry in self.account.entries):
             return True
         if problem is not None and not is_retryable(problem):
             return all(entry.acknowledged for entry in left)

@@ -15,7 +15,7 @@ from airflow_provider_campaign.exceptions import (
     CampaignSweepError,
     CampaignSweepFinalError,
 )
-from airflow_provider_campaign.operations.record import Findings, iso_utc, lists_of
+from airflow_provider_campaign.operations.record import Findings, campaign_entry, iso_utc, lists_of
 from airflow_provider_campaign.sweep.closing import Closing
 from airflow_provider_campaign.sweep.entry import SweepEntry, is_retryable
 
@@ -62,7 +62,7 @@ class SweepResult:
     def findings(self) -> Findings:
         """Return the result as the record has it."""
         return Findings(
-            campaigns=[entry.as_dict() | ({"message": None} if self.is_dry_run else {}) for entry in self.entries],
+            campaigns=[_line_of(entry, is_dry_run=self.is_dry_run) for entry in self.entries],
             excluded=[{**campaign.summary(), "excluded_by": argument} for campaign, argument in self.excluded.values()],
             may_start=self.may_start,
             open_until=[
@@ -100,7 +100,7 @@ class SweepResult:
             log.info("Would stop %s campaigns: %s", len(self.entries), _titles(self.entries) or "none")
         for entry in self.entries:
             if entry.confirmed_at is not None:
-                line = entry.as_dict()
+                line = _line_of(entry)
                 asked = f"asked {line['asked_at']}" if line["asked_at"] else "not asked by this task"
                 status = f"{entry.campaign.status} {line['confirmed_at']}"
                 log.info("%s: %s, %s: %s", _title(entry), asked, status, line["message"])
@@ -133,7 +133,7 @@ class SweepResult:
         :raises CampaignSweepError: With each campaign that is left, and why; its subclass if no retry can fix it.
         :raises CampaignError: The problem itself, if nothing was to be stopped, or could be listed at all.
         """
-        lines = [f"{_title(entry)}: {entry.reason()}" for entry in self.left]
+        lines = [f"{_title(entry)}: {_reason_of(entry)}" for entry in self.left]
         others_given = list(filter(None, others))
         if self.problem is not None and (self.is_dry_run or not (self.entries or others_given)):
             raise self.problem
@@ -173,3 +173,33 @@ def _titles(entries: Sequence[SweepEntry]) -> str:
 
 def _title(entry: SweepEntry) -> str:
     return f"{entry.campaign.id} ({entry.campaign.name})"
+
+
+def _line_of(entry: SweepEntry, *, is_dry_run: bool = False) -> dict[str, Any]:
+    """Return a campaign's entry in the record."""
+    return campaign_entry(
+        entry.campaign,
+        status_before=entry.status_before,
+        asked_at=entry.asked_at,
+        confirmed_at=entry.confirmed_at,
+        message=None if entry.confirmed_at or is_dry_run else _reason_of(entry),
+        is_incident=entry.is_incident,
+        unanswered=entry.outcome_unknown and entry.confirmed_at is None,
+        rule=entry.closing.rule,
+        end=entry.closing.end,
+    )
+
+
+def _reason_of(entry: SweepEntry) -> str:
+    """Return the reason why a campaign is not verified stopped."""
+    if entry.error is not None:
+        return str(entry.error)
+    if entry.confirmed_at is None and entry.closing.stop_by is None:
+        return f"was last seen {entry.campaign.status}, and its calling hours started before it was verified stopped"
+    if entry.is_only_read and not entry.was_read:
+        return "not read: timed out waiting for the rate limit"
+    if entry.acknowledged or entry.may_be_stopped:
+        return f"was asked to stop, and was last seen {entry.campaign.status}"
+    if entry.restarts:
+        return f"is live again, {entry.campaign.status}"
+    return "not attempted: timed out waiting for the rate limit"
