@@ -17,7 +17,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from airflow_provider_campaign.calling_hours import CallingHours, CallingRules
+from airflow_provider_campaign.calling_hours import CallingRules
 from airflow_provider_campaign.campaign import (
     STOP_CONDITION,
     CampaignStatus,
@@ -181,14 +181,6 @@ def check_documented(name: str, statuses: Collection[str], platform: Platform, *
             raise argument_error(name, status, problem, fix, nothing_sent=nothing_sent)
 
 
-def read_name_pattern(name: str, value: Any) -> str | None:
-    """Return a pattern with ``*``, ``?`` and ``[…]``, or None where the argument was left out."""
-    pattern = read_optional_text(name, value)
-    if pattern is not None and (problem := pattern_problem(pattern)):
-        raise argument_error(name, value, *problem)
-    return pattern
-
-
 def read_name_patterns(name: str, value: Any) -> tuple[str, ...] | None:
     """Return patterns, given as one, as a list, or as the text of a list; None where the argument was left out."""
     if value is None:
@@ -196,7 +188,11 @@ def read_name_patterns(name: str, value: Any) -> tuple[str, ...] | None:
     if isinstance(value, str):
         listed = _parsed(value)  # such a list is a set of characters as well, but hardly meant as one
         value = listed if isinstance(listed, list) and all(isinstance(each, str) for each in listed) else [value]
-    return tuple(str(read_name_pattern(name, read_text(name, pattern))) for pattern in _items(name, value))
+    patterns = tuple(read_text(name, pattern) for pattern in _items(name, value))
+    for pattern in patterns:
+        if problem := pattern_problem(pattern):
+            raise argument_error(name, pattern, *problem)
+    return patterns
 
 
 def read_records_path(name: str, value: Any) -> str | None:
@@ -218,13 +214,6 @@ def read_records_path(name: str, value: Any) -> str | None:
 def read_reason(name: str, value: Any) -> str | None:
     """Return a reason as one line, None if there is none; whatever is given, it is no reason not to act."""
     return None if value is None else one_line(clean(str(value)), MAX_REASON_LENGTH) or None
-
-
-def read_calling_hours(name: str, value: Any) -> CallingHours | None:
-    """Return calling hours, given as the platform's object or as its text; None where the argument was left out."""
-    if isinstance(value, str):
-        value = _literal(name, read_text(name, value))
-    return None if value is None else CallingHours.read(value)
 
 
 def read_calling_rules(name: str, value: Any) -> CallingRules | None:

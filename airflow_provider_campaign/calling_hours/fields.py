@@ -83,7 +83,7 @@ def parse_literal(field: str, text: str) -> Any:
     for parse in (_parse_json, ast.literal_eval):
         try:
             return parse(text.strip())
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             continue
     raise calling_hours_error(field, text, "which can't be read", "Give a list or an object, or the JSON text of one.")
 

@@ -108,14 +108,6 @@ class CallingHours:
         """Return a moment as the clock of the time zone shows it."""
         return moment.astimezone(self.zone).isoformat(timespec="minutes")
 
-    def window_end(self, at: datetime) -> datetime:
-        """Return the end (UTC) of the window that is open at a moment, or was the last to be."""
-        end = self.next_end(at) if self.is_open(at) else self.last_end(at)
-        if end is None:
-            fix = "Give hours that end."
-            raise calling_hours_error("callingHours", self.windows, f"which have no end near {at.isoformat()}", fix)
-        return end
-
     def _changes(self, which: int, after: datetime, until: datetime) -> Iterator[datetime]:
         for number in range(_period_of(after), _period_of(until) + 1):
             changes = self._period(number).changes[which]

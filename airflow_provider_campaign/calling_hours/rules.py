@@ -124,11 +124,6 @@ class CallingRules:
         rule = self.rule_for(campaign)
         return rule.next_start(after) if rule else None
 
-    def last_end(self, campaign: NamedCampaign, at: datetime) -> datetime | None:
-        """Return a campaign's latest end (UTC) that is not later than a moment, if any in the 400 days before."""
-        rule = self.rule_for(campaign)
-        return rule.last_end(at) if rule else None
-
     def ends(self, start: datetime, until: datetime) -> list[tuple[CallingRule, datetime]]:
         """Return the ends (UTC) of all rules, later than one moment and not later than another, in order."""
         found = [(rule, end) for rule in self.rules for end in rule.ends(start, until)]

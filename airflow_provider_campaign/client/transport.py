@@ -26,9 +26,6 @@ from airflow_provider_campaign.platforms.base import HttpRequest, HttpResponse
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 """Responses above this size are refused; a page of a hundred campaigns is well under 1 MiB."""
 
-MAX_CONNECTIONS = 20
-"""Requests that may be under way at the same time, each over a connection of its own."""
-
 _CHUNK_BYTES = 64 * 1024
 
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip", "Connection": "close"}

@@ -95,7 +95,8 @@ class SweptAccount:
     def list_live(self, after_page: Callable[[], None] = lambda: None) -> CampaignError | None:
         """Note the live campaigns; return what keeps the listing from being a proof, one type not hiding another."""
         problem, listed, unreadable = None, set[str](), set[str | None]()
-        with_startable = not self.open_entries and self._closes_something
+        may_close = self.schedule.rules is None or bool(self.schedule.required(self.client.clock.time()))
+        with_startable = may_close and not self.open_entries
         self.left_open.clear()
         for campaign_type in self.lists.types:
             try:
@@ -239,12 +240,6 @@ class SweptAccount:
         self._entries = {each["campaign"]["id"]: SweepEntry.carried(each) for each in carried["entries"]}
         self.verified = {(rule, end): at for rule, end, at in carried["verified"]}
         self.traffic.restore(carried["traffic"])
-
-    @property
-    def _closes_something(self) -> bool:
-        """Whether this run stops campaigns, or would: so that it is of interest which others may start."""
-        now = self.client.clock.time()
-        return self.schedule.rules is None or bool(self.schedule.required(now))
 
     def _take_in(self, campaign: Campaign) -> bool:
         """Note a campaign that is listed; return whether it is one to stop."""

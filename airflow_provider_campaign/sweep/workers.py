@@ -9,12 +9,14 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from airflow_provider_campaign.client.clock import Clock
-from airflow_provider_campaign.client.transport import MAX_CONNECTIONS
 
 Item = TypeVar("Item")
 
 CONCURRENCY = 5
 """Requests in flight at the same time, unless the platform is slow: so many get a 429 if the rate limit is reached."""
+
+MAX_CONCURRENCY = 20
+"""Requests in flight at the same time, however slow the platform is; each has a connection of its own."""
 
 PER_SECOND = 4
 """What more requests in flight are to achieve where it is slow: a minute's limit in fifteen seconds."""
@@ -40,7 +42,7 @@ class Workers:
         :param report: Called now and then, and after each item.
         """
         waiting, in_flight = deque(enumerate(items)), set[Future[None]]()
-        pool = ThreadPoolExecutor(MAX_CONNECTIONS, thread_name_prefix="sweep")
+        pool = ThreadPoolExecutor(MAX_CONCURRENCY, thread_name_prefix="sweep")
         try:
             while waiting or in_flight:
                 while waiting and len(in_flight) < self._concurrency:
@@ -57,7 +59,7 @@ class Workers:
     def _concurrency(self) -> int:
         now = self._clock.time()
         longest = max((now - began_at for began_at in list(self._began_at.values())), default=0.0)
-        return min(MAX_CONNECTIONS, max(CONCURRENCY, math.ceil(PER_SECOND * max(longest, self._last_took))))
+        return min(MAX_CONCURRENCY, max(CONCURRENCY, math.ceil(PER_SECOND * max(longest, self._last_took))))
 
     def _timed(self, work: Callable[[Item], None], number: int, item: Item) -> None:
         self._began_at[number] = self._clock.time()

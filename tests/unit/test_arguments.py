@@ -40,7 +40,7 @@ READERS: list[Callable[[str, Any], Any]] = [
     read_records_path,
     read_seconds,
     read_words,
-    arguments.read_calling_hours,
+    arguments.read_calling_rules,
 ]
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.timedeltas()
@@ -60,7 +60,7 @@ def test_whatever_is_given_is_read_or_is_an_error_of_ours(read: Callable[[str, A
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{[]: 1}", "[" + "9" * 5_000])
-@pytest.mark.parametrize("read", [read_campaign_ids, read_name_patterns, read_words, arguments.read_calling_hours])
+@pytest.mark.parametrize("read", [read_campaign_ids, read_name_patterns, read_words, arguments.read_calling_rules])
 def test_a_text_that_no_parser_takes_is_refused(read: Callable[[str, Any], Any], text: str) -> None:
     with pytest.raises(CampaignConfigError):
         read("an_argument", text)

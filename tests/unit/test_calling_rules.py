@@ -105,7 +105,6 @@ class TestWhichRuleApplies:
         assert not self.RULES.is_open(unmatched, now)
         assert self.RULES.next_start(unmatched, now) is None
         assert self.RULES.next_end(unmatched, now) is None
-        assert self.RULES.last_end(unmatched, now) is None
 
     def test_the_rule_of_a_campaign_answers_for_it(self) -> None:
         rules = CallingRules.read([{**HOURS, "name_pattern": "FL-*"}, {"open": True}])
@@ -114,7 +113,6 @@ class TestWhichRuleApplies:
         assert rules.is_open(campaign(), now)
         assert rules.next_start(florida, now) == utc("2026-11-03T13:00")
         assert rules.next_end(florida, now) == utc("2026-11-04T02:00")
-        assert rules.last_end(florida, now) == utc("2026-11-03T02:00")
 
     def test_the_ends_of_all_rules_come_in_order(self) -> None:
         rules = [

@@ -201,7 +201,7 @@ def test_lists_that_fail_hold_up_no_stop_after_a_deferral(sandbox: Sandbox, dag:
     for number in range(200):
         sandbox.add_campaign(f"c-{number}")
     sandbox.add_fault(Fault("error", action="list", skip=1, count=None))
-    outcome = dag.triggered().attempt()
+    outcome = dag.triggered().attempt(timeout=900)
     assert live(sandbox) == set()
     third = [request.action for request in sandbox.requests if request.at >= outcome.in_slot[2][0]]
     assert third[:40] == ["stop"] * 40
