@@ -300,6 +300,12 @@ ELSEWHERE = {
     "A delete is tried again, and no record shows that an earlier try has sent one": (
         "tests/integration/test_deletes_in_retries.py"
     ),
+    "A deferred sweep resumes with what this version does not understand": (
+        "tests/integration/sweep/test_while_waiting.py"
+    ),
+    "The connection, or which campaigns to stop, changes while a sweep is deferred": (
+        "tests/integration/sweep/test_while_waiting.py"
+    ),
 }
 """Tests that see what a row quotes, in places where no sandbox is."""
 

@@ -171,7 +171,7 @@ def test_the_scope_is_that_of_the_listing_that_showed_a_campaign(sandbox: Sandbo
         sandbox.add_campaign(f"c-{number}", name="Sale")
     carried = deferred(name_pattern="Sale")
     sent = len(sandbox.requests)
-    with pytest.raises(CampaignSweepError, match=r"Sale.*Alert"):
+    with pytest.raises(CampaignSweepError, match=r"has changed from .*Sale.* to .*Alert"):
         operator(name_pattern="Alert").resume({}, None, carried)
     assert len(sandbox.requests) == sent
 
