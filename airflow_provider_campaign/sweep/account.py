@@ -288,17 +288,13 @@ class SweptAccount:
         entries = list(self._entries.values())
         if now - self._reported_at >= PROGRESS_INTERVAL and any(entry.asked_at is not None for entry in entries):
             self._reported_at = now
-            log.info("%s", _progress_of(entries))
+            stopped = sum(1 for entry in entries if entry.confirmed_at)
+            stopping = sum(1 for entry in entries if entry.acknowledged and entry.is_open)
+            problems = [entry.error for entry in entries if entry.error]
+            last = f", the last: {problems[-1]}" if problems else ""
+            text = "Stopped %s of %s, %s stopping, %s with a problem%s"
+            log.info(text, stopped, len(entries), stopping, len(problems), last)
 
 
 def _by_urgency(entries: Iterable[SweepEntry]) -> list[SweepEntry]:
     return sorted(entries, key=lambda entry: entry.urgency)
-
-
-def _progress_of(entries: Sequence[SweepEntry]) -> str:
-    """Return a line about how far a sweep is."""
-    stopped = sum(1 for entry in entries if entry.confirmed_at)
-    stopping = sum(1 for entry in entries if entry.acknowledged and entry.is_open)
-    problems = [entry.error for entry in entries if entry.error]
-    text = f"Stopped {stopped} of {len(entries)}, {stopping} stopping, {len(problems)} with a problem"
-    return f"{text}, the last: {problems[-1]}" if problems else text
