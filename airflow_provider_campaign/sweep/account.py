@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -124,10 +124,9 @@ class SweptAccount:
         for campaign_type in self.scope.excluded_types(self.client.platform):
             try:
                 live = [each for each in self.lists.read(campaign_type) if is_live(each.status)]
+                self.excluded.update({campaign.id: (campaign, "campaign_types") for campaign in live})
             except Exception as error:  # noqa: BLE001 this is for information only
                 log.warning("Live campaigns of type %s, which is left out, can't be listed: %s", campaign_type, error)
-            else:
-                self.excluded.update({campaign.id: (campaign, "campaign_types") for campaign in live})
 
     @property
     def has_closed_anything(self) -> bool:
