@@ -238,6 +238,7 @@ def main() -> None:
         found = guarded.outcome() | {
             "runs": dict(runs),
             "records": dict(Counter(record["outcome"] for record in kept)),
+            "errors": [record["error"] for record in kept if record["error"]],
             "incidents": sorted({campaign for record in kept for campaign in record["incidents"]}),
             "requests": dict(Counter(f"{each.action} {each.status_code}" for each in sandbox.requests)),
             "slot_seconds": round(slot_time.seconds, 1),

@@ -54,8 +54,17 @@ def main() -> None:
 
 def as_table(found: Sequence[Measurement]) -> str:
     """Return the table of the page."""
-    head = ["", "live campaigns", "run", "last one stopped (s)", "run ends (s)", "requests accepted", "refused (429)"]
-    return table(head, [(m.who, m.campaigns, m.state, m.last_stopped, m.seconds, m.accepted, m.refused) for m in found])
+    columns = {
+        "": [m.who for m in found],
+        "live campaigns": [m.campaigns for m in found],
+        "run": [m.state for m in found],
+        "last one stopped (s)": [m.last_stopped for m in found],
+        "run ends (s)": [m.seconds for m in found],
+        "requests accepted": [m.accepted for m in found],
+        "refused (429)": [m.refused for m in found],
+        "load": [m.load for m in found],
+    }
+    return table(list(columns), zip(*columns.values(), strict=True))
 
 
 def plot(found: Sequence[Measurement]) -> None:
