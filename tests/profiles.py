@@ -1,4 +1,8 @@
-"""How thorough tests with random data are: brief by default, in full where ``CAMPAIGN_TESTS`` is ``full``, as in CI."""
+"""
+How thorough tests with random data are: brief by default, in full where ``CAMPAIGN_TESTS`` is ``full``, as in CI.
+
+Where it is ``exhaustive``, tests whose examples take seconds have as many as nobody waits for.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,8 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-IS_FULL = os.environ.get("CAMPAIGN_TESTS") == "full"
+IS_EXHAUSTIVE = os.environ.get("CAMPAIGN_TESTS") == "exhaustive"
+IS_FULL = IS_EXHAUSTIVE or os.environ.get("CAMPAIGN_TESTS") == "full"
 BRIEF = 20
 """Examples of a test that does not say how many it takes."""
 
@@ -27,11 +32,14 @@ settings.register_profile("full", settings.get_profile("brief"), max_examples=FU
 settings.load_profile("full" if IS_FULL else "brief")
 
 
-def examples(full: int, brief: int = BRIEF) -> settings:
+def examples(full: int, brief: int = BRIEF, exhaustive: int | None = None) -> settings:
     """
     Return the settings of a test that takes a number of examples of its own.
 
     :param full: How many in full.
     :param brief: How many by default.
+    :param exhaustive: How many where that is asked for; None for as in full.
     """
+    if IS_EXHAUSTIVE and exhaustive is not None:
+        return settings(max_examples=exhaustive)
     return settings(max_examples=full if IS_FULL else brief)

@@ -25,14 +25,14 @@ from airflow_provider_campaign.sandbox import Campaign, Fault, ReceivedRequest, 
 from tests.integration.sweep.oracle import MINUTE, ends, is_open, rule_of
 from tests.integration.sweep.runs import Dag, DatedClock, Outcome, most_in_a_window, on_monday, received
 from tests.kinds import Connect
-from tests.profiles import IS_FULL, examples
+from tests.profiles import IS_EXHAUSTIVE, IS_FULL, examples
 
 BEGIN, FINISH = on_monday("20:00"), on_monday("22:00")
 INTERVAL = timedelta(minutes=5)
 MARGIN, TIMEOUT = 60, 600
 LIVE = ("Active", "Preparing", "Rerun")
 ZONES = ("UTC", "America/New_York", "Asia/Kolkata", "Europe/Berlin", "America/St_Johns")
-MAX_RULES, MAX_OF_A_RULE = (20, 50) if IS_FULL else (6, 8)
+MAX_RULES, MAX_OF_A_RULE = (20, 50) if IS_EXHAUSTIVE else (12, 20) if IS_FULL else (6, 8)
 
 
 @dataclass(frozen=True)
@@ -300,7 +300,7 @@ class Evening:
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
-@examples(full=150, brief=3)
+@examples(full=12, brief=3, exhaustive=150)
 @given(data=st.data())
 def test_a_guard_closes_every_campaign_at_its_own_end_and_touches_none_that_is_open(
     connect: Connect, tmp_path_factory: pytest.TempPathFactory, deferrable: bool, data: st.DataObject
