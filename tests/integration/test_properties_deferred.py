@@ -8,7 +8,6 @@ triggerer is restarted. Time is virtual. ``CAMPAIGN_TESTS=full`` in the environm
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,10 +21,11 @@ from airflow_provider_campaign.triggers.shared_poll import MIN_POLL_INTERVAL
 from airflow_provider_campaign.triggers.wait import FINAL_POLL_GRACE, CampaignWaitTrigger
 from tests.clock import VirtualClock
 from tests.kinds import KINDS, SONARLY, Connect, Kind
+from tests.profiles import IS_FULL
 from tests.triggerer import WAYS, Triggerer
 from tests.virtual_loop import run
 
-RUNS = 300 if os.environ.get("CAMPAIGN_TESTS") == "full" else 20
+RUNS = 300 if IS_FULL else 20
 """Random plans."""
 
 LONGEST_DELAY = 120
