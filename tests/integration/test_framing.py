@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable
+from queue import Queue
 from typing import Any
 
 import pytest
@@ -170,13 +171,13 @@ def test_a_connection_that_a_balancer_has_forgotten_is_not_used_again(stop: Stop
 
 @pytest.mark.timeout(30)
 def test_a_connection_is_closed_once_its_response_was_read(stop: Stop) -> None:
-    closed: list[bytes] = []
+    closed: Queue[bytes] = Queue()
 
     def speak(connection: socket.socket) -> None:
         connection.sendall(WHOLE)
-        closed.append(connection.recv(1))
+        closed.put(connection.recv(1))
 
     with RawServer(speak) as server:
         stop(server)
+        assert closed.get(timeout=60) == b""
     assert b"\r\nConnection: close\r\n" in server.requests[0]
-    assert closed == [b""]

@@ -249,7 +249,7 @@ def test_two_sweeps_at_once_claim_each_stop_once(sandbox: Sandbox, clock: DatedC
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join()
     assert live(sandbox) == set()
     claimed = [row["campaign_id"] for outcome in outcomes.values() for row in outcome["stopped"]]
     assert sorted(claimed) == sorted(ids(40))
