@@ -1,8 +1,43 @@
-"""The fields of campaigns that no platform should have, and some have."""
+"""The fields of campaigns that no platform should have, and some have; and what all that comes of them must be."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
+
+from hypothesis import strategies as st
+
+from airflow_provider_campaign.text import MAX_LINE_LENGTH
+
+_PARTS = (
+    "Sale",
+    " ",
+    "-",
+    "*",
+    "\ud83d",
+    "\ude00",
+    "\x00",
+    "\n[2027] INFO - ",
+    "\x1b[2K",
+    "\u202e",
+    "\u200b",
+    "e\u0301",
+)
+NAMES = st.lists(st.sampled_from(_PARTS), min_size=1, max_size=6).map("".join) | st.just("S" * 5000)
+"""Names that no platform should show."""
+
+
+def check_storable(value: Any) -> None:
+    """Check that XCom and every database can take a value."""
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+    text.encode()
+    assert "\\u0000" not in text
+
+
+def check_readable(message: str) -> None:
+    """Check that what a platform says neither forges a line of a log, nor steers a terminal, nor fills a page."""
+    assert all(line.isprintable() and not line.startswith("[2027") for line in message.split("\n"))
+    assert "S" * MAX_LINE_LENGTH not in message
 
 
 def nested(levels: int) -> Any:

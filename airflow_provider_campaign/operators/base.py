@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, ClassVar
 
-from airflow.providers.common.compat.sdk import BaseOperator, Context
+from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, Context
 
 from airflow_provider_campaign.arguments import (
     Reader,
@@ -23,11 +23,12 @@ from airflow_provider_campaign.arguments import (
 )
 from airflow_provider_campaign.campaign import Campaign, CampaignType
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
+from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operations.campaign_findings import CampaignFindings
 from airflow_provider_campaign.operations.earlier_tries import EarlierTries
 from airflow_provider_campaign.operators.task_record import TaskRecord
-from airflow_provider_campaign.platforms.base import Action
+from airflow_provider_campaign.platforms.base import Action, ApiRequest
 
 DEFAULT_TIMEOUT = 900.0
 """Seconds for a whole operation: requests, retries and waiting."""
@@ -140,9 +141,14 @@ class CampaignOperator(BaseOperator):
         with record:
             try:
                 yield findings
-            except Exception as error:
+            except AirflowException as error:
                 findings.note_failure(error)
                 raise
+            except Exception as error:
+                request = ApiRequest(action, self.campaign_id, self.campaign_type)
+                unexpected = as_campaign_error(error, findings.client.requester.subject(request))
+                findings.note_failure(unexpected)
+                raise unexpected from error
 
     def earlier_tries(self) -> EarlierTries:
         """Return what the tries before have left; within the block of :meth:`record`."""

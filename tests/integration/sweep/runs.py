@@ -5,10 +5,12 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +19,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
 from airflow_provider_campaign.sandbox import ReceivedRequest, Sandbox
 from tests.clock import EventfulClock
+from tests.odd_texts import check_storable
 
 MONDAY = datetime(2027, 2, 1, tzinfo=UTC)
 """Midnight. No zone that the tests use changes its clock in this month."""
@@ -107,7 +110,7 @@ class TaskInstance:
     xcoms: dict[str, Any] = field(default_factory=dict)
 
     def xcom_push(self, key: str, value: Any) -> None:
-        self.xcoms[key] = json.loads(json.dumps(value))
+        self.xcoms[key] = kept(value)
 
 
 @dataclass
@@ -153,7 +156,7 @@ class Outcome:
 
     def names(self, campaign_id: str) -> bool:
         """Return whether the try failed and said which campaign it is about."""
-        return self.is_failed and campaign_id in self.message
+        return self.is_failed and re.search(rf"(?<![\w-]){re.escape(campaign_id)}(?![\w-])", self.message) is not None
 
     @property
     def slot_seconds(self) -> float:
@@ -264,7 +267,7 @@ def drive(build: Callable[[], Any], context: Any, clock: DatedClock) -> Outcome:
     while True:
         began = clock.now
         try:
-            outcome.result = json.loads(json.dumps(getattr(build(), method)(context, **kwargs)))
+            outcome.result = kept(getattr(build(), method)(context, **kwargs))
         except TaskDeferred as deferred:
             outcome.in_slot.append((began, clock.now))
             name, moment = _wake_up(deferred, clock)
@@ -275,13 +278,32 @@ def drive(build: Callable[[], Any], context: Any, clock: DatedClock) -> Outcome:
             outcome.carried.append(len(json.dumps(deferred.kwargs or {})))
             clock.sleep(outcome.waits[-1])
             method = deferred.method_name
-            kwargs = {**json.loads(json.dumps(deferred.kwargs or {})), "event": clock.date}
+            kwargs = {**kept(deferred.kwargs or {}), "event": clock.date}
             continue
         except Exception as error:  # noqa: BLE001 whatever ends it
             outcome.error = error
             outcome.result = context["ti"].xcoms.get("return_value", {})
         outcome.in_slot.append((began, clock.now))
         return outcome
+
+
+def kept(value: Any) -> Any:
+    """Return a value as Airflow gives it back, which raises if it can't be kept."""
+    check_storable(value)
+    return json.loads(json.dumps(value))
+
+
+def plant(folder: Path, name: str, *campaigns: dict[str, Any], beside: str = "sweep.try1.json") -> None:
+    """Put a record beside that of a try, which says that it knows these campaigns, too."""
+    [genuine] = folder.rglob(beside)
+    record = json.loads(genuine.read_bytes())
+    model = record["campaigns"][0]
+    record["campaigns"] += [{**model, **campaign} for campaign in campaigns]
+    (genuine.parent / name).write_text(json.dumps(record))
+
+
+PLANTED = {"name": "Sale", "campaign_type": "sms", "status": "Active", "confirmed_at": None}
+ATTESTED = {"status": "Stopped", "confirmed_at": "2027-02-01T00:00:00+00:00", "message": "Campaign Stopped"}
 
 
 def _wake_up(deferred: TaskDeferred, clock: DatedClock) -> tuple[str, float]:

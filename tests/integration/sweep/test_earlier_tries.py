@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 from airflow_provider_campaign.exceptions import CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Fault, Sandbox
-from tests.integration.sweep.runs import Dag, DatedClock, asked_about, live, received, stops
+from tests.integration.sweep.runs import (
+    ATTESTED,
+    PLANTED,
+    Dag,
+    DatedClock,
+    asked_about,
+    live,
+    plant,
+    received,
+    stops,
+)
 from tests.kinds import Connect
 from tests.profiles import examples
 
@@ -132,19 +142,6 @@ def test_what_is_left_outside_the_scope_of_this_try_is_not_stopped_by_it(
 
 
 # Planted and damaged files.
-
-
-def plant(records: Path, copy: str, *campaigns: dict[str, Any]) -> None:
-    """Put a record beside that of the first try, which says that it knows these campaigns, too."""
-    [genuine] = records.rglob("sweep.try1.json")
-    record = json.loads(genuine.read_bytes())
-    model = record["campaigns"][0]
-    record["campaigns"] += [{**model, **campaign} for campaign in campaigns]
-    (genuine.parent / copy).write_text(json.dumps(record))
-
-
-PLANTED = {"name": "Sale", "campaign_type": "sms", "status": "Active", "confirmed_at": None}
-ATTESTED = {"status": "Stopped", "confirmed_at": "2027-02-01T00:00:00+00:00", "message": "Campaign Stopped"}
 
 
 @pytest.mark.parametrize("copy", ["sweep.try1.2.json", "sweep.try1.99.json", "sweep.try1.json"])

@@ -1,17 +1,21 @@
 """
 A guard on random evenings: never live at its end if it could have been stopped, never stopped while open, or named.
 
-Rules, dates, restarts, other clients, slow and late lists, late runs and retries are drawn; when a campaign may run is
-decided by a function of the tests' own (``oracle``), minute by minute.
+Rules, dates, restarts, other clients, slow and late lists, late runs and retries are drawn; and what is hostile: odd
+names, framing, a platform's module with a bug, keys that are rotated, a list that hangs, planted records. When a
+campaign may run is decided by a function of the tests' own (``oracle``), minute by minute.
 """
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,10 +26,24 @@ from hypothesis import strategies as st
 from airflow_provider_campaign.exceptions import CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Campaign, Fault, ReceivedRequest, Sandbox
-from tests.integration.sweep.oracle import MINUTE, ends, is_open, rule_of
-from tests.integration.sweep.runs import Dag, DatedClock, Outcome, most_in_a_window, on_monday, received
+from airflow_provider_campaign.sandbox.faults import FRAMINGS
+from tests.fragile import fragile, unforeseen_id
+from tests.integration.sweep.oracle import MINUTE, Rule, ends, is_open, rule_of
+from tests.integration.sweep.runs import (
+    ATTESTED,
+    PLANTED,
+    Dag,
+    DatedClock,
+    Outcome,
+    most_in_a_window,
+    on_monday,
+    plant,
+    received,
+)
 from tests.kinds import Connect
+from tests.odd_texts import NAMES, check_readable
 from tests.profiles import IS_EXHAUSTIVE, IS_FULL, examples
+from tests.records_guard import RECORDS_PATH, TAMPERED
 
 BEGIN, FINISH = on_monday("20:00"), on_monday("22:00")
 INTERVAL = timedelta(minutes=5)
@@ -33,6 +51,8 @@ MARGIN, TIMEOUT = 60, 600
 LIVE = ("Active", "Preparing", "Rerun")
 ZONES = ("UTC", "America/New_York", "Asia/Kolkata", "Europe/Berlin", "America/St_Johns")
 MAX_RULES, MAX_OF_A_RULE = (20, 50) if IS_EXHAUSTIVE else (12, 20) if IS_FULL else (6, 8)
+OUTSIDE = "outside"
+"""A campaign that the guard is not for, although it is always live."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +69,15 @@ class Plan:
     :param list_lag: Seconds by which lists are behind.
     :param list_takes: Seconds that a list request takes.
     :param late: Minutes by which the run of a tick (their number) begins late.
+    :param suffix: What the campaigns' names end with.
+    :param framings: Responses that are framed in an odd way.
+    :param rotation: Before which request the account's key is replaced, in the connection too; None for never.
+    :param hang: Which list request hangs, and for how many minutes.
+    :param is_stuck: Whether the first campaign can't be stopped.
+    :param unforeseen: The actions whose responses the platform's module has a bug with if they are about the first
+        campaign.
+    :param is_planted: Whether a record is planted beside that of each try that has failed.
+    :param has_state_store: Whether Airflow keeps what a task hands on to its next try.
     """
 
     rules: list[dict[str, Any]]
@@ -63,11 +92,19 @@ class Plan:
     faults: list[Fault]
     look_ahead: timedelta
     deferrable: bool
+    suffix: str
+    framings: list[Fault]
+    rotation: int | None
+    hang: tuple[int, int] | None
+    is_stuck: bool
+    unforeseen: tuple[str, ...]
+    is_planted: bool
+    has_state_store: bool
 
     @property
     def is_calm(self) -> bool:
-        """Whether nothing but the platform's documented limits stands in the way."""
-        return not (self.others or self.list_lag or self.late or self.faults or self.departures)
+        """Whether nothing but the platform's documented limits, and what is to make no difference, is in the way."""
+        return not (self.others or self.list_lag or self.late or self.faults or self.departures or self.hang)
 
 
 def local(moment: datetime, zone: str) -> str:
@@ -76,10 +113,11 @@ def local(moment: datetime, zone: str) -> str:
 
 @st.composite
 def hours(draw: st.DrawFn) -> dict[str, Any]:
-    """Draw calling hours of eight to ten hours that end before, during or after the evening."""
-    zone = draw(st.sampled_from(ZONES))
-    end = BEGIN + 5 * MINUTE * draw(st.integers(-12, 40))
-    start = end - timedelta(hours=draw(st.integers(8, 10)))
+    """Draw calling hours of eight to ten hours that end before, during or after the evening, or start during it."""
+    zone, length = draw(st.sampled_from(ZONES)), timedelta(hours=draw(st.integers(8, 10)))
+    edge = BEGIN + 5 * MINUTE * draw(st.integers(-12, 40))
+    start = edge if draw(st.integers(0, 4)) == 0 else edge - length
+    end = start + length
     window = {"start": local(start, zone)[-5:], "end": local(end, zone)[-5:]}
     drawn: dict[str, Any] = {"frequency": "DAILY", "timezone": zone, "days": [window]}
     if draw(st.integers(0, 5)) == 0:
@@ -112,6 +150,15 @@ FAULTS = st.builds(
     skip=st.integers(0, 60),
     count=st.integers(1, 6),
 )
+FRAMED = st.builds(
+    Fault,
+    st.just("framing"),
+    action=st.sampled_from(["stop", "list", None]),
+    skip=st.integers(0, 30),
+    count=st.integers(1, 20),
+    how=st.sampled_from(FRAMINGS),
+)
+UNFORESEEN = (*[()] * 6, ("stop",), ("status", "stop"), ("list",), ("list", "status", "stop"))
 HAPPENINGS = st.lists(st.tuples(st.floats(0, 115), st.integers(0, 400)), max_size=4)
 
 
@@ -132,17 +179,29 @@ def plans(draw: st.DrawFn, deferrable: bool) -> Plan:
         faults=draw(st.one_of(st.just([]), st.lists(FAULTS, max_size=2))),
         look_ahead=draw(st.sampled_from([timedelta(hours=1), timedelta(minutes=30)])),
         deferrable=deferrable,
+        suffix=draw(st.just("") | NAMES),
+        framings=draw(st.one_of(st.just([]), st.lists(FRAMED, max_size=2))),
+        rotation=draw(st.none() | st.integers(1, 100)),
+        hang=draw(st.sampled_from([None, None, None, (1, 2), (2, 12), (3, 30), (10, 6), (25, 45)])),
+        is_stuck=draw(st.sampled_from([False, False, False, True])),
+        unforeseen=draw(st.sampled_from(UNFORESEEN)),
+        is_planted=draw(st.booleans()),
+        has_state_store=draw(st.booleans()),
     )
 
 
 class Evening:
     """A plan as it happens."""
 
-    def __init__(self, plan: Plan, sandbox: Sandbox, clock: DatedClock) -> None:
-        self.plan, self.sandbox, self.clock = plan, sandbox, clock
+    def __init__(self, plan: Plan, sandbox: Sandbox, clock: DatedClock, connect: Connect) -> None:
+        self.plan, self.sandbox, self.clock, self._connect = plan, sandbox, clock, connect
         self.attempts: list[tuple[datetime, datetime, Outcome]] = []
+        self._requests = self._lists = 0
+        self._look_up()
         clock.go_to(BEGIN)
         self.campaigns = list(self._add())
+        self.troubled = self.campaigns[0].id if self.campaigns and (plan.is_stuck or plan.unforeseen) else None
+        sandbox.add_campaign(OUTSIDE, name="Night alarm")
         self.rule = {each.id: rule_of(plan.rules, each.name, each.campaign_type) for each in self.campaigns}
         for minute, number in plan.restarts if self.campaigns else []:
             campaign = self.campaigns[number % len(self.campaigns)]
@@ -150,22 +209,42 @@ class Evening:
         for minute, number in plan.departures if self.campaigns else []:
             campaign = self.campaigns[number % len(self.campaigns)]
             clock.on(BEGIN + minute * MINUTE, partial(sandbox.set_status, campaign.id, "Stopped"))
-        for fault in plan.faults:
+        for fault in [*plan.faults, *plan.framings]:
             sandbox.add_fault(fault)
-        sandbox.on_request(self._be_slow)
+        sandbox.on_request(self._note_request)
         for number in range(plan.others * int((FINISH - BEGIN) / MINUTE)):
             clock.on(BEGIN + number * MINUTE / plan.others, sandbox.spend)
 
     def _add(self) -> Iterator[Campaign]:
+        first = unforeseen_id(self.plan.unforeseen) if self.plan.unforeseen else None
+        is_stoppable = not self.plan.is_stuck
         for number, count in enumerate(self.plan.counts):
             for index in range(count):
                 name = f"r{number:02}-{index}"
-                kind = ("sms", "voice")[(number + index) % 2]
-                yield self.sandbox.add_campaign(f"c-{name}", kind, name=name, priority=str(1 + index % 5))
+                yield self.sandbox.add_campaign(
+                    first or f"c-{name}",
+                    ("sms", "voice")[(number + index) % 2],
+                    name=name + self.plan.suffix,
+                    priority=str(1 + index % 5),
+                    stoppable=is_stoppable,
+                )
+                first, is_stoppable = None, True
 
-    def _be_slow(self, request: ReceivedRequest) -> None:
-        if request.action == "list" and self.plan.list_takes:
-            self.clock.sleep(self.plan.list_takes)
+    def _look_up(self) -> None:
+        """Have the connection as the account is by now."""
+        connection = self.sandbox.kore_connection("v2")
+        self._connect(fragile(connection) if self.plan.unforeseen else connection)
+
+    def _note_request(self, request: ReceivedRequest) -> None:
+        self._requests += 1
+        if self._requests == self.plan.rotation:
+            self.sandbox.config.client_secret = "a-new-secret-" * 8
+            self._look_up()
+        if request.action != "list":
+            return
+        self._lists += 1
+        number, minutes = self.plan.hang or (0, 0)
+        self.clock.sleep(self.plan.list_takes + (60 * minutes if self._lists == number else 0))
 
     def happen(self) -> None:
         """Run the guard every five minutes, one run at a time, each with two retries."""
@@ -176,7 +255,9 @@ class Evening:
             deferrable=self.plan.deferrable,
             margin=MARGIN,
             timeout=TIMEOUT,
+            name_pattern="r*",
         )
+        dag.has_state_store = self.plan.has_state_store
         tick = 0
         while BEGIN + tick * INTERVAL < FINISH:
             run = dag.scheduled(BEGIN + tick * INTERVAL)
@@ -190,9 +271,22 @@ class Evening:
                 )
                 if not outcome.is_failed or outcome.is_final:
                     break
+                if self.plan.is_planted:
+                    self._plant(outcome)
                 self.clock.sleep(60)
             tick = max(tick + 1, math.floor((self.clock.date - BEGIN) / INTERVAL) + (self.clock.date > run.date))
         self.clock.go_to(FINISH)
+
+    def _plant(self, outcome: Outcome) -> None:
+        """Put a record beside that of a try, by which the next one would do harm if it believed it."""
+        genuine = Path(outcome.result["record"]["path"].removeprefix("file://"))
+        if not json.loads(genuine.read_bytes())["campaigns"]:
+            return
+        planted = [{**PLANTED, "campaign_id": each.id, "name": "of no rule"} for each in self.campaigns[-2:]]
+        planted += [{**PLANTED, "campaign_id": campaign_id, "name": "r00-0"} for campaign_id in (OUTSIDE, "unknown")]
+        if self.plan.has_state_store:  # without it nobody can tell who has written a record
+            planted.append({**PLANTED, **ATTESTED, "campaign_id": "never-stopped"})
+        plant(genuine.parent, genuine.name.replace(".json", ".2.json"), *planted, beside=genuine.name)
 
     # What is to hold.
 
@@ -224,23 +318,20 @@ class Evening:
                 yield since, at
                 since = None
 
-    def is_named(self, campaign_id: str) -> bool:
-        """Return whether a try failed and named a campaign, or told that it was live at an end."""
-        return any(
-            outcome.names(campaign_id)
-            or campaign_id in [row["campaign_id"] for row in outcome.result.get("failed", [])]
-            or campaign_id in str([closing["live_at_end"] for closing in outcome.result.get("closings", [])])
-            or campaign_id in outcome.result.get("incidents", [])
-            for _, _, outcome in self.attempts
-        )
+    def is_told(self, campaign_id: str, since: datetime) -> bool:
+        """Return whether a try that ended after a moment has told that a campaign may have been live at it."""
+        outcomes = [outcome for _, ended, outcome in self.attempts if ended >= since]
+        return any(map(partial(tells_of, campaign_id=campaign_id, rule=self.rule[campaign_id]), outcomes))
 
-    def has_failed_to_list(self) -> bool:
-        """Return whether a try failed without knowing what is live."""
-        return any(outcome.is_failed and "ist" in outcome.message for _, _, outcome in self.attempts)
+    def check_nothing_outside_is_touched(self) -> None:
+        requests = [each for each in self.sandbox.requests if each.campaign_id not in (None, *self.rule)]
+        assert {each.action for each in requests} <= ({"status"} if self.plan.is_planted else set())
+        assert self.sandbox.campaign(OUTSIDE).live
 
     def check_never_stopped_while_open(self) -> None:
         for request in received(self.sandbox, "stop"):
-            if request.status_code == 200 and request.campaign_id in self.rule:
+            assert request.campaign_id in self.rule
+            if request.status_code == 200:
                 at = self.date(request.at)
                 assert self.closes_soon(request.campaign_id, at), (
                     f"{request.campaign_id} was stopped at {at} by {self.rule[request.campaign_id]}"
@@ -255,15 +346,16 @@ class Evening:
                     if not since <= notice <= end < until:
                         continue
                     was_watched = any(began <= notice and ended >= end for began, ended, _ in self.attempts)
-                    if self.plan.is_calm and was_watched:
+                    if self.plan.is_calm and was_watched and campaign.id != self.troubled:
                         raise AssertionError(f"{campaign.id} was live from {since} to {until}, and its end was {end}")
-                    assert self.is_named(campaign.id) or self.has_failed_to_list() or not was_watched, (
+                    assert self.is_told(campaign.id, end) or not was_watched, (
                         f"{campaign.id} was live at its end, {end}, and nobody was told"
                     )
 
     def check_never_live_while_closed_for_long(self) -> None:
         patience = INTERVAL + self.need + timedelta(seconds=60)
         patience += max(self.plan.late.values(), default=0) * MINUTE
+        patience += (self.plan.hang or (0, 0))[1] * MINUTE
         if self.plan.faults:
             patience += timedelta(seconds=2 * TIMEOUT)
         for campaign in self.campaigns:
@@ -272,13 +364,15 @@ class Evening:
                 closed = 0
                 minutes = math.floor((until - since) / MINUTE)
                 for number in range(minutes + 1):
-                    closed = 0 if is_open(rule, since + number * MINUTE) else closed + 1
-                    assert closed * MINUTE <= patience or self.is_named(campaign.id) or self.has_failed_to_list(), (
+                    at = since + number * MINUTE
+                    closed = 0 if is_open(rule, at) else closed + 1
+                    assert closed * MINUTE <= patience or self.is_told(campaign.id, at - closed * MINUTE), (
                         f"{campaign.id} was live for {closed} min while closed, from {since} to {until}: {rule}"
                     )
 
     def check_what_was_said(self) -> None:
         for began, ended, outcome in self.attempts:
+            check_readable(outcome.message)
             left_alone = {row["campaign_id"] for row in outcome.result.get("open_until", [])}
             asked = {
                 request.campaign_id
@@ -295,8 +389,24 @@ class Evening:
 
     def check_the_rate_limit(self) -> None:
         if not self.plan.others and not self.plan.faults:
-            assert {request.status_code for request in self.sandbox.requests} <= {200, 404, 409}
+            expected = {200, 404, 409} | ({401} if self.plan.rotation or self.plan.hang else set())
+            assert {request.status_code for request in self.sandbox.requests} <= expected
             assert most_in_a_window(self.sandbox) <= 60
+
+
+def tells_of(outcome: Outcome, campaign_id: str, rule: Rule | None) -> bool:
+    """Return whether a try has told of a campaign, or of an end of its rule, or that it could not list."""
+    result = outcome.result
+    known = {*result.get("incidents", ()), *(row["campaign_id"] for row in result.get("failed", ()))}
+    known.update(*(closing["live_at_end"] for closing in result.get("closings", ())))
+    if campaign_id in known or outcome.names(campaign_id):
+        return True
+    if outcome.is_failed and re.search("^(Live campaigns can't be listed: |List of )", outcome.message, re.MULTILINE):
+        return True
+    if rule is None:
+        return False
+    is_missed = rule["name"] in [row["rule"] for row in result.get("missed_closings", ())]
+    return is_missed or (outcome.is_failed and re.search(rf"\b{rule['name']} at ", outcome.message) is not None)
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
@@ -309,11 +419,11 @@ def test_a_guard_closes_every_campaign_at_its_own_end_and_touches_none_that_is_o
     clock = DatedClock(BEGIN - timedelta(minutes=1))
     with pytest.MonkeyPatch.context() as patch, Sandbox(clock=clock, stop_delay=plan.stop_delay) as sandbox:
         patch.setattr(CampaignHook, "clock", clock)
-        patch.setenv("AIRFLOW__CAMPAIGN__RECORDS_PATH", f"file://{tmp_path_factory.mktemp('evening')}")
+        patch.setenv(RECORDS_PATH, f"file://{tmp_path_factory.mktemp('evening') / TAMPERED}")
         sandbox.config.list_lag = plan.list_lag
-        connect(sandbox.kore_connection("v2"))
-        evening = Evening(plan, sandbox, clock)
+        evening = Evening(plan, sandbox, clock, connect)
         evening.happen()
+        evening.check_nothing_outside_is_touched()
         evening.check_never_stopped_while_open()
         evening.check_never_live_at_its_end()
         evening.check_never_live_while_closed_for_long()
