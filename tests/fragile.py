@@ -40,11 +40,16 @@ def fragile(connection: dict[str, Any]) -> dict[str, Any]:
 
 
 def _provider_manager() -> Any:
+    manager: Any
     try:
-        from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime as Manager
+        from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
+
+        manager = ProvidersManagerTaskRuntime
     except ImportError:  # before Airflow 3.2
-        from airflow.providers_manager import ProvidersManager as Manager
-    return Manager()
+        from airflow.providers_manager import ProvidersManager
+
+        manager = ProvidersManager
+    return manager()
 
 
 def _fail_if_unforeseen(campaign_id: object, action: Action) -> None:
