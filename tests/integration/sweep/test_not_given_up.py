@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import pytest
 
 from airflow_provider_campaign.exceptions import CampaignAuthError, CampaignSweepFinalError
-from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.calling_hours import daily
 from tests.certificates import Authority
@@ -232,29 +230,30 @@ def test_what_another_client_stopped_while_ours_was_rate_limited_was_already_sto
     assert outcome.result["refused"] == 1
 
 
-def test_two_sweeps_at_once_claim_each_stop_once(sandbox: Sandbox, clock: DatedClock, connect: Connect) -> None:
-    add(sandbox, 40)
+def test_two_sweeps_at_once_claim_each_stop_once(
+    sandbox: Sandbox, clock: DatedClock, connect: Connect, dag: Dag
+) -> None:
+    add(sandbox, 100)
+    sandbox.config.rate_limit = None  # the two have one account, and each keeps to the limit of its own requests
+    sandbox.config.list_lag = 300.0  # what one has stopped, the lists of the other show live
+    clock.go_to(on_monday("00:10"))
     connect(sandbox.kore_connection("v2"), "another")
-    outcomes: dict[str, dict[str, list[dict[str, str]]]] = {}
-    ready = threading.Barrier(2)
-
-    def sweep(conn_id: str) -> None:
-        task = StopActiveCampaignsOperator(
-            task_id=conn_id, campaign_conn_id=conn_id, campaign_types=("sms",), timeout=900
-        )
-        ready.wait()
-        outcomes[conn_id] = task.execute({})
-
-    threads = [threading.Thread(target=sweep, args=(conn_id,)) for conn_id in ("campaign_default", "another")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    meanwhile: list[Outcome] = []
+    clock.on(
+        on_monday("00:10") + timedelta(seconds=5),  # the first waits for the rate limit, with half of the stops sent
+        lambda: meanwhile.append(dag.triggered().attempt(campaign_conn_id="another", timeout=900)),
+    )
+    first = dag.triggered().attempt(timeout=900)
+    [second] = meanwhile
+    assert (first.error, second.error) == (None, None)
     assert live(sandbox) == set()
-    claimed = [row["campaign_id"] for outcome in outcomes.values() for row in outcome["stopped"]]
-    assert sorted(claimed) == sorted(ids(40))
-    seen = {row["campaign_id"] for o in outcomes.values() for row in (*o["stopped"], *o["already_stopped"])}
-    assert seen == set(ids(40))
+    assert first.ids("stopped")
+    assert second.ids("stopped")
+    assert sorted(first.ids("stopped") + second.ids("stopped")) == sorted(ids(100))
+    for outcome in (first, second):
+        assert set(outcome.ids("stopped", "already_stopped")) == set(ids(100))
+    assert len({*stops(sandbox)}) == 100
+    assert len(stops(sandbox)) > 100  # each has asked for what the other had stopped
 
 
 def test_what_was_asked_is_dated_when_it_left(sandbox: Sandbox, clock: DatedClock, dag: Dag) -> None:
