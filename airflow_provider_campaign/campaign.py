@@ -236,7 +236,8 @@ def matches_pattern(name: str | None, patterns: Iterable[str], *, ignore_case: b
 
 def pattern_problem(pattern: str) -> tuple[str, str] | None:
     """Return what is wrong with a pattern, and the fix; None if nothing is."""
-    rest = _SET.sub("", pattern)
+    is_open = pattern.rfind("[") > pattern.rfind("]")  # where none is, the expression below takes linear time
+    rest = pattern if is_open else _SET.sub("", pattern)
     if "[" in rest:
         return "which has a [ that is not closed", "Close it, or write [[] for a [ in the name."
     for mark in filter(rest.__contains__, ",|"):

@@ -7,7 +7,8 @@ import html
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -54,7 +55,8 @@ def clean(value: Any, secrets: Iterable[str] = ()) -> Any:
 
     :param secrets: What must not be shown, in none of the usual encodings.
     """
-    return _cleaned(value, _forms(secrets), MAX_DEPTH)
+    clean_text = cache(partial(_clean_text, hidden=_forms(secrets)))  # the same words stand in row after row
+    return _cleaned(value, clean_text, MAX_DEPTH)
 
 
 def one_line(text: str, max_length: int = MAX_LINE_LENGTH) -> str:
@@ -78,22 +80,19 @@ def fitted(value: Any, max_bytes: int = MAX_DOCUMENT_BYTES) -> Any:
     return kept
 
 
-def _cleaned(value: Any, hidden: Sequence[str], levels: int) -> Any:
+def _cleaned(value: Any, clean_text: Callable[[str], str], levels: int) -> Any:
     if isinstance(value, str):
-        return _clean_text(value, hidden)
+        return clean_text(value)
     if isinstance(value, Mapping | list) and not levels:
         return CUT
     if isinstance(value, list):
-        return [_cleaned(item, hidden, levels - 1) for item in value]
+        return [_cleaned(item, clean_text, levels - 1) for item in value]
     if isinstance(value, Mapping):
-        return {key: _cleaned(item, hidden, levels - 1) for key, item in value.items() if _is_clean_key(key, hidden)}
+        kept = (key for key in value if len(key) <= MAX_LINE_LENGTH and key == clean_text(key))
+        return {key: _cleaned(value[key], clean_text, levels - 1) for key in kept}
     if isinstance(value, int) and value not in INTEGERS:
         return str(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _is_clean_key(key: str, hidden: Sequence[str]) -> bool:
-    return len(key) <= MAX_LINE_LENGTH and key == _clean_text(key, hidden)
 
 
 def _clean_text(text: str, hidden: Sequence[str]) -> str:
