@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator, Connection
@@ -48,48 +47,6 @@ def get_connection_from_database(conn_id: str) -> Connection:
     from airflow.models import Connection  # brings the database's libraries
 
     return Connection.get_connection_from_secrets(conn_id)
-
-
-def failing_secrets_backends(conn_id: str) -> list[str]:
-    """
-    Return which of environment, secrets backends, database and API don't answer for a connection, and why.
-
-    Airflow raises the same error for a connection that is not there and for a backend that fails, and has no public
-    way to tell them apart. A backend that has the connection after all has failed before.
-    """
-    failing = []
-    for backend in _secrets_backends():
-        try:
-            problem = "has it after all" if backend.get_connection(conn_id) else None
-        except Exception as error:  # noqa: BLE001 whatever a backend raises
-            problem = type(error).__name__
-        if problem:
-            failing.append(f"{type(backend).__name__} ({problem})")
-    if is_supervised() and not _api_denies(conn_id):
-        failing.append("Airflow's API")
-    return failing
-
-
-def _secrets_backends() -> Iterable[Any]:
-    if is_supervised():
-        from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
-
-        return ensure_secrets_backend_loaded()
-    from airflow.configuration import ensure_secrets_loaded
-
-    return ensure_secrets_loaded()
-
-
-def _api_denies(conn_id: str) -> bool:
-    """Return whether Airflow's API answers that there is no such connection."""
-    from airflow.sdk.execution_time import task_runner
-    from airflow.sdk.execution_time.comms import ErrorResponse, GetConnection
-
-    try:
-        response = task_runner.SUPERVISOR_COMMS.send(GetConnection(conn_id=conn_id))
-    except Exception:  # noqa: BLE001 whatever it raises, it has not answered
-        return False
-    return isinstance(response, ErrorResponse) and response.error.name == "CONNECTION_NOT_FOUND"
 
 
 def has_post_execute(task: BaseOperator) -> bool:

@@ -20,11 +20,7 @@ from airflow_provider_campaign.get_provider_info import connection_type_info
 from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
 from airflow_provider_campaign.operations.wait import wait_for_effect
 from airflow_provider_campaign.platforms.base import Platform
-from airflow_provider_campaign.version_compat import (
-    failing_secrets_backends,
-    get_connection_from_database,
-    is_supervised,
-)
+from airflow_provider_campaign.version_compat import get_connection_from_database, is_supervised
 
 DEFAULT_STOP_TIMEOUT = 900.0
 """Seconds that a stop may take with the wait for it, as in the operators."""
@@ -99,8 +95,9 @@ class CampaignHook(BaseHook, ABC):
         """
         Look a connection up and return its hook.
 
-        :raises CampaignConfigError: When there is no such connection, or it is not one of a campaign platform.
-        :raises CampaignUnavailableError: When not every place that may have the connection answers.
+        :raises CampaignConfigError: When it is not one of a campaign platform.
+        :raises CampaignUnavailableError: When it is not found: Airflow raises the same for one that is not there and
+            for a secrets backend that fails.
         """
         return cls.for_connection(cls._find_connection(campaign_conn_id), renews=True)
 
@@ -122,8 +119,12 @@ class CampaignHook(BaseHook, ABC):
         conn_id = conn_id.strip()
         try:
             return cls.get_connection(conn_id)
-        except AirflowNotFoundException as error:
-            raise connection_error(conn_id) from error
+        except AirflowNotFoundException as error:  # also where a secrets backend or the database does not answer
+            raise CampaignUnavailableError(
+                f"Connection {conn_id!r} was found in none of environment, secrets backends and database. Nothing was "
+                "sent. Check its id with 'airflow connections list', that all of them answer, or give it in the "
+                f"environment (AIRFLOW_CONN_{conn_id.upper()})."
+            ) from error
 
     @cached_property
     def transport(self) -> RequestsTransport:
@@ -255,18 +256,6 @@ class CampaignHook(BaseHook, ABC):
     ) -> Iterator[Campaign]:
         """Yield each campaign of the account once: :meth:`.CampaignClient.list_campaigns`."""
         return self.client.list_campaigns(campaign_types, statuses, newest_first=newest_first, deadline=deadline)
-
-
-def connection_error(conn_id: str) -> CampaignError:
-    """Return the error for a connection that was not found: final only if every place that may have it has answered."""
-    fix = (
-        f"Check its id with 'airflow connections list', or give it in the environment (AIRFLOW_CONN_{conn_id.upper()})."
-    )
-    if failing := failing_secrets_backends(conn_id):
-        problem = f"was not found, and {', '.join(failing)} can't be asked"
-        return CampaignUnavailableError(f"Connection {conn_id!r} {problem}. Nothing was sent. {fix}")
-    problem = "is in none of environment, secrets backends and database"
-    return CampaignConfigError(f"Connection {conn_id!r} {problem}. Nothing was sent. {fix}")
 
 
 def _hook_class(connection: Connection) -> type[Any] | None:

@@ -11,13 +11,12 @@ from typing import Any, ClassVar, TypeVar
 from weakref import WeakValueDictionary
 
 from airflow.providers.common.compat.connection import get_async_connection
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from asgiref.sync import sync_to_async
 
 from airflow_provider_campaign.client.clock import Clock
 from airflow_provider_campaign.client.errors import as_campaign_error
-from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
-from airflow_provider_campaign.hooks.base import CampaignHook, connection_error
+from airflow_provider_campaign.exceptions import CampaignError
+from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operations.account_poller import AccountPoller, AccountSnapshot
 from airflow_provider_campaign.operations.wait import PendingWait
 from airflow_provider_campaign.platforms.base import Platform
@@ -150,16 +149,11 @@ class SharedPoll:
         """
         Look the connection up.
 
-        :raises CampaignConfigError: When there is no such connection, or it is not one of a campaign platform.
-        :raises _LookupError: When it can't be looked up now.
+        :raises CampaignConfigError: When it is not one of a campaign platform.
+        :raises _LookupError: When it is not found, or can't be looked up now.
         """
         try:
             connection = await get_async_connection(self.campaign_conn_id)
-        except AirflowNotFoundException as error:
-            problem = await run_in_thread(connection_error, self.campaign_conn_id)
-            if isinstance(problem, CampaignConfigError):
-                raise problem from error
-            raise _LookupError(str(problem)) from error
         except Exception as error:  # whatever a secrets backend or Airflow's API raises may pass
             raise _LookupError(f"The connection {self.campaign_conn_id!r} can't be looked up: {error}.") from error
         hook = await run_in_thread(CampaignHook.for_connection, connection)

@@ -277,7 +277,9 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "A live campaign is in a status that is not documented": (is_redialing,),
     "A campaign is started again after it was asked to stop": (is_started_again,),
     "A field of the connection is missing or wrong": (scene(connection={"extra": {"iid": None}}),),
-    "There is no such connection": (scene(task(StopSmsCampaignOperator, campaign_conn_id="nobody")),),
+    "There is no such connection, or a place that may have it does not answer": (
+        scene(task(StopSmsCampaignOperator, campaign_conn_id="nobody")),
+    ),
     "The connection is of another type": (scene(connection={"conn_type": "http"}),),
     "`http://` to a host that is not this machine": (scene(connection={"host": "http://campaigns.example"}),),
     "The host's certificate is not trusted": (is_not_trusted,),
@@ -315,7 +317,7 @@ BECOMES = {
     "The worker is killed between request and response": "test_faults_live.py::test_a_stop_whose_worker_is_killed",
     "The task's process alone is killed, as where memory runs out": "test_kill.py::test_what_a_killed_task_had_asked",
     "The triggerer is killed": "test_waiting_live.py::test_waits_survive_the_loss_of_the_triggerer",
-    "A deferred task's connection can't be looked up": "test_triggers.py::test_a_connection_that_can_not_be_looked_up",
+    "A deferred task's connection can't be looked up, or is not there": "test_triggers.py::test_a_connection_that_can",
     "The scheduler or the database restarts": "test_faults_live.py::test_a_sweep_goes_on_while_the_database_restarts",
     "A sweep is killed": "test_sweep_live.py::test_a_sweep_that_is_killed_in_the_middle_is_ended_by_the_retry",
 }
