@@ -14,10 +14,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from airflow_provider_campaign import operations
+from airflow_provider_campaign import records
 from tests.secrets_guard import leak_in
 
-SCHEMA = json.loads((Path(operations.__path__[0]) / "campaign-record-1.schema.json").read_text())
+SCHEMA = json.loads((Path(records.__path__[0]) / "campaign-record-1.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)  # once: to check the schema takes longer than any record
 RECORDS_PATH = "AIRFLOW__CAMPAIGN__RECORDS_PATH"
 

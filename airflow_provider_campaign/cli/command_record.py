@@ -15,9 +15,10 @@ from airflow_provider_campaign.cli.output import Output
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation
 from airflow_provider_campaign.exceptions import CampaignRecordError
-from airflow_provider_campaign.operations.record import Findings, RecordDraft, canonical
 from airflow_provider_campaign.operators.task_record import open_store
-from airflow_provider_campaign.record_store import RecordStore
+from airflow_provider_campaign.records.progress import Progress
+from airflow_provider_campaign.records.record import RecordDraft, canonical
+from airflow_provider_campaign.records.store import RecordStore
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class CommandRecords:
             self.action, run, client.clock.time(), conn_id, client.platform, scope=self.scope, reason=self.reason
         )
 
-    def write(self, draft: RecordDraft, findings: Findings, ended_at: float, error: Exception | None) -> None:
+    def write(self, draft: RecordDraft, progress: Progress, ended_at: float, error: Exception | None) -> None:
         """
         Write the record of an account; what keeps it from being written is noted.
 
@@ -67,7 +68,7 @@ class CommandRecords:
         if self.store is None:
             return
         outcome = "success" if error is None else "killed" if self.cancellation.is_requested else "failed"
-        record = draft.record(findings, ended_at, outcome, error)
+        record = draft.record(progress, ended_at, outcome, error)
         try:
             self.references[record["connection_id"]] = self.store.write(record)
         except CampaignRecordError as problem:

@@ -29,9 +29,9 @@ from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
-from airflow_provider_campaign.operations.campaign_findings import CampaignFindings
 from airflow_provider_campaign.operations.wait import wait_for_effect
 from airflow_provider_campaign.platforms.base import Action
+from airflow_provider_campaign.records.progress import ActionProgress
 
 _COLUMNS = ("conn_id", "campaign_id", "name", "status", "message")
 
@@ -84,20 +84,20 @@ def stop(options: Namespace, output: Output) -> int:
     command_records = CommandRecords.read(options, "stop", "stop", scope, Cancellation())
 
     def stop_and_record(conn_id: str, client: CampaignClient, deadline: Deadline) -> dict[str, Any]:
-        findings = CampaignFindings(client, Campaign(campaign_id, "unknown", campaign_type=campaign_type), Action.STOP)
+        progress = ActionProgress(client, Campaign(campaign_id, "unknown", campaign_type=campaign_type), Action.STOP)
         draft, error = command_records.begin(conn_id, client), None
         try:
-            campaign = findings.client.stop_campaign(campaign_id, campaign_type, deadline=deadline)
-            findings.note(campaign, is_confirmed=False)
-            campaign = wait_for_effect(findings.client, campaign, deadline)
-            findings.note(campaign, is_confirmed=True)
+            campaign = progress.client.stop_campaign(campaign_id, campaign_type, deadline=deadline)
+            progress.note(campaign, is_confirmed=False)
+            campaign = wait_for_effect(progress.client, campaign, deadline)
+            progress.note(campaign, is_confirmed=True)
             return campaign.as_dict()
         except Exception as failure:
             error = failure
-            findings.note_failure(failure)
+            progress.note_failure(failure)
             raise
         finally:
-            command_records.write(draft, findings.findings(), client.clock.time(), error)
+            command_records.write(draft, progress.current(), client.clock.time(), error)
 
     outcome = _on_one_campaign(options, output, "Stopping", stop_and_record, command_records.cancellation)
     command_records.report(output)

@@ -13,8 +13,8 @@ from airflow_provider_campaign.arguments import argument_error, read_records_pat
 from airflow_provider_campaign.cli.accounts import NOT_VERIFIED, SUCCESS, read_conn_ids
 from airflow_provider_campaign.cli.output import Output, printable
 from airflow_provider_campaign.cli.records_page import records_page
-from airflow_provider_campaign.operations.record_chain import Discrepancy, RecordFile, verify_records
-from airflow_provider_campaign.record_store import RecordStore
+from airflow_provider_campaign.records.chain import Discrepancy, RecordFile, verify_records
+from airflow_provider_campaign.records.store import RecordStore
 
 _COLUMNS = ("ended_at", "connection_id", "run", "outcome", "found", "left", "incidents")
 

@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from airflow_provider_campaign.cli.output import printable
-from airflow_provider_campaign.operations.record_chain import Discrepancy, RecordFile
+from airflow_provider_campaign.records.chain import Discrepancy, RecordFile
 
 WIDTH, HEIGHT, MARGIN = 900, 240, 60
 """The plot, in pixels."""

@@ -179,9 +179,9 @@ def _run(records: CommandRecords, conn_id: str, sweep: Sweep) -> Outcome[SweepRe
     try:
         result = sweep.run()
     except Exception as error:
-        records.write(draft, sweep.result().findings(), client.clock.time(), error)
+        records.write(draft, sweep.result().progress(), client.clock.time(), error)
         raise
-    records.write(draft, result.findings(), client.clock.time(), _failure(result))
+    records.write(draft, result.progress(), client.clock.time(), _failure(result))
     return _outcome(result)
 
 

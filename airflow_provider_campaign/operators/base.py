@@ -25,10 +25,10 @@ from airflow_provider_campaign.campaign import Campaign, CampaignType
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operations.campaign_findings import CampaignFindings
-from airflow_provider_campaign.operations.earlier_tries import EarlierTries
 from airflow_provider_campaign.operators.task_record import TaskRecord
 from airflow_provider_campaign.platforms.base import Action, ApiRequest
+from airflow_provider_campaign.records.earlier_tries import EarlierTries
+from airflow_provider_campaign.records.progress import ActionProgress
 
 DEFAULT_TIMEOUT = 900.0
 """Seconds for a whole operation: requests, retries and waiting."""
@@ -119,35 +119,35 @@ class CampaignOperator(BaseOperator):
     @contextmanager
     def record(
         self, context: Context, action: Action, carried: Mapping[str, Any] | None = None
-    ) -> Iterator[CampaignFindings]:
+    ) -> Iterator[ActionProgress]:
         """
         Write the record of this try, if there is a records path, however the block ends.
 
-        :param carried: What :meth:`.CampaignFindings.carry` gave before the task was deferred.
+        :param carried: What :meth:`.ActionProgress.carry` gave before the task was deferred.
         :returns: What is to be told of the campaign; all requests go through its client.
         """
         campaign = Campaign(self.campaign_id, "unknown", campaign_type=self.campaign_type)
-        findings = CampaignFindings(self.hook.client, campaign, action, carried)
+        progress = ActionProgress(self.hook.client, campaign, action, carried)
         self._record = record = TaskRecord(self, context, action.value, self.records_path, self._cancellation)
         record.describe(
-            findings.findings,
-            began_at=findings.began_at,
+            progress.current,
+            began_at=progress.began_at,
             connection_id=self.campaign_conn_id,
             platform=self.hook.client.platform,
             scope={"campaign_id": self.campaign_id, "campaign_type": self.campaign_type},
             reason=self.reason,
         )
-        record.count_from(findings.requests, findings.refused)
+        record.count_from(progress.requests, progress.refused)
         with record:
             try:
-                yield findings
+                yield progress
             except AirflowException as error:
-                findings.note_failure(error)
+                progress.note_failure(error)
                 raise
             except Exception as error:
                 request = ApiRequest(action, self.campaign_id, self.campaign_type)
-                unexpected = as_campaign_error(error, findings.client.requester.subject(request))
-                findings.note_failure(unexpected)
+                unexpected = as_campaign_error(error, progress.client.requester.subject(request))
+                progress.note_failure(unexpected)
                 raise unexpected from error
 
     def earlier_tries(self) -> EarlierTries:

@@ -17,7 +17,6 @@ from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.retry import requested_delay
 from airflow_provider_campaign.exceptions import CampaignRateLimitError, CampaignTimeoutError
-from airflow_provider_campaign.operations.campaign_findings import CampaignFindings
 from airflow_provider_campaign.operations.wait import wait_for_effect
 from airflow_provider_campaign.operators.base import CampaignOperator, is_retry
 from airflow_provider_campaign.operators.delete import (
@@ -28,6 +27,7 @@ from airflow_provider_campaign.operators.delete import (
 from airflow_provider_campaign.operators.start_guard import StartGuard
 from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
 from airflow_provider_campaign.platforms.base import Action
+from airflow_provider_campaign.records.progress import ActionProgress
 from airflow_provider_campaign.triggers.deferral import MIN_DEFERRAL, RESUME_TIME, defer_wait
 from airflow_provider_campaign.triggers.wait import TRIGGERER_GRACE
 from airflow_provider_campaign.triggers.wait_outcome import WaitOutcome
@@ -92,8 +92,8 @@ class _StatusChangeOperator(CampaignOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Act, wait, and return what became of the campaign."""
         deadline = self.begin()
-        with self.record(context, self.action) as findings:
-            return self._act_and_wait(findings, deadline, outcome_unknown=is_retry(context))
+        with self.record(context, self.action) as progress:
+            return self._act_and_wait(progress, deadline, outcome_unknown=is_retry(context))
 
     def execute_again(
         self,
@@ -112,49 +112,49 @@ class _StatusChangeOperator(CampaignOperator):
         :param ends_at: When the time is up (seconds since the epoch).
         :param refusals: How often the task was rate-limited so far.
         :param outcome_unknown: Whether an earlier request may have reached the platform.
-        :param carried: What :meth:`.CampaignFindings.carry` gave.
+        :param carried: What :meth:`.ActionProgress.carry` gave.
         """
         deadline = self.begin(ends_at)
-        with self.record(context, self.action, carried) as findings:
+        with self.record(context, self.action, carried) as progress:
             if not deadline.remaining:
                 raise self._refused_until_the_end(refusals, outcome_unknown=outcome_unknown)
-            return self._act_and_wait(findings, deadline, outcome_unknown=outcome_unknown, refusals=refusals)
+            return self._act_and_wait(progress, deadline, outcome_unknown=outcome_unknown, refusals=refusals)
 
     def _act_and_wait(
-        self, findings: CampaignFindings, deadline: Deadline, *, outcome_unknown: bool, refusals: int = 0
+        self, progress: ActionProgress, deadline: Deadline, *, outcome_unknown: bool, refusals: int = 0
     ) -> dict[str, Any]:
         if self.deferrable and self.timeout > 2 * RESUME_TIME:
-            campaign = self._act_or_defer(findings, deadline, outcome_unknown=outcome_unknown, refusals=refusals)
+            campaign = self._act_or_defer(progress, deadline, outcome_unknown=outcome_unknown, refusals=refusals)
         else:
-            campaign = self.act(findings.client, check_first=outcome_unknown, deadline=deadline)
-        findings.note(campaign, is_confirmed=self.condition.is_met_by(campaign.status))
+            campaign = self.act(progress.client, check_first=outcome_unknown, deadline=deadline)
+        progress.note(campaign, is_confirmed=self.condition.is_met_by(campaign.status))
         self.log.info("Campaign %s is %s: %s", campaign.id, campaign.status, campaign.message or "no message")
         if not self.wait_for_completion or self.condition.is_met_by(campaign.status):
             return campaign.as_dict()
         self.log.info("Waiting for campaign %s to be %s", campaign.id, self.condition)
         if self.deferrable:
-            self._defer(campaign.as_dict(), deadline, findings)
-        final = wait_for_effect(findings.client, campaign, deadline, self.condition, self.poll_interval)
-        findings.note(final, is_confirmed=True)
+            self._defer(campaign.as_dict(), deadline, progress)
+        final = wait_for_effect(progress.client, campaign, deadline, self.condition, self.poll_interval)
+        progress.note(final, is_confirmed=True)
         self.log.info("Campaign %s is %s", campaign.id, final.status)
         return final.as_dict()
 
     def _act_or_defer(
-        self, findings: CampaignFindings, deadline: Deadline, *, outcome_unknown: bool, refusals: int
+        self, progress: ActionProgress, deadline: Deadline, *, outcome_unknown: bool, refusals: int
     ) -> Campaign:
         """Act, or leave the worker while the account is rate-limited."""
         part = deadline.sooner(max_rate_wait=MAX_RATE_WAIT)
         try:
-            campaign = self.act(findings.client, check_first=outcome_unknown, deadline=part)
+            campaign = self.act(progress.client, check_first=outcome_unknown, deadline=part)
         except CampaignRateLimitError as refusal:
             if deadline.remaining > RESUME_TIME + MIN_DEFERRAL:
-                self._defer_refused(refusal, refusals + 1, deadline, findings)
+                self._defer_refused(refusal, refusals + 1, deadline, progress)
             raise self._refused_until_the_end(refusals + 1, outcome_unknown=refusal.outcome_unknown) from refusal
         acted_before = bool(refusals) and outcome_unknown
         return replace(campaign, already_stopped=campaign.already_stopped and not acted_before)
 
     def _defer_refused(
-        self, refusal: CampaignRateLimitError, refusals: int, deadline: Deadline, findings: CampaignFindings
+        self, refusal: CampaignRateLimitError, refusals: int, deadline: Deadline, progress: ActionProgress
     ) -> None:
         """Leave the worker for the platform's window; those who were refused together return one after the other."""
         self.log.warning("Waiting for the account's rate limit, without a worker slot: %s", refusal)
@@ -167,7 +167,7 @@ class _StatusChangeOperator(CampaignOperator):
                 "ends_at": self.hook.clock.time() + deadline.remaining,
                 "refusals": refusals,
                 "outcome_unknown": refusal.outcome_unknown,
-                "carried": findings.carry(),
+                "carried": progress.carry(),
             },
             timeout=timedelta(seconds=deadline.remaining + TRIGGERER_GRACE),
         )
@@ -192,23 +192,23 @@ class _StatusChangeOperator(CampaignOperator):
         if self.records_path is None:
             return WaitOutcome.from_event(event).result()
         self.begin()
-        with self.record(context, self.action, carried) as findings:
+        with self.record(context, self.action, carried) as progress:
             result = WaitOutcome.from_event(event).result()
             seen = {key: result[key] for key in ("status", "message", "already_stopped")}
-            findings.note(Campaign(self.campaign_id, campaign_type=self.campaign_type, **seen), is_confirmed=True)
+            progress.note(Campaign(self.campaign_id, campaign_type=self.campaign_type, **seen), is_confirmed=True)
         return result
 
     def act(self, client: CampaignClient, *, check_first: bool, deadline: Deadline) -> Campaign:
         """Send what is to be done."""
         raise NotImplementedError
 
-    def _defer(self, result: dict[str, Any], deadline: Deadline, findings: CampaignFindings) -> None:
+    def _defer(self, result: dict[str, Any], deadline: Deadline, progress: ActionProgress) -> None:
         defer_wait(
             self,
             deadline.remaining,
             timeout=self.timeout,
             is_seen=True,
-            resume_with={"carried": findings.carry()} if self.records_path is not None else None,
+            resume_with={"carried": progress.carry()} if self.records_path is not None else None,
             campaign_id=self.campaign_id,
             campaign_conn_id=self.campaign_conn_id,
             campaign_type=self.campaign_type,

@@ -50,10 +50,10 @@ class DeleteCampaignOperator(CampaignOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Delete the campaign and return what it was."""
         deadline = self.begin()
-        with self.record(context, Action.DELETE) as findings:
-            campaign = self._delete(findings.client, deadline, is_retry=is_retry(context))
+        with self.record(context, Action.DELETE) as progress:
+            campaign = self._delete(progress.client, deadline, is_retry=is_retry(context))
             gone = replace(campaign, status="Deleted", campaign_type=campaign.campaign_type or self.campaign_type)
-            findings.note(gone, is_confirmed=True, status_before=campaign.status)
+            progress.note(gone, is_confirmed=True, status_before=campaign.status)
         self.log.info("Campaign %s is deleted; it was %s", campaign.id, campaign.status)
         return campaign.as_dict()
 

@@ -110,7 +110,7 @@ class SweepRun:
         record.describe(
             platform=client.platform,
             window_end=self._window_end(schedule, began_at),
-            findings=lambda: self._sweep.result().findings(),
+            progress=lambda: self._sweep.result().progress(),
         )
         if carried:
             self._restore(carried)
@@ -156,7 +156,7 @@ class SweepRun:
             outcome = sweep.result(outcome.problem) if outcome.problem else sweep.run(pause)
         problems = account.switch_schedules_off() if self._is_to_switch else []
         outcome = replace(outcome, requests=account.traffic.requests, may_start=sweep.result().may_start)
-        self._record.describe(findings=outcome.findings)
+        self._record.describe(progress=outcome.progress)
         outcome.log()
         verified = [entry.campaign.id for entry in outcome.entries if entry.confirmed_at is not None]
         outcome.raise_for_failure(*problems, earlier.describe_foreign(verified))

@@ -17,10 +17,11 @@ from airflow_provider_campaign.client.clock import Cancellation
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignRecordError, CampaignTimeoutError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.metrics import send_metrics
-from airflow_provider_campaign.operations.earlier_tries import EarlierTries, StoredTry
-from airflow_provider_campaign.operations.record import Findings, RecordDraft, canonical, iso_utc, sweep_result
-from airflow_provider_campaign.operations.record_chain import read_record
-from airflow_provider_campaign.record_store import RecordStore
+from airflow_provider_campaign.records.chain import read_record
+from airflow_provider_campaign.records.earlier_tries import EarlierTries, StoredTry
+from airflow_provider_campaign.records.progress import Progress, iso_utc
+from airflow_provider_campaign.records.record import RecordDraft, canonical, sweep_result
+from airflow_provider_campaign.records.store import RecordStore
 
 log = logging.getLogger(__name__)
 
@@ -69,24 +70,24 @@ class TaskRecord:
         self.draft = RecordDraft(action, run_of(task, self._context), CampaignHook.clock.time())
         self.result: dict[str, Any] = {}
         """What a sweep's task returns, once the record is written."""
-        self._findings: Callable[[], Findings] = Findings
+        self._progress: Callable[[], Progress] = Progress
         self._try_number: int = self.draft.run["try_number"]
         self._has_earlier = False
         self._lock = threading.RLock()
         self._is_kept = records_path is not None or action in ("sweep", "delete")
         self._counted = {"requests": 0, "refused": 0}
 
-    def describe(self, findings: Callable[[], Findings] | None = None, **known: Any) -> None:
+    def describe(self, progress: Callable[[], Progress] | None = None, **known: Any) -> None:
         """
         Note what is known by now.
 
-        :param findings: Tells what is known of the campaigns, at any moment.
+        :param progress: Tells what is known of the campaigns, at any moment.
         :param known: Fields of :class:`RecordDraft`.
         """
         if reason := known.get("reason"):
             log.info("Reason: %s", reason)
         self.draft = replace(self.draft, **known)
-        self._findings = findings or self._findings
+        self._progress = progress or self._progress
 
     def count_from(self, requests: int, refused: int) -> None:
         """Note what the metrics have counted before the task was deferred."""
@@ -97,7 +98,7 @@ class TaskRecord:
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         if isinstance(error, TaskDeferred):
-            record = self.draft.record(replace(self._findings(), campaigns=()), CampaignHook.clock.time(), "success")
+            record = self.draft.record(replace(self._progress(), campaigns=()), CampaignHook.clock.time(), "success")
             send_metrics(record, self._counted)
             return
         problem = self._end(error)
@@ -120,7 +121,7 @@ class TaskRecord:
                 return None
             self.load_earlier_tries()
             outcome = self._outcome(error)
-            record = self.draft.record(self._findings(), CampaignHook.clock.time(), outcome, error)
+            record = self.draft.record(self._progress(), CampaignHook.clock.time(), outcome, error)
             reference, problem = self._write(record)
             if problem:
                 record |= {"outcome": "killed" if outcome == "killed" else "failed"}

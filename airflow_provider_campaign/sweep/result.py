@@ -15,7 +15,8 @@ from airflow_provider_campaign.exceptions import (
     CampaignSweepError,
     CampaignSweepFinalError,
 )
-from airflow_provider_campaign.operations.record import Findings, campaign_entry, iso_utc, lists_of
+from airflow_provider_campaign.records.progress import Progress, campaign_entry, iso_utc
+from airflow_provider_campaign.records.record import lists_of
 from airflow_provider_campaign.sweep.closing import Closing
 from airflow_provider_campaign.sweep.entry import SweepEntry, is_retryable
 
@@ -59,9 +60,9 @@ class SweepResult:
         """Whether anything is not proven to be stopped."""
         return self.problem is not None or bool(self.left) or bool(self.unverified and not self.is_dry_run)
 
-    def findings(self) -> Findings:
+    def progress(self) -> Progress:
         """Return the result as the record has it."""
-        return Findings(
+        return Progress(
             campaigns=[_line_of(entry, is_dry_run=self.is_dry_run) for entry in self.entries],
             excluded=[{**campaign.summary(), "excluded_by": argument} for campaign, argument in self.excluded.values()],
             may_start=self.may_start,
@@ -92,7 +93,7 @@ class SweepResult:
 
     def lists(self) -> dict[str, list[dict[str, Any]]]:
         """Return the campaigns by outcome, as XCom has them."""
-        return lists_of(self.findings().campaigns, is_dry_run=self.is_dry_run)
+        return lists_of(self.progress().campaigns, is_dry_run=self.is_dry_run)
 
     def log(self) -> None:
         """Log each campaign that was stopped, when, and with what message; and those that were left out."""

@@ -20,7 +20,7 @@ from airflow_provider_campaign.__main__ import main
 from airflow_provider_campaign.hooks.sonarly import SonarlyHook
 from airflow_provider_campaign.platforms.kore import KorePlatform
 from airflow_provider_campaign.platforms.sonarly import SonarlyPlatform
-from airflow_provider_campaign.record_store import RecordStore
+from airflow_provider_campaign.records.store import RecordStore
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.request_log import ReceivedRequest
 from tests.airflow_process import AirflowProcess, SharedAirflow

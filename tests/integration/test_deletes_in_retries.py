@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_campaign.exceptions import CampaignError, CampaignNotFoundError, CampaignUnavailableError
-from airflow_provider_campaign.operations.record import canonical
 from airflow_provider_campaign.operators.campaign import DeleteSmsCampaignOperator
-from airflow_provider_campaign.record_store import RecordStore
+from airflow_provider_campaign.records.record import canonical
+from airflow_provider_campaign.records.store import RecordStore
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.clock import VirtualClock
 from tests.kinds import Connect

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import DAG, conf
 from airflow_provider_campaign.__main__ import main
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignRecordError
 from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator, StopSmsCampaignOperator
-from airflow_provider_campaign.record_store import RecordStore
+from airflow_provider_campaign.records.store import RecordStore
 from airflow_provider_campaign.sandbox import Sandbox
 from tests.kinds import Connect
 from tests.records_guard import RECORDS_PATH

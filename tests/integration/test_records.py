@@ -19,8 +19,6 @@ from airflow_provider_campaign.exceptions import (
     CampaignSweepError,
     CampaignUnavailableError,
 )
-from airflow_provider_campaign.operations.record import canonical
-from airflow_provider_campaign.operations.record_chain import verify_records
 from airflow_provider_campaign.operators.campaign import (
     DeleteSmsCampaignOperator,
     StartSmsCampaignOperator,
@@ -28,7 +26,9 @@ from airflow_provider_campaign.operators.campaign import (
     StopSmsCampaignOperator,
     StopVoiceCampaignOperator,
 )
-from airflow_provider_campaign.record_store import RecordStore
+from airflow_provider_campaign.records.chain import verify_records
+from airflow_provider_campaign.records.record import canonical
+from airflow_provider_campaign.records.store import RecordStore
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.triggers.wait_outcome import WaitOutcome
 from tests.calling_hours import daily

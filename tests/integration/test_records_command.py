@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from airflow_provider_campaign.__main__ import main
-from airflow_provider_campaign.record_store import RecordStore
+from airflow_provider_campaign.records.store import RecordStore
 from airflow_provider_campaign.sandbox import Sandbox
 from tests.clock import VirtualClock
 from tests.kinds import Connect

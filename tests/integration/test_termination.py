@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_campaign.record_store import RecordStore
+from airflow_provider_campaign.records.store import RecordStore
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.data import terminated_task
 from tests.meanwhile import requests_received

@@ -13,10 +13,11 @@ from moto.server import ThreadedMotoServer
 
 from airflow_provider_campaign.__main__ import main
 from airflow_provider_campaign.exceptions import CampaignRecordError
-from airflow_provider_campaign.operations.record import Findings, RecordDraft
-from airflow_provider_campaign.operations.record_chain import verify_records
 from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
-from airflow_provider_campaign.record_store import RecordStore
+from airflow_provider_campaign.records.chain import verify_records
+from airflow_provider_campaign.records.progress import Progress
+from airflow_provider_campaign.records.record import RecordDraft
+from airflow_provider_campaign.records.store import RecordStore
 from airflow_provider_campaign.sandbox import Sandbox
 from tests.clock import VirtualClock
 from tests.kinds import Connect
@@ -109,9 +110,9 @@ def test_evenings_are_kept_and_one_that_is_missing_is_named(
 def test_a_record_that_is_there_is_never_written_again(bucket: Bucket) -> None:
     store = RecordStore(bucket.path)
     first = RecordDraft("sweep", RUN, 1_800_000_000.0, "campaign_default").record(
-        Findings(), 1_800_000_001.0, "success"
+        Progress(), 1_800_000_001.0, "success"
     )
-    again = RecordDraft("sweep", RUN, 1_800_000_100.0, "campaign_default").record(Findings(), 1_800_000_101.0, "failed")
+    again = RecordDraft("sweep", RUN, 1_800_000_100.0, "campaign_default").record(Progress(), 1_800_000_101.0, "failed")
     before = store.write(first)
     after = store.write(again)
     assert before["path"].endswith("closing/evening/stop_all.try1.json")
@@ -125,6 +126,6 @@ def test_a_record_that_is_there_is_never_written_again(bucket: Bucket) -> None:
 
 @pytest.mark.usefixtures("bucket")
 def test_a_bucket_that_is_not_there_is_named() -> None:
-    record = RecordDraft("sweep", RUN, 1_800_000_000.0).record(Findings(), 1_800_000_001.0, "success")
+    record = RecordDraft("sweep", RUN, 1_800_000_000.0).record(Progress(), 1_800_000_001.0, "success")
     with pytest.raises(CampaignRecordError, match=r"s3://aws_default@no-such-bucket/evenings.*bucket does not exist"):
         RecordStore("s3://aws_default@no-such-bucket/evenings").write(record)

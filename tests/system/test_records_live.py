@@ -12,8 +12,8 @@ from packaging.version import Version
 
 pytest.importorskip("airflow.sdk", reason="Airflow 3 is not installed")
 
-from airflow_provider_campaign.operations.record_chain import verify_records
-from airflow_provider_campaign.record_store import RecordStore
+from airflow_provider_campaign.records.chain import verify_records
+from airflow_provider_campaign.records.store import RecordStore
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.system.live_airflow import VERSION, LiveAirflow
 from tests.system.live_airflow.waiting import wait_until

@@ -27,12 +27,12 @@ LAYERS: dict[str, set[str]] = {
     "hooks": {*BOTTOM, "client", "operations", "platforms", "get_provider_info", "version_compat"},
     "triggers": {*BOTTOM, "arguments", "calling_hours", "client", "platforms", "operations", "hooks", "version_compat"},
 }
-LAYERS["sweep"] = {*BOTTOM, "calling_hours", "client", "platforms", "operations"}
+LAYERS["records"] = {*BOTTOM, "calling_hours", "client", "platforms"}
+LAYERS["sweep"] = {*LAYERS["records"], "operations", "records"}
 BELOW = {*LAYERS, "triggers"}
 LAYERS |= {
     "metrics": set(),
-    "record_store": {"exceptions", "operations"},
-    "operators": {*BELOW, "metrics", "record_store"},
+    "operators": {*BELOW, "metrics"},
     "sensors": BELOW,
     "timetables": {"calling_hours", "exceptions", "version_compat"},
 }

@@ -104,7 +104,7 @@ def test_where_other_statuses_are_listed_too_an_unknown_word_is_told_and_left_al
     account = OddAccount(("c-1", "Archived"), ("c-2", "Active"), ("c-3", "Stopped"))
     result = account.sweep()
     result.raise_for_failure()
-    assert [each["campaign_id"] for each in result.findings().excluded] == ["c-1"]
+    assert [each["campaign_id"] for each in result.progress().excluded] == ["c-1"]
     assert account.stopped_at.keys() == {"c-2"}
 
 
@@ -153,7 +153,7 @@ def test_a_list_that_lags_behind_is_not_asked_all_the_time() -> None:
     account = OddAccount(("c-1", "Active"), lag=60)
     result = account.sweep()
     result.raise_for_failure()
-    assert [each["asked_at"] for each in result.findings().campaigns if each["already_stopped"]] == []
+    assert [each["asked_at"] for each in result.progress().campaigns if each["already_stopped"]] == []
     assert result.requests < 36
 
 

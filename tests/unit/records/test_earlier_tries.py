@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from airflow_provider_campaign.campaign import Campaign
-from airflow_provider_campaign.operations.earlier_tries import MAX_NAMED, EarlierTries, StoredTry
-from airflow_provider_campaign.operations.record import Findings, RecordDraft, campaign_entry
-from airflow_provider_campaign.operations.record_chain import read_record
 from airflow_provider_campaign.platforms.base import Platform
 from airflow_provider_campaign.platforms.sonarly import SonarlyPlatform
+from airflow_provider_campaign.records.chain import read_record
+from airflow_provider_campaign.records.earlier_tries import MAX_NAMED, EarlierTries, StoredTry
+from airflow_provider_campaign.records.progress import Progress, campaign_entry
+from airflow_provider_campaign.records.record import RecordDraft
 from tests.accounts import KORE_V2, SONARLY
 
 SCOPE = {"campaign_types": ("sms", "voice"), "statuses": ("Active",), "name_pattern": None, "dry_run": False}
@@ -32,7 +33,7 @@ def entry(campaign_id: str, *, is_stopped: bool = False, **details: Any) -> dict
 
 def stored(campaigns: Sequence[dict[str, Any]], number: int = 1, **known: Any) -> StoredTry:
     """Return a try's record as it is read back."""
-    record = draft(number, **known).record(Findings(campaigns), 1_800_000_001.0, "failed")
+    record = draft(number, **known).record(Progress(campaigns), 1_800_000_001.0, "failed")
     return StoredTry(number, read_record(json.dumps(record).encode()), f"try{number}.json", "a" * 64)
 
 

@@ -1,21 +1,45 @@
-"""What is asked of one campaign, and what it shows."""
+"""What was done to campaigns so far, and seen of them: by a sweep, or by an action on one campaign."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.exceptions import CampaignError, CampaignUnavailableError
-from airflow_provider_campaign.operations.record import Findings, campaign_entry
 from airflow_provider_campaign.platforms.base import Action, ApiRequest
 
+JSON = dict[str, Any]
 
-class CampaignFindings:
+
+@dataclass(frozen=True)
+class Progress:
     """
-    The findings of an action on one campaign: all that goes through :attr:`client` is counted.
+    What was done, and seen, so far.
+
+    :param campaigns: What :meth:`SweepEntry.as_dict` gives of each.
+    :param excluded: What is live but outside the scope.
+    :param may_start: What is not live, but may start by itself or by hand.
+    :param open_until: Live campaigns whose calling hours go on.
+    :param closings: The ends of calling hours that this is about, and when each was verified.
+    :param refused: Those that the platform refused for the rate.
+    """
+
+    campaigns: Sequence[JSON] = ()
+    excluded: Sequence[JSON] = ()
+    may_start: Sequence[JSON] = ()
+    open_until: Sequence[JSON] = ()
+    closings: Sequence[JSON] = ()
+    requests: int = 0
+    refused: int = 0
+
+
+class ActionProgress:
+    """
+    The progress of an action on one campaign: all that goes through :attr:`client` is counted.
 
     :param campaign: As far as it is known: its id and type.
     :param carried: What :meth:`carry` gave, where the action is continued.
@@ -68,7 +92,7 @@ class CampaignFindings:
             "refused": self.refused,
         }
 
-    def findings(self) -> Findings:
+    def current(self) -> Progress:
         """Return what is known by now."""
         asked_at, is_unanswered = self._asked
         entry = campaign_entry(
@@ -78,7 +102,7 @@ class CampaignFindings:
             status_before=self._status_before,
             unanswered=is_unanswered,
         )
-        return Findings([entry], requests=self.requests, refused=self.refused)
+        return Progress([entry], requests=self.requests, refused=self.refused)
 
     def _note_request(self, request: ApiRequest) -> None:
         self.requests += 1
@@ -94,3 +118,40 @@ class CampaignFindings:
         self.refused += 1
         if request.action is self._action:
             self._asked = (self._asked[0], self._asked_before[1])
+
+
+def campaign_entry(
+    campaign: Campaign,
+    *,
+    asked_at: float | None,
+    confirmed_at: float | None,
+    status_before: str | None = None,
+    message: str | None = None,
+    is_incident: bool = False,
+    unanswered: bool = False,
+    rule: str | None = None,
+    end: float | None = None,
+) -> JSON:
+    """
+    Return a campaign's entry in a record.
+
+    :param message: Replaces the platform's own text.
+    :param unanswered: Whether a request for the action left that the platform may have acted on, without an answer.
+    """
+    return {
+        **campaign.summary(),
+        "status_before": status_before,
+        "asked_at": iso_utc(asked_at),
+        "confirmed_at": iso_utc(confirmed_at),
+        "message": message or campaign.message,
+        "already_stopped": campaign.already_stopped,
+        "is_incident": is_incident,
+        "unanswered": unanswered,
+        "rule": rule,
+        "end": iso_utc(end),
+    }
+
+
+def iso_utc(seconds: float | None) -> str | None:
+    """Return seconds since the epoch as an ISO 8601 text in UTC."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()

@@ -14,16 +14,17 @@ from typing import Any
 import pytest
 
 from airflow_provider_campaign.exceptions import CampaignRecordError
-from airflow_provider_campaign.operations.record import Findings, RecordDraft, canonical
-from airflow_provider_campaign.operations.record_chain import Discrepancy, RecordFile, verify_records
-from airflow_provider_campaign.record_store import RecordStore
+from airflow_provider_campaign.records.chain import Discrepancy, RecordFile, verify_records
+from airflow_provider_campaign.records.progress import Progress
+from airflow_provider_campaign.records.record import RecordDraft, canonical
+from airflow_provider_campaign.records.store import RecordStore
 from tests.records_guard import TAMPERED, check_record, check_records
 
 ENDED_AT = 1_800_000_000.0
 
 
 def record_of(run_id: str = "scheduled__2026-11-21T21:00:00+00:00", at: float = 0.0, **run: Any) -> dict[str, Any]:
-    return draft_of(run_id, **run).record(Findings(), ENDED_AT + at, "success")
+    return draft_of(run_id, **run).record(Progress(), ENDED_AT + at, "success")
 
 
 def draft_of(run_id: str, connection_id: str = "campaign_default", **run: Any) -> RecordDraft:
@@ -145,7 +146,7 @@ def test_two_runs_that_end_at_once_are_a_fork_and_both_are_in_the_chain(store: R
 def test_connections_have_chains_of_their_own(tmp_path: Path) -> None:
     store = RecordStore(f"file://{tmp_path}")
     for number, connection_id in enumerate(["a", "b/../c", "a", "b/../c"]):
-        store.write(draft_of(f"run-{number}", connection_id).record(Findings(), ENDED_AT + number, "success"))
+        store.write(draft_of(f"run-{number}", connection_id).record(Progress(), ENDED_AT + number, "success"))
     seen = [(json.loads(record.content)["previous"] or {}).get("path") for record in store.read()]
     assert seen == [None, None, path_of(0), path_of(1)]
 
@@ -230,7 +231,7 @@ def test_what_one_record_says_is_always_the_same_bytes() -> None:
 
 
 def test_the_example_of_the_documentation_is_a_record() -> None:
-    page = (Path(__file__).parents[2] / "docs/proof.md").read_text()
+    page = (Path(__file__).parents[3] / "docs/proof.md").read_text()
     check_record(page.partition("```json\n")[2].partition("```")[0].encode())
 
 
@@ -359,7 +360,7 @@ def test_records_of_a_folder_that_was_moved_to_another_disk_are_read(store: Reco
 
 
 def test_the_few_lines_of_the_documentation_find_what_the_command_finds(store: RecordStore, tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs/proof.md").read_text()
+    page = (Path(__file__).parents[3] / "docs/proof.md").read_text()
     code = page.partition("```python\n")[2].partition("```")[0].replace("/mnt/records", str(tmp_path))
 
     def printed() -> str:

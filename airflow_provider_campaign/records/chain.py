@@ -12,8 +12,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_campaign.operations.record import SCHEMA, sha256_of
-from airflow_provider_campaign.operations.record_path import record_folder, record_stem
+from airflow_provider_campaign.records.files import record_folder, record_stem
+from airflow_provider_campaign.records.record import SCHEMA, sha256_of
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator

@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from airflow_provider_campaign.__main__ import main
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.exceptions import CampaignRecordError
-from airflow_provider_campaign.operations.record import Findings, RecordDraft, campaign_entry, canonical
-from airflow_provider_campaign.operations.record_chain import verify_records
-from airflow_provider_campaign.record_store import RecordStore
+from airflow_provider_campaign.records.chain import verify_records
+from airflow_provider_campaign.records.progress import Progress, campaign_entry
+from airflow_provider_campaign.records.record import RecordDraft, canonical
+from airflow_provider_campaign.records.store import RecordStore
 from tests.profiles import examples
 from tests.records_guard import TAMPERED
 
@@ -47,7 +48,7 @@ def record_of(number: int, try_number: int = 1) -> dict[str, Any]:
         campaign_entry(Campaign(f"c-{each}", "Active", "Sale", "sms"), asked_at=1.0, confirmed_at=2.0 * each or None)
         for each in range(2)
     ]
-    return draft.record(Findings(campaigns), began_at + 1.0, "failed")
+    return draft.record(Progress(campaigns), began_at + 1.0, "failed")
 
 
 def path_of(number: int, copy: str = "") -> str:

@@ -10,40 +10,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_campaign import __version__
-from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.client.response import sanitize
-from airflow_provider_campaign.operations.earlier_tries import EarlierTries, merge_campaigns
 from airflow_provider_campaign.platforms.base import Platform
+from airflow_provider_campaign.records.earlier_tries import EarlierTries, merge_campaigns
+from airflow_provider_campaign.records.progress import JSON, Progress, iso_utc
 
 SCHEMA = "campaign-record/1"
 """What a record's format is called; another format has another number."""
 
 MAX_LINE_LENGTH = 1000
 """Characters of a line of error or reason; a message is longer only where it quotes a long argument."""
-
-JSON = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Findings:
-    """
-    What was done, and seen, so far.
-
-    :param campaigns: What :meth:`SweepEntry.as_dict` gives of each.
-    :param excluded: What is live but outside the scope.
-    :param may_start: What is not live, but may start by itself or by hand.
-    :param open_until: Live campaigns whose calling hours go on.
-    :param closings: The ends of calling hours that this is about, and when each was verified.
-    :param refused: Those that the platform refused for the rate.
-    """
-
-    campaigns: Sequence[JSON] = ()
-    excluded: Sequence[JSON] = ()
-    may_start: Sequence[JSON] = ()
-    open_until: Sequence[JSON] = ()
-    closings: Sequence[JSON] = ()
-    requests: int = 0
-    refused: int = 0
 
 
 @dataclass(frozen=True)
@@ -69,28 +45,28 @@ class RecordDraft:
     missed_closings: Sequence[JSON] = ()
     earlier: EarlierTries = field(default_factory=EarlierTries)
 
-    def record(self, findings: Findings, ended_at: float, outcome: str, error: BaseException | None = None) -> JSON:
+    def record(self, progress: Progress, ended_at: float, outcome: str, error: BaseException | None = None) -> JSON:
         """
         Return the record, which has no predecessor yet.
 
         :param ended_at: Seconds since the epoch.
         :param outcome: ``success``, ``failed``, ``killed`` or ``skipped``.
         """
-        campaigns = merge_campaigns(self.earlier.campaigns, findings.campaigns, self.run.get("try_number"))
+        campaigns = merge_campaigns(self.earlier.campaigns, progress.campaigns, self.run.get("try_number"))
         return {
             **self.header(),
             "ended_at": iso_utc(ended_at),
             "outcome": outcome,
             "error": None if error is None else self._without_secrets(str(error)) or type(error).__name__,
             "campaigns": campaigns,
-            "excluded": list(findings.excluded),
-            "may_start": list(findings.may_start),
-            "open_until": list(findings.open_until),
-            "closings": list(findings.closings),
+            "excluded": list(progress.excluded),
+            "may_start": list(progress.may_start),
+            "open_until": list(progress.open_until),
+            "closings": list(progress.closings),
             "missed_closings": list(self.missed_closings),
             "incidents": [campaign["campaign_id"] for campaign in campaigns if campaign["is_incident"]],
-            "requests": findings.requests,
-            "refused": findings.refused,
+            "requests": progress.requests,
+            "refused": progress.refused,
             "seconds": round(ended_at - self.began_at, 1),
             "earlier_tries": list(self.earlier.tries),
             "previous": None,
@@ -119,38 +95,6 @@ class RecordDraft:
         secrets = self.platform.secrets if self.platform else ()
         lines = (sanitize(line, secrets, MAX_LINE_LENGTH) for line in text.splitlines())
         return "\n".join(line for line in lines if line) or None
-
-
-def campaign_entry(
-    campaign: Campaign,
-    *,
-    asked_at: float | None,
-    confirmed_at: float | None,
-    status_before: str | None = None,
-    message: str | None = None,
-    is_incident: bool = False,
-    unanswered: bool = False,
-    rule: str | None = None,
-    end: float | None = None,
-) -> JSON:
-    """
-    Return a campaign's entry in a record.
-
-    :param message: Replaces the platform's own text.
-    :param unanswered: Whether a request for the action left that the platform may have acted on, without an answer.
-    """
-    return {
-        **campaign.summary(),
-        "status_before": status_before,
-        "asked_at": iso_utc(asked_at),
-        "confirmed_at": iso_utc(confirmed_at),
-        "message": message or campaign.message,
-        "already_stopped": campaign.already_stopped,
-        "is_incident": is_incident,
-        "unanswered": unanswered,
-        "rule": rule,
-        "end": iso_utc(end),
-    }
 
 
 def sweep_result(record: Mapping[str, Any], reference: Mapping[str, str] | None) -> JSON:
@@ -189,8 +133,3 @@ def canonical(record: Mapping[str, Any]) -> bytes:
 
 def sha256_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def iso_utc(seconds: float | None) -> str | None:
-    """Return seconds since the epoch as an ISO 8601 text in UTC."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()
