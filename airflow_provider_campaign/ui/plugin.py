@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowPlugin
-
-from airflow_provider_campaign.ui.static_page import StaticPage
 
 PREFIX = "/campaign-shutdowns"
 
 HAS_EXTERNAL_VIEWS = hasattr(AirflowPlugin, "external_views")
 """Whether Airflow shows pages of plugins, and its API accepts the cookie of its UI (3.1)."""
+
+
+async def serve_page(
+    scope: MutableMapping[str, Any],
+    receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+    send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+) -> None:
+    """Serve the files of the page. Airflow loads plugins also in processes that have no use for a web framework."""
+    from airflow_provider_campaign.ui.static_page import PAGE
+
+    await PAGE(scope, receive, send)
 
 
 class CampaignShutdownsPlugin(AirflowPlugin):
@@ -22,7 +32,7 @@ class CampaignShutdownsPlugin(AirflowPlugin):
     external_views: list[Any] = []
 
     if HAS_EXTERNAL_VIEWS:
-        fastapi_apps = [{"app": StaticPage(PREFIX), "url_prefix": PREFIX, "name": "Campaign shutdowns"}]
+        fastapi_apps = [{"app": serve_page, "url_prefix": PREFIX, "name": "Campaign shutdowns"}]
         external_views = [
             {
                 "name": "Campaign shutdowns",

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_campaign.ui.static_page import FOLDER
+from airflow_provider_campaign import ui
 
+FOLDER = Path(ui.__file__).parent / "static"
 NODE = shutil.which("node")
 TESTS = Path(__file__).parent / "page_logic.test.js"
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from airflow import __version__ as airflow_version
 from packaging.version import Version
 
-from airflow_provider_campaign.ui.plugin import PREFIX, CampaignShutdownsPlugin
-from airflow_provider_campaign.ui.static_page import StaticPage
+from airflow_provider_campaign.ui.plugin import PREFIX, CampaignShutdownsPlugin, serve_page
 
 REPOSITORY = Path(__file__).parents[3]
 HAS_PAGE = Version(airflow_version) >= Version("3.1")
@@ -43,13 +42,13 @@ def test_the_page_is_in_the_navigation_where_airflow_has_pages_and_nowhere_else(
     ]
     [app] = apps
     assert app["url_prefix"] == PREFIX == f"/{views[0]['href'].rstrip('/')}"
-    assert isinstance(app["app"], StaticPage)
+    assert app["app"] is serve_page
 
 
 def test_loading_it_brings_no_web_framework_and_none_of_the_operators() -> None:
     loaded = subprocess.run([sys.executable, "-c", LOADED], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     modules = json.loads(loaded.stdout.splitlines()[-1])
     ours = {name for name in modules if name.startswith("airflow_provider_campaign")}
-    page = {f"airflow_provider_campaign.ui{module}" for module in ("", ".plugin", ".static_page")}
+    page = {f"airflow_provider_campaign.ui{module}" for module in ("", ".plugin")}
     assert page <= ours <= {*page, "airflow_provider_campaign"}
     assert not [name for name in modules if name.startswith(("fastapi", "starlette", "requests", "jwt"))]
