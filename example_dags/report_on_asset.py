@@ -31,7 +31,7 @@ else:
 
         @task
         def report() -> str:
-            campaign = CampaignHook.for_conn_id("campaign_default").get_campaign(CAMPAIGN_ID)
+            campaign = CampaignHook.for_conn_id("campaign_default").client.get_campaign(CAMPAIGN_ID)
             return f"{campaign.name} ({campaign.id}) is {campaign.status}, changed last at {campaign.updated_at}"
 
         report()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
 from functools import cached_property
 from pkgutil import resolve_name
 from typing import Any, ClassVar, Self
@@ -13,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoun
 from airflow_provider_campaign import __version__
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.client.client import DEFAULT_REQUEST_TIMEOUT, CampaignClient
-from airflow_provider_campaign.client.clock import Clock, Deadline, SystemClock
+from airflow_provider_campaign.client.clock import Clock, SystemClock
 from airflow_provider_campaign.client.transport import RequestsTransport
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError, CampaignUnavailableError
 from airflow_provider_campaign.get_provider_info import connection_type_info
@@ -28,7 +27,7 @@ DEFAULT_STOP_TIMEOUT = 900.0
 
 class CampaignHook(BaseHook, ABC):
     """
-    Stop, start, delete, read and list the campaigns of the account that a connection stands for.
+    The account that a connection stands for: its :attr:`client` stops, starts, deletes, reads and lists campaigns.
 
     A subclass names its connection type, and reads a platform out of the connection's fields.
 
@@ -184,22 +183,6 @@ class CampaignHook(BaseHook, ABC):
         except CampaignError as error:
             return False, str(error)
 
-    def stop_campaign(
-        self,
-        campaign_id: str,
-        campaign_type: str | None = None,
-        *,
-        check_first: bool = False,
-        deadline: Deadline | None = None,
-    ) -> Campaign:
-        """
-        Ask the platform to stop a campaign: :meth:`.CampaignClient.stop_campaign`.
-
-        This does not wait. The campaign may still be stopping, and sending: look at the status that is returned, or use
-        :meth:`stop_and_wait`.
-        """
-        return self.client.stop_campaign(campaign_id, campaign_type, check_first=check_first, deadline=deadline)
-
     def stop_and_wait(
         self,
         campaign_id: str,
@@ -215,47 +198,11 @@ class CampaignHook(BaseHook, ABC):
         :param timeout: Seconds for all of it: requests, retries and waiting.
         :param check_first: Read the status before anything is sent: for a retry of the task.
         :raises CampaignTimeoutError: When it is not stopped in time.
-        :raises CampaignError: As for :meth:`stop_campaign`.
+        :raises CampaignError: As for :meth:`.CampaignClient.stop_campaign`.
         """
         deadline = self.client.deadline(timeout)
-        campaign = self.stop_campaign(campaign_id, campaign_type, check_first=check_first, deadline=deadline)
+        campaign = self.client.stop_campaign(campaign_id, campaign_type, check_first=check_first, deadline=deadline)
         return wait_for_effect(self.client, campaign, deadline)
-
-    def start_campaign(
-        self,
-        campaign_id: str,
-        campaign_type: str | None = None,
-        *,
-        check_first: bool = False,
-        deadline: Deadline | None = None,
-    ) -> Campaign:
-        """Start a campaign: :meth:`.CampaignClient.start_campaign`."""
-        return self.client.start_campaign(campaign_id, campaign_type, check_first=check_first, deadline=deadline)
-
-    def delete_campaign(
-        self, campaign_id: str, campaign_type: str | None = None, *, deadline: Deadline | None = None
-    ) -> Campaign | None:
-        """Delete a campaign: :meth:`.CampaignClient.delete_campaign`."""
-        return self.client.delete_campaign(campaign_id, campaign_type, deadline=deadline)
-
-    def get_campaign(self, campaign_id: str, *, deadline: Deadline | None = None) -> Campaign:
-        """Return a campaign with all that the platform tells about it in ``raw``."""
-        return self.client.get_campaign(campaign_id, deadline=deadline)
-
-    def get_campaign_status(self, campaign_id: str, *, deadline: Deadline | None = None) -> Campaign:
-        """Return a campaign with its status, by the cheapest request there is."""
-        return self.client.get_campaign_status(campaign_id, deadline=deadline)
-
-    def list_campaigns(
-        self,
-        campaign_types: Collection[str] | None = None,
-        statuses: Collection[str] = (),
-        *,
-        newest_first: bool = False,
-        deadline: Deadline | None = None,
-    ) -> Iterator[Campaign]:
-        """Yield each campaign of the account once: :meth:`.CampaignClient.list_campaigns`."""
-        return self.client.list_campaigns(campaign_types, statuses, newest_first=newest_first, deadline=deadline)
 
 
 def _hook_class(connection: Connection) -> type[Any] | None:

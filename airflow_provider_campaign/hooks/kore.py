@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_campaign.campaign import Campaign
-from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
 from airflow_provider_campaign.hooks.form import connection_form
@@ -30,15 +28,6 @@ class KoreHook(CampaignHook):
 
     def create_platform(self, fields: ConnectionFields) -> KorePlatform:
         return KorePlatform(_app(fields), fields.choice("api_version"), _endpoint_replacements(fields))
-
-    def switch_schedule_off(self, campaign_name: str, *, deadline: Deadline | None = None) -> Campaign:
-        """
-        Switch a campaign's own schedule off, so that the platform does not start it by itself again (API v2).
-
-        :param campaign_name: The campaign's name; this request does not go by the id.
-        :raises CampaignConfigError: When the name is empty, or the connection's API version is v1.
-        """
-        return self.client.switch_schedule_off(campaign_name, deadline=deadline)
 
 
 def _app(fields: ConnectionFields) -> KoreApp:

@@ -100,7 +100,9 @@ class RealAccount:
         from airflow_provider_campaign.hooks.base import CampaignHook
 
         try:
-            return CampaignHook.for_conn_id(CampaignHook.default_conn_name).get_campaign_status(campaign_id).status
+            return (
+                CampaignHook.for_conn_id(CampaignHook.default_conn_name).client.get_campaign_status(campaign_id).status
+            )
         except CampaignNotFoundError:
             return DELETED
 

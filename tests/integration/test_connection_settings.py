@@ -73,15 +73,15 @@ def test_a_token_is_made_out_to_the_subject(sandbox: Sandbox, connect: Connect) 
 # Where requests go.
 
 ACTIONS: dict[str, tuple[str, Callable[[CampaignHook], Any]]] = {
-    "stop_sms": ("POST", lambda hook: hook.stop_campaign("cd-1", "sms")),
-    "stop_voice": ("POST", lambda hook: hook.stop_campaign("cd-1", "voice")),
-    "start_sms": ("POST", lambda hook: hook.start_campaign("cd-1", "sms")),
-    "start_voice": ("POST", lambda hook: hook.start_campaign("cd-1", "voice")),
-    "delete_sms": ("DELETE", lambda hook: hook.delete_campaign("cd-1", "sms")),
-    "delete_voice": ("DELETE", lambda hook: hook.delete_campaign("cd-1", "voice")),
-    "status": ("POST", lambda hook: hook.get_campaign_status("cd-1")),
-    "list": ("POST", lambda hook: list(hook.list_campaigns(["sms"]))),
-    "get": ("GET", lambda hook: hook.get_campaign("cd-1")),
+    "stop_sms": ("POST", lambda hook: hook.client.stop_campaign("cd-1", "sms")),
+    "stop_voice": ("POST", lambda hook: hook.client.stop_campaign("cd-1", "voice")),
+    "start_sms": ("POST", lambda hook: hook.client.start_campaign("cd-1", "sms")),
+    "start_voice": ("POST", lambda hook: hook.client.start_campaign("cd-1", "voice")),
+    "delete_sms": ("DELETE", lambda hook: hook.client.delete_campaign("cd-1", "sms")),
+    "delete_voice": ("DELETE", lambda hook: hook.client.delete_campaign("cd-1", "voice")),
+    "status": ("POST", lambda hook: hook.client.get_campaign_status("cd-1")),
+    "list": ("POST", lambda hook: list(hook.client.list_campaigns(["sms"]))),
+    "get": ("GET", lambda hook: hook.client.get_campaign("cd-1")),
 }
 
 
@@ -130,7 +130,7 @@ def test_an_action_may_take_as_long_with_its_retries_as_the_budget(
     sandbox.add_fault(Fault("error", status=503, count=None))
     connect(kind.connection(sandbox, **setting))
     with pytest.raises(CampaignUnavailableError, match="HTTP 503"):
-        the_hook().get_campaign("cd-1")
+        the_hook().client.get_campaign("cd-1")
     last = sandbox.requests[-1].at - 1000
     assert seconds * 0.9 <= last <= seconds
 

@@ -163,8 +163,8 @@ def test_a_read_that_meets_a_fault_is_repeated_where_that_may_help(
     hook = CampaignHook.for_conn_id("campaign_default")
     types = platform.campaign_type and [platform.campaign_type]
     read: dict[str, Callable[[], object]] = {
-        "status": lambda: hook.get_campaign_status(campaign.id),
-        "list": lambda: list(hook.list_campaigns(types)),
+        "status": lambda: hook.client.get_campaign_status(campaign.id),
+        "list": lambda: list(hook.client.list_campaigns(types)),
     }
     ends(read[action], error)
     assert received(sandbox) == requests.replace("X", action)

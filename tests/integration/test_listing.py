@@ -36,7 +36,7 @@ def unlimited(sandbox: Sandbox) -> Sandbox:
 def listing(kind: Kind, statuses: Collection[str] = ()) -> Iterator[Campaign]:
     """Return the listing of one kind's campaigns."""
     types = None if kind.campaign_type is None else [kind.campaign_type]
-    return CampaignHook.for_conn_id("campaign_default").list_campaigns(types, statuses)
+    return CampaignHook.for_conn_id("campaign_default").client.list_campaigns(types, statuses)
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
@@ -46,7 +46,7 @@ def test_hundreds_of_campaigns_of_both_types_are_listed_once_each(
     connect(unlimited.kore_connection(version))
     for number in range(MANY):
         unlimited.add_campaign(campaign_type="sms" if number % 2 else "voice")
-    listed = list(CampaignHook.for_conn_id("campaign_default").list_campaigns())
+    listed = list(CampaignHook.for_conn_id("campaign_default").client.list_campaigns())
     assert {(campaign.id, campaign.campaign_type) for campaign in listed} == {
         (campaign.id, campaign.campaign_type) for campaign in unlimited.campaigns()
     }
@@ -145,7 +145,7 @@ def test_all_that_changed_last_come_first_where_the_platform_can_sort(
     unlimited.set_status(ids[1], "Paused")
     types = [kore_kind.campaign_type or ""]
     hook = CampaignHook.for_conn_id("campaign_default")
-    assert next(hook.list_campaigns(types, newest_first=True)).id == ids[1]
+    assert next(hook.client.list_campaigns(types, newest_first=True)).id == ids[1]
 
 
 def test_a_failure_between_two_pages_is_tried_again(unlimited: Sandbox, connect: Connect, kind: Kind) -> None:

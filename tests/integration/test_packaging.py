@@ -38,15 +38,15 @@ with DAG(dag_id="users", schedule=None):
 
 
 def status(conn_id: str) -> str:
-    return CampaignHook.for_conn_id(conn_id).get_campaign_status("cd-1").status
+    return CampaignHook.for_conn_id(conn_id).client.get_campaign_status("cd-1").status
 """
 
 USERS_MISTAKES = """\
 from airflow_provider_campaign.hooks.base import CampaignHook
 
 hook = CampaignHook.for_conn_id("campaign_default")
-hook.stop_campaign(1)
-hook.get_campaign_status("cd-1").state
+hook.client.stop_campaign(1)
+hook.client.get_campaign_status("cd-1").state
 """
 
 ENTRY_POINT = """\

@@ -129,8 +129,8 @@ USES: dict[str, Callable[[str | None], object]] = {
     "sweep": lambda kind: StopActiveCampaignsOperator(task_id="t", timeout=1).execute({}),
     "sensor": lambda kind: CampaignStatusSensor(task_id="t", campaign_id="c1", poke_interval=1, timeout=1).execute({}),
     "check": lambda kind: CampaignHook.for_conn_id("campaign_default").test_connection(),
-    "read": lambda kind: CampaignHook.for_conn_id("campaign_default").get_campaign("c1"),
-    "list": lambda kind: list(CampaignHook.for_conn_id("campaign_default").list_campaigns()),
+    "read": lambda kind: CampaignHook.for_conn_id("campaign_default").client.get_campaign("c1"),
+    "list": lambda kind: list(CampaignHook.for_conn_id("campaign_default").client.list_campaigns()),
 }
 
 

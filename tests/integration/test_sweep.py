@@ -138,7 +138,7 @@ def test_what_somebody_else_has_spent_costs_a_few_refusals_and_a_wait(sandbox: S
     add(sandbox, 50)
     another = CampaignHook.for_conn_id("campaign_default")
     for _ in range(40):
-        another.get_campaign_status("c-0")
+        another.client.get_campaign_status("c-0")
     sandbox.clear_requests()
     sweep(campaign_types=("sms",))
     assert live(sandbox) == set()

@@ -209,7 +209,7 @@ def test_no_stop_is_over_by_a_row_that_is_older_than_its_own_response(
     clock.advance(30)
     hook = CampaignHook.for_conn_id("campaign_default")
     sandbox.config.stop_delay = 200
-    results = [hook.stop_campaign(campaign_id, "sms").as_dict() for campaign_id in ids]
+    results = [hook.client.stop_campaign(campaign_id, "sms").as_dict() for campaign_id in ids]
 
     async def live_at_its_end(trigger: CampaignWaitTrigger, triggerer: Triggerer) -> tuple[object, bool]:
         event = await triggerer.first(trigger)
@@ -266,7 +266,7 @@ def test_whatever_was_before_each_of_many_stops_is_over_when_its_campaign_is_sto
             clock.advance(seconds)
     hook = CampaignHook.for_conn_id("campaign_default")
     conditions: dict[str, Any] = {"target_statuses": STOP_CONDITION.success, "failure_statuses": STOP_CONDITION.failure}
-    results = [hook.stop_campaign(each.id, kind.campaign_type).as_dict() for each in campaigns]
+    results = [hook.client.stop_campaign(each.id, kind.campaign_type).as_dict() for each in campaigns]
 
     async def ended(triggerer: Triggerer, result: dict[str, Any]) -> tuple[object, object, bool]:
         trigger = waiting(result["campaign_id"], result=result, campaign_type=kind.campaign_type, **conditions)
@@ -289,7 +289,7 @@ def test_many_stops_on_a_platform_whose_dates_do_not_change_are_over_in_few_requ
     sandbox.config.rate_limit = None
     ids, began = add(sandbox, 40), clock.now
     hook = CampaignHook.for_conn_id("campaign_default")
-    triggers = [waiting(each, result=hook.stop_campaign(each, "sms").as_dict()) for each in ids]
+    triggers = [waiting(each, result=hook.client.stop_campaign(each, "sms").as_dict()) for each in ids]
     sandbox.clear_requests()
 
     async def scene() -> list[TriggerEvent]:

@@ -273,7 +273,7 @@ def test_any_connection_works_or_is_refused_by_an_error_that_can_be_read(
         extra=json.dumps({"timeout": 20, "retry_budget": 0.01, **extra}),
     )
     try:
-        check_result(CampaignHook.for_connection(connection).stop_campaign("c1", "sms" if kore else None))
+        check_result(CampaignHook.for_connection(connection).client.stop_campaign("c1", "sms" if kore else None))
     except CampaignError as error:
         check_message(error)
 

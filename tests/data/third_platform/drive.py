@@ -31,7 +31,7 @@ outcome = {
     "known": {name: info.hook_class_name for name, info in PROVIDERS.hooks.items() if info},
     "hook": type(hook).__name__,
     "check": hook.test_connection(),
-    "list": [campaign.id for campaign in hook.list_campaigns(statuses=("Active",))],
+    "list": [campaign.id for campaign in hook.client.list_campaigns(statuses=("Active",))],
     "stop": StopCampaignOperator(task_id="stop", campaign_id="toy-1", poll_interval=1).execute({}),
     "stop again": StopCampaignOperator(task_id="again", campaign_id="toy-1").execute({}),
     "sensor": CampaignStatusSensor(task_id="wait", campaign_id="toy-1").execute({}),
