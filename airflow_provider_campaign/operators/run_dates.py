@@ -6,12 +6,15 @@ A sweep acts on what time it is. Dates decide about alarms alone.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
 
 from airflow_provider_campaign.calling_hours import CallingRule, CallingRules
+
+log = logging.getLogger(__name__)
 
 MAX_MISSED_AGE = timedelta(days=31)
 """How far back missed ends are reported."""
@@ -26,6 +29,7 @@ class RunDates:
 
     :param scheduled_at: When the run was scheduled for, None if it was triggered manually.
     :param previous: When the last successful run before it was scheduled for, None if there is none.
+    :param is_known: Whether Airflow has told when that was.
     :param look_ahead: A run closes what ends within this time.
     """
 
@@ -33,6 +37,7 @@ class RunDates:
     look_ahead: timedelta
     scheduled_at: datetime | None
     previous: datetime | None
+    is_known: bool = True
 
     @classmethod
     def of_run(cls, rules: CallingRules, look_ahead: float, context: Mapping[str, Any]) -> Self:
@@ -46,13 +51,17 @@ class RunDates:
         """
         moment = context.get("data_interval_end")
         is_scheduled = moment is not None and context["dag_run"].run_type in ("scheduled", "backfill")
-        previous = context.get("prev_data_interval_end_success")
-        return cls(
-            rules,
-            timedelta(seconds=look_ahead),
-            datetime.fromisoformat(moment.isoformat()) if moment is not None and is_scheduled else None,
-            datetime.fromisoformat(previous.isoformat()) if previous else None,  # a lazy object may stand for None
-        )
+        scheduled_at = datetime.fromisoformat(moment.isoformat()) if moment is not None and is_scheduled else None
+        previous, is_known = None, True
+        try:  # Airflow looks it up when it is asked for
+            if found := context.get("prev_data_interval_end_success"):
+                previous = datetime.fromisoformat(found.isoformat())
+        except Exception as error:  # noqa: BLE001 whatever Airflow raises, it keeps nothing from being stopped
+            is_known = False
+            log.warning(
+                "When this DAG last ran can't be read, so that incidents and missed ends are not seen: %r", error
+            )
+        return cls(rules, timedelta(seconds=look_ahead), scheduled_at, previous, is_known)
 
     def scheduled_ends(self) -> list[End]:
         """Return the ends that the run was scheduled for."""

@@ -213,7 +213,7 @@ class SweepRun:
             text += f" {foreign}"
         if not left and not foreign:
             is_verified = any(each["outcome"] == "success" for each in earlier.tries)
-            is_first_run = dates.previous is None and self._record.draft.run["try_number"] == 1
+            is_first_run = dates.previous is None and dates.is_known and self._record.draft.run["try_number"] == 1
             if is_verified or is_first_run or all(dates.covers(end) for _, end in ends):
                 raise AirflowSkipException(text)
             text += " No run has verified that end: look at the platform's console for what was sent after it."
