@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from airflow.providers.common.compat.sdk import Asset
@@ -198,6 +198,37 @@ def test_an_evening_that_was_skipped_was_swept_by_no_run(sandbox: Sandbox, clock
     assert late.is_failed
     assert says_which(late.message)
     assert sandbox.requests == []
+
+
+class Untold(datetime):
+    """A date that Airflow looks up when it is read, and can't."""
+
+    def isoformat(self, *_: object, **__: object) -> str:
+        raise ConnectionError("Airflow's API is away")
+
+
+@pytest.fixture
+def untold_dag(dag: Dag) -> Dag:
+    """Return a DAG of which nobody can say when it last ran."""
+    date = Untold.fromtimestamp((END - A_DAY).timestamp(), UTC)
+    dag.successes.append({"date": date, "began": date, "ended": date})
+    return dag
+
+
+def test_when_airflow_can_not_tell_when_it_last_ran_a_run_stops_all_the_same(sandbox: Sandbox, untold_dag: Dag) -> None:
+    sandbox.add_campaign("c-1")
+    outcome = untold_dag.scheduled(END).attempt(at=END)
+    assert outcome.error is None
+    assert outcome.ids("stopped") == ["c-1"]
+
+
+def test_when_airflow_can_not_tell_when_it_last_ran_a_late_run_is_not_the_first(
+    sandbox: Sandbox, untold_dag: Dag
+) -> None:
+    sandbox.add_campaign("c-1")
+    late = untold_dag.scheduled(END).attempt(at=LATE)
+    assert late.is_failed
+    assert says_which(late.message)
 
 
 def test_a_run_of_the_next_evening_is_not_late(sandbox: Sandbox, known_dag: Dag) -> None:
