@@ -7,8 +7,7 @@ from typing import Any
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.transport import Transport
 from airflow_provider_campaign.platforms.base import HttpResponse, Platform
-from airflow_provider_campaign.platforms.kore import KorePlatform
-from airflow_provider_campaign.platforms.kore_app import KoreApp
+from airflow_provider_campaign.platforms.kore import KoreApp, KorePlatform
 from airflow_provider_campaign.platforms.sonarly import SonarlyPlatform
 from airflow_provider_campaign.sandbox.config import SandboxConfig
 from tests.clock import VirtualClock

@@ -13,11 +13,9 @@ from typing import Any
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
-from airflow_provider_campaign.platforms.base import Action, ApiRequest
-from airflow_provider_campaign.platforms.kore import KorePlatform
-from airflow_provider_campaign.platforms.kore_app import KoreApp
+from airflow_provider_campaign.platforms.base import Action, ApiRequest, ListQuery, Pager
+from airflow_provider_campaign.platforms.kore import KoreApp, KorePlatform
 from airflow_provider_campaign.platforms.kore_list import KorePager
-from airflow_provider_campaign.platforms.paging import ListQuery, Pager
 
 PREFIX = "unforeseen"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from airflow_provider_campaign.campaign import Campaign, CampaignStatus, WaitCondition, WaitState, is_live
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.errors import quote_refusal, refusal_details, remediation
+from airflow_provider_campaign.client.requester import Requester
 from airflow_provider_campaign.exceptions import (
     CampaignConflictError,
     CampaignError,
@@ -18,9 +18,6 @@ from airflow_provider_campaign.exceptions import (
     CampaignUnavailableError,
 )
 from airflow_provider_campaign.platforms.base import Action, ApiRequest
-
-if TYPE_CHECKING:
-    from airflow_provider_campaign.client.client import CampaignClient
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +31,9 @@ class StatusChange:
     """
 
     def __init__(
-        self, client: CampaignClient, request: ApiRequest, condition: WaitCondition, *, check_first: bool
+        self, requester: Requester, request: ApiRequest, condition: WaitCondition, *, check_first: bool
     ) -> None:
-        self._client = client
+        self._requester = requester
         self._request = request
         self._condition = condition
         self._must_check = check_first
@@ -47,9 +44,9 @@ class StatusChange:
         """Make one attempt; an error says whether the platform may have acted on this one or on one before it."""
         if self._must_check and (campaign := self._check_before(deadline)):
             return campaign
-        sent_at = deadline.clock.time() + self._client.rate_limiter.delay
+        sent_at = deadline.clock.time() + self._requester.rate_limiter.delay
         try:
-            campaign = self._client.perform(self._request, deadline)
+            campaign = self._requester.perform(self._request, deadline)
         except CampaignUnavailableError as error:
             if self._sent_at is None and error.outcome_unknown:
                 self._sent_at = sent_at
@@ -58,7 +55,7 @@ class StatusChange:
                 error.note_unknown_outcome()
             raise
         except CampaignNotFoundError as error:
-            raise explained_not_found(self._client, self._request, error, deadline) from error
+            raise explained_not_found(self._requester, self._request, error, deadline) from error
         except (CampaignConflictError, CampaignRequestError) as refusal:
             return self._explain(refusal, deadline)
         if self._condition.state_of(campaign.status) is WaitState.FAILURE:
@@ -97,7 +94,7 @@ class StatusChange:
         refusal: it may lag behind.
         """
         try:
-            campaign = self._client.perform(dataclasses.replace(self._request, action=Action.STATUS), deadline)
+            campaign = self._requester.perform(dataclasses.replace(self._request, action=Action.STATUS), deadline)
         except CampaignNotFoundError as error:
             if refusal is None:
                 return None
@@ -120,16 +117,16 @@ class StatusChange:
 
         Both times are the platform's: its clock is not ours.
         """
-        ahead = self._client.requester.platform_clock.offset
+        ahead = self._requester.platform_clock.offset
         if self._sent_at is None or ahead is None:
             return None
-        changed_at = seconds_of(self._client.dated(campaign, deadline).updated_at)
+        changed_at = seconds_of(self._requester.dated(campaign, deadline).updated_at)
         return None if changed_at is None else changed_at >= self._sent_at + ahead
 
     def _conflict(self, campaign: Campaign, refusal: CampaignError | None = None) -> CampaignConflictError:
         return CampaignConflictError(
-            f"Can't {self._request.action} campaign {campaign.id!r} ({self._client.description}): "
-            f"it is {campaign.status}. {remediation(self._client.platform, 409)}{quote_refusal(refusal)}",
+            f"Can't {self._request.action} campaign {campaign.id!r} ({self._requester.description}): "
+            f"it is {campaign.status}. {remediation(self._requester.platform, 409)}{quote_refusal(refusal)}",
             shown_status=campaign.status,
             **refusal_details(refusal),
         )
@@ -141,8 +138,8 @@ class Deletion:
     find may be deleted, mistyped, or at another path.
     """
 
-    def __init__(self, client: CampaignClient, request: ApiRequest) -> None:
-        self._client = client
+    def __init__(self, requester: Requester, request: ApiRequest) -> None:
+        self._requester = requester
         self._request = request
         self._was_sent = False
         """Whether an attempt on a campaign that may have been there has left, and its outcome is unknown."""
@@ -153,7 +150,7 @@ class Deletion:
         if self._existed is None and not self._was_sent:
             self._read_before(deadline)
         try:
-            return self._client.perform(self._request, deadline)
+            return self._requester.perform(self._request, deadline)
         except CampaignUnavailableError as error:
             if self._existed is False and error.outcome_unknown:  # there was nothing to delete
                 details = refusal_details(error)
@@ -165,7 +162,7 @@ class Deletion:
         except CampaignNotFoundError as error:
             if self._existed is False:
                 raise
-            explained = explained_not_found(self._client, self._request, error, deadline)
+            explained = explained_not_found(self._requester, self._request, error, deadline)
             if explained.shown_status is None and self._was_sent:
                 return None
             raise explained from error
@@ -173,7 +170,7 @@ class Deletion:
     def _read_before(self, deadline: Deadline) -> None:
         """Note whether the campaign is there before it is deleted; a request that fails tells nothing."""
         try:
-            campaign = self._client.perform(dataclasses.replace(self._request, action=Action.STATUS), deadline)
+            campaign = self._requester.perform(dataclasses.replace(self._request, action=Action.STATUS), deadline)
         except CampaignNotFoundError:
             self._existed = False
         except CampaignError as error:
@@ -189,16 +186,16 @@ class Deletion:
 
 
 def explained_not_found(
-    client: CampaignClient, request: ApiRequest, error: CampaignNotFoundError, deadline: Deadline
+    requester: Requester, request: ApiRequest, error: CampaignNotFoundError, deadline: Deadline
 ) -> CampaignNotFoundError:
     """Return the error with what a request for the status says about the same id."""
     try:
-        campaign = client.perform(dataclasses.replace(request, action=Action.STATUS), deadline)
+        campaign = requester.perform(dataclasses.replace(request, action=Action.STATUS), deadline)
     except CampaignNotFoundError:
         return CampaignNotFoundError(str(error), is_confirmed=True, **refusal_details(error))
     except CampaignError:
         return error
-    is_typed = bool(client.platform.campaign_types)
+    is_typed = bool(requester.platform.campaign_types)
     advice = (
         f" Check whether it is of type {request.campaign_type!r}, and the connection's Endpoints." if is_typed else ""
     )

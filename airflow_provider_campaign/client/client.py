@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from typing import Self
 
 from airflow_provider_campaign.campaign import START_CONDITION, STOP_CONDITION, Campaign, validate_campaign_id
@@ -17,10 +18,13 @@ from airflow_provider_campaign.client.rate_limiter import RateLimiter
 from airflow_provider_campaign.client.requester import Requester
 from airflow_provider_campaign.client.response import sanitize
 from airflow_provider_campaign.client.transport import Transport
-from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError, CampaignUnavailableError
-from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpRequest, Platform
-from airflow_provider_campaign.platforms.paging import ListQuery, PageSize
-from airflow_provider_campaign.text import fitted
+from airflow_provider_campaign.platforms.base import (
+    Action,
+    ApiRequest,
+    ListQuery,
+    Platform,
+)
+from airflow_provider_campaign.platforms.page_size import PageSize
 
 log = logging.getLogger(__name__)
 
@@ -103,8 +107,8 @@ class CampaignClient:
         :raises CampaignError: As the platform's response demands.
         """
         request = self._validated(ApiRequest(Action.STOP, campaign_id, campaign_type))
-        change = StatusChange(self, request, STOP_CONDITION, check_first=check_first)
-        return self.requester.retry(change.attempt, deadline)
+        change = StatusChange(self.requester, request, STOP_CONDITION, check_first=check_first)
+        return self.requester.retrying(deadline)(change.attempt)
 
     def start_campaign(
         self,
@@ -120,8 +124,8 @@ class CampaignClient:
         :raises CampaignConflictError: When the campaign can't be started.
         """
         request = self._validated(ApiRequest(Action.START, campaign_id, campaign_type))
-        change = StatusChange(self, request, START_CONDITION, check_first=check_first)
-        return self.requester.retry(change.attempt, deadline)
+        change = StatusChange(self.requester, request, START_CONDITION, check_first=check_first)
+        return self.requester.retrying(deadline)(change.attempt)
 
     def delete_campaign(
         self, campaign_id: str, campaign_type: str | None = None, *, deadline: Deadline | None = None
@@ -133,7 +137,7 @@ class CampaignClient:
         :raises CampaignNotFoundError: When there is no such campaign; an earlier call may have deleted it.
         """
         request = self._validated(ApiRequest(Action.DELETE, campaign_id, campaign_type))
-        return self.requester.retry(Deletion(self, request).attempt, deadline)
+        return self.requester.retrying(deadline)(Deletion(self.requester, request).attempt)
 
     def get_campaign(self, campaign_id: str, *, deadline: Deadline | None = None) -> Campaign:
         """Return a campaign with all that the platform tells about it in ``raw``."""
@@ -150,27 +154,11 @@ class CampaignClient:
         request = ApiRequest(Action.STATUS, campaign_id)
         if retry:
             return self._read(request, deadline)
-        return self.perform(self._validated(request), deadline or self.requester.default_deadline())
+        return self.requester.perform(self._validated(request), deadline or self.requester.default_deadline())
 
     def dated(self, campaign: Campaign, deadline: Deadline) -> Campaign:
-        """
-        Return a campaign that was read, with the platform's time of its last change; as it is if that is unknown.
-
-        Kore.ai's response to a status request has no date, so that one more request has to ask for it, once.
-
-        :raises CampaignUnavailableError: When that request fails for a passing reason.
-        """
-        if campaign.updated_at is not None:
-            return campaign
-        try:
-            details = self.perform(ApiRequest(Action.GET, campaign.id), deadline)
-        except CampaignUnavailableError:
-            raise
-        except CampaignError as error:
-            log.warning("The time of the last change of campaign %s can't be read: %s", campaign.id, error)
-            return campaign
-        is_same = details.status == campaign.status
-        return replace(campaign, updated_at=details.updated_at) if is_same else campaign
+        """Return what :meth:`.Requester.dated` does."""
+        return self.requester.dated(campaign, deadline)
 
     def list_campaigns(
         self,
@@ -215,7 +203,7 @@ class CampaignClient:
     ) -> ListReader:
         """Return a reading of the list of one of the platform's types, which sends nothing yet."""
         request = ApiRequest(Action.LIST, None, campaign_type)
-        self._http_request(request)
+        self.requester.http_request(request)
         query = ListQuery(campaign_type, statuses, newest_first, page_size or self._page_size)
         return ListReader(self.requester, request, self.platform.pager(query))
 
@@ -264,32 +252,16 @@ class CampaignClient:
         """Make one cheap read, and say in a few words what was seen."""
         request = ApiRequest(Action.LIST, None, next(iter(self.platform.campaign_types), None))
         platform, deadline = self.platform, self.deadline(self.requester.timeout)
-        text = self.requester.send_and_read(request, platform.probe(request), deadline, platform.describe_list)
+        text = self.requester.send(request, platform.probe(request), deadline, platform.describe_list)
         return sanitize(text, platform.secrets) or ""
-
-    def perform(self, request: ApiRequest, deadline: Deadline) -> Campaign:
-        """Make a request about one campaign once, and read the response."""
-        return self.requester.send_and_read(
-            request,
-            self._http_request(request),
-            deadline,
-            lambda document: replace(self.platform.read_campaign(request, document), raw=fitted(document)),
-        )
 
     def _read(self, request: ApiRequest, deadline: Deadline | None) -> Campaign:
         request = self._validated(request)
-        return self.requester.retry(lambda part: self.perform(request, part), deadline)
+        return self.requester.retrying(deadline)(partial(self.requester.perform, request))
 
     def _validated(self, request: ApiRequest) -> ApiRequest:
         """Return the request if it can be made; raise before anything is sent if not."""
         if request.action is not Action.SCHEDULE:
             request = replace(request, campaign_id=validate_campaign_id(request.campaign_id))
-        self._http_request(request)
+        self.requester.http_request(request)
         return request
-
-    def _http_request(self, request: ApiRequest) -> HttpRequest:
-        try:
-            self.platform.check_type(request.campaign_type)
-            return self.platform.http_request(request)
-        except CampaignConfigError as error:
-            raise CampaignConfigError(f"{self.requester.subject(request)}: {error}") from None

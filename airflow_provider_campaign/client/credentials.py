@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from enum import Enum
 
 from airflow_provider_campaign.client.errors import refusal_details
 from airflow_provider_campaign.exceptions import CampaignAuthError, CampaignError, CampaignUnavailableError
@@ -15,15 +14,6 @@ log = logging.getLogger(__name__)
 
 LookUp = Callable[[], tuple[Platform, str]]
 """Returns an account as it is configured now: its platform, and the address (scheme, host and port) of that."""
-
-
-class Renewal(Enum):
-    """What a look at credentials that were refused has shown."""
-
-    CHANGED = "changed"
-    UNCHANGED = "unchanged"
-    OTHER_ACCOUNT = "other account"
-    FAILED = "failed"
 
 
 class Credentials:
@@ -41,46 +31,48 @@ class Credentials:
         self._look_up = look_up
         self._lock = threading.Lock()
         self._look_ups = 0
-        self._last = Renewal.UNCHANGED
-        self._problem = ""
+        self._failure: str | None = None
+        """Why the last look-up failed."""
+        self._is_other_account = False
+        """Whether the last look-up has found the connection to be one to another account."""
 
-    def renew(self, refused: Platform) -> Renewal:
+    def renew(self, refused: Platform) -> bool:
         """
-        Look the credentials up again, once for all threads that were refused meanwhile, and return what that shows.
+        Return whether there are other credentials of the same account by now.
 
-        They are replaced only by others of the same account.
+        They are looked up once for all threads that were refused meanwhile.
 
         :param refused: The account as the refused request was signed for.
         """
         look_ups = self._look_ups
         with self._lock:
-            if self.platform is not refused:
-                return Renewal.CHANGED
-            if self._look_up is not None and self._look_ups == look_ups:
-                self._last = self._compare(self._look_up)
+            if self.platform is refused and self._look_up is not None and self._look_ups == look_ups:
+                self._replace(self._look_up)
                 self._look_ups += 1
-            return self._last
+            return self.platform is not refused
 
-    def explained(self, refusal: CampaignError, renewal: Renewal | None) -> CampaignError:
-        """Return the error for a request whose credentials were refused, given what looking them up again has shown."""
-        if isinstance(refusal, CampaignAuthError) and renewal is Renewal.FAILED:
-            text = f"{refusal} Whether they have changed is not known, because they can't be looked up: {self._problem}"
+    def explained(self, refusal: CampaignError) -> CampaignError:
+        """Return the error for a refused request, with what looking its credentials up again has shown."""
+        if not isinstance(refusal, CampaignAuthError) or refusal.http_status != 401:
+            return refusal
+        if self._failure is not None:
+            text = f"{refusal} Whether they have changed is not known, because they can't be looked up: {self._failure}"
             return CampaignUnavailableError(text, **refusal_details(refusal))
-        if isinstance(refusal, CampaignAuthError) and renewal is Renewal.OTHER_ACCOUNT:
+        if self._is_other_account:
             text = f"{refusal} By now the connection is one to another account, to which nothing was sent."
             return CampaignAuthError(text, **refusal_details(refusal))
         return refusal
 
-    def _compare(self, look_up: LookUp) -> Renewal:
+    def _replace(self, look_up: LookUp) -> None:
+        self._failure, self._is_other_account = None, False
         try:
             platform, base_url = look_up()
         except Exception as error:  # noqa: BLE001 whatever a secrets backend raises may pass; its text may be secret
-            self._problem = str(error) if isinstance(error, CampaignError) else type(error).__name__
-            return Renewal.FAILED
-        if (platform.name, platform.account, base_url) != (self.platform.name, self.platform.account, self._base_url):
-            return Renewal.OTHER_ACCOUNT
-        if platform == self.platform:
-            return Renewal.UNCHANGED
-        log.warning("The platform refuses the credentials, and others are configured by now: continuing with those")
-        self.platform = platform
-        return Renewal.CHANGED
+            self._failure = str(error) if isinstance(error, CampaignError) else type(error).__name__
+            return
+        configured = (platform.name, platform.account, base_url)
+        if configured != (self.platform.name, self.platform.account, self._base_url):
+            self._is_other_account = True
+        elif platform != self.platform:
+            log.warning("The platform refuses the credentials, and others are configured by now: continuing with those")
+            self.platform = platform

@@ -13,8 +13,7 @@ from airflow_provider_campaign.client.requester import Requester
 from airflow_provider_campaign.client.response import sanitize
 from airflow_provider_campaign.client.transport import ResponseTooLong
 from airflow_provider_campaign.exceptions import CampaignError, CampaignRequestError, CampaignUnavailableError
-from airflow_provider_campaign.platforms.base import ApiRequest
-from airflow_provider_campaign.platforms.paging import Pager
+from airflow_provider_campaign.platforms.base import ApiRequest, Pager
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ class ListReader:
         """
         if self.is_finished:
             return []
-        campaigns = self._requester.retry(self._request_page, deadline)
+        campaigns = self._requester.retrying(deadline)(self._request_page)
         self.pages_read += 1
         return campaigns
 
@@ -69,7 +68,7 @@ class ListReader:
         http_request, size, began = self._pager.next_request, self._pager.page_size, self._seconds
         assert http_request is not None, "there is another page"  # noqa: S101
         try:
-            page = self._requester.send_and_read(self._request, http_request, deadline, self._pager.read_page)
+            page = self._requester.send(self._request, http_request, deadline, self._pager.read_page)
         except (CampaignRequestError, CampaignUnavailableError) as error:
             is_refused = _has_too_many_rows(error)
             if size is None or not (is_refused or self._is_slow(began)) or not size.shrink(is_refused=is_refused):

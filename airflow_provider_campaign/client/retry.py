@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 from tenacity.wait import wait_random_exponential
@@ -15,8 +13,6 @@ from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.exceptions import CampaignRateLimitError, CampaignUnavailableError
 
 log = logging.getLogger(__name__)
-
-Result = TypeVar("Result")
 
 DEFAULT_RETRY_BUDGET = 120.0
 """Seconds that a single client method may take with its retries, unless the connection or the caller says."""
@@ -36,9 +32,9 @@ RETRY_AFTER_MARGIN = 5.0
 _BACKOFF = wait_random_exponential(multiplier=INITIAL_RETRY_DELAY, max=MAX_RETRY_DELAY)
 
 
-def retry_until(deadline: Deadline, attempt: Callable[[], Result], *, rate_window: float | None) -> Result:
+def retrying(deadline: Deadline, rate_window: float | None) -> Retrying:
     """
-    Call until it succeeds, fails for good, or the time is up; what it raised last comes out.
+    Return the policy that calls until a call succeeds, fails for good, or the time is up; the last error comes out.
 
     Tried again is what :class:`CampaignUnavailableError` stands for: network errors, time-outs, 429, 5xx,
     unreadable or contradictory responses. The final attempt is made just before the deadline, so that a platform
@@ -54,7 +50,7 @@ def retry_until(deadline: Deadline, attempt: Callable[[], Result], *, rate_windo
         is_wait_too_long = is_refused and _refused_for(error, rate_window) > deadline.max_rate_wait
         return is_wait_too_long or deadline.before_final_attempt <= 0
 
-    policy = Retrying(
+    return Retrying(
         retry=retry_if_exception_type(CampaignUnavailableError),
         stop=is_over,
         wait=lambda state: min(_delay(state, rate_window), deadline.before_final_attempt),
@@ -62,7 +58,6 @@ def retry_until(deadline: Deadline, attempt: Callable[[], Result], *, rate_windo
         before_sleep=lambda state: log.warning("Trying again in %.1f s: %s", state.upcoming_sleep, _error(state)),
         reraise=True,
     )
-    return policy(attempt)
 
 
 def _delay(state: RetryCallState, rate_window: float | None) -> float:

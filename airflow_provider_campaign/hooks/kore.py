@@ -7,8 +7,7 @@ from typing import Any
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
 from airflow_provider_campaign.hooks.form import connection_form
-from airflow_provider_campaign.platforms.kore import KorePlatform
-from airflow_provider_campaign.platforms.kore_app import KoreApp
+from airflow_provider_campaign.platforms.kore import KoreApp, KorePlatform
 from airflow_provider_campaign.platforms.kore_endpoints import ENDPOINTS, PLACEHOLDERS, replacement_problem
 
 CLIENT_ID_PREFIX = "cs-"

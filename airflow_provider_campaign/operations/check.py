@@ -119,7 +119,7 @@ class ContractCheck:
         documented, provider = "limit 1: one row, and hasMore if there are others", "reads on until nothing new comes"
         request = ApiRequest(Action.LIST, None, campaign_type)
         try:
-            data = self._client.requester.send_and_read(
+            data = self._client.requester.send(
                 request, self._client.platform.probe(request), self._part(), lambda document: document["data"]
             )
             count, has_more = len(data["results"]), data.get("hasMore")

@@ -1,18 +1,29 @@
-"""What a platform is to everything above it: how to ask it for an action, and how to read what it says."""
+"""What a platform is to everything above it: how to ask it for an action, read what it says, and read its lists."""
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.exceptions import CampaignConfigError
+from airflow_provider_campaign.platforms.page_size import PageSize
+from airflow_provider_campaign.text import fitted, one_line
 
-if TYPE_CHECKING:
-    from airflow_provider_campaign.platforms.paging import ListQuery, Pager
+log = logging.getLogger(__name__)
+
+MAX_PAGES_WITHOUT_PROGRESS = 3
+"""Pages of a list that may show nothing new before one that does: rows move while the list is read."""
+
+MAX_ROWS = 100_000
+"""Campaigns of the longest list that is read to its end."""
+
+MAX_MARK_LENGTH = 60
+"""Characters of an id or name by which a message names a row that can't be read."""
 
 
 class Action(StrEnum):
@@ -86,6 +97,92 @@ class ApiStatus:
 
 class InvalidResponseError(Exception):
     """A response that is not what the platform's documentation promises."""
+
+
+@dataclass(frozen=True)
+class ListQuery:
+    """
+    A list to read.
+
+    :param campaign_type: The type of its campaigns, where the platform tells types apart.
+    :param statuses: Only campaigns in one of these; all of them where empty.
+    :param newest_first: Those changed last come first.
+    """
+
+    campaign_type: str | None = None
+    statuses: Collection[str] = ()
+    newest_first: bool = False
+    page_size: PageSize = field(default_factory=PageSize)
+
+
+class Pager(ABC):
+    """
+    The reading of a list, page by page: it says what to request next, and is given the response.
+
+    A row that can't be read, and a page that contradicts itself, do not hide the others: they are kept in
+    ``problems``, and a list that has any is no proof of what is not in it.
+    """
+
+    page_size: PageSize | None = None
+    """The number of rows that it asks for, where the platform lets it say so."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self.total: int | None = None
+        """How many campaigns the platform says that the list has, None where it does not say."""
+        self._rows: set[tuple[str, str]] = set()
+        self._pages_without_progress = 0
+
+    @property
+    @abstractmethod
+    def next_request(self) -> HttpRequest | None:
+        """The request for the next page, None when the list is read."""
+
+    @abstractmethod
+    def read_page(self, document: Mapping[str, Any]) -> list[Campaign]:
+        """
+        Take in the page that was requested, and return its campaigns that no page before it had.
+
+        :raises InvalidResponseError: When it is no page at all; it may be requested again then.
+        """
+
+    def read_rows(self, rows: Iterable[Any], read: Callable[[Mapping[str, Any]], Campaign]) -> list[Campaign]:
+        """
+        Return the campaigns of a page that no page before had; one that has rows in several statuses once in each.
+
+        A row that is no JSON object, or for which ``read`` raises anything, is a problem.
+        """
+        found: dict[tuple[str, str], Campaign] = {}
+        for row in rows:
+            fields = row if isinstance(row, Mapping) else {}
+            try:
+                campaign = read(fields)
+                found[campaign.id, campaign.status] = replace(campaign, raw=fitted(fields))
+            except Exception as error:  # what nobody foresaw about one row hides no other
+                reason = str(error)
+                if not isinstance(error, InvalidResponseError):
+                    reason = f"unexpected {error!r}"
+                    log.error("A row of a list can't be read: %s", reason, exc_info=error)
+                self.note_problem(f"a row ({_mark(fields)}) can't be read: {reason}")
+        fresh = {key: campaign for key, campaign in found.items() if key not in self._rows}
+        self._rows.update(fresh)
+        self._pages_without_progress = 0 if fresh else self._pages_without_progress + 1
+        return list(fresh.values())
+
+    def note_problem(self, problem: str) -> None:
+        """Note why the list is no proof, once however often it is seen."""
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def makes_progress(self) -> bool:
+        """Return whether it is worth reading on; a list that only repeats itself, or never ends, is a problem."""
+        if self._pages_without_progress > MAX_PAGES_WITHOUT_PROGRESS:
+            self.note_problem("the responses say that there is more, and show nothing new")
+        elif len(self._rows) > MAX_ROWS:
+            self.note_problem(f"it does not end after {MAX_ROWS} campaigns")
+        else:
+            return True
+        return False
 
 
 class Platform(ABC):
@@ -197,3 +294,10 @@ class Platform(ABC):
         :raises InvalidResponseError: When it is none of this platform.
         """
         return "the account answers."
+
+
+def _mark(row: Mapping[str, Any]) -> str:
+    """Return how a message names a row that can't be read."""
+    found = (row.get(key) for key in ("id", "_id", "name"))
+    marks = (one_line(str(mark), MAX_MARK_LENGTH) for mark in found if mark and isinstance(mark, str | int))
+    return " ".join(dict.fromkeys(marks)) or "without id and name"

@@ -14,8 +14,14 @@ from airflow_provider_campaign.campaign import (
     is_live,
     may_be_live,
 )
-from airflow_provider_campaign.platforms.base import HttpRequest, InvalidResponseError
-from airflow_provider_campaign.platforms.paging import MAX_PAGES_WITHOUT_PROGRESS, ListQuery, Pager, PageSize
+from airflow_provider_campaign.platforms.base import (
+    MAX_PAGES_WITHOUT_PROGRESS,
+    HttpRequest,
+    InvalidResponseError,
+    ListQuery,
+    Pager,
+)
+from airflow_provider_campaign.platforms.page_size import PageSize
 from airflow_provider_campaign.platforms.reading import (
     check_id,
     optional_count,
@@ -87,7 +93,7 @@ class KorePager(Pager):
                 return []
             self.note_problem("its rows are others each time that they are shown")
         self._marks.update(marks)
-        fresh = self.take_in(self.read_rows(rows, lambda row: read_row(row, self._campaign_type)))
+        fresh = self.read_rows(rows, lambda row: read_row(row, self._campaign_type))
         self._check_end(len(rows), has_more)
         is_last_row_again = not (tells_end or fresh) and len(rows) == 1
         self._at_end = not self.makes_progress() or not has_more or is_last_row_again

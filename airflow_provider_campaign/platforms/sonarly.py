@@ -14,9 +14,10 @@ from airflow_provider_campaign.platforms.base import (
     ApiRequest,
     ApiStatus,
     HttpRequest,
+    ListQuery,
+    Pager,
     Platform,
 )
-from airflow_provider_campaign.platforms.paging import ListQuery, Pager
 from airflow_provider_campaign.platforms.reading import (
     check_id,
     optional_count,
@@ -145,7 +146,7 @@ class SonarlyPager(Pager):
         self._rows_read += len(rows)
         if self._cursor is None and _says_more(document, data, self._rows_read):
             self.note_problem("the list contradicts itself: it says that it has more, and not where")
-        fresh = self.take_in(self.read_rows(rows, _read_row))
+        fresh = self.read_rows(rows, _read_row)
         self._at_end = not self.makes_progress() or self._cursor is None
         return fresh
 

@@ -18,8 +18,7 @@ from airflow_provider_campaign.operations.check import UNKNOWN_ID, ContractCheck
 from airflow_provider_campaign.operations.check_report import HARMLESS, KEPT_KEYS, STAND_INS, check_report
 from airflow_provider_campaign.operations.check_row import DIFFERS, SAME, UNKNOWN, CheckRow
 from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpResponse, Platform
-from airflow_provider_campaign.platforms.kore import KorePlatform
-from airflow_provider_campaign.platforms.kore_app import KoreApp
+from airflow_provider_campaign.platforms.kore import KoreApp, KorePlatform
 from airflow_provider_campaign.platforms.sonarly import SonarlyPlatform
 from airflow_provider_campaign.sandbox import Fault, Sandbox, SandboxConfig
 from tests.accounts import client_of

@@ -35,7 +35,7 @@ def stop(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Cam
             connect({"conn_type": "kore", "host": server.url, "login": "cs-1", "password": "x" * 32, "extra": fields})
             hooks.append(CampaignHook.for_conn_id("campaign_default"))
         client = hooks[0].client
-        return client.perform(ApiRequest(Action.STOP, campaign_id, "sms"), client.deadline(60))
+        return client.requester.perform(ApiRequest(Action.STOP, campaign_id, "sms"), client.deadline(60))
 
     return stop
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 import time
+import traceback
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +174,33 @@ def test_an_id_is_one_percent_encoded_segment_of_the_path(sandbox: Sandbox, conn
     connect(kind.connection(sandbox))
     assert kind.stop(campaign.id).execute({})["status"] == campaign.status == "Stopped"
     assert "/evening%20%26%20offer%2B50%25%3A%C3%BC" in only_request(sandbox).path
+
+
+def frames_at_the_socket(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> list[str]:
+    """Return the functions of ours that are under way when the task's thread sends, from the first on."""
+    found: list[list[str]] = []
+    thread, send = threading.current_thread(), socket.socket.sendall
+
+    def sendall(sock: socket.socket, *args: Any) -> None:
+        if threading.current_thread() is thread:
+            frames = [frame for frame, _ in traceback.walk_stack(None)]
+            names = [(frame.f_globals["__name__"], frame.f_code.co_qualname) for frame in reversed(frames)]
+            ours = [(module, name) for module, name in names if module.startswith("airflow_provider_campaign.")]
+            found.append([f"{module.split('.', 1)[1]} {name}" for module, name in ours])
+        send(sock, *args)
+
+    monkeypatch.setattr(socket.socket, "sendall", sendall)
+    act()
+    return found[0]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.label)
+def test_a_stop_goes_straight_from_execute_to_the_socket(
+    sandbox: Sandbox, connect: Connect, kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = kind.add_campaign(sandbox)
+    connect(kind.connection(sandbox))
+    frames = frames_at_the_socket(monkeypatch, lambda: kind.stop(campaign.id).execute({}))
+    assert len(frames) <= 8, frames
+    modules = [module for module, _ in groupby(frame.split()[0] for frame in frames)]
+    assert len(modules) == len(set(modules)), f"it comes back to a module that it has left: {modules}"

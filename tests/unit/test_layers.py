@@ -79,6 +79,14 @@ def test_every_folder_has_its_place_among_the_layers() -> None:
     assert {layer_of(module) for module in MODULES} <= {*LAYERS, *outside}
 
 
+def test_no_two_modules_import_each_other() -> None:
+    """Not even for types: what one needs of the other is in a third, or given to it."""
+    names = {f"{package_name}.{module.removesuffix('.py').replace('/', '.')}": module for module in MODULES}
+    imports = {name: {source for source, _ in imports_of(MODULES[module])} for name, module in names.items()}
+    layered = [name for name, module in names.items() if layer_of(module) != "sandbox"]
+    assert [(name, other) for name in layered for other in imports[name] if name in imports.get(other, ())] == []
+
+
 def test_no_layer_imports_the_sandbox() -> None:
     for module, tree in MODULES.items():
         if layer_of(module) != "sandbox":

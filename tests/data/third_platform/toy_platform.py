@@ -8,8 +8,15 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow_provider_campaign.campaign import Campaign, canonical_status
-from airflow_provider_campaign.platforms.base import Action, ApiRequest, ApiStatus, HttpRequest, Platform
-from airflow_provider_campaign.platforms.paging import ListQuery, Pager
+from airflow_provider_campaign.platforms.base import (
+    Action,
+    ApiRequest,
+    ApiStatus,
+    HttpRequest,
+    ListQuery,
+    Pager,
+    Platform,
+)
 from airflow_provider_campaign.platforms.reading import (
     optional_text,
     optional_word,
@@ -73,7 +80,7 @@ class ToyPager(Pager):
         return self._next
 
     def read_page(self, document: Mapping[str, Any]) -> list[Campaign]:
-        fresh = self.take_in(self.read_rows(required_rows(document, "rows"), read_row))
+        fresh = self.read_rows(required_rows(document, "rows"), read_row)
         following = optional_word(document, "next")
         has_more = self.makes_progress() and following
         self._next = HttpRequest("GET", f"{self._path}?from={following}") if has_more else None

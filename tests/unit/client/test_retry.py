@@ -17,7 +17,7 @@ from airflow_provider_campaign.client.retry import (
     MAX_RETRY_DELAY,
     RETRY_AFTER_MARGIN,
     parse_retry_after,
-    retry_until,
+    retrying,
 )
 from airflow_provider_campaign.exceptions import (
     CampaignAuthError,
@@ -71,7 +71,7 @@ def clock_at(start: float) -> VirtualClock:
 
 
 def attempts_of(platform: Callable[[], str], deadline: Deadline, rate_window: float | None = None) -> str:
-    return retry_until(deadline, platform, rate_window=rate_window)
+    return retrying(deadline, rate_window)(platform)
 
 
 def passing(retry_after: float | None = None) -> CampaignUnavailableError:

@@ -58,7 +58,7 @@ class Platform(RawServer):
     def stop(self, campaign_id: str, seconds: float = AMPLE) -> Campaign:
         """Send one stop, and no second."""
         client = client_of(KORE_V1, self._transport, timeout=seconds)
-        return client.perform(ApiRequest(Action.STOP, campaign_id, "sms"), client.deadline(AMPLE))
+        return client.requester.perform(ApiRequest(Action.STOP, campaign_id, "sms"), client.deadline(AMPLE))
 
     def _answer(self, connection: socket.socket) -> None:
         is_used = connection in self._used

@@ -13,17 +13,19 @@ from hypothesis import strategies as st
 
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.exceptions import CampaignConfigError
-from airflow_provider_campaign.platforms import paging
+from airflow_provider_campaign.platforms import base
 from airflow_provider_campaign.platforms.base import (
+    MAX_PAGES_WITHOUT_PROGRESS,
     Action,
     ApiRequest,
     ApiStatus,
     HttpRequest,
     InvalidResponseError,
+    ListQuery,
 )
 from airflow_provider_campaign.platforms.kore import KorePlatform
 from airflow_provider_campaign.platforms.kore_list import LISTABLE_STATUSES
-from airflow_provider_campaign.platforms.paging import MAX_PAGES_WITHOUT_PROGRESS, PAGE_SIZE, ListQuery, PageSize
+from airflow_provider_campaign.platforms.page_size import PAGE_SIZE, PageSize
 from tests.accounts import APP, CONFIG, KORE_V1, KORE_V2
 
 V1 = "/campaign/api/v1/public/st-1/campaign"
@@ -414,7 +416,7 @@ def test_a_row_that_is_shown_ten_thousand_times_is_one_campaign() -> None:
 
 
 def test_a_list_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paging, "MAX_ROWS", 500)
+    monkeypatch.setattr(base, "MAX_ROWS", 500)
     pager = KORE_V1.pager(ListQuery("sms"))
     number = itertools.count()
     while pager.next_request is not None:

@@ -8,13 +8,14 @@ import pytest
 
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.platforms.base import (
+    MAX_PAGES_WITHOUT_PROGRESS,
     Action,
     ApiRequest,
     ApiStatus,
     HttpRequest,
     InvalidResponseError,
+    ListQuery,
 )
-from airflow_provider_campaign.platforms.paging import MAX_PAGES_WITHOUT_PROGRESS, ListQuery
 from tests.accounts import CONFIG, SONARLY
 
 CAMPAIGNS = "/v1/accounts/ag-1/campaigns"
