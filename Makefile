@@ -1,4 +1,4 @@
-# Everything installs itself: only make and Python 3.11, 3.12 or 3.13 need to be there.
+# Everything installs itself: only make, git and Python 3.11, 3.12, 3.13 or 3.14 need to be there.
 #
 #   AIRFLOW=2.11.2      the Airflow version to run on, one of $(LINES)
 #   PYTHON=python3.12   the interpreter to run on; its environment stands beside the default one's
@@ -15,8 +15,8 @@ BIN := $(VENV)/bin
 CONSTRAINTS := constraints/airflow-$(AIRFLOW).txt
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(CONSTRAINTS)
 
-NEWEST_PYTHON := $(if $(filter 2.11.2 3.0.6,$(AIRFLOW)),12,13)
-PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
+NEWEST_PYTHON := $(if $(filter 2.11.2 3.0.6,$(AIRFLOW)),12,$(if $(filter $(LATEST),$(AIRFLOW)),14,13))
+PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14)
 IS_SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, $(NEWEST_PYTHON)))
 
 CORE := $(patsubst %,tests/integration/test_%.py,wire bounds behaviour connection_settings triggers demo)
@@ -25,13 +25,14 @@ CORE := $(patsubst %,tests/integration/test_%.py,wire bounds behaviour connectio
 unexport AIRFLOW_HOME AIRFLOW_CONFIG PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
 .NOTPARALLEL:
-.PHONY: help demo airflow docs test lint test-matrix test-lowest test-s3 test-system test-system-matrix debian-packages benchmarks constraints clean
+.PHONY: help demo airflow docs test lint build audit test-matrix test-lowest test-s3 test-system test-system-matrix debian-packages benchmarks \
+	constraints clean
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.dev ## Stop the sandbox's campaigns (or your own: see docs/connections.md) with a DAG, and see what was sent.
-	@$(BIN)/python -m airflow_provider_campaign.sandbox.demo example_dags/stop_campaigns.py example_dags/calling_hours_guard.py
+	@$(BIN)/python -m airflow_provider_campaign.sandbox.demo example_dags/stop_campaigns.py example_dags/calling_hours_guard.py $(ARGS)
 
 airflow: $(VENV)/.dev ## Run Airflow's UI with the sandbox behind it, to click through (ARGS="--port 8081" for another port).
 	@$(BIN)/python -m airflow_provider_campaign.sandbox.playground $(DAGS) $(ARGS)
@@ -40,13 +41,18 @@ docs: .venv/docs/.docs ## Build the documentation's site into build/docs. Warnin
 	@.venv/docs/bin/python -m sphinx -q -W -E --keep-going -d build/doctrees docs build/docs
 	@echo "The documentation is built: build/docs/index.html"
 
-test: $(VENV)/.dev $(if $(filter $(LATEST),$(AIRFLOW)),lint) ## Run linters (on the latest version) and all tests but the system's and S3's.
+test: $(VENV)/.dev $(if $(PYTHON)$(filter-out $(LATEST),$(AIRFLOW)),,lint) ## Run linters (but for another AIRFLOW or PYTHON) and all tests but the system's and S3's.
 	$(BIN)/python -m pytest --numprocesses=3 --dist=loadgroup --ignore=tests/system --ignore=tests/s3 $(ARGS)
 
-lint: $(VENV)/.system
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+lint: .venv/tools/.tools ## Run the hooks of .pre-commit-config.yaml: ruff, mypy, the schemas of what is in .github.
+	@$(MAKE) .venv/$(LATEST)/.system AIRFLOW=$(LATEST) PYTHON=
+	@.venv/tools/bin/pre-commit run --all-files
+
+build: .venv/tools/.tools ## Build wheel and sdist, twice the same to the byte, and their SBOM; check the metadata.
+	@.ci/build
+
+audit: build ## Compare what the package brings with known advisories: asks PyPI, and fails where that does not answer.
+	@.venv/tools/bin/pip-audit --strict --no-deps --disable-pip --requirement build/requirements.txt
 
 test-matrix: ## Run the tests on every Airflow version, and the latest on every Python that is here.
 	@for line in $(LINES); do $(MAKE) test AIRFLOW=$$line PYTHON=$(PYTHON) || exit; done
@@ -90,6 +96,8 @@ constraints: $(VENV)/.dev ## Resolve constraints/*.txt anew from constraints/*.i
 	done
 	@$(BIN)/uv pip compile --quiet --upgrade --group docs --no-header --no-annotate --python-version 3.11 \
 		--output-file constraints/docs.txt
+	@$(BIN)/uv pip compile --quiet --upgrade --group tools --no-header --no-annotate --python-version 3.11 \
+		--output-file constraints/tools.txt
 	@$(BIN)/uv pip compile --quiet --upgrade --extra dev --group s3 --no-header --no-annotate --python-version 3.11 \
 		--output-file constraints/s3.txt pyproject.toml constraints/airflow-$(LATEST).in
 
@@ -117,6 +125,11 @@ $(VENV)/.system: $(VENV)/.dev
 .venv/docs/.docs: pyproject.toml constraints/docs.txt | $(VENV)/.dev
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/docs
 	@$(BIN)/uv pip install --quiet --python .venv/docs/bin/python --constraint constraints/docs.txt --group docs
+	@touch $@
+
+.venv/tools/.tools: pyproject.toml constraints/tools.txt | $(VENV)/.dev
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/tools
+	@$(BIN)/uv pip install --quiet --python .venv/tools/bin/python --constraint constraints/tools.txt --group tools
 	@touch $@
 
 .venv/s3/.s3: pyproject.toml constraints/s3.txt | $(VENV)/.dev

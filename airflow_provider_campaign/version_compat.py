@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any
 
+from airflow.exceptions import AirflowProviderDeprecationWarning
 from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator, Connection
 from airflow.providers.common.compat.triggers import BaseEventTrigger
 
@@ -64,3 +66,14 @@ class PausableSensor(BaseSensorOperator):
 
     def _get_next_poke_interval(self, *args: Any, **kwargs: Any) -> float:
         return self.next_poke_delay(float(super()._get_next_poke_interval(*args, **kwargs)))
+
+
+def warn_deprecated(name: str, instead: str) -> None:
+    """
+    Warn who uses a name that will go away, as docs/contributing.md promises.
+
+    :param name: What was used.
+    :param instead: What to write in its place.
+    """
+    message = f"{name} is deprecated and goes away in the next major version of this provider. Write {instead} instead."
+    warnings.warn(message, AirflowProviderDeprecationWarning, stacklevel=3)

@@ -218,6 +218,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m airflow_provider_campaign.sandbox.demo", description=__doc__)
     parser.add_argument("dag_file", type=Path, help="a file that defines the DAG of the same name")
     parser.add_argument("night_dag_file", type=Path, nargs="?", help="the same, of a DAG that keeps the night closed")
+    parser.add_argument(
+        "--show-log", action="store_true", help="print Airflow's log at the end, with the tasks' messages"
+    )
     parsed = parser.parse_args(arguments)
     dag_files = [file for file in (parsed.dag_file, parsed.night_dag_file) if file]
     try:
@@ -231,6 +234,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not verified:
         print(f"NOT every campaign is verified: Airflow's log is {airflow.log}", file=sys.stderr)
         return 1
+    if parsed.show_log:
+        print(airflow.log.read_text(encoding="utf-8", errors="replace"))
     airflow.log.unlink()
     print("Every campaign is verified: stopped, or deleted once it was.")
     return 0

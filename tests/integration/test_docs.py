@@ -199,6 +199,8 @@ def check_command(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
             get_parser().parse_args(arguments)
         case ["python", "-m", "build" | "twine" | "benchmarks.import_cost" as module, *_]:
             __import__(module)
+        case ["python", script, *_] if script.endswith(".py"):
+            assert (REPOSITORY / script).exists()
         case ["python", "-m", module, *arguments]:
             monkeypatch.setattr(sys, "argv", [module, *arguments, "--help"])
             with pytest.raises(SystemExit) as end:

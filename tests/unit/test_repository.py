@@ -1,0 +1,142 @@
+"""What someone finds who wants to join: root documents, the workflows, the hooks. They name what there is."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).parents[2]
+MAKEFILE = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+ROOT_PAGES = [REPOSITORY / name for name in ("CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md", "CHANGELOG.md")]
+WORKFLOWS = sorted((REPOSITORY / ".github/workflows").glob("*.yml"))
+RUNNER = REPOSITORY / ".ci/workflow.py"
+
+
+def lines_of(name: str) -> list[str]:
+    """Return the words of a variable of the Makefile; what it refers to is left out."""
+    [definition] = re.findall(rf"^{name} := (.*)$", MAKEFILE, re.MULTILINE)
+    return re.findall(r"(?<!\S)\d\S*", definition)
+
+
+def commands(workflow: Path) -> list[str]:
+    """Return the workflow's commands as the script that runs them here lists them, without their jobs."""
+    run: list[str | Path] = [sys.executable, RUNNER, "--list", "--workflow", workflow]
+    listed = subprocess.run(run, capture_output=True, text=True, check=True).stdout
+    return [line.partition(": ")[2] for line in listed.splitlines()]
+
+
+def yaml_of(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", ROOT_PAGES, ids=lambda page: page.name)
+def test_links_of_the_root_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        path, _, anchor = target.partition("#")
+        if not target.startswith(("https://keepachangelog.com/", "https://semver.org/")):
+            assert (REPOSITORY / path).exists(), target
+            assert not anchor or anchor in anchors(REPOSITORY / path), target
+
+
+def test_the_first_change_of_a_contributor_is_possible() -> None:
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"^```bash\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    demo, change, test, demo_again, lint = block.splitlines()
+    assert (demo, lint) == ("make demo", "make lint")
+    old, new, file = re.fullmatch(r"sed -i 's/(.*)/(.*)/' (\S+)", change).groups()  # type: ignore[union-attr]
+    assert old in (REPOSITORY / file).read_text(encoding="utf-8")
+    assert demo_again == f"make demo ARGS=--show-log | grep '{new.partition(';')[0]}'"
+    python, _, _, _, tests, _, _ = test.split()
+    assert python == f".venv/{lines_of('LATEST')[0]}/bin/python"
+    assert (REPOSITORY / tests).exists()
+
+
+def test_what_is_still_missing_says_so_and_stands_in_the_list_for_releasing() -> None:
+    releasing = (REPOSITORY / "docs/contributing.md").read_text(encoding="utf-8").partition("## Releasing")[2]
+    listed = set(re.findall(r"`(\w+\.md)`", releasing.partition("Then, for each release")[0])) - {"README.md"}
+    says_so = {page.name for page in ROOT_PAGES if "**There is no address" in page.read_text(encoding="utf-8")}
+    assert says_so == listed == {"SECURITY.md", "CODE_OF_CONDUCT.md"}
+
+
+def test_every_command_of_the_workflows_is_a_target_of_make_that_exists() -> None:
+    for workflow in WORKFLOWS:
+        for command in commands(workflow):
+            program, target, *_ = command.split()
+            assert program == "make" or command.startswith('test "$GITHUB_REF_NAME"'), command
+            assert program != "make" or re.search(rf"^{target}:", MAKEFILE, re.MULTILINE), command
+
+
+def test_the_workflow_tests_every_airflow_version_and_every_python_that_is_declared() -> None:
+    tests = [
+        command for command in commands(REPOSITORY / ".github/workflows/ci.yml") if command.startswith("make test ")
+    ]
+    pythons = [name.rpartition(" ")[2] for name in PROJECT["classifiers"] if "Python :: 3." in name]
+    [latest] = lines_of("LATEST")
+    expected = [f"make test AIRFLOW={line} PYTHON=python{pythons[0]}" for line in [*lines_of("LINES"), latest]]
+    expected += [f"make test AIRFLOW={latest} PYTHON=python{python}" for python in pythons[1:]]
+    assert tests == expected
+
+
+def test_the_workflow_has_every_part_of_what_a_change_has_to_pass() -> None:
+    parts = set(re.findall(r"\bmake ([a-z0-9-]+)", (REPOSITORY / ".ci/run").read_text(encoding="utf-8")))
+    assert {f"make {part}" for part in parts - {"test"}} <= set(commands(REPOSITORY / ".github/workflows/ci.yml"))
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda workflow: workflow.name)
+def test_a_workflow_may_read_and_nothing_else_but_to_publish(workflow: Path) -> None:
+    content = yaml_of(workflow)
+    assert content["permissions"] == {"contents": "read"}
+    assert {name: job["permissions"] for name, job in content["jobs"].items() if "permissions" in job} == (
+        {"publish": {"id-token": "write"}} if workflow.name == "release.yml" else {}
+    )
+    assert "secrets." not in workflow.read_text(encoding="utf-8")
+    for job in content["jobs"].values():
+        for step in job["steps"]:
+            if "uses" in step:
+                assert re.fullmatch(r"actions/[a-z-]+@v\d+|pypa/gh-action-pypi-publish@release/v1", step["uses"])
+
+
+def test_the_hooks_need_no_network_and_call_what_make_installs() -> None:
+    config = yaml_of(REPOSITORY / ".pre-commit-config.yaml")
+    [latest] = lines_of("LATEST")
+    for repository in config["repos"]:
+        assert repository["repo"] == "local"
+        for hook in repository["hooks"]:
+            assert hook["language"] == "system"
+            assert hook["entry"].startswith((f".venv/{latest}/bin/", ".venv/tools/bin/")), hook["id"]
+
+
+def test_the_commands_of_a_workflow_run_in_order_until_one_fails(tmp_path: Path) -> None:
+    workflow = tmp_path / "odd.yml"
+    workflow.write_text("""\
+jobs:
+  greet:
+    env: {GREETING: hello}
+    strategy: {matrix: {name: [ada, bob]}}
+    steps:
+      - uses: actions/checkout@v6
+      - run: echo "$GREETING ${{ matrix.name }}"
+      - run: test ${{ matrix.name }} = ada
+  last:
+    steps:
+      - run: echo never
+""")
+    run: list[str | Path] = [sys.executable, RUNNER, "--workflow", workflow]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert [line for line in done.stdout.splitlines() if not line.startswith("odd.")] == ["hello ada", "hello bob"]
+    bob = subprocess.run([*run, "name=bob"], capture_output=True, text=True, check=False)
+    assert "hello ada" not in bob.stdout
