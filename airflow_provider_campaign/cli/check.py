@@ -1,13 +1,17 @@
-"""The command that holds a real account against the documented contract."""
+"""The command that compares a live account with the documented API."""
 
 from __future__ import annotations
 
 import json
 from argparse import Namespace
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
-from airflow_provider_campaign.arguments import argument_error, read_campaign_id, read_optional_text, read_seconds
+from airflow_provider_campaign.arguments import read_campaign_id, read_optional_text, read_seconds
+from airflow_provider_campaign.check.contract import ContractCheck
+from airflow_provider_campaign.check.points import DIFFERS, SAME, UNKNOWN, CheckRow
+from airflow_provider_campaign.check.report import check_report
 from airflow_provider_campaign.cli.accounts import (
     NOT_VERIFIED,
     SUCCESS,
@@ -18,19 +22,15 @@ from airflow_provider_campaign.cli.accounts import (
     run_on_all,
 )
 from airflow_provider_campaign.cli.output import Output
-from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.exceptions import CampaignConfigError
-from airflow_provider_campaign.operations.check import ContractCheck
-from airflow_provider_campaign.operations.check_report import check_report
-from airflow_provider_campaign.operations.check_row import DIFFERS, CheckRow
 
 _COLUMNS = ("subject", "verdict", "seen", "documented", "provider")
 
 
 def check_account(options: Namespace, output: Output) -> int:
     """Check an account, show each point, and save what was seen."""
-    campaign_id = _campaign_id(options)
+    campaign_id = read_optional_text("--campaign-id", options.campaign_id)
     path = _writable(options.save)
     conn_id = read_conn_id(options.conn_id)
     client = connect([conn_id])[0][conn_id]
@@ -38,7 +38,7 @@ def check_account(options: Namespace, output: Output) -> int:
     check = ContractCheck(
         client,
         Deadline(read_seconds("--timeout", options.timeout), client.clock, cancellation=cancellation),
-        campaign_id,
+        campaign_id and read_campaign_id("--campaign-id", campaign_id),
         allow_stop=options.allow_stop,
         campaign_type=read_optional_text("--campaign-type", options.campaign_type),
     )
@@ -56,29 +56,27 @@ def check_account(options: Namespace, output: Output) -> int:
         outcome = run_on_all({conn_id: run}, refresh, cancellation)[conn_id]
     output.rows([asdict(row) for row in rows], _COLUMNS)
     if path is not None:
-        output.say(_saved(path, client, rows, check))
-    return _status(rows, outcome, output)
-
-
-def _campaign_id(options: Namespace) -> str | None:
-    campaign_id = read_optional_text("--campaign-id", options.campaign_id)
-    if campaign_id is not None:
-        return read_campaign_id("--campaign-id", campaign_id)
-    if options.allow_stop:
-        raise argument_error("--allow-stop", True, "without a campaign to stop", "Give --campaign-id, too.")
-    return None
-
-
-def _status(rows: list[CheckRow], outcome: Outcome[None], output: Output) -> int:
+        report = check_report(client.platform, rows, check.transport.exchanges)
+        path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        output.say(f"Saved: {path}. Ids, names and texts are replaced, and so is all that is not documented.")
     if outcome.error is not None:
         output.problem(str(outcome.error))
         return exit_status([outcome])
+    return _status(rows, output, is_strict=options.strict)
+
+
+def _status(rows: list[CheckRow], output: Output, *, is_strict: bool) -> int:
+    """Name the points that differ, count all, and return the exit status."""
     different = [row.subject for row in rows if row.verdict == DIFFERS]
-    if different:
-        output.problem(f"{len(different)} of {len(rows)} points differ: {'; '.join(different)}.")
-        return NOT_VERIFIED
-    output.say(f"None of {len(rows)} points differs from what is documented.")
-    return SUCCESS
+    unknown = [row.subject for row in rows if row.verdict == UNKNOWN]
+    for text, subjects in (("Differs", different), ("Can't tell", unknown)):
+        if subjects:
+            output.problem(f"{text}: {'; '.join(subjects)}.")
+    count = Counter(row.verdict for row in rows)
+    text = f"Of {len(rows)} points {count[SAME]} are as documented, {count[DIFFERS]} differ, "
+    is_failed = bool(different or (is_strict and unknown))
+    (output.problem if is_failed else output.say)(f"{text}{count[UNKNOWN]} can't be told.")
+    return NOT_VERIFIED if is_failed else SUCCESS
 
 
 def _writable(name: str | None) -> Path | None:
@@ -90,10 +88,3 @@ def _writable(name: str | None) -> Path | None:
             return Path(name)
     except OSError as error:
         raise CampaignConfigError(f"--save is {name!r}: {error.strerror}. Nothing was sent.") from error
-
-
-def _saved(path: Path, client: CampaignClient, rows: list[CheckRow], check: ContractCheck) -> str:
-    """Write the report, and return what to say of it."""
-    report = check_report(client.platform, rows, check.transport.exchanges)
-    path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return f"Saved: {path}. Ids, names and texts are replaced, and so is all that is not documented."

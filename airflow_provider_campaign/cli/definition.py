@@ -32,7 +32,8 @@ _RECORDS_PATH = Arg(
 _REASON = Arg(("--reason",), metavar="TEXT", help="Why, for the record")
 
 _CHECKED = Arg(("--campaign-id",), metavar="CAMPAIGN_ID", help="The campaign to look at closely (default: any)")
-_ALLOW_STOP = Arg(("--allow-stop",), action="store_true", help="Stop that campaign, to see how that goes")
+_ALLOW_STOP = Arg(("--allow-stop",), action="store_true", help="Stop that campaign, or try an unknown id")
+_STRICT = Arg(("--strict",), action="store_true", help="Exit status 1 also if a point can't be told")
 _SAVE = Arg(("--save",), metavar="FILE", help="Write what was seen as JSON, without ids, names and texts")
 
 _READ_PATH = Arg(("records_path",), metavar="RECORDS_PATH", help="For instance s3://aws_default@bucket/records")
@@ -65,13 +66,13 @@ def get_commands() -> list[GroupCommand]:
     live = "List what is live, over one or several accounts"
     stop = "Stop one campaign, and wait until it is verified"
     stop_active = "Stop everything that is live, over one or several accounts, and verify it"
-    check = "Hold a real account against the documented contract; it only reads, unless --allow-stop"
+    check = "Compare a live account with the documented API; it only reads, unless --allow-stop"
     commands = (
         _command("live", live, *_SCOPE, _TIMEOUT),
         _command("status", "Show the status of one campaign", _CAMPAIGN_ID, _TIMEOUT),
         _command("stop", stop, _CAMPAIGN_ID, _CAMPAIGN_TYPE, *_RECORD, _TIMEOUT),
         _command("stop-active", stop_active, *_SCOPE, _DRY_RUN, *_RECORD, ARG_YES, _TIMEOUT),
-        _command("check", check, _CHECKED, _CAMPAIGN_TYPE, _ALLOW_STOP, _SAVE, _TIMEOUT),
+        _command("check", check, _CHECKED, _CAMPAIGN_TYPE, _ALLOW_STOP, _STRICT, _SAVE, _TIMEOUT),
         _command("records", "List and verify the records below a path", *_READING),
     )
     return [GroupCommand("campaigns", "See and stop outreach campaigns", commands)]

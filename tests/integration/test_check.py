@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_campaign.__main__ import main
+from airflow_provider_campaign.check.contract import ContractCheck
+from airflow_provider_campaign.check.points import DIFFERS, SAME, UNKNOWN, UNKNOWN_ID, CheckRow
+from airflow_provider_campaign.check.report import HARMLESS, KEPT_KEYS, STAND_INS, check_report
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operations.check import UNKNOWN_ID, ContractCheck
-from airflow_provider_campaign.operations.check_report import HARMLESS, KEPT_KEYS, STAND_INS, check_report
-from airflow_provider_campaign.operations.check_row import DIFFERS, SAME, UNKNOWN, CheckRow
 from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpResponse, Platform
 from airflow_provider_campaign.platforms.kore import KoreApp, KorePlatform
 from airflow_provider_campaign.platforms.sonarly import SonarlyPlatform
@@ -129,6 +129,19 @@ def test_with_permission_it_stops_one_campaign_and_says_how_long_that_takes(
     assert "stopped after" in rows[-1].seen
     assert account.campaign("id-of-voice-Active").status == "Stopped"
     assert account.campaign("id-of-sms-Active").status == "Active"
+
+
+@pytest.mark.parametrize("name", ACCOUNTS)
+@pytest.mark.parametrize(("is_permitted", "verdict"), [(True, SAME), (False, DIFFERS)])
+def test_the_permission_to_stop_shows_by_a_stop_of_an_unknown_id(
+    connect: Connect, account: Sandbox, name: str, is_permitted: bool, verdict: str
+) -> None:
+    if not is_permitted:
+        plan(account, "forbidden", action="stop")
+    rows, _ = check(connect, account, name, allow_stop=True)
+    assert (rows[-1].subject, rows[-1].verdict) == ("permission to stop", verdict)
+    assert f"HTTP {404 if is_permitted else 403}" in rows[-1].seen
+    assert {request.campaign_id for request in account.requests if request.action == "stop"} == {UNKNOWN_ID}
 
 
 def replayed(report: Mapping[str, Any]) -> tuple[Platform, ScriptedTransport]:
@@ -291,13 +304,21 @@ def test_the_command_shows_each_point_and_saves_a_report(
     assert saved == [{"subject": row["subject"], "verdict": row["verdict"]} for row in rows]
     account.config.ignore_filters = True
     assert run() == 1
-    assert "2 of" in (stderr := capsys.readouterr().err)
-    assert "list of voice: filter" in stderr
+    assert "Differs: list of sms: filter; list of voice: filter." in (stderr := capsys.readouterr().err)
+    assert stderr.rstrip().endswith("Of 16 points 14 are as documented, 2 differ, 0 can't be told.")
 
 
-@pytest.mark.parametrize(
-    "arguments", [("--allow-stop",), ("--campaign-id", "a/b"), ("--save", "/nowhere/at/all"), ("--timeout", "soon")]
-)
+def test_a_point_that_can_not_be_told_is_status_1_if_that_is_asked_for(
+    connect: Connect, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connect(sandbox.sonarly_connection())
+    assert (run(), run("--strict")) == (0, 1)
+    stderr = capsys.readouterr().err
+    assert "Can't tell: list: rows and pages; status words; status of one campaign; get of one campaign; call" in stderr
+    assert stderr.count("Of 8 points 3 are as documented, 0 differ, 5 can't be told.") == 2
+
+
+@pytest.mark.parametrize("arguments", [("--campaign-id", "a/b"), ("--save", "/nowhere/at/all"), ("--timeout", "soon")])
 def test_what_is_wrong_is_refused_before_anything_is_sent(
     connect: Connect, account: Sandbox, arguments: tuple[str, ...]
 ) -> None:

@@ -28,7 +28,7 @@ STATUSES = {
         ("--yes", "--conn-id", "refused", "--records-path", "{records}"),
         (),
     ),
-    "check": ((), ("--conn-id", "refused"), ("--allow-stop",)),
+    "check": ((), ("--conn-id", "refused"), ("--campaign-id", "a/b")),
     "records": (("{records}",), ("{empty}",), ("records",)),
 }
 """The arguments that each command ends with 0, 1 and 2 for."""

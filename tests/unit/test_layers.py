@@ -24,6 +24,7 @@ LAYERS: dict[str, set[str]] = {
     "platforms": BOTTOM,
     "client": {*BOTTOM, "platforms"},
     "operations": {*BOTTOM, "calling_hours", "client", "platforms"},
+    "check": {*BOTTOM, "calling_hours", "client", "platforms", "operations"},
     "hooks": {*BOTTOM, "client", "operations", "platforms", "get_provider_info", "version_compat"},
     "triggers": {*BOTTOM, "arguments", "calling_hours", "client", "platforms", "operations", "hooks", "version_compat"},
 }

@@ -1,9 +1,10 @@
-"""A contract check as a file that may be shown to anybody: what the documentation names, and nothing else."""
+"""What a check has seen, as a file that may be shown to anybody: what the documentation names, and nothing else."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
@@ -11,12 +12,12 @@ from zoneinfo import available_timezones
 
 from airflow_provider_campaign import __version__
 from airflow_provider_campaign.campaign import CampaignStatus, CampaignType
+from airflow_provider_campaign.check.points import RATE_HEADER, UNKNOWN_ID, CheckRow
 from airflow_provider_campaign.client.changes import seconds_of
+from airflow_provider_campaign.client.clock import Clock
 from airflow_provider_campaign.client.response import parse_json
-from airflow_provider_campaign.operations.check import RATE_HEADER, UNKNOWN_ID
-from airflow_provider_campaign.operations.check_row import CheckRow
-from airflow_provider_campaign.operations.exchanges import Exchange
-from airflow_provider_campaign.platforms.base import HttpResponse, Platform
+from airflow_provider_campaign.client.transport import Transport
+from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpRequest, HttpResponse, Platform
 
 SCHEMA = "campaign-check/2"
 
@@ -63,6 +64,45 @@ HARMLESS: Mapping[str, Callable[[str], bool]] = {
     **dict.fromkeys(("createdAt", "updatedAt", "startedAt", "startDate", "endDate"), _is_moment),
 }
 """Documented fields, and which of their texts are documented: only these are kept."""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """
+    One request and its response.
+
+    :param about: What was asked for.
+    :param sent_at: Seconds since the epoch.
+    :param seconds: From the request to the end of the response.
+    """
+
+    about: ApiRequest
+    request: HttpRequest
+    response: HttpResponse
+    sent_at: float
+    seconds: float
+
+
+class RecordingTransport:
+    """A transport that keeps every exchange; what signs a request is not kept."""
+
+    def __init__(self, transport: Transport, clock: Clock) -> None:
+        self.base_url = transport.base_url
+        self.exchanges: list[Exchange] = []
+        self._transport = transport
+        self._clock = clock
+        self._about = ApiRequest(Action.LIST)
+
+    def note_request(self, request: ApiRequest) -> None:
+        """Note what the next request asks for."""
+        self._about = request
+
+    def send_request(self, request: HttpRequest, headers: Mapping[str, str], seconds: float) -> HttpResponse:
+        """Send a request once, and keep it with its response."""
+        sent_at, began = self._clock.time(), self._clock.monotonic()
+        response = self._transport.send_request(request, headers, seconds)
+        self.exchanges.append(Exchange(self._about, request, response, sent_at, self._clock.monotonic() - began))
+        return response
 
 
 def check_report(platform: Platform, rows: Iterable[CheckRow], exchanges: Iterable[Exchange]) -> dict[str, Any]:

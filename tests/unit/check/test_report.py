@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from airflow_provider_campaign.operations.check import UNKNOWN_ID
-from airflow_provider_campaign.operations.check_report import HARMLESS, KEPT_KEYS, STAND_INS, check_report
-from airflow_provider_campaign.operations.exchanges import Exchange
+from airflow_provider_campaign.check.points import UNKNOWN_ID
+from airflow_provider_campaign.check.report import HARMLESS, KEPT_KEYS, STAND_INS, Exchange, check_report
 from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpRequest, HttpResponse
 from tests.accounts import KORE_V2
 from tests.profiles import examples
