@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from functools import cached_property
 from pkgutil import resolve_name
 from typing import Any, ClassVar, Self
@@ -183,6 +184,14 @@ class CampaignHook(BaseHook, ABC):
         except CampaignError as error:
             return False, str(error)
 
+    def stop_campaign(self, campaign_id: str, campaign_type: str | None = None, **options: Any) -> Campaign:
+        """
+        Ask the platform to stop a campaign, and do not wait: it may still be stopping, and sending.
+
+        This and the following are the methods of :class:`.CampaignClient`, with the same parameters.
+        """
+        return self.client.stop_campaign(campaign_id, campaign_type, **options)
+
     def stop_and_wait(
         self,
         campaign_id: str,
@@ -203,6 +212,21 @@ class CampaignHook(BaseHook, ABC):
         deadline = self.client.deadline(timeout)
         campaign = self.client.stop_campaign(campaign_id, campaign_type, check_first=check_first, deadline=deadline)
         return wait_for_effect(self.client, campaign, deadline)
+
+    def start_campaign(self, campaign_id: str, campaign_type: str | None = None, **options: Any) -> Campaign:
+        return self.client.start_campaign(campaign_id, campaign_type, **options)
+
+    def delete_campaign(self, campaign_id: str, campaign_type: str | None = None, **options: Any) -> Campaign | None:
+        return self.client.delete_campaign(campaign_id, campaign_type, **options)
+
+    def get_campaign_status(self, campaign_id: str, **options: Any) -> Campaign:
+        return self.client.get_campaign_status(campaign_id, **options)
+
+    def get_campaign(self, campaign_id: str, **options: Any) -> Campaign:
+        return self.client.get_campaign(campaign_id, **options)
+
+    def list_campaigns(self, *args: Any, **options: Any) -> Iterator[Campaign]:
+        return self.client.list_campaigns(*args, **options)
 
 
 def _hook_class(connection: Connection) -> type[Any] | None:

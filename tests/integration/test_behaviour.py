@@ -207,7 +207,7 @@ def test_a_wait_that_runs_out_says_what_was_seen_last_and_may_be_retried(
 def test_the_hook_stops_and_waits_or_only_asks(connected: Sandbox, kind: Kind, virtual_clock: VirtualClock) -> None:
     hook = CampaignHook.for_conn_id("campaign_default")
     campaigns = [kind.add_campaign(connected, stop_delay=20) for _ in range(2)]
-    assert hook.client.stop_campaign(campaigns[0].id, kind.campaign_type).status == "Active"
+    assert hook.stop_campaign(campaigns[0].id, kind.campaign_type).status == "Active"
     assert campaigns[0].live
     assert hook.stop_and_wait(campaigns[1].id, kind.campaign_type).status == "Stopped"
     assert not campaigns[1].live

@@ -30,15 +30,15 @@ ACCOUNT = "accountId=acc-sandbox-0000"
 ID = "cd-1f0e"
 
 ACTIONS: dict[str, tuple[str, str, Do]] = {
-    "stop_sms": ("sms", "Active", lambda hook, id: hook.client.stop_campaign(id, "sms")),
-    "stop_voice": ("voice", "Active", lambda hook, id: hook.client.stop_campaign(id, "voice")),
-    "start_sms": ("sms", "Stopped", lambda hook, id: hook.client.start_campaign(id, "sms")),
-    "start_voice": ("voice", "Stopped", lambda hook, id: hook.client.start_campaign(id, "voice")),
-    "delete_sms": ("sms", "Stopped", lambda hook, id: hook.client.delete_campaign(id, "sms")),
-    "delete_voice": ("voice", "Stopped", lambda hook, id: hook.client.delete_campaign(id, "voice")),
-    "status": ("voice", "Active", lambda hook, id: hook.client.get_campaign_status(id)),
-    "list": ("sms", "Active", lambda hook, id: list(hook.client.list_campaigns(["sms"]))),
-    "get": ("sms", "Active", lambda hook, id: hook.client.get_campaign(id)),
+    "stop_sms": ("sms", "Active", lambda hook, id: hook.stop_campaign(id, "sms")),
+    "stop_voice": ("voice", "Active", lambda hook, id: hook.stop_campaign(id, "voice")),
+    "start_sms": ("sms", "Stopped", lambda hook, id: hook.start_campaign(id, "sms")),
+    "start_voice": ("voice", "Stopped", lambda hook, id: hook.start_campaign(id, "voice")),
+    "delete_sms": ("sms", "Stopped", lambda hook, id: hook.delete_campaign(id, "sms")),
+    "delete_voice": ("voice", "Stopped", lambda hook, id: hook.delete_campaign(id, "voice")),
+    "status": ("voice", "Active", lambda hook, id: hook.get_campaign_status(id)),
+    "list": ("sms", "Active", lambda hook, id: list(hook.list_campaigns(["sms"]))),
+    "get": ("sms", "Active", lambda hook, id: hook.get_campaign(id)),
 }
 """Action: the type and status of the campaign, and what is asked of the hook."""
 
@@ -68,11 +68,11 @@ KORE_REQUESTS: dict[tuple[str, str], tuple[str, str, str, Any]] = {
 
 SONARLY_CAMPAIGNS = "/v1/accounts/ag-sandbox-0000/campaigns"
 SONARLY_REQUESTS: dict[str, tuple[str, str, str, Do]] = {
-    "stop": ("POST", f"{SONARLY_CAMPAIGNS}/{ID}/stop", "Active", lambda hook, id: hook.client.stop_campaign(id)),
-    "start": ("POST", f"{SONARLY_CAMPAIGNS}/{ID}/start", "Stopped", lambda hook, id: hook.client.start_campaign(id)),
-    "status": ("GET", f"{SONARLY_CAMPAIGNS}/{ID}", "Active", lambda hook, id: hook.client.get_campaign_status(id)),
-    "get": ("GET", f"{SONARLY_CAMPAIGNS}/{ID}", "Active", lambda hook, id: hook.client.get_campaign(id)),
-    "list": ("GET", SONARLY_CAMPAIGNS, "Active", lambda hook, id: list(hook.client.list_campaigns())),
+    "stop": ("POST", f"{SONARLY_CAMPAIGNS}/{ID}/stop", "Active", lambda hook, id: hook.stop_campaign(id)),
+    "start": ("POST", f"{SONARLY_CAMPAIGNS}/{ID}/start", "Stopped", lambda hook, id: hook.start_campaign(id)),
+    "status": ("GET", f"{SONARLY_CAMPAIGNS}/{ID}", "Active", lambda hook, id: hook.get_campaign_status(id)),
+    "get": ("GET", f"{SONARLY_CAMPAIGNS}/{ID}", "Active", lambda hook, id: hook.get_campaign(id)),
+    "list": ("GET", SONARLY_CAMPAIGNS, "Active", lambda hook, id: list(hook.list_campaigns())),
 }
 """Action: method, path, the campaign's status and what is asked of the hook; no action has a query or a body."""
 
