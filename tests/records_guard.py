@@ -15,6 +15,8 @@ import jsonschema
 import pytest
 
 from airflow_provider_campaign import records
+from airflow_provider_campaign.records.chain import RecordFile
+from airflow_provider_campaign.records.store import RecordStore
 from tests.secrets_guard import leak_in
 
 SCHEMA = json.loads((Path(records.__path__[0]) / "campaign-record-1.schema.json").read_text())
@@ -36,6 +38,11 @@ def check_records(folder: Path) -> int:
             check_record(path.read_bytes())
             checked += 1
     return checked
+
+
+def read_all(store: RecordStore) -> list[RecordFile]:
+    """Return the records in the order in which their runs ended; what holds none comes last."""
+    return sorted(store.read(), key=lambda file: (file.record["ended_at"] if file.record else "~", file.path))
 
 
 TAMPERED = "tampered"

@@ -17,7 +17,8 @@ from airflow_provider_campaign.client.clock import Cancellation
 from airflow_provider_campaign.exceptions import CampaignRecordError
 from airflow_provider_campaign.operators.task_record import open_store
 from airflow_provider_campaign.records.progress import Progress
-from airflow_provider_campaign.records.record import RecordDraft, canonical
+from airflow_provider_campaign.records.record import RecordDraft
+from airflow_provider_campaign.records.shape import canonical
 from airflow_provider_campaign.records.store import RecordStore
 
 log = logging.getLogger(__name__)

@@ -21,6 +21,7 @@ from airflow_provider_campaign.cli.accounts import (
     run_on_all,
 )
 from airflow_provider_campaign.cli.check import check_account
+from airflow_provider_campaign.cli.closings import show_closings
 from airflow_provider_campaign.cli.command_record import CommandRecords
 from airflow_provider_campaign.cli.output import Output
 from airflow_provider_campaign.cli.records import show_records
@@ -108,6 +109,7 @@ live = command(live_campaigns)
 stop_active = command(stop_all)
 check = command(check_account)
 records = command(show_records)
+closings = command(show_closings)
 
 
 def _on_one_campaign(

@@ -37,17 +37,25 @@ _STRICT = Arg(("--strict",), action="store_true", help="Exit status 1 also if a 
 _SAVE = Arg(("--save",), metavar="FILE", help="Write what was seen as JSON, without ids, names and texts")
 
 _READ_PATH = Arg(("records_path",), metavar="RECORDS_PATH", help="For instance s3://aws_default@bucket/records")
-_SINCE = Arg(("--from",), dest="since", metavar="DATE", help="Only what ended on this day or later (UTC)")
-_UNTIL = Arg(("--to",), dest="until", metavar="DATE", help="Only what ended on this day or earlier (UTC)")
+_SINCE = Arg(("--from",), dest="since", metavar="DATE", help="Only this day or later, in the calling hours' time zone")
+_UNTIL = Arg(("--to",), dest="until", metavar="DATE", help="Only this day or earlier, in the calling hours' time zone")
 _EXPECT = Arg(
     ("--expect",), action="append", metavar="SHA256", help="A hash that a run has logged; its record must be there"
 )
-_CSV = Arg(("--csv",), action="store_true", help="Print a line for each campaign, as CSV")
-_HTML = Arg(("--html",), action="store_true", help="Print one page of HTML, with a plot")
+_CSV = Arg(("--csv",), action="store_true", help="Print CSV; of records a line for each campaign")
+_HTML = Arg(("--html",), action="store_true", help="Print one page of HTML, whole in itself")
+_MONTH = Arg(("--month",), metavar="MONTH", help="For example 2026-11, in the local time of the calling hours")
+_CALLING_HOURS = Arg(
+    ("--calling-hours",),
+    action="append",
+    metavar="[CONN_ID=]FILE",
+    help="A YAML or JSON file with the calling hours of an account, or of those of --conn-id; repeatable",
+)
 
 _SCOPE = (_TYPES, _STATUSES, _NAME_PATTERN)
 _RECORD = (_REASON, _RECORDS_PATH)
 _READING = (_READ_PATH, _SINCE, _UNTIL, _EXPECT, _CSV, _HTML)
+_CLOSINGS = (_READ_PATH, _CALLING_HOURS, _MONTH, _SINCE, _UNTIL, _CSV, _HTML)
 _COMMON = (_CONN_ID, ARG_OUTPUT, ARG_VERBOSE)
 
 _EXIT_STATUS = (
@@ -73,6 +81,7 @@ def get_commands() -> list[GroupCommand]:
         _command("stop", stop, _CAMPAIGN_ID, _CAMPAIGN_TYPE, *_RECORD, _TIMEOUT),
         _command("stop-active", stop_active, *_SCOPE, _DRY_RUN, *_RECORD, ARG_YES, _TIMEOUT),
         _command("check", check, _CHECKED, _CAMPAIGN_TYPE, _ALLOW_STOP, _STRICT, _SAVE, _TIMEOUT),
+        _command("closings", "List every end of calling hours, and what records show of it", *_CLOSINGS),
         _command("records", "List and verify the records below a path", *_READING),
     )
     return [GroupCommand("campaigns", "See and stop outreach campaigns", commands)]

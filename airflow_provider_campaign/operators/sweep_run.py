@@ -21,6 +21,7 @@ from airflow_provider_campaign.exceptions import CampaignError, CampaignSweepErr
 from airflow_provider_campaign.operations.startable import check_can_switch_off
 from airflow_provider_campaign.operators.run_dates import End, RunDates
 from airflow_provider_campaign.operators.task_record import TaskRecord
+from airflow_provider_campaign.records.progress import Progress
 from airflow_provider_campaign.sweep.account import SweptAccount
 from airflow_provider_campaign.sweep.closing import Schedule
 from airflow_provider_campaign.sweep.loop import MAX_DELAY, Sweep
@@ -109,7 +110,7 @@ class SweepRun:
         self._sweep = Sweep(self._account, max_delay=MAX_DEFERRED_DELAY if arguments.deferrable else MAX_DELAY)
         record.describe(
             platform=client.platform,
-            window_end=self._window_end(schedule, began_at),
+            **self._window(schedule, began_at),
             progress=lambda: self._sweep.result().progress(),
         )
         if carried:
@@ -137,8 +138,7 @@ class SweepRun:
         missed = [] if self._arguments.dry_run else self._dates.missed_ends(now)
         if missed:
             log.warning("No run has verified the end of calling hours %s, which are open again", _names(missed))
-            closings = [{"rule": rule.name, "end": end.isoformat()} for rule, end in missed]
-            self._record.describe(missed_closings=closings)
+            self._record.describe(missed_closings=[_closing(rule.name, end) for rule, end in missed])
 
     def sweep(self, pause: Callable[[float], None] | None) -> None:
         """
@@ -196,14 +196,20 @@ class SweepRun:
         traffic = self._account.traffic
         self._record.count_from(traffic.requests, traffic.refused)
 
-    def _window_end(self, schedule: Schedule, now: float) -> datetime | None:
-        """Return the last end that the run is for."""
-        last = max((end for _, end in schedule.required(now)), default=None)
-        return None if last is None else datetime.fromtimestamp(last, UTC)
+    def _window(self, schedule: Schedule, now: float) -> dict[str, Any]:
+        """Return the last end that the run is for, and the time zone of its calling hours."""
+        if schedule.rules is None:
+            return {}
+        zones: dict[str | None, str] = {rule.name: rule.zone.key for rule in schedule.rules.rules}
+        ends = ((end, rule) for rule, end in schedule.required(now))
+        last, name = max(ends, default=(None, schedule.rules.rules[0].name))
+        return {"window_end": None if last is None else datetime.fromtimestamp(last, UTC), "timezone": zones[name]}
 
     def _end_late(self, dates: RunDates) -> None:
         """Skip a run whose ends were verified, or fail it for good; nothing is sent."""
         ends = dates.scheduled_ends()
+        closings = [_closing(rule.name, end) | {"verified_at": None, "live_at_end": []} for rule, end in ends]
+        self._record.describe(lambda: Progress(closings=closings))
         text = f"All that this run was scheduled to close ({_names(ends)}) is open again: nothing was sent."
         earlier = self._record.load_earlier_tries()
         left = ", ".join(f"{campaign.id} ({campaign.name})" for campaign in earlier.leftovers)
@@ -253,6 +259,10 @@ class SweepRun:
         except Exception as error:  # noqa: BLE001 whatever an XCom backend raises, the dates say enough
             log.debug("The result of the last run is not known: %r", error)
             return None
+
+
+def _closing(rule: str, end: datetime) -> dict[str, Any]:
+    return {"rule": rule, "end": end.isoformat()}
 
 
 def _names(ends: Collection[End]) -> str:

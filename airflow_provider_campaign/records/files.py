@@ -89,11 +89,13 @@ def make_folder(folder: ObjectStoragePath) -> None:
         folder.mkdir(parents=True, exist_ok=True)
 
 
-def children(folder: ObjectStoragePath) -> list[ObjectStoragePath]:
-    """Return what a folder holds, by name; nothing where there is none."""
-    folder.fs.invalidate_cache()
+def names_in(folder: ObjectStoragePath) -> list[str]:
+    """Return the names of what a folder holds, sorted; nothing where there is none."""
     try:
-        return sorted(folder.iterdir(), key=lambda child: child.name)
+        if folder.protocol in LOCAL:
+            return sorted(os.listdir(folder.path))
+        folder.fs.invalidate_cache()
+        return sorted(child.name for child in folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,9 +12,7 @@ from airflow_provider_campaign.client.response import sanitize
 from airflow_provider_campaign.platforms.base import Platform
 from airflow_provider_campaign.records.earlier_tries import EarlierTries, merge_campaigns
 from airflow_provider_campaign.records.progress import JSON, Progress, iso_utc
-
-SCHEMA = "campaign-record/1"
-"""What a record's format is called; another format has another number."""
+from airflow_provider_campaign.records.shape import SCHEMA
 
 MAX_LINE_LENGTH = 1000
 """Characters of a line of error or reason; a message is longer only where it quotes a long argument."""
@@ -32,6 +28,7 @@ class RecordDraft:
         the command line ``command`` and, where it is known, ``user``.
     :param began_at: Seconds since the epoch.
     :param window_end: When the calling hours ended, or end, that this is for.
+    :param timezone: Of those calling hours.
     """
 
     action: str
@@ -42,6 +39,7 @@ class RecordDraft:
     scope: Mapping[str, Any] = field(default_factory=dict)
     reason: str | None = None
     window_end: datetime | None = None
+    timezone: str | None = None
     missed_closings: Sequence[JSON] = ()
     earlier: EarlierTries = field(default_factory=EarlierTries)
 
@@ -84,9 +82,10 @@ class RecordDraft:
             "connection_id": self.connection_id,
             "platform": self.platform.name if self.platform else None,
             "account": self.platform.account if self.platform else None,
-            "scope": dict(self.scope),
+            "scope": {name: value for name, value in self.scope.items() if value not in (None, False)},
             "reason": self._without_secrets(self.reason or ""),
             "window_end": self.window_end.astimezone(UTC).isoformat() if self.window_end else None,
+            "timezone": self.timezone,
             "began_at": iso_utc(self.began_at),
         }
 
@@ -124,12 +123,3 @@ def lists_of(campaigns: Sequence[JSON], *, is_dry_run: bool = False) -> dict[str
         "failed": [] if is_dry_run else left,
         **({"live": left} if is_dry_run else {}),
     }
-
-
-def canonical(record: Mapping[str, Any]) -> bytes:
-    """Return a record as it is kept: the same record always gives the same bytes."""
-    return json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False).encode() + b"\n"
-
-
-def sha256_of(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

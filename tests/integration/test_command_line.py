@@ -27,6 +27,7 @@ from tests.airflow_process import AirflowProcess, SharedAirflow
 from tests.certificates import Authority
 from tests.kinds import Connect
 from tests.raw_server import RawServer
+from tests.records_guard import read_all
 from tests.secrets_guard import leak_in
 
 CONNECTIONS = ("--conn-id", "campaign_default", "--conn-id", "sonarly")
@@ -190,7 +191,7 @@ def test_nothing_to_stop_needs_no_question(
     shown = run("stop-active", "--name-pattern", "No such*", "--records-path", f"file://{tmp_path}")
     assert shown.status == 0
     assert "Stop these" not in shown.stderr
-    assert len(RecordStore(f"file://{tmp_path}").read()) == 1
+    assert len(read_all(RecordStore(f"file://{tmp_path}"))) == 1
 
 
 def test_a_list_that_fails_is_asked_about_even_if_it_shows_nothing(
@@ -370,7 +371,7 @@ def test_a_warning_that_nobody_can_see_does_not_end_a_stop(
     with pytest.raises(OSError, match="Input/output"):
         main(["stop-active", "--yes", "--records-path", f"file://{tmp_path}"])
     assert {statuses(accounts)["sms-1"], statuses(accounts)["voice-1"]} == {"Stopped"}
-    [file] = RecordStore(f"file://{tmp_path}").read()
+    [file] = read_all(RecordStore(f"file://{tmp_path}"))
     assert file.record is not None
     assert file.record["outcome"] == "success"
 
@@ -423,7 +424,9 @@ def test_every_sweep_leaves_a_record_also_where_it_fails(accounts: Sandbox, run:
     )
     shown = run(*arguments)
     assert shown.status == 1
-    records = {file.record["connection_id"]: file for file in RecordStore(f"file://{tmp_path}").read() if file.record}
+    records = {
+        file.record["connection_id"]: file for file in read_all(RecordStore(f"file://{tmp_path}")) if file.record
+    }
     kore, sonarly = records["campaign_default"].record or {}, records["sonarly"].record or {}
     assert (kore["outcome"], sonarly["outcome"]) == ("success", "failed")
     assert {campaign["campaign_id"] for campaign in kore["campaigns"]} == {"sms-1", "voice-1"}
@@ -436,7 +439,7 @@ def test_every_sweep_leaves_a_record_also_where_it_fails(accounts: Sandbox, run:
 def test_a_secret_in_the_reason_is_not_in_the_record(accounts: Sandbox, run: CommandLine, tmp_path: Path) -> None:
     reason = f"Runaway, see\nthe key {accounts.config.client_secret}"
     run("stop-active", "--yes", "--reason", reason, "--records-path", f"file://{tmp_path}")
-    [file] = RecordStore(f"file://{tmp_path}").read()
+    [file] = read_all(RecordStore(f"file://{tmp_path}"))
     assert file.record is not None
     assert file.record["reason"] == "Runaway, see the key ***"
 
@@ -448,7 +451,7 @@ def test_a_single_stop_leaves_a_record_also_where_it_fails(
     stopped = run("stop", "sms-1", "--campaign-type", "sms", "--reason", "complaint")
     failed = run("stop", "sms-1", "--campaign-type", "voice")
     assert (stopped.status, failed.status) == (0, 1)
-    records = {file.sha256: file.record or {} for file in RecordStore(f"file://{tmp_path}").read()}
+    records = {file.sha256: file.record or {} for file in read_all(RecordStore(f"file://{tmp_path}"))}
     [(first_sha256, first)] = [each for each in records.items() if each[0] in stopped.stderr]
     [second] = [record for sha256, record in records.items() if sha256 in failed.stderr]
     assert (first["action"], first["run"]["command"]) == ("stop", "stop")
@@ -505,7 +508,7 @@ def test_a_lost_terminal_ends_nothing(connect: Connect, run: CommandLine, tmp_pa
     shown, stopped = signal_in_the_middle(signal.SIGHUP, connect, run, tmp_path)
     assert shown.status == 0
     assert len(stopped) == 30
-    assert len(RecordStore(f"file://{tmp_path}").read()) == 1
+    assert len(read_all(RecordStore(f"file://{tmp_path}"))) == 1
 
 
 def test_ctrl_c_ends_within_the_requests_under_way(connect: Connect, run: CommandLine, tmp_path: Path) -> None:
@@ -513,7 +516,7 @@ def test_ctrl_c_ends_within_the_requests_under_way(connect: Connect, run: Comman
     assert shown.status == 1
     assert "Interrupted" in shown.stderr
     assert 0 < len(stopped) < 30
-    [file] = RecordStore(f"file://{tmp_path}").read()
+    [file] = read_all(RecordStore(f"file://{tmp_path}"))
     assert file.record is not None
     assert file.record["outcome"] == "killed"
     assert {each["campaign_id"] for each in file.record["campaigns"] if each["confirmed_at"]} == stopped

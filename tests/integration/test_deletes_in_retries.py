@@ -11,11 +11,12 @@ import pytest
 
 from airflow_provider_campaign.exceptions import CampaignError, CampaignNotFoundError, CampaignUnavailableError
 from airflow_provider_campaign.operators.campaign import DeleteSmsCampaignOperator
-from airflow_provider_campaign.records.record import canonical
+from airflow_provider_campaign.records.shape import canonical
 from airflow_provider_campaign.records.store import RecordStore
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.clock import VirtualClock
 from tests.kinds import Connect
+from tests.records_guard import read_all
 
 WAYS = ("records path", "task state store")
 """How a try hands on what it did."""
@@ -152,8 +153,8 @@ def test_a_record_that_was_planted_is_no_proof_where_airflow_keeps_the_hash(sand
     records = RecordStore(f"file://{tmp_path}/records")
     task = Task(tmp_path, "task state store", campaign_id="mistyped", records_path=records.records_path)
     task.run_in_vain(CampaignNotFoundError)
-    [file] = records.read()
-    record: Any = json.loads(file.content)
+    [file] = read_all(records)
+    record: Any = json.loads(canonical(file.record or {}))
     record["campaigns"][0]["unanswered"] = True
     (tmp_path / "records" / file.path.replace("try1", "try1.2")).write_bytes(canonical(record))
     assert "ignore_missing" in task.run_in_vain(CampaignNotFoundError)

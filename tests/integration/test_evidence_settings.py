@@ -15,7 +15,7 @@ from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOper
 from airflow_provider_campaign.records.store import RecordStore
 from airflow_provider_campaign.sandbox import Sandbox
 from tests.kinds import Connect
-from tests.records_guard import RECORDS_PATH
+from tests.records_guard import RECORDS_PATH, read_all
 
 UNUSABLE = ("records", "file://mnt/records", "nosuchstore://records", "s3://[/records", "file:///dev/null/x")
 CONTEXT: Any = {"ti": SimpleNamespace(try_number=1, dag_id="closing", run_id="evening", task_id="stop")}
@@ -104,7 +104,7 @@ def test_a_reason_is_never_a_reason_not_to_stop(
         sandbox.set_status("c-0", "Active")
         operator(task_id="stop", reason=reason, records_path=store.records_path, **more).execute(CONTEXT)
         assert is_stopped(sandbox)
-    kept = {(file.record or {})["reason"] for file in store.read()}
+    kept = {(file.record or {})["reason"] for file in read_all(store)}
     assert all(text is None or (text.isprintable() and 0 < len(text) <= 1000) for text in kept)
     assert all(line.isprintable() for line in caplog.messages if line.startswith("Reason: "))
 

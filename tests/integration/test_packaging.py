@@ -149,6 +149,7 @@ def test_a_plain_install_asks_for_no_more_than_airflow_has_already(wheel: Path) 
         "asgiref",
         "jsonschema",
         "pyjwt",
+        "pyyaml",
         "requests",
         "rich",
         "tenacity",

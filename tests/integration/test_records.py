@@ -27,7 +27,7 @@ from airflow_provider_campaign.operators.campaign import (
     StopVoiceCampaignOperator,
 )
 from airflow_provider_campaign.records.chain import verify_records
-from airflow_provider_campaign.records.record import canonical
+from airflow_provider_campaign.records.shape import canonical
 from airflow_provider_campaign.records.store import RecordStore
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.triggers.wait_outcome import WaitOutcome
@@ -36,7 +36,7 @@ from tests.certificates import Authority
 from tests.clock import VirtualClock
 from tests.kinds import Connect
 from tests.raw_server import RawServer
-from tests.records_guard import RECORDS_PATH, check_records
+from tests.records_guard import RECORDS_PATH, check_records, read_all
 
 RUN_ID = "scheduled__2026-11-21T21:00:00+00:00"
 
@@ -90,7 +90,7 @@ def attempt(number: int = 1, context: dict[str, Any] | None = None, **arguments:
 
 
 def records_of(store: RecordStore) -> list[Any]:
-    return [file.record for file in store.read()]
+    return [file.record for file in read_all(store)]
 
 
 def ids(rows: list[dict[str, Any]]) -> list[str]:
@@ -119,7 +119,7 @@ def test_the_last_of_three_tries_holds_what_all_of_them_did(
     assert (stuck["campaign_id"], stuck["try_number"]) == ("c-3", 3)
     result = tries[-1].result
     assert (ids(result["stopped"]), ids(result["failed"]), result["total"]) == (["c-0", "c-1", "c-2"], ["c-3"], 4)
-    assert [file.path[-9:] for file in store.read()] == ["try1.json", "try2.json", "try3.json"]
+    assert [file.path[-9:] for file in read_all(store)] == ["try1.json", "try2.json", "try3.json"]
     assert verify_records(store.read(), [each.result["record"]["sha256"] for each in tries]) == []
 
 
@@ -155,8 +155,8 @@ def test_an_evening_without_live_campaigns_leaves_a_record(sandbox: Sandbox, sto
     assert (record["outcome"], record["campaigns"], record["reason"]) == ("success", [], "window closed")
     assert (record["connection_id"], record["platform"]) == ("campaign_default", "Kore.ai")
     assert record["account"] == "/".join(sandbox.kore_connection()["extra"][key] for key in ("account_id", "iid"))
-    assert result["record"]["sha256"] == store.read()[0].sha256
-    assert result["record"]["path"] == f"{store.records_path}/{store.read()[0].path}"
+    assert result["record"]["sha256"] == read_all(store)[0].sha256
+    assert result["record"]["path"] == f"{store.records_path}/{read_all(store)[0].path}"
 
 
 def test_a_run_that_is_skipped_leaves_a_record_that_says_why(

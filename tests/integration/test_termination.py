@@ -17,7 +17,7 @@ from airflow_provider_campaign.records.store import RecordStore
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.data import terminated_task
 from tests.meanwhile import requests_received
-from tests.records_guard import RECORDS_PATH
+from tests.records_guard import RECORDS_PATH, read_all
 
 # A process that is forked once Airflow is imported starts at once, and is how Airflow starts a task itself.
 FORK_SERVER = multiprocessing.get_context("forkserver")
@@ -74,7 +74,7 @@ def test_a_sweep_in_the_middle_of_its_stops_ends_with_those_under_way(how: str, 
             sandbox.add_campaign(f"c-{number}")
         run_until(sandbox, 3, "sweep", how)
         assert len(sandbox.requests) < 20
-        [file] = records.read()
+        [file] = read_all(records)
         record = file.record or {}
         assert record["outcome"] == "killed"
         assert len(record["campaigns"]) == 50
@@ -93,10 +93,10 @@ def test_a_sweep_whose_requests_hang_leaves_its_record_before_airflow_kills_its_
             sandbox.wait_for(lambda sandbox: sum(request.action == "stop" for request in sandbox.requests) == 7, 60)
             process.terminate()
             until = time.monotonic() + 60
-            while not any(file.record for file in records.read()) and time.monotonic() < until:
+            while not any(file.record for file in read_all(records)) and time.monotonic() < until:
                 time.sleep(0.1)  # another process writes it
             process.kill()
-        [file] = records.read()
+        [file] = read_all(records)
         record = file.record or {}
         assert record["outcome"] == "killed"
         assert sorted(bool(row["confirmed_at"]) for row in record["campaigns"]) == [False] * 5 + [True] * 2
@@ -111,10 +111,10 @@ def test_a_single_stop_whose_request_hangs_leaves_its_record_too(records: Record
             sandbox.wait_for(requests_received(1), timeout=60)
             process.terminate()
             until = time.monotonic() + 60
-            while not any(file.record for file in records.read()) and time.monotonic() < until:
+            while not any(file.record for file in read_all(records)) and time.monotonic() < until:
                 time.sleep(0.1)  # another process writes it
             process.kill()
-        [file] = records.read()
+        [file] = read_all(records)
         record = file.record or {}
         assert (record["action"], record["outcome"], record["requests"]) == ("stop", "killed", 1)
         [campaign] = record["campaigns"]

@@ -15,6 +15,7 @@ pytest.importorskip("airflow.sdk", reason="Airflow 3 is not installed")
 from airflow_provider_campaign.records.chain import verify_records
 from airflow_provider_campaign.records.store import RecordStore
 from airflow_provider_campaign.sandbox import Fault, Sandbox
+from tests.records_guard import read_all
 from tests.system.live_airflow import VERSION, LiveAirflow
 from tests.system.live_airflow.waiting import wait_until
 
@@ -96,7 +97,7 @@ def test_after_three_tries_the_last_result_and_the_last_record_hold_all_four(
     assert sorted(row["campaign_id"] for row in result["stopped"]) == ["c-0", "c-1", "c-2"]
     assert all(row["asked_at"] <= row["confirmed_at"] and row["try_number"] == 1 for row in result["stopped"])
     assert [row["campaign_id"] for row in result["failed"]] == ["c-3"]
-    records = store.read()
+    records = read_all(store)
     assert [record.path[-9:] for record in records] == ["try1.json", "try2.json", "try3.json"]
     last = records[-1].record or {}
     assert last["campaigns"] == [*result["stopped"], *result["failed"]]
@@ -118,13 +119,13 @@ def test_after_three_tries_the_last_result_and_the_last_record_hold_all_four(
 def test_a_task_that_is_told_to_end_leaves_what_it_did(
     airflow: LiveAirflow, platform: Sandbox, store: RecordStore
 ) -> None:
-    before = len(store.read())
+    before = len(read_all(store))
     stick(platform)
     run_id = airflow.trigger_dag("killed")["dag_run_id"]
     platform.wait_for(lambda platform: sum(not campaign.live for campaign in platform.campaigns()) == 3, 90)
     airflow.api("PATCH", f"/dags/killed/dagRuns/{run_id}/taskInstances/sweep", json={"new_state": "failed"})
-    wait_until(lambda: len(store.read()) > before, timeout=30, failure=lambda: airflow.describe("killed", run_id))
-    record = store.read()[-1].record or {}
+    wait_until(lambda: len(read_all(store)) > before, timeout=30, failure=lambda: airflow.describe("killed", run_id))
+    record = read_all(store)[-1].record or {}
     assert record["outcome"] == "killed"
     assert {row["campaign_id"]: bool(row["confirmed_at"]) for row in record["campaigns"]} == {
         **{"c-0": True, "c-1": True, "c-2": True, "c-3": False}
@@ -145,7 +146,7 @@ def test_a_path_in_the_way_fails_the_task_after_the_stops_and_its_retry_writes_t
     (folder / "file").unlink()
     assert airflow.wait_for_run("in_the_way", run_id)["state"] == "success"
     assert "The record can't be written" in airflow.task_log("in_the_way", run_id, "sweep", try_number=1)
-    [record] = [file.record or {} for file in RecordStore(f"file://{folder}/file").read()]
+    [record] = [file.record or {} for file in read_all(RecordStore(f"file://{folder}/file"))]
     assert record["outcome"] == "success"
     has_state = Version("3.3") <= VERSION
     assert len(record["campaigns"]) == (4 if has_state else 0)

@@ -20,6 +20,7 @@ DISTRIBUTIONS = {
     "airflow": "apache-airflow",
     "airflow.providers.common.compat": "apache-airflow-providers-common-compat",
     "jwt": "pyjwt",
+    "yaml": "pyyaml",
 }
 """The distributions of modules that are named otherwise."""
 

@@ -22,10 +22,11 @@ from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.exceptions import CampaignRecordError
 from airflow_provider_campaign.records.chain import verify_records
 from airflow_provider_campaign.records.progress import Progress, campaign_entry
-from airflow_provider_campaign.records.record import RecordDraft, canonical
+from airflow_provider_campaign.records.record import RecordDraft
+from airflow_provider_campaign.records.shape import canonical
 from airflow_provider_campaign.records.store import RecordStore
 from tests.profiles import examples
-from tests.records_guard import TAMPERED
+from tests.records_guard import TAMPERED, read_all
 
 pytestmark = pytest.mark.timeout(1800)  # in full, it takes a minute on a quiet machine
 
@@ -194,7 +195,7 @@ def test_a_chain_that_anybody_has_written_to_is_no_error_and_ends_no_write(
     for later in (3, 4):
         reference = in_time(lambda later=later: store.write(record_of(later)))  # type: ignore[misc]
         assert reference["path"].endswith(path_of(later))
-    files = in_time(store.read)
+    files = in_time(lambda: read_all(store))
     assert [file.path for file in files if file.record] == [path_of(number) for number in range(5)]
     assert [each for each in verify_records(files) if each.is_error] == []
 
@@ -216,7 +217,7 @@ def test_what_is_planted_among_the_records_ends_nothing(
         in_time(lambda: store.write(record_of(3)))
     except CampaignRecordError:
         assert "closing/run-3" in dict(planted)  # its own folder was taken
-    files = in_time(store.read)
+    files = in_time(lambda: read_all(store))
     assert {path_of(number) for number in range(3)} <= {file.path for file in files if file.record}
     verify_records(files)
     with pytest.raises(SystemExit) as end:
@@ -233,5 +234,9 @@ def test_a_record_that_is_not_as_it_was_written_is_never_verified(genuine: Path,
     changed = folder / path_of(number)
     if changed.is_file() and changed.stat().st_size == len(before) and changed.read_bytes() == before:
         return
-    errors = [each.path for each in verify_records(in_time(RecordStore(f"file://{folder}").read)) if each.is_error]
+    errors = [
+        each.path
+        for each in verify_records(in_time(lambda: read_all(RecordStore(f"file://{folder}"))))
+        if each.is_error
+    ]
     assert path_of(number) in errors

@@ -11,10 +11,10 @@ import pytest
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.platforms.base import Platform
 from airflow_provider_campaign.platforms.sonarly import SonarlyPlatform
-from airflow_provider_campaign.records.chain import read_record
 from airflow_provider_campaign.records.earlier_tries import MAX_NAMED, EarlierTries, StoredTry
 from airflow_provider_campaign.records.progress import Progress, campaign_entry
 from airflow_provider_campaign.records.record import RecordDraft
+from airflow_provider_campaign.records.shape import read_record
 from tests.accounts import KORE_V2, SONARLY
 
 SCOPE = {"campaign_types": ("sms", "voice"), "statuses": ("Active",), "name_pattern": None, "dry_run": False}

@@ -1,0 +1,85 @@
+"""A record's shape, as its JSON Schema says it: the bytes of a record, and the record that bytes hold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+
+SCHEMA = "campaign-record/1"
+"""What a record's format is called; another format has another number."""
+
+SCHEMA_TEXT = Path(__file__).with_name("campaign-record-1.schema.json").read_text()
+
+DEFAULTS: Mapping[str, Any] = {
+    key: each["default"] for key, each in json.loads(SCHEMA_TEXT)["properties"].items() if "default" in each
+}
+"""What a key stands for that a record does not have: most runs find nothing, and say it in few bytes."""
+
+WORDS = frozenset(re.findall(r'"([^"]*)"', SCHEMA_TEXT))
+"""The texts that the schema may ask for."""
+
+TIME, HASH = "2026-01-01T00:00:00+00:00", "0" * 64
+MARKS = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?\+00:00)|[0-9a-f]{64}", re.ASCII)
+
+
+def canonical(record: Mapping[str, Any]) -> bytes:
+    """Return a record as it is kept, without what is as by default: the same record always gives the same bytes."""
+    said = {key: value for key, value in record.items() if key not in DEFAULTS or value != DEFAULTS[key]}
+    return json.dumps(said, sort_keys=True, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def sha256_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_record(content: bytes) -> Mapping[str, Any] | None:
+    """Return the record that bytes hold, with defaults; None if they hold none that is as its schema says."""
+    try:
+        record = json.loads(content, parse_constant=float.fromhex)  # NaN and Infinity are no JSON: a ValueError
+        return {**DEFAULTS, **record} if _is_valid(json.dumps(_shape(record))) else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _shape(value: Any) -> Any:
+    """Return a value with texts and numbers replaced by others that are the same to the schema: records are alike."""
+    if isinstance(value, dict):
+        return {key: _shape(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return list({json.dumps(shape): shape for shape in map(_shape, value)}.values())
+    if isinstance(value, str):
+        return value if value in WORDS else _shape_of_text(value)
+    if isinstance(value, float) and not value.is_integer():
+        return 0.5
+    return value if value is None or isinstance(value, bool) else max(-2, min(int(value), 2))
+
+
+def _shape_of_text(text: str) -> str:
+    """Return what the schema sees in a text, which lets the 30th of February pass."""
+    match = MARKS.fullmatch(text)
+    if match is None:
+        return "…"
+    if match[1] is None:
+        return HASH
+    return TIME if datetime.fromisoformat(text).isoformat() == text else "…"
+
+
+@lru_cache(maxsize=10_000)
+def _is_valid(shape: str) -> bool:
+    return bool(_validator().is_valid(json.loads(shape)))
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    from jsonschema import Draft202012Validator  # a tenth of a second, so not at the top: a DAG file needs none
+
+    return Draft202012Validator(json.loads(SCHEMA_TEXT))
