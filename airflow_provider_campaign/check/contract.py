@@ -16,8 +16,8 @@ from airflow_provider_campaign.client.clock import MAX_CLOCK_DIFFERENCE, Deadlin
 from airflow_provider_campaign.client.list_reader import ListReader
 from airflow_provider_campaign.client.response import sanitize
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError, CampaignNotFoundError
-from airflow_provider_campaign.operations.wait import wait_for_effect
 from airflow_provider_campaign.platforms.base import Action, ApiRequest
+from airflow_provider_campaign.waiting.wait import wait_for_effect
 
 MAX_PAGES = 3
 """Pages of a list that are read, at the most."""

@@ -17,7 +17,6 @@ from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.retry import requested_delay
 from airflow_provider_campaign.exceptions import CampaignRateLimitError, CampaignTimeoutError
-from airflow_provider_campaign.operations.wait import wait_for_effect
 from airflow_provider_campaign.operators.base import CampaignOperator, is_retry
 from airflow_provider_campaign.operators.delete import (
     DeleteCampaignOperator,
@@ -28,9 +27,8 @@ from airflow_provider_campaign.operators.start_guard import StartGuard
 from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
 from airflow_provider_campaign.platforms.base import Action
 from airflow_provider_campaign.records.progress import ActionProgress
-from airflow_provider_campaign.triggers.deferral import MIN_DEFERRAL, RESUME_TIME, defer_wait
-from airflow_provider_campaign.triggers.wait import TRIGGERER_GRACE
-from airflow_provider_campaign.triggers.wait_outcome import WaitOutcome
+from airflow_provider_campaign.triggers.wait import TRIGGERER_GRACE, WaitOutcome, defer_wait
+from airflow_provider_campaign.waiting.wait import wait_for_effect
 
 __all__ = [
     "CampaignOperator",
@@ -54,6 +52,12 @@ MAX_RATE_WAIT = 5.0
 
 DEFAULT_RATE_WINDOW = 60.0
 """Seconds that a rate-limited task leaves the platform alone for, where neither response nor documentation says."""
+
+MIN_RATE_DEFERRAL = 10.0
+"""Seconds for which a rate-limited task stays deferred: resuming sooner, it can be failed by a stale event."""
+
+RESUME_TIME = 30.0
+"""Seconds that a deferred task is given to get a worker, before its next step or its last attempt is due."""
 
 RATE_JITTER = 30.0
 """Seconds over which the tasks that were rate-limited at once are spread when they return."""
@@ -147,7 +151,7 @@ class _StatusChangeOperator(CampaignOperator):
         try:
             campaign = self.act(progress.client, check_first=outcome_unknown, deadline=part)
         except CampaignRateLimitError as refusal:
-            if deadline.remaining > RESUME_TIME + MIN_DEFERRAL:
+            if deadline.remaining > RESUME_TIME + MIN_RATE_DEFERRAL:
                 self._defer_refused(refusal, refusals + 1, deadline, progress)
             raise self._refused_until_the_end(refusals + 1, outcome_unknown=refusal.outcome_unknown) from refusal
         acted_before = bool(refusals) and outcome_unknown
@@ -159,7 +163,7 @@ class _StatusChangeOperator(CampaignOperator):
         """Leave the worker for the platform's window; those who were refused together return one after the other."""
         self.log.warning("Waiting for the account's rate limit, without a worker slot: %s", refusal)
         delay = requested_delay(refusal, self.hook.client.platform.rate_window)
-        delay = max(MIN_DEFERRAL, DEFAULT_RATE_WINDOW if delay is None else delay) + random.uniform(0, RATE_JITTER)
+        delay = max(MIN_RATE_DEFERRAL, DEFAULT_RATE_WINDOW if delay is None else delay) + random.uniform(0, RATE_JITTER)
         self.defer(
             trigger=TimeDeltaTrigger(timedelta(seconds=min(delay, deadline.remaining - RESUME_TIME))),
             method_name="execute_again",
@@ -190,10 +194,10 @@ class _StatusChangeOperator(CampaignOperator):
         :param carried: What was carried over the deferral; ``dags test`` drops it.
         """
         if self.records_path is None:
-            return WaitOutcome.from_event(event).result()
+            return WaitOutcome.value_of(event, dict)
         self.begin()
         with self.record(context, self.action, carried) as progress:
-            result = WaitOutcome.from_event(event).result()
+            result = WaitOutcome.value_of(event, dict)
             seen = {key: result[key] for key in ("status", "message", "already_stopped")}
             progress.note(Campaign(self.campaign_id, campaign_type=self.campaign_type, **seen), is_confirmed=True)
         return result
@@ -205,6 +209,7 @@ class _StatusChangeOperator(CampaignOperator):
     def _defer(self, result: dict[str, Any], deadline: Deadline, progress: ActionProgress) -> None:
         defer_wait(
             self,
+            self.hook.clock.time(),
             deadline.remaining,
             timeout=self.timeout,
             is_seen=True,

@@ -14,9 +14,9 @@ from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.errors import refusal_details
 from airflow_provider_campaign.exceptions import CampaignNotFoundError
-from airflow_provider_campaign.operations.wait import wait_for_effect
 from airflow_provider_campaign.operators.base import CampaignOperator, is_retry
 from airflow_provider_campaign.platforms.base import Action
+from airflow_provider_campaign.waiting.wait import wait_for_effect
 
 UNKNOWN_TRIES = (
     "An earlier try of this task may have deleted it, but nothing shows that it has sent a delete. "

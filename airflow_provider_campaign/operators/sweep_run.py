@@ -18,7 +18,6 @@ from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.exceptions import CampaignError, CampaignSweepError, CampaignSweepFinalError
-from airflow_provider_campaign.operations.startable import check_can_switch_off
 from airflow_provider_campaign.operators.run_dates import End, RunDates
 from airflow_provider_campaign.operators.task_record import TaskRecord
 from airflow_provider_campaign.records.progress import Progress
@@ -26,6 +25,7 @@ from airflow_provider_campaign.sweep.account import SweptAccount
 from airflow_provider_campaign.sweep.closing import Schedule
 from airflow_provider_campaign.sweep.loop import MAX_DELAY, Sweep
 from airflow_provider_campaign.sweep.scope import SweepScope
+from airflow_provider_campaign.sweep.startable import check_can_switch_off
 
 log = logging.getLogger(__name__)
 

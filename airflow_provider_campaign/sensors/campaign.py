@@ -31,11 +31,15 @@ from airflow_provider_campaign.campaign import CampaignStatus, WaitCondition, st
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.exceptions import CampaignError, CampaignTimeoutError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operations.wait import PendingWait, PollResult, poll_once
-from airflow_provider_campaign.triggers.deferral import can_finish_in_triggerer, defer_wait
-from airflow_provider_campaign.triggers.wait import TRIGGERER_GRACE, CampaignWaitTrigger
-from airflow_provider_campaign.triggers.wait_outcome import WaitOutcome
+from airflow_provider_campaign.triggers.wait import (
+    TRIGGERER_GRACE,
+    CampaignWaitTrigger,
+    WaitOutcome,
+    can_finish_in_triggerer,
+    defer_wait,
+)
 from airflow_provider_campaign.version_compat import SHARED_STREAMS, PausableSensor
+from airflow_provider_campaign.waiting.wait import PendingWait, is_met, poll_once
 
 
 class CampaignStatusSensor(PausableSensor):
@@ -108,26 +112,34 @@ class CampaignStatusSensor(PausableSensor):
         vars(self).update(read_arguments(self, self.readers, self._templates))
         if not self.deferrable:
             return super().execute(context)
-        result = self._first_poll()
-        if result.is_done and result.campaign:
-            return result.campaign.status
+        first = self._first_poll(context)
+        if first.is_done:
+            return first.xcom_value
         return defer_wait(
             self,
+            self.hook.clock.time(),
             self.timeout,
             timeout=self.timeout,
-            is_seen=result.campaign is not None,
+            is_seen=first.xcom_value is not None,
             **self._wait(self._condition.success),
         )
 
     def poke(self, context: Context) -> PokeReturnValue:
-        result = self._poll()
-        self._requested_delay = result.delay
-        return PokeReturnValue(result.is_done, result.campaign.status if result.campaign else None)
+        """Read the status once, and return it with whether it ends the wait; a passing failure is logged."""
+        condition = self._condition
+        client = self.hook.client
+        shown = poll_once(client, PendingWait(self.campaign_id, condition), self._deadline())
+        self._requested_delay = shown.delay
+        campaign = next(iter(shown.campaigns.values()), None)
+        is_done = campaign is not None and is_met(campaign, condition, client.description)
+        status = campaign.status if campaign else None
+        self.log.info("Campaign %s is %s", self.campaign_id, status or "not known at the moment")
+        return PokeReturnValue(is_done, status)
 
     def execute_complete(self, context: Context, event: Any) -> Any:
         """Return the status that the trigger saw, or raise what ended its wait."""
         try:
-            return WaitOutcome.from_event(event).status()
+            return WaitOutcome.value_of(event, str)
         except CampaignTimeoutError as error:
             raise AirflowSensorTimeout(str(error)) from error
         except CampaignError as error:
@@ -145,28 +157,18 @@ class CampaignStatusSensor(PausableSensor):
     def on_kill(self) -> None:
         self._cancellation.request()
 
-    def _poll(self) -> PollResult:
-        condition = self._condition
-        result = poll_once(self.hook.client, PendingWait(self.campaign_id, condition), self._deadline())
-        status = result.campaign.status if result.campaign else "not known at the moment"
-        self.log.info("Campaign %s is %s", self.campaign_id, status)
-        return result
-
-    def _first_poll(self) -> PollResult:
+    def _first_poll(self, context: Context) -> PokeReturnValue:
         """Poll as Airflow's own loop would: a failure skips the task, or is logged, where the arguments say so."""
         try:
-            return self._poll()
-        except CampaignError as error:
-            if self.soft_fail or self.never_fail:
-                setting = "soft_fail" if self.soft_fail else "never_fail"
-                raise AirflowSkipException(f"Skipping due to {setting} is set to True.") from error
-            raise
+            return self.poke(context)
         except Exception as error:
-            if self.silent_fail:
+            is_ours = isinstance(error, CampaignError)
+            if self.silent_fail and not is_ours:
                 self.log.exception("Sensor poke failed")
-                return PollResult()
-            if self.never_fail:
-                raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
+                return PokeReturnValue(False)
+            if self.never_fail or (self.soft_fail and is_ours):
+                setting = "soft_fail" if self.soft_fail and is_ours else "never_fail"
+                raise AirflowSkipException(f"Skipping due to {setting} is set to True.") from error
             raise
 
     def _deadline(self) -> Deadline:

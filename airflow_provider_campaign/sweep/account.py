@@ -13,13 +13,13 @@ from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.client.list_reader import UnreliableListError
 from airflow_provider_campaign.exceptions import CampaignError
-from airflow_provider_campaign.operations.startable import may_start_before, switch_schedules_off
 from airflow_provider_campaign.sweep.campaign_requests import CampaignRequests
 from airflow_provider_campaign.sweep.closing import Closing, Schedule
 from airflow_provider_campaign.sweep.entry import SweepEntry
 from airflow_provider_campaign.sweep.lists import LiveLists
 from airflow_provider_campaign.sweep.plan import NOW
 from airflow_provider_campaign.sweep.scope import SweepScope
+from airflow_provider_campaign.sweep.startable import may_start_before, switch_schedules_off
 from airflow_provider_campaign.sweep.traffic import Traffic
 from airflow_provider_campaign.sweep.workers import PROGRESS_INTERVAL
 

@@ -9,11 +9,11 @@ from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.client.rate_limiter import LOG_WAIT_THRESHOLD
 from airflow_provider_campaign.exceptions import CampaignError, CampaignNotFoundError, CampaignRateLimitError
-from airflow_provider_campaign.operations.account_poller import AccountPoller
 from airflow_provider_campaign.sweep.closing import Schedule
 from airflow_provider_campaign.sweep.entry import SweepEntry
 from airflow_provider_campaign.sweep.traffic import Traffic
 from airflow_provider_campaign.sweep.workers import Workers
+from airflow_provider_campaign.waiting.account_poller import AccountPoller
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class CampaignRequests:
         if not entries:
             return
         try:
-            snapshot = self._poller.poll([entry.wait() for entry in entries.values()])
+            snapshot = self._poller.poll([entry.wait() for entry in entries.values()], lists_live=False)
         except CampaignError as error:
             log.warning("Status check failed, retrying at the next poll: %s", error)
             return

@@ -20,8 +20,8 @@ from airflow_provider_campaign.exceptions import (
     CampaignTimeoutError,
     CampaignUnavailableError,
 )
-from airflow_provider_campaign.operations.wait import LastSeen, PendingWait
 from airflow_provider_campaign.sweep.closing import Closing
+from airflow_provider_campaign.waiting.wait import PendingWait
 
 log = logging.getLogger(__name__)
 
@@ -236,8 +236,8 @@ class SweepEntry:
     def wait(self) -> PendingWait:
         """Return what to poll for until it is stopped."""
         changed_at = self.changed_at or seconds_of(self.campaign.updated_at)
-        seen = None if self.asked_at is None else LastSeen(self.asked_at, changed_at)
-        return PendingWait(self.campaign.id, STOP_CONDITION, self.campaign.campaign_type, self.asked_at, last_seen=seen)
+        kind = self.campaign.campaign_type
+        return PendingWait(self.campaign.id, STOP_CONDITION, kind, acted_at=self.asked_at, changed_at=changed_at)
 
     def carry(self) -> dict[str, Any]:
         """Return what has to be known to continue after a deferral, in plain JSON types."""

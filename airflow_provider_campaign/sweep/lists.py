@@ -8,8 +8,8 @@ from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.list_reader import UnreliableListError
-from airflow_provider_campaign.operations.startable import STARTABLE_STATUSES, is_startable
 from airflow_provider_campaign.sweep.scope import SweepScope
+from airflow_provider_campaign.sweep.startable import STARTABLE_STATUSES, is_startable
 
 
 class LiveLists:

@@ -9,11 +9,11 @@ from typing import Any
 from airflow_provider_campaign.client.list_reader import UnreliableListError
 from airflow_provider_campaign.client.rate_limiter import LOG_WAIT_THRESHOLD
 from airflow_provider_campaign.exceptions import CampaignError, CampaignTimeoutError, CampaignUnavailableError
-from airflow_provider_campaign.operations.startable import may_start_entry
 from airflow_provider_campaign.sweep.account import SweptAccount
 from airflow_provider_campaign.sweep.entry import SweepEntry, is_retryable
 from airflow_provider_campaign.sweep.plan import EARLINESS, NOW, latest_starts
 from airflow_provider_campaign.sweep.result import SweepResult
+from airflow_provider_campaign.sweep.startable import may_start_entry
 
 log = logging.getLogger(__name__)
 

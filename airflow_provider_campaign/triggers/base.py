@@ -12,20 +12,19 @@ from typing import Any
 from airflow.providers.common.compat.triggers import BaseEventTrigger
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operations.account_poller import AccountSnapshot
 from airflow_provider_campaign.triggers.shared_poll import SharedPoll
+from airflow_provider_campaign.waiting.wait import Snapshot
 
 INITIAL_JITTER = (0.5, 1.0)
 """The first poll comes after this part of a poll interval, at random, so that waits don't move in step."""
 
 BATCH_DELAY = 1.0
-"""Seconds before the first poll where nobody has polled yet: triggers that start together poll together."""
+"""Seconds before the first poll of a campaign that nobody has read yet: triggers that start together poll together."""
 
 
 class AccountTrigger(BaseEventTrigger):
     """
-    A trigger that is told what each poll of its account shows.
+    A trigger that is given what each poll of its account shows.
 
     :param campaign_type: ``sms`` or ``voice`` where it is known; it saves a request a poll.
     :param poll_interval: Seconds between two polls.
@@ -57,12 +56,12 @@ class AccountTrigger(BaseEventTrigger):
         return f"{kind.__module__}.{kind.__qualname__}", {name: getattr(self, name) for name in names}
 
     @abstractmethod
-    def events(self, poll: SharedPoll, snapshots: AsyncIterator[AccountSnapshot]) -> AsyncIterator[TriggerEvent]:
+    def events(self, poll: SharedPoll, snapshots: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
         """Yield what this trigger fires, given what each poll shows."""
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll for this trigger alone: on Airflow versions before 3.3, or with an interval that grows."""
-        poll = SharedPoll(self.campaign_conn_id, clock=CampaignHook.clock)
+        poll = SharedPoll(self.campaign_conn_id)
         async for event in self.events(poll, poll.snapshots(self._intervals())):
             yield event
 
@@ -71,16 +70,16 @@ class AccountTrigger(BaseEventTrigger):
         return None if self.max_interval else (self.campaign_conn_id, self.poll_interval)
 
     @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[AccountSnapshot]:
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Snapshot]:
         """Poll for all that share the account."""
         trigger = cls(**kwargs)
-        poll = SharedPoll.for_key(trigger.shared_stream_key(), trigger.campaign_conn_id, clock=CampaignHook.clock)
+        poll = SharedPoll.for_key(trigger.shared_stream_key(), trigger.campaign_conn_id)
         async for snapshot in poll.snapshots(trigger._intervals()):
             yield snapshot
 
-    async def filter_shared_stream(self, shared_stream: AsyncIterator[AccountSnapshot]) -> AsyncIterator[TriggerEvent]:
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
         """Pick what concerns this trigger's campaign."""
-        poll = SharedPoll.for_key(self.shared_stream_key(), self.campaign_conn_id, clock=CampaignHook.clock)
+        poll = SharedPoll.for_key(self.shared_stream_key(), self.campaign_conn_id)
         async for event in self.events(poll, shared_stream):
             yield event
 

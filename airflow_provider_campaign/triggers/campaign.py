@@ -1,9 +1,9 @@
-"""The event of an asset: a campaign reaches a status, by whomever."""
+"""The event of an asset: a campaign reaches a status, whoever has changed it."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
-from typing import Any
+from typing import Any, Self
 
 from airflow.triggers.base import TriggerEvent
 
@@ -15,15 +15,14 @@ from airflow_provider_campaign.arguments import (
     read_statuses,
     read_text,
 )
-from airflow_provider_campaign.campaign import Campaign, CampaignStatus, status_condition
+from airflow_provider_campaign.campaign import Campaign, CampaignStatus, WaitCondition, status_condition
+from airflow_provider_campaign.client.changes import seconds_of
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operations.account_poller import AccountSnapshot
-from airflow_provider_campaign.operations.wait import PendingWait
 from airflow_provider_campaign.platforms.base import Platform
 from airflow_provider_campaign.triggers.base import AccountTrigger
-from airflow_provider_campaign.triggers.shared_poll import SharedPoll
-from airflow_provider_campaign.triggers.transitions import TransitionDetector
+from airflow_provider_campaign.triggers.shared_poll import SharedPoll, log
+from airflow_provider_campaign.waiting.wait import PendingWait, Snapshot
 
 
 class CampaignStatusTrigger(AccountTrigger):
@@ -57,17 +56,19 @@ class CampaignStatusTrigger(AccountTrigger):
         self.target_statuses = list(read_statuses("target_statuses", target_statuses))
         self.condition = status_condition(self.target_statuses)
 
-    async def events(self, poll: SharedPoll, snapshots: AsyncIterator[AccountSnapshot]) -> AsyncIterator[TriggerEvent]:
+    async def events(self, poll: SharedPoll, snapshots: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
         """Yield an event for each transition."""
-        wait = PendingWait(self.campaign_id, self.condition, self.campaign_type, waiter=object())
+        wait = PendingWait(self.campaign_id, self.condition, self.campaign_type)
         store = getattr(self, "asset_state_store", None)
-        detector = await TransitionDetector.restored(self.condition, store, self.campaign_id)
+        transitions = await _Transitions.restored(self.condition, store, self.campaign_id)
         with poll.subscribed(wait):
             async for snapshot in snapshots:
                 if error := snapshot.error_for(self.campaign_id) or self._misspelling(poll.platform):
                     self.log.error("Campaign %s can't be watched: %s", self.campaign_id, error)
-                elif (campaign := snapshot.campaigns.get(self.campaign_id)) and await detector.update(campaign):
-                    yield TriggerEvent(_payload(campaign))  # type: ignore[no-untyped-call]
+                elif (campaign := snapshot.campaigns.get(self.campaign_id)) and await transitions.note(campaign):
+                    payload = {"campaign_id": campaign.id, "status": campaign.status, "name": campaign.name}
+                    event = {**payload, "updated_at": campaign.updated_at}
+                    yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     def _misspelling(self, platform: Platform | None) -> CampaignConfigError | None:
         """Return the error for a target status that can never come, because the platform has no such word."""
@@ -79,10 +80,59 @@ class CampaignStatusTrigger(AccountTrigger):
         return None
 
 
-def _payload(campaign: Campaign) -> dict[str, Any]:
-    return {
-        "campaign_id": campaign.id,
-        "status": campaign.status,
-        "name": campaign.name,
-        "updated_at": campaign.updated_at,
-    }
+class _Transitions:
+    """
+    Whether a campaign was short of a condition when it was read last, and when it is known to have met it.
+
+    :param store: Airflow's store of the asset's state (3.3 and later), which outlives the triggerer; or None.
+    """
+
+    def __init__(self, condition: WaitCondition, store: Any, campaign_id: str) -> None:
+        self._condition = condition
+        self._store = store
+        self._key = f"{campaign_id}:{condition}"
+        self._was_short = False
+        self._met_at: str | None = None
+        """The platform's own time of the change that met the condition last; None if unknown."""
+
+    @classmethod
+    async def restored(cls, condition: WaitCondition, store: Any, campaign_id: str) -> Self:
+        """Return what an earlier triggerer has kept."""
+        self = cls(condition, store, campaign_id)
+        try:
+            kept = await store.aget(self._key) if store is not None else None
+        except ValueError:  # one trigger for several assets has no store of its own
+            self._store = kept = None
+        except Exception as error:  # noqa: BLE001 whatever the store raises, the watch goes on
+            log.warning("Could not read the watcher's state (%s): %s", self._key, error)
+            kept = None
+        if isinstance(kept, dict):
+            self._was_short, self._met_at = bool(kept.get("short")), kept.get("stamp")
+        return self
+
+    async def note(self, campaign: Campaign) -> bool:
+        """
+        Return whether the campaign, as it was read now, has met the condition since it was read last.
+
+        If it was stopped, started, and stopped again between two polls, the time of its last change shows that. Only
+        times of the platform are compared: its clock is not ours.
+        """
+        before = (self._was_short, self._met_at)
+        is_met = self._condition.is_met_by(campaign.status)
+        fires = is_met and (self._was_short or _is_later(campaign.updated_at, self._met_at))
+        self._was_short = not is_met
+        if is_met and (fires or self._met_at is None):
+            self._met_at = campaign.updated_at
+        if self._store is not None and before != (self._was_short, self._met_at):
+            try:
+                await self._store.aset(self._key, {"short": self._was_short, "stamp": self._met_at})
+            except Exception as error:  # noqa: BLE001 whatever the store raises, the watch goes on
+                log.warning("Could not persist the watcher's state (%s): %s", self._key, error)
+        return fires
+
+
+def _is_later(updated_at: str | None, known: str | None) -> bool:
+    if updated_at is None or known is None:
+        return False
+    later, earlier = seconds_of(updated_at), seconds_of(known)
+    return updated_at != known if later is None or earlier is None else later > earlier

@@ -6,20 +6,22 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
 from weakref import WeakValueDictionary
 
 from airflow.providers.common.compat.connection import get_async_connection
 from asgiref.sync import sync_to_async
 
+from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Clock
 from airflow_provider_campaign.client.errors import as_campaign_error
+from airflow_provider_campaign.client.response import sanitize
 from airflow_provider_campaign.exceptions import CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operations.account_poller import AccountPoller, AccountSnapshot
-from airflow_provider_campaign.operations.wait import PendingWait
 from airflow_provider_campaign.platforms.base import Platform
+from airflow_provider_campaign.waiting.account_poller import AccountPoller
+from airflow_provider_campaign.waiting.wait import PendingWait, Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +30,7 @@ Result = TypeVar("Result")
 CLOCKS_APART = 0.1
 """Seconds by which the loop's clock may be ahead of the one that deadlines are read from."""
 
-MIN_POLL_INTERVAL = 10.0
+MIN_EXTRA_INTERVAL = 10.0
 """Seconds between two polls where the ends of waits ask for more of them than the poll interval does."""
 
 MAX_THREADS = 8
@@ -52,24 +54,26 @@ class _LookupError(Exception):
 
 
 class SharedPoll:
-    """Poll an account on behalf of the triggers of this process, off the event loop."""
+    """
+    Poll an account on behalf of the triggers of this process, off the event loop.
+
+    :param clock: What deadlines are read from; the hooks' by default.
+    """
 
     _polls: ClassVar[WeakValueDictionary[Hashable, SharedPoll]] = WeakValueDictionary()
 
-    def __init__(self, campaign_conn_id: str, *, clock: Clock) -> None:
+    def __init__(self, campaign_conn_id: str, clock: Clock | None = None) -> None:
         self.campaign_conn_id = campaign_conn_id.strip()
-        self._clock = clock
-        self._waits: set[PendingWait] = set()
+        self.clock = clock or CampaignHook.clock
+        self._waits: list[PendingWait] = []
         self._poller: AccountPoller | None = None
         self._has_polled = False
         self._quiet_until = 0.0
-        self._time_is_up = asyncio.Event()
 
     @classmethod
-    def for_key(cls, key: Hashable, campaign_conn_id: str, *, clock: Clock) -> SharedPoll:
+    def for_key(cls, key: Hashable, campaign_conn_id: str) -> SharedPoll:
         """Return the poll that everybody on this event loop with this key shares, for as long as somebody does."""
-        poll = cls(campaign_conn_id, clock=clock)
-        return cls._polls.setdefault((asyncio.get_running_loop(), key), poll)
+        return cls._polls.setdefault((asyncio.get_running_loop(), key), cls(campaign_conn_id))
 
     @property
     def description(self) -> str:
@@ -83,25 +87,19 @@ class SharedPoll:
 
     @contextmanager
     def subscribed(self, wait: PendingWait) -> Iterator[None]:
-        """Have the poll ask for what is waited for, as long as the block lasts, and once more at its deadline."""
-        timer = None
-        if wait.deadline is not None:
-            left = wait.deadline - self._clock.time() + CLOCKS_APART
-            timer = asyncio.get_running_loop().call_later(left, self._time_is_up.set)
-        self._waits.add(wait)
+        """Poll for a wait as long as the block lasts, and once more at its deadline."""
+        self._waits.append(wait)
         try:
             yield
         finally:
-            self._waits.discard(wait)
-            if timer:
-                timer.cancel()
+            self._waits.remove(wait)
 
-    async def snapshots(self, intervals: Iterator[float]) -> AsyncIterator[AccountSnapshot]:
+    async def snapshots(self, intervals: Iterator[float]) -> AsyncIterator[Snapshot]:
         """
         Poll again and again, and yield what each poll shows.
 
         :param intervals: Seconds before each poll; a longer delay that the platform asks for is kept, and a wait
-            that is over shortens either.
+            that ends shortens either.
         """
         for interval in intervals:
             await self._sleep(interval)
@@ -109,45 +107,57 @@ class SharedPoll:
                 yield await self._poll()
 
     async def _sleep(self, interval: float) -> None:
-        least = min(interval, MIN_POLL_INTERVAL)
+        """Sleep until the next poll; the waits, and so the first deadline among them, may change meanwhile."""
+        least = min(interval, MIN_EXTRA_INTERVAL)
+        ends = max(self.clock.monotonic() + interval, self._quiet_until + least)
         await asyncio.sleep(least)
-        if not self._has_overdue():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(max(interval, self._quiet_until - self._clock.monotonic() + least) - least):
-                    await self._time_is_up.wait()
-        self._time_is_up.clear()
+        while (left := ends - self.clock.monotonic()) > 0:
+            deadlines = (wait.deadline for wait in self._waits if wait.deadline is not None)
+            until_deadline = min(deadlines, default=float("inf")) - self.clock.time()
+            if until_deadline <= 0:
+                return
+            await asyncio.sleep(min(left, until_deadline + CLOCKS_APART, MIN_EXTRA_INTERVAL))
 
-    def _has_overdue(self) -> bool:
-        now = self._clock.time()
-        return any(wait.deadline is not None and wait.deadline <= now for wait in self._waits)
-
-    async def _poll(self) -> AccountSnapshot:
+    async def _poll(self) -> Snapshot:
         """Poll once. Report a failure only after re-reading the connection: somebody may have changed it."""
+        began = self.clock.time()
         try:
             if self._poller is None:
-                self._poller = await self._new_poller()
+                self._poller = AccountPoller(await self._look_up())
             snapshot = await run_in_thread(self._poller.poll, list(self._waits))
         except _LookupError as error:
             log.warning("Looking the connection %s up failed, retrying: %s", self.campaign_conn_id, error)
-            return AccountSnapshot(began=self._clock.time(), problem=str(error))
+            return Snapshot(began, problem=str(error))
         except CampaignError as error:
-            self._poller = None
-            if not self._has_polled:
-                return AccountSnapshot(error=error)
-            self._has_polled = False
-            log.warning("Looking the connection %s up again: %s", self.campaign_conn_id, error)
-            return AccountSnapshot(began=self._clock.time(), problem=str(error))
+            return await self._after(error, began)
         except Exception as error:  # noqa: BLE001 what nobody foresaw about one poll ends nobody's wait
             unexpected = as_campaign_error(error, f"Poll of the account ({self.description})")
             self._poller = None
-            return AccountSnapshot(began=self._clock.time(), problem=str(unexpected))
+            return Snapshot(began, problem=str(unexpected))
         self._has_polled = True
-        self._quiet_until = self._clock.monotonic() + snapshot.delay
+        self._quiet_until = self.clock.monotonic() + snapshot.delay
         return snapshot
 
-    async def _new_poller(self) -> AccountPoller:
+    async def _after(self, error: CampaignError, began: float) -> Snapshot:
+        """Return what is reported of a failure; it is final right after a look-up, if another one shows no change."""
+        refused, self._poller = self._poller, None
+        if not self._has_polled:
+            try:
+                client = await self._look_up() if refused else None
+            except _LookupError as problem:
+                return Snapshot(began, problem=str(problem))
+            except CampaignError as problem:
+                return Snapshot(began, error=problem)
+            if refused is None or client is None or _is_same(client, refused.client):
+                return Snapshot(began, error=error)
+            self._poller = AccountPoller(client)
+        self._has_polled = False
+        log.warning("Looking the connection %s up again: %s", self.campaign_conn_id, error)
+        return Snapshot(began, problem=str(error))
+
+    async def _look_up(self) -> CampaignClient:
         """
-        Look the connection up.
+        Return a client of the account that the connection stands for now.
 
         :raises CampaignConfigError: When it is not one of a campaign platform.
         :raises _LookupError: When it is not found, or can't be looked up now.
@@ -155,6 +165,11 @@ class SharedPoll:
         try:
             connection = await get_async_connection(self.campaign_conn_id)
         except Exception as error:  # whatever a secrets backend or Airflow's API raises may pass
-            raise _LookupError(f"The connection {self.campaign_conn_id!r} can't be looked up: {error}.") from error
-        hook = await run_in_thread(CampaignHook.for_connection, connection)
-        return await run_in_thread(lambda: AccountPoller(hook.client))
+            reason = sanitize(error, ())
+            raise _LookupError(f"The connection {self.campaign_conn_id!r} can't be looked up: {reason}.") from error
+        return await run_in_thread(lambda: CampaignHook.for_connection(connection).client)
+
+
+def _is_same(one: CampaignClient, other: CampaignClient) -> bool:
+    """Return whether two clients send the same requests to the same address."""
+    return (one.platform, one.transport.base_url) == (other.platform, other.transport.base_url)

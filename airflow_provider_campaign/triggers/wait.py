@@ -1,31 +1,81 @@
-"""The wait of a deferred task, in the triggerer."""
+"""The wait of a deferred task: how a task hands it to the triggerer, and gets its outcome back."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
-from dataclasses import asdict
-from datetime import UTC
-from typing import Any
+from collections.abc import AsyncIterator, Collection, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, timedelta
+from typing import Any, NoReturn, Self, TypeVar
 
-from airflow.providers.common.compat.sdk import XCom
+from airflow.providers.common.compat.sdk import BaseOperator, XCom
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
+from airflow_provider_campaign import exceptions
 from airflow_provider_campaign.arguments import check_documented, read_statuses
 from airflow_provider_campaign.campaign import Campaign, WaitCondition, status_condition
-from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
+from airflow_provider_campaign.client.changes import seconds_of
+from airflow_provider_campaign.exceptions import CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operations.account_poller import AccountSnapshot
-from airflow_provider_campaign.operations.wait import LastSeen, PendingWait, is_met, old_news, timeout_error
 from airflow_provider_campaign.triggers.base import AccountTrigger
 from airflow_provider_campaign.triggers.shared_poll import SharedPoll, run_in_thread
-from airflow_provider_campaign.triggers.wait_outcome import WaitOutcome
+from airflow_provider_campaign.version_compat import has_post_execute
+from airflow_provider_campaign.waiting.wait import PendingWait, Snapshot, is_met, old_news, timeout_error
 
 FINAL_POLL_GRACE = 75.0
 """Seconds after a deadline in which a wait is still read: one window of the platform's limit, and a bit."""
 
 TRIGGERER_GRACE = 120.0
 """Seconds after the deadline before the scheduler ends the wait, should the triggerer not do it."""
+
+Value = TypeVar("Value", str, dict[str, Any])
+
+
+@dataclass(frozen=True)
+class WaitOutcome:
+    """
+    How a wait in the triggerer ended: with a value, or with the error that it would have raised on a worker.
+
+    :param value: What the task returns.
+    :param error: The name of the error's class, None for a success.
+    """
+
+    value: Any = None
+    error: str | None = None
+    message: str = ""
+
+    @classmethod
+    def of_error(cls, error: CampaignError) -> Self:
+        """Return the outcome that stands for an error."""
+        return cls(error=type(error).__name__, message=str(error))
+
+    @classmethod
+    def value_of(cls, event: Any, kind: type[Value]) -> Value:
+        """
+        Return the value that an event carries: the status of a sensor, or the result of a stop or start.
+
+        :raises CampaignError: What ended the wait; or, for a retry, when the event carries anything else: what is
+            unknown is no success.
+        """
+        outcome = None
+        if isinstance(event, Mapping) and event.keys() == {"value", "error", "message"}:
+            outcome = cls(**event)
+        if outcome is None or not isinstance(outcome.error, str | None) or not isinstance(outcome.message, str):
+            raise _unreadable(event)
+        if outcome.error is not None:
+            known = outcome.error if outcome.error in exceptions.__all__ else CampaignError.__name__
+            raise getattr(exceptions, known)(outcome.message)
+        value = outcome.value
+        if isinstance(value, kind) and (isinstance(value, str) or value.keys() >= Campaign("", "").as_dict().keys()):
+            return value
+        raise _unreadable(value)
+
+
+def _unreadable(event: object) -> CampaignError:
+    return CampaignError(
+        f"The wait ended with an event that can't be read: {event!r:.300}. Whether the campaign has reached its status "
+        "is not known: look at it in the platform's console, or clear the task, which reads the status first."
+    )
 
 
 class CampaignWaitTrigger(AccountTrigger):
@@ -63,84 +113,67 @@ class CampaignWaitTrigger(AccountTrigger):
         self.result = result
         self.end_task = end_task
 
-    @property
-    def condition(self) -> WaitCondition:
-        """What is waited for; an error if a template rendered to no target at all."""
-        targets = read_statuses("target_statuses", self.target_statuses)
-        if self.failure_statuses is None:
-            return status_condition(targets)
-        return WaitCondition(targets, tuple(self.failure_statuses))
+    async def events(self, poll: SharedPoll, snapshots: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
+        """Yield the one event that ends the wait."""
+        try:
+            wait = self._wait(self._ends_at(poll.clock.time()))
+            with poll.subscribed(wait):
+                outcome = WaitOutcome(self._value(await self._reached(wait, poll, snapshots)))
+        except CampaignError as error:
+            outcome = WaitOutcome.of_error(error)
+        yield await self._end(outcome)
 
-    @property
-    def ends_at(self) -> float:
-        """When the wait is over (seconds since the epoch)."""
+    def _wait(self, ends_at: float) -> PendingWait:
+        """Return what is waited for; raise if a template rendered to no target at all."""
+        targets = read_statuses("target_statuses", self.target_statuses)
+        failures = self.failure_statuses
+        condition = status_condition(targets) if failures is None else WaitCondition(targets, tuple(failures))
+        acted = {}
+        if self.result is not None and self.since is not None:
+            acted = {"acted_at": self.since, "changed_at": seconds_of(self.result["updated_at"])}
+        return PendingWait(self.campaign_id, condition, self.campaign_type, ends_at, **acted)
+
+    def _ends_at(self, now: float) -> float:
+        """Return when the wait ends (seconds since the epoch)."""
         if self.deadline is not None:
             return self.deadline
         cut_off = getattr(self, "timeout_after", None)  # set by Airflow
         if cut_off is None:
-            return CampaignHook.clock.time() + self.timeout
+            return now + self.timeout
         return float(cut_off.replace(tzinfo=UTC).timestamp()) - TRIGGERER_GRACE
 
-    async def events(self, poll: SharedPoll, snapshots: AsyncIterator[AccountSnapshot]) -> AsyncIterator[TriggerEvent]:
-        """Yield the one event that ends the wait."""
-        try:
-            ends_at = self.ends_at
-            wait = PendingWait(
-                self.campaign_id,
-                self.condition,
-                self.campaign_type,
-                self.since,
-                ends_at,
-                waiter=object(),
-                last_seen=self._last_seen,
-            )
-        except CampaignConfigError as error:
-            yield await self._end(WaitOutcome.of_error(error))
-            return
-        with poll.subscribed(wait):
-            outcome = await self._outcome(wait, ends_at, poll, snapshots)
-        yield await self._end(outcome)
+    async def _reached(self, wait: PendingWait, poll: SharedPoll, snapshots: AsyncIterator[Snapshot]) -> Campaign:
+        """
+        Return the campaign once it has reached a target. After the deadline it must be read once more.
 
-    @property
-    def _last_seen(self) -> LastSeen | None:
-        """What the response to a stop or start has shown; None for a sensor's wait."""
-        if self.result is None or self.since is None:
-            return None
-        return LastSeen.in_response(self.result["updated_at"], self.since)
-
-    async def _outcome(
-        self, wait: PendingWait, ends_at: float, poll: SharedPoll, snapshots: AsyncIterator[AccountSnapshot]
-    ) -> WaitOutcome:
-        """Wait until there is something to say. After the deadline it must be read once more."""
-        last_status, problem = (self.result or {}).get("status", "unknown"), None
+        :raises CampaignError: When it can't be read or can no longer reach a target, or the time is up.
+        """
+        last_status, problem, ends_at = (self.result or {}).get("status", "unknown"), None, wait.deadline or 0.0
         try:
-            async with asyncio.timeout(max(0.0, ends_at - CampaignHook.clock.time()) + FINAL_POLL_GRACE):
+            async with asyncio.timeout(max(0.0, ends_at - poll.clock.time()) + FINAL_POLL_GRACE):
                 async for snapshot in snapshots:
                     problem = snapshot.problem
                     if poll.platform:
                         check_documented("target_statuses", wait.condition.success, poll.platform, nothing_sent=False)
                     if error := snapshot.error_for(self.campaign_id):
-                        return WaitOutcome.of_error(error)
+                        raise error
                     if campaign := snapshot.campaigns.get(self.campaign_id):
                         if not wait.accepts(campaign, snapshot.began):
                             problem = old_news(campaign)
                         elif is_met(campaign, wait.condition, poll.description):
-                            return self._success(campaign)
+                            return campaign
                         else:
                             last_status = campaign.status
                         if snapshot.began >= ends_at:
                             break
         except TimeoutError:
             self.log.warning("Campaign %s could not be read after the deadline", self.campaign_id)
-        except CampaignError as error:
-            return WaitOutcome.of_error(error)
         seconds = round(self.timeout)
-        timed_out = timeout_error(self.campaign_id, poll.description, wait.condition, last_status, seconds, problem)
-        return WaitOutcome.of_error(timed_out)
+        raise timeout_error(self.campaign_id, poll.description, wait.condition, last_status, seconds, problem)
 
-    def _success(self, campaign: Campaign) -> WaitOutcome:
+    def _value(self, campaign: Campaign) -> Any:
         self.log.info("Campaign %s is %s", campaign.id, campaign.status)
-        return WaitOutcome(campaign.status if self.result is None else campaign.completing(self.result).as_dict())
+        return campaign.status if self.result is None else campaign.completing(self.result).as_dict()
 
     async def _end(self, outcome: WaitOutcome) -> TriggerEvent:
         """End the task here, if it may, or hand the outcome to a worker."""
@@ -152,7 +185,7 @@ class CampaignWaitTrigger(AccountTrigger):
 
     async def _push_xcom(self, value: Any) -> bool:
         """
-        Push what the task returns, and tell whether that went well.
+        Push what the task returns, and return whether that went well.
 
         ``TaskSuccessEvent(xcoms=...)`` would do it too, but Airflow 3 then stores it encoded twice, so that the next
         task is given a text of JSON, and passes the XCom backend by.
@@ -167,3 +200,56 @@ class CampaignWaitTrigger(AccountTrigger):
             self.log.warning("The XCom can't be pushed here, a worker will do it: %s", error)
             return False
         return True
+
+
+def defer_wait(
+    task: BaseOperator,
+    now: float,
+    seconds: float,
+    *,
+    is_seen: bool,
+    resume_with: dict[str, Any] | None = None,
+    **wait: Any,
+) -> NoReturn:
+    """
+    Defer a task that has just polled its campaign.
+
+    :param task: An operator or sensor with the method ``execute_complete``.
+    :param now: Seconds since the epoch.
+    :param seconds: How long the wait may take.
+    :param is_seen: Whether it saw the campaign, short of the target.
+    :param resume_with: What ``execute_complete`` is given on a worker, where it has something left to do.
+    :param wait: The other arguments of :class:`CampaignWaitTrigger`.
+    """
+    task.defer(
+        trigger=CampaignWaitTrigger(
+            since=now if is_seen else None,
+            deadline=now + seconds,
+            end_task=resume_with is None and can_finish_in_triggerer(task),
+            **wait,
+        ),
+        method_name="execute_complete",
+        kwargs=resume_with,
+        timeout=timedelta(seconds=seconds + TRIGGERER_GRACE),
+    )
+    raise AssertionError("defer never returns")
+
+
+def can_finish_in_triggerer(task: BaseOperator) -> bool:
+    """
+    Return whether the trigger may end the task, because a worker would have nothing left to do.
+
+    A task that resumes on a worker right after it was deferred can be failed by a stale event of the executor
+    (apache/airflow issues 66374, 67287, 72716); one that its trigger ends can not.
+    """
+    package = __name__.partition(".")[0]
+    execute_complete = getattr(type(task), "execute_complete", None)
+    left_to_do = (
+        task.outlets,
+        task.on_success_callback,
+        has_post_execute(task),
+        not task.do_xcom_push,
+        task.multiple_outputs,
+        getattr(execute_complete, "__module__", "").partition(".")[0] != package,  # a subclass has its own
+    )
+    return not any(left_to_do)

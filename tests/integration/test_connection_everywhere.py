@@ -21,8 +21,7 @@ from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from airflow_provider_campaign.triggers.base import AccountTrigger
 from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
-from airflow_provider_campaign.triggers.wait import CampaignWaitTrigger
-from airflow_provider_campaign.triggers.wait_outcome import WaitOutcome
+from airflow_provider_campaign.triggers.wait import CampaignWaitTrigger, WaitOutcome
 from tests.clock import VirtualClock
 from tests.kinds import Connect
 from tests.triggerer import run_to_its_end
@@ -33,7 +32,7 @@ TASK: dict[str, Any] = {"task_id": "task", "campaign_id": "cd-1"}
 
 def ended(trigger: AccountTrigger, clock: VirtualClock) -> None:
     event = run_to_its_end(trigger, clock)
-    WaitOutcome.from_event(event.payload).status()
+    WaitOutcome.value_of(event.payload, str)
 
 
 def command(*arguments: str) -> Use:

@@ -1,8 +1,9 @@
 """
 Deferred waits on a platform that misbehaves at random: no false success, no false alarm, few requests.
 
-A plan says what is in the account, when campaigns stop and start, when which requests go wrong and how, and when the
-triggerer is restarted. Time is virtual. ``CAMPAIGN_TESTS=full`` in the environment runs many more plans.
+A plan says what is in the account, when campaigns stop and start, when which requests go wrong and how, when the
+triggerer is restarted and the account's key rotated, and which responses the platform's module has a bug with. Time is
+virtual. ``CAMPAIGN_TESTS=full`` in the environment runs many more plans.
 """
 
 from __future__ import annotations
@@ -13,20 +14,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from hypothesis import HealthCheck, event, example, given, settings
+from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 from airflow_provider_campaign.sandbox import Fault, Sandbox
-from airflow_provider_campaign.triggers.shared_poll import MIN_POLL_INTERVAL
+from airflow_provider_campaign.sandbox.config import API_KEY, CLIENT_SECRET
+from airflow_provider_campaign.sandbox.faults import FRAMINGS
+from airflow_provider_campaign.triggers.shared_poll import MIN_EXTRA_INTERVAL
 from airflow_provider_campaign.triggers.wait import FINAL_POLL_GRACE, CampaignWaitTrigger
 from tests.clock import VirtualClock
+from tests.fragile import fragile, unforeseen_id
 from tests.kinds import KINDS, SONARLY, Connect, Kind
-from tests.profiles import IS_FULL
+from tests.odd_texts import NAMES, check_readable, check_storable
+from tests.profiles import examples
 from tests.triggerer import WAYS, Triggerer
 from tests.virtual_loop import run
-
-RUNS = 300 if IS_FULL else 20
-"""Random plans."""
 
 LONGEST_DELAY = 120
 """Seconds: the most that a platform in these plans asks to be left alone for."""
@@ -66,6 +68,10 @@ class Plan:
     :param breaks: Seconds after which a campaign that has stopped is started again, for some minute; None for never.
     :param restarts: When the triggerer is restarted.
     :param ended_before: Campaigns in the account that have ended before, and that nobody waits for.
+    :param name: Of each campaign.
+    :param rotation: When the account's key is replaced, in the connection too; None for never.
+    :param unforeseen: The actions whose responses the platform's module (one of Kore.ai's) has a bug with, if they are
+        about the first campaign.
     """
 
     way: str
@@ -82,10 +88,14 @@ class Plan:
     ignore_sort: bool = False
     ignore_filters: bool = False
     clock_offset: int = 0
+    name: str = "Sale"
+    rotation: int | None = None
+    unforeseen: tuple[str, ...] = ()
 
     def is_in_order(self, begin: float, end: float) -> bool:
         """Tell whether nothing goes wrong between two moments."""
-        return not any(outage.begins <= end and begin <= outage.ends for outage in self.outages)
+        outages = (outage for outage in self.outages if outage.kind != "framing")
+        return not any(outage.begins <= end and begin <= outage.ends for outage in outages)
 
 
 def outages(
@@ -106,6 +116,7 @@ any_outage = st.one_of(
     outages(["bad_request", "not_found", "forbidden", "unauthorized"], ["list"]),
     outages(["rate_limit"], [None, "list"], retry_after=st.sampled_from([None, "20", str(LONGEST_DELAY)])),
     outages(["contradiction"], ["list"], how=st.sampled_from(["no_rows", "total", "more", "short", "page_size"])),
+    outages(["framing"], [None, "list", "status"], how=st.sampled_from(FRAMINGS)),
 )
 plans = st.builds(
     Plan,
@@ -125,6 +136,9 @@ plans = st.builds(
     ignore_sort=st.booleans(),
     ignore_filters=st.booleans(),
     clock_offset=st.sampled_from([0, 0, -400, 60, 400]),
+    name=st.just("Sale") | NAMES,
+    rotation=st.none() | st.integers(0, 400),
+    unforeseen=st.sampled_from([(), (), (), (), ("list",), ("status",), ("list", "status", "get")]),
 )
 
 
@@ -145,6 +159,7 @@ class Run:
     plan: Plan
     sandbox: Sandbox
     clock: VirtualClock
+    connect: Connect
     ids: list[str] = field(default_factory=list)
     ends: dict[str, End] = field(default_factory=dict)
     began: float = 0.0
@@ -154,12 +169,26 @@ class Run:
         sandbox.reset()
         sandbox.config.ignore_sort, sandbox.config.ignore_filters = plan.ignore_sort, plan.ignore_filters
         sandbox.config.clock_offset = plan.clock_offset
+        self._use_key(CLIENT_SECRET, API_KEY)
         for _ in range(plan.ended_before):
             plan.kind.add_campaign(sandbox, status="Stopped")
             self.clock.advance(1)
         self.clock.advance(60)
-        self.ids = [plan.kind.add_campaign(sandbox).id for _ in plan.stops]
+        ids = [unforeseen_id(plan.unforeseen) if self.is_fragile else None, *[None] * len(plan.stops)]
+        self.ids = [
+            plan.kind.add_campaign(sandbox, campaign_id=campaign_id, name=plan.name).id
+            for _, campaign_id in zip(plan.stops, ids, strict=False)
+        ]
         self.began = self.clock.now
+
+    @property
+    def is_fragile(self) -> bool:
+        return bool(self.plan.unforeseen) and self.plan.kind is not SONARLY
+
+    def _use_key(self, client_secret: str, api_key: str) -> None:
+        self.sandbox.config.client_secret, self.sandbox.config.api_key = client_secret, api_key
+        connection = self.plan.kind.connection(self.sandbox)
+        self.connect(fragile(connection) if self.is_fragile else connection)
 
     def triggers(self) -> dict[str, CampaignWaitTrigger]:
         plan, now = self.plan, self.clock.time()
@@ -194,6 +223,8 @@ class Run:
 
     async def _wait(self, triggerer: Triggerer, trigger: CampaignWaitTrigger) -> None:
         fired = await triggerer.first(trigger)
+        check_storable(fired.payload)
+        check_readable(fired.payload["message"])
         self.ends[trigger.campaign_id] = End(self.clock.now, **fired.payload)
 
     def _happenings(self) -> Iterator[Any]:
@@ -206,6 +237,12 @@ class Run:
         for outage in self.plan.outages:
             yield self._change_faults(outage.begins)
             yield self._change_faults(outage.ends)
+        if self.plan.rotation is not None:
+            yield self._rotate_key(self.plan.rotation)
+
+    async def _rotate_key(self, moment: float) -> None:
+        await asyncio.sleep(moment)
+        self._use_key("a-new-secret-" * 8, "sk_live_a_new_key")
 
     async def _become(self, moment: float, campaign_id: str, status: str) -> None:
         await asyncio.sleep(moment)
@@ -233,6 +270,9 @@ class Run:
 
     def check_failure(self, campaign_id: str, end: End) -> None:
         """A wait fails in no other way than for the time, and not if its campaign could be read as stopped."""
+        assert campaign_id in end.message
+        if campaign_id == unforeseen_id(self.plan.unforeseen):
+            return
         assert end.error == "CampaignTimeoutError", end
         took, timeout = end.at - self.began, self.plan.timeout
         assert timeout <= took <= max(timeout, *self.plan.restarts, 0) + FINAL_POLL_GRACE + 1
@@ -249,9 +289,13 @@ class Run:
     def check_promptness(self, campaign_id: str, end: End) -> None:
         """Once a campaign has stopped for good and all is in order, its wait ends in a few polls."""
         stop, polls = self.last_stop(campaign_id), len(self.ids) + 3
-        if stop is None or any(restart > stop for restart in self.plan.restarts):
+        if (
+            stop is None
+            or campaign_id == unforeseen_id(self.plan.unforeseen)
+            or any(restart > stop for restart in self.plan.restarts)
+        ):
             return
-        latest = stop + polls * max(self.plan.poll_interval, MIN_POLL_INTERVAL) + LONGEST_DELAY
+        latest = stop + polls * max(self.plan.poll_interval, MIN_EXTRA_INTERVAL) + LONGEST_DELAY
         if latest < self.plan.timeout and self.plan.is_in_order(stop, latest):
             event("prompt")
             assert end.at <= self.began + latest
@@ -259,14 +303,14 @@ class Run:
     def check_requests(self) -> None:
         moments = sorted(request.at for request in self.sandbox.requests)
         within = max((sum(moment <= other < moment + 60 for other in moments) for moment in moments), default=0)
-        alone = len(self.ids) * (60 / MIN_POLL_INTERVAL + 2)
+        alone = len(self.ids) * (60 / MIN_EXTRA_INTERVAL + 2)
         assert within <= max(60, alone if self.plan.way == "alone" else 0) * (1 + len(self.plan.restarts))
         if self.plan.way == "shared" and not self.plan.restarts:
             refused = [request for request in self.sandbox.requests if request.status_code == 429]
             assert all(request.fault == "rate_limit" for request in refused), "more than the platform's limit"
 
 
-@settings(max_examples=RUNS, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(full=300)
 @given(plan=plans)
 @example(plan=Plan(WAYS[-1], KINDS[0], (None,) * 30, timeout=50))
 @example(plan=Plan(WAYS[-1], KINDS[0], (10, 20, 30, None), outages=(Outage(0, 1000, "forbidden", "list"),)))
@@ -284,9 +328,8 @@ class Run:
 def test_whatever_happens_a_deferred_wait_ends_by_what_the_platform_says(
     sandbox: Sandbox, virtual_clock: VirtualClock, connect: Connect, plan: Plan
 ) -> None:
-    connect(plan.kind.connection(sandbox))
     sandbox.config.sonarly_rate_limit = 60
-    carried_out = Run(plan, sandbox, virtual_clock)
+    carried_out = Run(plan, sandbox, virtual_clock, connect)
     carried_out.prepare()
     run(carried_out.carry_out(), virtual_clock)
     assert carried_out.ends.keys() == set(carried_out.ids)

@@ -15,9 +15,8 @@ from airflow.providers.common.compat.sdk import Asset, TaskDeferred, XCom
 from airflow.providers.common.compat.standard.triggers import TimeDeltaTrigger
 
 from airflow_provider_campaign.exceptions import CampaignTimeoutError
-from airflow_provider_campaign.operators.campaign import RATE_JITTER, CampaignOperator
+from airflow_provider_campaign.operators.campaign import MIN_RATE_DEFERRAL, RATE_JITTER, RESUME_TIME, CampaignOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
-from airflow_provider_campaign.triggers.deferral import MIN_DEFERRAL, RESUME_TIME
 from airflow_provider_campaign.version_compat import SHARED_STREAMS
 from tests.clock import VirtualClock
 from tests.kinds import KORE_KINDS, SONARLY, Connect, Kind
@@ -146,7 +145,7 @@ def test_a_retry_after_is_kept_and_no_task_resumes_right_after_it_deferred(
     task, began = Task.stop(sandbox.add_campaign().id).start(), clock.now
     run(task.to_the_end(), clock)
     assert task.result["status"] == "Stopped"
-    assert -0.1 <= clock.now - began - max(MIN_DEFERRAL, retry_after) < RATE_JITTER
+    assert -0.1 <= clock.now - began - max(MIN_RATE_DEFERRAL, retry_after) < RATE_JITTER
 
 
 def test_a_stop_whose_outcome_is_unknown_is_followed_by_a_status_read_after_the_wait_too(
@@ -188,7 +187,7 @@ def test_a_task_that_is_refused_until_its_end_says_what_was_sent(sandbox: Sandbo
     assert f"refused {sent} requests for the rate (429), and has carried out none of them" in str(caught.value)
     assert f"'{campaign.id}' (connection 'campaign_default', Kore.ai) is not Stopped" in str(caught.value)
     assert 900 / (60 + RATE_JITTER) - 1 <= sent <= 900 / 60 + 1
-    assert 0 < 900 - (clock.now - began) <= RESUME_TIME + MIN_DEFERRAL
+    assert 0 < 900 - (clock.now - began) <= RESUME_TIME + MIN_RATE_DEFERRAL
 
 
 def test_a_task_makes_its_last_attempt_in_time(sandbox: Sandbox, clock: VirtualClock) -> None:

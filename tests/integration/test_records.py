@@ -30,7 +30,7 @@ from airflow_provider_campaign.records.chain import verify_records
 from airflow_provider_campaign.records.shape import canonical
 from airflow_provider_campaign.records.store import RecordStore
 from airflow_provider_campaign.sandbox import Fault, Sandbox
-from airflow_provider_campaign.triggers.wait_outcome import WaitOutcome
+from airflow_provider_campaign.triggers.wait import WaitOutcome
 from tests.calling_hours import daily
 from tests.certificates import Authority
 from tests.clock import VirtualClock

@@ -9,9 +9,9 @@ import pytest
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignNotFoundError
 from airflow_provider_campaign.hooks.kore import KoreHook
-from airflow_provider_campaign.operations.startable import is_off, switch_schedules_off
 from airflow_provider_campaign.platforms.kore import KorePlatform
 from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sweep.startable import is_off, switch_schedules_off
 
 
 def test_a_campaigns_own_schedule_is_switched_off_by_its_name(sandbox: Sandbox, connect: Any) -> None:

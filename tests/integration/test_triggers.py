@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import jwt
 import psutil  # type: ignore[import-untyped]
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, XCom
@@ -23,17 +24,18 @@ from airflow_provider_campaign.campaign import STOP_CONDITION
 from airflow_provider_campaign.client.clock import SystemClock
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operations.account_poller import AccountPoller
-from airflow_provider_campaign.operations.wait import MAX_READ_LAG
 from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
 from airflow_provider_campaign.triggers import base, shared_poll
 from airflow_provider_campaign.triggers.base import BATCH_DELAY
 from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
-from airflow_provider_campaign.triggers.shared_poll import MAX_THREADS, MIN_POLL_INTERVAL, SharedPoll
+from airflow_provider_campaign.triggers.shared_poll import MAX_THREADS, MIN_EXTRA_INTERVAL, SharedPoll
 from airflow_provider_campaign.triggers.wait import FINAL_POLL_GRACE, TRIGGERER_GRACE, CampaignWaitTrigger
 from airflow_provider_campaign.version_compat import SHARED_STREAMS
+from airflow_provider_campaign.waiting.account_poller import AccountPoller
+from airflow_provider_campaign.waiting.wait import MAX_READ_LAG
 from tests.clock import VirtualClock
 from tests.kinds import KINDS, SONARLY, Connect, Kind
+from tests.odd_texts import check_storable
 from tests.profiles import examples
 from tests.triggerer import WAYS, Triggerer, run_to_its_end
 from tests.virtual_loop import run
@@ -193,7 +195,7 @@ def test_many_triggers_share_one_poll(sandbox: Sandbox, clock: VirtualClock) -> 
         await ends
         return requests
 
-    assert run(scene(), clock) == {"list": 10, "status": 10}
+    assert run(scene(), clock) == {"list": 10}
 
 
 @pytest.mark.parametrize("count", [1, 3, 5])
@@ -329,10 +331,10 @@ def test_a_poll_that_fails_as_nobody_foresaw_ends_no_wait(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Broken(AccountPoller):
-        def poll(self, waits: Any) -> Any:
+        def poll(self, waits: Any, *, lists_live: bool = True) -> Any:
             if clock.now < began + 3 * INTERVAL:
                 raise KeyError("nobody foresaw this")
-            return super().poll(waits)
+            return super().poll(waits, lists_live=lists_live)
 
     began = clock.now
     monkeypatch.setattr(shared_poll, "AccountPoller", Broken)
@@ -368,6 +370,24 @@ def test_credentials_that_are_changed_during_the_wait_are_taken_up(
         return await end
 
     assert run(scene(), clock).payload["value"] == "Stopped"
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_key_that_is_rotated_right_after_the_connection_was_looked_up_ends_no_wait(
+    sandbox: Sandbox, clock: VirtualClock, connect: Connect, way: str, count: int
+) -> None:
+    ids = add(sandbox, count, status="Stopped")
+
+    def rotate(_: object) -> None:
+        sandbox.config.client_secret = "a-new-secret-" * 8
+        connect(sandbox.kore_connection())
+
+    sandbox.on_request(rotate)
+
+    async def scene() -> list[TriggerEvent]:
+        return await start_all([waiting(campaign_id, since=None) for campaign_id in ids], way)
+
+    assert [end["value"] for end in payloads(run(scene(), clock))] == ["Stopped"] * count
 
 
 def test_who_leaves_is_forgotten_and_the_others_go_on(sandbox: Sandbox, clock: VirtualClock, way: str) -> None:
@@ -434,7 +454,7 @@ def test_a_platform_that_is_silent_at_the_deadline_does_not_hold_the_wait_up(
     assert event.payload["error"] == "CampaignTimeoutError"
     assert "The last problem: Status of campaign" in event.payload["message"]
     assert clock.now - began <= 100 + FINAL_POLL_GRACE
-    assert len(sandbox.requests) <= 3 + FINAL_POLL_GRACE / MIN_POLL_INTERVAL
+    assert len(sandbox.requests) <= 3 + FINAL_POLL_GRACE / MIN_EXTRA_INTERVAL
 
 
 def test_a_429_that_outlasts_the_deadline_is_followed_by_one_more_poll_there(
@@ -609,6 +629,18 @@ def test_a_connection_that_can_not_be_looked_up_until_the_deadline_is_an_error_t
     end = run_to_its_end(waiting(sandbox.add_campaign().id, timeout=HOUR), clock, way).payload
     assert not issubclass(getattr(exceptions, end["error"]), AirflowFailException)
     assert "can't be looked up" in end["message"]
+
+
+def test_what_a_failing_look_up_says_can_be_stored_and_shows_no_token(
+    clock: VirtualClock, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(conn_id: str) -> None:
+        raise RuntimeError("sealed \ud83d\x00\n" + jwt.encode({"role": "airflow"}, "k" * 32))
+
+    monkeypatch.setattr(shared_poll, "get_async_connection", fail)
+    end = run_to_its_end(waiting("cd-1", timeout=60), clock, way).payload
+    check_storable(end)
+    assert "can't be looked up: sealed ***" in end["message"]
 
 
 @only_shared

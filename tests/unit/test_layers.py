@@ -23,13 +23,13 @@ LAYERS: dict[str, set[str]] = {
     "arguments": {*BOTTOM, "calling_hours", "platforms"},
     "platforms": BOTTOM,
     "client": {*BOTTOM, "platforms"},
-    "operations": {*BOTTOM, "calling_hours", "client", "platforms"},
-    "check": {*BOTTOM, "calling_hours", "client", "platforms", "operations"},
-    "hooks": {*BOTTOM, "client", "operations", "platforms", "get_provider_info", "version_compat"},
-    "triggers": {*BOTTOM, "arguments", "calling_hours", "client", "platforms", "operations", "hooks", "version_compat"},
+    "waiting": {*BOTTOM, "client", "platforms"},
+    "check": {*BOTTOM, "calling_hours", "client", "platforms", "waiting"},
+    "hooks": {*BOTTOM, "client", "platforms", "waiting", "get_provider_info", "version_compat"},
+    "triggers": {*BOTTOM, "arguments", "client", "hooks", "platforms", "waiting", "version_compat"},
 }
 LAYERS["records"] = {*BOTTOM, "calling_hours", "client", "platforms"}
-LAYERS["sweep"] = {*LAYERS["records"], "operations", "records"}
+LAYERS["sweep"] = {*LAYERS["records"], "records", "waiting"}
 BELOW = {*LAYERS, "triggers"}
 LAYERS |= {
     "metrics": set(),
@@ -40,9 +40,8 @@ LAYERS |= {
 """What each folder or module may import, besides itself; what is not here is no part of the layers."""
 
 ASSIGNED_ELSEWHERE = {
-    ("operations/account_poller.py", "poll"): "one of its own, given to a method",
+    ("waiting/account_poller.py", "poll"): "one of its own, given to a method",
     ("hooks/form.py", "hook"): "what a class decorator does",
-    ("operations/list_tracker.py", "current"): "one of its own, kept in a dict",
     ("sweep/account.py", "self._entries[campaign_id]"): "one of its own, kept in a dict",
     ("sweep/account.py", "entry"): "one of its own, kept in a dict",
 }
