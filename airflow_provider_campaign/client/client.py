@@ -156,10 +156,6 @@ class CampaignClient:
             return self._read(request, deadline)
         return self.requester.perform(self._validated(request), deadline or self.requester.default_deadline())
 
-    def dated(self, campaign: Campaign, deadline: Deadline) -> Campaign:
-        """Return what :meth:`.Requester.dated` does."""
-        return self.requester.dated(campaign, deadline)
-
     def list_campaigns(
         self,
         campaign_types: Collection[str | None] | None = None,
@@ -207,18 +203,6 @@ class CampaignClient:
         query = ListQuery(campaign_type, statuses, newest_first, page_size or self._page_size)
         return ListReader(self.requester, request, self.platform.pager(query))
 
-    def count_campaigns(
-        self, campaign_type: str | None, statuses: Collection[str] = (), *, deadline: Deadline | None = None
-    ) -> int | None:
-        """
-        Return how many campaigns of a type the platform counts, None where it does not say; by one cheap request.
-
-        :param statuses: Only campaigns in one of these, where the platform can filter; all of them where empty.
-        """
-        reader = self.read_list(campaign_type, statuses, page_size=PageSize(1))
-        reader.read_page(deadline or self.requester.default_deadline())
-        return reader.total
-
     def find_undocumented(self, campaign_type: str | None, deadline: Deadline) -> Iterator[Campaign]:
         """
         Yield the campaigns of a type whose status the list can't be filtered by, so that no filtered list shows them.
@@ -233,8 +217,12 @@ class CampaignClient:
         listable = self.platform.listable_statuses
         if not listable:
             return
-        total = self.count_campaigns(campaign_type, deadline=deadline)
-        known = self.count_campaigns(campaign_type, listable, deadline=deadline)
+        counts = []
+        for statuses in ((), listable):
+            reader = self.read_list(campaign_type, statuses, page_size=PageSize(1))
+            reader.read_page(deadline)
+            counts.append(reader.total)
+        total, known = counts
         missing = None if total is None or known is None else total - known
         if missing is None or missing > 0:
             yield from self.read_list(campaign_type, newest_first=True).search_others(listable, missing, deadline)

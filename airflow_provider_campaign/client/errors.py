@@ -84,14 +84,22 @@ def response_error(
     message = f"{subject}: HTTP {response.status}"
     message += f", {problem.rstrip('.')}" if problem else ""
     message += f" [{marks}]" if marks else ""
-    details = {"http_status": response.status, "code": code, "trace_id": trace_id, "platform_text": text}
+    details: dict[str, Any] = {
+        "http_status": response.status,
+        "code": code,
+        "trace_id": trace_id,
+        "platform_text": text,
+    }
     retry_after = response.headers.get("Retry-After") if response.status in (429, 503) else None
     if response.status == 401 and clock_error and platform.retries_unauthorized:
         side = "ahead of" if clock_error > 0 else "behind"
         advice += (
             f" The platform's clock is {abs(clock_error):.0f} s {side} that of this machine: one of them is wrong."
         )
-    return _build(kind, f"{message}. {advice}", parse_retry_after(retry_after, platform.rate_window), details)
+    if issubclass(kind, CampaignUnavailableError):
+        details["outcome_unknown"] = not issubclass(kind, CampaignRateLimitError)
+        details["retry_after"] = parse_retry_after(retry_after, platform.rate_window)
+    return kind(f"{message}. {advice}", **details)
 
 
 def _classify(
@@ -122,16 +130,6 @@ def _classify(
         problem = text or "the response says that the request failed"
         return CampaignUnavailableError, problem, remediation(platform, 500)
     return kind, text, remediation(platform, response.status)
-
-
-def _build(
-    kind: type[CampaignError], message: str, retry_after: float | None, details: Mapping[str, Any]
-) -> CampaignError:
-    """Return the error; what may have been acted on is marked as of unknown outcome."""
-    if not issubclass(kind, CampaignUnavailableError):
-        return kind(message, **details)
-    outcome_unknown = not issubclass(kind, CampaignRateLimitError)
-    return kind(message, outcome_unknown=outcome_unknown, retry_after=retry_after, **details)
 
 
 def _origin(location: str) -> str:

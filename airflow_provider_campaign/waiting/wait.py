@@ -129,7 +129,7 @@ def read_status(client: CampaignClient, campaign_id: str, waits: Iterable[Pendin
     read_at = client.clock.time()
     campaign = client.get_campaign_status(campaign_id, deadline=deadline, retry=False)
     if any(not wait.accepts(campaign, read_at) and wait.changed_at is not None for wait in waits):
-        return client.dated(campaign, deadline)
+        return client.requester.dated(campaign, deadline)
     return campaign
 
 
