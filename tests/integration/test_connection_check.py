@@ -132,12 +132,3 @@ def test_a_response_of_another_shape_is_no_success(sandbox: Sandbox, connect: Co
         passed, message = check()
     assert not passed
     assert server.url in message or "campaign_default" in message
-
-
-@ON_ALL_PLATFORMS
-def test_a_missing_field_is_named(sandbox: Sandbox, connect: Connect, kind: Kind) -> None:
-    connect({**kind.connection(sandbox), "password": ""})
-    passed, message = check()
-    assert not passed
-    assert "(password) is missing" in message
-    assert sandbox.requests == []

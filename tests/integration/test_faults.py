@@ -8,19 +8,14 @@ import pytest
 
 from airflow_provider_campaign.exceptions import (
     CampaignAuthError,
-    CampaignConflictError,
     CampaignError,
     CampaignNotFoundError,
-    CampaignRateLimitError,
     CampaignRequestError,
-    CampaignUnavailableError,
 )
-from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.faults import FAULT_KINDS, FRAMINGS, LOST_WAYS
-from tests.clock import VirtualClock
-from tests.kinds import KINDS, KORE_KINDS, SILENT, SONARLY, Connect, Kind
+from tests.kinds import KINDS, SILENT, SONARLY, Connect, Kind
 
 BUDGET = 120
 """Seconds of virtual time that an action may take with its retries."""
@@ -28,7 +23,6 @@ BUDGET = 120
 TIMEOUT = 1.0
 """Seconds of real time after which a platform that does not respond is given up."""
 
-V1_SMS = KORE_KINDS[0]
 PLATFORMS = [kind for kind in KINDS if kind.label in ("v1-sms", "v2-voice", "sonarly")]
 
 Outcome = tuple[str, type[CampaignError] | None]
@@ -117,94 +111,3 @@ def test_a_gateway_that_refuses_everything_for_a_while_leaves_nothing_live(
         sandbox.add_fault(Fault("gateway", action=action, status=status, count=8))
     StopActiveCampaignsOperator(task_id="sweep").execute({})
     assert {campaign.status for campaign in campaigns} == {"Stopped"}
-
-
-DELETES: dict[str, Outcome] = {
-    "reset": ("status delete delete", None),
-    "lost": ("status delete delete status", None),
-    "rate_limit": ("status delete delete", None),
-    "conflict": ("status delete", CampaignConflictError),
-    "not_found": ("status delete status", CampaignNotFoundError),
-}
-
-
-@pytest.mark.parametrize("platform", [platform for platform in PLATFORMS if platform.delete_operator], ids=name_of)
-@pytest.mark.parametrize("fault", DELETES)
-def test_a_delete_that_meets_a_fault_ends_as_it_should(
-    sandbox: Sandbox, connect: Connect, platform: Kind, fault: str
-) -> None:
-    requests, error = DELETES[fault]
-    connect(platform.connection(sandbox, retry_budget=BUDGET))
-    campaign = platform.add_campaign(sandbox, status="Stopped")
-    sandbox.add_fault(Fault(fault, action="delete"))
-    ends(lambda: platform.delete(campaign.id).execute({}), error)
-    assert received(sandbox) == requests
-    assert sandbox.campaigns() == ([campaign] if error else [])
-
-
-READS: dict[str, Outcome] = {
-    "reset": ("X X", None),
-    "broken_json": ("X X", None),
-    "rate_limit": ("X X", None),
-    "not_found": ("X", CampaignNotFoundError),
-}
-
-
-@pytest.mark.parametrize("platform", PLATFORMS, ids=name_of)
-@pytest.mark.parametrize("action", ["status", "list"])
-@pytest.mark.parametrize("fault", READS)
-def test_a_read_that_meets_a_fault_is_repeated_where_that_may_help(
-    sandbox: Sandbox, connect: Connect, platform: Kind, action: str, fault: str
-) -> None:
-    requests, error = READS[fault]
-    connect(platform.connection(sandbox, retry_budget=BUDGET))
-    campaign = platform.add_campaign(sandbox)
-    sandbox.add_fault(Fault(fault))
-    hook = CampaignHook.for_conn_id("campaign_default")
-    types = platform.campaign_type and [platform.campaign_type]
-    read: dict[str, Callable[[], object]] = {
-        "status": lambda: hook.client.get_campaign_status(campaign.id),
-        "list": lambda: list(hook.client.list_campaigns(types)),
-    }
-    ends(read[action], error)
-    assert received(sandbox) == requests.replace("X", action)
-
-
-@pytest.mark.parametrize(
-    ("fault", "budget", "error"),
-    [
-        (Fault("error", count=None), BUDGET, CampaignUnavailableError),
-        (Fault("rate_limit", count=None), BUDGET, CampaignRateLimitError),
-        (Fault("hang", count=None), 3, CampaignUnavailableError),
-        (Fault("unauthorized", count=None), BUDGET, CampaignAuthError),
-    ],
-    ids=name_of,
-)
-@pytest.mark.parametrize("platform", PLATFORMS, ids=name_of)
-def test_a_fault_that_stays_is_reported_when_the_budget_is_used_up(
-    sandbox: Sandbox,
-    virtual_clock: VirtualClock,
-    connect: Connect,
-    platform: Kind,
-    fault: Fault,
-    budget: float,
-    error: type[CampaignError],
-) -> None:
-    began = virtual_clock.now
-    sandbox.add_fault(fault)
-    connect(platform.connection(sandbox, **settings_for(fault, budget)))
-    campaign = platform.add_campaign(sandbox)
-    ends(lambda: platform.stop(campaign.id).execute({}), error)
-    assert campaign.status == "Active"
-    assert virtual_clock.now <= began + budget
-
-
-def test_a_delete_of_the_wrong_type_is_not_reported_done_after_one_that_may_have_been_heard(
-    sandbox: Sandbox, connect: Connect
-) -> None:
-    connect(sandbox.kore_connection())
-    campaign = sandbox.add_campaign(campaign_type="voice", status="Stopped")
-    sandbox.add_fault(Fault("html", action="delete"))
-    with pytest.raises(CampaignNotFoundError, match="whether it is of type 'sms'"):
-        V1_SMS.delete(campaign.id).execute({})
-    assert sandbox.campaigns() == [campaign]

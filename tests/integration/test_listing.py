@@ -76,22 +76,6 @@ def test_a_row_says_what_the_platform_says(unlimited: Sandbox, connect: Connect,
     assert row.raw[key] == campaign.id
 
 
-def test_an_empty_account_has_no_campaigns(unlimited: Sandbox, connect: Connect, kind: Kind) -> None:
-    connect(kind.connection(unlimited))
-    assert list(listing(kind)) == []
-
-
-def test_a_page_is_read_when_it_is_needed(unlimited: Sandbox, connect: Connect, kind: Kind) -> None:
-    unlimited.config.sonarly_page_size = 100
-    connect(kind.connection(unlimited))
-    for _ in range(300):
-        kind.add_campaign(unlimited)
-    campaigns = listing(kind)
-    assert unlimited.requests == []
-    next(campaigns)
-    assert len(unlimited.requests) == 1
-
-
 @pytest.mark.parametrize("wanted", [["active", "PREPARING"], ("Active", "Preparing", "Draft")])
 def test_only_campaigns_in_the_wanted_statuses_are_listed(
     unlimited: Sandbox, connect: Connect, kind: Kind, wanted: Collection[str]
@@ -101,12 +85,6 @@ def test_only_campaigns_in_the_wanted_statuses_are_listed(
     for status in ("Ready", "Paused", "Stopped", "Completed"):
         kind.add_campaign(unlimited, status=status)
     assert sorted(row.id for row in listing(kind, wanted)) == sorted(live)
-
-
-def test_one_wanted_status_may_be_a_text(unlimited: Sandbox, connect: Connect, kind: Kind) -> None:
-    connect(kind.connection(unlimited))
-    live = [kind.add_campaign(unlimited, status=status).id for status in LIVE]
-    assert [row.id for row in listing(kind, "active")] == live[:1]
 
 
 def read_while(sandbox: Sandbox, campaigns: Iterator[Campaign], chance: random.Random, choices: list[str]) -> list[str]:
@@ -146,14 +124,6 @@ def test_all_that_changed_last_come_first_where_the_platform_can_sort(
     types = [kore_kind.campaign_type or ""]
     hook = CampaignHook.for_conn_id("campaign_default")
     assert next(hook.client.list_campaigns(types, newest_first=True)).id == ids[1]
-
-
-def test_a_failure_between_two_pages_is_tried_again(unlimited: Sandbox, connect: Connect, kind: Kind) -> None:
-    unlimited.config.sonarly_page_size = 100
-    connect(kind.connection(unlimited))
-    expected = {kind.add_campaign(unlimited).id for _ in range(300)}
-    unlimited.add_fault(Fault("broken_json", skip=1))
-    assert {row.id for row in listing(kind)} == expected
 
 
 TOO_MANY_ROWS: dict[str, dict[str, Any]] = {
@@ -238,16 +208,6 @@ def test_campaigns_in_a_status_that_the_filter_does_not_take_are_found_by_what_t
     assert newest["sortBy"] == {"updatedAt": "desc"}
 
 
-def test_where_all_campaigns_are_in_documented_statuses_two_requests_say_so(
-    unlimited: Sandbox, connect: Connect, kore_kind: Kind
-) -> None:
-    connect(kore_kind.connection(unlimited))
-    for _ in range(MANY):
-        kore_kind.add_campaign(unlimited)
-    assert list(undocumented(kore_kind)) == []
-    assert [body["limit"] for body in bodies(unlimited)] == [1, 1]
-
-
 def test_campaigns_in_an_undocumented_status_that_changed_long_ago_are_reported_once_the_others_were_yielded(
     unlimited: Sandbox, connect: Connect
 ) -> None:
@@ -262,12 +222,3 @@ def test_campaigns_in_an_undocumented_status_that_changed_long_ago_are_reported_
     with pytest.raises(UnreliableListError, match=r"2 campaigns are in a status .* 1 of them, which may be live"):
         next(found)
     assert len(unlimited.requests) == 2 + MAX_SEARCHED_PAGES
-
-
-def test_a_platform_whose_lists_show_all_campaigns_is_not_asked_how_many_it_hides(
-    unlimited: Sandbox, connect: Connect
-) -> None:
-    connect(unlimited.sonarly_connection())
-    SONARLY.add_campaign(unlimited)
-    assert list(undocumented(SONARLY)) == []
-    assert unlimited.requests == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,9 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_campaign.exceptions import (
     CampaignConfigError,
-    CampaignConflictError,
     CampaignError,
-    CampaignNotFoundError,
 )
 from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
@@ -22,7 +19,6 @@ from airflow_provider_campaign.sweep.entry import REFUSAL_DELAYS
 from tests.clock import EventfulClock
 from tests.kinds import KINDS, Connect
 
-RETRY: Any = {"ti": SimpleNamespace(try_number=2)}
 SMS = KINDS[0]
 
 
@@ -65,60 +61,6 @@ def live(sandbox: Sandbox) -> set[str]:
     return {campaign.id for campaign in sandbox.campaigns() if campaign.live}
 
 
-# Delete: only what the delete itself says.
-
-
-def test_a_retried_delete_is_sent_although_the_status_path_knows_no_campaign(sandbox: Sandbox) -> None:
-    campaign = SMS.add_campaign(sandbox, status="Stopped")
-    sandbox.add_fault(Fault("not_found", action="status", count=None))
-    SMS.delete(campaign.id).execute(RETRY)
-    assert len(sent(sandbox, "delete")) == 1
-    assert sandbox.campaigns() == []
-
-
-def test_a_delete_after_a_503_is_sent_again_although_the_status_path_knows_no_campaign(sandbox: Sandbox) -> None:
-    campaign = SMS.add_campaign(sandbox, status="Stopped")
-    sandbox.add_fault(Fault("not_found", action="status", count=None))
-    sandbox.add_fault(Fault("error", action="delete", status=503))
-    SMS.delete(campaign.id).execute({})
-    assert sandbox.campaigns() == []
-
-
-def test_an_id_that_never_was_there_is_not_deleted_by_a_502(sandbox: Sandbox) -> None:
-    sandbox.add_fault(Fault("html", action="delete", status=502))
-    with pytest.raises(CampaignNotFoundError, match="cd-mistyped"):
-        SMS.delete("cd-mistyped").execute({})
-
-
-def test_a_delete_that_was_heard_and_answered_by_a_502_is_done_once(sandbox: Sandbox) -> None:
-    campaign = SMS.add_campaign(sandbox, status="Stopped")
-    sandbox.add_fault(Fault("lost", action="delete", how="error"))
-    assert SMS.delete(campaign.id).execute({})["status"] == "Deleted"
-    assert sandbox.campaigns() == []
-
-
-def test_a_delete_of_the_wrong_type_says_that_the_campaign_is_there(sandbox: Sandbox) -> None:
-    campaign = sandbox.add_campaign(campaign_type="voice", status="Stopped")
-    with pytest.raises(CampaignNotFoundError, match=r"shows a campaign with this id.*type 'sms'"):
-        SMS.delete(campaign.id, ignore_missing=True).execute({})
-
-
-# The same thought for stop and start.
-
-
-def test_a_retried_stop_is_sent_although_the_status_path_knows_no_campaign(sandbox: Sandbox) -> None:
-    campaign = SMS.add_campaign(sandbox)
-    sandbox.add_fault(Fault("not_found", action="status", count=None))
-    assert SMS.stop(campaign.id).execute(RETRY)["status"] == "Stopped"
-    assert campaign.status == "Stopped"
-
-
-def test_a_stop_of_the_wrong_type_says_that_the_campaign_is_there(sandbox: Sandbox) -> None:
-    campaign = sandbox.add_campaign(campaign_type="voice")
-    with pytest.raises(CampaignNotFoundError, match=r"HTTP 404.*which is Active.*type 'sms'"):
-        SMS.stop(campaign.id).execute({})
-
-
 # A start of a short campaign.
 
 
@@ -134,16 +76,6 @@ def test_a_campaign_that_is_through_before_the_first_poll_was_started(
     clock.at(3600.1, lambda: sandbox.set_status(campaign.id, "Completed"))
     assert SMS.start(campaign.id).execute({})["status"] == "Completed"
     assert len(sent(sandbox, "start")) == 1
-
-
-def test_a_campaign_that_was_completed_long_ago_was_not_started_by_a_request_that_nobody_heard(
-    sandbox: Sandbox, clock: EventfulClock
-) -> None:
-    campaign = SMS.add_campaign(sandbox, status="Completed")
-    clock.advance(3600)
-    sandbox.add_fault(Fault("error", action="start"))
-    with pytest.raises(CampaignConflictError, match="it is Completed"):
-        SMS.start(campaign.id).execute({})
 
 
 # The listing on which a sweep's success rests.
@@ -295,16 +227,6 @@ def test_a_wait_for_the_budget_does_not_use_up_the_retry_budget(
 
 
 # What is said of a connection.
-
-
-@pytest.mark.parametrize(
-    "host", ["https://u:Pa55word-of-mine@api.example.com:99999", "ftp://u:Pa55word-of-mine@api.example.com"]
-)
-def test_a_password_in_the_host_is_not_quoted(sandbox: Sandbox, connect: Connect, host: str) -> None:
-    connect({**sandbox.kore_connection(), "host": host})
-    with pytest.raises(CampaignConfigError) as caught:
-        SMS.stop("cd-1").execute({})
-    assert "Pa55word" not in str(caught.value)
 
 
 def test_a_platform_whose_module_lacks_a_library_says_which(

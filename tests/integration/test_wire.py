@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
 import traceback
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import jwt
 import pytest
 
 from airflow_provider_campaign.hooks.base import CampaignHook
@@ -119,18 +117,6 @@ def test_a_sonarly_request_is_what_the_documents_say(sandbox: Sandbox, connect: 
     without_body = {"content-length"} if method == "POST" else set()
     assert request.headers.keys() == EVERY_REQUEST | {"authorization"} | without_body
     assert request.headers["authorization"] == f"Bearer {sandbox.config.api_key}"
-
-
-def test_a_token_says_who_signs_and_is_valid_for_minutes_only(sandbox: Sandbox, connect: Connect) -> None:
-    campaign = sandbox.add_campaign()
-    connect(sandbox.kore_connection())
-    CampaignHook.for_conn_id("campaign_default").client.stop_campaign(campaign.id, "sms")
-    request = only_request(sandbox)
-    assert jwt.get_unverified_header(request.headers["auth"]) == {"alg": "HS256", "typ": "JWT"}
-    claims = request.claims or {}
-    assert claims.keys() == {"sub", "appId", "jti", "exp"}
-    assert (claims["sub"], claims["appId"]) == ("airflow", sandbox.config.client_id)
-    assert time.time() < claims["exp"] <= time.time() + 600
 
 
 @pytest.mark.parametrize("kind", KORE_KINDS, ids=lambda kind: kind.label)

@@ -429,8 +429,9 @@ def test_a_delete_that_fails_says_whether_a_campaign_that_was_there_may_be_delet
         assert caught.value.outcome_unknown is is_unknown
 
 
-def test_a_delete_is_sent_although_the_status_can_not_be_read_before_it() -> None:
-    transport = ScriptedTransport([refuses(500), shows("Stopped")])
+@pytest.mark.parametrize("status", [500, 404])
+def test_a_delete_is_sent_although_the_status_can_not_be_read_before_it(status: int) -> None:
+    transport = ScriptedTransport([refuses(status), shows("Stopped")])
     campaign = act(client_for(transport), "delete")
     assert campaign is not None
     assert transport.actions == ["status", "delete"]

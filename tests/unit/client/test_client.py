@@ -12,7 +12,7 @@ from airflow_provider_campaign.client.list_reader import UnreliableListError
 from airflow_provider_campaign.client.transport import OutcomeUnknown
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignUnavailableError
 from airflow_provider_campaign.platforms.base import HttpResponse, Platform
-from tests.accounts import KORE_V1, PLATFORMS, SONARLY, client_of, shows, type_on
+from tests.accounts import KORE_V1, PLATFORMS, SONARLY, client_of, type_on
 from tests.scripted_transport import ScriptedTransport, response
 
 ACTIONS: dict[str, Callable[[CampaignClient, Any], object]] = {
@@ -89,6 +89,8 @@ def test_only_the_wanted_statuses_are_listed_whatever_the_platform_makes_of_its_
     client = client_of(platform, ScriptedTransport([page(*rows)]))
     types = [type_on(platform) or ""]
     assert [c.id for c in client.list_campaigns(types, ["ACTIVE", "Preparing"])] == ["c-Active", "c-preparing"]
+    client = client_of(platform, ScriptedTransport([page(*rows)]))
+    assert [c.id for c in client.list_campaigns(types, "active")] == ["c-Active"]
 
 
 @pytest.mark.parametrize("platform", [KORE_V1, SONARLY], ids=["kore", "sonarly"])
@@ -142,26 +144,17 @@ def test_a_list_is_searched_for_undocumented_statuses_only_where_the_platforms_c
     counts: list[int | None], pages: list[HttpResponse], found: list[str]
 ) -> None:
     counted = [page(row("c-1"), totalResults=count, hasMore=True) for count in counts]
-    client = client_of(KORE_V1, ScriptedTransport([*counted, *pages]))
+    transport = ScriptedTransport([*counted, *pages])
+    client = client_of(KORE_V1, transport)
     assert [campaign.id for campaign in client.find_undocumented("sms", client.deadline(100))] == found
-    assert len(client.transport.requests) == len(counts) + len(pages)  # type: ignore[attr-defined]
+    assert [(sent.http.json or {})["limit"] for sent in transport.requests] == [1, 1, *[100] * len(pages)]
 
 
-def test_the_check_of_a_connection_sends_one_request_whatever_comes_back() -> None:
-    transport = ScriptedTransport([page(row("c-1"), totalResults=3)])
-    assert client_of(KORE_V1, transport).probe() == "API v1 answers, account acc-1 has 3 SMS campaigns."
-    transport = ScriptedTransport([response({"status": "success"})])
-    with pytest.raises(CampaignUnavailableError, match="no object data"):
-        client_of(KORE_V1, transport).probe()
+def test_a_platform_whose_lists_show_all_campaigns_is_not_asked_how_many_it_hides() -> None:
+    client = client_of(SONARLY, ScriptedTransport([]))
+    assert list(client.find_undocumented(None, client.deadline(100))) == []
 
 
 def test_the_check_of_a_connection_shows_what_the_platform_says_as_a_message_may_quote_it() -> None:
     transport = ScriptedTransport([page(row("c-1"), totalResults="\x9b3 or\n4")])
     assert client_of(KORE_V1, transport).probe() == "API v1 answers, account acc-1 has \ufffd3 or 4 SMS campaigns."
-
-
-def test_a_schedule_is_switched_off_by_name() -> None:
-    transport = ScriptedTransport([shows("Ready")])
-    campaign = client_of(PLATFORMS["kore-v2"], transport).switch_schedule_off("Evening / night")
-    assert campaign.status == "Ready"
-    assert transport.requests[0].http.path.endswith("enableSchedule=false&campaignName=Evening%20%2F%20night")

@@ -139,7 +139,7 @@ IN_CHUNKS = Framed(
 
 @example(response=IN_CHUNKS, cut=-7, after=b"", at=[], leaves_open=False)  # within the last chunk's size
 @example(response=IN_CHUNKS, cut=-2, after=b"", at=[], leaves_open=False)
-@examples(full=2500, brief=60)
+@examples(full=800, brief=40)
 @given(response=framed(), cut=st.none() | st.integers(0, 10_000), after=surplus, at=places, leaves_open=left_open)
 def test_a_response_counts_if_it_is_whole_and_only_then(
     platform: Platform, response: Framed, cut: int | None, after: bytes, at: list[int], leaves_open: bool
@@ -214,7 +214,7 @@ def damaged(draw: st.DrawFn) -> bytes:
     return said
 
 
-@examples(full=1700, brief=60)
+@examples(full=600, brief=40)
 @given(said=st.binary(max_size=100) | blocks.map(assemble) | damaged(), at=places, leaves_open=left_open)
 def test_any_bytes_are_a_response_or_an_error_of_ours(
     platform: Platform, said: bytes, at: list[int], leaves_open: bool
@@ -248,7 +248,7 @@ def proxy() -> Iterator[list[bytes]]:
         yield said
 
 
-@examples(full=500, brief=30)
+@examples(full=150, brief=20)
 @given(said=st.binary(max_size=60) | blocks.map(assemble))
 def test_whatever_a_proxy_says_nothing_was_sent(proxy: list[bytes], said: bytes) -> None:
     proxy[:] = [said]
@@ -260,7 +260,7 @@ texts = st.text(max_size=8) | st.sampled_from(["", "\r\n", "ü", "\ud83d", "a\x0
 methods = st.sampled_from(["POST", "GET", "DELETE"]) | texts
 
 
-@examples(full=300, brief=30)
+@examples(full=100, brief=20)
 @given(method=methods, path=texts.map("/{}".format), headers=st.dictionaries(texts, texts, max_size=2), value=texts)
 def test_any_request_is_sent_or_not_and_says_so(
     platform: Platform, method: str, path: str, headers: dict[str, str], value: str

@@ -94,6 +94,7 @@ WRONG_IN_ALL = [
     ({"host": "https://platform.example/campaign"}, "Host (host)", "Give a host such as https://"),
     ({"host": "https://platform.example?x=1"}, "Host (host)", "Give a host such as https://"),
     ({"host": "https://user:secret@platform.example"}, "Host (host)", "Give a host such as https://"),
+    ({"host": "https://user:secret@platform.example:99999"}, "Host (host)", "Give a host such as https://"),
     ({"host": "https://platform.example\nHost: other"}, "Host (host)", "on one line"),
     (
         {"host": "https://platform.example/campaign"},
@@ -227,8 +228,9 @@ def test_a_connection_of_another_type_is_refused(conn_type: str) -> None:
     assert "'Kore.ai Campaigns' (kore) or 'Sonarly Campaigns' (sonarly)" in message
 
 
-def test_an_extra_that_is_no_json_is_named_and_not_what_it_lacks() -> None:
-    connection = Connection(conn_id="a_connection", conn_type="kore", login="cs-1", password="p", extra="iid=st-1")
+@pytest.mark.parametrize("extra", ["iid=st-1", '["iid"]', '"text"', "7"])
+def test_an_extra_that_is_no_object_is_named_and_not_what_it_lacks(extra: str) -> None:
+    connection = Connection(conn_id="a_connection", conn_type="kore", login="cs-1", password="p", extra=extra)
     with pytest.raises(CampaignConfigError, match="the field extra is not a JSON object"):
         CampaignHook.for_connection(connection).client  # noqa: B018 it is made as it is read
 

@@ -28,44 +28,9 @@ from airflow_provider_campaign.platforms.kore_list import LISTABLE_STATUSES
 from airflow_provider_campaign.platforms.page_size import PAGE_SIZE, PageSize
 from tests.accounts import APP, CONFIG, KORE_V1, KORE_V2
 
-V1 = "/campaign/api/v1/public/st-1/campaign"
 V1_AGENT_ASSIST = "/agentassist/api/v1/public/st-1/campaign"
 V2 = "/campaign/api/v2/public/st-1/campaign"
-V2_VOICE = "/api/v2/public/st-1/campaign"
 ACCOUNT = "accountId=acc-1"
-
-REQUESTS = {
-    ("v1", Action.STOP, "sms"): ("POST", f"{V1}/c-1?campaignType=sms&trigger=stop"),
-    ("v1", Action.STOP, "voice"): ("POST", f"{V1}/c-1?campaignType=voice&trigger=stop"),
-    ("v1", Action.START, "sms"): ("POST", f"{V1}/c-1?campaignType=sms&trigger=play"),
-    ("v1", Action.START, "voice"): ("POST", f"{V1}/c-1?campaignType=voice&trigger=play"),
-    ("v1", Action.DELETE, "sms"): ("DELETE", f"{V1_AGENT_ASSIST}/c-1?campaignType=sms"),
-    ("v1", Action.DELETE, "voice"): ("DELETE", f"{V1_AGENT_ASSIST}/c-1?campaignType=voice"),
-    ("v1", Action.STATUS, None): ("POST", f"{V1_AGENT_ASSIST}/c-1/status?view=status"),
-    ("v1", Action.GET, None): ("GET", f"{V1_AGENT_ASSIST}/c-1"),
-    ("v2", Action.STOP, "sms"): ("POST", f"{V2}/trigger/c-1?{ACCOUNT}&campaignType=sms&trigger=stop"),
-    ("v2", Action.STOP, "voice"): ("POST", f"{V2_VOICE}/trigger/c-1?{ACCOUNT}&campaignType=voice&trigger=stop"),
-    ("v2", Action.START, "sms"): ("POST", f"{V2}/trigger/c-1?{ACCOUNT}&campaignType=sms&trigger=play"),
-    ("v2", Action.START, "voice"): ("POST", f"{V2_VOICE}/trigger/c-1?{ACCOUNT}&campaignType=voice&trigger=play"),
-    ("v2", Action.DELETE, "sms"): ("DELETE", f"{V2}/c-1?{ACCOUNT}&campaignType=sms"),
-    ("v2", Action.DELETE, "voice"): ("DELETE", f"{V2}/c-1?{ACCOUNT}&campaignType=voice"),
-    ("v2", Action.STATUS, None): ("POST", f"{V2}/c-1/status?{ACCOUNT}&view=status"),
-    ("v2", Action.GET, None): ("GET", f"{V2}/c-1?{ACCOUNT}"),
-}
-
-
-def test_each_request_is_what_the_documents_print() -> None:
-    for (version, action, campaign_type), (method, path) in REQUESTS.items():
-        body: dict[str, Any] | None = {} if method == "POST" else None
-        request = KorePlatform(APP, version).http_request(ApiRequest(action, "c-1", campaign_type))
-        assert request == HttpRequest(method, path, body), (version, action, campaign_type)
-
-
-def test_an_id_is_one_percent_encoded_segment_of_the_path() -> None:
-    request = KORE_V1.http_request(ApiRequest(Action.STATUS, "evening & offer+50%:ü/../x?y#z"))
-    assert (
-        request.path == f"{V1_AGENT_ASSIST}/evening%20%26%20offer%2B50%25%3A%C3%BC%2F..%2Fx%3Fy%23z/status?view=status"
-    )
 
 
 @pytest.mark.parametrize("action", [Action.STOP, Action.START, Action.DELETE])
@@ -94,12 +59,6 @@ def test_a_schedule_is_switched_off_by_the_campaigns_name() -> None:
         ApiRequest(Action.SCHEDULE, "Evening & night"), {"data": {"_id": "c-1", "status": "ready"}}
     )
     assert (campaign.id, campaign.status) == ("c-1", "Ready")
-
-
-@pytest.mark.parametrize(("platform", "name"), [(KORE_V1, "Evening"), (KORE_V2, " ")], ids=["v1", "no-name"])
-def test_a_schedule_is_not_switched_off_without_v2_and_a_name(platform: KorePlatform, name: str) -> None:
-    with pytest.raises(CampaignConfigError, match=r"Nothing was sent\..*api_version"):
-        platform.http_request(ApiRequest(Action.SCHEDULE, name))
 
 
 def test_a_token_says_who_signs_and_is_valid_for_minutes_only() -> None:
