@@ -337,12 +337,6 @@ def test_what_is_live_but_left_out_is_counted_and_named(sandbox: Sandbox, caplog
     assert "2 live, left out by name_pattern: morning-1 (Morning 1), morning-2 (Morning 2)" in caplog.text
 
 
-def test_a_pattern_matches_names_as_they_look(sandbox: Sandbox) -> None:
-    for number, name in enumerate(["Cafe\N{COMBINING ACUTE ACCENT} 1", "Café\N{NO-BREAK SPACE}1"]):
-        sandbox.add_campaign(f"cd-{number}", name=name)
-    assert StopActiveCampaignsOperator(task_id="task", name_pattern="Café 1").execute({})["total"] == 2
-
-
 def test_a_pattern_that_matches_nothing_of_what_is_live_is_a_warning(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -356,57 +350,6 @@ def test_a_pattern_that_matches_nothing_of_what_is_live_is_a_warning(
     assert warning.getMessage() == "1 live, left out by name_pattern: cd-1 (Morning)"
 
 
-# A run at the wrong time.
-
-
-class Run:
-    """What Airflow tells a task about its run."""
-
-    def __init__(self, run_type: str) -> None:
-        self.run_type = run_type
-
-
-def sweep_at(clock: Any, due: Any, now: Any, run_type: str = "scheduled") -> dict[str, Any]:
-    clock.advance(now.timestamp() - clock.time())
-    context: Any = {"data_interval_end": due, "dag_run": Run(run_type), "ti": None}
-    result: dict[str, Any] = StopActiveCampaignsOperator(task_id="task", calling_hours=HOURS).execute(context)
-    return result
-
-
-def at(hour: int, minute: int = 0, day: int = 12) -> Any:
-    import pendulum
-
-    return pendulum.datetime(2030, 1, day, hour, minute, tz="America/New_York")
-
-
-@pytest.mark.parametrize(
-    ("logical", "now"),
-    [(at(21), at(21)), (at(21), at(7, 59, 13)), (at(2, 0, 13), at(2, 1, 13)), (at(20, 55), at(20, 56))],
-    ids=["at the end", "late at night", "in the closed hours", "before the end"],
-)
-def test_a_run_in_its_own_closed_hours_stops_what_is_live(
-    sandbox: Sandbox, virtual_clock: Any, logical: Any, now: Any
-) -> None:
-    sandbox.add_campaign("cd-1")
-    assert len(sweep_at(virtual_clock, logical, now)["stopped"]) == 1
-
-
-@pytest.mark.parametrize("logical", [at(21), at(7, 55, 13)], ids=["the evening's run", "the last of the night"])
-def test_a_run_that_begins_when_the_hours_are_open_again_is_skipped_and_says_why(
-    sandbox: Sandbox, virtual_clock: Any, logical: Any
-) -> None:
-    sandbox.add_campaign("cd-1")
-    with pytest.raises(AirflowSkipException, match=r"\* at 2030-01-13T02:00:00.*open again: nothing was sent"):
-        sweep_at(virtual_clock, logical, at(10, 0, 13))
-    assert sandbox.requests == []
-
-
-def test_a_run_that_is_triggered_manually_acts_on_the_time_as_well(sandbox: Sandbox, virtual_clock: Any) -> None:
-    sandbox.add_campaign("cd-1")
-    result = sweep_at(virtual_clock, at(10), at(10), "manual")
-    assert ([each["campaign_id"] for each in result["open_until"]], result["stopped"]) == (["cd-1"], [])
-
-
 # Delete.
 
 
@@ -416,12 +359,6 @@ def test_a_live_campaign_is_stopped_before_it_is_deleted_where_that_is_wanted(sa
     DeleteSmsCampaignOperator(task_id="task", campaign_id="cd-1", stop_first=True).execute({})
     assert [status for _, status in campaign.history] == ["Active", "Stopped"]
     assert sandbox.campaigns() == []
-
-
-def test_a_live_campaign_that_is_deleted_is_a_warning(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
-    sandbox.add_campaign("cd-1")
-    DeleteSmsCampaignOperator(task_id="task", campaign_id="cd-1").execute({})
-    assert "cd-1 is Active while it is deleted" in caplog.text
 
 
 def test_a_false_text_does_not_ignore_what_is_missing(sandbox: Sandbox) -> None:

@@ -21,7 +21,7 @@ from airflow_provider_campaign.exceptions import (
     CampaignRequestError,
     CampaignUnavailableError,
 )
-from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator, StopCampaignOperator
+from airflow_provider_campaign.operators.campaign import StopCampaignOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.certificates import Authority
 from tests.clock import VirtualClock
@@ -322,19 +322,6 @@ def test_nothing_for_loopback_goes_to_a_proxy(connect: Connect, monkeypatch: pyt
         assert proxy.requests == []
 
 
-@pytest.mark.parametrize("retry_after", ["30000", "1764499842"], ids=["milliseconds", "epoch"])
-def test_a_retry_after_of_another_unit_holds_the_stops_back_no_longer_than_the_documented_window(
-    sandbox: Sandbox, virtual_clock: VirtualClock, connect: Connect, retry_after: str
-) -> None:
-    connect(sandbox.kore_connection())
-    campaigns = [sandbox.add_campaign() for _ in range(10)]
-    sandbox.add_fault(Fault("rate_limit", action="stop", skip=2, retry_after=retry_after))
-    began = virtual_clock.now
-    StopActiveCampaignsOperator(task_id="sweep").execute({})
-    assert max(campaign.history[-1][0] for campaign in campaigns) - began < 70
-    assert {campaign.status for campaign in campaigns} == {"Stopped"}
-
-
 @pytest.mark.parametrize("chunked", [False, True], ids=["declared", "chunked"])
 def test_a_response_above_the_limit_is_refused(sandbox: Sandbox, connect: Connect, chunked: bool) -> None:
     campaign = SONARLY.add_campaign(sandbox)
@@ -362,21 +349,6 @@ def test_a_response_that_unpacks_to_more_than_the_limit_is_refused(connect: Conn
 
 
 @pytest.mark.usefixtures("virtual_clock")
-def test_a_packed_response_in_small_pieces_is_read_whole(connect: Connect) -> None:
-    packed = gzip.compress(STOPPED)
-
-    def speak(connection: socket.socket) -> None:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.sendall(OK + f"Content-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n".encode())
-        for index in range(len(packed)):
-            connection.sendall(packed[index : index + 1])
-
-    with RawServer(speak) as server:
-        connect(connection_to(server.url))
-        assert stop()["status"] == "Stopped"
-
-
-@pytest.mark.usefixtures("virtual_clock")
 def test_what_is_declared_too_long_is_not_read(connect: Connect) -> None:
     taken = 0
 
@@ -391,21 +363,6 @@ def test_what_is_declared_too_long_is_not_read(connect: Connect) -> None:
         with pytest.raises(CampaignUnavailableError, match="the response is 1000000000 bytes long"):
             stop()
     assert taken < 100_000_000  # no more than the buffers of both sides hold, a few times
-
-
-LOCATIONS = ["https://user:secret-word@elsewhere.test:8443/secret-path#part", "http://elsewhere.test/\xff\xfe", ""]
-
-
-@pytest.mark.usefixtures("virtual_clock")
-@pytest.mark.parametrize("location", LOCATIONS, ids=["with-secrets", "no-ascii", "none"])
-def test_a_redirect_is_not_followed(connect: Connect, location: str) -> None:
-    head = f"HTTP/1.1 307 Elsewhere\r\nLocation: {location}\r\n".encode("latin-1")
-    with RawServer(responding(b"", head)) as server:
-        connect(connection_to(server.url))
-        with pytest.raises(CampaignRequestError, match=r"it redirects to .*field Host") as raised:
-            stop()
-    assert "secret" not in str(raised.value)
-    assert len(server.requests) == 1
 
 
 def test_nothing_is_sent_to_where_a_redirect_leads(sandbox: Sandbox, connect: Connect) -> None:

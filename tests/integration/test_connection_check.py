@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox import Sandbox
 from tests.kinds import KORE_KINDS, SONARLY, Connect, Kind
 from tests.local_server import LocalServer, Reply
 
@@ -108,20 +108,6 @@ def test_a_host_that_is_not_reachable_is_named(sandbox: Sandbox, connect: Connec
     assert not passed
     for part in (f"http://127.0.0.1:{port}", "the connection was refused", "reachable from the worker"):
         assert part in message
-
-
-@ON_ALL_PLATFORMS
-@pytest.mark.parametrize("fault", ["html_ok", "html", "broken_json", "empty"])
-def test_what_is_not_the_platforms_response_is_no_success(
-    sandbox: Sandbox, connect: Connect, kind: Kind, fault: str
-) -> None:
-    sandbox.add_fault(Fault(fault, count=None))
-    connect(kind.connection(sandbox))
-    passed, message = check()
-    assert not passed
-    assert ("HTTP 502" if fault == "html" else "not a JSON object") in message
-    assert "campaign_default" in message
-    assert len(sandbox.requests) == 1
 
 
 @ON_ALL_PLATFORMS
