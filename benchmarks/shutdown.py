@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 
@@ -49,7 +49,24 @@ def main() -> None:
         found.append(measure(airflow, sandbox, crowded, "sweep", 50, STOPPED_BEFORE))
     save("shutdown", found)
     publish("shutdown", as_table(found))
+    publish("saved", as_summary({(each.who, each.campaigns): each for each in found}))
     plot([measurement for measurement in found if measurement.who in COLOURS])
+
+
+def as_summary(found: Mapping[tuple[str, int], Measurement]) -> str:
+    """Return the five rows of the README."""
+    head = ["Live campaigns at the end of the window", "this provider", "`HttpOperator >> HttpSensor`"]
+    few, many = ([found[who, count] for who in (SWEEP, PEER)] for count in (50, 100))
+    return table(
+        head,
+        [
+            ("50: the last one is stopped after", *(f"{each.last_stopped:.1f} s" for each in few)),
+            ("50: the run has finished after", *(f"{each.seconds:.1f} s" for each in few)),
+            ("50: responses with 429", *(each.refused for each in few)),
+            ("100, more than a minute's requests", *(f"{each.state}, {each.refused} x 429" for each in many)),
+            ("300", f"{found[SWEEP, 300].state} after {found[SWEEP, 300].seconds:.0f} s", "not tried"),
+        ],
+    )
 
 
 def as_table(found: Sequence[Measurement]) -> str:
