@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from airflow_provider_campaign.arguments import argument_error
 from airflow_provider_campaign.calling_hours import CallingRules
