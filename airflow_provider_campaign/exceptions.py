@@ -111,7 +111,8 @@ class CampaignUnavailableError(CampaignError):
     The platform could not be reached, failed (5xx) or gave a response that can't be read.
 
     :param outcome_unknown: Whether the platform may have acted on the request although its response is missing.
-    :param retry_after: Seconds that the platform asks to wait, or None where it did not say.
+    :param retry_after: Seconds to wait: what the platform asks for, else the window of its rate limit where that is
+        reached and documented; None if unknown.
     """
 
     def __init__(

@@ -97,8 +97,11 @@ def response_error(
             f" The platform's clock is {abs(clock_error):.0f} s {side} that of this machine: one of them is wrong."
         )
     if issubclass(kind, CampaignUnavailableError):
-        details["outcome_unknown"] = not issubclass(kind, CampaignRateLimitError)
+        is_rate_limited = issubclass(kind, CampaignRateLimitError)
+        details["outcome_unknown"] = not is_rate_limited
         details["retry_after"] = parse_retry_after(retry_after, platform.rate_window)
+        if details["retry_after"] is None and is_rate_limited:
+            details["retry_after"] = platform.rate_window
     return kind(f"{message}. {advice}", **details)
 
 

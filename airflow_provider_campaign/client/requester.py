@@ -89,7 +89,7 @@ class Requester:
     def retrying(self, deadline: Deadline | None) -> Callable[[Callable[[Deadline], Result]], Result]:
         """Return what makes attempts until one succeeds, fails for good, or the time is up."""
         part = self.default_deadline() if deadline is None else deadline.sooner(self.retry_budget)
-        return partial(retrying(part, self.platform.rate_window), deadline=part)
+        return partial(retrying(part), deadline=part)
 
     def perform(self, request: ApiRequest, deadline: Deadline) -> Campaign:
         """Make a request about one campaign once, and read the response."""
@@ -180,9 +180,8 @@ class Requester:
         try:
             yield
         except CampaignRateLimitError as error:  # of our own limiter
-            raise CampaignRateLimitError(
-                f"{self.subject(request)}: {error}. {remediation(self.platform, 429)}"
-            ) from error
+            text = f"{self.subject(request)}: {error}. {remediation(self.platform, 429)}"
+            raise CampaignRateLimitError(text, retry_after=self.platform.rate_window) from error
         except (NotSent, CertificateError, OutcomeUnknown) as error:
             may_be_sent = isinstance(error, OutcomeUnknown)
             if self.on_unsent and not may_be_sent:

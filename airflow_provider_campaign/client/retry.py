@@ -32,62 +32,43 @@ RETRY_AFTER_MARGIN = 5.0
 _BACKOFF = wait_random_exponential(multiplier=INITIAL_RETRY_DELAY, max=MAX_RETRY_DELAY)
 
 
-def retrying(deadline: Deadline, rate_window: float | None) -> Retrying:
+def retrying(deadline: Deadline) -> Retrying:
     """
     Return the policy that calls until a call succeeds, fails for good, or the time is up; the last error comes out.
 
     Tried again is what :class:`CampaignUnavailableError` stands for: network errors, time-outs, 429, 5xx,
     unreadable or contradictory responses. The final attempt is made just before the deadline, so that a platform
-    that is back by then is not missed. A refusal for the rate that would have to be waited out for longer than the
+    that is back by then is not missed. A rate-limit error that would have to be waited out for longer than the
     deadline's ``max_rate_wait`` is raised at once.
-
-    :param rate_window: Seconds to wait after a 429 without ``Retry-After``, or None to back off as usual.
     """
 
     def is_over(state: RetryCallState) -> bool:
         error = _error(state)
-        is_refused = isinstance(error, CampaignRateLimitError)
-        is_wait_too_long = is_refused and _refused_for(error, rate_window) > deadline.max_rate_wait
+        seconds = MAX_RETRY_DELAY if error.retry_after is None else error.retry_after
+        is_wait_too_long = isinstance(error, CampaignRateLimitError) and seconds > deadline.max_rate_wait
         return is_wait_too_long or deadline.before_final_attempt <= 0
 
     return Retrying(
         retry=retry_if_exception_type(CampaignUnavailableError),
         stop=is_over,
-        wait=lambda state: min(_delay(state, rate_window), deadline.before_final_attempt),
+        wait=lambda state: min(_delay(state), deadline.before_final_attempt),
         sleep=deadline.sleep,
         before_sleep=lambda state: log.warning("Trying again in %.1f s: %s", state.upcoming_sleep, _error(state)),
         reraise=True,
     )
 
 
-def _delay(state: RetryCallState, rate_window: float | None) -> float:
+def _delay(state: RetryCallState) -> float:
     """Return the seconds until the next attempt, whatever the deadline is."""
-    requested = requested_delay(_error(state), rate_window)
-    delay = _BACKOFF(state)
-    if requested is None:
-        return delay
+    requested, delay = _error(state).retry_after, _BACKOFF(state)
     # Up to a second more than was requested, so that those who wait don't all return at once.
-    return max(delay, requested + delay / MAX_RETRY_DELAY)
+    return delay if requested is None else max(delay, requested + delay / MAX_RETRY_DELAY)
 
 
-def _refused_for(error: BaseException, rate_window: float | None) -> float:
-    """Return the seconds that a refusal for the rate has to be waited out for."""
-    requested = requested_delay(error, rate_window)
-    return MAX_RETRY_DELAY if requested is None else requested
-
-
-def _error(state: RetryCallState) -> BaseException:
+def _error(state: RetryCallState) -> CampaignUnavailableError:
     error = state.outcome.exception() if state.outcome else None
-    assert error is not None, "a retry follows a failure"  # noqa: S101
+    assert isinstance(error, CampaignUnavailableError), "no other is retried"  # noqa: S101
     return error
-
-
-def requested_delay(error: BaseException, rate_window: float | None) -> float | None:
-    """Return the seconds that the platform wants to be left alone for; None where it did not say."""
-    requested: float | None = getattr(error, "retry_after", None)
-    if requested is None and isinstance(error, CampaignRateLimitError):
-        return rate_window
-    return requested
 
 
 def parse_retry_after(value: str | None, rate_window: float | None = None) -> float | None:

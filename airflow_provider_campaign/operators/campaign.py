@@ -15,7 +15,6 @@ from airflow_provider_campaign.arguments import read_bool, read_calling_rules, r
 from airflow_provider_campaign.campaign import STARTED_CONDITION, STOP_CONDITION, Campaign, CampaignType, WaitCondition
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
-from airflow_provider_campaign.client.retry import requested_delay
 from airflow_provider_campaign.exceptions import CampaignRateLimitError, CampaignTimeoutError
 from airflow_provider_campaign.operators.base import CampaignOperator, is_retry
 from airflow_provider_campaign.operators.delete import (
@@ -162,8 +161,8 @@ class _StatusChangeOperator(CampaignOperator):
     ) -> None:
         """Leave the worker for the platform's window; those who were refused together return one after the other."""
         self.log.warning("Waiting for the account's rate limit, without a worker slot: %s", refusal)
-        delay = requested_delay(refusal, self.hook.client.platform.rate_window)
-        delay = max(MIN_RATE_DEFERRAL, DEFAULT_RATE_WINDOW if delay is None else delay) + random.uniform(0, RATE_JITTER)
+        delay = DEFAULT_RATE_WINDOW if refusal.retry_after is None else refusal.retry_after
+        delay = max(MIN_RATE_DEFERRAL, delay) + random.uniform(0, RATE_JITTER)
         self.defer(
             trigger=TimeDeltaTrigger(timedelta(seconds=min(delay, deadline.remaining - RESUME_TIME))),
             method_name="execute_again",

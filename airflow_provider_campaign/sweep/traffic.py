@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_provider_campaign.client.client import CampaignClient
-from airflow_provider_campaign.client.retry import RETRY_AFTER_MARGIN, requested_delay
+from airflow_provider_campaign.client.retry import RETRY_AFTER_MARGIN
 from airflow_provider_campaign.exceptions import CampaignError, CampaignRateLimitError
 from airflow_provider_campaign.platforms.base import Action, ApiRequest
 from airflow_provider_campaign.sweep.plan import RateLimit
@@ -54,7 +54,7 @@ class Traffic:
         if not isinstance(error, CampaignRateLimitError) or error.http_status is None:
             return
         limiter = self.client.rate_limiter
-        delay = requested_delay(error, self.client.platform.rate_window)
+        delay = error.retry_after
         with self._lock:
             if not delay and not limiter.delay:
                 delay = self._backoff = min(2 * self._backoff, MAX_BACKOFF) or INITIAL_BACKOFF

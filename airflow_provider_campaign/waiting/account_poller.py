@@ -11,7 +11,6 @@ from airflow_provider_campaign.campaign import LIVE_STATUSES, Campaign, WaitStat
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.errors import as_campaign_error
-from airflow_provider_campaign.client.retry import requested_delay
 from airflow_provider_campaign.exceptions import (
     CampaignAuthError,
     CampaignError,
@@ -148,8 +147,7 @@ class AccountPoller:
                 self._run(poll, lists_live=lists_live)
             except CampaignUnavailableError as error:
                 log.warning("Status check failed, retrying at the next poll: %s", error)
-                delay = requested_delay(error, self.client.platform.rate_window) or 0.0
-                return replace(poll.snapshot, delay=delay, problem=str(error))
+                return replace(poll.snapshot, delay=error.retry_after or 0.0, problem=str(error))
             return replace(poll.snapshot, problem=str(poll.problems[-1]) if poll.problems else None)
 
     def _run(self, poll: _Poll, *, lists_live: bool) -> None:
@@ -242,7 +240,7 @@ class AccountPoller:
         """Note why a campaign could not be read; raise if the platform asks to be left alone."""
         error = as_campaign_error(failure, f"Status of campaign {campaign_id!r} ({self.client.description})")
         if isinstance(failure, CampaignUnavailableError):
-            if requested_delay(failure, self.client.platform.rate_window):
+            if failure.retry_after:
                 raise failure
         elif isinstance(failure, CampaignAuthError):
             poll.is_refused = True

@@ -11,7 +11,6 @@ from airflow_provider_campaign.client.changes import seconds_of
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.errors import as_campaign_error
-from airflow_provider_campaign.client.retry import requested_delay
 from airflow_provider_campaign.exceptions import (
     CampaignAuthError,
     CampaignError,
@@ -109,8 +108,7 @@ def poll_once(client: CampaignClient, wait: PendingWait, deadline: Deadline, *, 
         campaign = read_status(client, wait.campaign_id, [wait], deadline)
     except CampaignUnavailableError as error:
         log.warning("Status check failed, retrying at the next poll: %s", error)
-        delay = requested_delay(error, client.platform.rate_window) or 0.0
-        return Snapshot(began, problem=str(error), delay=delay)
+        return Snapshot(began, problem=str(error), delay=error.retry_after or 0.0)
     except Exception as error:
         if not may_pass or (isinstance(error, CampaignError) and not isinstance(error, REFUSALS)):
             raise

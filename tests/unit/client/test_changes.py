@@ -414,11 +414,16 @@ def test_a_delete_of_the_wrong_type_is_not_done_although_its_first_response_is_l
         act(client_for(transport), "delete")
 
 
-def test_a_delete_of_what_was_never_there_is_not_done_although_its_first_response_is_lost() -> None:
-    transport = ScriptedTransport([refuses(404), LOST, refuses(404)])
+@pytest.mark.parametrize(
+    "script",
+    [[refuses(404), LOST, refuses(404)], [shows("Stopped"), refuses(404), refuses(404)]],
+    ids=["never there", "gone before it was sent"],
+)
+def test_a_delete_of_what_is_not_there_is_not_done(script: list[Step]) -> None:
+    transport = ScriptedTransport(script)
     with pytest.raises(CampaignNotFoundError):
         act(client_for(transport), "delete")
-    assert transport.actions == ["status", "delete", "delete"]
+    assert len(transport.actions) == len(script)
 
 
 def test_a_delete_that_fails_says_whether_a_campaign_that_was_there_may_be_deleted() -> None:

@@ -92,6 +92,9 @@ def test_what_is_refused_for_the_rate_was_not_acted_on(platform: Platform) -> No
     error = error_of(refuses(429, Retry_After="17"), platform)
     assert isinstance(error, CampaignRateLimitError)
     assert (error.outcome_unknown, error.retry_after) == (False, 17)
+    error = error_of(refuses(429), platform)
+    assert isinstance(error, CampaignRateLimitError)
+    assert error.retry_after == platform.rate_window
 
 
 @pytest.mark.parametrize("status", [400, 403, 500])
