@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.exceptions import AirflowProviderDeprecationWarning
-from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator, Connection
+from airflow.providers.common.compat.sdk import BaseOperator, Connection
 from airflow.providers.common.compat.triggers import BaseEventTrigger
 
 if TYPE_CHECKING:
@@ -55,17 +55,6 @@ def has_post_execute(task: BaseOperator) -> bool:
     """Tell whether a task has something to do after ``execute``; what was given as argument has no public name."""
     overridden = type(task).post_execute is not BaseOperator.post_execute
     return overridden or getattr(task, "_post_execute_hook", None) is not None
-
-
-class PausableSensor(BaseSensorOperator):
-    """A sensor whose next poke can be put off; Airflow has no public way for that which keeps the time-out."""
-
-    def next_poke_delay(self, interval: float) -> float:
-        """Return the seconds until the next poke, given those that the sensor's own arguments make."""
-        return interval
-
-    def _get_next_poke_interval(self, *args: Any, **kwargs: Any) -> float:
-        return self.next_poke_delay(float(super()._get_next_poke_interval(*args, **kwargs)))
 
 
 def warn_deprecated(name: str, instead: str) -> None:

@@ -127,29 +127,20 @@ class CampaignHook(BaseHook, ABC):
             ) from error
 
     @cached_property
-    def transport(self) -> RequestsTransport:
-        """
-        The way to the platform's host.
-
-        :raises CampaignConfigError: When the connection's address or its CA bundle is wrong.
-        """
-        user_agent = f"airflow-provider-campaign/{__version__}"
-        return RequestsTransport(self._fields.base_url(), self._fields.ca_bundle(), user_agent)
-
-    @cached_property
     def client(self) -> CampaignClient:
         """
         The client of the account.
 
         :raises CampaignConfigError: When a field of the connection is missing or wrong.
         """
-        transport, platform = self.transport, self.create_platform(self._fields)
+        fields, user_agent = self._fields, f"airflow-provider-campaign/{__version__}"
+        platform = self.create_platform(fields)
         return CampaignClient(
             platform,
-            transport,
+            RequestsTransport(fields.base_url(), fields.text("ca_bundle") or None, user_agent),
             description=f"connection {self.connection.conn_id!r}, {platform.name}",
-            timeout=self._fields.seconds("timeout") or DEFAULT_REQUEST_TIMEOUT,
-            retry_budget=self._fields.seconds("retry_budget"),
+            timeout=fields.seconds("timeout") or DEFAULT_REQUEST_TIMEOUT,
+            retry_budget=fields.seconds("retry_budget"),
             clock=self.clock,
             look_up=self._look_up if self._renews else None,
         )

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import ssl
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -127,21 +125,6 @@ class ConnectionFields:
         if not isinstance(value, Mapping):
             raise self.error(field, "is not a JSON object", 'Write it as {"key": "value", …}.')
         return value
-
-    def ca_bundle(self) -> str | None:
-        """Return the path of a file, or a folder, of certificates; None where there is none."""
-        path = self.text("ca_bundle")
-        if not path:
-            return None
-        if not Path(path).exists():
-            raise self.error("ca_bundle", f"names {path!r}, which is not there", "Give the path of a PEM file.")
-        kind = "capath" if Path(path).is_dir() else "cafile"
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(**{kind: path})
-        except OSError:
-            problem = f"names {path!r}, which holds no certificate"
-            raise self.error("ca_bundle", problem, "Give the path of a PEM file.") from None
-        return path
 
     def base_url(self) -> str:
         """Return scheme, host and port; ``https`` where none is named, ``http`` for loopback only."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
     AirflowSkipException,
+    BaseSensorOperator,
     Context,
     PokeReturnValue,
     conf,
@@ -38,11 +39,11 @@ from airflow_provider_campaign.triggers.wait import (
     can_finish_in_triggerer,
     defer_wait,
 )
-from airflow_provider_campaign.version_compat import SHARED_STREAMS, PausableSensor
+from airflow_provider_campaign.version_compat import SHARED_STREAMS
 from airflow_provider_campaign.waiting.wait import PendingWait, is_met, poll_once
 
 
-class CampaignStatusSensor(PausableSensor):
+class CampaignStatusSensor(BaseSensorOperator):
     """
     Wait until a campaign's status is one of the targets; return the status.
 
@@ -90,7 +91,6 @@ class CampaignStatusSensor(PausableSensor):
         self.deferrable = deferrable
         wanted = read_bool("start_from_trigger", start_from_trigger) and read_bool("deferrable", deferrable)
         self.start_from_trigger = wanted and SHARED_STREAMS
-        self._requested_delay = 0.0
         self._cancellation = Cancellation()
         self._templates = check_arguments(self, self.readers)
         read_poll_interval("poke_interval", self.poke_interval)
@@ -129,11 +129,12 @@ class CampaignStatusSensor(PausableSensor):
         condition = self._condition
         client = self.hook.client
         shown = poll_once(client, PendingWait(self.campaign_id, condition), self._deadline())
-        self._requested_delay = shown.delay
         campaign = next(iter(shown.campaigns.values()), None)
         is_done = campaign is not None and is_met(campaign, condition, client.description)
         status = campaign.status if campaign else None
         self.log.info("Campaign %s is %s", self.campaign_id, status or "not known at the moment")
+        if not self.reschedule and not self.deferrable:  # leave a platform that is rate-limited alone for as long
+            self._deadline().sleep(shown.delay - self.poke_interval)
         return PokeReturnValue(is_done, status)
 
     def execute_complete(self, context: Context, event: Any) -> Any:
@@ -146,13 +147,6 @@ class CampaignStatusSensor(PausableSensor):
             if self.never_fail:  # Airflow 2.11 does not look at it for a task that was deferred
                 raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
             raise
-
-    def next_poke_delay(self, interval: float) -> float:
-        """Leave a platform that refuses for the rate alone for as long as it wants."""
-        if self.reschedule:
-            return max(interval, self._requested_delay)
-        self._deadline().sleep(self._requested_delay - interval)
-        return interval
 
     def on_kill(self) -> None:
         self._cancellation.request()

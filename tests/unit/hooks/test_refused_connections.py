@@ -117,7 +117,6 @@ WRONG_IN_ALL = [
         )
         for value in (0, -1, "soon", True, "nan", "inf", [30])
     ),
-    ({"ca_bundle": "nowhere/ca.pem"}, "CA Bundle (ca_bundle)", "Give the path of a PEM file"),
     ({"ca_bundle": 7}, "CA Bundle (ca_bundle)", "Put it in quotes"),
 ]
 
