@@ -16,8 +16,8 @@ from airflow_provider_campaign.arguments import read_records_path
 from airflow_provider_campaign.client.clock import Cancellation
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignRecordError, CampaignTimeoutError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.metrics import send_metrics
 from airflow_provider_campaign.records.earlier_tries import EarlierTries, StoredTry
+from airflow_provider_campaign.records.metrics import send_metrics
 from airflow_provider_campaign.records.progress import Progress, iso_utc
 from airflow_provider_campaign.records.record import RecordDraft, sweep_result
 from airflow_provider_campaign.records.shape import canonical, read_record

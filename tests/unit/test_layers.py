@@ -32,8 +32,7 @@ LAYERS["records"] = {*BOTTOM, "calling_hours", "client", "platforms"}
 LAYERS["sweep"] = {*LAYERS["records"], "records", "waiting"}
 BELOW = {*LAYERS, "triggers"}
 LAYERS |= {
-    "metrics": set(),
-    "operators": {*BELOW, "metrics"},
+    "operators": BELOW,
     "sensors": BELOW,
     "timetables": {"calling_hours", "exceptions", "version_compat"},
 }

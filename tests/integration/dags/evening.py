@@ -8,13 +8,13 @@ from typing import Any
 from airflow import __version__
 from airflow.providers.common.compat.sdk import DAG, task
 
-from airflow_provider_campaign.metrics import send_metrics
 from airflow_provider_campaign.operators.campaign import (
     DeleteSmsCampaignOperator,
     StopCampaignOperator,
     StopSmsCampaignOperator,
     StopVoiceCampaignOperator,
 )
+from airflow_provider_campaign.records.metrics import send_metrics
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 
 CONN_ID = "kore:prod, \N{LATIN SMALL LETTER E WITH ACUTE}" + "x" * 200
