@@ -83,7 +83,7 @@ class ContractCheck:
         seen = f"{len(campaigns)} campaigns on {reader.pages_read} pages{total}"
         verdict = SAME if campaigns else UNKNOWN
         yield check_row("rows and pages", problem or seen, DIFFERS if problem else verdict, of)
-        if self._client.platform.sorts_lists:
+        if self._client.platform.listable_statuses:
             yield self._limit_row(of, campaign_type, reader.total or 0)
             yield self._filter_row(of, campaign_type, sorted({campaign.status for campaign in campaigns}))
             yield self._order_row(of, campaign_type)

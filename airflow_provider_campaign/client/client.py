@@ -18,12 +18,7 @@ from airflow_provider_campaign.client.rate_limiter import RateLimiter
 from airflow_provider_campaign.client.requester import Requester
 from airflow_provider_campaign.client.response import sanitize
 from airflow_provider_campaign.client.transport import Transport
-from airflow_provider_campaign.platforms.base import (
-    Action,
-    ApiRequest,
-    ListQuery,
-    Platform,
-)
+from airflow_provider_campaign.platforms.base import Action, ApiRequest, ListQuery, Platform
 from airflow_provider_campaign.platforms.page_size import PageSize
 
 log = logging.getLogger(__name__)

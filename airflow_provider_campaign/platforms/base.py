@@ -198,9 +198,6 @@ class Platform(ABC):
     campaign_types: ClassVar[tuple[str, ...]] = ()
     """The types that its requests tell apart; empty where there is but one."""
 
-    sorts_lists: ClassVar[bool] = False
-    """Whether its lists can be requested with the campaigns that changed last at the top."""
-
     listable_statuses: ClassVar[Set[str]] = frozenset()
     """The status words that its lists can be filtered by; empty where they always show all campaigns."""
 

@@ -92,7 +92,6 @@ class KorePlatform(Platform):
 
     name = "Kore.ai"
     campaign_types = (CampaignType.SMS.value, CampaignType.VOICE.value)
-    sorts_lists = True
     listable_statuses = LISTABLE_STATUSES
     retries_unauthorized = True
     rate_limit = 60

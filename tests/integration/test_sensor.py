@@ -8,10 +8,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
 
-from airflow_provider_campaign.exceptions import (
-    CampaignConfigError,
-    CampaignStateError,
-)
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignStateError
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from tests.clock import VirtualClock

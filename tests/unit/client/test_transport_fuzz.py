@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -14,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_campaign.campaign import Campaign
-from airflow_provider_campaign.client.transport import NotSent, OutcomeUnknown, RequestsTransport
+from airflow_provider_campaign.client.transport import NotSent, RequestsTransport
 from airflow_provider_campaign.exceptions import CampaignError, CampaignUnavailableError
 from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpRequest
 from tests.accounts import KORE_V1, client_of
@@ -254,18 +253,3 @@ def test_whatever_a_proxy_says_nothing_was_sent(proxy: list[bytes], said: bytes)
     proxy[:] = [said]
     with pytest.raises(NotSent, match="by way of the proxy"):
         FAR.send_request(HttpRequest("POST", "/stop"), {}, AMPLE)
-
-
-texts = st.text(max_size=8) | st.sampled_from(["", "\r\n", "ü", "\ud83d", "a\x00", "%zz", "//", "[", "?#"])
-methods = st.sampled_from(["POST", "GET", "DELETE"]) | texts
-
-
-@examples(full=100, brief=20)
-@given(method=methods, path=texts.map("/{}".format), headers=st.dictionaries(texts, texts, max_size=2), value=texts)
-def test_any_request_is_sent_or_not_and_says_so(
-    platform: Platform, method: str, path: str, headers: dict[str, str], value: str
-) -> None:
-    platform.script = Script([WHOLE])
-    request = HttpRequest(method, path, {"value": value})
-    with suppress(NotSent, OutcomeUnknown):
-        assert RequestsTransport(platform.url).send_request(request, headers, AMPLE).body == STOPPED
