@@ -45,7 +45,7 @@ test: $(VENV)/.dev $(if $(PYTHON)$(filter-out $(LATEST),$(AIRFLOW)),,lint) ## Ru
 	$(BIN)/python -m pytest --numprocesses=3 --dist=loadgroup --ignore=tests/system --ignore=tests/s3 $(ARGS)
 
 lint: .venv/tools/.tools ## Run the hooks of .pre-commit-config.yaml: ruff, mypy, the schemas of what is in .github.
-	@$(MAKE) --no-print-directory .venv/$(LATEST)/.system AIRFLOW=$(LATEST) PYTHON=
+	@$(MAKE) -s .venv/$(LATEST)/.system AIRFLOW=$(LATEST) PYTHON=
 	@.venv/tools/bin/pre-commit run --all-files
 
 build: .venv/tools/.tools ## Build wheel and sdist, twice the same to the byte, and their SBOM; check the metadata.
