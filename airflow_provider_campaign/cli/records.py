@@ -10,12 +10,12 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from airflow_provider_campaign.arguments import argument_error, read_records_path, read_words
-from airflow_provider_campaign.campaign import LIVE_STATUSES, CampaignType
 from airflow_provider_campaign.cli.accounts import NOT_VERIFIED, SUCCESS, read_conn_ids
 from airflow_provider_campaign.cli.output import Output, printable
 from airflow_provider_campaign.cli.records_page import record_details, records_page
 from airflow_provider_campaign.records.chain import Discrepancy, RecordChain, RecordFile, verdict
 from airflow_provider_campaign.records.closings import day_limit, read_zone, run_name, titles
+from airflow_provider_campaign.records.shape import DEFAULTS
 from airflow_provider_campaign.records.store import RecordStore
 
 _COLUMNS = ("ended_at", "connection_id", "run", "outcome", "found", "left", "left_out", "scope", "incidents")
@@ -25,7 +25,6 @@ _CSV_COLUMNS = (
     *("ended_at", "run", "scope", "left_out", "campaign_id", "name", "campaign_type", "status_before", "asked_at"),
     *("confirmed_at", "status", "message", "is_incident", "unanswered", "try_number", "path", "sha256"),
 )
-_WHOLE_SCOPE = {"campaign_types": sorted(CampaignType), "statuses": sorted(LIVE_STATUSES)}
 
 Row = dict[str, Any]
 
@@ -88,7 +87,9 @@ def record_row(file: RecordFile) -> Row:
 
 def _scope_text(scope: Mapping[str, Any]) -> str:
     """Return what a run was limited to, empty if to nothing."""
-    limits = {name: value for name, value in scope.items() if name != "dry_run" and value != _WHOLE_SCOPE.get(name)}
+    limits = {
+        name: value for name, value in scope.items() if name != "dry_run" and value != DEFAULTS["scope"].get(name)
+    }
     texts = (f"{name} {value if isinstance(value, str) else ', '.join(value or ())}" for name, value in limits.items())
     return "; ".join(texts)
 

@@ -12,7 +12,7 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote
 
@@ -38,26 +38,28 @@ LOCAL = ("", "file", "local")
 """Protocols of what the operating system has mounted."""
 
 
-def read_file(path: ObjectStoragePath) -> bytes:
+def read_file(root: ObjectStoragePath, path: str) -> bytes:
     """
     Return what a file holds.
 
+    :param path: Below the root.
     :raises OSError: If it is no regular file, such as a pipe, which would be waited for, or too long.
     """
-    with _open(path) as file:
+    with _open(root, path) as file:
         content = file.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
         raise OSError(f"it has more than {MAX_FILE_BYTES} bytes")
     return content
 
 
-def _open(path: ObjectStoragePath) -> BinaryIO:
-    if path.protocol not in LOCAL:
-        return cast(BinaryIO, path.open("rb"))  # type: ignore[no-untyped-call]
-    if not stat.S_ISREG(os.stat(path.path).st_mode):
+def _open(root: ObjectStoragePath, path: str) -> BinaryIO:
+    if root.protocol not in LOCAL:
+        return cast(BinaryIO, (root / path).open("rb"))  # type: ignore[no-untyped-call]
+    name = f"{root.path}/{path}"
+    if not stat.S_ISREG(os.stat(name).st_mode):
         raise OSError("it is no regular file")
     # It may be another one by now: not to wait for a pipe takes nothing.
-    return open(os.open(path.path, os.O_RDONLY | os.O_NONBLOCK), "rb")
+    return open(os.open(name, os.O_RDONLY | os.O_NONBLOCK), "rb")
 
 
 def create_file(path: ObjectStoragePath, content: bytes) -> bool:
@@ -73,7 +75,7 @@ def create_file(path: ObjectStoragePath, content: bytes) -> bool:
             file.write(content)
     except FileExistsError:
         with suppress(OSError):
-            return read_file(path) == content
+            return read_file(path.parent, path.name) == content
         return False
     except BaseException:
         if file is not None and path.protocol in LOCAL:  # an object store keeps no half of a file
@@ -107,33 +109,33 @@ def json_paths(root: ObjectStoragePath) -> Iterator[str]:
     :raises OSError: If the root itself can't be read.
     """
     if root.protocol in LOCAL:
-        paths = _local_json_paths(Path(root.path))
+        paths = _local_json_paths(root.path.rstrip("/"))
     else:
         prefix = str(root).rstrip("/") + "/"
         paths = (str(path).removeprefix(prefix) for path in root.rglob("*.json"))
     yield from (path for path in paths if path.count("/") < MAX_DEPTH and not path.startswith(f"{CHAIN_FOLDER}/"))
 
 
-def _local_json_paths(root: Path) -> Iterator[str]:
+def _local_json_paths(root: str) -> Iterator[str]:
     """Walk a folder, also by links to other disks, but not by those that lead back."""
     unreadable: list[OSError] = []
     linked = {os.path.realpath(root)}
     for folder, folders, names in os.walk(root, onerror=unreadable.append, followlinks=True):
-        below = Path(folder).relative_to(root)
-        is_last = len(below.parts) == MAX_DEPTH - 1
-        folders[:] = [] if is_last else [name for name in folders if not _leads_back(Path(folder, name), linked)]
-        yield from ((below / name).as_posix() for name in names if name.endswith(".json"))
+        below = folder[len(root) + 1 :]
+        is_last = below.count("/") == MAX_DEPTH - 2
+        folders[:] = [] if is_last else [name for name in folders if not _leads_back(f"{folder}/{name}", linked)]
+        yield from (f"{below}/{name}".lstrip("/") for name in names if name.endswith(".json"))
     for error in unreadable:
-        path = Path(error.filename)
-        if path == root and not isinstance(error, FileNotFoundError):
+        below = str(error.filename)[len(root) + 1 :]
+        if below and os.path.basename(below) != "lost+found":
+            yield below
+        elif not below and not isinstance(error, FileNotFoundError):
             raise error
-        if path != root and path.name != "lost+found":
-            yield path.relative_to(root).as_posix()
 
 
-def _leads_back(folder: Path, linked: set[str]) -> bool:
+def _leads_back(folder: str, linked: set[str]) -> bool:
     """Return whether a folder is a link to one that another link has led to."""
-    if not folder.is_symlink():
+    if not os.path.islink(folder):
         return False
     target = os.path.realpath(folder)
     is_known = target in linked
@@ -141,6 +143,7 @@ def _leads_back(folder: Path, linked: set[str]) -> bool:
     return is_known
 
 
+@lru_cache(maxsize=1000)
 def path_part(text: str) -> str:
     """Return a text as one part of a path: percent-encoded, and where it is too long, cut and made unique."""
     part = quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")

@@ -129,7 +129,7 @@ class RecordLinks:
     def _path_in(self, day: str, name: str) -> str:
         """Return the path that a link holds, empty if it holds none that a record can have."""
         try:
-            text = read_file(self.folder / day / name).decode("ascii")
+            text = read_file(self.folder, f"{day}/{name}").decode("ascii")
         except Exception:  # noqa: BLE001 whatever a file system's library raises
             return ""
         return text if PATH.fullmatch(text) and text.isprintable() else ""
@@ -137,7 +137,7 @@ class RecordLinks:
     def _is_there(self, record: Named) -> bool:
         """Return whether a path holds the record of this connection that has a hash."""
         try:
-            content = read_file(self.root / record["path"]) if record["path"] else b""
+            content = read_file(self.root, record["path"]) if record["path"] else b""
             is_same = sha256_of(content) == record["sha256"]
             return is_same and json.loads(content).get("connection_id") == self.connection_id
         except Exception:  # noqa: BLE001 whatever a file system's library raises, or is no JSON

@@ -55,7 +55,8 @@ def _shape(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _shape(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return list({json.dumps(shape): shape for shape in map(_shape, value)}.values())
+        shapes = list(map(_shape, value))
+        return shapes if len(shapes) < 10 else list({json.dumps(shape): shape for shape in shapes}.values())
     if isinstance(value, str):
         return value if value in WORDS else _shape_of_text(value)
     if isinstance(value, float) and not value.is_integer():

@@ -16,6 +16,7 @@ from airflow_provider_campaign.exceptions import CampaignRecordError
 from airflow_provider_campaign.records.chain import RecordFile
 from airflow_provider_campaign.records.earlier_tries import StoredTry
 from airflow_provider_campaign.records.files import (
+    LOCAL,
     create_file,
     json_paths,
     make_folder,
@@ -37,10 +38,10 @@ MAX_COPIES = 100
 """Records of the same try of the same task, at the most; there are two where a DAG run was deleted and made again."""
 
 READERS = 16
-"""Records that are read at the same time."""
+"""Records of an object store that are read at the same time."""
 
 BATCH = 1000
-"""Records that are in memory at the same time."""
+"""Records of an object store that are in memory at the same time."""
 
 
 class RecordStore:
@@ -122,6 +123,8 @@ class RecordStore:
         with _failing_as(f"The records can't be read from {self.records_path!r}", fix):
             root = self._root
             paths = json_paths(root)
+            if root.protocol in LOCAL:
+                yield from map(partial(_read, root), paths)
             with ThreadPoolExecutor(READERS, thread_name_prefix="records") as pool:
                 while batch := list(islice(paths, BATCH)):
                     yield from pool.map(partial(_read, root), batch)
@@ -166,7 +169,7 @@ def _failing_as(problem: str, fix: str = "") -> Iterator[None]:
 def _read(root: ObjectStoragePath, path: str) -> RecordFile:
     """Return a file, also one that can't be read: it keeps no other from being checked."""
     try:
-        return RecordFile.parse(path, read_file(root / path))
+        return RecordFile.parse(path, read_file(root, path))
     except Exception as error:  # noqa: BLE001 whatever a file system's library raises
         return RecordFile(path, "", None, f"can't be read: {type(error).__name__}: {error}")
 

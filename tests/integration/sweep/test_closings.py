@@ -1,0 +1,222 @@
+"""A month of closings: what a person who was not there is told of each, and of those without any record."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from airflow_provider_campaign.__main__ import main
+from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.sandbox import Sandbox
+from tests.calling_hours import daily, weekly
+from tests.integration.sweep.runs import Dag, DatedClock
+from tests.records_guard import TAMPERED
+
+NEW_YORK = ZoneInfo("America/New_York")
+RULES = [
+    {"name": "florida", "name_pattern": "FL-*", **daily("America/New_York", ("9:00 AM", "8:00 PM"))},
+    {
+        "name": "others",
+        **weekly("MO TU WE TH FR", "9:00 AM", "9:00 PM", "America/New_York"),
+        "closed_dates": ["2027-02-15"],
+        "overrides": [{"from": "2027-02-16T14:05", "until": "2027-02-17T00:00", "reason": "court order"}],
+    },
+]
+FLORIDA, GEORGIA = "FL-1 (FL-<Sale>)", "GA-1 (Georgia)"
+NO_RUN, REMOVED, CHANGED, PAUSED = 3, 9, 17, 20
+"""Days of February without a run, those whose record is damaged, and from when on the DAG was paused."""
+
+Read = Callable[..., str]
+
+
+def local(day: int, time: str) -> datetime:
+    return datetime.fromisoformat(f"2027-02-{day:02}T{time}").replace(tzinfo=NEW_YORK).astimezone(UTC)
+
+
+def make_evening(dag: Dag, sandbox: Sandbox, day: int) -> None:
+    """Make the run of an evening, on which two campaigns are live, and what else this day has."""
+    sandbox.set_status("FL-1", "Active")
+    if local(day, "12:00").weekday() < 5:
+        sandbox.set_status("GA-1", "Active")
+    sandbox.campaign("GA-1").stoppable = day != 18
+    options: dict[int, dict[str, Any]] = {5: {"dry_run": True}, 8: {"name_pattern": "FL-*"}, 18: {"timeout": 5}}
+    times = {4: "21:40", 16: "13:50"}
+    dag.guard(local(day, times.get(day, "19:50")), **options.get(day, {}))
+    if day == 16:
+        dag.guard(local(day, "19:50"))
+    sandbox.campaign("GA-1").stoppable = True
+    if day == 11:  # somebody starts a campaign at night, and somebody else looks
+        sandbox.set_status("GA-1", "Active")
+        dag.clock.go_to(local(day + 1, "02:00"))
+        dag.triggered().attempt()
+
+
+@pytest.fixture(scope="module")
+def month(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The records of one account in February 2027."""
+    folder, clock = tmp_path_factory.mktemp(TAMPERED) / TAMPERED, DatedClock()
+    with pytest.MonkeyPatch.context() as patch, Sandbox(clock=clock) as sandbox:
+        patch.setattr(CampaignHook, "clock", clock)
+        patch.setenv("AIRFLOW_CONN_EAST", json.dumps(sandbox.kore_connection("v2")))
+        sandbox.add_campaign("FL-1", name="FL-<Sale>")
+        sandbox.add_campaign("GA-1", name="Georgia")
+        dag = Dag(
+            *(clock, "east"),
+            campaign_conn_id="east",
+            calling_hours=RULES,
+            look_ahead=timedelta(hours=2),
+            records_path=f"file://{folder}/records",
+        )
+        for day in (day for day in range(1, PAUSED) if day != NO_RUN):
+            make_evening(dag, sandbox, day)
+        clock.go_to(datetime(2027, 3, 2, tzinfo=UTC))
+        [removed] = folder.glob(f"records/east/scheduled__*{local(REMOVED, '19:50'):%Y-%m-%dT}*/*.json")
+        removed.unlink()
+        [changed] = folder.glob(f"records/east/scheduled__*{local(CHANGED, '19:50'):%Y-%m-%dT}*/*.json")
+        changed.write_bytes(changed.read_bytes().replace(b'"requests"', b' "requests"'))
+        (folder / "east.yaml").write_text(json.dumps(RULES))
+        yield folder
+
+
+class Command:
+    """The command, and how it ended."""
+
+    def __init__(self, month: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.path, self.hours = f"file://{month}/records", month / "east.yaml"
+        self._capsys = capsys
+        self.status, self.stderr = 0, ""
+
+    def __call__(self, name: str, *options: str, accounts: tuple[str, ...] = ("east",)) -> str:
+        hours = [f"--calling-hours={each}={self.hours}" for each in accounts] if name == "closings" else []
+        self._capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main((name, self.path, *hours, *options))
+        self.status = int(end.value.code or 0)
+        printed = self._capsys.readouterr()
+        self.stderr = printed.err
+        return printed.out
+
+    def rows(self, *options: str, **accounts: Any) -> list[dict[str, Any]]:
+        return json.loads(self("closings", *options, "-o", "json", **accounts))  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def command(month: Path, capsys: pytest.CaptureFixture[str], clock: DatedClock) -> Command:
+    clock.go_to(datetime(2027, 3, 2, 1, 30, tzinfo=UTC))
+    return Command(month, capsys)
+
+
+def test_each_closing_of_a_month_is_told_as_it_was(command: Command) -> None:
+    rows = command.rows("--month", "2027-02")
+    assert command.status == 1
+    told = {(row["rule"], int(row["local_end"][8:10])): row for row in rows}
+    assert len(rows) == len(told) == 28 + 19  # each day, and each weekday but the holiday
+    assert told["others", 16]["local_end"] == "2027-02-16T14:05-05:00"
+    assert {row["outcome"] for (_, day), row in told.items() if day >= PAUSED} == {"no evidence"}
+    before = {key: row for key, row in told.items() if key[1] < PAUSED}
+    others = {key: (row["outcome"], row["campaigns"]) for key, row in before.items() if row["outcome"] != "in time"}
+    assert others == {
+        ("florida", NO_RUN): ("no evidence", []),
+        ("others", NO_RUN): ("no evidence", []),
+        ("florida", 4): ("late", [FLORIDA]),
+        ("others", 4): ("late", [GEORGIA]),
+        ("florida", 5): ("dry run", [FLORIDA]),
+        ("others", 5): ("late", []),  # nobody looked again before Saturday
+        ("others", 8): ("out of scope", [f"{GEORGIA} by name_pattern"]),
+        ("florida", REMOVED): ("no evidence", []),
+        ("others", REMOVED): ("no evidence", []),
+        ("others", 11): ("live again", []),
+        ("others", 12): ("live again", []),  # on the holiday after the weekend
+        ("others", 18): ("not closed", [GEORGIA]),
+    }
+
+
+def test_a_row_says_when_by_which_run_and_where(command: Command, month: Path) -> None:
+    rows = {(row["rule"], row["local_end"][8:10]): row for row in command.rows("--month", "2027-02")}
+    row = rows["others", "04"]
+    assert (row["end"], row["local_end"]) == ("2027-02-05T02:00:00+00:00", "2027-02-04T21:00-05:00")
+    assert 2400 <= row["seconds_late"] < 2460
+    assert row["run"] == "east.sweep scheduled__2027-02-05T02:40:00+00:00 try 1"
+    assert (month / "records" / row["path"]).is_file()
+    assert rows["others", "11"]["live_again"] == [GEORGIA]
+
+
+def test_the_chain_has_a_line_of_its_own(command: Command) -> None:
+    command("closings", "--month", "2027-02")
+    assert "Chain of 19 records: 1 not as they were written; 1 missing." in command.stderr
+    assert "21 of 47 closings in time." in command.stderr
+
+
+def test_an_account_without_records_has_no_evidence(command: Command) -> None:
+    rows = command.rows("--from", "2027-02-01", "--to", "2027-02-02", accounts=("eats",))
+    assert {(row["connection_id"], row["outcome"]) for row in rows} == {("eats", "no evidence")}
+    assert len(rows) == 4
+    assert command.status == 1
+    command("closings", "--month", "2027-02", accounts=("eats",))
+    assert "east has records, and no calling hours were given" in command.stderr
+
+
+def test_days_are_those_of_the_rules_zone_and_a_good_span_is_status_1_only_for_the_chain(command: Command) -> None:
+    rows = command.rows("--from", "2027-02-01", "--to", "2027-02-02")
+    assert [row["end"] for row in rows] == [f"2027-02-0{day}T0{hour}:00:00+00:00" for day in (2, 3) for hour in (1, 2)]
+    assert {row["outcome"] for row in rows} == {"in time"}
+    listed = json.loads(command("records", "--from", "2027-02-01", "--to", "2027-02-02", "-o", "json"))
+    assert [row["ended_at"][:13] for row in listed] == ["2027-02-02T02", "2027-02-03T02"]
+
+
+def test_an_end_that_has_not_come_is_not_expected(command: Command) -> None:
+    assert [row["local_end"] for row in command.rows("--month", "2027-03")] == ["2027-03-01T20:00-05:00"]
+
+
+def test_the_page_has_a_calendar_a_line_each_and_needs_nothing_else(command: Command) -> None:
+    page = command("closings", "--month", "2027-02", "--html")
+    assert page.count('<table class="calendar">') == 1
+    assert "<h2>east, February 2027</h2>" in page
+    assert page.count("<tr><td>east</td>") == 47
+    assert "FL-&lt;Sale&gt;" in page
+    assert "<Sale>" not in page
+    assert "http" not in page
+    assert "@media print" in page
+    assert "late by 0:40:0" in page
+    assert "1 not as they were written; 1 missing." in page
+
+
+def test_csv_has_a_line_each(command: Command) -> None:
+    lines = list(csv.DictReader(io.StringIO(command("closings", "--month", "2027-02", "--csv"))))
+    assert [line["outcome"] for line in lines[4:8]] == [*["no evidence"] * 2, "late by 1:40:00", "late by 0:40:00"]
+
+
+def test_records_name_dry_runs_scopes_and_left_out_campaigns(command: Command) -> None:
+    rows = {row["ended_at"][:10]: row for row in json.loads(command("records", "-o", "json"))}
+    assert (rows["2027-02-06"]["outcome"], rows["2027-02-06"]["left"]) == ("dry run", 2)
+    assert (rows["2027-02-09"]["scope"], rows["2027-02-09"]["left_out"]) == ("name_pattern FL-*", GEORGIA)
+    for style in ("table", "plain"):
+        shown = command("records", "-o", style)
+        assert all(text in shown for text in ("dry run", "name_pattern FL-*", GEORGIA))
+    assert all(text in command("records", "--html") for text in ("dry run", "name_pattern FL-*", GEORGIA))
+    assert all(text in command("records", "--csv") for text in ("dry run", "name_pattern FL-*", GEORGIA))
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ((), "Give --month, or --from and --to"),
+        (("--month", "November"), "is no month"),
+        (("--month", "2027-02", "--from", "2027-02-01"), "Give --month, or --from and --to"),
+        (("--month", "2027-02", "--conn-id", "west"), "Give --calling-hours west=FILE"),
+        (("--month", "2027-02", "--calling-hours", "west=/nowhere.yaml"), "can't be read"),
+        (("--month", "2027-02", "--calling-hours", "east=east.yaml"), "has another file already"),
+    ],
+)
+def test_what_can_not_be_read_is_named(command: Command, options: tuple[str, ...], text: str) -> None:
+    command("closings", *options)
+    assert command.status == 2
+    assert text in command.stderr
