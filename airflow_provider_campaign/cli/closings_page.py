@@ -16,7 +16,8 @@ _STYLE = """
 .calendar { table-layout: fixed } .calendar td { border: 1px solid #d0d7de; height: 3.5rem; padding: .2rem .4rem }
 .calendar p { margin: .1rem 0; padding: 0 .3rem; border-left: .3rem solid; font-size: 12px; line-height: 1.4 }
 .none { background: #cf222e; color: #fff } section { break-inside: avoid } thead { display: table-header-group }
-.lines td { font-size: 12px; overflow-wrap: anywhere } tr { break-inside: avoid }
+.lines td { font-size: 12px } .lines td:nth-last-child(-n+2) { overflow-wrap: anywhere } tr { break-inside: avoid }
+tr.none td:nth-child(5) { font-weight: bold } tr.none { background: none; color: #cf222e } tr.good { color: inherit }
 @media print { body { margin: 0; max-width: none; font-size: 11px; print-color-adjust: exact }
 @page { size: A4 landscape; margin: 12mm } }
 """
@@ -25,7 +26,7 @@ _COLUMNS = {
     "connection_id": "Account",
     "rule": "Rule",
     "local": "End (local time)",
-    "end": "End (UTC)",
+    "utc": "End (UTC)",
     "description": "Closing",
     "names": "Campaigns",
     "again": "Live again",
@@ -89,4 +90,5 @@ def _class(row: ClosingRow) -> str:
 def _line(row: ClosingRow) -> dict[str, object]:
     """Return the line of a closing."""
     texts = {"names": ", ".join(row.campaigns), "again": ", ".join(row.live_again), "description": row.description}
-    return {**asdict(row), **texts, "local": row.local_end.replace("T", " ")}
+    local = f"{row.local_end[:16]} ({row.local_end[16:]})".replace("T", " ")
+    return {**asdict(row), **texts, "local": local, "utc": row.end[:16].replace("T", " "), "class": _class(row)}

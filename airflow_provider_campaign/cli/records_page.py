@@ -90,9 +90,13 @@ def record_details(row: Mapping[str, Any], file: RecordFile) -> str:
 
 
 def table(columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return a table; a row's ``class`` is that of its line."""
     head = "".join(f"<th>{escape(title)}</th>" for title in columns.values())
     body = "\n".join(
-        "<tr>" + "".join(f"<td>{shown(_text(name, row.get(name)))}</td>" for name in columns) + "</tr>" for row in rows
+        f'<tr class="{row.get("class", "")}">'
+        + "".join(f"<td>{shown(_text(name, row.get(name)))}</td>" for name in columns)
+        + "</tr>"
+        for row in rows
     )
     return f"<table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table>"
 
