@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from typing import TYPE_CHECKING
 
 from airflow.exceptions import AirflowProviderDeprecationWarning
-from airflow.providers.common.compat.sdk import BaseOperator, Connection
+from airflow.providers.common.compat.sdk import BaseOperator
 from airflow.providers.common.compat.triggers import BaseEventTrigger
 
 if TYPE_CHECKING:
@@ -31,24 +30,6 @@ def trigger_timetables() -> tuple[type[CronTriggerTimetable], type[MultipleCronT
         several = getattr(trigger, "MultipleCronTriggerTimetable", None)
         return trigger.CronTriggerTimetable, several  # type: ignore[return-value]
     return CronTriggerTimetable, MultipleCronTriggerTimetable
-
-
-def is_supervised() -> bool:
-    """Tell whether this process runs a task, a trigger or a DAG file, and may ask Airflow by its supervisor only."""
-    return hasattr(sys.modules.get("airflow.sdk.execution_time.task_runner"), "SUPERVISOR_COMMS")
-
-
-def get_connection_from_database(conn_id: str) -> Connection:
-    """
-    Look a connection up as Airflow's own commands do: in environment, secrets backends and database.
-
-    ``BaseHook.get_connection`` does not see the database in a process of one's own (Airflow 3.1 and later).
-
-    :raises AirflowNotFoundException: When there is none, or what has it can't be reached.
-    """
-    from airflow.models import Connection  # brings the database's libraries
-
-    return Connection.get_connection_from_secrets(conn_id)
 
 
 def has_post_execute(task: BaseOperator) -> bool:

@@ -19,7 +19,6 @@ from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignEr
 from airflow_provider_campaign.get_provider_info import connection_type_info
 from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
 from airflow_provider_campaign.platforms.base import Platform
-from airflow_provider_campaign.version_compat import get_connection_from_database, is_supervised
 from airflow_provider_campaign.waiting.wait import wait_for_effect
 
 DEFAULT_STOP_TIMEOUT = 900.0
@@ -64,14 +63,16 @@ class CampaignHook(BaseHook, ABC):
         """
         Look a connection up, in the database too where this is no task: in a script, or on the command line.
 
+        There ``BaseHook.get_connection`` does not see it (Airflow 3.1 and later), but Airflow's own commands do.
+
         :raises AirflowNotFoundException: When there is none.
         """
         try:
             return super().get_connection(conn_id)
         except AirflowNotFoundException:
-            if is_supervised():
-                raise
-            return get_connection_from_database(conn_id)
+            from airflow.models import Connection as StoredConnection  # brings the database's libraries
+
+            return StoredConnection.get_connection_from_secrets(conn_id)
 
     @classmethod
     def for_connection(cls, connection: Connection, *, renews: bool = False) -> Self:
