@@ -1,5 +1,5 @@
 """
-The files of the page, and nothing else.
+The files of the page, and the ends of the calling hours that it sends.
 
 Airflow does not authenticate what it mounts, so there is nothing here that needs it: what the page shows it asks of
 Airflow's REST API.
@@ -11,8 +11,12 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
+from starlette.applications import Starlette
 from starlette.responses import Response
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+
+from airflow_provider_campaign.ui import ends
 
 FOLDER = Path(__file__).parent / "static"
 
@@ -34,4 +38,9 @@ class StaticPage(StaticFiles):
         return response
 
 
-PAGE = StaticPage(directory=FOLDER, html=True)
+PAGE = Starlette(
+    routes=[
+        Route("/ends", ends.respond, methods=["POST"]),
+        Mount("/", StaticPage(directory=FOLDER, html=True)),
+    ]
+)

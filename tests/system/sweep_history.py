@@ -14,10 +14,15 @@ Json = dict[str, Any]
 
 NAMES = ("Evening reminder", "Renewal call", "Payment due", "Delivery window", "Appointment", "Win-back")
 ZONE = ZoneInfo("America/New_York")
-FAILED, KILLED = 11, 19
-"""How many evenings ago one sweep has failed, and another was killed."""
+LATE, UNSEEN, DRY, FAILED, KILLED = 5, 3, 9, 11, 19
+"""How many evenings ago a sweep was late, none has run, one was dry, one has failed, and one was killed."""
+
+LEAD = timedelta(minutes=20)
+"""How long before an end the run that is for it begins."""
 
 GUARD_INTERVAL = timedelta(minutes=5)
+LISTS = ("stopped", "already_stopped", "failed")
+CLOSINGS = ("open_until", "closings", "missed_closings")
 FIELDS = {"calling_hours": {"frequency": "DAILY", "timezone": "America/New_York", "start": "8:00 AM", "end": "9:00 PM"}}
 
 
@@ -32,14 +37,17 @@ def campaign(number: int, asked: datetime, confirmed: datetime | None, **values:
         "confirmed_at": confirmed and confirmed.isoformat(timespec="milliseconds"),
         "status": "Stopped" if confirmed else "Active",
         "message": "Campaign Stopped" if confirmed else "still Active at the deadline",
+        "is_incident": False,
+        "rule": None,
+        "end": None,
         **values,
     }
 
 
 def result(window_end: datetime | None, began: datetime, ended: datetime, **values: Any) -> Json:
     """Return a task's result, empty but for what is given."""
-    lists: Json = {name: [] for name in ("stopped", "already_stopped", "failed", "excluded", "incidents", "may_start")}
-    found = sum(len(values.get(name, ())) for name in ("stopped", "already_stopped", "failed", "live"))
+    lists: Json = {name: [] for name in (*LISTS, "excluded", "incidents", "may_start", *CLOSINGS)}
+    found = sum(len(values.get(name, ())) for name in (*LISTS, "live"))
     return {
         **lists,
         "total": found,
@@ -77,40 +85,71 @@ def run(began: datetime, seconds: float, value: Json | None, state: str = "succe
     }
 
 
-def closing_run(window_end: datetime, found: int, seconds: float, failed: int = 0) -> Json:
-    """Return the run that stops what is live when the window ends."""
-    step = seconds / max(found, 1)
-    times = [window_end + timedelta(seconds=step * number) for number in range(found + 1)]
-    stopped = [campaign(number, times[number], times[number + 1]) for number in range(found - failed)]
-    left = [campaign(number, window_end + timedelta(seconds=2), None) for number in range(found - failed, found)]
-    ended = window_end + timedelta(seconds=seconds + 1)
-    value = result(window_end, window_end, ended, stopped=stopped, failed=left)
-    return run(window_end, seconds + 1, value, "failed" if failed else "success")
+def closing(end: datetime, verified: datetime | None, live: Collection[str] = (), rule: str = "*") -> Json:
+    """Return what a result says of an end."""
+    return {
+        "rule": rule,
+        "end": end.isoformat(),
+        "verified_at": verified and verified.isoformat(timespec="milliseconds"),
+        "live_at_end": list(live),
+    }
 
 
-def guard_run(window_end: datetime, began: datetime, incident: bool = False) -> Json:
-    """Return a run in the night, which finds nothing, or one campaign that somebody has started."""
+def closing_run(end: datetime, found: int, last: float = -62.0, failed: int = 0, rule: str = "*") -> Json:
+    """
+    Return the run that stops campaigns for an end, one a second.
+
+    :param last: When the last of them is confirmed, in seconds after the end.
+    """
+    about = {"rule": rule, "end": end.isoformat()}
+    times = [end + timedelta(seconds=last - found + 1 + number) for number in range(found)]
+    stopped = [campaign(number, times[number], times[number], **about) for number in range(found - failed)]
+    left = [campaign(number, end + timedelta(seconds=2), None, **about) for number in range(found - failed, found)]
+    live = [each["campaign_id"] for each, time in zip([*stopped, *left], times, strict=True) if time > end]
+    listed = end + timedelta(seconds=max(last, 0.0) + 1.2)
+    ends = [closing(end, None if failed else listed, live, rule)]
+    value = result(end, end - LEAD, listed, stopped=stopped, failed=left, closings=ends)
+    return run(end - LEAD, (listed - end + LEAD).total_seconds(), value, "failed" if failed else "success")
+
+
+def guard_run(end: datetime, began: datetime, incident: bool = False) -> Json:
+    """Return a run while closed, which finds nothing, or one campaign that somebody has started."""
     ended = began + timedelta(seconds=3 if incident else 0.6)
-    stopped = [campaign(77, began + timedelta(seconds=1), ended, name="Win-back (started by hand)")] if incident else []
+    again = {"name": "Win-back (started by hand)", "is_incident": True, "rule": "*", "end": end.isoformat()}
+    stopped = [campaign(77, began + timedelta(seconds=1), ended, **again)] if incident else []
     ids = [each["campaign_id"] for each in stopped]
-    return run(began, (ended - began).total_seconds(), result(window_end, began, ended, stopped=stopped, incidents=ids))
+    value = result(end, began, ended, stopped=stopped, incidents=ids, closings=[closing(end, ended)])
+    return run(began, (ended - began).total_seconds(), value)
 
 
-def evening(window_end: datetime, until: datetime, dice: random.Random, *, guard: bool) -> Iterator[Json]:
-    """Yield the runs of an ordinary evening, and of the night after it if ``guard``."""
+def quiet_run(began: datetime) -> Json:
+    """Return a run while nothing is closed, which leaves all campaigns alone."""
+    return run(began, 0.6, result(None, began, began + timedelta(seconds=0.6)))
+
+
+def dry_run(end: datetime) -> Json:
+    """Return a run that has only listed live campaigns."""
+    live = [campaign(number, end, None) for number in range(5)]
+    value = result(end, end - LEAD, end, live=live)
+    return run(end - LEAD, 1200, value, rendered_fields={**FIELDS, "dry_run": True})
+
+
+def evening(end: datetime, until: datetime, dice: random.Random, *, guard: bool) -> Iterator[Json]:
+    """Yield the runs of an ordinary evening; of the hours before it and the night after it, too, if ``guard``."""
     found = dice.choice([dice.randint(15, 57), dice.randint(15, 57), dice.randint(15, 57), dice.randint(70, 110)])
-    waiting = 60 if found > 57 else dice.choice([0, 0, 0, 4, 11])  # for the request limit, or for one that winds down
-    yield closing_run(window_end, found, 0.2 + found * 0.014 + waiting)
+    yield closing_run(end, found, last=-dice.choice([61, 62, 63, 64, 66, 71]))
     incident_at = dice.randint(10, 90) if dice.random() < 0.1 else -1
+    for number in range(5, 41 if guard else 5):
+        yield quiet_run(end - number * GUARD_INTERVAL)
     for number in range(1, 132 if guard else 1):
-        began = window_end + number * GUARD_INTERVAL
+        began = end + number * GUARD_INTERVAL
         if began < until:
-            yield guard_run(window_end, began, incident=number == incident_at)
+            yield guard_run(end, began, incident=number == incident_at)
 
 
 def history(now: datetime, evenings: int = 30, *, guarded: Collection[int] | None = None) -> list[Json]:
     """
-    Return that many evenings, the last of them the one before ``now``: most go well, one fails, one is killed.
+    Return that many evenings, the last of them the one before ``now``: most go well, five as their constants say.
 
     :param guarded: How many evenings ago there were runs every five minutes of the night, too; None for all of them.
     """
@@ -119,13 +158,17 @@ def history(now: datetime, evenings: int = 30, *, guarded: Collection[int] | Non
     last -= timedelta(days=last > now)
     runs: list[Json] = []
     for days in range(evenings):
-        window_end = (last - timedelta(days=days)).astimezone(UTC)
+        end = (last - timedelta(days=days)).astimezone(UTC)
         if days == FAILED:
-            runs.append(closing_run(window_end, 31, 140, failed=2))
+            runs.append(closing_run(end, 31, last=140, failed=2))
+        elif days == LATE:
+            runs.append(closing_run(end, 44, last=95))
+        elif days == DRY:
+            runs.append(dry_run(end))
         elif days == KILLED:
-            runs.append(run(window_end, 50, None, "failed"))
-        else:
-            runs += evening(window_end, now, dice, guard=guarded is None or days in guarded)
+            runs.append(run(end - LEAD, 1250, None, "failed"))
+        elif days != UNSEEN:
+            runs += evening(end, now, dice, guard=guarded is None or days in guarded)
     return runs
 
 

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,13 @@ from packaging.version import Version
 
 pytest.importorskip("airflow.sdk", reason="Airflow 3 is not installed")
 
-from playwright.sync_api import FrameLocator, Page, expect
+from playwright.sync_api import FrameLocator, Page, Route, expect
 
 from tests.system import sweep_history
 from tests.system.live_airflow import VERSION, LiveAirflow
 from tests.system.live_airflow.services import free_ports
 from tests.system.pictures import take_picture
-from tests.system.sweep_history import campaign, closing_run, history, result, run
+from tests.system.sweep_history import FIELDS, LEAD, campaign, closing, closing_run, history, quiet_run, result, run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -38,8 +38,11 @@ NOW = datetime.now(UTC)
 GUARDED = (0, 1, 2, 25)
 """How many evenings ago there were runs all night; that many runs are enough for the page to leave some unread."""
 
+RED = "rgb(185, 28, 28)"
 HOSTILE = "<img src=x onerror=\"parent.document.title='hostile'\"><script>parent.document.title='hostile'</script>"
-OLD = NOW.replace(hour=3, minute=0, second=0, microsecond=0) - timedelta(days=200)
+OLD = datetime.combine(NOW.date() - timedelta(days=200), time(21), sweep_history.ZONE).astimezone(UTC)
+PAUSED = datetime.combine(NOW.date() - timedelta(days=100), time(21), sweep_history.ZONE).astimezone(UTC)
+"""The end of calling hours on two days long ago."""
 
 DAGS = """
 from airflow.sdk import DAG
@@ -48,25 +51,44 @@ from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOper
 class NightlySweep(StopActiveCampaignsOperator):
     pass
 
-for name, operator in (
-    ("keep_closed", StopActiveCampaignsOperator), ("several", StopActiveCampaignsOperator), ("nightly", NightlySweep)
-):
+for name in ("keep_closed", "several", "nightly", "resumed", "too_long"):
     with DAG(name, schedule=None) as dag:
-        operator(task_id="stop_active_campaigns")
+        (NightlySweep if name == "nightly" else StopActiveCampaignsOperator)(task_id="stop_active_campaigns")
     globals()[name] = dag
 """
 
 
 def special_runs() -> list[dict[str, Any]]:
-    """Return what is not seen every evening: hostile names, mapped tasks, a subclass; half a year ago."""
+    """Return what is not seen every evening, half a year ago: hostile names, mapped tasks, a subclass."""
     ended = OLD + timedelta(seconds=5)
-    hostile = campaign(1, OLD, ended, name=HOSTILE, campaign_id="=cmd|' /C calc'!A0", message=HOSTILE)
+    about = {"rule": HOSTILE, "end": OLD.isoformat()}
+    hostile = campaign(1, OLD, ended, name=HOSTILE, campaign_id="=cmd|' /C calc'!A0", message=HOSTILE, **about)
+    fields = {"calling_hours": [{**FIELDS["calling_hours"], "name": HOSTILE}], "dry_run": False}
+    closings = [closing(OLD, ended, ["=cmd|' /C calc'!A0"], HOSTILE)]
     mapped = [
-        run(OLD, 5, result(OLD, OLD, ended, stopped=[each], reason=HOSTILE), dag_id="several", map_index=index)
-        for index, each in enumerate((hostile, campaign(2, OLD, ended)))
+        run(
+            OLD - LEAD,
+            1205,
+            result(OLD, OLD, ended, stopped=[each], closings=closings, reason=HOSTILE),
+            dag_id="several",
+            map_index=index,
+            rendered_fields=fields,
+        )
+        for index, each in enumerate((hostile, campaign(2, OLD, ended, **about)))
     ]
-    subclass = closing_run(OLD, 3, 30) | {"dag_id": "nightly", "operator": "NightlySweep"}
-    return [*mapped, subclass]
+    nightly = {"dag_id": "nightly", "operator": "NightlySweep", "rendered_fields": fields}
+    return [*mapped, closing_run(OLD, 3, last=30, rule=HOSTILE) | nightly]
+
+
+def fortnight_runs() -> list[dict[str, Any]]:
+    """Return the runs of a DAG that was paused for a fortnight, and one whose calling hours Airflow has cut off."""
+    paused = [PAUSED - timedelta(days=16), PAUSED - timedelta(days=15), PAUSED]
+    cut_off = "Truncated. You can change this behaviour in [core]max_templated_field_length. [{'name': ..."
+    return [
+        *(closing_run(end, 4) | {"dag_id": "resumed"} for end in paused),
+        quiet_run(PAUSED - timedelta(hours=3)) | {"dag_id": "resumed"},
+        quiet_run(PAUSED - timedelta(hours=4)) | {"dag_id": "too_long", "rendered_fields": {"calling_hours": cut_off}},
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +109,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveAirflow]:
     environment = {f"AIRFLOW__{name}": value for name, value in settings.items()}
     with LiveAirflow(folder / "dags", api_port=port, env=environment) as live:
         live.cli("dags", "reserialize")
-        store(live, [*history(NOW, guarded=GUARDED), *special_runs()])
+        store(live, [*history(NOW, guarded=GUARDED), *special_runs(), *fortnight_runs()])
         yield live
 
 
@@ -150,9 +172,9 @@ def finished(shutdowns: FrameLocator) -> None:
     expect(shutdowns.locator("main[aria-busy=false]")).to_be_visible(timeout=120_000)
 
 
-def show_old_evening(shutdowns: FrameLocator) -> None:
-    """Go back half a year."""
-    shutdowns.get_by_label("Evenings up to").fill((OLD + timedelta(days=1)).date().isoformat())
+def show_evenings_up_to(shutdowns: FrameLocator, end: datetime) -> None:
+    """Go back to an evening long ago."""
+    shutdowns.get_by_label("Evenings up to").fill((end - timedelta(hours=12)).date().isoformat())
     expect(shutdowns.locator("#status")).to_contain_text("As of")
     finished(shutdowns)
 
@@ -164,17 +186,30 @@ def rows(shutdowns: FrameLocator) -> Any:
 def test_thirty_evenings_are_shown_with_few_requests_and_none_to_elsewhere(
     requested: list[str], shutdowns: FrameLocator, session: Page, airflow: LiveAirflow
 ) -> None:
-    failed, killed = rows(shutdowns).nth(sweep_history.FAILED), rows(shutdowns).nth(sweep_history.KILLED)
-    expect(failed).to_contain_text("2 campaigns not verified stopped")
-    expect(failed).to_contain_text("2 min 11 s after the end")
-    expect(killed).to_contain_text("Failed, no result")
+    expected = {
+        0: "Verified in time",
+        sweep_history.LATE: "Late by 1 min 35 s, 44 campaigns live at the end",
+        sweep_history.UNSEEN: "No evidence",
+        sweep_history.DRY: "Dry run only: nothing was stopped",
+        sweep_history.FAILED: "2 campaigns not verified stopped",
+        sweep_history.KILLED: "Failed, no result",
+    }
+    for days, words in expected.items():
+        expect(rows(shutdowns).nth(days)).to_contain_text(words)
     expect(rows(shutdowns).first).to_contain_text("America/New_York")
-    expect(rows(shutdowns).first).to_contain_text("Verified stopped")
+    expect(rows(shutdowns).first).to_contain_text(re.compile("1 min .*before the end"))
+    expect(rows(shutdowns).nth(sweep_history.UNSEEN).locator(".outcome")).to_have_css("color", RED)
+    again = rows(shutdowns).get_by_text("Verified in time, 1 campaign live again").count()
+    expect(shutdowns.locator(".outcome.good")).to_have_count(25 - again)
     expect(shutdowns.locator("svg .column")).to_have_count(30)
-    expect(shutdowns.locator("svg text.mark.bad")).to_have_count(2)
-    assert all(address.startswith(f"GET {airflow.url}{PREFIX}/") for address in requested)
+    expect(shutdowns.locator("svg text.mark.bad")).to_have_count(3)
+    expect(shutdowns.get_by_text("had nothing to close")).to_be_visible()
+    page_url = f"{airflow.url}{PREFIX}/"
+    assert {address for address in requested if not address.startswith(f"GET {page_url}")} == {
+        f"POST {page_url}campaign-shutdowns/ends"
+    }
     assert 200 < sum("xcomEntries" in address for address in requested) <= 250
-    assert 6 < sum("taskInstances?" in address for address in requested) <= 10
+    assert 6 < sum("taskInstances?" in address for address in requested) <= 12
     take_picture(session, "campaign-shutdowns")
 
 
@@ -203,7 +238,7 @@ def test_an_evening_that_is_opened_is_read_whole(shutdowns: FrameLocator) -> Non
 def test_the_csv_can_be_copied_and_downloaded_where_the_frame_allows_it(shutdowns: FrameLocator, session: Page) -> None:
     shutdowns.get_by_text("CSV", exact=True).click()
     lines = shutdowns.get_by_label("evenings as CSV").input_value().splitlines()
-    assert lines[0].startswith("window_end,last_confirmed_at,")
+    assert lines[0].startswith("end,rule,last_confirmed_at,")
     assert len(lines) == 31
     shutdowns.get_by_role("button", name="Copy").click()
     expect(shutdowns.get_by_text(re.compile("Copied|Selected"))).to_be_visible()
@@ -216,9 +251,10 @@ def test_the_csv_can_be_copied_and_downloaded_where_the_frame_allows_it(shutdown
 
 
 def test_names_that_somebody_else_has_chosen_are_only_text(shutdowns: FrameLocator, session: Page) -> None:
-    show_old_evening(shutdowns)
+    show_evenings_up_to(shutdowns, OLD)
     rows(shutdowns).first.get_by_role("link").click()
-    expect(shutdowns.get_by_text(HOSTILE).first).to_be_visible()
+    expect(shutdowns.get_by_role("heading", level=2)).to_contain_text(HOSTILE)
+    expect(shutdowns.get_by_role("table", name="Campaigns")).to_contain_text(HOSTILE)
     expect(shutdowns.locator("img, main script")).to_have_count(0)
     shutdowns.get_by_text("CSV", exact=True).click()
     assert ",'=cmd|' /C calc'!A0," in shutdowns.get_by_label("campaigns as CSV").input_value()
@@ -226,7 +262,7 @@ def test_names_that_somebody_else_has_chosen_are_only_text(shutdowns: FrameLocat
 
 
 def test_mapped_tasks_are_sweeps_of_their_own_and_subclasses_can_be_named(shutdowns: FrameLocator) -> None:
-    show_old_evening(shutdowns)
+    show_evenings_up_to(shutdowns, OLD)
     expect(rows(shutdowns).locator("td.number").first).to_have_text("2")
     sweeps = shutdowns.get_by_label("Sweep").locator("option")
     expect(sweeps).to_have_text(["All", "several.stop_active_campaigns[0]", "several.stop_active_campaigns[1]"])
@@ -236,10 +272,50 @@ def test_mapped_tasks_are_sweeps_of_their_own_and_subclasses_can_be_named(shutdo
     expect(sweeps).to_have_count(4)
     expect(rows(shutdowns)).to_have_count(1)  # all are for the same end of the window, once their results are read
     expect(rows(shutdowns).first).to_contain_text("30 s after the end")
+    expect(rows(shutdowns).first).to_contain_text("Late by 30 s")
+    expect(rows(shutdowns).first).to_contain_text("3 of 3 sweeps")
     shutdowns.get_by_label("Sweep").select_option("several.stop_active_campaigns[1]")
     expect(rows(shutdowns).locator("td.number").first).to_have_text("1")
     shutdowns.get_by_label("Also show tasks").fill("")
     shutdowns.get_by_role("button", name="Refresh").click()
+
+
+def test_a_fortnight_without_runs_is_without_evidence(shutdowns: FrameLocator) -> None:
+    show_evenings_up_to(shutdowns, PAUSED)
+    outcomes = ["Verified in time", *["No evidence"] * 14, "Verified in time", "Verified in time"]
+    expect(rows(shutdowns).locator("td:last-child")).to_contain_text(outcomes)
+    expect(rows(shutdowns)).to_have_count(17)
+    expect(shutdowns.get_by_text("too_long.stop_active_campaigns:")).to_contain_text("max_templated_field_length")
+
+
+def test_calling_hours_that_the_list_leaves_out_are_read(shutdowns: FrameLocator, session: Page) -> None:
+    """Airflow 3.1 and 3.2 have them for a single task instance only."""
+
+    def leave_out(route: Route) -> None:
+        listed = route.fetch().json()
+        for each in listed["task_instances"]:
+            each.pop("rendered_fields", None)
+        route.fulfill(json=listed)
+
+    session.route("**/taskInstances?*", leave_out)
+    shutdowns.get_by_role("button", name="Refresh").click()
+    expect(shutdowns.locator("#status")).to_contain_text("As of", timeout=120_000)
+    finished(shutdowns)
+    expect(rows(shutdowns).nth(sweep_history.UNSEEN)).to_contain_text("No evidence")
+    expect(rows(shutdowns)).to_have_count(30)
+    session.unroute("**/taskInstances?*")
+
+
+def test_without_the_ends_only_results_show_closings_and_it_says_so(shutdowns: FrameLocator, session: Page) -> None:
+    session.route("**/campaign-shutdowns/ends", lambda route: route.fulfill(status=400, json={"detail": "no such key"}))
+    shutdowns.get_by_role("button", name="Refresh").click()
+    expect(shutdowns.get_by_text("keep_closed.stop_active_campaigns: no such key")).to_be_visible(timeout=120_000)
+    finished(shutdowns)
+    expect(rows(shutdowns).get_by_text("No evidence")).to_have_count(0)
+    expect(rows(shutdowns).first).to_contain_text("Verified in time")
+    session.unroute("**/campaign-shutdowns/ends")
+    shutdowns.get_by_role("button", name="Refresh").click()
+    expect(shutdowns.get_by_text("no such key")).to_have_count(0, timeout=120_000)
 
 
 def test_without_any_sweep_it_says_how_to_get_one(shutdowns: FrameLocator) -> None:
@@ -267,7 +343,8 @@ def test_results_that_may_not_be_read_leave_what_the_task_instances_tell(
     session.route("**/xcomEntries/**", lambda route: route.fulfill(status=403, json={"detail": "no"}))
     session.reload()
     expect(shutdowns.locator("#status")).to_contain_text("results could not be read", timeout=120_000)
-    expect(rows(shutdowns).first).to_contain_text("Verified stopped")
+    expect(rows(shutdowns).first).to_contain_text("Success, you may not read XComs of this DAG")
+    expect(rows(shutdowns).nth(sweep_history.UNSEEN)).to_contain_text("No evidence")
     session.unroute("**/xcomEntries/**")
     shutdowns.get_by_role("button", name="Refresh").click()
     expect(shutdowns.locator("#status")).not_to_contain_text("results could not be read", timeout=120_000)

@@ -1,6 +1,7 @@
-// Requests to Airflow's REST API, as the user who is logged in. Nothing but GET.
+// Requests to Airflow's REST API, as the user who is logged in: nothing but GET. And one to this page's own server.
 
-import { toRun, withValue } from "./runs.js";
+import { isZone } from "./dom.js";
+import { hoursOf, toRun, toTime, withValue } from "./runs.js";
 
 const PAGE_SIZE = 100;
 const MAX_PAGES = 60;
@@ -16,23 +17,39 @@ export class ApiError extends Error {
   }
 }
 
-async function get(path, parameters, signal) {
-  const url = new URL(path, API);
-  for (const [name, value] of parameters) url.searchParams.append(name, value);
-  let response;
+async function request(url, { signal, ...options }) {
   try {
-    const headers = { Accept: "application/json" };
-    response = await fetch(url, { signal, headers, credentials: "same-origin", redirect: "error" });
+    return await fetch(url, { signal, credentials: "same-origin", redirect: "error", ...options });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, "Airflow's API server can't be reached.");
   }
+}
+
+async function get(path, parameters, signal) {
+  const url = new URL(path, API);
+  for (const [name, value] of parameters) url.searchParams.append(name, value);
+  const response = await request(url, { signal, headers: { Accept: "application/json" } });
   if (!response.ok) throw new ApiError(response.status, `HTTP ${response.status} ${response.statusText}`);
   try {
     return await response.json();
   } catch {
     throw new ApiError(response.status, "The response is not JSON.");
   }
+}
+
+// Return the ends of calling hours in a period as `ends`, or why they are not known as `problem`.
+export async function readEnds({ hours, from, until, signal }) {
+  const [first, last] = [from, until].map((time) => new Date(time).toISOString());
+  const body = JSON.stringify({ calling_hours: hours, from: first, until: last });
+  const response = await request(new URL("ends", document.baseURI), { signal, method: "POST", body });
+  const answer = await response.json().catch(() => null);
+  if (!response.ok || !Array.isArray(answer)) return { ends: [], problem: String(answer?.detail ?? `HTTP ${response.status}`) };
+  const zones = new Set([...new Set(answer.map(({ zone }) => zone))].filter(isZone));
+  const ends = answer.map(({ rule, zone, end, opens }) => ({
+    rule, zone: zones.has(zone) ? zone : null, end: toTime(end), opens: toTime(opens) ?? Infinity,
+  }));
+  return { ends, problem: null };
 }
 
 // Return the runs of sweeps in a period, newest first, and whether there are more than could be listed.
@@ -59,12 +76,12 @@ export async function listRuns({ operators, from, until, signal, onPage }) {
 const pathOf = (run, ...rest) =>
   ["dags", run.dagId, "dagRuns", run.runId, "taskInstances", run.taskId, ...rest].map(encodeURIComponent).join("/");
 
-// Return the time zone of a run's calling hours, null if it has none: before 3.3, Airflow leaves it out of the list.
-export async function readZone(run, signal) {
+// Return the calling hours of a run, undefined if not known: before 3.3, Airflow leaves them out of the list.
+export async function readHours(run, signal) {
   try {
-    return toRun(await get(pathOf(run, run.mapIndex), [], signal)).zone;
+    return hoursOf((await get(pathOf(run, run.mapIndex), [], signal)).rendered_fields);
   } catch (error) {
-    if (error instanceof ApiError) return null;
+    if (error instanceof ApiError) return undefined;
     throw error;
   }
 }

@@ -1,7 +1,5 @@
 // Elements, and what the page takes over from Airflow's UI around it: theme and time zone.
 
-import { isZone } from "./runs.js";
-
 // Make an element. Children are elements or texts; texts are never read as HTML.
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -34,6 +32,14 @@ export function remember(key, value) {
 }
 
 export const recall = (key) => stored(key) ?? "";
+
+export function isZone(name) {
+  try {
+    return Boolean(name) && Boolean(new Intl.DateTimeFormat("en", { timeZone: name }));
+  } catch {
+    return false;
+  }
+}
 
 // The zone that Airflow's UI shows times in, else the browser's.
 export function userZone() {

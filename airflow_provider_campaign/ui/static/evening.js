@@ -3,19 +3,12 @@
 import { element, foreign, linkTo } from "./dom.js";
 import { labelOf } from "./overview.js";
 import { campaignCell, csv, moment, outcome, row, small, table } from "./parts.js";
-import { outcomeOf } from "./runs.js";
+import { READINGS, outcomeOf } from "./runs.js";
 import { campaignsCsv, formatDelay, orDash } from "./texts.js";
 
 const CAMPAIGN_COLUMNS = ["Campaign", "Type", "Connection", "What", "Asked", "Confirmed", "Status", "Message"];
+const CLOSING_COLUMNS = ["Sweep", "Verified", "Live at the end", "Outcome"];
 const RUN_COLUMNS = ["Began", "Sweep", "Outcome", "#Found", "#Failed", "#Incidents", "#Requests", "Notes"];
-
-const READINGS = {
-  unread: "not read yet",
-  none: "no result",
-  forbidden: "you may not read XComs of this DAG",
-  unreadable: "not a sweep's result",
-  failed: "could not be read",
-};
 
 const LISTS = {
   stopped: "stopped",
@@ -27,7 +20,7 @@ const LISTS = {
 const word = (text) => foreign(orDash(text));
 
 function campaignRow({ each, run }, evening, userZone) {
-  const delay = each.confirmedAt !== null && evening.windowEnd !== null && each.confirmedAt - evening.windowEnd;
+  const delay = each.confirmedAt !== null && evening.end !== null && each.confirmedAt - evening.end;
   const time = (value) => moment(value, evening.zone, userZone, { date: false });
   return row([
     campaignCell(each),
@@ -39,6 +32,12 @@ function campaignRow({ each, run }, evening, userZone) {
     word(each.status),
     word(each.message),
   ], each.list === "failed" ? "bad" : each.isIncident ? "warn" : "");
+}
+
+function closingRow({ sweep, zone, verifiedAt, live, outcome: became }, userZone) {
+  return row([
+    foreign(sweep), moment(verifiedAt, zone, userZone), live.length ? live.map(campaignCell) : "–", outcome(became),
+  ], became.level);
 }
 
 function notesOf({ result, reading, tryNumber, dryRun }) {
@@ -77,13 +76,12 @@ function runRow(run, evening, userZone) {
 }
 
 function isQuiet({ result, reading, tryNumber, ...run }) {
-  const isGood = outcomeOf({ ...run, result, reading }).level === "good" && reading === "read" && tryNumber <= 1;
-  return isGood && !result.campaigns.length;
+  return run.state === "success" && reading === "read" && !run.dryRun && tryNumber <= 1 && !result.campaigns.length;
 }
 
 function facts(evening, userZone) {
   const pairs = [
-    ["Window end", moment(evening.windowEnd, evening.zone, userZone)],
+    ["End of calling hours", moment(evening.end, evening.zone, userZone)],
     ["Last confirmed", [moment(evening.lastConfirmed, evening.zone, userZone), " ", formatDelay(evening.delay)]],
     ["Found", orDash(evening.found)],
     ["Failed", orDash(evening.failed)],
@@ -105,7 +103,6 @@ function others(caption, lastColumn, entries, valueOf) {
 export function eveningInFull(evening, userZone) {
   const entries = (listsOf) =>
     evening.runs.filter((run) => run.result).flatMap((run) => listsOf(run.result).map((each) => ({ each, run })));
-  const campaigns = entries((result) => result.campaigns);
   const quiet = evening.runs.filter(isQuiet);
   const telling = evening.runs.filter((run) => !isQuiet(run));
   const runTable = (caption, runs) => table(caption, RUN_COLUMNS, runs.map((run) => runRow(run, evening, userZone)));
@@ -114,10 +111,14 @@ export function eveningInFull(evening, userZone) {
     element("h2", { tabindex: "-1", id: "evening" }, labelOf(evening, userZone)),
     element("p", {}, outcome(evening.outcome)),
     facts(evening, userZone),
-    campaigns.length
-      ? table("Campaigns", CAMPAIGN_COLUMNS, campaigns.map((each) => campaignRow(each, evening, userZone)))
+    evening.closings.length > 0
+      && table("Sweeps", CLOSING_COLUMNS, evening.closings.map((each) => closingRow(each, userZone))),
+    evening.entries.length
+      ? table("Campaigns", CAMPAIGN_COLUMNS, evening.entries.map((each) => campaignRow(each, evening, userZone)))
       : element("p", {}, "No run has found a live campaign."),
     others("Live, but left out", "Left out by", entries((result) => result.excluded), (each) => word(each.excludedBy)),
+    others("Live, and inside their calling hours", "Open until", entries((result) => result.openUntil), (each) =>
+      moment(each.openUntil, evening.zone, userZone)),
     others("May start, by itself or by hand", "Starts", entries((result) => result.mayStart), (each) =>
       moment(each.startsAt, evening.zone, userZone)),
     telling.length > 0 && runTable("Runs", telling),

@@ -1,41 +1,13 @@
-// Evenings: the runs of all sweeps for the same end of the window, and what became of them. No DOM, no requests.
+// Evenings: the closings of all sweeps for the same end, or the runs that are for none, and what became of them. No DOM, no requests.
 
+import { byTime, countFailed, groupBy, plural } from "./closings.js";
 import { outcomeOf } from "./runs.js";
 
 const HOUR = 3_600_000;
-const LEVELS = ["none", "good", "warn", "busy", "bad"];
+const LEVELS = ["none", "good", "busy", "warn", "bad"];
 
-const byTime = (one, other) => one.at - other.at;
 const distinct = (campaigns) => new Set(campaigns.map((each) => each.key)).size;
-
-function groupBy(values, keyOf) {
-  const groups = new Map();
-  for (const each of values) {
-    const key = keyOf(each);
-    if (!groups.has(key)) groups.set(key, []);
-    groups.get(key).push(each);
-  }
-  return groups;
-}
-
-// A run without a window of its own has that of the nearest run of the same sweep, if that is close enough.
-function windowsOf(runs) {
-  const windows = new Map();
-  for (const sweep of groupBy(runs, (run) => run.sweep).values()) {
-    const known = sweep.filter((run) => run.result?.windowEnd).sort(byTime);
-    let index = 0;
-    for (const run of sweep.sort(byTime)) {
-      const distance = (each) => Math.abs(each.at - run.at);
-      while (index + 1 < known.length && distance(known[index + 1]) <= distance(known[index])) index += 1;
-      const nearest = known[index] ?? null;
-      const isNear = nearest !== null && distance(nearest) < 12 * HOUR;
-      // A run with a result that names no window has none, such as one that somebody has triggered.
-      const inherits = run.reading !== "read" && isNear;
-      windows.set(run, run.result?.windowEnd ?? (inherits ? nearest.result.windowEnd : null));
-    }
-  }
-  return windows;
-}
+const worstFirst = (one, other) => LEVELS.indexOf(other.level) - LEVELS.indexOf(one.level);
 
 export function dateIn(time, zone) {
   const format = new Intl.DateTimeFormat("en", { timeZone: zone, year: "numeric", month: "2-digit", day: "2-digit" });
@@ -43,43 +15,62 @@ export function dateIn(time, zone) {
   return `${parts.year}-${parts.month}-${parts.day}`;
 }
 
-// Return the evenings, newest first; what has no window counts for the evening from noon to noon.
-export function toEvenings(runs, userZone) {
-  const windows = windowsOf(runs);
-  const zones = new Map(runs.filter((run) => run.zone).sort(byTime).map((run) => [run.sweep, run.zone]));
-  const keyOf = (run) => {
-    const end = windows.get(run);
-    if (end !== null) return new Date(end).toISOString();
-    return `evening of ${dateIn(run.at - 12 * HOUR, zones.get(run.sweep) ?? userZone)}`;
-  };
-  return [...groupBy(runs, keyOf)]
-    .map(([key, group]) => {
-      const sorted = group.sort(byTime);
-      const zone = sorted.map((run) => zones.get(run.sweep)).find(Boolean) ?? null;
-      return summarize({ key, windowEnd: windows.get(sorted[0]), zone, runs: sorted });
-    })
-    .sort((one, other) => other.time - one.time);
+// A run that is for no end, and found nothing; one of a sweep without calling hours is for the evening from noon to noon.
+function isQuiet(run) {
+  return run.hours !== null && outcomeOf(run).level !== "bad" && !run.result?.campaigns.length
+    && (run.reading === "read" || run.hours !== undefined);
 }
 
-function summarize(evening) {
+// Return the evenings, newest first, and how many runs had nothing to close.
+export function toEvenings(runs, closings, userZone) {
+  const firstOf = new Map(); // a campaign that no rule is for counts in the first evening of its run
+  for (const { key, runs: own } of closings) for (const run of own) if (!firstOf.has(run.id)) firstOf.set(run.id, key);
+  const rest = runs.filter((run) => !firstOf.has(run.id));
+  const others = rest.filter((run) => !isQuiet(run));
+  const evenings = [...groupBy(closings, (closing) => closing.key)].map(([key, own]) => {
+    const { end, rule } = own[0];
+    const all = [...new Map(own.flatMap((each) => each.runs).map((run) => [run.id, run])).values()].sort(byTime);
+    const isOwn = (each, run) => (each.closing ?? firstOf.get(run.id)) === key;
+    return summarize({ key, end, rule, zone: own[0].zone, runs: all, closings: own, outcome: outcomeOfAll(own) }, isOwn);
+  });
+  const withoutEnd = [...groupBy(others, (run) => `evening of ${dateIn(run.at - 12 * HOUR, userZone)}`)].map(([key, own]) => {
+    own.sort(byTime);
+    return summarize({ key, end: null, rule: "", zone: null, runs: own, closings: [], outcome: null }, () => true);
+  });
+  const sorted = [...evenings, ...withoutEnd].sort((one, other) => other.time - one.time);
+  return { evenings: sorted, quiet: rest.length - others.length };
+}
+
+function summarize(evening, isOwn) {
   const real = evening.runs.filter((run) => !run.dryRun);
-  const campaigns = real.flatMap((run) => run.result?.campaigns ?? []);
-  const last = new Map(campaigns.map((each) => [each.key, each])); // the runs are in order, so later ones win
+  const entries = real.flatMap((run) => (run.result?.campaigns ?? []).filter((each) => isOwn(each, run)).map((each) => ({ each, run })));
+  const campaigns = entries.map(({ each }) => each);
+  const keys = new Set(campaigns.map((each) => each.key));
   const confirmed = campaigns.filter((each) => !each.isIncident && each.confirmedAt !== null);
   const results = real.filter((run) => run.result);
-  const failed = [...last.values()].filter((each) => each.list === "failed").length;
+  const failed = countFailed(campaigns);
   const lastConfirmed = confirmed.length ? Math.max(...confirmed.map((each) => each.confirmedAt)) : null;
   return {
     ...evening,
-    time: evening.windowEnd ?? evening.runs[0].at,
-    found: results.length ? last.size : null,
+    entries: [...entries, ...evening.runs.filter((run) => run.dryRun).flatMap((run) =>
+      (run.result?.campaigns ?? []).map((each) => ({ each, run })))],
+    time: evening.end ?? evening.runs[0].at,
+    found: results.length ? distinct(campaigns) : null,
     failed: results.length ? failed : null,
     incidents: results.some((run) => run.result.incidents) ? distinct(campaigns.filter((each) => each.isIncident)) : null,
+    leftOut: distinct(results.flatMap((run) => run.result.excluded).filter((each) => !keys.has(each.key))),
     lastConfirmed,
-    delay: lastConfirmed !== null && evening.windowEnd !== null ? lastConfirmed - evening.windowEnd : null,
+    delay: lastConfirmed !== null && evening.end !== null ? lastConfirmed - evening.end : null,
     unread: evening.runs.filter((run) => run.reading === "unread").length,
-    outcome: outcomeOfEvening(real, failed),
+    outcome: evening.outcome ?? outcomeOfEvening(real, failed),
   };
+}
+
+// The worst of all sweeps, and of how many it is.
+function outcomeOfAll(closings) {
+  const worst = closings.map((closing) => closing.outcome).sort(worstFirst)[0];
+  const same = closings.filter(({ outcome }) => outcome.level === worst.level).length;
+  return closings.length === 1 ? worst : { ...worst, words: `${worst.words}: ${same} of ${closings.length} sweeps` };
 }
 
 // The last word of each sweep counts; a failure before it that was made good is a warning.
@@ -92,23 +83,19 @@ function outcomeOfEvening(real, failed) {
     finals.push(outcomeOf(counted.at(-1) ?? runs.at(-1)));
     mended += counted.slice(0, -1).filter((run) => outcomeOf(run).level === "bad").length;
   }
-  const worst = finals.sort((one, other) => LEVELS.indexOf(other.level) - LEVELS.indexOf(one.level))[0];
-  if (worst.level === "bad" && failed > 0) {
-    return { level: "bad", words: `${failed} ${failed === 1 ? "campaign" : "campaigns"} not verified stopped` };
-  }
+  const worst = finals.sort(worstFirst)[0];
+  if (worst.level === "bad" && failed > 0) return { level: "bad", words: `${plural(failed, "campaign")} not verified stopped` };
   if (worst.level !== "good" || mended === 0) return worst;
-  return { level: "warn", words: `${worst.words}, after ${mended} failed ${mended === 1 ? "run" : "runs"}` };
+  return { level: "warn", words: `${worst.words}, after ${plural(mended, "failed run")}` };
 }
 
-// Which results to read first: where a night begins and ends and what went wrong, then the newest evening, then long runs.
+// Which results to read after the closings': what went wrong and where a night begins, then the newest evening, then long runs.
 export function readingOrder(runs, evenings) {
   const urgent = new Set();
   for (const sweep of groupBy(runs, (run) => run.sweep).values()) {
-    const sorted = sweep.sort(byTime);
-    sorted.forEach((run, index) => {
-      const begins = index === 0 || run.at - sorted[index - 1].at >= HOUR;
-      const ends = index === sorted.length - 1 || sorted[index + 1].at - run.at >= HOUR;
-      if (begins || ends || run.state !== "success") urgent.add(run.id);
+    sweep.sort(byTime).forEach((run, index) => {
+      const begins = index === 0 || run.at - sweep[index - 1].at >= HOUR;
+      if (begins || run.state !== "success") urgent.add(run.id);
     });
   }
   const newest = new Set((evenings[0]?.runs ?? []).map((run) => run.id));

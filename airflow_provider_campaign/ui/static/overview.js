@@ -1,11 +1,12 @@
 // All evenings: the plot and the table; and what is shown instead where there are none.
 
-import { element } from "./dom.js";
+import { plural } from "./closings.js";
+import { element, foreign } from "./dom.js";
 import { csv, moment, outcome, small, table } from "./parts.js";
 import { plot } from "./plot.js";
 import { eveningsCsv, formatDelay, formatTime, orDash } from "./texts.js";
 
-const COLUMNS = ["Window end", "Last confirmed", "#Found", "#Failed", "#Incidents", "#Runs", "Outcome"];
+const COLUMNS = ["End of calling hours", "Last confirmed", "#Found", "#Failed", "#Incidents", "#Runs", "Outcome"];
 
 const EXAMPLE = `from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
 from airflow_provider_campaign.timetables import calling_hours_closed
@@ -23,21 +24,25 @@ const PROBLEMS = {
   ],
 };
 
+// Rules that were given no name are called like what they match: * is every campaign.
+const ruleOf = ({ rule }) => (rule === "*" ? "" : rule);
+
 export function labelOf(evening, userZone) {
-  if (evening.windowEnd === null) return evening.key;
+  if (evening.end === null) return evening.key;
   const zone = evening.zone ?? userZone;
-  return `${formatTime(evening.windowEnd, zone, { seconds: false })} ${zone}`;
+  return [`${formatTime(evening.end, zone, { seconds: false })} ${zone}`, ruleOf(evening)].filter(Boolean).join(", ");
 }
 
 export const addressOf = (evening) => `#evening=${encodeURIComponent(evening.key)}`;
 
 function endCell(evening, userZone) {
-  const { windowEnd, key, found } = evening;
+  const { end, key, found } = evening;
   const zone = evening.zone ?? userZone;
   const name = (text) => element("a", { href: addressOf(evening) }, text);
-  if (windowEnd === null) return [name(key), small(found === null ? "end not known" : "no calling hours")];
-  const inZone = (each) => formatTime(windowEnd, each, { seconds: false });
-  return [name(inZone(zone)), small(zone), zone !== userZone && small(`${inZone(userZone)} ${userZone}`)];
+  if (end === null) return [name(key), small(found === null ? "end not known" : "no calling hours, or outside of them")];
+  const inZone = (each) => formatTime(end, each, { seconds: false });
+  const rule = ruleOf(evening);
+  return [name(inZone(zone)), small(zone), zone !== userZone && small(`${inZone(userZone)} ${userZone}`), rule && small(foreign(rule))];
 }
 
 function confirmedCell({ lastConfirmed, delay, zone }, userZone) {
@@ -59,13 +64,13 @@ function eveningRow(evening, userZone) {
     number(orDash(failed)),
     number(incidentCell),
     number(String(runs.length), unread > 0 && small(`${runs.length - unread} read`)),
-    element("td", {}, outcome(evening.outcome)));
+    element("td", {}, outcome(evening.outcome), evening.leftOut > 0 && small(`${evening.leftOut} live, left out`)));
 }
 
 function figure(evenings, userZone) {
-  const count = `${evenings.length} ${evenings.length === 1 ? "evening" : "evenings"}`;
+  const count = plural(evenings.length, "closing");
   const legend = [
-    ["good", "▮ verified stopped"], ["warn", "▮ with a warning"], ["bad", "✕ not verified"], ["incident", "◆ incidents"],
+    ["good", "▮ verified in time"], ["warn", "▮ with a warning"], ["bad", "✕ not verified, or no evidence"], ["incident", "◆ incidents"],
   ];
   const picture = plot(evenings, {
     labelOf: (each) => labelOf(each, userZone),
@@ -74,12 +79,20 @@ function figure(evenings, userZone) {
   });
   return element("figure", {},
     element("figcaption", { id: "plot-title" },
-      `From the end of the window until the last campaign is confirmed stopped: ${count}`),
+      `From the end of calling hours until the last campaign is confirmed stopped: ${count}`),
     picture,
     element("p", { class: "legend" }, legend.map(([kind, words]) => element("span", { class: kind }, words))));
 }
 
-export function overview(evenings, { userZone, onReadAll }) {
+// The sweeps whose expected closings can't be told, with the reason.
+function unknowns(problems) {
+  const title = `The calling hours of ${plural(problems.length, "sweep")} are not known, so that a closing without a run does not show:`;
+  return problems.length > 0 && element("div", { class: "problem" },
+    element("p", {}, title),
+    element("ul", {}, problems.map(({ sweep, problem }) => element("li", {}, foreign(sweep), ": ", foreign(problem)))));
+}
+
+export function overview({ evenings, quiet, problems }, { userZone, onReadAll }) {
   const unread = evenings.reduce((sum, each) => sum + each.unread, 0);
   const rest = unread > 0 && element("p", {},
     `The results of ${unread} runs have not been read, to spare Airflow the requests; `,
@@ -88,7 +101,9 @@ export function overview(evenings, { userZone, onReadAll }) {
   const rows = evenings.map((each) => eveningRow(each, userZone));
   return [
     figure(evenings, userZone),
-    table("Evenings, newest first", COLUMNS, rows, { class: "evenings" }),
+    unknowns(problems),
+    table("Closings, newest first", COLUMNS, rows, { class: "evenings" }),
+    quiet > 0 && element("p", {}, `${plural(quiet, "more run")} had nothing to close: the calling hours were not over.`),
     rest,
     csv("evenings", eveningsCsv(evenings)),
   ];
@@ -97,7 +112,7 @@ export function overview(evenings, { userZone, onReadAll }) {
 export const nothingYet = () => [
   element("h2", {}, "No sweep has run in this time"),
   element("p", {},
-    "Each run of a StopActiveCampaignsOperator appears here with its evening. ",
+    "Each end of calling hours of a StopActiveCampaignsOperator appears here, and what its runs did. ",
     "Add one to a DAG, and unpause or trigger that DAG:"),
   element("pre", { tabindex: "0" }, EXAMPLE),
   element("p", {},

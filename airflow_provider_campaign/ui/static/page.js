@@ -1,17 +1,18 @@
 // The page: asks Airflow, shows what is known so far, and reads on.
 
-import { ApiError, listRuns, readResults, readZone } from "./airflow.js";
+import { ApiError, listRuns, readEnds, readHours, readResults } from "./airflow.js";
+import { firstReads, groupBy, spansOf, toClosings } from "./closings.js";
 import { element, followTheme, recall, remember, userZone } from "./dom.js";
 import { eveningInFull } from "./evening.js";
 import { readingOrder, toEvenings } from "./evenings.js";
 import { addressOf, nothingYet, overview, problem } from "./overview.js";
-import { OPERATOR } from "./runs.js";
+import { OPERATOR, isTruncated } from "./runs.js";
 
-const EVENINGS = 30;
+const DAYS = 30;
 const DAY = 86_400_000;
 // What is loaded, and how many results are read by themselves: first what the on-call wants, then the rest.
-const STAGES = [{ days: 2, reads: 140 }, { days: EVENINGS + 1, reads: 110 }];
-const MAX_ZONE_REQUESTS = 20;
+const STAGES = [{ days: 2, reads: 140 }, { days: DAYS + 1, reads: 110 }];
+const MAX_HOURS_REQUESTS = 40;
 const MEMORY = "campaign-shutdowns-operators";
 
 const controls = document.getElementById("controls");
@@ -21,22 +22,36 @@ const zone = userZone();
 
 let runs = new Map();
 let results = new Map(); // by what changes when a task runs again
-const zones = new Map(); // of a sweep's calling hours, where the list of runs does not have it
+const hoursOf = new Map(); // of sweeps, where the list of runs does not have them
+let ends = new Map(); // by the calling hours that they are of
+let until = 0;
 let isComplete = true;
 let loading = new AbortController();
 let shown = null;
 let redraw = 0;
 
 const operators = () => [OPERATOR, ...controls.operators.value.split(/[\s,]+/).filter(Boolean)];
-const evenings = () => {
-  const sweep = controls.sweep.value;
-  return toEvenings([...runs.values()].filter((run) => !sweep || run.sweep === sweep), zone).slice(0, EVENINGS);
-};
 
-function period() {
+// What is known by now: the closings and evenings of the sweeps that are shown.
+function known() {
+  const sweep = controls.sweep.value;
+  const listed = [...runs.values()].filter((run) => !sweep || run.sweep === sweep);
+  const spans = spansOf(listed, until);
+  const closings = toClosings(listed, spans, (span) => ends.get(span.key)?.ends ?? [], until);
+  const problems = spans.map((span) => ({ sweep: span.sweep, problem: problemOf(span) })).filter(({ problem }) => problem);
+  return { ...toEvenings(listed, closings, zone), closings, problems, runs: listed };
+}
+
+function problemOf({ key, hours }) {
+  if (hours === undefined) return "Airflow does not have what its argument was rendered to.";
+  if (isTruncated(hours)) return "They are longer than [core] max_templated_field_length of Airflow's configuration allows.";
+  return hours === null ? null : (ends.get(key) ?? { problem: "There are too many different ones to ask for." }).problem;
+}
+
+function stagesUntil() {
   const chosen = controls.until.value;
-  const until = chosen ? Date.parse(`${chosen}T00:00:00`) + 1.5 * DAY : Date.now();
-  return { until, stages: STAGES.map(({ days, reads }) => ({ from: until - days * DAY, reads })) };
+  until = Math.min(Date.now(), chosen ? Date.parse(`${chosen}T00:00:00`) + 1.5 * DAY : Infinity);
+  return STAGES.map(({ days, reads }) => ({ from: until - days * DAY, reads }));
 }
 
 function listSweeps() {
@@ -47,15 +62,16 @@ function listSweeps() {
 }
 
 function contentOf(all, selected) {
-  if (!all.length) return nothingYet();
+  if (!runs.size) return nothingYet();
   if (selected) return eveningInFull(selected, zone);
-  return overview(all, { userZone: zone, onReadAll: () => read(readingOrder([...runs.values()], all)).catch(fail) });
+  const onReadAll = () => read(readingOrder(all.runs, all.evenings)).catch(fail);
+  return overview(all, { userZone: zone, onReadAll });
 }
 
 // Draw the page anew, but leave open what is open and the focus where it is.
 function draw() {
-  const all = evenings();
-  const selected = all.find((each) => addressOf(each) === location.hash);
+  const all = known();
+  const selected = all.evenings.find((each) => addressOf(each) === location.hash);
   const view = selected ? addressOf(selected) : "overview";
   const open = [...main.querySelectorAll("details")].map((each) => each.open);
   const focused = main.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
@@ -74,12 +90,11 @@ function drawSoon() {
   if (!redraw) redraw = setTimeout(() => { redraw = 0; draw(); }, 500);
 }
 
-async function read(wanted, isLast = true) {
-  const { signal } = loading;
+async function readAll(wanted) {
   let done = 0;
   main.setAttribute("aria-busy", "true");
   await readResults(wanted, {
-    signal,
+    signal: loading.signal,
     onResult(run) {
       runs.set(run.id, run);
       if (["read", "none", "unreadable"].includes(run.reading)) results.set(run.version, run);
@@ -88,8 +103,31 @@ async function read(wanted, isLast = true) {
       drawSoon();
     },
   });
-  if (signal.aborted) return;
-  if (!isLast) return;
+  const forbidden = new Set([...runs.values()].filter((run) => run.reading === "forbidden").map((run) => run.dagId));
+  for (const run of runs.values()) {
+    if (run.reading === "unread" && forbidden.has(run.dagId)) runs.set(run.id, { ...run, reading: "forbidden" });
+  }
+}
+
+async function read(wanted) {
+  const { signal } = loading;
+  await readAll(wanted);
+  if (!signal.aborted) finish();
+}
+
+// Read so many results: first those that may show a closing that nothing shows yet, one after another.
+async function readWithin(budget, signal) {
+  for (let left = budget; left > 0 && !signal.aborted;) {
+    const { closings, evenings } = known();
+    const first = firstReads(closings);
+    const wanted = (first.length ? first : readingOrder([...runs.values()], evenings)).slice(0, left);
+    if (!wanted.length) return;
+    await readAll(wanted);
+    left -= wanted.length;
+  }
+}
+
+function finish() {
   clearTimeout(redraw);
   redraw = 0;
   draw();
@@ -108,38 +146,48 @@ async function load() {
   main.setAttribute("aria-busy", "true");
   status.textContent = "Loading …";
   const { signal } = loading;
-  const { until, stages } = period();
   try {
-    for (const stage of stages) {
-      await list(stage.from, until, signal);
-      const isLast = stage === stages.at(-1);
-      if (runs.size || isLast) draw();
-      await read(readingOrder([...runs.values()], evenings()).slice(0, stage.reads), isLast);
+    for (const { from, reads } of stagesUntil()) {
+      await list(from, signal);
+      if (runs.size) draw();
+      await readWithin(reads, signal);
+      if (signal.aborted) return;
     }
+    finish();
     await readSelected();
   } catch (error) {
     fail(error);
   }
 }
 
-async function list(from, until, signal) {
+async function list(from, signal) {
   const onPage = (count, total) => { status.textContent = `Loading … ${count} of ${total} runs`; };
   const listed = await listRuns({ operators: operators(), from, until, signal, onPage });
   isComplete = listed.isComplete;
   runs = new Map(listed.runs.map((run) => [run.id, results.get(run.version) ?? run]));
   listSweeps();
-  await findZones(signal);
+  await findHours(signal);
+  await findEnds(signal);
 }
 
-// Ask for one run of each sweep whose zone no run in the list has.
-async function findZones(signal) {
-  const withZone = new Set([...runs.values()].filter((run) => run.zone).map((run) => run.sweep));
-  const ended = [...runs.values()].filter((run) => run.duration !== null && !withZone.has(run.sweep));
-  const newest = new Map(ended.sort((one, other) => one.at - other.at).map((run) => [run.sweep, run]));
-  for (const [sweep, run] of newest) {
-    if (!zones.has(sweep) && zones.size < MAX_ZONE_REQUESTS) zones.set(sweep, await readZone(run, signal));
-    runs.set(run.id, { ...run, zone: zones.get(sweep) ?? null });
+// Ask for one run of each sweep whose calling hours no run in the list has.
+async function findHours(signal) {
+  for (const [sweep, own] of groupBy(runs.values(), (run) => run.sweep)) {
+    if (own.some((run) => run.hours !== undefined)) continue;
+    const newest = own.filter((run) => run.duration !== null).sort((one, other) => other.at - one.at)[0];
+    if (!newest) continue;
+    if (!hoursOf.has(sweep) && hoursOf.size < MAX_HOURS_REQUESTS) hoursOf.set(sweep, await readHours(newest, signal));
+    runs.set(newest.id, { ...newest, hours: hoursOf.get(sweep) });
   }
+}
+
+async function findEnds(signal) {
+  const spans = spansOf([...runs.values()], until).filter(({ hours }) => hours && !isTruncated(hours));
+  const asked = [...groupBy(spans, (span) => span.key)].slice(0, MAX_HOURS_REQUESTS);
+  ends = new Map(await Promise.all(asked.map(async ([key, own]) => {
+    const from = Math.min(...own.map((span) => span.from));
+    return [key, await readEnds({ hours: own[0].hours, from, until, signal })];
+  })));
 }
 
 function fail(error) {
@@ -156,7 +204,7 @@ function fail(error) {
 
 // An evening that is opened is read whole.
 async function readSelected() {
-  const selected = evenings().find((each) => addressOf(each) === location.hash);
+  const selected = known().evenings.find((each) => addressOf(each) === location.hash);
   const unread = (selected?.runs ?? []).filter((run) => run.reading === "unread");
   if (unread.length) await read(unread);
 }

@@ -23,7 +23,7 @@ export function scale(delays) {
   return Array.from({ length: last - first + 1 }, (_, index) => (first + index) * step);
 }
 
-const nameOf = (tick) => (tick === 0 ? "window ends" : `${tick < 0 ? "−" : "+"}${formatSpan(tick)}`);
+const nameOf = (tick) => (tick === 0 ? "hours end" : `${tick < 0 ? "−" : "+"}${formatSpan(tick)}`);
 
 function mark(evening, x, y, zero, width) {
   const { level } = evening.outcome;
@@ -32,7 +32,7 @@ function mark(evening, x, y, zero, width) {
     const top = Math.min(y(evening.delay), zero);
     const height = Math.max(Math.abs(y(evening.delay) - zero), 2);
     parts.push(draw("rect", { class: `bar ${level}`, x: x - width / 2, y: top, width, height }));
-  } else if (level !== "bad" && evening.windowEnd !== null) {
+  } else if (level !== "bad" && evening.end !== null) {
     parts.push(draw("circle", { class: `mark ${level}`, cx: x, cy: zero, r: 3.5 }));
   }
   if (level === "bad") parts.push(draw("text", { class: "mark bad", x, y: BOX.top - 10 }, "✕"));

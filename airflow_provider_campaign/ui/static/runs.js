@@ -2,9 +2,20 @@
 
 export const OPERATOR = "StopActiveCampaignsOperator";
 
+// What names an end of calling hours.
+export const keyOf = ({ end, rule }) => `${new Date(end).toISOString()} ${rule}`;
+
 const UNFINISHED = new Set([
   "no status", "scheduled", "queued", "running", "deferred", "restarting", "up_for_reschedule", "up_for_retry",
 ]);
+export const READINGS = {
+  unread: "not read yet",
+  none: "no result",
+  forbidden: "you may not read XComs of this DAG",
+  unreadable: "not a sweep's result",
+  failed: "could not be read",
+};
+
 const WITHOUT_RESULT = new Set(["upstream_failed", "removed"]);
 
 export function toTime(text) {
@@ -17,19 +28,14 @@ const list = (value) => (Array.isArray(value) ? value.filter(isObject) : []);
 const text = (value) => (isObject(value) ? JSON.stringify(value) : String(value ?? ""));
 const count = (value) => (Number.isFinite(value) ? value : null);
 
-// Airflow renders calling hours as an object, or as a text if they are long.
-function zoneIn(fields) {
-  const found = /timezone["']+\s*:\s*\\?["']([\w+/-]+)/.exec(JSON.stringify(fields?.calling_hours ?? ""));
-  return found && isZone(found[1]) ? found[1] : null;
+// The calling hours that a task was rendered with: null for none, undefined if Airflow does not have them.
+export function hoursOf(fields) {
+  if (!isObject(fields) || !("calling_hours" in fields)) return undefined;
+  return fields.calling_hours || null;
 }
 
-export function isZone(name) {
-  try {
-    return Boolean(name) && Boolean(new Intl.DateTimeFormat("en", { timeZone: name }));
-  } catch {
-    return false;
-  }
-}
+// Airflow cuts off what is longer than [core] max_templated_field_length.
+export const isTruncated = (hours) => typeof hours === "string" && hours.startsWith("Truncated.");
 
 // `reading` says what is known of the result: unread, read, none, forbidden, unreadable or failed.
 export function toRun(instance) {
@@ -48,8 +54,9 @@ export function toRun(instance) {
     tryNumber: instance.try_number,
     state,
     at: toTime(instance.start_date) ?? runAfter ?? 0,
+    endedAt: toTime(instance.end_date),
     duration: count(instance.duration),
-    zone: zoneIn(instance.rendered_fields),
+    hours: hoursOf(instance.rendered_fields),
     dryRun: /^(true|yes|1|on)$/i.test(text(instance.rendered_fields?.dry_run)),
     reading: WITHOUT_RESULT.has(state) || (UNFINISHED.has(state) && state !== "up_for_retry") ? "none" : "unread",
     result: null,
@@ -80,7 +87,9 @@ function toResult(value) {
     excluded: campaigns("excluded"),
     mayStart: campaigns("may_start"),
     incidents,
-    windowEnd: toTime(value.window_end),
+    closings: new Map(list(value.closings).filter(hasEnd).map((each) => [endKey(each), toClosing(each)])),
+    missed: new Set(list(value.missed_closings).filter(hasEnd).map(endKey)),
+    openUntil: campaigns("open_until"),
     connection: text(value.connection_id),
     platform: text(value.platform),
     reason: text(value.reason),
@@ -91,6 +100,18 @@ function toResult(value) {
     refused: count(value.refused),
     seconds: count(value.seconds),
     record: isObject(value.record) ? value.record : null,
+  };
+}
+
+const hasEnd = (each) => toTime(each.end) !== null;
+const endKey = (each) => keyOf({ rule: text(each.rule), end: toTime(each.end) });
+
+function toClosing(each) {
+  return {
+    rule: text(each.rule),
+    end: toTime(each.end),
+    verifiedAt: toTime(each.verified_at),
+    liveAtEnd: Array.isArray(each.live_at_end) ? each.live_at_end.map(text) : [],
   };
 }
 
@@ -105,7 +126,9 @@ function toCampaign(each, list, connection, incidents) {
     status: text(each.status),
     message: text(each.message),
     excludedBy: text(each.excluded_by),
+    closing: hasEnd(each) ? endKey(each) : null,
     startsAt: toTime(each.starts_at),
+    openUntil: toTime(each.open_until),
     askedAt: toTime(each.asked_at),
     confirmedAt: toTime(each.confirmed_at),
     isIncident: incidents.includes(id),
@@ -123,5 +146,8 @@ export function outcomeOf(run) {
   if (run.result?.outcome === "killed") return { level: "bad", words: "Killed while it ran" };
   if (state !== "success") return { level: "bad", words: reading === "none" ? "Failed, no result" : "Failed" };
   if (run.dryRun) return { level: "none", words: "Dry run" };
-  return reading === "none" ? { level: "warn", words: "Success, no result" } : { level: "good", words: "Verified stopped" };
+  if (reading === "none") return { level: "warn", words: "Success, no result" };
+  if (reading !== "read") return { level: "none", words: `Success, ${READINGS[reading]}` };
+  const isQuiet = run.hours !== null && !run.result.campaigns.length && !run.result.closings.size;
+  return isQuiet ? { level: "none", words: "Nothing to close" } : { level: "good", words: "Verified stopped" };
 }

@@ -38,11 +38,10 @@ export const toCsv = (rows) => rows.map((row) => row.map(cell).join(",") + "\r\n
 
 export function eveningsCsv(evenings) {
   const head = [
-    "window_end", "last_confirmed_at", "seconds_after_window_end", "found", "failed", "incidents", "runs", "runs_not_read",
-    "outcome",
+    "end", "rule", "last_confirmed_at", "seconds_after_end", "found", "failed", "incidents", "runs", "runs_not_read", "outcome",
   ];
   const rows = evenings.map((each) => [
-    iso(each.windowEnd), iso(each.lastConfirmed), each.delay === null ? "" : each.delay / 1000,
+    iso(each.end), each.rule, iso(each.lastConfirmed), each.delay === null ? "" : each.delay / 1000,
     each.found, each.failed, each.incidents, each.runs.length, each.unread, each.outcome.words,
   ]);
   return toCsv([head, ...rows]);
@@ -50,14 +49,14 @@ export function eveningsCsv(evenings) {
 
 export function campaignsCsv(evening) {
   const head = [
-    "window_end", "dag_id", "run_id", "task_id", "map_index", "connection_id", "campaign_id", "name", "campaign_type",
+    "end", "rule", "dag_id", "run_id", "task_id", "map_index", "connection_id", "campaign_id", "name", "campaign_type",
     "list", "asked_at", "confirmed_at", "status", "message", "excluded_by", "is_incident",
   ];
-  const rows = evening.runs.flatMap((run) =>
-    [...(run.result?.campaigns ?? []), ...(run.result?.excluded ?? []), ...(run.result?.mayStart ?? [])].map((each) => [
-      iso(evening.windowEnd), run.dagId, run.runId, run.taskId, run.mapIndex, run.result.connection, each.id, each.name,
-      each.type, each.list, iso(each.askedAt), iso(each.confirmedAt), each.status, each.message, each.excludedBy, each.isIncident,
-    ]),
-  );
+  const others = evening.runs.filter((run) => run.result).flatMap((run) =>
+    [...run.result.excluded, ...run.result.openUntil, ...run.result.mayStart].map((each) => ({ each, run })));
+  const rows = [...evening.entries, ...others].map(({ each, run }) => [
+    iso(evening.end), evening.rule, run.dagId, run.runId, run.taskId, run.mapIndex, run.result.connection, each.id, each.name,
+    each.type, each.list, iso(each.askedAt), iso(each.confirmedAt), each.status, each.message, each.excludedBy, each.isIncident,
+  ]);
   return toCsv([head, ...rows]);
 }
