@@ -16,7 +16,7 @@ LAYERS: dict[str, set[str]] = {
     "exceptions": set(),
     "text": set(),
     "get_provider_info": set(),
-    "ui": set(),
+    "ui": {"calling_hours", "exceptions"},
     "version_compat": set(),
     "campaign": {"exceptions"},
     "calling_hours": BOTTOM,
