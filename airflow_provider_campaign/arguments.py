@@ -273,16 +273,11 @@ def _is_template_text(text: str) -> bool:
 def _split(name: str, text: str) -> Any:
     """Return the words of a text; a list that a template rendered to comes as the text of one."""
     if text.startswith(("[", "(", "{")):
-        return _literal(name, text)
+        value = _parsed(text)
+        if value is None:
+            raise argument_error(name, text, "which can't be read", "Give a list or an object, or the text of one.")
+        return value
     return [word.strip() for word in re.split("[,\n]", text) if word.strip()] or [text]
-
-
-def _literal(name: str, text: str) -> Any:
-    """Return the list or object that a text stands for, as JSON or as Python writes it."""
-    value = _parsed(text)
-    if value is None:
-        raise argument_error(name, text, "which can't be read", "Give a list or an object, or the text of one.")
-    return value
 
 
 def _parsed(text: str) -> Any:
