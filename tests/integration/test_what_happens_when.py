@@ -312,6 +312,11 @@ ELSEWHERE = {
 """Tests that see what a row quotes, in places where no sandbox is."""
 
 BECOMES = {
+    "A DAG is paused, or a connection id is mistyped": "test_closings.py::test_an_account_without_records",
+    "A sweep was a dry run, or its scope left campaigns out": "test_closings.py::test_each_closing_of_a_month",
+    "A run came late, or failed": "test_closings.py::test_each_closing_of_a_month",
+    "A campaign is started after its closing": "test_closings.py::test_each_closing_of_a_month",
+    "A record is changed or removed": "test_closings.py::test_the_chain_has_a_line",
     "The records path can't be written": "test_records.py::test_a_records_path_that_cannot_be_written_fails",
     "The task is ended by SIGTERM or its `execution_timeout`": "test_termination.py::test_a_sweep_in_the_middle_of_its",
     "The worker is killed between request and response": "test_faults_live.py::test_a_stop_whose_worker_is_killed",
