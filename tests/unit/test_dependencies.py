@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 import tomllib
 from collections.abc import Iterable
@@ -66,3 +67,12 @@ def test_the_extra_sandbox_declares_what_the_sandbox_imports_on_top() -> None:
 def test_every_dependency_has_a_lowest_version() -> None:
     requirements = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["sandbox"]]
     assert [each for each in requirements if ">=" not in each] == []
+
+
+def test_the_advisories_about_every_lowest_version_have_been_looked_at() -> None:
+    requirements = [
+        Requirement(each) for each in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["sandbox"]]
+    ]
+    lowest = {each.name: str(each.specifier).removeprefix(">=") for each in requirements}
+    table = (REPOSITORY / "SECURITY.md").read_text().partition("## Advisories")[2]
+    assert dict(re.findall(r"^\| `([\w-]+)` (\S+)", table, re.MULTILINE)) == lowest
