@@ -10,7 +10,7 @@ from airflow_provider_campaign.platforms.base import HttpResponse, Platform
 from airflow_provider_campaign.platforms.kore import KoreApp, KorePlatform
 from airflow_provider_campaign.platforms.sonarly import SonarlyPlatform
 from airflow_provider_campaign.sandbox.config import SandboxConfig
-from tests.clock import VirtualClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.scripted_transport import response
 
 CONFIG = SandboxConfig()

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import atexit
-import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,14 +15,15 @@ if "AIRFLOW_HOME" not in os.environ:  # before anything imports Airflow, which w
     os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-home-")
     atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 
-from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Sandbox
-from tests.clock import EventfulClock, VirtualClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.kinds import KINDS, KORE_KINDS, Connect, Kind
 from tests.profiles import IS_FULL
 from tests.records_guard import records_are_kept
 from tests.scheduler import pytest_xdist_make_scheduler
 from tests.secrets_guard import nothing_secret_is_kept, pytest_runtest_makereport, pytest_sessionstart
+
+pytest_plugins = ["airflow_provider_campaign.testing"]
 
 __all__ = [
     "nothing_secret_is_kept",
@@ -53,36 +52,28 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def virtual_clock(monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
-    """Give all hooks a clock on which every wait is over at once."""
-    clock = VirtualClock()
-    monkeypatch.setattr(CampaignHook, "clock", clock)
+def clock(campaign_clock: VirtualClock) -> VirtualClock:
+    """Return the clock of all hooks, on which every wait is over at once."""
+    return campaign_clock
+
+
+@pytest.fixture
+def virtual_clock(clock: VirtualClock) -> VirtualClock:
+    """Return the clock of all hooks, on which every wait is over at once."""
     return clock
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> EventfulClock:
-    """Give all hooks a clock on which things happen in the account while somebody sleeps."""
-    clock = EventfulClock()
-    monkeypatch.setattr(CampaignHook, "clock", clock)
-    return clock
-
-
-@pytest.fixture
-def sandbox(virtual_clock: VirtualClock) -> Iterator[Sandbox]:
-    """Run both platforms, by the clock of the hooks."""
-    with Sandbox(clock=virtual_clock) as sandbox:
+def sandbox(clock: VirtualClock) -> Iterator[Sandbox]:
+    """Run both platforms, by the clock of the hooks, and with no connection made."""
+    with Sandbox(clock=clock) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
+def connect(campaign_connection: Connect) -> Connect:
     """Return what makes a connection known to Airflow: ``connect(sandbox.kore_connection("v2"))``."""
-
-    def connect(connection: dict[str, Any], conn_id: str = "campaign_default") -> None:
-        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
-
-    return connect
+    return campaign_connection
 
 
 @pytest.fixture

@@ -29,9 +29,9 @@ from airflow_provider_campaign.exceptions import (
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.platforms import kore, kore_list, sonarly
 from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.waiting.account_poller import MAX_DIRECT_READS, AccountPoller
 from airflow_provider_campaign.waiting.wait import PendingWait, Snapshot
-from tests.clock import VirtualClock
 from tests.kinds import KINDS, SONARLY, Connect, Kind
 from tests.profiles import examples
 

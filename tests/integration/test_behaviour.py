@@ -24,7 +24,7 @@ from airflow_provider_campaign.operators.campaign import (
     StopVoiceCampaignOperator,
 )
 from airflow_provider_campaign.sandbox import Fault, Sandbox
-from tests.clock import VirtualClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.kinds import SONARLY, Connect, Kind
 
 RECORD = {"campaign_id", "status", "message", "updated_at", "already_stopped", "raw"}

@@ -23,8 +23,8 @@ from airflow_provider_campaign.exceptions import (
 )
 from airflow_provider_campaign.operators.campaign import StopCampaignOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.certificates import Authority
-from tests.clock import VirtualClock
 from tests.kinds import SILENT, SONARLY, Connect
 from tests.raw_server import RawServer, Speak, read_request
 

@@ -16,19 +16,19 @@ from airflow.providers.common.compat.sdk import Asset, AssetAlias
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignSweepError
 from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
-from tests.clock import EventfulClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.kinds import Connect
 
 
 @pytest.fixture
-def sandbox(clock: EventfulClock, connect: Connect) -> Iterator[Sandbox]:
+def sandbox(clock: VirtualClock, connect: Connect) -> Iterator[Sandbox]:
     with Sandbox(clock=clock) as sandbox:
         connect(sandbox.kore_connection("v2"))
         yield sandbox
 
 
 @pytest.fixture
-def end(clock: EventfulClock) -> datetime:
+def end(clock: VirtualClock) -> datetime:
     """The end of the calling hours: ten to eleven minutes from now."""
     return datetime.fromtimestamp(clock.time(), UTC).replace(second=0, microsecond=0) + timedelta(minutes=11)
 
@@ -75,7 +75,7 @@ def sent(sandbox: Sandbox) -> Counter[str | None]:
 # In time.
 
 
-def test_a_run_that_begins_before_the_end_ends_with_it(sandbox: Sandbox, clock: EventfulClock, end: datetime) -> None:
+def test_a_run_that_begins_before_the_end_ends_with_it(sandbox: Sandbox, clock: VirtualClock, end: datetime) -> None:
     sandbox.add_campaign("c-1")
     result = sweep(end, margin=120).execute(context(end - timedelta(minutes=11)))
     assert clock.time() == pytest.approx(end.timestamp(), abs=1)
@@ -86,7 +86,7 @@ def test_a_run_that_begins_before_the_end_ends_with_it(sandbox: Sandbox, clock: 
 
 
 def test_what_is_late_is_told_and_by_how_much(
-    sandbox: Sandbox, clock: EventfulClock, end: datetime, caplog: pytest.LogCaptureFixture
+    sandbox: Sandbox, clock: VirtualClock, end: datetime, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     sandbox.add_campaign("slow", name="Slow", stop_delay=120.0)
@@ -95,7 +95,7 @@ def test_what_is_late_is_told_and_by_how_much(
     assert re.search(r"live when their calling hours ended: slow \(Slow\)\. .* 4\d s later", caplog.text)
 
 
-def test_the_timeout_counts_from_the_end(sandbox: Sandbox, clock: EventfulClock, end: datetime) -> None:
+def test_the_timeout_counts_from_the_end(sandbox: Sandbox, clock: VirtualClock, end: datetime) -> None:
     sandbox.add_campaign("c-1", stoppable=False)
     with pytest.raises(CampaignSweepError, match="c-1"):
         sweep(end, timeout=30).execute(context(end - timedelta(minutes=11)))
@@ -106,7 +106,7 @@ def test_the_timeout_counts_from_the_end(sandbox: Sandbox, clock: EventfulClock,
 
 
 def test_a_run_at_night_that_finds_nothing_costs_one_request_a_type(
-    sandbox: Sandbox, clock: EventfulClock, end: datetime
+    sandbox: Sandbox, clock: VirtualClock, end: datetime
 ) -> None:
     clock.advance((end + timedelta(hours=1)).timestamp() - clock.time())
     sandbox.add_campaign("c-1", status="Stopped")
@@ -123,7 +123,7 @@ def test_a_run_at_night_that_finds_nothing_costs_one_request_a_type(
 )
 def test_what_is_live_once_the_account_was_seen_closed_is_an_incident(
     sandbox: Sandbox,
-    clock: EventfulClock,
+    clock: VirtualClock,
     end: datetime,
     caplog: pytest.LogCaptureFixture,
     verified_before: timedelta | None,
@@ -171,7 +171,7 @@ def startable(sandbox: Sandbox, end: datetime) -> None:
 
 
 def test_the_result_names_what_may_start_before_the_morning(
-    sandbox: Sandbox, clock: EventfulClock, end: datetime
+    sandbox: Sandbox, clock: VirtualClock, end: datetime
 ) -> None:
     clock.advance((end + timedelta(minutes=5)).timestamp() - clock.time())
     startable(sandbox, end)
@@ -182,7 +182,7 @@ def test_the_result_names_what_may_start_before_the_morning(
 
 
 def test_what_may_start_of_a_type_that_is_left_out_is_not_named(
-    sandbox: Sandbox, clock: EventfulClock, end: datetime
+    sandbox: Sandbox, clock: VirtualClock, end: datetime
 ) -> None:
     clock.advance((end + timedelta(minutes=5)).timestamp() - clock.time())
     for campaign_type in ("sms", "voice"):
@@ -192,7 +192,7 @@ def test_what_may_start_of_a_type_that_is_left_out_is_not_named(
 
 
 def test_more_than_a_page_that_may_start_costs_one_request_more_and_hides_nothing(
-    sandbox: Sandbox, clock: EventfulClock, end: datetime
+    sandbox: Sandbox, clock: VirtualClock, end: datetime
 ) -> None:
     clock.advance((end + timedelta(minutes=5)).timestamp() - clock.time())
     for number in range(150):
@@ -204,7 +204,7 @@ def test_more_than_a_page_that_may_start_costs_one_request_more_and_hides_nothin
     assert sent(sandbox) == {"list": 2 + 2 + 1 + 2, "stop": 1}
 
 
-def test_schedules_are_switched_off_and_read_back(sandbox: Sandbox, clock: EventfulClock, end: datetime) -> None:
+def test_schedules_are_switched_off_and_read_back(sandbox: Sandbox, clock: VirtualClock, end: datetime) -> None:
     clock.advance((end + timedelta(minutes=5)).timestamp() - clock.time())
     startable(sandbox, end)
     result = sweep(end, switch_schedules_off=True).execute(context(end))
@@ -215,7 +215,7 @@ def test_schedules_are_switched_off_and_read_back(sandbox: Sandbox, clock: Event
 
 
 def test_a_schedule_that_is_not_verified_off_fails_the_task_once_all_is_stopped(
-    sandbox: Sandbox, clock: EventfulClock, end: datetime
+    sandbox: Sandbox, clock: VirtualClock, end: datetime
 ) -> None:
     clock.advance((end + timedelta(minutes=5)).timestamp() - clock.time())
     sandbox.add_campaign("twin-1", status="Scheduled", name="Twin", schedule={"isSchedulingEnabled": True})
@@ -228,7 +228,7 @@ def test_a_schedule_that_is_not_verified_off_fails_the_task_once_all_is_stopped(
 
 @pytest.mark.parametrize("platform", ["v1", "sonarly"])
 def test_a_platform_without_that_action_is_refused_before_anything_is_sent(
-    sandbox: Sandbox, connect: Connect, clock: EventfulClock, end: datetime, platform: str
+    sandbox: Sandbox, connect: Connect, clock: VirtualClock, end: datetime, platform: str
 ) -> None:
     connect(sandbox.sonarly_connection() if platform == "sonarly" else sandbox.kore_connection("v1"))
     with pytest.raises(CampaignConfigError, match="switch_schedules_off is True"):
@@ -237,7 +237,7 @@ def test_a_platform_without_that_action_is_refused_before_anything_is_sent(
 
 
 def test_a_row_that_can_not_be_read_among_those_that_may_start_is_no_alarm(
-    sandbox: Sandbox, clock: EventfulClock, end: datetime
+    sandbox: Sandbox, clock: VirtualClock, end: datetime
 ) -> None:
     clock.advance((end + timedelta(minutes=5)).timestamp() - clock.time())
     sandbox.add_campaign("c-1", status="Ready")

@@ -21,8 +21,8 @@ from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpRes
 from airflow_provider_campaign.platforms.kore import KoreApp, KorePlatform
 from airflow_provider_campaign.platforms.sonarly import SonarlyPlatform
 from airflow_provider_campaign.sandbox import Fault, Sandbox, SandboxConfig
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.accounts import client_of
-from tests.clock import VirtualClock
 from tests.kinds import Connect
 from tests.local_server import LocalServer, Reply, Sent
 from tests.scripted_transport import ScriptedTransport, SentRequest, response
@@ -167,20 +167,9 @@ def replayed(report: Mapping[str, Any]) -> tuple[Platform, ScriptedTransport]:
     return platform, ScriptedTransport(respond)
 
 
-class ReportClock(VirtualClock):
-    """A clock that shows the time of a report, long ago or not."""
-
-    def __init__(self, sent_at: str) -> None:
-        super().__init__()
-        self._behind = super().time() - datetime.fromisoformat(sent_at).timestamp()
-
-    def time(self) -> float:
-        return super().time() - self._behind
-
-
 def check_again(report: Mapping[str, Any]) -> dict[str, str]:
     """Return the verdicts on a platform that answers as a report says, at the time of the report."""
-    clock = ReportClock(report["exchanges"][0]["sent_at"])
+    clock = VirtualClock(datetime.fromisoformat(report["exchanges"][0]["sent_at"]))
     platform, transport = replayed(report)
     client = client_of(platform, transport, clock)
     return verdicts(list(ContractCheck(client, client.deadline(300)).run()))

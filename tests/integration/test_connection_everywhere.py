@@ -18,11 +18,11 @@ from airflow_provider_campaign.operators.campaign import (
     StopSmsCampaignOperator,
 )
 from airflow_provider_campaign.sandbox import Sandbox
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from airflow_provider_campaign.triggers.base import AccountTrigger
 from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
 from airflow_provider_campaign.triggers.wait import CampaignWaitTrigger, WaitOutcome
-from tests.clock import VirtualClock
 from tests.kinds import Connect
 from tests.triggerer import run_to_its_end
 

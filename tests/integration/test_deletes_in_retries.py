@@ -14,7 +14,7 @@ from airflow_provider_campaign.operators.campaign import DeleteSmsCampaignOperat
 from airflow_provider_campaign.records.shape import canonical
 from airflow_provider_campaign.records.store import RecordStore
 from airflow_provider_campaign.sandbox import Fault, Sandbox
-from tests.clock import VirtualClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.kinds import Connect
 from tests.records_guard import read_all
 

@@ -18,7 +18,7 @@ from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.statuses import KORE_STATUSES
-from tests.clock import VirtualClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.kinds import KORE_KINDS, SONARLY, Connect, Kind
 
 MANY = 350

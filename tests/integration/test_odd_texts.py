@@ -17,14 +17,13 @@ from airflow_provider_campaign.__main__ import main
 from airflow_provider_campaign.exceptions import CampaignSweepError
 from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, run
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from airflow_provider_campaign.text import MAX_DEPTH
 from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
-from tests.clock import VirtualClock
 from tests.kinds import KINDS, SONARLY, Connect, Kind
 from tests.odd_texts import ODD
 from tests.triggerer import WAYS, Triggerer, run_to_its_end
-from tests.virtual_loop import run
 
 MAX_XCOM_BYTES = 40_000
 

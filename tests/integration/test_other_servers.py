@@ -12,15 +12,15 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.sweep.entry import REFUSAL_DELAYS
-from tests.clock import EventfulClock
 from tests.kinds import KINDS, Connect
 
 SMS = KINDS[0]
 
 
 @pytest.fixture
-def sandbox(clock: EventfulClock, connect: Connect) -> Iterator[Sandbox]:
+def sandbox(clock: VirtualClock, connect: Connect) -> Iterator[Sandbox]:
     with Sandbox(clock=clock) as sandbox:
         connect(sandbox.kore_connection("v2"))
         yield sandbox
@@ -63,7 +63,7 @@ def live(sandbox: Sandbox) -> set[str]:
 
 @pytest.mark.parametrize("lost", [False, True], ids=["answered", "answer lost"])
 def test_a_campaign_that_is_through_before_the_first_poll_was_started(
-    sandbox: Sandbox, clock: EventfulClock, lost: bool
+    sandbox: Sandbox, clock: VirtualClock, lost: bool
 ) -> None:
     campaign = SMS.add_campaign(sandbox, status="Ready", start_delay=5.0)
     clock.advance(3600)
@@ -144,7 +144,7 @@ def test_a_row_that_can_not_be_read_does_not_keep_the_others_from_being_stopped(
 
 
 def test_a_campaign_that_is_started_again_before_it_is_listed_is_asked_again(
-    sandbox: Sandbox, clock: EventfulClock, account: tuple[str, ...]
+    sandbox: Sandbox, clock: VirtualClock, account: tuple[str, ...]
 ) -> None:
     add(sandbox, 3, account, stop_delay=0.5)
     sandbox.campaign("c-1").restarts = 1
@@ -155,7 +155,7 @@ def test_a_campaign_that_is_started_again_before_it_is_listed_is_asked_again(
     assert len(result["stopped"]) == 3
 
 
-def test_stops_go_on_while_the_list_fails(sandbox: Sandbox, clock: EventfulClock) -> None:
+def test_stops_go_on_while_the_list_fails(sandbox: Sandbox, clock: VirtualClock) -> None:
     add(sandbox, 2)
     sandbox.add_fault(Fault("error", action="stop", campaign_id="c-1", status=503))
     sandbox.add_fault(Fault("error", action="list", skip=1, count=None, status=503))
@@ -176,7 +176,7 @@ def test_one_type_is_stopped_although_the_other_can_not_be_listed(sandbox: Sandb
 
 
 def test_a_stop_that_finds_nothing_where_list_and_status_do_is_asked_again_for_two_minutes(
-    sandbox: Sandbox, clock: EventfulClock, account: tuple[str, ...]
+    sandbox: Sandbox, clock: VirtualClock, account: tuple[str, ...]
 ) -> None:
     add(sandbox, 3, account)
     sandbox.add_fault(Fault("not_found", action="stop", campaign_id="c-1", count=None))
@@ -199,7 +199,7 @@ def test_a_listed_campaign_that_neither_stop_nor_status_find_is_not_taken_for_de
 
 
 def test_what_was_stopped_during_a_wait_for_the_budget_is_not_asked_to_stop(
-    sandbox: Sandbox, clock: EventfulClock
+    sandbox: Sandbox, clock: VirtualClock
 ) -> None:
     add(sandbox, 100)
 
@@ -214,7 +214,7 @@ def test_what_was_stopped_during_a_wait_for_the_budget_is_not_asked_to_stop(
 
 
 def test_a_wait_for_the_budget_does_not_use_up_the_retry_budget(
-    sandbox: Sandbox, clock: EventfulClock, connect: Connect
+    sandbox: Sandbox, clock: VirtualClock, connect: Connect
 ) -> None:
     connect(sandbox.kore_connection(retry_budget=20))
     add(sandbox, 59)

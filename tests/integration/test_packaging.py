@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -72,11 +73,11 @@ else:
 """
 
 
-def run(*command: str | Path, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
+def run(*command: str | Path, cwd: Path = REPOSITORY, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command outside of this environment's Airflow and of this repository's sources."""
     unwanted = ("AIRFLOW_", "PYTHONPATH", "VIRTUAL_ENV")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
-    environment["AIRFLOW_HOME"] = str(cwd / "airflow-home")
+    environment |= {"AIRFLOW_HOME": str(cwd / "airflow-home"), **variables}
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -197,6 +198,20 @@ def test_the_requirements_of_what_is_installed_agree(installed: Path) -> None:
 def test_the_installed_provider_is_found_as_airflow_finds_it(installed: Path) -> None:
     found = run(installed / "venv/bin/python", "-c", ENTRY_POINT, DISTRIBUTION, cwd=installed)
     assert json.loads(found.stdout) == [__version__, get_provider_info()], found.stderr
+
+
+def test_a_project_of_its_own_runs_the_documented_tests_with_the_wheel(wheel: Path, tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs/testing.md").read_text()
+    for name, content in re.findall(r"^```\w+\n# ([\w./-]+\.(?:py|toml))\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    # Airflow and pytest are this environment's, and the plugin comes from the wheel, by its entry point.
+    python("uv", "pip", "install", "--quiet", "--no-deps", "--target", tmp_path / "site", wheel)
+    environment = {"PYTHONPATH": str(tmp_path / "site")}
+    tested = run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", cwd=tmp_path, **environment)
+    assert "5 passed" in tested.stdout, tested.stdout + tested.stderr
+    where = run(sys.executable, "-c", f"import {PACKAGE}; print({PACKAGE}.__file__)", cwd=tmp_path, **environment)
+    assert where.stdout.startswith(str(tmp_path))
 
 
 @pytest.mark.skipif(not IS_FULL, reason="Airflow starts slowly where it has never run: only in full")

@@ -31,9 +31,9 @@ from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Campaign, Fault, ReceivedRequest, Sandbox
 from airflow_provider_campaign.sandbox.config import API_KEY, CLIENT_SECRET
 from airflow_provider_campaign.sandbox.faults import FRAMINGS, LOST_WAYS
-from tests.clock import VirtualClock
+from airflow_provider_campaign.sandbox.task_runs import StateStore
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.fragile import fragile, unforeseen_id
-from tests.integration.sweep.runs import StateStore
 from tests.kinds import KINDS, KORE_KINDS, SONARLY, Kind
 from tests.odd_texts import NAMES, check_readable, check_storable
 from tests.profiles import examples

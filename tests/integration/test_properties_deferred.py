@@ -20,15 +20,14 @@ from hypothesis import strategies as st
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.config import API_KEY, CLIENT_SECRET
 from airflow_provider_campaign.sandbox.faults import FRAMINGS
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, run
 from airflow_provider_campaign.triggers.shared_poll import MIN_EXTRA_INTERVAL
 from airflow_provider_campaign.triggers.wait import FINAL_POLL_GRACE, CampaignWaitTrigger
-from tests.clock import VirtualClock
 from tests.fragile import fragile, unforeseen_id
 from tests.kinds import KINDS, SONARLY, Connect, Kind
 from tests.odd_texts import NAMES, check_readable, check_storable
 from tests.profiles import examples
 from tests.triggerer import WAYS, Triggerer
-from tests.virtual_loop import run
 
 LONGEST_DELAY = 120
 """Seconds: the most that a platform in these plans asks to be left alone for."""

@@ -17,11 +17,10 @@ from airflow.providers.common.compat.standard.triggers import TimeDeltaTrigger
 from airflow_provider_campaign.exceptions import CampaignTimeoutError
 from airflow_provider_campaign.operators.campaign import MIN_RATE_DEFERRAL, RATE_JITTER, RESUME_TIME, CampaignOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, run
 from airflow_provider_campaign.version_compat import SHARED_STREAMS
-from tests.clock import VirtualClock
 from tests.kinds import KORE_KINDS, SONARLY, Connect, Kind
 from tests.triggerer import Triggerer
-from tests.virtual_loop import run
 
 SMS = KORE_KINDS[0]
 only_shared = pytest.mark.skipif(not SHARED_STREAMS, reason="Airflow before 3.3 has no shared streams")

@@ -30,10 +30,10 @@ from airflow_provider_campaign.records.chain import verify_records
 from airflow_provider_campaign.records.shape import canonical
 from airflow_provider_campaign.records.store import RecordStore
 from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.triggers.wait import WaitOutcome
 from tests.calling_hours import daily
 from tests.certificates import Authority
-from tests.clock import VirtualClock
 from tests.kinds import Connect
 from tests.raw_server import RawServer
 from tests.records_guard import RECORDS_PATH, check_records, read_all

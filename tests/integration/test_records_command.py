@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_campaign.__main__ import main
 from airflow_provider_campaign.records.store import RecordStore
 from airflow_provider_campaign.sandbox import Sandbox
-from tests.clock import VirtualClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.kinds import Connect
 from tests.records_guard import read_all
 

@@ -10,8 +10,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSen
 
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignStateError
 from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
-from tests.clock import VirtualClock
 from tests.kinds import SONARLY, Connect, Kind
 
 KORE_FAULTS_THAT_PASS = ["rate_limit", "rate_limit_text", "error", "html", "html_ok", "broken_json", "empty", "reset"]

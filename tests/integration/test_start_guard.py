@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferr
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignConflictError, CampaignError
 from airflow_provider_campaign.operators.campaign import StartCampaignOperator, StartSmsCampaignOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
-from tests.clock import VirtualClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.kinds import KINDS, Connect, Kind
 
 HOUR = timedelta(hours=1)

@@ -26,9 +26,9 @@ from airflow_provider_campaign.exceptions import (
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.sweep.entry import REFUSAL_DELAYS
 from airflow_provider_campaign.sweep.workers import CONCURRENCY
-from tests.clock import EventfulClock
 from tests.kinds import Connect
 from tests.profiles import examples
 
@@ -49,7 +49,7 @@ class RecordingTaskInstance:
 
 
 @pytest.fixture
-def sandbox(clock: EventfulClock, connect: Connect) -> Iterator[Sandbox]:
+def sandbox(clock: VirtualClock, connect: Connect) -> Iterator[Sandbox]:
     with Sandbox(clock=clock) as sandbox:
         connect(sandbox.kore_connection("v2"))
         yield sandbox
@@ -104,7 +104,7 @@ def test_fifty_campaigns_cost_one_listing_before_one_after_and_a_stop_each(sandb
 
 @pytest.mark.parametrize(("count", "windows"), [(100, 1), (300, 5)])
 def test_past_the_budget_it_waits_for_the_window_and_is_refused_nothing(
-    sandbox: Sandbox, clock: EventfulClock, caplog: pytest.LogCaptureFixture, count: int, windows: int
+    sandbox: Sandbox, clock: VirtualClock, caplog: pytest.LogCaptureFixture, count: int, windows: int
 ) -> None:
     caplog.set_level(logging.INFO)
     add(sandbox, count)
@@ -118,7 +118,7 @@ def test_past_the_budget_it_waits_for_the_window_and_is_refused_nothing(
     assert clock.passed <= windows * WINDOW * 1.01
 
 
-def test_ten_thousand_stopped_campaigns_cost_nothing(sandbox: Sandbox, clock: EventfulClock) -> None:
+def test_ten_thousand_stopped_campaigns_cost_nothing(sandbox: Sandbox, clock: VirtualClock) -> None:
     add(sandbox, 20, ("sms", "voice"))
     sweep()
     alone, seconds = calls(sandbox), clock.passed
@@ -153,7 +153,7 @@ def test_nothing_live_costs_a_listing_and_two_counts_a_type(sandbox: Sandbox) ->
     assert (record["total"], record["stopped"], record["failed"]) == (0, [], [])
 
 
-def test_many_that_wind_down_are_watched_together(sandbox: Sandbox, clock: EventfulClock) -> None:
+def test_many_that_wind_down_are_watched_together(sandbox: Sandbox, clock: VirtualClock) -> None:
     sandbox.config.stop_delay = 45.0
     add(sandbox, 50)
     record = sweep(campaign_types=("sms",))
@@ -184,7 +184,7 @@ def test_only_the_types_asked_for_are_stopped(sandbox: Sandbox) -> None:
     assert live(sandbox) == {"c-0", "c-2"}
 
 
-def test_a_campaign_that_prepares_is_live_too(sandbox: Sandbox, clock: EventfulClock, account: tuple[str, ...]) -> None:
+def test_a_campaign_that_prepares_is_live_too(sandbox: Sandbox, clock: VirtualClock, account: tuple[str, ...]) -> None:
     sandbox.add_campaign("preparing", account[0], "Preparing")
     clock.at(10, lambda: sandbox.set_status("preparing", "Active"))  # Sonarly refuses the stop until then
     sweep()
@@ -220,7 +220,7 @@ def test_only_names_that_match_are_stopped(sandbox: Sandbox, account: tuple[str,
 
 
 def test_those_of_the_highest_priority_are_asked_before_the_budget_is_spent(
-    sandbox: Sandbox, clock: EventfulClock
+    sandbox: Sandbox, clock: VirtualClock
 ) -> None:
     for number in range(100):
         sandbox.add_campaign(f"c-{number}", priority="5" if number >= 60 else "2")
@@ -232,7 +232,7 @@ def test_those_of_the_highest_priority_are_asked_before_the_budget_is_spent(
     assert "without" not in in_first_window
 
 
-def test_a_campaign_that_starts_meanwhile_is_stopped_too(sandbox: Sandbox, clock: EventfulClock) -> None:
+def test_a_campaign_that_starts_meanwhile_is_stopped_too(sandbox: Sandbox, clock: VirtualClock) -> None:
     sandbox.add_campaign("first", stop_delay=30.0)
     clock.at(5, lambda: sandbox.add_campaign("late"))
     clock.at(25, lambda: sandbox.add_campaign("later", "voice"))
@@ -242,7 +242,7 @@ def test_a_campaign_that_starts_meanwhile_is_stopped_too(sandbox: Sandbox, clock
 
 
 def test_a_campaign_that_is_started_again_is_stopped_again(
-    sandbox: Sandbox, clock: EventfulClock, account: tuple[str, ...]
+    sandbox: Sandbox, clock: VirtualClock, account: tuple[str, ...]
 ) -> None:
     add(sandbox, 5, account)
     sandbox.add_fault(Fault("error", action="stop", campaign_id="c-4", count=3))
@@ -254,7 +254,7 @@ def test_a_campaign_that_is_started_again_is_stopped_again(
 
 
 def test_whoever_starts_a_campaign_again_and_again_is_not_followed_at_full_speed(
-    sandbox: Sandbox, clock: EventfulClock, connect: Connect
+    sandbox: Sandbox, clock: VirtualClock, connect: Connect
 ) -> None:
     connect(sandbox.sonarly_connection())
     add(sandbox, 2, ("sonarly",))
@@ -266,7 +266,7 @@ def test_whoever_starts_a_campaign_again_and_again_is_not_followed_at_full_speed
     assert len(stops(sandbox)) < 30
 
 
-def test_campaigns_that_are_deleted_meanwhile_are_not_a_failure(sandbox: Sandbox, clock: EventfulClock) -> None:
+def test_campaigns_that_are_deleted_meanwhile_are_not_a_failure(sandbox: Sandbox, clock: VirtualClock) -> None:
     add(sandbox, 100, stop_delay=70.0)
     clock.at(30, lambda: sandbox.remove_campaign("c-0"))  # asked, and winding down
     clock.at(30, lambda: sandbox.remove_campaign("c-99"))  # not asked yet
@@ -277,7 +277,7 @@ def test_campaigns_that_are_deleted_meanwhile_are_not_a_failure(sandbox: Sandbox
     assert live(sandbox) == set()
 
 
-def test_a_stop_that_somebody_else_was_faster_with_is_told_apart(sandbox: Sandbox, clock: EventfulClock) -> None:
+def test_a_stop_that_somebody_else_was_faster_with_is_told_apart(sandbox: Sandbox, clock: VirtualClock) -> None:
     add(sandbox, 100)
     clock.at(30, lambda: sandbox.set_status("c-99", "Stopped"))
     record = sweep(campaign_types=("sms",))
@@ -294,7 +294,7 @@ def test_a_stop_whose_answer_was_lost_is_not_sent_again(sandbox: Sandbox, accoun
     assert len(record["stopped"]) == 10
 
 
-def test_what_winds_down_is_confirmed_without_a_second_stop(sandbox: Sandbox, clock: EventfulClock) -> None:
+def test_what_winds_down_is_confirmed_without_a_second_stop(sandbox: Sandbox, clock: VirtualClock) -> None:
     add(sandbox, 10, ("sms", "voice"), stop_delay=200.0)
     sandbox.campaign("c-3").completes = True
     record = sweep()
@@ -320,7 +320,7 @@ def test_a_campaign_that_can_not_be_stopped_is_named_and_the_others_are_stopped(
 
 @pytest.mark.parametrize("kind", ["forbidden", "bad_request", "redirect"])
 def test_a_refusal_of_one_campaign_is_asked_again_for_two_minutes_and_keeps_the_retries(
-    sandbox: Sandbox, clock: EventfulClock, account: tuple[str, ...], kind: str
+    sandbox: Sandbox, clock: VirtualClock, account: tuple[str, ...], kind: str
 ) -> None:
     add(sandbox, 6, account)
     sandbox.add_fault(Fault(kind, action="stop", campaign_id="c-2", count=None))
@@ -359,7 +359,7 @@ def test_a_status_that_can_not_be_read_does_not_keep_the_others_from_being_stopp
     assert len(record["stopped"]) == 100
 
 
-def test_a_time_that_is_too_short_names_those_that_were_not_reached(sandbox: Sandbox, clock: EventfulClock) -> None:
+def test_a_time_that_is_too_short_names_those_that_were_not_reached(sandbox: Sandbox, clock: VirtualClock) -> None:
     add(sandbox, 100)
     with pytest.raises(CampaignSweepError, match=r"(?s)waiting for the rate limit.*\n41 of 100 campaigns"):
         sweep(campaign_types=("sms",), timeout=30)
@@ -430,7 +430,7 @@ def test_a_retry_sees_only_what_is_still_live(sandbox: Sandbox) -> None:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="no SIGALRM here")
 def test_a_task_that_is_timed_out_by_airflow_asks_no_more(
-    sandbox: Sandbox, clock: EventfulClock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, clock: VirtualClock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class TaskTimeout(BaseException):
         pass
@@ -461,7 +461,7 @@ def test_a_task_that_is_timed_out_by_airflow_asks_no_more(
 
 
 def test_the_record_says_what_an_auditor_wants_to_know(
-    sandbox: Sandbox, clock: EventfulClock, account: tuple[str, ...]
+    sandbox: Sandbox, clock: VirtualClock, account: tuple[str, ...]
 ) -> None:
     add(sandbox, 4, account)
     began = datetime.fromtimestamp(clock.time(), UTC)
@@ -532,7 +532,7 @@ def test_a_dry_run_lists_and_stops_nothing(
     assert re.search(r"Would stop 4 campaigns: (c-\d \(Spring sale\)(, )?){4}", caplog.text)
 
 
-def test_progress_is_logged_at_most_once_a_second(sandbox: Sandbox, clock: EventfulClock) -> None:
+def test_progress_is_logged_at_most_once_a_second(sandbox: Sandbox, clock: VirtualClock) -> None:
     lines: list[tuple[float, str]] = []
 
     class Recording(logging.Handler):

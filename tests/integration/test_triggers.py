@@ -25,6 +25,7 @@ from airflow_provider_campaign.client.clock import SystemClock
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, run
 from airflow_provider_campaign.triggers import base, shared_poll
 from airflow_provider_campaign.triggers.base import BATCH_DELAY
 from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
@@ -33,12 +34,10 @@ from airflow_provider_campaign.triggers.wait import FINAL_POLL_GRACE, TRIGGERER_
 from airflow_provider_campaign.version_compat import SHARED_STREAMS
 from airflow_provider_campaign.waiting.account_poller import AccountPoller
 from airflow_provider_campaign.waiting.wait import MAX_READ_LAG
-from tests.clock import VirtualClock
 from tests.kinds import KINDS, SONARLY, Connect, Kind
 from tests.odd_texts import check_storable
 from tests.profiles import examples
 from tests.triggerer import WAYS, Triggerer, run_to_its_end
-from tests.virtual_loop import run
 
 INTERVAL = 30.0
 HOUR = 3600.0

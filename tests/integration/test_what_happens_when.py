@@ -25,9 +25,9 @@ from airflow_provider_campaign.operators.campaign import (
 )
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.faults import FAULT_KINDS
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from tests.certificates import Authority
-from tests.clock import EventfulClock
 from tests.kinds import SILENT, Connect
 from tests.raw_server import RawServer
 
@@ -82,12 +82,12 @@ class Place:
 
     sandbox: Sandbox
     connect: Connect
-    clock: EventfulClock
+    clock: VirtualClock
     folder: Path
 
 
 @pytest.fixture
-def place(clock: EventfulClock, connect: Connect, tmp_path: Path) -> Iterator[Place]:
+def place(clock: VirtualClock, connect: Connect, tmp_path: Path) -> Iterator[Place]:
     with Sandbox(clock=clock) as sandbox:
         yield Place(sandbox, connect, clock, tmp_path)
 

@@ -119,16 +119,3 @@ class SonarlyClient:
 
     def list(self, query: str = "") -> requests.Response:
         return self.send("GET", self.path(query))
-
-
-class VirtualClock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from airflow_provider_campaign.sandbox import Sandbox
-from tests.sandbox.clients import KoreClient, SonarlyClient, VirtualClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from tests.sandbox.clients import KoreClient, SonarlyClient
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import requests
 
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.seeds import SEEDS
-from tests.sandbox.clients import KoreClient, SonarlyClient, VirtualClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from tests.sandbox.clients import KoreClient, SonarlyClient
 
 
 class ControlClient:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_campaign.sandbox import Sandbox
-from tests.sandbox.clients import KoreClient, VirtualClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from tests.sandbox.clients import KoreClient
 
 DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 

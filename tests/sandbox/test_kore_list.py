@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_campaign.sandbox import Sandbox
-from tests.sandbox.clients import KoreClient, VirtualClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from tests.sandbox.clients import KoreClient
 
 
 def names(kore: KoreClient, **body: Any) -> list[str]:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_campaign.sandbox import ReceivedRequest, Sandbox
-from tests.sandbox.clients import KoreClient, SonarlyClient, VirtualClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from tests.sandbox.clients import KoreClient, SonarlyClient
 
 HALF_AN_EMOJI = "\ud83d"
 
@@ -116,11 +117,7 @@ def test_something_may_happen_with_each_request(sandbox: Sandbox, kore: KoreClie
 
 
 def test_a_clock_that_knows_the_date_says_what_date_it_is(kore_v1: KoreClient) -> None:
-    class DatedClock(VirtualClock):
-        def time(self) -> float:
-            return datetime(2027, 2, 1, 9, tzinfo=UTC).timestamp() + self.now - 1000.0
-
-    clock = DatedClock()
+    clock = VirtualClock(datetime(2027, 2, 1, 9, tzinfo=UTC))
     with Sandbox(clock=clock) as sandbox:
         clock.advance(60)
         assert sandbox.add_campaign("c-1").created_at == "2027-02-01T09:01:00.000Z"

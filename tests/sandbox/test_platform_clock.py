@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_campaign.sandbox import Campaign, Sandbox
-from tests.sandbox.clients import KoreClient, SonarlyClient, VirtualClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from tests.sandbox.clients import KoreClient, SonarlyClient
 
 HOUR = 3600.0
 

@@ -13,7 +13,8 @@ import pytest
 import requests
 
 from airflow_provider_campaign.sandbox import Fault, Sandbox, SandboxConfig
-from tests.sandbox.clients import KoreClient, SonarlyClient, VirtualClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from tests.sandbox.clients import KoreClient, SonarlyClient
 
 
 def test_it_listens_on_the_loopback_interface_only(sandbox: Sandbox) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_campaign.sandbox import Sandbox
-from tests.sandbox.clients import KoreClient, SonarlyClient, VirtualClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from tests.sandbox.clients import KoreClient, SonarlyClient
 
 TEXT = "You've exceeded the per-minute rate limit. Please wait for sometime before retrying."
 

@@ -6,7 +6,8 @@ import pytest
 import requests
 
 from airflow_provider_campaign.sandbox import Sandbox
-from tests.sandbox.clients import SonarlyClient, VirtualClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from tests.sandbox.clients import SonarlyClient
 
 FIELDS = {
     "id",

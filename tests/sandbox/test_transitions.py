@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_campaign.sandbox import Sandbox
-from tests.sandbox.clients import KoreClient, SonarlyClient, VirtualClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from tests.sandbox.clients import KoreClient, SonarlyClient
 
 
 def test_a_delayed_stop_takes_effect_when_it_falls_due(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:

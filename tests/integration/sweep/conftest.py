@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Sandbox
-from tests.integration.sweep.runs import DatedClock
-from tests.kinds import Connect
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from tests.integration.sweep.runs import MONDAY
 from tests.records_guard import RECORDS_PATH
 
 
@@ -23,14 +22,12 @@ def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> DatedClock:
-    clock = DatedClock()
+def campaign_clock(monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
+    clock = VirtualClock(MONDAY)
     monkeypatch.setattr(CampaignHook, "clock", clock)
     return clock
 
 
 @pytest.fixture
-def sandbox(clock: DatedClock, connect: Connect) -> Iterator[Sandbox]:
-    with Sandbox(clock=clock) as sandbox:
-        connect(sandbox.kore_connection("v2"))
-        yield sandbox
+def sandbox(campaign_sandbox: Sandbox) -> Sandbox:
+    return campaign_sandbox

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from airflow_provider_campaign.exceptions import CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.integration.sweep.runs import (
     ATTESTED,
+    MONDAY,
     PLANTED,
     Dag,
-    DatedClock,
     asked_about,
     live,
     plant,
@@ -30,12 +31,12 @@ from tests.profiles import examples
 
 
 @pytest.fixture
-def dag(clock: DatedClock) -> Dag:
+def dag(clock: VirtualClock) -> Dag:
     return Dag(clock, timeout=60)
 
 
 @pytest.fixture
-def another(clock: DatedClock) -> Iterator[Sandbox]:
+def another(clock: VirtualClock) -> Iterator[Sandbox]:
     """Another account, on a platform of its own."""
     with Sandbox(clock=clock, iid="st-other-0001", account_id="acc-other-0001", account_group_id="ag-other") as sandbox:
         yield sandbox
@@ -219,7 +220,7 @@ def test_whatever_is_planted_only_what_this_try_lists_in_its_scope_is_stopped(
     top: dict[str, Any],
     form: str,
 ) -> None:
-    clock, folder = DatedClock(), tmp_path_factory.mktemp("tampered")
+    clock, folder = VirtualClock(MONDAY), tmp_path_factory.mktemp("tampered")
     with pytest.MonkeyPatch.context() as patch, Sandbox(clock=clock, rate_limit=None) as sandbox:
         patch.setattr(CampaignHook, "clock", clock)
         connect(sandbox.kore_connection("v2"))

@@ -12,11 +12,11 @@ import pytest
 
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.calling_hours import daily
 from tests.integration.sweep.runs import (
     WINDOW,
     Dag,
-    DatedClock,
     asked_about,
     ended_at,
     live,
@@ -28,7 +28,7 @@ from tests.kinds import Connect
 
 
 @pytest.fixture
-def dag(clock: DatedClock) -> Dag:
+def dag(clock: VirtualClock) -> Dag:
     return Dag(clock, timeout=900)
 
 
@@ -125,7 +125,7 @@ def test_a_dry_run_names_them_and_stops_nothing(account: Sandbox, dag: Dag) -> N
     assert stops(account) == []
 
 
-def test_each_of_them_has_its_own_moment(account: Sandbox, clock: DatedClock, dag: Dag) -> None:
+def test_each_of_them_has_its_own_moment(account: Sandbox, clock: VirtualClock, dag: Dag) -> None:
     rules = [
         {"name": "calls", "campaign_types": ["voice"], **daily("UTC", ("09:00", "20:30"))},
         {"name": "texts", **daily("UTC", ("09:00", "21:00"))},
@@ -146,7 +146,7 @@ def test_those_that_are_open_are_left_alone(account: Sandbox, dag: Dag) -> None:
 
 
 @pytest.mark.parametrize("count", [100, 300])
-def test_many_cost_a_request_each_and_a_few_lists(sandbox: Sandbox, clock: DatedClock, dag: Dag, count: int) -> None:
+def test_many_cost_a_request_each_and_a_few_lists(sandbox: Sandbox, clock: VirtualClock, dag: Dag, count: int) -> None:
     given = [f"c-{number}" for number in range(count - 12)]
     for number, campaign_id in enumerate(given):
         sandbox.add_campaign(campaign_id, ("sms", "voice")[number % 2])
@@ -176,7 +176,7 @@ def test_one_that_can_not_be_stopped_is_named(account: Sandbox, dag: Dag) -> Non
 
 
 def test_one_that_starts_while_the_others_are_stopped_is_stopped_too(
-    account: Sandbox, clock: DatedClock, dag: Dag
+    account: Sandbox, clock: VirtualClock, dag: Dag
 ) -> None:
     account.campaign("sms-1").stop_delay = 60.0
     clock.at(10, lambda: account.set_status("stopped", "Active"))

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_campaign.sandbox import Fault, ReceivedRequest, Sandbox
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.calling_hours import daily
 from tests.integration.sweep.runs import (
     Dag,
-    DatedClock,
     ended_at,
     live,
     live_at,
@@ -31,7 +31,7 @@ SLACK = 40
 
 
 @pytest.fixture
-def dag(clock: DatedClock) -> Dag:
+def dag(clock: VirtualClock) -> Dag:
     return Dag(clock, calling_hours=HOURS, margin=MARGIN, timeout=900)
 
 
@@ -40,7 +40,7 @@ def add(sandbox: Sandbox, count: int, prefix: str = "c", **details: Any) -> None
         sandbox.add_campaign(f"{prefix}-{number}", ("sms", "voice")[number % 2], **details)
 
 
-def seconds_before(sandbox: Sandbox, clock: DatedClock, end: datetime, prefix: str = "c") -> list[float]:
+def seconds_before(sandbox: Sandbox, clock: VirtualClock, end: datetime, prefix: str = "c") -> list[float]:
     """Return how long before an end each campaign was stopped, the last one first."""
     ids = [campaign.id for campaign in sandbox.campaigns() if campaign.id.startswith(f"{prefix}-")]
     return sorted((end - ended_at(sandbox, clock, campaign_id)).total_seconds() for campaign_id in ids)
@@ -54,7 +54,7 @@ def need(count: int) -> float:
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize("count", [1, 30, 120, 300])
 def test_all_are_verified_by_the_margin_and_none_is_stopped_earlier_than_needed(
-    sandbox: Sandbox, clock: DatedClock, dag: Dag, count: int, deferrable: bool
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag, count: int, deferrable: bool
 ) -> None:
     add(sandbox, count)
     outcome = dag.guard(on_monday("20:05"), deferrable=deferrable)
@@ -73,7 +73,7 @@ def test_all_are_verified_by_the_margin_and_none_is_stopped_earlier_than_needed(
 
 
 @pytest.mark.parametrize("margin", [0, 30, 300])
-def test_the_margin_is_kept(sandbox: Sandbox, clock: DatedClock, dag: Dag, margin: int) -> None:
+def test_the_margin_is_kept(sandbox: Sandbox, clock: VirtualClock, dag: Dag, margin: int) -> None:
     add(sandbox, 20)
     assert dag.guard(on_monday("20:05"), margin=margin).error is None
     before = seconds_before(sandbox, clock, END)
@@ -81,7 +81,7 @@ def test_the_margin_is_kept(sandbox: Sandbox, clock: DatedClock, dag: Dag, margi
     assert before[-1] <= margin + need(20)
 
 
-def test_five_rules_and_three_ends_within_two_hours(sandbox: Sandbox, clock: DatedClock, dag: Dag) -> None:
+def test_five_rules_and_three_ends_within_two_hours(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
     ends = {"fl": on_monday("20:30"), "ga": on_monday("21:15"), "al": on_monday("21:15"), "tx": on_monday("22:00")}
     rules = [
         {"name": name, "name_pattern": f"{name}-*", **daily("UTC", ("09:00", f"{end:%H:%M}"))}
@@ -104,7 +104,7 @@ def test_five_rules_and_three_ends_within_two_hours(sandbox: Sandbox, clock: Dat
     assert len(outcome.result["open_until"]) == 40
 
 
-def test_ends_that_follow_closely_share_the_rate_limit(sandbox: Sandbox, clock: DatedClock, dag: Dag) -> None:
+def test_ends_that_follow_closely_share_the_rate_limit(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
     ends = {"a": on_monday("20:58"), "b": on_monday("20:59"), "d": on_monday("21:00")}
     rules = [
         {"name": name, "name_pattern": f"{name}-*", **daily("UTC", ("09:00", f"{end:%H:%M}"))}
@@ -122,7 +122,7 @@ def test_ends_that_follow_closely_share_the_rate_limit(sandbox: Sandbox, clock: 
     assert {request.status_code for request in sandbox.requests} == {200}
 
 
-def test_what_takes_long_to_stop_has_the_margin_for_it(sandbox: Sandbox, clock: DatedClock, dag: Dag) -> None:
+def test_what_takes_long_to_stop_has_the_margin_for_it(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
     add(sandbox, 60, stop_delay=40.0)
     assert dag.guard(on_monday("20:05")).error is None
     assert live_at(sandbox, clock, END) == set()
@@ -130,7 +130,7 @@ def test_what_takes_long_to_stop_has_the_margin_for_it(sandbox: Sandbox, clock: 
 
 
 @pytest.mark.parametrize("seconds", [5.0, 20.0])
-def test_lists_that_are_slow_make_no_stop_late(sandbox: Sandbox, clock: DatedClock, dag: Dag, seconds: float) -> None:
+def test_lists_that_are_slow_make_no_stop_late(sandbox: Sandbox, clock: VirtualClock, dag: Dag, seconds: float) -> None:
     def be_slow(request: ReceivedRequest) -> None:
         if request.action == "list":
             clock.sleep(seconds)
@@ -142,7 +142,7 @@ def test_lists_that_are_slow_make_no_stop_late(sandbox: Sandbox, clock: DatedClo
     assert seconds_before(sandbox, clock, END)[0] >= MARGIN / 2
 
 
-def test_requests_of_another_client_are_covered_by_the_margin(sandbox: Sandbox, clock: DatedClock, dag: Dag) -> None:
+def test_requests_of_another_client_are_covered_by_the_margin(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
     add(sandbox, 120)
     for number in range(25 * 20):
         clock.on(on_monday("20:40") + timedelta(seconds=3 * number), sandbox.spend)
@@ -152,7 +152,7 @@ def test_requests_of_another_client_are_covered_by_the_margin(sandbox: Sandbox, 
     assert len(refused) <= 20
 
 
-def test_what_is_started_before_the_end_is_stopped_by_then(sandbox: Sandbox, clock: DatedClock, dag: Dag) -> None:
+def test_what_is_started_before_the_end_is_stopped_by_then(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
     add(sandbox, 3)
     for minute in (20, 40, 55):
         clock.on(on_monday(f"20:{minute}"), lambda minute=minute: sandbox.add_campaign(f"new-{minute}"))  # type: ignore[misc]
@@ -164,7 +164,7 @@ def test_what_is_started_before_the_end_is_stopped_by_then(sandbox: Sandbox, clo
 
 
 def test_what_is_started_in_the_last_seconds_is_stopped_at_the_end_and_told(
-    sandbox: Sandbox, clock: DatedClock, dag: Dag, caplog: pytest.LogCaptureFixture
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     clock.on(END - timedelta(seconds=1), lambda: sandbox.add_campaign("too-late"))
@@ -178,7 +178,7 @@ def test_what_is_started_in_the_last_seconds_is_stopped_at_the_end_and_told(
 
 
 def test_one_that_can_not_be_stopped_fails_the_run_and_was_live_at_the_end(
-    sandbox: Sandbox, clock: DatedClock, dag: Dag
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag
 ) -> None:
     add(sandbox, 20)
     sandbox.campaign("c-3").stoppable = False
@@ -190,7 +190,7 @@ def test_one_that_can_not_be_stopped_fails_the_run_and_was_live_at_the_end(
 
 
 def test_a_run_that_begins_too_late_goes_at_full_speed_and_says_so(
-    sandbox: Sandbox, clock: DatedClock, dag: Dag, caplog: pytest.LogCaptureFixture
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     add(sandbox, 200)
@@ -209,7 +209,7 @@ def test_a_run_that_begins_too_late_goes_at_full_speed_and_says_so(
 
 @pytest.mark.parametrize("date", ["15:00", "23:00"], ids=["open", "closed"])
 def test_a_run_with_nothing_to_close_costs_a_list_request_a_type_and_no_time(
-    sandbox: Sandbox, clock: DatedClock, dag: Dag, date: str
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag, date: str
 ) -> None:
     add(sandbox, 90, status="Active" if date == "15:00" else "Stopped")
     assert dag.guard(on_monday(date) - timedelta(minutes=100)).error is None  # it has seen the last end
@@ -225,7 +225,7 @@ def test_a_run_with_nothing_to_close_costs_a_list_request_a_type_and_no_time(
 
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_a_run_ends_when_the_last_end_in_sight_has_passed(
-    sandbox: Sandbox, clock: DatedClock, dag: Dag, deferrable: bool
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag, deferrable: bool
 ) -> None:
     add(sandbox, 4)
     outcome = dag.guard(on_monday("20:40"), look_ahead=timedelta(minutes=30), deferrable=deferrable)
@@ -233,7 +233,7 @@ def test_a_run_ends_when_the_last_end_in_sight_has_passed(
     assert END <= clock.date <= END + timedelta(seconds=30)
 
 
-def test_an_end_out_of_sight_is_left_to_a_later_run(sandbox: Sandbox, clock: DatedClock, dag: Dag) -> None:
+def test_an_end_out_of_sight_is_left_to_a_later_run(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
     add(sandbox, 4)
     outcome = dag.guard(on_monday("20:05"), look_ahead=timedelta(minutes=30))
     assert outcome.error is None
@@ -247,7 +247,7 @@ def test_an_end_out_of_sight_is_left_to_a_later_run(sandbox: Sandbox, clock: Dat
     ]
 
 
-def test_an_hour_is_looked_ahead_by_default(sandbox: Sandbox, clock: DatedClock, dag: Dag) -> None:
+def test_an_hour_is_looked_ahead_by_default(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
     add(sandbox, 1)
     assert dag.guard(on_monday("19:55")).ids("stopped") == []
     assert dag.guard(on_monday("20:05")).ids("stopped") == ["c-0"]
@@ -261,7 +261,7 @@ def test_it_may_be_given_in_seconds(sandbox: Sandbox, dag: Dag, look_ahead: Any)
 
 
 def test_a_guard_around_the_clock_closes_the_evening_and_keeps_it_closed(
-    sandbox: Sandbox, clock: DatedClock, dag: Dag
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag
 ) -> None:
     """A run every five minutes, one at a time, from the afternoon to the next morning."""
     add(sandbox, 30)
@@ -286,7 +286,7 @@ def test_a_guard_around_the_clock_closes_the_evening_and_keeps_it_closed(
 # A retry.
 
 
-def test_a_retry_before_the_end_goes_on_in_time(sandbox: Sandbox, clock: DatedClock, dag: Dag) -> None:
+def test_a_retry_before_the_end_goes_on_in_time(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
     add(sandbox, 20)
     sandbox.add_fault(Fault("forbidden", action="list", count=4))
     run = dag.scheduled(on_monday("20:05"))

@@ -11,8 +11,10 @@ from airflow.providers.common.compat.sdk import Asset
 
 from airflow_provider_campaign.exceptions import CampaignSweepError
 from airflow_provider_campaign.sandbox import Fault, ReceivedRequest, Sandbox
+from airflow_provider_campaign.sandbox.task_runs import DagRun
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.calling_hours import daily
-from tests.integration.sweep.runs import Dag, DatedClock, live, on_monday, received, stops
+from tests.integration.sweep.runs import Dag, live, on_monday, received, stops
 
 END = on_monday("21:00")
 START = on_monday("09:00") + timedelta(days=1)
@@ -22,13 +24,13 @@ A_DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def dag(clock: DatedClock) -> Dag:
+def dag(clock: VirtualClock) -> Dag:
     """Return a DAG that has never run."""
     return Dag(clock, calling_hours=HOURS, timeout=300)
 
 
 @pytest.fixture
-def known_dag(dag: Dag, clock: DatedClock, sandbox: Sandbox) -> Dag:
+def known_dag(dag: Dag, clock: VirtualClock, sandbox: Sandbox) -> Dag:
     """Return a DAG whose run of the evening before has succeeded; nothing was live then."""
     clock.go_to(END - A_DAY)
     assert dag.scheduled(END - A_DAY).attempt().error is None
@@ -105,14 +107,15 @@ def test_a_task_that_is_cleared_in_the_morning_after_it_has_succeeded_is_skipped
 
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_a_run_of_the_night_sends_no_stop_once_the_hours_are_open(
-    sandbox: Sandbox, clock: DatedClock, known_dag: Dag, deferrable: bool
+    sandbox: Sandbox, clock: VirtualClock, known_dag: Dag, deferrable: bool
 ) -> None:
     begins = START - timedelta(minutes=2)
     clock.on(START + timedelta(seconds=30), lambda: sandbox.add_campaign("morning"))
     clock.go_to(begins)
     sandbox.add_campaign("stuck")
     sandbox.add_fault(Fault("error", action="stop", campaign_id="stuck", count=None))
-    known_dag.successes.append({"date": begins - A_DAY / 24, "began": begins, "ended": begins})
+    an_hour_ago = DagRun(known_dag.dag_id, "scheduled", begins - A_DAY / 24, began=begins, ended=begins)
+    known_dag.runner.runs.append(an_hour_ago)
     outcome = known_dag.scheduled(begins).attempt(timeout=900, deferrable=deferrable)
     clock.go_to(START + timedelta(hours=1))
     assert all(request.at < clock.reading(START) for request in received(sandbox, "stop"))
@@ -125,7 +128,7 @@ def test_a_run_of_the_night_sends_no_stop_once_the_hours_are_open(
 
 @pytest.mark.parametrize("hangs", ["list", "stop"])
 def test_a_request_that_hangs_until_the_hours_are_open_is_followed_by_no_stop(
-    sandbox: Sandbox, clock: DatedClock, known_dag: Dag, hangs: str
+    sandbox: Sandbox, clock: VirtualClock, known_dag: Dag, hangs: str
 ) -> None:
     begins = START - timedelta(minutes=2)
     clock.go_to(begins)
@@ -149,7 +152,7 @@ def test_a_request_that_hangs_until_the_hours_are_open_is_followed_by_no_stop(
 
 
 def test_a_retry_that_begins_before_the_opening_ends_with_it(
-    sandbox: Sandbox, clock: DatedClock, known_dag: Dag
+    sandbox: Sandbox, clock: VirtualClock, known_dag: Dag
 ) -> None:
     sandbox.add_campaign("stuck", stoppable=False)
     run = known_dag.scheduled(END)
@@ -191,7 +194,7 @@ def test_a_late_run_whose_closing_another_run_has_verified_is_skipped(sandbox: S
     assert sandbox.requests == []
 
 
-def test_an_evening_that_was_skipped_was_swept_by_no_run(sandbox: Sandbox, clock: DatedClock, dag: Dag) -> None:
+def test_an_evening_that_was_skipped_was_swept_by_no_run(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
     """A skipped run is a successful one to Airflow."""
     assert dag.scheduled(END - A_DAY).attempt(at=LATE - A_DAY).is_skipped
     late = dag.scheduled(END).attempt(at=LATE)

@@ -10,9 +10,10 @@ import pytest
 
 from airflow_provider_campaign.exceptions import CampaignAuthError, CampaignSweepFinalError
 from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.calling_hours import daily
 from tests.certificates import Authority
-from tests.integration.sweep.runs import Dag, DatedClock, Outcome, live, on_monday, received, stops
+from tests.integration.sweep.runs import Dag, Outcome, live, on_monday, received, stops
 from tests.kinds import Connect
 from tests.local_server import LocalServer, Reply
 
@@ -20,7 +21,7 @@ HOURS = daily("UTC", ("09:00", "21:00"))
 
 
 @pytest.fixture
-def dag(clock: DatedClock) -> Dag:
+def dag(clock: VirtualClock) -> Dag:
     return Dag(clock, campaign_types=("sms",), timeout=300)
 
 
@@ -48,7 +49,7 @@ def ids(count: int) -> list[str]:
 
 @pytest.mark.parametrize("conflict_status", [409, 400])
 def test_a_campaign_that_was_scheduled_when_it_was_asked_and_then_starts_by_itself_is_stopped(
-    sandbox: Sandbox, clock: DatedClock, dag: Dag, conflict_status: int
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag, conflict_status: int
 ) -> None:
     sandbox.config.conflict_status = conflict_status
     add(sandbox, 10, stop_delay=60.0)  # so that there are listings after the one that shows it live
@@ -109,7 +110,7 @@ def test_an_account_that_lets_nobody_list_is_final(sandbox: Sandbox, account: st
     assert len(sandbox.requests) <= 4
 
 
-def test_a_permission_that_comes_back_is_used(sandbox: Sandbox, clock: DatedClock, dag: Dag) -> None:
+def test_a_permission_that_comes_back_is_used(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
     add(sandbox)
     sandbox.campaign("c-0").stop_delay = 120.0
     sandbox.add_fault(Fault("forbidden", action="stop", campaign_id="c-3", count=None))
@@ -124,7 +125,7 @@ def test_a_permission_that_comes_back_is_used(sandbox: Sandbox, clock: DatedCloc
 
 @pytest.mark.parametrize("answer", ["conflict", "bad_request"])
 def test_what_another_client_has_stopped_meanwhile_is_no_failure_however_the_conflict_is_answered(
-    sandbox: Sandbox, clock: DatedClock, dag: Dag, answer: str
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag, answer: str
 ) -> None:
     sandbox.config.stop_when_stopped = answer  # type: ignore[assignment]
     add(sandbox)
@@ -139,7 +140,7 @@ def test_what_another_client_has_stopped_meanwhile_is_no_failure_however_the_con
 
 @pytest.mark.parametrize("type_of_all", ["sms", "sonarly"])
 def test_a_campaign_that_is_deleted_while_the_list_is_late_is_no_failure(
-    sandbox: Sandbox, clock: DatedClock, connect: Connect, dag: Dag, type_of_all: str
+    sandbox: Sandbox, clock: VirtualClock, connect: Connect, dag: Dag, type_of_all: str
 ) -> None:
     if type_of_all == "sonarly":
         connect(sandbox.sonarly_connection())
@@ -155,7 +156,7 @@ def test_a_campaign_that_is_deleted_while_the_list_is_late_is_no_failure(
     assert clock.passed < 600 + 60
 
 
-def test_a_list_that_is_late_asks_no_campaign_twice(sandbox: Sandbox, clock: DatedClock, dag: Dag) -> None:
+def test_a_list_that_is_late_asks_no_campaign_twice(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
     add(sandbox)
     sandbox.config.list_lag = 3.0
     clock.go_to(on_monday("00:10"))
@@ -184,7 +185,7 @@ def moment(text: str) -> datetime:
 
 
 def test_where_no_connection_is_made_nothing_was_asked_and_no_request_is_counted(
-    sandbox: Sandbox, clock: DatedClock, dag: Dag
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag
 ) -> None:
     add(sandbox, 100)
     clock.at(30, sandbox.stop)  # while it waits for the rate limit
@@ -219,7 +220,7 @@ def test_a_certificate_that_is_refused_got_no_request(
 
 @pytest.mark.parametrize("kind", ["rate_limit", "rate_limit_text"])
 def test_what_another_client_stopped_while_ours_was_rate_limited_was_already_stopped(
-    sandbox: Sandbox, clock: DatedClock, dag: Dag, kind: str
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag, kind: str
 ) -> None:
     add(sandbox)
     sandbox.add_fault(Fault(kind, action="stop", campaign_id="c-3", count=1))
@@ -231,7 +232,7 @@ def test_what_another_client_stopped_while_ours_was_rate_limited_was_already_sto
 
 
 def test_two_sweeps_at_once_claim_each_stop_once(
-    sandbox: Sandbox, clock: DatedClock, connect: Connect, dag: Dag
+    sandbox: Sandbox, clock: VirtualClock, connect: Connect, dag: Dag
 ) -> None:
     add(sandbox, 100)
     sandbox.config.rate_limit = None  # the two have one account, and each keeps to the limit of its own requests
@@ -256,7 +257,7 @@ def test_two_sweeps_at_once_claim_each_stop_once(
     assert len(stops(sandbox)) > 100  # each has asked for what the other had stopped
 
 
-def test_what_was_asked_is_dated_when_it_left(sandbox: Sandbox, clock: DatedClock, dag: Dag) -> None:
+def test_what_was_asked_is_dated_when_it_left(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
     add(sandbox, 70)
     outcome = dag.triggered().attempt()
     left = {request.campaign_id: request.at for request in received(sandbox, "stop")}

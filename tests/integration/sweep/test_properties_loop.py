@@ -27,13 +27,13 @@ from airflow_provider_campaign.exceptions import CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Campaign, Fault, ReceivedRequest, Sandbox
 from airflow_provider_campaign.sandbox.faults import FRAMINGS
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.fragile import fragile, unforeseen_id
 from tests.integration.sweep.oracle import MINUTE, Rule, ends, is_open, rule_of
 from tests.integration.sweep.runs import (
     ATTESTED,
     PLANTED,
     Dag,
-    DatedClock,
     Outcome,
     most_in_a_window,
     on_monday,
@@ -193,7 +193,7 @@ def plans(draw: st.DrawFn, deferrable: bool) -> Plan:
 class Evening:
     """A plan as it happens."""
 
-    def __init__(self, plan: Plan, sandbox: Sandbox, clock: DatedClock, connect: Connect) -> None:
+    def __init__(self, plan: Plan, sandbox: Sandbox, clock: VirtualClock, connect: Connect) -> None:
         self.plan, self.sandbox, self.clock, self._connect = plan, sandbox, clock, connect
         self.attempts: list[tuple[datetime, datetime, Outcome]] = []
         self._requests = self._lists = 0
@@ -416,7 +416,7 @@ def test_a_guard_closes_every_campaign_at_its_own_end_and_touches_none_that_is_o
     connect: Connect, tmp_path_factory: pytest.TempPathFactory, deferrable: bool, data: st.DataObject
 ) -> None:
     plan = data.draw(plans(deferrable))
-    clock = DatedClock(BEGIN - timedelta(minutes=1))
+    clock = VirtualClock(BEGIN - timedelta(minutes=1))
     with pytest.MonkeyPatch.context() as patch, Sandbox(clock=clock, stop_delay=plan.stop_delay) as sandbox:
         patch.setattr(CampaignHook, "clock", clock)
         patch.setenv(RECORDS_PATH, f"file://{tmp_path_factory.mktemp('evening') / TAMPERED}")

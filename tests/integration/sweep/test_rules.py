@@ -13,10 +13,10 @@ from airflow.providers.common.compat.sdk import Asset
 
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.sandbox import Sandbox
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.calling_hours import daily
 from tests.integration.sweep.runs import (
     Dag,
-    DatedClock,
     asked_about,
     ended_at,
     live,
@@ -44,7 +44,7 @@ MARGIN = 60
 
 
 @pytest.fixture
-def dag(clock: DatedClock) -> Dag:
+def dag(clock: VirtualClock) -> Dag:
     return Dag(clock, calling_hours=RULES, timeout=300, margin=MARGIN)
 
 
@@ -67,7 +67,7 @@ def closings(result: dict[str, Any]) -> dict[str, datetime]:
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize("form", [list, json.dumps], ids=["Python", "JSON"])
 def test_each_campaign_is_stopped_before_its_own_end_and_what_is_open_is_not_touched(
-    sandbox: Sandbox, clock: DatedClock, dag: Dag, form: Callable[[Any], Any], deferrable: bool
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag, form: Callable[[Any], Any], deferrable: bool
 ) -> None:
     add_one_of_each(sandbox)
     begins = on_monday("20:05")
@@ -84,7 +84,7 @@ def test_each_campaign_is_stopped_before_its_own_end_and_what_is_open_is_not_tou
 
 
 def test_the_result_says_until_when_what_was_left_alone_is_open_and_what_was_closed(
-    sandbox: Sandbox, clock: DatedClock, dag: Dag
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag
 ) -> None:
     add_one_of_each(sandbox)
     result = dag.guard(on_monday("20:05")).result
@@ -159,7 +159,7 @@ def test_a_closed_date_is_closed_all_day(sandbox: Sandbox, dag: Dag) -> None:
 
 
 def test_a_closed_date_ends_the_hours_of_the_evening_before_at_midnight(
-    sandbox: Sandbox, clock: DatedClock, dag: Dag
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag
 ) -> None:
     hours = {**daily("UTC", ("18:00", "02:00")), "closed_dates": ["2027-02-02"]}
     sandbox.add_campaign("late-show")
@@ -173,7 +173,7 @@ def with_override(rule_name: str, **override: Any) -> list[dict[str, Any]]:
 
 
 def test_an_emergency_is_declared_and_lifted_while_a_guard_runs_every_minute(
-    sandbox: Sandbox, clock: DatedClock, dag: Dag
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag
 ) -> None:
     """Local times: 15:10 in New York is 20:10 UTC."""
     emergency = with_override("florida", **{"from": "2027-02-01T15:10", "until": None, "reason": "hurricane"})
@@ -196,7 +196,7 @@ def test_an_emergency_is_declared_and_lifted_while_a_guard_runs_every_minute(
     assert live(sandbox) == {"florida", "sale"}
 
 
-def test_an_alert_may_run_at_night_until_its_override_ends(sandbox: Sandbox, clock: DatedClock, dag: Dag) -> None:
+def test_an_alert_may_run_at_night_until_its_override_ends(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
     rules = with_override("sale", **{"from": "2027-02-01T20:00", "until": "2027-02-01T23:10", "open": True})
     sandbox.add_campaign("sale", name="Sale 1")
     dag.arguments["calling_hours"] = rules
@@ -245,7 +245,7 @@ def test_what_is_live_at_the_first_run_after_the_end_is_no_incident(sandbox: San
 
 
 def test_a_guard_that_begins_while_open_reports_the_closings_that_no_run_has_seen_once(
-    sandbox: Sandbox, clock: DatedClock, dag: Dag, caplog: pytest.LogCaptureFixture
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     dag.arguments |= {"look_ahead": timedelta(minutes=5), "incident_outlet": Asset("incidents")}
@@ -290,7 +290,9 @@ def test_a_late_run_stops_what_is_closed_still_and_not_what_is_open_again(sandbo
 
 
 @pytest.mark.parametrize("how", ["scheduled", "by hand"])
-def test_a_run_that_is_triggered_by_hand_does_the_same(sandbox: Sandbox, clock: DatedClock, dag: Dag, how: str) -> None:
+def test_a_run_that_is_triggered_by_hand_does_the_same(
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag, how: str
+) -> None:
     def attempt(date: datetime) -> list[str]:
         clock.go_to(date)
         run = dag.scheduled(date) if how == "scheduled" else dag.triggered()
@@ -309,7 +311,7 @@ def test_a_run_that_is_triggered_by_hand_does_the_same(sandbox: Sandbox, clock: 
     assert attempt(on_monday("09:30") + A_DAY) == []
 
 
-def test_without_calling_hours_everything_is_stopped_now(sandbox: Sandbox, clock: DatedClock, dag: Dag) -> None:
+def test_without_calling_hours_everything_is_stopped_now(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
     add_one_of_each(sandbox)
     clock.go_to(on_monday("15:00"))
     outcome = dag.triggered().attempt(calling_hours=None)

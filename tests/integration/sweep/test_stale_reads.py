@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
 from airflow_provider_campaign.sandbox import Sandbox
-from tests.integration.sweep.runs import DatedClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.kinds import KINDS, SONARLY, Connect, Kind
 
 LAG = 60.0
@@ -15,7 +15,7 @@ LAG = 60.0
 @pytest.mark.parametrize("kind", [KINDS[0], KINDS[3], SONARLY], ids=lambda kind: kind.label)
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_campaigns_that_were_stopped_and_started_again_are_not_stopped_by_lists_that_lag(
-    sandbox: Sandbox, clock: DatedClock, connect: Connect, kind: Kind, count: int
+    sandbox: Sandbox, clock: VirtualClock, connect: Connect, kind: Kind, count: int
 ) -> None:
     connect(kind.connection(sandbox))
     campaigns = [kind.add_campaign(sandbox, stop_delay=3 * LAG) for _ in range(count)]

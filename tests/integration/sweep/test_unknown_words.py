@@ -10,8 +10,9 @@ import pytest
 
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.statuses import KORE_STATUSES
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.calling_hours import daily
-from tests.integration.sweep.runs import Dag, DatedClock, asked_filters, live, on_monday, received, stops
+from tests.integration.sweep.runs import Dag, asked_filters, live, on_monday, received, stops
 from tests.kinds import Connect
 
 END = on_monday("21:00")
@@ -19,7 +20,7 @@ HOURS = daily("UTC", ("09:00", "21:00"))
 
 
 @pytest.fixture
-def dag(clock: DatedClock) -> Dag:
+def dag(clock: VirtualClock) -> Dag:
     return Dag(clock, timeout=300)
 
 
@@ -56,7 +57,7 @@ def test_campaigns_that_run_once_more_are_live_and_stopped(sandbox: Sandbox, dag
 
 @pytest.mark.usefixtures("version")
 def test_at_the_end_of_the_hours_they_are_found_even_where_nothing_else_is_live(
-    sandbox: Sandbox, clock: DatedClock, dag: Dag
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag
 ) -> None:
     for number in range(3):
         sandbox.add_campaign(f"rerun-{number}", "voice", status="Rerun")
@@ -128,7 +129,7 @@ def _is_narrow_list(body: bytes) -> bool:
 
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_no_count_is_taken_before_the_end_of_the_hours(
-    sandbox: Sandbox, clock: DatedClock, dag: Dag, deferrable: bool
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag, deferrable: bool
 ) -> None:
     add(sandbox, 12)
     begins = END - timedelta(minutes=10)
@@ -139,7 +140,7 @@ def test_no_count_is_taken_before_the_end_of_the_hours(
 
 
 def test_a_word_that_is_found_after_the_end_fails_a_run_that_began_before_it(
-    sandbox: Sandbox, clock: DatedClock, dag: Dag
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag
 ) -> None:
     add(sandbox, 2)
     add_unknown(sandbox, "odd", "Redialing")

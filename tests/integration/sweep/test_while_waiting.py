@@ -15,15 +15,16 @@ from airflow.providers.common.compat.sdk import Asset, TaskDeferred
 from airflow_provider_campaign.exceptions import CampaignSweepError, CampaignSweepFinalError
 from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.calling_hours import daily
-from tests.integration.sweep.runs import Dag, DatedClock, ended_at, live, on_monday, received, stops
+from tests.integration.sweep.runs import Dag, ended_at, live, on_monday, received, stops
 
 BEGINS = on_monday("20:05")
 HOURS = daily("UTC", ("09:00", "21:00"))
 
 
 @pytest.fixture
-def dag(clock: DatedClock) -> Dag:
+def dag(clock: VirtualClock) -> Dag:
     return Dag(clock, deferrable=True, campaign_types=("sms",), timeout=300)
 
 
@@ -33,7 +34,7 @@ def dag(clock: DatedClock) -> Dag:
     ids=["until further notice", "for the evening"],
 )
 def test_an_emergency_that_is_declared_closes_what_the_run_waits_for(
-    sandbox: Sandbox, clock: DatedClock, dag: Dag, override: dict[str, Any]
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag, override: dict[str, Any]
 ) -> None:
     sandbox.add_campaign("c-1")
     hours: dict[str, Any] = dict(HOURS)
@@ -44,7 +45,7 @@ def test_an_emergency_that_is_declared_closes_what_the_run_waits_for(
 
 
 def test_hours_that_are_prolonged_leave_alone_what_the_run_waits_for(
-    sandbox: Sandbox, clock: DatedClock, dag: Dag
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag
 ) -> None:
     sandbox.add_campaign("c-1")
     hours: dict[str, Any] = dict(HOURS)
@@ -58,7 +59,7 @@ def test_hours_that_are_prolonged_leave_alone_what_the_run_waits_for(
 
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_a_campaign_has_the_hours_of_the_name_that_it_has_now(
-    sandbox: Sandbox, clock: DatedClock, dag: Dag, deferrable: bool
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag, deferrable: bool
 ) -> None:
     rules = [
         {"name": "now", "name_pattern": "Closed *", "open": False},
@@ -81,7 +82,7 @@ def test_a_campaign_has_the_hours_of_the_name_that_it_has_now(
     assert [row["name"] for row in outcome.result["open_until"]] == ["Late one"]
 
 
-def test_a_missed_closing_is_reported_after_a_deferral(clock: DatedClock, sandbox: Sandbox, dag: Dag) -> None:
+def test_a_missed_closing_is_reported_after_a_deferral(clock: VirtualClock, sandbox: Sandbox, dag: Dag) -> None:
     sandbox.add_campaign("c-1")
     dag.arguments |= {"calling_hours": HOURS, "incident_outlet": Asset("missed")}
     assert dag.guard(on_monday("12:00")).error is None
@@ -91,7 +92,7 @@ def test_a_missed_closing_is_reported_after_a_deferral(clock: DatedClock, sandbo
     assert len(outcome.events) == 1
 
 
-def test_a_429_is_waited_out_over_a_deferral(clock: DatedClock, sandbox: Sandbox, dag: Dag) -> None:
+def test_a_429_is_waited_out_over_a_deferral(clock: VirtualClock, sandbox: Sandbox, dag: Dag) -> None:
     for number in range(10):
         sandbox.add_campaign(f"c-{number}")
     sandbox.add_fault(Fault("rate_limit", action="stop", count=1, retry_after="60"))
@@ -102,7 +103,7 @@ def test_a_429_is_waited_out_over_a_deferral(clock: DatedClock, sandbox: Sandbox
 
 
 def test_a_campaign_that_is_renamed_out_of_the_scope_is_left_alone(
-    sandbox: Sandbox, clock: DatedClock, dag: Dag
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag
 ) -> None:
     sandbox.add_campaign("c-1", name="Sale")
     sandbox.add_campaign("c-2", name="Sale")
@@ -117,7 +118,7 @@ def test_a_campaign_that_is_renamed_out_of_the_scope_is_left_alone(
     assert [(row["campaign_id"], row["excluded_by"]) for row in outcome.result["excluded"]] == [("c-2", "name_pattern")]
 
 
-def test_a_campaign_that_is_renamed_into_the_scope_is_stopped(sandbox: Sandbox, clock: DatedClock, dag: Dag) -> None:
+def test_a_campaign_that_is_renamed_into_the_scope_is_stopped(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
     sandbox.add_campaign("c-1", name="Alert")
 
     def rename() -> None:
@@ -184,7 +185,7 @@ def test_a_set_of_words_is_the_same_scope_in_every_process(sandbox: Sandbox) -> 
 
 
 @pytest.mark.parametrize("seconds", [-3600, 3600])
-def test_a_worker_whose_clock_differs_goes_on_at_once(sandbox: Sandbox, clock: DatedClock, seconds: int) -> None:
+def test_a_worker_whose_clock_differs_goes_on_at_once(sandbox: Sandbox, clock: VirtualClock, seconds: int) -> None:
     """As after a correction by NTP, or on a machine that has none."""
     for number in range(100):
         sandbox.add_campaign(f"c-{number}")
@@ -197,7 +198,7 @@ def test_a_worker_whose_clock_differs_goes_on_at_once(sandbox: Sandbox, clock: D
     assert clock.now - began <= 120
 
 
-def test_lists_that_fail_hold_up_no_stop_after_a_deferral(sandbox: Sandbox, clock: DatedClock, dag: Dag) -> None:
+def test_lists_that_fail_hold_up_no_stop_after_a_deferral(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
     for number in range(200):
         sandbox.add_campaign(f"c-{number}")
     clock.at(30, lambda: sandbox.add_fault(Fault("error", action="list", count=None)))

@@ -24,8 +24,8 @@ from airflow_provider_campaign.exceptions import (
     CampaignUnavailableError,
 )
 from airflow_provider_campaign.platforms.base import Platform
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.accounts import KORE_V1, PLATFORMS, client_of, done, refuses, shows, type_on
-from tests.clock import VirtualClock
 from tests.scripted_transport import ScriptedTransport, SentRequest, Step, response
 
 BUDGET = 120

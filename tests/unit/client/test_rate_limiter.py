@@ -11,8 +11,8 @@ from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.rate_limiter import WINDOW_MARGIN, RateLimiter
 from airflow_provider_campaign.client.transport import NotSent, OutcomeUnknown
 from airflow_provider_campaign.exceptions import CampaignRateLimitError
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.accounts import KORE_V1, SONARLY, client_of, shows
-from tests.clock import VirtualClock
 from tests.scripted_transport import ScriptedTransport
 
 LIMIT = 60

@@ -19,8 +19,8 @@ from airflow_provider_campaign.exceptions import (
     CampaignUnavailableError,
 )
 from airflow_provider_campaign.platforms.base import ApiRequest, HttpResponse, Platform
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.accounts import KORE_V1, KORE_V2, PLATFORMS, SONARLY, client_of, done, refuses, shows, type_on
-from tests.clock import VirtualClock
 from tests.scripted_transport import ScriptedTransport, SentRequest, response
 
 

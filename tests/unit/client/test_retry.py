@@ -31,7 +31,7 @@ from airflow_provider_campaign.exceptions import (
     CampaignTimeoutError,
     CampaignUnavailableError,
 )
-from tests.clock import VirtualClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 
 PERMANENT = (
     CampaignAuthError,

@@ -11,12 +11,12 @@ from typing import Any
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.rate_limiter import WINDOW_MARGIN
 from airflow_provider_campaign.platforms.base import HttpResponse
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.sweep.account import SweptAccount
 from airflow_provider_campaign.sweep.loop import Sweep
 from airflow_provider_campaign.sweep.scope import SweepScope
 from airflow_provider_campaign.sweep.workers import CONCURRENCY
 from tests.accounts import KORE_V2, client_of
-from tests.clock import VirtualClock
 from tests.scripted_transport import ScriptedTransport, SentRequest, response
 
 LATENCY = 0.05

@@ -12,13 +12,13 @@ from airflow_provider_campaign.calling_hours import CallingRules
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.exceptions import CampaignSweepError, CampaignUnavailableError
 from airflow_provider_campaign.platforms.base import HttpResponse
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.sweep.account import SweptAccount
 from airflow_provider_campaign.sweep.closing import Schedule
 from airflow_provider_campaign.sweep.loop import Sweep
 from airflow_provider_campaign.sweep.result import SweepResult
 from airflow_provider_campaign.sweep.scope import SweepScope
 from tests.accounts import KORE_V1, SONARLY, client_of
-from tests.clock import VirtualClock
 from tests.scripted_transport import ScriptedTransport, SentRequest, response
 
 

@@ -1,0 +1,78 @@
+"""
+A pytest plugin for people who test their own DAGs: both platforms in a sandbox, on a clock that needs no waiting, and
+tasks that are run on it as Airflow runs them. It needs the extra ``sandbox``.
+
+pytest imports this module wherever the provider is installed, so that it imports nothing before a fixture is used.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from airflow_provider_campaign.sandbox import Sandbox
+    from airflow_provider_campaign.sandbox.task_runs import Outcome, TaskRunner
+    from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+
+BEGAN_ON = datetime(2020, 1, 1, tzinfo=UTC)
+"""The date that the clock shows at first: any date after it can be tested."""
+
+
+@pytest.fixture
+def campaign_clock(monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
+    """Give operators, sensors and triggers a clock on which each wait is over at once, and things happen at dates."""
+    try:
+        from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+    except ModuleNotFoundError as error:
+        pytest.fail(f"{error}. Install the sandbox: pip install 'airflow-provider-campaign[sandbox]'", pytrace=False)
+    from airflow_provider_campaign.hooks.base import CampaignHook
+
+    clock = VirtualClock(BEGAN_ON)
+    monkeypatch.setattr(CampaignHook, "clock", clock)
+    return clock
+
+
+@pytest.fixture
+def campaign_connection(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return what makes a connection known to Airflow: ``campaign_connection(sandbox.kore_connection("v2"), "eu")``."""
+
+    def connect(connection: dict[str, Any], conn_id: str = "campaign_default") -> None:
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
+
+    return connect
+
+
+@pytest.fixture
+def campaign_sandbox(campaign_clock: VirtualClock, campaign_connection: Callable[..., None]) -> Iterator[Sandbox]:
+    """Run both platforms on the clock, with the connections ``campaign_default`` (Kore.ai, API v2) and ``sonarly``."""
+    from airflow_provider_campaign.sandbox import Sandbox
+
+    with Sandbox(clock=campaign_clock) as sandbox:
+        campaign_connection(sandbox.kore_connection("v2"))
+        campaign_connection(sandbox.sonarly_connection(), "sonarly")
+        yield sandbox
+
+
+@pytest.fixture
+def campaign_runner(campaign_clock: VirtualClock) -> TaskRunner:
+    """Return what runs tasks on the clock, and remembers the runs of this test."""
+    from airflow_provider_campaign.sandbox.task_runs import TaskRunner
+
+    return TaskRunner(campaign_clock)
+
+
+@pytest.fixture
+def run_task(campaign_runner: TaskRunner) -> Callable[..., Outcome]:
+    """Return :meth:`TaskRunner.run_task`."""
+    return campaign_runner.run_task
+
+
+@pytest.fixture
+def run_dag(campaign_runner: TaskRunner) -> Callable[..., dict[str, Outcome]]:
+    """Return :meth:`TaskRunner.run_dag`."""
+    return campaign_runner.run_dag

@@ -1,0 +1,193 @@
+"""The pytest plugin for people who test their own DAGs; tests/integration/test_packaging.py runs it from a wheel."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import DAG, Asset, task
+
+from airflow_provider_campaign.exceptions import CampaignTimeoutError
+from airflow_provider_campaign.operators.campaign import (
+    StopActiveCampaignsOperator,
+    StopCampaignOperator,
+    StopSmsCampaignOperator,
+)
+from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox.task_runs import Outcome
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
+from tests.calling_hours import daily
+
+RunTask = Callable[..., Outcome]
+RunDag = Callable[..., dict[str, Outcome]]
+
+REPOSITORY = Path(__file__).parents[2]
+HOURS = daily("UTC", ("09:00", "21:00"))
+NIGHT = "2026-11-23 22:00"
+
+HEAVY = """\
+import sys
+import airflow_provider_campaign.testing
+heavy = {"airflow", "asyncio", "jinja2", "requests", "starlette", "uvicorn"}
+print({name.partition(".")[0] for name in sys.modules} & heavy)
+print([name for name in sys.modules if name.startswith("airflow_provider_campaign.")])
+"""
+
+WITHOUT_SANDBOX = """\
+import sys
+sys.modules["starlette"] = None
+
+def test_it(campaign_sandbox):
+    pass
+"""
+
+
+def python(folder: Path, *arguments: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "AIRFLOW_HOME": str(folder / "airflow")}
+    done = subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+    return done.stdout + done.stderr
+
+
+def test_importing_the_plugin_imports_neither_airflow_nor_the_sandbox(tmp_path: Path) -> None:
+    assert python(tmp_path, "-c", HEAVY).splitlines() == ["set()", "['airflow_provider_campaign.testing']"]
+
+
+def test_without_the_extra_a_fixture_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(WITHOUT_SANDBOX)
+    plugin = ("-p", "airflow_provider_campaign.testing")
+    said = python(tmp_path, "-m", "pytest", *plugin, "-p", "no:cacheprovider", "test_it.py")
+    assert "Install the sandbox: pip install 'airflow-provider-campaign[sandbox]'" in said
+    assert "1 error" in said
+
+
+def test_a_deferred_stop_waits_on_the_virtual_clock(
+    campaign_sandbox: Sandbox, campaign_clock: VirtualClock, run_task: RunTask
+) -> None:
+    campaign_sandbox.add_campaign("cd-1", stop_delay=600)
+    stop = StopSmsCampaignOperator(task_id="stop", campaign_id="cd-1", deferrable=True)
+    outcome = run_task(stop, at=NIGHT)
+    assert outcome.state == "success"
+    assert outcome.result["status"] == "Stopped"
+    assert outcome.triggers == ["CampaignWaitTrigger"]
+    assert 540 <= sum(outcome.waits) <= campaign_clock.passed
+    assert campaign_clock.date - datetime(2026, 11, 23, 22, tzinfo=UTC) < timedelta(minutes=12)
+
+
+def test_a_deferred_sensor_sees_what_happens_on_a_date(
+    campaign_sandbox: Sandbox, campaign_clock: VirtualClock, run_task: RunTask
+) -> None:
+    campaign_sandbox.add_campaign("cd-1")
+    campaign_clock.on("2026-11-23 22:10", lambda: campaign_sandbox.set_status("cd-1", "Completed"))
+    sensor: Any = CampaignStatusSensor(
+        task_id="wait", campaign_id="cd-1", target_statuses=["Completed"], deferrable=True, timeout=3600
+    )
+    outcome = run_task(sensor, at=NIGHT)
+    assert outcome.error is None
+    assert 590 <= sum(outcome.waits) < 700
+
+
+def test_a_deferred_wait_that_times_out_fails_with_its_error(campaign_sandbox: Sandbox, run_task: RunTask) -> None:
+    campaign_sandbox.add_campaign("cd-1", stoppable=False)
+    stop = StopSmsCampaignOperator(task_id="stop", campaign_id="cd-1", deferrable=True, timeout=120)
+    outcome = run_task(stop, at=NIGHT)
+    assert isinstance(outcome.error, CampaignTimeoutError)
+    assert outcome.names("cd-1")
+
+
+def test_a_sweep_is_stopped_in_time_through_deferrals(campaign_sandbox: Sandbox, run_task: RunTask) -> None:
+    campaign_sandbox.add_campaign("cd-1")
+    sweep = StopActiveCampaignsOperator(task_id="close", calling_hours=HOURS, deferrable=True)
+    outcome = run_task(sweep, at="2026-11-23 20:30")
+    assert outcome.ids("stopped") == ["cd-1"]
+    assert 0 < sum(end - began for began, end in outcome.in_slot) < 300
+    assert sum(outcome.waits) > 1500
+
+
+def test_what_the_last_run_verified_makes_a_later_start_an_incident(
+    campaign_sandbox: Sandbox, run_task: RunTask
+) -> None:
+    sweep = StopActiveCampaignsOperator(task_id="close", calling_hours=HOURS, incident_outlet=Asset("incidents"))
+    assert run_task(sweep, at="2026-11-23 20:55").events == []
+    campaign_sandbox.add_campaign("cd-1")
+    outcome = run_task(sweep, at=NIGHT)
+    assert outcome.result["incidents"] == ["cd-1"]
+    assert [event["incidents"] for event in outcome.events] == [["cd-1"]]
+
+
+def test_a_dag_hands_results_on_and_keeps_its_trigger_rules(campaign_sandbox: Sandbox, run_dag: RunDag) -> None:
+    campaign_sandbox.add_campaign("cd-1")
+    with DAG("evening", schedule=None) as dag:
+
+        @task
+        def names(result: dict[str, Any]) -> list[str]:
+            return [row["campaign_id"] for row in result["stopped"]]
+
+        stop = StopActiveCampaignsOperator(task_id="stop", retries=1, retry_delay=timedelta(minutes=1))
+        missing = StopCampaignOperator(task_id="missing", campaign_id="{{ ti.xcom_pull(task_ids='names')[0] }}-none")
+        names(stop.output) >> missing
+        missing >> [
+            StopActiveCampaignsOperator(task_id="never"),
+            StopActiveCampaignsOperator(task_id="on_failure", trigger_rule="one_failed"),
+            StopActiveCampaignsOperator(task_id="always", trigger_rule="all_done"),
+        ]
+    outcomes = run_dag(dag, at=NIGHT)
+    assert outcomes["names"].result == ["cd-1"]
+    assert outcomes["missing"].names("cd-1-none")
+    states = {name: outcomes[name].state for name in ("never", "on_failure", "always")}
+    assert states == {"never": "upstream_failed", "on_failure": "success", "always": "success"}
+
+
+def test_retries_come_after_their_delay_and_callbacks_are_called(
+    campaign_sandbox: Sandbox, campaign_clock: VirtualClock, run_dag: RunDag
+) -> None:
+    called: list[tuple[str, int]] = []
+    campaign_sandbox.add_campaign("cd-1", stoppable=False)
+    with DAG("evening", schedule=None) as dag:
+        StopActiveCampaignsOperator(
+            task_id="stop",
+            timeout=60,
+            retries=1,
+            retry_delay=timedelta(minutes=5),
+            on_retry_callback=lambda context: called.append(("retry", context["ti"].try_number)),
+            on_failure_callback=[lambda context: called.append((str(context["exception"])[:12], 2))],
+        )
+    outcome = run_dag(dag)["stop"]
+    assert outcome.names("cd-1")
+    assert called == [("retry", 1), (outcome.message[:12], 2)]
+    assert campaign_clock.passed > 300
+
+
+def test_templates_read_variables_params_and_dates(
+    campaign_sandbox: Sandbox, run_task: RunTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(
+        "AIRFLOW_VAR_HOURS", '{"frequency": "DAILY", "timezone": "UTC", "start": "9:00 AM", "end": "9:00 PM"}'
+    )
+    with DAG("evening", schedule=None, params={"why": "nothing"}):
+        sweep = StopActiveCampaignsOperator(
+            task_id="stop", calling_hours="{{ var.json.hours }}", reason="{{ params.why }} on {{ ds }}"
+        )
+    campaign_sandbox.add_campaign("cd-1")
+    outcome = run_task(sweep, at=NIGHT, conf={"why": "a drill"}, scheduled=False)
+    assert outcome.ids("stopped") == ["cd-1"]
+    assert outcome.result["reason"] == "a drill on 2026-11-23"
+
+
+def test_a_retry_reads_before_it_sends_what_the_first_try_may_have_sent(
+    campaign_sandbox: Sandbox, run_task: RunTask
+) -> None:
+    campaign_sandbox.add_campaign("cd-1")
+    stop = StopSmsCampaignOperator(task_id="stop", campaign_id="cd-1", timeout=1)
+    campaign_sandbox.add_fault(Fault("lost", action="stop"))
+    campaign_sandbox.add_fault(Fault("error", action="status", count=None))
+    assert run_task(stop, at=NIGHT).is_failed
+    campaign_sandbox.clear_faults()
+    assert run_task(stop, try_number=2).result["already_stopped"]
+    assert campaign_sandbox.campaign("cd-1").stop_requests == 1
