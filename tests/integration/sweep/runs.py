@@ -68,6 +68,7 @@ class Run:
     def __init__(self, dag: Dag, dag_run: DagRun) -> None:
         self.dag = dag
         self.dag_run = dag_run
+        self.date = dag_run.date
         self.tries = 0
         dag.runner.runs.append(dag_run)
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox.task_runs import Outcome
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.calling_hours import daily
 from tests.integration.sweep.runs import (
     MAX_SLOT_WAIT,
     Dag,
-    Outcome,
     live,
     longest_wait_in_slot,
     most_in_a_window,

@@ -44,8 +44,8 @@ def another(clock: VirtualClock) -> Iterator[Sandbox]:
 
 @pytest.fixture(params=[True, False], ids=["task state store", "no task state store"])
 def has_state_store(request: pytest.FixtureRequest, dag: Dag) -> bool:
-    dag.has_state_store = request.param
-    return dag.has_state_store
+    dag.runner.has_state_store = request.param
+    return dag.runner.has_state_store
 
 
 def stick(sandbox: Sandbox, *campaign_ids: str) -> None:

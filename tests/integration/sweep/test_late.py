@@ -50,7 +50,7 @@ def says_which(message: str) -> bool:
 def test_a_retry_that_begins_when_the_hours_are_open_again_fails_finally_and_names_what_is_left(
     sandbox: Sandbox, known_dag: Dag, has_state_store: bool
 ) -> None:
-    known_dag.has_state_store = has_state_store
+    known_dag.runner.has_state_store = has_state_store
     for number in range(4):
         sandbox.add_campaign(f"c-{number}", name=f"Sale {number}", stoppable=number < 2)
     run = known_dag.scheduled(END)
@@ -71,7 +71,7 @@ def test_it_fails_although_no_try_left_a_record(
     sandbox: Sandbox, known_dag: Dag, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AIRFLOW__CAMPAIGN__RECORDS_PATH")
-    known_dag.has_state_store = False
+    known_dag.runner.has_state_store = False
     sandbox.add_campaign("c-1", stoppable=False)
     run = known_dag.scheduled(END)
     assert run.attempt(at=END).names("c-1")
@@ -214,7 +214,7 @@ class Untold(datetime):
 def untold_dag(dag: Dag) -> Dag:
     """Return a DAG of which nobody can say when it last ran."""
     date = Untold.fromtimestamp((END - A_DAY).timestamp(), UTC)
-    dag.successes.append({"date": date, "began": date, "ended": date})
+    dag.runner.runs.append(DagRun(dag.dag_id, "scheduled", date, began=date, ended=date))
     return dag
 
 

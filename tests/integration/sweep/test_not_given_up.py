@@ -10,10 +10,11 @@ import pytest
 
 from airflow_provider_campaign.exceptions import CampaignAuthError, CampaignSweepFinalError
 from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox.task_runs import Outcome
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.calling_hours import daily
 from tests.certificates import Authority
-from tests.integration.sweep.runs import Dag, Outcome, live, on_monday, received, stops
+from tests.integration.sweep.runs import Dag, live, on_monday, received, stops
 from tests.kinds import Connect
 from tests.local_server import LocalServer, Reply
 

@@ -27,6 +27,7 @@ from airflow_provider_campaign.exceptions import CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Campaign, Fault, ReceivedRequest, Sandbox
 from airflow_provider_campaign.sandbox.faults import FRAMINGS
+from airflow_provider_campaign.sandbox.task_runs import Outcome
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.fragile import fragile, unforeseen_id
 from tests.integration.sweep.oracle import MINUTE, Rule, ends, is_open, rule_of
@@ -34,7 +35,6 @@ from tests.integration.sweep.runs import (
     ATTESTED,
     PLANTED,
     Dag,
-    Outcome,
     most_in_a_window,
     on_monday,
     plant,
@@ -257,7 +257,7 @@ class Evening:
             timeout=TIMEOUT,
             name_pattern="r*",
         )
-        dag.has_state_store = self.plan.has_state_store
+        dag.runner.has_state_store = self.plan.has_state_store
         tick = 0
         while BEGIN + tick * INTERVAL < FINISH:
             run = dag.scheduled(BEGIN + tick * INTERVAL)
