@@ -30,7 +30,6 @@ class Credentials:
         self._base_url = base_url
         self._look_up = look_up
         self._lock = threading.Lock()
-        self._look_ups = 0
         self._failure: str | None = None
         """Why the last look-up failed."""
         self._is_other_account = False
@@ -38,17 +37,13 @@ class Credentials:
 
     def renew(self, refused: Platform) -> bool:
         """
-        Return whether there are other credentials of the same account by now.
-
-        They are looked up once for all threads that were refused meanwhile.
+        Return whether there are other credentials of the same account by now: look them up, unless another thread has.
 
         :param refused: The account as the refused request was signed for.
         """
-        look_ups = self._look_ups
         with self._lock:
-            if self.platform is refused and self._look_up is not None and self._look_ups == look_ups:
+            if self.platform is refused and self._look_up is not None:
                 self._replace(self._look_up)
-                self._look_ups += 1
             return self.platform is not refused
 
     def explained(self, refusal: CampaignError) -> CampaignError:

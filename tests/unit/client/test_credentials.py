@@ -129,6 +129,15 @@ def test_credentials_that_can_not_be_looked_up_now_are_not_refused_for_good(prob
     assert not caught.value.outcome_unknown
 
 
+def test_a_look_up_that_failed_explains_no_missing_permission() -> None:
+    transport = ScriptedTransport([refuses(401), refuses(403)])
+    client = client_of(SONARLY, transport, look_up=raises(RuntimeError("the vault is sealed")))
+    with pytest.raises(CampaignUnavailableError):
+        client.get_campaign_status("c-1", retry=False)
+    with pytest.raises(CampaignAuthError, match="HTTP 403"):
+        client.get_campaign_status("c-1", retry=False)
+
+
 def test_threads_that_are_refused_at_the_same_time_look_them_up_once() -> None:
     account, refused = Account(NEW_SONARLY), threading.Barrier(5)
     respond = account.respond
