@@ -26,6 +26,7 @@ from airflow_provider_campaign.cli.command_record import CommandRecords
 from airflow_provider_campaign.cli.output import Output
 from airflow_provider_campaign.cli.records import show_records
 from airflow_provider_campaign.cli.sweeps import live_campaigns, stop_all
+from airflow_provider_campaign.cli.watch import watch_accounts
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.client.errors import as_campaign_error
@@ -106,6 +107,7 @@ def stop(options: Namespace, output: Output) -> int:
 
 
 live = command(live_campaigns)
+watch = command(watch_accounts)
 stop_active = command(stop_all)
 check = command(check_account)
 records = command(show_records)

@@ -14,7 +14,8 @@ _CONN_ID = Arg(
     ("--conn-id",),
     action="append",
     metavar="CONN_ID",
-    help="The connection id (default: campaign_default; for records, all); live, stop-active and records take several",
+    help="The connection id (default: campaign_default; for records, all); live, watch, stop-active and records take "
+    "several",
 )
 _CAMPAIGN_TYPE = Arg(("--campaign-type",), metavar="TYPE", help="sms or voice, where the platform tells types apart")
 _TYPES = Arg(("--campaign-types",), metavar="TYPES", default="sms,voice", help="Those to stop (default: sms,voice)")
@@ -29,6 +30,9 @@ _RECORDS_PATH = Arg(
     help="Where to keep the record, for instance s3://aws_default@bucket/records or file:///records "
     "(default: [campaign] records_path of Airflow's configuration)",
 )
+_FAIL_IF_ANY = Arg(("--fail-if-any",), action="store_true", help="Exit status 1 if a campaign is live")
+_KEPT_AT = Arg(("--records-path",), metavar="PATH", help="Where records are; without it none is looked for")
+_NEWEST_RECORD = Arg(("--newest-record",), metavar="SECONDS", help="How old an account's newest record may be")
 _REASON = Arg(("--reason",), metavar="TEXT", help="Why, for the record")
 
 _CHECKED = Arg(("--campaign-id",), metavar="CAMPAIGN_ID", help="The campaign to look at closely (default: any)")
@@ -71,12 +75,17 @@ def _command(name: str, summary: str, *args: Arg) -> ActionCommand:
 
 def get_commands() -> list[GroupCommand]:
     """Return the group ``campaigns``."""
+    watch = (
+        "Look for campaigns that are live although closed (exit status 3), and for ends of calling hours without a "
+        "record (4), over one or several accounts; needs no part of Airflow running"
+    )
     live = "List what is live, over one or several accounts"
     stop = "Stop one campaign, and wait until it is verified"
     stop_active = "Stop everything that is live, over one or several accounts, and verify it"
     check = "Compare a live account with the documented API; it only reads, unless --allow-stop"
     commands = (
-        _command("live", live, *_SCOPE, _TIMEOUT),
+        _command("live", live, *_SCOPE, _FAIL_IF_ANY, _TIMEOUT),
+        _command("watch", watch, _CALLING_HOURS, _KEPT_AT, _NEWEST_RECORD, *_SCOPE, _TIMEOUT),
         _command("status", "Show the status of one campaign", _CAMPAIGN_ID, _TIMEOUT),
         _command("stop", stop, _CAMPAIGN_ID, _CAMPAIGN_TYPE, *_RECORD, _TIMEOUT),
         _command("stop-active", stop_active, *_SCOPE, _DRY_RUN, *_RECORD, ARG_YES, _TIMEOUT),

@@ -17,6 +17,7 @@ from airflow_provider_campaign.arguments import (
     read_seconds,
     read_words,
 )
+from airflow_provider_campaign.calling_hours import CallingRules
 from airflow_provider_campaign.cli.accounts import (
     NOT_VERIFIED,
     SUCCESS,
@@ -32,6 +33,7 @@ from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.sweep.account import SweptAccount
+from airflow_provider_campaign.sweep.closing import Schedule
 from airflow_provider_campaign.sweep.loop import Sweep
 from airflow_provider_campaign.sweep.result import SweepResult
 from airflow_provider_campaign.sweep.scope import SweepScope
@@ -59,24 +61,30 @@ class Sweeps:
     :param clients: By connection id.
     :param failures: Why another account can't be reached, by connection id.
     :param seconds: After which each is given up.
+    :param rules: Calling hours, by connection id: campaigns that are inside theirs are left alone.
     """
 
     clients: Mapping[str, CampaignClient]
     failures: Mapping[str, CampaignError]
     scope: SweepScope
     seconds: float
+    rules: Mapping[str, CallingRules] = field(default_factory=dict)
     cancellation: Cancellation = field(default_factory=Cancellation)
 
     @classmethod
-    def read(cls, options: Namespace) -> Sweeps:
-        """Return what the options ask for; nothing is sent yet."""
+    def read(cls, options: Namespace, rules: Mapping[str, CallingRules] | None = None) -> Sweeps:
+        """
+        Return what the options ask for; nothing is sent yet.
+
+        :param rules: Calling hours of each account; those of ``--conn-id`` without any if None.
+        """
         scope = SweepScope(
             read_words("--campaign-types", options.campaign_types),
             read_live_statuses("--statuses", options.statuses),
             read_name_patterns("--name-pattern", options.name_pattern),
         )
         seconds = read_seconds("--timeout", options.timeout)
-        sweeps = cls(*connect(read_conn_ids(options.conn_id)), scope, seconds)
+        sweeps = cls(*connect(rules or read_conn_ids(options.conn_id)), scope, seconds, rules or {})
         for conn_id, client in sweeps.clients.items():
             try:
                 check_documented("--statuses", scope.statuses, client.platform)
@@ -91,7 +99,8 @@ class Sweeps:
         """Return a sweep of an account, which has not begun."""
         client = self.clients[conn_id]
         deadline = Deadline(seconds, client.clock, cancellation=self.cancellation)
-        return Sweep(SweptAccount(client, self.scope, deadline))
+        schedule = Schedule.of_run(self.rules.get(conn_id), 0.0, 0.0, client.clock.time())
+        return Sweep(SweptAccount(client, self.scope, deadline, schedule))
 
     def list_all(self, output: Output) -> Outcomes:
         """List what is live in all accounts."""
@@ -115,7 +124,7 @@ class Sweeps:
 
 
 def live_campaigns(options: Namespace, output: Output) -> int:
-    return _show_live(Sweeps.read(options), output)
+    return _show_live(Sweeps.read(options), output, fail_if_any=options.fail_if_any)
 
 
 def stop_all(options: Namespace, output: Output) -> int:
@@ -143,24 +152,25 @@ def _show_stopped(sweeps: Sweeps, records: CommandRecords, output: Output) -> in
     if sweeps.cancellation.is_requested:
         output.problem("Interrupted: nothing more is sent.")
     output.rows(_result_rows(outcomes), _COLUMNS)
-    _report(outcomes, output)
+    report(outcomes, output)
     records.report(output)
     return NOT_VERIFIED if records.problems else exit_status(outcomes.values())
 
 
-def _show_live(sweeps: Sweeps, output: Output) -> int:
+def _show_live(sweeps: Sweeps, output: Output, *, fail_if_any: bool = False) -> int:
     outcomes = sweeps.list_all(output)
-    output.rows(_live_rows(outcomes), _LIVE_COLUMNS)
-    _report(outcomes, output)
-    return exit_status(outcomes.values())
+    rows = live_rows(outcomes)
+    output.rows(rows, _LIVE_COLUMNS)
+    report(outcomes, output)
+    return exit_status(outcomes.values()) or (NOT_VERIFIED if fail_if_any and rows else SUCCESS)
 
 
 def _is_confirmed(sweeps: Sweeps, output: Output) -> bool:
     """Show what would be stopped, and ask; nothing to stop needs no question."""
     outcomes = sweeps.list_all(output)
-    rows = _live_rows(outcomes)
+    rows = live_rows(outcomes)
     output.preview(rows, _LIVE_COLUMNS)
-    _report(outcomes, output)
+    report(outcomes, output)
     if sweeps.cancellation.is_requested:
         return False
     if not rows and exit_status(outcomes.values()) == SUCCESS:
@@ -213,7 +223,8 @@ def _show_progress(show: ShowProgress, sweeps: Mapping[str, Sweep]) -> None:
         show(conn_id, f"{done} of {found} stopped" if found else "listing", done, found or None)
 
 
-def _live_rows(outcomes: Outcomes) -> list[dict[str, Any]]:
+def live_rows(outcomes: Outcomes) -> list[dict[str, Any]]:
+    """Return a row for each live campaign that was listed."""
     return [
         {"conn_id": conn_id, **{key: row[key] for key in ("campaign_id", "name", "campaign_type", "status")}}
         for conn_id, outcome in outcomes.items()
@@ -231,7 +242,7 @@ def _result_rows(outcomes: Outcomes) -> list[dict[str, Any]]:
     return rows
 
 
-def _report(outcomes: Outcomes, output: Output) -> None:
+def report(outcomes: Outcomes, output: Output) -> None:
     """Say how it ended for each account, and name what is not verified stopped."""
     for conn_id, outcome in outcomes.items():
         result = outcome.value

@@ -1,0 +1,78 @@
+"""The command for a cron on another machine: is a campaign live although closed, and is every end on record?"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow_provider_campaign.arguments import argument_error, read_records_path, read_seconds
+from airflow_provider_campaign.calling_hours import CallingRules
+from airflow_provider_campaign.cli.accounts import exit_status
+from airflow_provider_campaign.cli.calling_hours import read_rules
+from airflow_provider_campaign.cli.output import Output
+from airflow_provider_campaign.cli.sweeps import Sweeps, live_rows, report
+from airflow_provider_campaign.exceptions import CampaignRecordError
+from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.records.closings import DRY_RUN, NO_EVIDENCE, NOT_CLOSED, SKIPPED, closing_rows
+from airflow_provider_campaign.records.store import RecordStore
+
+LIVE_WHILE_CLOSED, NO_RECORD = 3, 4
+"""The exit statuses of what is found."""
+
+GRACE = timedelta(minutes=10)
+"""How long after an end its record is waited for: a run writes it once it has ended."""
+
+LOOK_BACK = timedelta(days=1)
+"""For how long an end without a record is reported."""
+
+UNVERIFIED = (NO_EVIDENCE, NOT_CLOSED, DRY_RUN, SKIPPED)
+
+_COLUMNS = ("conn_id", "found", "campaign_id", "name", "status", "rule", "end")
+
+Finding = dict[str, Any]
+
+
+def watch_accounts(options: Namespace, output: Output) -> int:
+    """List campaigns that are live although closed, and the ends of calling hours without a record."""
+    path = read_records_path("--records-path", options.records_path)
+    newest = options.newest_record and read_seconds("--newest-record", options.newest_record)
+    if newest and not path:
+        fix = "Give --records-path, too."
+        raise argument_error("--newest-record", options.newest_record, "without a path to look for records", fix)
+    rules = read_rules(options.calling_hours, options.conn_id)
+    outcomes = Sweeps.read(options, rules).list_all(output)
+    live = [{"found": "live while closed", **row} for row in live_rows(outcomes)]
+    unproven = list(_missing_records(RecordStore(path), rules, newest)) if path else []
+    output.rows([*live, *unproven], _COLUMNS)
+    report(outcomes, output)
+    for each in live:
+        output.problem(f"{each['conn_id']}: {each['campaign_id']} ({each['name']}) is live although closed. Stop it.")
+    for each in unproven:
+        output.problem(
+            f"{each['conn_id']}: {each['found']}, {each['detail']}. Is the DAG paused, or the scheduler dead?"
+        )
+    if live:
+        return LIVE_WHILE_CLOSED
+    return NO_RECORD if unproven else exit_status(outcomes.values())
+
+
+def _missing_records(store: RecordStore, rules: Mapping[str, CallingRules], newest: float | None) -> Iterator[Finding]:
+    """Yield the ends of the last day that no record has verified, and accounts whose newest record is too old."""
+    now = datetime.fromtimestamp(CampaignHook.clock.time(), UTC)
+    oldest = now - timedelta(seconds=newest or 0)
+    since, until = now - GRACE - LOOK_BACK, now - GRACE
+    for conn_id, each in rules.items():
+        try:
+            files = store.recent(conn_id, min(since, oldest) - LOOK_BACK, now)
+        except CampaignRecordError as error:
+            yield {"conn_id": conn_id, "found": "unreadable records", "detail": str(error)}
+            continue
+        for row in closing_rows({conn_id: each}, files, since, until, until):
+            if row.outcome in UNVERIFIED:
+                end = {"rule": row.rule, "end": row.end}
+                yield {"conn_id": conn_id, "found": row.outcome, "detail": f"rule {row.rule} at {row.local_end}", **end}
+        ended = max((file.record["ended_at"] for file in files if file.record), default=None)
+        if newest and (ended is None or datetime.fromisoformat(ended) < oldest):
+            yield {"conn_id": conn_id, "found": "old records", "detail": f"the newest is of {ended or 'no day'}"}
