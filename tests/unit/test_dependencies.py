@@ -15,6 +15,12 @@ from packaging.utils import canonicalize_name
 REPOSITORY = Path(__file__).parents[2]
 PACKAGE = REPOSITORY / "airflow_provider_campaign"
 SANDBOX = PACKAGE / "sandbox"
+BROUGHT_BY_WHO_IMPORTS = {
+    "ui": {"starlette"},  # Airflow's server
+    "testing.py": {"pytest"},  # which loads it as a plugin
+}
+"""What files and folders import besides, because whoever imports them has it."""
+
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 
 DISTRIBUTIONS = {
@@ -54,8 +60,11 @@ def declared(requirements: Iterable[str]) -> set[str]:
 
 
 def test_the_package_declares_what_it_imports() -> None:
-    files = {file for file in PACKAGE.rglob("*.py") if not file.is_relative_to(SANDBOX)}
-    files.remove(PACKAGE / "ui" / "static_page.py")  # only Airflow's server imports it, which runs on Starlette
+    files = set(PACKAGE.rglob("*.py")) - set(SANDBOX.rglob("*.py"))
+    for name, brought in BROUGHT_BY_WHO_IMPORTS.items():
+        part = {file for file in files if file.is_relative_to(PACKAGE / name)}
+        assert imported(part) - declared(PROJECT["dependencies"]) == brought
+        files -= part
     assert imported(files) == declared(PROJECT["dependencies"])
 
 
