@@ -40,7 +40,8 @@ from airflow_provider_campaign.triggers.wait import (
     defer_wait,
 )
 from airflow_provider_campaign.version_compat import SHARED_STREAMS
-from airflow_provider_campaign.waiting.wait import PendingWait, is_met, poll_once
+from airflow_provider_campaign.waiting.account_poller import AccountPoller
+from airflow_provider_campaign.waiting.pending import PendingWait
 
 
 class CampaignStatusSensor(BaseSensorOperator):
@@ -102,6 +103,10 @@ class CampaignStatusSensor(BaseSensorOperator):
         return CampaignHook.for_conn_id(self.campaign_conn_id)
 
     @cached_property
+    def _poller(self) -> AccountPoller:
+        return AccountPoller(self.hook.client)
+
+    @cached_property
     def _condition(self) -> WaitCondition:
         """What is waited for, now that the arguments are read."""
         check_documented("target_statuses", self.target_statuses, self.hook.client.platform)
@@ -126,16 +131,13 @@ class CampaignStatusSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Read the status once, and return it with whether it ends the wait; a passing failure is logged."""
-        condition = self._condition
-        client = self.hook.client
-        shown = poll_once(client, PendingWait(self.campaign_id, condition), self._deadline())
-        campaign = next(iter(shown.campaigns.values()), None)
-        is_done = campaign is not None and is_met(campaign, condition, client.description)
-        status = campaign.status if campaign else None
-        self.log.info("Campaign %s is %s", self.campaign_id, status or "not known at the moment")
+        wait, client = PendingWait(self.campaign_id, self._condition), self.hook.client
+        shown = self._poller.poll([wait], deadline=self._deadline())
+        is_reached = wait.reached(shown, client.description) is not None
+        self.log.info("Campaign %s is %s", self.campaign_id, wait.last_status or "not known at the moment")
         if not self.reschedule and not self.deferrable:  # leave a platform that is rate-limited alone for as long
             self._deadline().sleep(shown.delay - self.poke_interval)
-        return PokeReturnValue(is_done, status)
+        return PokeReturnValue(is_reached, wait.last_status)
 
     def execute_complete(self, context: Context, event: Any) -> Any:
         """Return the status that the trigger saw, or raise what ended its wait."""

@@ -21,7 +21,7 @@ from airflow_provider_campaign.exceptions import (
     CampaignUnavailableError,
 )
 from airflow_provider_campaign.sweep.closing import Closing
-from airflow_provider_campaign.waiting.wait import PendingWait
+from airflow_provider_campaign.waiting.pending import PendingWait
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from airflow.providers.common.compat.triggers import BaseEventTrigger
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_campaign.triggers.shared_poll import SharedPoll
-from airflow_provider_campaign.waiting.wait import Snapshot
+from airflow_provider_campaign.waiting.pending import Snapshot
 
 INITIAL_JITTER = (0.5, 1.0)
 """The first poll comes after this part of a poll interval, at random, so that waits don't move in step."""

@@ -22,7 +22,7 @@ from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.platforms.base import Platform
 from airflow_provider_campaign.triggers.base import AccountTrigger
 from airflow_provider_campaign.triggers.shared_poll import SharedPoll, log
-from airflow_provider_campaign.waiting.wait import PendingWait, Snapshot
+from airflow_provider_campaign.waiting.pending import PendingWait, Snapshot
 
 
 class CampaignStatusTrigger(AccountTrigger):
@@ -63,7 +63,8 @@ class CampaignStatusTrigger(AccountTrigger):
         transitions = await _Transitions.restored(self.condition, store, self.campaign_id)
         with poll.subscribed(wait):
             async for snapshot in snapshots:
-                if error := snapshot.error_for(self.campaign_id) or self._misspelling(poll.platform):
+                error = snapshot.error or snapshot.failed.get(self.campaign_id) or self._misspelling(poll.platform)
+                if error:
                     self.log.error("Campaign %s can't be watched: %s", self.campaign_id, error)
                 elif (campaign := snapshot.campaigns.get(self.campaign_id)) and await transitions.note(campaign):
                     payload = {"campaign_id": campaign.id, "status": campaign.status, "name": campaign.name}

@@ -17,11 +17,11 @@ from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Clock
 from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.client.response import sanitize
-from airflow_provider_campaign.exceptions import CampaignError
+from airflow_provider_campaign.exceptions import CampaignError, CampaignUnavailableError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.platforms.base import Platform
 from airflow_provider_campaign.waiting.account_poller import AccountPoller
-from airflow_provider_campaign.waiting.wait import PendingWait, Snapshot
+from airflow_provider_campaign.waiting.pending import PendingWait, Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +47,6 @@ async def run_in_thread(function: Callable[..., Result], *arguments: Any, **name
     find the way back to this event loop, or the triggerer ends (seen on Airflow 3.1.8).
     """
     return await sync_to_async(function, thread_sensitive=False, executor=_threads)(*arguments, **named)
-
-
-class _LookupError(Exception):
-    """The connection can't be looked up now."""
 
 
 class SharedPoll:
@@ -125,48 +121,42 @@ class SharedPoll:
             if self._poller is None:
                 self._poller = AccountPoller(await self._look_up())
             snapshot = await run_in_thread(self._poller.poll, list(self._waits))
-        except _LookupError as error:
-            log.warning("Looking the connection %s up failed, retrying: %s", self.campaign_conn_id, error)
-            return Snapshot(began, problem=str(error))
-        except CampaignError as error:
-            return await self._after(error, began)
         except Exception as error:  # noqa: BLE001 what nobody foresaw about one poll ends nobody's wait
-            unexpected = as_campaign_error(error, f"Poll of the account ({self.description})")
-            self._poller = None
-            return Snapshot(began, problem=str(unexpected))
+            failure = as_campaign_error(error, f"Poll of the account ({self.description})")
+            return await self._after(failure, began)
         self._has_polled = True
         self._quiet_until = self.clock.monotonic() + snapshot.delay
         return snapshot
 
-    async def _after(self, error: CampaignError, began: float) -> Snapshot:
+    async def _after(self, failure: CampaignError, began: float) -> Snapshot:
         """Return what is reported of a failure; it is final right after a look-up, if another one shows no change."""
-        refused, self._poller = self._poller, None
-        if not self._has_polled:
+        failed, self._poller = self._poller, None
+        if not self._has_polled and not isinstance(failure, CampaignUnavailableError):
             try:
-                client = await self._look_up() if refused else None
-            except _LookupError as problem:
-                return Snapshot(began, problem=str(problem))
-            except CampaignError as problem:
-                return Snapshot(began, error=problem)
-            if refused is None or client is None or _is_same(client, refused.client):
-                return Snapshot(began, error=error)
+                client = await self._look_up() if failed else None
+            except CampaignError as error:
+                is_passing = isinstance(error, CampaignUnavailableError)
+                return Snapshot(began, problem=str(error)) if is_passing else Snapshot(began, error=error)
+            if failed is None or client is None or _is_same(client, failed.client):
+                return Snapshot(began, error=failure)
             self._poller = AccountPoller(client)
         self._has_polled = False
-        log.warning("Looking the connection %s up again: %s", self.campaign_conn_id, error)
-        return Snapshot(began, problem=str(error))
+        log.warning("Looking the connection %s up again: %s", self.campaign_conn_id, failure)
+        return Snapshot(began, problem=str(failure))
 
     async def _look_up(self) -> CampaignClient:
         """
         Return a client of the account that the connection stands for now.
 
         :raises CampaignConfigError: When it is not one of a campaign platform.
-        :raises _LookupError: When it is not found, or can't be looked up now.
+        :raises CampaignUnavailableError: When it is not found, or can't be looked up now.
         """
         try:
             connection = await get_async_connection(self.campaign_conn_id)
         except Exception as error:  # whatever a secrets backend or Airflow's API raises may pass
-            reason = sanitize(error, ())
-            raise _LookupError(f"The connection {self.campaign_conn_id!r} can't be looked up: {reason}.") from error
+            raise CampaignUnavailableError(
+                f"The connection {self.campaign_conn_id!r} can't be looked up: {sanitize(error, ())}."
+            ) from error
         return await run_in_thread(lambda: CampaignHook.for_connection(connection).client)
 
 

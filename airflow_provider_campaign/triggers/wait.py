@@ -20,7 +20,7 @@ from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.triggers.base import AccountTrigger
 from airflow_provider_campaign.triggers.shared_poll import SharedPoll, run_in_thread
 from airflow_provider_campaign.version_compat import has_post_execute
-from airflow_provider_campaign.waiting.wait import PendingWait, Snapshot, is_met, old_news, timeout_error
+from airflow_provider_campaign.waiting.pending import PendingWait, Snapshot
 
 FINAL_POLL_GRACE = 75.0
 """Seconds after a deadline in which a wait is still read: one window of the platform's limit, and a bit."""
@@ -128,10 +128,11 @@ class CampaignWaitTrigger(AccountTrigger):
         targets = read_statuses("target_statuses", self.target_statuses)
         failures = self.failure_statuses
         condition = status_condition(targets) if failures is None else WaitCondition(targets, tuple(failures))
-        acted = {}
-        if self.result is not None and self.since is not None:
-            acted = {"acted_at": self.since, "changed_at": seconds_of(self.result["updated_at"])}
-        return PendingWait(self.campaign_id, condition, self.campaign_type, ends_at, **acted)
+        wait = PendingWait(self.campaign_id, condition, self.campaign_type, deadline=ends_at)
+        if self.result is not None:
+            wait.last_status = self.result.get("status")
+            wait.acted_at, wait.changed_at = self.since, seconds_of(self.result["updated_at"])
+        return wait
 
     def _ends_at(self, now: float) -> float:
         """Return when the wait ends (seconds since the epoch)."""
@@ -148,28 +149,19 @@ class CampaignWaitTrigger(AccountTrigger):
 
         :raises CampaignError: When it can't be read or can no longer reach a target, or the time is up.
         """
-        last_status, problem, ends_at = (self.result or {}).get("status", "unknown"), None, wait.deadline or 0.0
+        left = (wait.deadline or 0.0) - poll.clock.time()
         try:
-            async with asyncio.timeout(max(0.0, ends_at - poll.clock.time()) + FINAL_POLL_GRACE):
+            async with asyncio.timeout(max(0.0, left) + FINAL_POLL_GRACE):
                 async for snapshot in snapshots:
-                    problem = snapshot.problem
                     if poll.platform:
                         check_documented("target_statuses", wait.condition.success, poll.platform, nothing_sent=False)
-                    if error := snapshot.error_for(self.campaign_id):
-                        raise error
-                    if campaign := snapshot.campaigns.get(self.campaign_id):
-                        if not wait.accepts(campaign, snapshot.began):
-                            problem = old_news(campaign)
-                        elif is_met(campaign, wait.condition, poll.description):
-                            return campaign
-                        else:
-                            last_status = campaign.status
-                        if snapshot.began >= ends_at:
-                            break
+                    if campaign := wait.reached(snapshot, poll.description):
+                        return campaign
+                    if self.campaign_id in snapshot.campaigns and snapshot.began >= (wait.deadline or 0.0):
+                        break
         except TimeoutError:
             self.log.warning("Campaign %s could not be read after the deadline", self.campaign_id)
-        seconds = round(self.timeout)
-        raise timeout_error(self.campaign_id, poll.description, wait.condition, last_status, seconds, problem)
+        raise wait.timed_out(round(self.timeout), poll.description)
 
     def _value(self, campaign: Campaign) -> Any:
         self.log.info("Campaign %s is %s", campaign.id, campaign.status)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
-from airflow_provider_campaign.campaign import LIVE_STATUSES, Campaign, WaitState
+from airflow_provider_campaign.campaign import LIVE_STATUSES, Campaign, WaitCondition, WaitState
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.errors import as_campaign_error
@@ -17,7 +17,7 @@ from airflow_provider_campaign.exceptions import (
     CampaignRateLimitError,
     CampaignUnavailableError,
 )
-from airflow_provider_campaign.waiting.wait import PendingWait, Snapshot, read_status
+from airflow_provider_campaign.waiting.pending import PendingWait, Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -37,79 +37,6 @@ MAX_FRUITLESS_PAGES = 4
 """Pages in a row without a campaign that somebody waits for, before a poll stops reading a list."""
 
 
-class _Poll:
-    """
-    One poll under way.
-
-    :param waits: On behalf of whom.
-    """
-
-    def __init__(self, client: CampaignClient, waits: Iterable[PendingWait]) -> None:
-        self.client = client
-        self.snapshot = Snapshot(began=client.clock.time())
-        self.waits: dict[str, list[PendingWait]] = {}
-        """The waits by campaign id."""
-        for wait in waits:
-            self.waits.setdefault(wait.campaign_id, []).append(wait)
-        self.seen: set[str] = set()
-        """The campaigns of which something was read that all who wait for them accept."""
-        self.problems: list[CampaignError] = []
-        """What kept something from being read."""
-        self.has_read = False
-        self.is_refused = False
-        """Whether a campaign could not be read for the credentials."""
-        self.has_failing_list = False
-
-    def unseen(self, campaign_type: str | None = None) -> set[str]:
-        """
-        Return the ids of the campaigns of which nothing was read yet that all accept.
-
-        :param campaign_type: Only those that may be of this type; None for all.
-        """
-        ids = self.waits.keys() - self.seen - self.snapshot.failed.keys()
-        if campaign_type is None:
-            return ids
-        return {each for each in ids if any(wait.campaign_type in (campaign_type, None) for wait in self.waits[each])}
-
-    def unseen_types(self) -> Collection[str | None]:
-        """Return the types in whose lists campaigns may be that are unseen."""
-        all_types = self.client.platform.campaign_types
-        return [each for each in all_types if self.unseen(each)] or all_types or (None,)
-
-    def overdue(self) -> set[str]:
-        """Return the ids of the campaigns, still unseen, for which a wait ends with this poll."""
-        began = self.snapshot.began
-        deadlines = ((each, wait.deadline) for each in self.unseen() for wait in self.waits[each])
-        return {campaign_id for campaign_id, deadline in deadlines if deadline is not None and deadline <= began}
-
-    def ends(self, wait: PendingWait) -> bool:
-        """Return whether this poll has ended a wait that was to end."""
-        campaign = self.snapshot.campaigns.get(wait.campaign_id)
-        if campaign is None or wait.deadline is None or not wait.accepts(campaign, self.snapshot.began):
-            return False
-        return wait.condition.state_of(campaign.status) is not WaitState.RETRY
-
-    def allowance(self, most: int) -> int:
-        """Return how many more requests the rate limit allows, up to a maximum."""
-        available = self.client.rate_limiter.available
-        return most if available is None else min(most, available)
-
-    def deadline(self) -> Deadline:
-        """Return the deadline of a part of the poll; a part that hangs leaves the others their time."""
-        return self.client.deadline(self.client.requester.timeout, retries=False)
-
-    def note_problem(self, error: CampaignError) -> None:
-        """Log what could not be read."""
-        log.warning("Status check failed, retrying at the next poll: %s", error)
-        self.problems.append(error)
-
-    @property
-    def is_all_refused(self) -> bool:
-        """Whether the credentials were refused by all that was requested."""
-        others = (error for error in self.problems if not isinstance(error, CampaignAuthError))
-        return self.is_refused and not self.has_read and not any(others)
-
-
 class AccountPoller:
     """
     Poll an account again and again for those who wait on it.
@@ -124,141 +51,219 @@ class AccountPoller:
     def __init__(self, client: CampaignClient) -> None:
         self.client = client
         self._lock = threading.Lock()  # a poll whose triggers have left may still be in its thread
-        self._unlisted: set[PendingWait] = set()
-        """The waits for campaigns that no list shows, and that were read directly since."""
+        self._unlisted: set[tuple[str, WaitCondition]] = set()
+        """The campaigns that no list shows, with what is waited for, and that were read directly since."""
         self._read_in: dict[str, int] = {}
         """The number of the last poll that has read a campaign, by id."""
-        self._polls = 0
         self._refused: set[str] = set()
         """The campaigns whose next refusal, or unexpected error, ends the waits for them."""
+        self._polls = 0
+        self._begin((), None)
 
-    def poll(self, waits: Collection[PendingWait], *, lists_live: bool = True) -> Snapshot:
+    def poll(
+        self, waits: Collection[PendingWait], *, lists_live: bool = True, deadline: Deadline | None = None
+    ) -> Snapshot:
         """
         Poll once, on behalf of all who wait; raise for what concerns them all and another poll can't fix.
 
         :param lists_live: Whether to list live campaigns; false if the caller has just done so, and waits for others.
+        :param deadline: When to end the poll; by default each of its parts has the time of one request.
         """
         with self._lock:
-            self._polls += 1
-            self._unlisted.intersection_update(waits)
-            self._read_in = {wait.campaign_id: self._read_in.get(wait.campaign_id, 0) for wait in waits}
-            poll = _Poll(self.client, waits)
+            self._begin(waits, deadline)
             try:
-                self._run(poll, lists_live=lists_live)
+                self._run(lists_live=lists_live)
             except CampaignUnavailableError as error:
                 log.warning("Status check failed, retrying at the next poll: %s", error)
-                return replace(poll.snapshot, delay=error.retry_after or 0.0, problem=str(error))
-            return replace(poll.snapshot, problem=str(poll.problems[-1]) if poll.problems else None)
+                return replace(self._snapshot, delay=error.retry_after or 0.0, problem=str(error))
+            return replace(self._snapshot, problem=str(self._problems[-1]) if self._problems else None)
 
-    def _run(self, poll: _Poll, *, lists_live: bool) -> None:
+    def _begin(self, waits: Iterable[PendingWait], deadline: Deadline | None) -> None:
+        """Forget the last poll, and who has left."""
+        self._polls += 1
+        self._deadline = deadline
+        self._waits: dict[str, list[PendingWait]] = {}
+        """Who waits, by campaign id."""
+        for wait in waits:
+            self._waits.setdefault(wait.campaign_id, []).append(wait)
+        self._read_in = {campaign_id: self._read_in.get(campaign_id, 0) for campaign_id in self._waits}
+        self._snapshot = Snapshot(began=self.client.clock.time())
+        self._seen: set[str] = set()
+        """The campaigns of which something was read that all who wait for them accept."""
+        self._problems: list[CampaignError] = []
+        self._has_read = False
+        self._is_refused = False
+        """Whether a campaign could not be read for the credentials."""
+        self._has_failing_list = False
+
+    def _run(self, *, lists_live: bool) -> None:
         """Read the most urgent campaigns first; raise if nobody can be served, now or ever."""
-        self._read_directly(poll, poll.overdue(), MAX_DIRECT_READS)
-        if len(poll.waits) <= DIRECT_READ_THRESHOLD:
-            self._read_directly(poll, poll.unseen(), DIRECT_READ_THRESHOLD)
+        if len(self._waits) <= DIRECT_READ_THRESHOLD:
+            self._read_directly(self._waits, None)
         else:
-            self._read_lists(poll, lists_live=lists_live)
-            self._read_directly(poll, poll.overdue(), len(poll.waits))
-            self._read_unlisted(poll)
-        if poll.is_all_refused:
-            raise poll.problems[0]
+            self._read_directly(self._overdue(), MAX_DIRECT_READS)
+            self._read_lists(lists_live=lists_live)
+            self._read_directly(self._overdue(), len(self._waits))
+            self._read_unlisted()
+        if self._is_all_refused:
+            raise self._problems[0]
 
-    def _read_lists(self, poll: _Poll, *, lists_live: bool) -> None:
-        deadline = poll.deadline()
-        for statuses in self._listed_statuses(poll, lists_live=lists_live):
-            for campaign_type in poll.unseen_types():
+    def _unseen(self, campaign_type: str | None = None) -> set[str]:
+        """
+        Return the ids of the campaigns of which nothing was read yet that all accept.
+
+        :param campaign_type: Only those that may be of this type; None for all.
+        """
+        ids = self._waits.keys() - self._seen - self._snapshot.failed.keys()
+        if campaign_type is None:
+            return ids
+        return {each for each in ids if any(wait.campaign_type in (campaign_type, None) for wait in self._waits[each])}
+
+    def _overdue(self) -> set[str]:
+        """Return the ids of the unseen campaigns for which a wait ends with this poll."""
+        deadlines = ((each, wait.deadline) for each in self._unseen() for wait in self._waits[each])
+        return {each for each, deadline in deadlines if deadline is not None and deadline <= self._snapshot.began}
+
+    def _read_lists(self, *, lists_live: bool) -> None:
+        deadline, all_types = self._part(), self.client.platform.campaign_types or (None,)
+        for statuses in self._listed_statuses(lists_live=lists_live):
+            for campaign_type in [each for each in all_types if self._unseen(each)] or all_types:
                 try:
-                    self._read_list(poll, campaign_type, statuses, deadline)
+                    self._read_list(campaign_type, statuses, deadline)
                 except CampaignRateLimitError:
                     raise
                 except Exception as error:  # noqa: BLE001 whatever a list raises, the campaigns can be read directly
-                    poll.has_failing_list = True
-                    poll.note_problem(as_campaign_error(error, f"List of campaigns ({self.client.description})"))
+                    self._has_failing_list = True
+                    self._note_problem(as_campaign_error(error, f"List of campaigns ({self.client.description})"))
 
-    def _listed_statuses(self, poll: _Poll, *, lists_live: bool) -> Iterator[Collection[str]]:
+    def _listed_statuses(self, *, lists_live: bool) -> Iterator[Collection[str]]:
         """Yield the statuses of each list, given what the one before has shown; none for a list that has all."""
         listable = self.client.platform.listable_statuses
         if not listable:
             yield ()
         elif lists_live:
             yield LIVE_STATUSES
-        conditions = {wait.condition for campaign_id in poll.unseen() for wait in poll.waits[campaign_id]}
+        conditions = {wait.condition for campaign_id in self._unseen() for wait in self._waits[campaign_id]}
         awaited = {word for condition in conditions for word in (*condition.success, *condition.failure)}
-        if (statuses := awaited & listable - set(LIVE_STATUSES)) and not poll.has_failing_list:
+        if (statuses := awaited & listable - set(LIVE_STATUSES)) and not self._has_failing_list:
             yield statuses
 
-    def _read_list(self, poll: _Poll, campaign_type: str | None, statuses: Collection[str], deadline: Deadline) -> None:
+    def _read_list(self, campaign_type: str | None, statuses: Collection[str], deadline: Deadline) -> None:
         """Read a list until it has shown all campaigns, or too few to be worth its pages."""
         reader = self.client.read_list(campaign_type, statuses, newest_first=True)
-        patience = min(MAX_FRUITLESS_PAGES, max(1, len(self._unexpected(poll))))
-        for _ in range(poll.allowance(MAX_LIST_PAGES)):
-            unseen = poll.unseen(campaign_type)
+        patience = min(MAX_FRUITLESS_PAGES, max(1, len(self._unexpected())))
+        for _ in range(self._allowance(MAX_LIST_PAGES)):
+            unseen = self._unseen(campaign_type)
             if reader.is_finished or not unseen or not patience or not deadline.remaining:
                 return
             for campaign in reader.read_page(deadline):
-                poll.has_read = True
-                if campaign.id in poll.waits and campaign.id not in poll.seen:
-                    self._note(poll, campaign)
-            patience -= unseen == poll.unseen(campaign_type)
+                self._has_read = True
+                if campaign.id in self._waits and campaign.id not in self._seen:
+                    self._note(campaign)
+            patience -= unseen == self._unseen(campaign_type)
 
-    def _read_unlisted(self, poll: _Poll) -> None:
+    def _read_unlisted(self) -> None:
         """Read campaigns that the lists lack: those that have left them, or else one of those that never were there."""
-        unexpected = self._unexpected(poll)
-        unseen, idle = poll.unseen(), not unexpected
-        self._read_directly(poll, unexpected or unseen, 1 if idle else MAX_DIRECT_READS)
-        waits = {wait for campaign_id in unseen for wait in poll.waits[campaign_id]}
-        read = {wait for wait in waits if self._read_in[wait.campaign_id] == self._polls}
-        if idle and any(poll.ends(wait) for wait in read):
+        unseen, unexpected = self._unseen(), self._unexpected()
+        self._read_directly(unexpected or unseen, MAX_DIRECT_READS if unexpected else 1)
+        waits = [wait for campaign_id in unseen for wait in self._waits[campaign_id]]
+        read = {_key(wait) for wait in waits if self._read_in[wait.campaign_id] == self._polls}
+        if not unexpected and any(self._has_ended(wait) for wait in waits):
             self._unlisted.clear()  # the lists leave changes out
-        elif not poll.has_failing_list:
-            self._unlisted = (self._unlisted & waits) | read
+        elif not self._has_failing_list:
+            self._unlisted = (self._unlisted & set(map(_key, waits))) | read
 
-    def _unexpected(self, poll: _Poll) -> set[str]:
+    def _unexpected(self) -> set[str]:
         """Return the ids of unseen campaigns that are neither listed, with old news, nor known to be in no list."""
-        if poll.has_failing_list:
-            return poll.unseen()
-        return poll.unseen() - poll.snapshot.campaigns.keys() - {wait.campaign_id for wait in self._unlisted}
+        ids = self._unseen()
+        if self._has_failing_list:
+            return ids
+        unlisted = {each for each in ids if all(_key(wait) in self._unlisted for wait in self._waits[each])}
+        return ids - self._snapshot.campaigns.keys() - unlisted
 
-    def _read_directly(self, poll: _Poll, campaign_ids: Iterable[str], most: int) -> None:
+    def _has_ended(self, wait: PendingWait) -> bool:
+        """Return whether this poll has ended a wait that was to end."""
+        campaign = self._snapshot.campaigns.get(wait.campaign_id)
+        if campaign is None or wait.deadline is None or not wait.accepts(campaign, self._snapshot.began):
+            return False
+        return wait.condition.state_of(campaign.status) is not WaitState.RETRY
+
+    def _read_directly(self, campaign_ids: Iterable[str], most: int | None) -> None:
         """
         Read campaigns one by one, those first that were not read for the longest time; raise when rate-limited.
 
-        :param most: The number of campaigns.
+        :param most: The number of campaigns, if the rate limit allows that; None for all, whenever it does.
         """
-        deadline = poll.deadline()
+        deadline = self._part()
         unread = (each for each in campaign_ids if self._read_in[each] < self._polls)
         oldest_first = sorted(unread, key=lambda campaign_id: (self._read_in[campaign_id], campaign_id))
-        for campaign_id in oldest_first[: poll.allowance(most)]:
-            if not deadline.remaining or (poll.is_all_refused and len(poll.problems) >= MAX_REFUSALS):
+        for number, campaign_id in enumerate(oldest_first[: None if most is None else self._allowance(most)]):
+            is_over = number and not deadline.remaining
+            if is_over or (self._is_all_refused and len(self._problems) >= MAX_REFUSALS):
                 return
             self._read_in[campaign_id] = self._polls
             try:
-                self._note(poll, read_status(self.client, campaign_id, poll.waits[campaign_id], deadline))
+                self._note(self._read(campaign_id, deadline))
             except Exception as error:  # noqa: BLE001 what nobody foresaw about one campaign concerns no other
-                self._note_failure(poll, campaign_id, error)
+                self._note_failure(campaign_id, error)
 
-    def _note_failure(self, poll: _Poll, campaign_id: str, failure: Exception) -> None:
+    def _read(self, campaign_id: str, deadline: Deadline) -> Campaign:
+        """Read a campaign's status, with the date of its last change if one of the waits can't do without."""
+        campaign = self.client.get_campaign_status(campaign_id, deadline=deadline, retry=False)
+        unsure = (each for each in self._waits[campaign_id] if not each.accepts(campaign, self._snapshot.began))
+        needs_date = any(wait.changed_at is not None for wait in unsure)
+        return self.client.requester.dated(campaign, deadline) if needs_date else campaign
+
+    def _note(self, campaign: Campaign) -> None:
+        log.debug("Campaign %s is %s", campaign.id, campaign.status)
+        self._has_read = True
+        self._snapshot.campaigns[campaign.id] = campaign
+        self._refused.discard(campaign.id)
+        if all(wait.accepts(campaign, self._snapshot.began) for wait in self._waits[campaign.id]):
+            self._seen.add(campaign.id)
+            self._read_in[campaign.id] = self._polls
+
+    def _note_failure(self, campaign_id: str, failure: Exception) -> None:
         """Note why a campaign could not be read; raise if the platform asks to be left alone."""
         error = as_campaign_error(failure, f"Status of campaign {campaign_id!r} ({self.client.description})")
         if isinstance(failure, CampaignUnavailableError):
             if failure.retry_after:
                 raise failure
         elif isinstance(failure, CampaignAuthError):
-            poll.is_refused = True
+            self._is_refused = True
         else:
-            poll.has_read = True
-            waits = poll.waits[campaign_id]  # those of a sweep, which have no deadline, look elsewhere, too
+            self._has_read = True
+            waits = self._waits[campaign_id]  # those of a sweep, which have no deadline, look elsewhere, too
             is_acknowledged = all(wait.acted_at is not None and wait.deadline is not None for wait in waits)
             may_pass = is_acknowledged or not isinstance(failure, CampaignError)
             if not may_pass or campaign_id in self._refused:
-                poll.snapshot.failed[campaign_id] = error
+                self._snapshot.failed[campaign_id] = error
                 return
             self._refused.add(campaign_id)
-        poll.note_problem(error)
+        self._note_problem(error)
 
-    def _note(self, poll: _Poll, campaign: Campaign) -> None:
-        poll.has_read = True
-        poll.snapshot.campaigns[campaign.id] = campaign
-        self._refused.discard(campaign.id)
-        if all(wait.accepts(campaign, poll.snapshot.began) for wait in poll.waits[campaign.id]):
-            poll.seen.add(campaign.id)
-            self._read_in[campaign.id] = self._polls
+    def _note_problem(self, error: CampaignError) -> None:
+        log.warning("Status check failed, retrying at the next poll: %s", error)
+        self._problems.append(error)
+
+    @property
+    def _is_all_refused(self) -> bool:
+        """Whether the credentials were refused by all that was requested."""
+        others = (error for error in self._problems if not isinstance(error, CampaignAuthError))
+        return self._is_refused and not self._has_read and not any(others)
+
+    def _allowance(self, most: int) -> int:
+        """Return how many more requests the rate limit allows, up to a maximum."""
+        available = self.client.rate_limiter.available
+        return most if available is None else min(most, available)
+
+    def _part(self) -> Deadline:
+        """Return the deadline of a part of the poll; a part that hangs leaves the others their time."""
+        seconds = self.client.requester.timeout
+        if self._deadline is None:
+            return self.client.deadline(seconds, retries=False)
+        return self._deadline.sooner(seconds, retries=False)
+
+
+def _key(wait: PendingWait) -> tuple[str, WaitCondition]:
+    return wait.campaign_id, wait.condition

@@ -28,7 +28,7 @@ from coverage import CoverageData
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGE = "airflow_provider_campaign"
-LAYERS = ("platforms", "client", "operations")
+LAYERS = ("platforms", "client", "waiting", "records", "check")
 COPIED = (PACKAGE, "tests", "example_dags", "docs", "README.md", "pyproject.toml")
 
 TESTS = ("tests/unit", "tests/integration")

@@ -31,7 +31,7 @@ from airflow_provider_campaign.platforms import kore, kore_list, sonarly
 from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.waiting.account_poller import MAX_DIRECT_READS, AccountPoller
-from airflow_provider_campaign.waiting.wait import PendingWait, Snapshot
+from airflow_provider_campaign.waiting.pending import PendingWait, Snapshot
 from tests.kinds import KINDS, SONARLY, Connect, Kind
 from tests.profiles import examples
 

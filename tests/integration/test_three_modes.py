@@ -41,7 +41,7 @@ from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from airflow_provider_campaign.triggers.wait import CampaignWaitTrigger
-from airflow_provider_campaign.waiting.wait import MAX_READ_LAG
+from airflow_provider_campaign.waiting.pending import MAX_READ_LAG
 from tests.kinds import KINDS, KORE_KINDS, SONARLY, Connect, Kind
 from tests.profiles import examples
 from tests.triggerer import run_to_its_end

@@ -1,0 +1,113 @@
+"""What is waited for, what a poll shows, and when that ends the wait."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from airflow_provider_campaign.campaign import Campaign, WaitCondition, WaitState
+from airflow_provider_campaign.client.changes import seconds_of
+from airflow_provider_campaign.exceptions import CampaignError, CampaignStateError, CampaignTimeoutError
+
+MAX_READ_LAG = 90.0
+"""
+Seconds by which a status without a date may lag behind: half as much again as the minute that lists were seen to lag.
+Longer would hold up each stop on a platform that dates nothing.
+"""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """
+    What one poll has shown, of one campaign or of many.
+
+    :param began: When the poll began (seconds since the epoch).
+    :param campaigns: The campaigns that were read, by id; nothing new is known of any other.
+    :param failed: The error of each campaign that the platform refuses to show, by id.
+    :param error: What keeps everybody from reading anything.
+    :param problem: What kept something from being read this time.
+    :param delay: Seconds for which the platform asks to be left alone.
+    """
+
+    began: float = 0.0
+    campaigns: dict[str, Campaign] = field(default_factory=dict)
+    failed: dict[str, CampaignError] = field(default_factory=dict)
+    error: CampaignError | None = None
+    problem: str | None = None
+    delay: float = 0.0
+
+
+@dataclass(eq=False)
+class PendingWait:
+    """
+    What somebody waits for, and what has been seen of it.
+
+    :param campaign_type: The campaign's type; None if unknown.
+    :param deadline: When the wait ends (seconds since the epoch); None for never.
+    :param acted_at: When the platform acknowledged the stop or start that is waited for (seconds since the epoch, by
+        our clock): only what is newer counts. None for a sensor.
+    :param changed_at: The campaign's last change by then, by the platform's clock; None if unknown.
+    :param last_status: The campaign's status as it was seen last.
+    :param problem: What kept it from being seen in the last poll.
+    :param not_before: When another poll may show something newer (seconds since the epoch).
+    """
+
+    campaign_id: str
+    condition: WaitCondition
+    campaign_type: str | None = None
+    deadline: float | None = None
+    acted_at: float | None = None
+    changed_at: float | None = None
+    last_status: str | None = None
+    problem: str | None = None
+    not_before: float = 0.0
+
+    def accepts(self, campaign: Campaign, read_at: float) -> bool:
+        """
+        Return whether a reading counts: one that would end the wait must be newer than the stop or start.
+
+        The platform's own dates decide. One without a date, or with the same, counts once nothing lags any more.
+
+        :param read_at: Seconds since the epoch, by our clock.
+        """
+        if self.acted_at is None or self.condition.state_of(campaign.status) is WaitState.RETRY:
+            return True
+        changed_at = seconds_of(campaign.updated_at)
+        if changed_at is None or self.changed_at is None or changed_at == self.changed_at:
+            return read_at >= self.acted_at + MAX_READ_LAG
+        return changed_at > self.changed_at
+
+    def reached(self, snapshot: Snapshot, description: str) -> Campaign | None:
+        """
+        Return the campaign if a poll shows that it has met the condition; note what the poll shows if not.
+
+        :param description: The connection, as messages name it.
+        :raises CampaignError: When the campaign can't be read, or the condition can no longer be met.
+        """
+        self.problem = snapshot.problem
+        if error := snapshot.error or snapshot.failed.get(self.campaign_id):
+            raise error
+        campaign = snapshot.campaigns.get(self.campaign_id)
+        if campaign is None:
+            return None
+        if not self.accepts(campaign, snapshot.began):
+            self.problem = f"it was read as {campaign.status}, which may be how it was before."
+            self.not_before = (self.acted_at or 0.0) + MAX_READ_LAG
+            return None
+        self.last_status = campaign.status
+        state = self.condition.state_of(campaign.status)
+        if state is WaitState.FAILURE:
+            raise CampaignStateError(
+                f"Campaign {campaign.id!r} ({description}) is {campaign.status}: it will not become {self.condition} "
+                "any more. Look at it in the platform's console; somebody may have changed it."
+            )
+        return campaign if state is WaitState.SUCCESS else None
+
+    def timed_out(self, seconds: float, description: str) -> CampaignTimeoutError:
+        """Return the error for a wait that ran out of time; the parameters are those of :meth:`reached`."""
+        return CampaignTimeoutError(
+            f"Campaign {self.campaign_id!r} ({description}) is not {self.condition} after {seconds:g} s; "
+            f"last seen: {self.last_status or 'unknown'}. "
+            + (f"The last problem: {self.problem} " if self.problem else "")
+            + "It may still be sending: look at it in the platform's console, and give the task a longer timeout "
+            "if campaigns take longer to wind down."
+        )
