@@ -80,9 +80,8 @@ class _Closing:
     """The last of another outcome, by that and the scope."""
     first_failure: datetime | None = None
     """When the first run ended after the end that had not verified it."""
-    found: list[_Evidence] = field(default_factory=list)
-    """Sweeps without calling hours that had something to stop."""
-    live_again: Titles = field(default_factory=dict)
+    found_live: list[tuple[datetime, Titles]] = field(default_factory=list)
+    """Campaigns that were found live while closed, and when."""
 
     def note_verified(self, evidence: _Evidence) -> None:
         key = frozenset(evidence.campaigns)
@@ -98,10 +97,9 @@ class _Closing:
 
     def row(self, connection_id: str) -> ClosingRow:
         outcome, evidence, known = self._outcome()
-        again = dict(self.live_again)
-        for each in self.found:
-            if evidence is not None and outcome in (IN_TIME, LATE) and each.at > evidence.at:
-                again |= each.campaigns
+        again = {
+            k: v for at, found in self.found_live if evidence is None or at >= evidence.at for k, v in found.items()
+        }
         return ClosingRow(
             connection_id=connection_id,
             rule=self.rule.name,
@@ -187,7 +185,7 @@ class ExpectedClosings:
             return
         for campaign in record["campaigns"]:
             if campaign["is_incident"] and (closing := self._by_end.get((conn_id, campaign["rule"], campaign["end"]))):
-                closing.live_again[campaign["campaign_id"]] = _title(campaign)
+                closing.found_live.append((_at(record["ended_at"]), titles([campaign])))
         for each in record["missed_closings"]:
             if closing := self._by_end.get((conn_id, each["rule"], each["end"])):
                 closing.note_other(NO_EVIDENCE, _Evidence(file, _at(record["ended_at"])))
@@ -222,7 +220,7 @@ class ExpectedClosings:
         record: Mapping[str, Any] = file.record or {}
         own = {each["campaign_id"]: each for each in record["campaigns"] if self._is_of(closing, record, each)}
         ended = _at(record["ended_at"])
-        left = {key: _title(each) for key, each in own.items() if not each["confirmed_at"]}
+        left = titles(each for each in own.values() if not each["confirmed_at"])
         if record["scope"].get("dry_run"):
             closing.note_other(DRY_RUN, _Evidence(file, ended, left))
         elif verified_at is None:
@@ -235,11 +233,13 @@ class ExpectedClosings:
             moments = [_at(each["confirmed_at"]) for each in late if each["confirmed_at"]]
             moments += [at] if began > closing.end + FIRST_LOOK else []
             seconds = max(((moment - closing.end).total_seconds() for moment in moments), default=0.0)
-            titles = tuple(map(_title, late))
-            left_out = self._left_out(closing, record) | {key: left[key] for key in left if own[key]["end"] is None}
-            closing.note_verified(_Evidence(file, at, left_out, max(seconds, 0.0), titles))
+            left_out = self._left_out(closing, record)
+            if unmatched := {key: title for key, title in left.items() if own[key]["end"] is None}:
+                closing.note_other(NOT_CLOSED, _Evidence(file, ended, unmatched))
+            names = tuple(titles(late).values())
+            closing.note_verified(_Evidence(file, at, left_out | unmatched, max(seconds, 0.0), names))
             if not record["closings"] and late:
-                closing.found.append(_Evidence(file, began, {each["campaign_id"]: _title(each) for each in late}))
+                closing.found_live.append((began, titles(late)))
 
     def _is_of(self, closing: _Closing, record: Mapping[str, Any], campaign: Mapping[str, Any]) -> bool:
         """Return whether a campaign in a record was stopped for an end, or is one that no rule has a time for."""

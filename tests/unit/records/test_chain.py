@@ -7,18 +7,21 @@ import logging
 import os
 import resource
 from contextlib import redirect_stdout
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_provider_campaign.campaign import LIVE_STATUSES
 from airflow_provider_campaign.exceptions import CampaignRecordError
 from airflow_provider_campaign.records.chain import Discrepancy, RecordFile, verify_records
 from airflow_provider_campaign.records.progress import Progress
 from airflow_provider_campaign.records.record import RecordDraft
-from airflow_provider_campaign.records.shape import canonical
+from airflow_provider_campaign.records.shape import canonical, read_record
 from airflow_provider_campaign.records.store import RecordStore
+from tests.accounts import KORE_V2
 from tests.records_guard import TAMPERED, check_record, check_records, read_all
 
 ENDED_AT = 1_800_000_000.0
@@ -375,3 +378,48 @@ def test_the_few_lines_of_the_documentation_find_what_the_command_finds(store: R
     assert printed() == f"{path_of(1)} is changed since {path_of(2)}\n"
     (tmp_path / path_of(0)).unlink()
     assert f"{path_of(0)} is missing since {path_of(1)}\n" in printed()
+
+
+def test_recent_records_are_those_that_the_chain_names_since_a_day(store: RecordStore, tmp_path: Path) -> None:
+    last = datetime.fromtimestamp(ENDED_AT + 86400 * 2, UTC)
+
+    def recent(days: int) -> list[str]:
+        return [file.path for file in store.recent("campaign_default", last - timedelta(days=days), last)]
+
+    assert [recent(days) for days in (0, 1, 9)] == [
+        [path_of(number) for number in numbers] for numbers in ([2], [2, 1], [2, 1, 0])
+    ]
+    assert store.recent("another", last, last) == []
+    (tmp_path / path_of(2)).write_bytes((tmp_path / path_of(1)).read_bytes())
+    assert recent(1) == [path_of(1)]
+
+
+def test_what_is_as_by_default_is_left_out_and_read_as_it_was() -> None:
+    record = record_of()
+    content = canonical(record)
+    assert read_record(content) == record
+    assert set(json.loads(content)) < set(record)
+    assert "campaigns" not in json.loads(content)
+
+
+def test_a_run_that_found_nothing_is_a_small_record(tmp_path: Path) -> None:
+    """With ids as long as an Airflow that names its DAGs well has them."""
+    run = {"dag_id": "keep_campaigns_closed_kore_us", "run_id": "scheduled__2026-11-21T21:00:00+00:00"}
+    tries = {
+        "task_id": "stop_everything",
+        "map_index": -1,
+        "try_number": 1,
+        "logical_date": "2026-11-21T21:00:00+00:00",
+    }
+    closing = {"rule": "*", "end": "2026-11-21T21:00:00+00:00", "verified_at": "2026-11-21T21:00:02.123456+00:00"}
+    progress = Progress(closings=[{**closing, "live_at_end": []}], requests=2)
+    at = datetime(2026, 11, 21, 21, tzinfo=UTC)
+    scope = {"campaign_types": ["sms", "voice"], "statuses": sorted(LIVE_STATUSES), "dry_run": False}
+    draft = RecordDraft(
+        *("sweep", {**run, **tries}, at.timestamp() + 0.123456, "kore_us_production", KORE_V2, scope),
+        *("Calling hours are over", at, "America/New_York"),
+    )
+    store = RecordStore(f"file://{tmp_path}")
+    for later in (0, 300):
+        store.write(draft.record(progress, at.timestamp() + later + 0.234567, "success"))
+    assert max(path.stat().st_size for path in tmp_path.rglob("*.json")) < 1024

@@ -5,11 +5,13 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,10 +25,10 @@ from airflow_provider_campaign.exceptions import CampaignRecordError
 from airflow_provider_campaign.records.chain import verify_records
 from airflow_provider_campaign.records.progress import Progress, campaign_entry
 from airflow_provider_campaign.records.record import RecordDraft
-from airflow_provider_campaign.records.shape import canonical
+from airflow_provider_campaign.records.shape import canonical, read_record
 from airflow_provider_campaign.records.store import RecordStore
 from tests.profiles import examples
-from tests.records_guard import TAMPERED, read_all
+from tests.records_guard import TAMPERED, VALIDATOR, read_all
 
 pytestmark = pytest.mark.timeout(1800)  # in full, it takes a minute on a quiet machine
 
@@ -223,6 +225,21 @@ def test_what_is_planted_among_the_records_ends_nothing(
     with pytest.raises(SystemExit) as end:
         in_time(lambda: main(("records", store.records_path, *style)))
     assert end.value.code in (0, 1)
+
+
+@examples(1500)
+@given(edited_records())
+def test_a_record_is_read_only_if_it_is_as_its_schema_says(content: bytes) -> None:
+    """The schema is not asked of each record, but of each kind of record."""
+    try:
+        is_valid = VALIDATOR.is_valid(json.loads(content, parse_constant=float.fromhex))
+    except ValueError:
+        is_valid = False
+    if read_record(content) is not None:
+        assert is_valid
+    elif is_valid:  # there is no such moment
+        texts = re.findall(rb'"(\d{4}-[^"]*\+00:00)"', content)
+        assert any(datetime.fromisoformat(text.decode()).isoformat() != text.decode() for text in texts)
 
 
 @examples(500)
