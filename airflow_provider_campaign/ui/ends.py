@@ -27,7 +27,7 @@ MAX_WINDOWS = 1000
 MAX_SPAN = timedelta(days=62)
 
 _DATE = re.compile(r"datetime\.date\((\d+), (\d+), (\d+)\)")
-"""A closed date, as Airflow before 3.3 writes what is no JSON."""
+"""A closed date, as Airflow before 3.2 writes what is no JSON."""
 
 _computing = asyncio.Lock()
 

@@ -54,7 +54,7 @@ def test_rules_are_told_apart_and_closed_dates_have_no_end() -> None:
     ]
 
 
-def test_dates_as_airflow_before_3_3_writes_them_are_read() -> None:
+def test_dates_as_airflow_before_3_2_writes_them_are_read() -> None:
     assert ask(str({**NEW_YORK, "closed_dates": [date(2026, 11, 18), date(2026, 11, 19)]})) == (200, [])
 
 
