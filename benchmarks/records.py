@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from airflow_provider_campaign.calling_hours import CallingRules
-from airflow_provider_campaign.platforms.kore import KoreApp, KorePlatform
+from airflow_provider_campaign.platforms.kore import KorePlatform
 from airflow_provider_campaign.records.progress import Progress
 from airflow_provider_campaign.records.record import RecordDraft
 from airflow_provider_campaign.records.shape import canonical, sha256_of
@@ -46,7 +46,7 @@ def draft(account: int, number: int) -> RecordDraft:
     tries = {"map_index": -1, "try_number": 1, "logical_date": date.isoformat()}
     scope = {"campaign_types": ["sms", "voice"], "statuses": ["Active", "Preparing", "Rerun"], "dry_run": False}
     ids = f"st-00000000-0000-0000-0000-{account:012}", f"{account:024x}"
-    platform = KorePlatform(KoreApp("cs-1", *ids, "HS256", "airflow", "a secret"))
+    platform = KorePlatform("cs-1", *ids, "HS256", "airflow", "a secret")
     return RecordDraft(
         *("sweep", {**run, **tries}, date.timestamp() + 3.2, f"account_{account}", platform, scope),
         *("Calling hours are over", HOURS.last_end(date), RULE["timezone"]),

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.transport import Transport
 from airflow_provider_campaign.platforms.base import HttpResponse, Platform
-from airflow_provider_campaign.platforms.kore import KoreApp, KorePlatform
+from airflow_provider_campaign.platforms.kore import KorePlatform
 from airflow_provider_campaign.platforms.sonarly import SonarlyPlatform
 from airflow_provider_campaign.sandbox.config import SandboxConfig
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.scripted_transport import response
 
 CONFIG = SandboxConfig()
-APP = KoreApp(CONFIG.client_id, "st-1", "acc-1", "HS256", "airflow", CONFIG.client_secret)
-KORE_V1 = KorePlatform(APP)
-KORE_V2 = KorePlatform(APP, "v2")
+KORE_V1 = KorePlatform(CONFIG.client_id, "st-1", "acc-1", "HS256", "airflow", CONFIG.client_secret)
+KORE_V2 = replace(KORE_V1, api_version="v2")
 SONARLY = SonarlyPlatform("ag-1", CONFIG.api_key)
 PLATFORMS: dict[str, Platform] = {"kore-v1": KORE_V1, "kore-v2": KORE_V2, "sonarly": SONARLY}
 

@@ -14,7 +14,7 @@ from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
 from airflow_provider_campaign.platforms.base import Action, ApiRequest, ListQuery, Pager
-from airflow_provider_campaign.platforms.kore import KoreApp, KorePlatform
+from airflow_provider_campaign.platforms.kore import KorePlatform
 from airflow_provider_campaign.platforms.kore_list import KorePager
 
 PREFIX = "unforeseen"
@@ -85,12 +85,12 @@ class FragileHook(CampaignHook):
     hook_name = "Fragile Campaigns"
 
     def create_platform(self, fields: ConnectionFields) -> FragilePlatform:
-        app = KoreApp(
+        return FragilePlatform(
             client_id=fields.required("login"),
             iid=fields.identifier("iid"),
             account_id=fields.identifier("account_id"),
             algorithm="HS256",
             subject="airflow",
             key=fields.required("password"),
+            api_version=fields.text("api_version"),
         )
-        return FragilePlatform(app, fields.text("api_version"))

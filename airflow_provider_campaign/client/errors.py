@@ -90,19 +90,22 @@ def response_error(
         "trace_id": trace_id,
         "platform_text": text,
     }
-    retry_after = response.headers.get("Retry-After") if response.status in (429, 503) else None
     if response.status == 401 and clock_error and platform.retries_unauthorized:
         side = "ahead of" if clock_error > 0 else "behind"
         advice += (
             f" The platform's clock is {abs(clock_error):.0f} s {side} that of this machine: one of them is wrong."
         )
     if issubclass(kind, CampaignUnavailableError):
-        is_rate_limited = issubclass(kind, CampaignRateLimitError)
-        details["outcome_unknown"] = not is_rate_limited
-        details["retry_after"] = parse_retry_after(retry_after, platform.rate_window)
-        if details["retry_after"] is None and is_rate_limited:
-            details["retry_after"] = platform.rate_window
+        details["outcome_unknown"] = not issubclass(kind, CampaignRateLimitError)
+        details["retry_after"] = _seconds_to_wait(platform, response, kind)
     return kind(f"{message}. {advice}", **details)
+
+
+def _seconds_to_wait(platform: Platform, response: HttpResponse, kind: type[CampaignError]) -> float | None:
+    """Return the seconds that a platform asks to wait, or else those of its window where the rate limit is reached."""
+    value = response.headers.get("Retry-After") if response.status in (429, 503) else None
+    seconds = parse_retry_after(value, platform.rate_window)
+    return platform.rate_window if seconds is None and issubclass(kind, CampaignRateLimitError) else seconds
 
 
 def _classify(

@@ -150,29 +150,31 @@ class Requester:
                 is_renewed = self.credentials.renew(platform)
                 if not is_renewed:
                     break
-        document = self._document(platform, request, response)
-        try:
-            return read(document)
-        except InvalidResponseError as error:
-            raise CampaignUnavailableError(
-                f"{self.subject(request)}: {sanitize(error, ())}, so that it can't be relied on. "
-                f"{remediation(self.platform, 500)}",
-                outcome_unknown=True,
-                trace_id=self.platform.api_status(document).trace_id,
-            ) from error
+        return self._read(platform, request, response, read)
 
-    def _document(self, platform: Platform, request: ApiRequest, response: HttpResponse) -> Mapping[str, Any]:
-        """Return the JSON object of a success; raise for anything else."""
+    def _read(
+        self,
+        platform: Platform,
+        request: ApiRequest,
+        response: HttpResponse,
+        read: Callable[[Mapping[str, Any]], Result],
+    ) -> Result:
+        """Return what a response is read as; raise for all but a success that can be read."""
+        subject = self.subject(request)
         document = parse_json(response, platform.secrets)
         api_status = ApiStatus() if document is None else platform.api_status(document)
-        if document is not None and error_class(response.status) is None and not api_status.failed:
-            return document
-        error = response_error(
-            platform, self.subject(request), response, document, api_status, self.platform_clock.error
-        )
-        if self.on_refusal and isinstance(error, CampaignRateLimitError):
-            self.on_refusal(request)
-        raise self.credentials.explained(error)
+        if document is None or error_class(response.status) is not None or api_status.failed:
+            error = response_error(platform, subject, response, document, api_status, self.platform_clock.error)
+            if self.on_refusal and isinstance(error, CampaignRateLimitError):
+                self.on_refusal(request)
+            raise self.credentials.explained(error)
+        try:
+            return read(document)
+        except InvalidResponseError as invalid:
+            problem = f"{sanitize(invalid, ())}, so that it can't be relied on. {remediation(platform, 500)}"
+            raise CampaignUnavailableError(
+                f"{subject}: {problem}", outcome_unknown=True, trace_id=api_status.trace_id
+            ) from invalid
 
     @contextmanager
     def _explained(self, request: ApiRequest) -> Iterator[None]:

@@ -7,7 +7,7 @@ from typing import Any
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
 from airflow_provider_campaign.hooks.form import connection_form
-from airflow_provider_campaign.platforms.kore import KoreApp, KorePlatform
+from airflow_provider_campaign.platforms.kore import KorePlatform
 from airflow_provider_campaign.platforms.kore_endpoints import ENDPOINTS, PLACEHOLDERS, replacement_problem
 
 CLIENT_ID_PREFIX = "cs-"
@@ -26,28 +26,32 @@ class KoreHook(CampaignHook):
     hook_name = "Kore.ai Campaigns"
 
     def create_platform(self, fields: ConnectionFields) -> KorePlatform:
-        return KorePlatform(_app(fields), fields.choice("api_version"), _endpoint_replacements(fields))
+        algorithm = fields.choice("jwt_algorithm")
+        symmetric = algorithm.startswith("HS")
+        platform = KorePlatform(
+            client_id=fields.required("login"),
+            iid=fields.identifier("iid"),
+            account_id=fields.identifier("account_id"),
+            algorithm=algorithm,
+            subject=fields.text("jwt_subject", "airflow"),
+            key=fields.required("password") if symmetric else fields.required("private_key").replace("\\n", "\n"),
+            api_version=fields.choice("api_version"),
+            endpoint_replacements=_endpoint_replacements(fields),
+        )
+        _check_key(platform, fields, "password" if symmetric else "private_key")
+        return platform
 
 
-def _app(fields: ConnectionFields) -> KoreApp:
-    algorithm = fields.choice("jwt_algorithm")
-    symmetric = algorithm.startswith("HS")
-    app = KoreApp(
-        client_id=fields.required("login"),
-        iid=fields.identifier("iid"),
-        account_id=fields.identifier("account_id"),
-        algorithm=algorithm,
-        subject=fields.text("jwt_subject", "airflow"),
-        key=fields.required("password") if symmetric else fields.required("private_key").replace("\\n", "\n"),
-    )
-    if symmetric and app.key.startswith(CLIENT_ID_PREFIX) and not app.client_id.startswith(CLIENT_ID_PREFIX):
+def _check_key(platform: KorePlatform, fields: ConnectionFields, field: str) -> None:
+    """Raise if the key is none for the algorithm, or is in the wrong field."""
+    is_client_id = platform.key.startswith(CLIENT_ID_PREFIX) and not platform.client_id.startswith(CLIENT_ID_PREFIX)
+    if is_client_id and field == "password":
         fix = "It stands in the other field: swap Client ID and Client Secret, or the secret travels in every token."
-        raise fields.error("password", "holds a Client ID", fix)
-    if not app.can_sign():
-        field = "password" if symmetric else "private_key"
-        fix = "Give the Client Secret" if symmetric else "Give the PEM private key, all of it, without a pass phrase"
-        raise fields.error(field, f"is not a key for {algorithm}", f"{fix}, or choose another JWT Algorithm.")
-    return app
+        raise fields.error(field, "holds a Client ID", fix)
+    if not platform.can_sign():
+        wanted = "Client Secret" if field == "password" else "PEM private key, all of it, without a pass phrase"
+        fix = f"Give the {wanted}, or choose another JWT Algorithm."
+        raise fields.error(field, f"is not a key for {platform.algorithm}", fix)
 
 
 def _endpoint_replacements(fields: ConnectionFields) -> dict[str, Any]:

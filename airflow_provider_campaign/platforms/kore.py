@@ -33,14 +33,16 @@ _EMPTY: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
-class KoreApp:
+class KorePlatform(Platform):
     """
-    A client app and how it signs.
+    One account of Kore.ai, and the client app that signs.
 
     :param client_id: Sent as the claim ``appId``.
     :param iid: The Application ID, sent as the header ``iid``.
     :param account_id: Sent as the header ``accountId``.
     :param key: The Client Secret, or the PEM private key for RS256 and ES256.
+    :param api_version: ``v1`` or ``v2``.
+    :param endpoint_replacements: Paths that replace single entries of the endpoint table.
     """
 
     client_id: str
@@ -49,44 +51,6 @@ class KoreApp:
     algorithm: str
     subject: str
     key: str = field(repr=False)
-
-    def signed_headers(self, now: float) -> Mapping[str, str]:
-        """Return the app's headers with a token of their own."""
-        return {"auth": self.token(now), "iid": self.iid, "accountId": self.account_id}
-
-    def token(self, now: float) -> str:
-        """
-        Return a fresh token, with a ``jti`` never used before.
-
-        It has no ``iat``: no document asks for it, and where the platform's clock is behind ours it is in the future.
-        """
-        claims = {
-            "sub": self.subject,
-            "appId": self.client_id,
-            "jti": str(uuid.uuid4()),
-            "exp": int(now) + TOKEN_LIFETIME,
-        }
-        return jwt.encode(claims, self.key, algorithm=self.algorithm)
-
-    def can_sign(self) -> bool:
-        """Return whether the key is one for the algorithm."""
-        try:
-            self.token(0)
-        except (jwt.PyJWTError, ValueError, TypeError, NotImplementedError):
-            return False
-        return True
-
-
-@dataclass(frozen=True)
-class KorePlatform(Platform):
-    """
-    One account of Kore.ai.
-
-    :param api_version: ``v1`` or ``v2``.
-    :param endpoint_replacements: Paths that replace single entries of the endpoint table.
-    """
-
-    app: KoreApp
     api_version: str = "v1"
     endpoint_replacements: Mapping[str, str] = field(default_factory=dict)
 
@@ -108,15 +72,34 @@ class KorePlatform(Platform):
     @property
     def account(self) -> str:
         """The Account ID and the Application ID."""
-        return f"{self.app.account_id}/{self.app.iid}"
+        return f"{self.account_id}/{self.iid}"
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """The Client Secret or the private key."""
-        return (self.app.key,)
+        return (self.key,)
 
     def signed_headers(self, now: float) -> Mapping[str, str]:
-        return self.app.signed_headers(now)
+        """
+        Return the app's headers with a fresh token, which has a ``jti`` never used before.
+
+        It has no ``iat``: no document asks for it, and where the platform's clock is behind ours it is in the future.
+        """
+        claims = {
+            "sub": self.subject,
+            "appId": self.client_id,
+            "jti": str(uuid.uuid4()),
+            "exp": int(now) + TOKEN_LIFETIME,
+        }
+        token = jwt.encode(claims, self.key, algorithm=self.algorithm)
+        return {"auth": token, "iid": self.iid, "accountId": self.account_id}
+
+    def can_sign(self) -> bool:
+        """Return whether the key is one for the algorithm."""
+        try:
+            return bool(self.signed_headers(0))
+        except (jwt.PyJWTError, ValueError, TypeError, NotImplementedError):
+            return False
 
     def http_request(self, request: ApiRequest) -> HttpRequest:
         if request.action is Action.SCHEDULE:
@@ -128,7 +111,7 @@ class KorePlatform(Platform):
             )
         name = f"{request.action}_{request.campaign_type}" if typed else request.action.value
         method, template = endpoints_of(self.api_version, self.endpoint_replacements)[name].split(" ", 1)
-        path = _fill(template, iid=self.app.iid, account_id=self.app.account_id, campaign_id=request.campaign_id or "")
+        path = _fill(template, iid=self.iid, account_id=self.account_id, campaign_id=request.campaign_id or "")
         return HttpRequest(method, path, _EMPTY if method == "POST" else None)
 
     def api_status(self, document: Mapping[str, Any]) -> ApiStatus:
@@ -167,7 +150,7 @@ class KorePlatform(Platform):
         data = required_object(document, "data")
         required_rows(data, "results")
         total = optional_text(data, "totalResults") or "an unknown number of"
-        return f"API {self.api_version} answers, account {self.app.account_id} has {total} SMS campaigns."
+        return f"API {self.api_version} answers, account {self.account_id} has {total} SMS campaigns."
 
     def _schedule_off(self, request: ApiRequest) -> HttpRequest:
         name = request.campaign_id or ""
@@ -177,7 +160,7 @@ class KorePlatform(Platform):
                 "Nothing was sent. Set API Version (api_version) to v2, and give the name."
             )
         method, template = SCHEDULE_OFF.split(" ", 1)
-        return HttpRequest(method, _fill(template, iid=self.app.iid, campaign_name=name), _EMPTY)
+        return HttpRequest(method, _fill(template, iid=self.iid, campaign_name=name), _EMPTY)
 
 
 def _fill(template: str, **values: str) -> str:

@@ -87,11 +87,8 @@ class KorePager(Pager):
             has_more = bool(rows) and (total is None or self._skip + len(rows) < total)
         self.total = total
         marks = [_mark(row) for row in rows]
-        if self._overlaps and self._marks.isdisjoint(marks[:1]):
-            if self._pages_without_progress < MAX_PAGES_WITHOUT_PROGRESS:
-                self._step_back()
-                return []
-            self.note_problem("its rows are others each time that they are shown")
+        if self._steps_back(marks):
+            return []
         self._marks.update(marks)
         fresh = self.read_rows(rows, lambda row: read_row(row, self._campaign_type))
         self._check_end(len(rows), has_more)
@@ -103,9 +100,16 @@ class KorePager(Pager):
         self._skip += max(1, len(rows) - 1)
         return fresh
 
-    def _step_back(self) -> None:
+    def _steps_back(self, marks: list[str]) -> bool:
+        """Step back if a page does not begin with a row that was shown before, and return whether it does not."""
+        if not self._overlaps or not self._marks.isdisjoint(marks[:1]):
+            return False
+        if self._pages_without_progress >= MAX_PAGES_WITHOUT_PROGRESS:
+            self.note_problem("its rows are others each time that they are shown")
+            return False
         self._skip = max(0, self._skip - self.page_size.rows)
         self._overlaps = bool(self._skip)
+        return True
 
     def _check_end(self, rows: int, has_more: bool) -> None:
         """Note a page that calls itself the last although its own total says that there are more rows."""

@@ -18,7 +18,7 @@ from airflow_provider_campaign.check.points import DIFFERS, SAME, UNKNOWN, UNKNO
 from airflow_provider_campaign.check.report import HARMLESS, KEPT_KEYS, STAND_INS, check_report
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpResponse, Platform
-from airflow_provider_campaign.platforms.kore import KoreApp, KorePlatform
+from airflow_provider_campaign.platforms.kore import KorePlatform
 from airflow_provider_campaign.platforms.sonarly import SonarlyPlatform
 from airflow_provider_campaign.sandbox import Fault, Sandbox, SandboxConfig
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
@@ -150,8 +150,8 @@ def replayed(report: Mapping[str, Any]) -> tuple[Platform, ScriptedTransport]:
     if report["platform"] == "Sonarly":
         platform: Platform = SonarlyPlatform("account_group_id", "not-a-real-key")
     else:
-        app = KoreApp("client_id", "iid", "account_id", "HS256", "airflow", "not-a-real-secret-but-long-enough")
-        platform = KorePlatform(app, report["api_version"])
+        ids, secret = ("client_id", "iid", "account_id"), "not-a-real-secret-but-long-enough"
+        platform = KorePlatform(*ids, "HS256", "airflow", secret, report["api_version"])
     for exchange in report["exchanges"]:
         about = ApiRequest(Action(exchange["action"]), exchange["campaign"], exchange["type"])
         path = platform.http_request(about).path

@@ -178,7 +178,7 @@ def test_what_a_task_is_made_of_shows_no_secret(sandbox: Sandbox, connect: Conne
     trigger = CampaignStatusTrigger("c1")
     client = hook.client
     things = [hook, client, client.requester, client.platform, client.transport, hook.get_conn()]
-    things += [operator, sensor, trigger, trigger.serialize(), getattr(client.platform, "app", None)]
+    things += [operator, sensor, trigger, trigger.serialize()]
     things += [getattr(task, field) for task in (operator, sensor) for field in task.template_fields]
     shown = "\n".join(f"{thing} {thing!r}" for thing in things)
     assert not any(secret in shown for secret in account.secrets)

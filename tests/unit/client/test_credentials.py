@@ -20,7 +20,7 @@ from tests.accounts import KORE_V1, SONARLY, client_of, refuses, shows
 from tests.scripted_transport import ScriptedTransport, SentRequest
 
 URL = ScriptedTransport.base_url
-NEW_KORE = replace(KORE_V1, app=replace(KORE_V1.app, key="a-new-secret-" * 8))
+NEW_KORE = replace(KORE_V1, key="a-new-secret-" * 8)
 NEW_SONARLY = replace(SONARLY, api_key="sk_live_a_new_key")
 ROTATED: dict[str, tuple[Platform, Platform, int]] = {
     "kore": (KORE_V1, NEW_KORE, 2),
@@ -91,8 +91,8 @@ def test_new_credentials_that_are_refused_too_are_refused_for_good(name: str) ->
 
 
 OTHERS: dict[str, tuple[Platform, str]] = {
-    "account": (replace(NEW_KORE, app=replace(NEW_KORE.app, account_id="acc-2")), URL),
-    "application": (replace(NEW_KORE, app=replace(NEW_KORE.app, iid="st-2")), URL),
+    "account": (replace(NEW_KORE, account_id="acc-2"), URL),
+    "application": (replace(NEW_KORE, iid="st-2"), URL),
     "host": (NEW_KORE, "https://elsewhere.test"),
     "platform": (SONARLY, URL),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from typing import Any
 
 import jwt
@@ -26,7 +27,7 @@ from airflow_provider_campaign.platforms.base import (
 from airflow_provider_campaign.platforms.kore import KorePlatform
 from airflow_provider_campaign.platforms.kore_list import LISTABLE_STATUSES
 from airflow_provider_campaign.platforms.page_size import PAGE_SIZE, PageSize
-from tests.accounts import APP, CONFIG, KORE_V1, KORE_V2
+from tests.accounts import CONFIG, KORE_V1, KORE_V2
 
 V1_AGENT_ASSIST = "/agentassist/api/v1/public/st-1/campaign"
 V2 = "/campaign/api/v2/public/st-1/campaign"
@@ -40,14 +41,14 @@ def test_an_action_on_one_campaign_needs_its_type(action: Action) -> None:
 
 
 def test_a_single_path_can_be_replaced() -> None:
-    platform = KorePlatform(APP, "v2", {"stop_sms": "/x/{iid}/{account_id}/{campaign_id}?y=1"})
+    platform = replace(KORE_V2, endpoint_replacements={"stop_sms": "/x/{iid}/{account_id}/{campaign_id}?y=1"})
     assert platform.http_request(ApiRequest(Action.STOP, "c-1", "sms")).path == "/x/st-1/acc-1/c-1?y=1"
     voice = ApiRequest(Action.STOP, "c-1", "voice")
     assert platform.http_request(voice) == KORE_V2.http_request(voice)
 
 
 def test_a_path_with_a_blank_can_replace_another() -> None:
-    platform = KorePlatform(APP, "v2", {"status": "/my api/{campaign_id}"})
+    platform = replace(KORE_V2, endpoint_replacements={"status": "/my api/{campaign_id}"})
     assert platform.http_request(ApiRequest(Action.STATUS, "c-1")) == HttpRequest("POST", "/my api/c-1", {})
 
 
