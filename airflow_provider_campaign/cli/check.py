@@ -42,6 +42,22 @@ def check_account(options: Namespace, output: Output) -> int:
         allow_stop=options.allow_stop,
         campaign_type=read_optional_text("--campaign-type", options.campaign_type),
     )
+    rows, outcome = _run(check, conn_id, output, cancellation)
+    output.rows([asdict(row) for row in rows], _COLUMNS)
+    if path is not None:
+        report = check_report(client.platform, rows, check.transport.exchanges)
+        path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        output.say(f"Saved: {path}. Ids, names and texts are replaced, and so is all that is not documented.")
+    if outcome.error is not None:
+        output.problem(str(outcome.error))
+        return exit_status([outcome])
+    return _status(rows, output, is_strict=options.strict)
+
+
+def _run(
+    check: ContractCheck, conn_id: str, output: Output, cancellation: Cancellation
+) -> tuple[list[CheckRow], Outcome[None]]:
+    """Run a check, and show how far it is."""
     rows: list[CheckRow] = []
 
     def run() -> Outcome[None]:
@@ -53,16 +69,7 @@ def check_account(options: Namespace, output: Output) -> int:
         def refresh() -> None:
             show(conn_id, f"{len(rows)} points checked", len(rows), None)
 
-        outcome = run_on_all({conn_id: run}, refresh, cancellation)[conn_id]
-    output.rows([asdict(row) for row in rows], _COLUMNS)
-    if path is not None:
-        report = check_report(client.platform, rows, check.transport.exchanges)
-        path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        output.say(f"Saved: {path}. Ids, names and texts are replaced, and so is all that is not documented.")
-    if outcome.error is not None:
-        output.problem(str(outcome.error))
-        return exit_status([outcome])
-    return _status(rows, output, is_strict=options.strict)
+        return rows, run_on_all({conn_id: run}, refresh, cancellation)[conn_id]
 
 
 def _status(rows: list[CheckRow], output: Output, *, is_strict: bool) -> int:
