@@ -188,9 +188,6 @@ START_CONDITION = WaitCondition(
     in_progress=(CampaignStatus.PREPARING.value,),
 )
 
-STARTED_CONDITION = WaitCondition(success=(CampaignStatus.ACTIVE.value, CampaignStatus.COMPLETED.value))
-"""Of a start that the platform has acknowledged: a short campaign may be through before it is looked at."""
-
 
 def status_condition(target_statuses: Iterable[str]) -> WaitCondition:
     """

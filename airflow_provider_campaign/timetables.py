@@ -1,4 +1,4 @@
-"""Schedules that follow a campaign's calling hours, made of Airflow's own cron timetables."""
+"""Schedules that follow a campaign's calling hours, made of Airflow's cron timetables, and an alarm for their runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from airflow_provider_campaign.version_compat import trigger_timetables
 if TYPE_CHECKING:
     from airflow.sdk import CronTriggerTimetable, MultipleCronTriggerTimetable
 
-__all__ = ["calling_hours_closed", "calling_hours_end", "calling_hours_start"]
+__all__ = ["calling_hours_closed", "calling_hours_end", "calling_hours_start", "log_missed_deadline"]
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +84,23 @@ def calling_hours_closed(
             raise calling_hours_error("offset", offset, "which leads into another window", fix)
         moments += range(window.stop + shift, next_start, step)
     return _timetable(hours.zone, moments)
+
+
+async def log_missed_deadline(context: Mapping[str, Any]) -> None:
+    """
+    Write an error into the triggerer's log that names the run which has not succeeded in time.
+
+    Deadline alerts run this in the triggerer, which imports installed packages, but no DAG files.
+
+    :param context: What Airflow passes about the deadline: ``dag_run`` and ``deadline``.
+    """
+    run, deadline = context["dag_run"], context["deadline"]
+    log.error(
+        "Run %s of DAG %s has not succeeded by its deadline, %s: campaigns may be live outside their calling hours",
+        run["dag_run_id"],
+        run["dag_id"],
+        deadline["deadline_time"],
+    )
 
 
 def _read(calling_hours: Mapping[str, Any]) -> CallingHours:

@@ -7,9 +7,8 @@ from datetime import timedelta
 import pendulum
 from airflow.providers.common.compat.sdk import DAG
 
-from airflow_provider_campaign.deadlines import log_missed_deadline
 from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
-from airflow_provider_campaign.timetables import calling_hours_end
+from airflow_provider_campaign.timetables import calling_hours_end, log_missed_deadline
 
 CALLING_HOURS = {
     "frequency": "DAILY",

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import Context, conf
 from airflow.providers.common.compat.standard.triggers import TimeDeltaTrigger
 
 from airflow_provider_campaign.arguments import read_bool, read_calling_rules, read_poll_interval
-from airflow_provider_campaign.campaign import STARTED_CONDITION, STOP_CONDITION, Campaign, CampaignType, WaitCondition
+from airflow_provider_campaign.campaign import STOP_CONDITION, Campaign, CampaignStatus, CampaignType, WaitCondition
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.exceptions import CampaignRateLimitError, CampaignTimeoutError
@@ -274,7 +274,8 @@ class StartCampaignOperator(_StatusChangeOperator):
 
     template_fields: Sequence[str] = (*_StatusChangeOperator.template_fields, "calling_hours")
     action = Action.START
-    condition = STARTED_CONDITION
+    # A short campaign may have completed before it is read.
+    condition = WaitCondition((CampaignStatus.ACTIVE.value, CampaignStatus.COMPLETED.value))
     readers = {**_StatusChangeOperator.readers, "calling_hours": read_calling_rules}
 
     def __init__(

@@ -22,7 +22,7 @@ from xml.etree import ElementTree
 import pytest
 from cryptography.fernet import Fernet
 
-from airflow_provider_campaign import deadlines, exceptions, timetables
+from airflow_provider_campaign import exceptions, timetables
 from airflow_provider_campaign.get_provider_info import get_provider_info
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.kore import KoreHook
@@ -263,7 +263,7 @@ def test_the_index_has_every_page() -> None:
 def test_the_api_reference_has_every_public_name() -> None:
     text = "".join(page.read_text(encoding="utf-8") for page in REPOSITORY.glob("docs/api/*.rst"))
     assert f"autoapimodule:: {exceptions.__name__}\n" in text
-    for module in (operators, timetables, deadlines):
+    for module in (operators, timetables):
         for name in module.__all__:
             assert f":: {module.__name__}.{name}\n" in text
     for public in (CampaignStatusSensor, CampaignStatusTrigger, CampaignHook, KoreHook, SonarlyHook):

@@ -74,7 +74,7 @@ def test_every_module_imports_from_the_layers_below_only() -> None:
 
 
 def test_every_folder_has_its_place_among_the_layers() -> None:
-    outside = {"__init__", "__main__", "sandbox", "cli", "deadlines", "testing"}
+    outside = {"__init__", "__main__", "sandbox", "cli", "testing"}
     assert {layer_of(module) for module in MODULES} <= {*LAYERS, *outside}
 
 

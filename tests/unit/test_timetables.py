@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -21,7 +22,12 @@ from hypothesis import strategies as st
 
 from airflow_provider_campaign.calling_hours import CallingHours
 from airflow_provider_campaign.exceptions import CampaignConfigError
-from airflow_provider_campaign.timetables import calling_hours_closed, calling_hours_end, calling_hours_start
+from airflow_provider_campaign.timetables import (
+    calling_hours_closed,
+    calling_hours_end,
+    calling_hours_start,
+    log_missed_deadline,
+)
 from airflow_provider_campaign.version_compat import trigger_timetables
 from tests.calling_hours import DAYS, Window, as_calling_hours, daily, quarters, times_by_day, weekly, windows
 from tests.profiles import examples
@@ -382,3 +388,17 @@ class TestEveryEndIsRunAt:
 def ends(document: dict[str, Any], start: datetime, last: datetime) -> list[datetime]:
     """Return the ends of calling hours between two moments."""
     return CallingHours.read(document).ends(start - MINUTE, last)
+
+
+def test_a_missed_deadline_is_an_error_that_names_the_run_the_dag_and_the_moment(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    context = {
+        "dag_run": {"dag_id": "end_of_window", "dag_run_id": "scheduled__2026-03-02T02:00:00+00:00"},
+        "deadline": {"id": "1", "deadline_time": datetime(2026, 3, 2, 2, 5, tzinfo=UTC)},
+    }
+    asyncio.run(log_missed_deadline(context))
+    [record] = [record for record in caplog.records if record.name == "airflow_provider_campaign.timetables"]
+    assert record.levelno == logging.ERROR
+    for part in ("scheduled__2026-03-02T02:00:00+00:00", "end_of_window", "2026-03-02 02:05:00+00:00"):
+        assert part in record.getMessage()
