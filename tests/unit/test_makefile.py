@@ -31,12 +31,13 @@ def test_every_line_has_its_constraints() -> None:
     }
 
 
-def test_a_python_that_does_not_suit_is_refused_with_those_that_do(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("line", "newest"), [("2.11.2", "3.12"), ("3.1.8", "3.13"), ("3.3.2", "3.14")])
+def test_a_python_that_does_not_suit_is_refused_with_those_that_do(tmp_path: Path, line: str, newest: str) -> None:
     old = tmp_path / "python3"
     old.write_text("#!/bin/sh\nexit 1\n")
     old.chmod(0o755)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    command = ["make", "demo", "AIRFLOW=2.11.2", f"PYTHON={old}"]
+    command = ["make", "demo", f"AIRFLOW={line}", f"PYTHON={old}"]
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode != 0
-    assert "needs Python 3.11 to 3.12" in done.stderr
+    assert f"needs Python 3.11 to {newest}" in done.stderr
