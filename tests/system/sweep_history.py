@@ -130,8 +130,8 @@ def quiet_run(began: datetime) -> Json:
 def dry_run(end: datetime) -> Json:
     """Return a run that has only listed live campaigns."""
     live = [campaign(number, end, None) for number in range(5)]
-    value = result(end, end - LEAD, end, live=live)
-    return run(end - LEAD, 1200, value, rendered_fields={**FIELDS, "dry_run": True})
+    value = result(end, end - LEAD, end - LEAD + timedelta(seconds=1), live=live)
+    return run(end - LEAD, 1, value, rendered_fields={**FIELDS, "dry_run": True})
 
 
 def evening(end: datetime, until: datetime, dice: random.Random, *, guard: bool) -> Iterator[Json]:

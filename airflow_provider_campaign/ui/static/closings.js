@@ -65,12 +65,12 @@ function hadOtherHours(closing, runs) {
     && runs.some((run) => isProof(run) && run.at >= closing.end && run.at < closing.opens);
 }
 
-// Whether a run is one of a closing's: it names it, or it may show it once its result is known, or it failed just before.
+// Whether a run is one of a closing's: it names it, or may once its result is known; or it came just before, and did nothing.
 function isOf(run, closing, now) {
   if (names(run, closing)) return true;
   if (isProof(run) || run.at >= closing.opens) return false;
   if ((run.endedAt ?? now) >= closing.end) return true;
-  return run.at >= closing.end - HOUR && outcomeOf(run).level === "bad";
+  return run.at >= closing.end - HOUR && (!isReal(run) || outcomeOf(run).level === "bad");
 }
 
 function closingOf(closing, all, now) {
