@@ -119,7 +119,7 @@ def install(files: list[Block], folder: Path) -> None:
         path = folder / block.file_name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(block.code)
-        if block.file_name == "pyproject.toml":
+        if block.file_name == "pyproject.toml" and "[project]" in block.code:
             project = tomllib.loads(block.code)["project"]
             metadata = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
             metadata.mkdir()
@@ -302,7 +302,7 @@ def test_the_pages_show_the_result_of_a_sweep_as_it_is(sandbox: Sandbox, connect
     connect(sandbox.kore_connection())
     sandbox.add_campaign()
     result = operators.StopActiveCampaignsOperator(task_id="sweep").execute({})
-    table = (REPOSITORY / "docs/end-of-window.md").read_text(encoding="utf-8")
+    table = (REPOSITORY / "docs/sweep.md").read_text(encoding="utf-8")
     assert {key for key in result if f"`{key}`" not in table} == set()
     shown = [json.loads(block.code) for block in blocks(REPOSITORY / "docs/operators.md") if block.language == "json"]
     assert [example.keys() for example in shown if "name" in example] == [result["stopped"][0].keys()]
