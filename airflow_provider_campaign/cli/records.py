@@ -8,13 +8,15 @@ from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from airflow_provider_campaign.arguments import argument_error, read_records_path, read_words
 from airflow_provider_campaign.cli.accounts import NOT_VERIFIED, SUCCESS, read_conn_ids
 from airflow_provider_campaign.cli.output import Output, printable
 from airflow_provider_campaign.cli.records_page import record_details, records_page
 from airflow_provider_campaign.records.chain import Discrepancy, RecordChain, RecordFile, verdict
-from airflow_provider_campaign.records.closings import day_limit, read_zone, run_name, titles
+from airflow_provider_campaign.records.closings import day_limit
+from airflow_provider_campaign.records.record import run_name, titles
 from airflow_provider_campaign.records.shape import DEFAULTS
 from airflow_provider_campaign.records.store import RecordStore
 
@@ -107,7 +109,7 @@ def read_moment(name: str, text: str | None) -> date | None:
 
 def _is_chosen(record: Mapping[str, Any], conn_ids: Sequence[str], since: date | None, until: date | None) -> bool:
     """Return whether a record is of an account, and of days of its calling hours' time zone."""
-    ended_at, zone = datetime.fromisoformat(record["ended_at"]), read_zone(record["timezone"])
+    ended_at, zone = datetime.fromisoformat(record["ended_at"]), _zone(record["timezone"])
     is_in_span = (since is None or ended_at >= day_limit(since, zone)) and (
         until is None or ended_at < day_limit(until, zone, days=1)
     )
@@ -155,3 +157,11 @@ def _cell(value: Any) -> Any:
     """Return a cell of one line that steers no terminal, and that no spreadsheet takes for a formula."""
     text = printable(value) if isinstance(value, str) else ""
     return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text or value
+
+
+def _zone(name: str | None) -> ZoneInfo:
+    """Return the time zone of a record, UTC if it has none that is known."""
+    try:
+        return ZoneInfo(name or "UTC")
+    except (KeyError, ValueError, OSError):
+        return ZoneInfo("UTC")

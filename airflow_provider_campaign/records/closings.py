@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -12,15 +12,13 @@ from zoneinfo import ZoneInfo
 from airflow_provider_campaign.calling_hours import CallingRule, CallingRules
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.records.chain import RecordFile
+from airflow_provider_campaign.records.record import Titles, run_name, title, titles
 
 IN_TIME, LATE, LIVE_AGAIN, NOT_CLOSED = "in time", "late", "live again", "not closed"
 DRY_RUN, OUT_OF_SCOPE, SKIPPED, NO_EVIDENCE = "dry run", "out of scope", "skipped", "no evidence"
 
 FIRST_LOOK = timedelta(minutes=5)
 """A run that begins later than this after an end shows nothing of what was live until then: the closing is late."""
-
-Titles = dict[str, str]
-"""Ids and names of campaigns, by id."""
 
 
 @dataclass(frozen=True)
@@ -218,42 +216,43 @@ class ExpectedClosings:
     ) -> None:
         """Note what a record says of an end."""
         record: Mapping[str, Any] = file.record or {}
-        own = {each["campaign_id"]: each for each in record["campaigns"] if self._is_of(closing, record, each)}
-        ended = _at(record["ended_at"])
-        left = titles(each for each in own.values() if not each["confirmed_at"])
+        own = [each for each in record["campaigns"] if self._is_of(closing, record, each)]
+        left = [each for each in own if not each["confirmed_at"]]
         if record["scope"].get("dry_run"):
-            closing.note_other(DRY_RUN, _Evidence(file, ended, left))
-        elif verified_at is None:
+            closing.note_other(DRY_RUN, _Evidence(file, _at(record["ended_at"]), titles(left)))
+        elif verified_at is None and record["outcome"] != "success":
             outcome = SKIPPED if record["outcome"] == "skipped" else NOT_CLOSED
-            if record["outcome"] != "success":
-                closing.note_other(outcome, _Evidence(file, ended, left))
-        else:
-            at, began = _at(verified_at), _at(record["began_at"])
-            late = [each for key, each in own.items() if key in live_at_end or not record["closings"]]
-            moments = [_at(each["confirmed_at"]) for each in late if each["confirmed_at"]]
-            moments += [at] if began > closing.end + FIRST_LOOK else []
-            seconds = max(((moment - closing.end).total_seconds() for moment in moments), default=0.0)
-            left_out = self._left_out(closing, record)
-            if unmatched := {key: title for key, title in left.items() if own[key]["end"] is None}:
-                closing.note_other(NOT_CLOSED, _Evidence(file, ended, unmatched))
-            names = tuple(titles(late).values())
-            closing.note_verified(_Evidence(file, at, left_out | unmatched, max(seconds, 0.0), names))
-            if not record["closings"] and late:
-                closing.found_live.append((began, titles(late)))
+            closing.note_other(outcome, _Evidence(file, _at(record["ended_at"]), titles(left)))
+        elif verified_at is not None:
+            late = [each for each in own if each["campaign_id"] in live_at_end or not record["closings"]]
+            self._note_verified(closing, file, _at(verified_at), late)
+            if unmatched := titles(each for each in left if each["end"] is None):
+                closing.note_other(NOT_CLOSED, _Evidence(file, _at(record["ended_at"]), unmatched))
+
+    def _note_verified(
+        self, closing: _Closing, file: RecordFile, at: datetime, late: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Note that a record shows no campaign live but those that were left out."""
+        record: Mapping[str, Any] = file.record or {}
+        began = _at(record["began_at"])
+        moments = [_at(each["confirmed_at"]) for each in late if each["confirmed_at"]]
+        moments += [at] if began > closing.end + FIRST_LOOK else []
+        seconds = max(((moment - closing.end).total_seconds() for moment in moments), default=0.0)
+        left_out = {
+            each["campaign_id"]: f"{title(each)} by {each['excluded_by']}"
+            for each in record["excluded"]
+            if self._rule_of(record, each) in (None, closing.rule.name)
+        }
+        left_out |= titles(each for each in record["campaigns"] if not (each["confirmed_at"] or each["end"]))
+        closing.note_verified(_Evidence(file, at, left_out, max(seconds, 0.0), tuple(map(title, late))))
+        if not record["closings"] and late:
+            closing.found_live.append((began, titles(late)))
 
     def _is_of(self, closing: _Closing, record: Mapping[str, Any], campaign: Mapping[str, Any]) -> bool:
         """Return whether a campaign in a record was stopped for an end, or is one that no rule has a time for."""
         if campaign["rule"] is not None:
             return (campaign["rule"], campaign["end"]) == (closing.rule.name, closing.end.isoformat())
         return self._rule_of(record, campaign) in (None, closing.rule.name)
-
-    def _left_out(self, closing: _Closing, record: Mapping[str, Any]) -> Titles:
-        """Return the live campaigns of a rule, or of none, that were outside a record's scope."""
-        return {
-            each["campaign_id"]: f"{_title(each)} by {each['excluded_by']}"
-            for each in record["excluded"]
-            if self._rule_of(record, each) in (None, closing.rule.name)
-        }
 
     def _rule_of(self, record: Mapping[str, Any], campaign: Mapping[str, Any]) -> str | None:
         named = Campaign(campaign["campaign_id"], "unknown", campaign["name"], campaign["campaign_type"])
@@ -271,23 +270,6 @@ def closing_rows(
     return closings.rows()
 
 
-def run_name(record: Mapping[str, Any]) -> str:
-    """Return the run of a record as people call it."""
-    run = record["run"]
-    if "command" in run:
-        return f"{run['command']} ({run.get('user') or 'unknown'})"
-    return f"{run.get('dag_id')}.{run.get('task_id')} {run.get('run_id')} try {run.get('try_number')}"
-
-
-def titles(campaigns: Iterable[Mapping[str, Any]]) -> Titles:
-    """Return the ids and names of campaigns in a record, by id."""
-    return {each["campaign_id"]: _title(each) for each in campaigns}
-
-
-def _title(campaign: Mapping[str, Any]) -> str:
-    return f"{campaign['campaign_id']} ({campaign['name']})" if campaign["name"] else str(campaign["campaign_id"])
-
-
 def _at(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
@@ -297,11 +279,3 @@ def day_limit(day: date, zone: ZoneInfo, *, days: int = 0) -> datetime:
     if isinstance(day, datetime):
         return day
     return datetime.combine(day + timedelta(days=days), time.min, zone).astimezone(UTC)
-
-
-def read_zone(name: str | None) -> ZoneInfo:
-    """Return the time zone of a record, UTC if it has none that is known."""
-    try:
-        return ZoneInfo(name or "UTC")
-    except (KeyError, ValueError, OSError):
-        return ZoneInfo("UTC")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,11 +28,11 @@ class Progress:
     :param refused: Those that the platform refused for the rate.
     """
 
-    campaigns: Sequence[JSON] = ()
-    excluded: Sequence[JSON] = ()
-    may_start: Sequence[JSON] = ()
-    open_until: Sequence[JSON] = ()
-    closings: Sequence[JSON] = ()
+    campaigns: Sequence[JSON] = field(default_factory=list)
+    excluded: Sequence[JSON] = field(default_factory=list)
+    may_start: Sequence[JSON] = field(default_factory=list)
+    open_until: Sequence[JSON] = field(default_factory=list)
+    closings: Sequence[JSON] = field(default_factory=list)
     requests: int = 0
     refused: int = 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,10 @@ from airflow_provider_campaign.client.response import sanitize
 from airflow_provider_campaign.platforms.base import Platform
 from airflow_provider_campaign.records.earlier_tries import EarlierTries, merge_campaigns
 from airflow_provider_campaign.records.progress import JSON, Progress, iso_utc
-from airflow_provider_campaign.records.shape import SCHEMA
+from airflow_provider_campaign.records.shape import DEFAULTS, SCHEMA
+
+Titles = dict[str, str]
+"""Ids and names of campaigns, by id."""
 
 MAX_LINE_LENGTH = 1000
 """Characters of a line of error or reason; a message is longer only where it quotes a long argument."""
@@ -52,24 +55,17 @@ class RecordDraft:
         """
         campaigns = merge_campaigns(self.earlier.campaigns, progress.campaigns, self.run.get("try_number"))
         return {
+            **DEFAULTS,
             **self.header(),
+            **vars(progress),
             "ended_at": iso_utc(ended_at),
             "outcome": outcome,
             "error": None if error is None else self._without_secrets(str(error)) or type(error).__name__,
             "campaigns": campaigns,
-            "excluded": list(progress.excluded),
-            "may_start": list(progress.may_start),
-            "open_until": list(progress.open_until),
-            "closings": list(progress.closings),
             "missed_closings": list(self.missed_closings),
             "incidents": [campaign["campaign_id"] for campaign in campaigns if campaign["is_incident"]],
-            "requests": progress.requests,
-            "refused": progress.refused,
             "seconds": round(ended_at - self.began_at, 1),
             "earlier_tries": list(self.earlier.tries),
-            "previous": None,
-            "also_previous": [],
-            "doubtful_previous": [],
         }
 
     def header(self) -> JSON:
@@ -123,3 +119,20 @@ def lists_of(campaigns: Sequence[JSON], *, is_dry_run: bool = False) -> dict[str
         "failed": [] if is_dry_run else left,
         **({"live": left} if is_dry_run else {}),
     }
+
+
+def run_name(record: Mapping[str, Any]) -> str:
+    """Return the run of a record as people call it."""
+    run = record["run"]
+    if "command" in run:
+        return f"{run['command']} ({run.get('user') or 'unknown'})"
+    return f"{run.get('dag_id')}.{run.get('task_id')} {run.get('run_id')} try {run.get('try_number')}"
+
+
+def titles(campaigns: Iterable[Mapping[str, Any]]) -> Titles:
+    """Return the ids and names of campaigns in a record, by id."""
+    return {each["campaign_id"]: title(each) for each in campaigns}
+
+
+def title(campaign: Mapping[str, Any]) -> str:
+    return f"{campaign['campaign_id']} ({campaign['name']})" if campaign["name"] else str(campaign["campaign_id"])
