@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import jsonschema
 import pytest
 
 from airflow_provider_campaign import records
-from airflow_provider_campaign.records.chain import RecordFile
+from airflow_provider_campaign.records.chain import Discrepancy, RecordChain, RecordFile
 from airflow_provider_campaign.records.store import RecordStore
 from tests.secrets_guard import leak_in
 
@@ -43,6 +43,14 @@ def check_records(folder: Path) -> int:
 def read_all(store: RecordStore) -> list[RecordFile]:
     """Return the records in the order in which their runs ended; what holds none comes last."""
     return sorted(store.read(), key=lambda file: (file.record["ended_at"] if file.record else "~", file.path))
+
+
+def verify_records(files: Iterable[RecordFile], expected: Collection[str] = ()) -> list[Discrepancy]:
+    """Return what is wrong with the records of a path."""
+    chain = RecordChain()
+    for file in files:
+        chain.add(file)
+    return chain.discrepancies(expected)
 
 
 TAMPERED = "tampered"

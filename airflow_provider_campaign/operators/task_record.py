@@ -16,7 +16,8 @@ from airflow_provider_campaign.arguments import read_records_path
 from airflow_provider_campaign.client.clock import Cancellation
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignRecordError, CampaignTimeoutError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.records.earlier_tries import EarlierTries, StoredTry
+from airflow_provider_campaign.records.chain import RecordFile
+from airflow_provider_campaign.records.earlier_tries import EarlierTries
 from airflow_provider_campaign.records.metrics import send_metrics
 from airflow_provider_campaign.records.progress import Progress, iso_utc
 from airflow_provider_campaign.records.record import RecordDraft, sweep_result
@@ -146,11 +147,11 @@ class TaskRecord:
                 log.warning("No record is there of what these tries did: %s", ", ".join(map(str, missing)))
         return self.draft.earlier
 
-    def _stored_tries(self) -> list[StoredTry]:
+    def _stored_tries(self) -> dict[int, RecordFile]:
         """Return the record of each try before, the one that it has handed on where Airflow keeps that."""
         kept = {number: self._kept_by(number) for number in range(1, self._try_number)}
         handed_on = {number: each.sha256 for number, each in kept.items() if each.sha256}
-        found: dict[int, StoredTry] = {}
+        found: dict[int, RecordFile] = {}
         try:
             if self._store is not None:
                 found = self._store.earlier_tries(self.draft.run, iso_utc(self.draft.began_at) or "", handed_on)
@@ -158,7 +159,7 @@ class TaskRecord:
             log.warning("%s", error)
         for number in handed_on.keys() - found.keys():
             log.warning("No record has the SHA-256 that try %s has handed on: %s", number, handed_on[number])
-        return [each if each.record else found.get(number, each) for number, each in kept.items()]
+        return {number: each if each.record else found.get(number, each) for number, each in kept.items()}
 
     def _outcome(self, error: BaseException | None) -> str:
         if error is None:
@@ -181,16 +182,16 @@ class TaskRecord:
         log.info("Record: %s, SHA-256 %s", reference["path"], reference["sha256"])
         return reference, None
 
-    def _kept_by(self, try_number: int) -> StoredTry:
+    def _kept_by(self, try_number: int) -> RecordFile:
         """Return what a try has kept in the task state store: its record, or only the SHA-256 of one in a file."""
         store = self._context.get("task_state_store")  # 3.3 and later
         try:
             text = None if store is None else store.get(STATE_KEY.format(try_number))
             sha256 = json.loads(text).get("sha256") if text else None
-            return StoredTry(try_number, read_record(text.encode()) if text else None, sha256=sha256)
+            return RecordFile("", sha256 or "", read_record(text.encode()) if text else None)
         except Exception as error:  # noqa: BLE001 whatever Airflow raises, this is the second best place
             log.warning("The task state store can't be read: %s", error)
-            return StoredTry(try_number)
+            return RecordFile("", "", None)
 
     def _keep(self, value: Mapping[str, Any]) -> None:
         """Keep the record, or its hash, where the next try finds it, if Airflow has such a place."""

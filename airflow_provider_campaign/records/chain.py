@@ -136,14 +136,6 @@ class RecordChain:
                 yield Discrepancy(FORK, path, f"has the same predecessor as {min(paths)}")
 
 
-def verify_records(files: Iterable[RecordFile], expected: Collection[str] = ()) -> list[Discrepancy]:
-    """Return what is wrong with the records of a path, or of one connection in it; see :class:`RecordChain`."""
-    chain = RecordChain()
-    for file in files:
-        chain.add(file)
-    return chain.discrepancies(expected)
-
-
 def verdict(discrepancies: Iterable[Discrepancy]) -> tuple[bool, str]:
     """Return whether all is well, and in words what the chain proves, which is not that a record was written at all."""
     kinds = [each.kind for each in discrepancies if each.is_error]

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from airflow_provider_campaign.campaign import DELETED, Campaign
 from airflow_provider_campaign.client.response import sanitize
+from airflow_provider_campaign.records.chain import RecordFile
 
 JSON = dict[str, Any]
 
@@ -20,21 +21,6 @@ MAX_NAMED = 20
 
 MAX_TEXT_LENGTH = 1000
 """Characters of a stored text, at the most."""
-
-
-@dataclass(frozen=True)
-class StoredTry:
-    """
-    The record of an earlier try, as it was found.
-
-    :param record: None if the try left none, or none that is as it was written.
-    :param path: Where it was found, below the records path; None if it was in Airflow's task state store.
-    """
-
-    try_number: int
-    record: Mapping[str, Any] | None = None
-    path: str | None = None
-    sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,22 +67,23 @@ class EarlierTries:
     foreign: Sequence[ForeignLeftovers] = ()
 
     @classmethod
-    def compare(cls, stored: Sequence[StoredTry], subject: JSON) -> Self:
+    def compare(cls, stored: Mapping[int, RecordFile], subject: JSON) -> Self:
         """
         Sort out what is about the same as this try.
 
-        :param stored: One for each earlier try, in order.
+        :param stored: One for each earlier try, by its number, in order.
         :param subject: What this try is about, by the names in :data:`SUBJECT`.
         """
-        newest: dict[str, StoredTry] = {}
-        for each in stored:
-            if each.record and each.record["campaigns"]:
-                newest[_subject_of(each.record)] = each
-        own = newest.pop(_subject_of(subject), StoredTry(0)).record
+        newest = {
+            _subject_of(file.record): (number, file.record)
+            for number, file in stored.items()
+            if file.record and file.record["campaigns"]
+        }
+        own = newest.pop(_subject_of(subject), None)
         return cls(
-            tries=list(map(_reference, stored)),
-            campaigns=list(map(_clean, own["campaigns"])) if own else (),
-            foreign=[_foreign(each, subject) for each in newest.values()],
+            tries=[_reference(number, file) for number, file in stored.items()],
+            campaigns=list(map(_clean, own[1]["campaigns"])) if own else (),
+            foreign=[_foreign(number, record, subject) for number, record in newest.values()],
         )
 
     @property
@@ -142,9 +129,9 @@ def _continued(campaign: JSON, before: JSON | None) -> JSON:
     }
 
 
-def _reference(stored: StoredTry) -> JSON:
-    outcome = stored.record["outcome"] if stored.record else None
-    return {"try_number": stored.try_number, "outcome": outcome, "path": stored.path, "sha256": stored.sha256}
+def _reference(number: int, file: RecordFile) -> JSON:
+    outcome = file.record["outcome"] if file.record else None
+    return {"try_number": number, "outcome": outcome, "path": file.path or None, "sha256": file.sha256 or None}
 
 
 def _subject_of(record: Mapping[str, Any]) -> str:
@@ -152,12 +139,11 @@ def _subject_of(record: Mapping[str, Any]) -> str:
     return json.dumps({name: record[name] for name in SUBJECT}, sort_keys=True)
 
 
-def _foreign(stored: StoredTry, subject: JSON) -> ForeignLeftovers:
-    record = stored.record or {}
+def _foreign(number: int, record: Mapping[str, Any], subject: JSON) -> ForeignLeftovers:
     account = f"connection {record['connection_id']!r}, {record['platform']}, account {record['account']}"
     is_sweep = record["action"] == "sweep" and not record["scope"].get("dry_run")
     return ForeignLeftovers(
-        stored.try_number,
+        number,
         _clean_text(account) or "",
         _unverified(map(_clean, record["campaigns"])) if is_sweep else (),
         all(record[name] == subject[name] for name in ("platform", "account")),

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_campaign.exceptions import CampaignRecordError
 from airflow_provider_campaign.records.chain import RecordFile
-from airflow_provider_campaign.records.earlier_tries import StoredTry
 from airflow_provider_campaign.records.files import (
     LOCAL,
     create_file,
@@ -88,7 +87,7 @@ class RecordStore:
 
     def earlier_tries(
         self, run: Mapping[str, Any], began_at: str, handed_on: Mapping[int, str]
-    ) -> dict[int, StoredTry]:
+    ) -> dict[int, RecordFile]:
         """
         Return the records of the tries before, by their numbers.
 
@@ -109,7 +108,7 @@ class RecordStore:
                     file = _read(root, path)
                     is_own = file.record is not None and _is_try_of(file.record["run"], number, run)
                     if is_own and file.sha256 == handed_on.get(number, file.sha256):
-                        found[number] = StoredTry(number, file.record, path, file.sha256)
+                        found[number] = file
                         break
             return found
 

@@ -26,7 +26,6 @@ from airflow_provider_campaign.operators.campaign import (
     StopSmsCampaignOperator,
     StopVoiceCampaignOperator,
 )
-from airflow_provider_campaign.records.chain import verify_records
 from airflow_provider_campaign.records.shape import canonical
 from airflow_provider_campaign.records.store import RecordStore
 from airflow_provider_campaign.sandbox import Fault, Sandbox
@@ -36,7 +35,7 @@ from tests.calling_hours import daily
 from tests.certificates import Authority
 from tests.kinds import Connect
 from tests.raw_server import RawServer
-from tests.records_guard import RECORDS_PATH, check_records, read_all
+from tests.records_guard import RECORDS_PATH, check_records, read_all, verify_records
 
 RUN_ID = "scheduled__2026-11-21T21:00:00+00:00"
 

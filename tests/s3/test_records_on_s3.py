@@ -14,14 +14,13 @@ from moto.server import ThreadedMotoServer
 from airflow_provider_campaign.__main__ import main
 from airflow_provider_campaign.exceptions import CampaignRecordError
 from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
-from airflow_provider_campaign.records.chain import verify_records
 from airflow_provider_campaign.records.progress import Progress
 from airflow_provider_campaign.records.record import RecordDraft
 from airflow_provider_campaign.records.store import RecordStore
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.kinds import Connect
-from tests.records_guard import check_record, read_all
+from tests.records_guard import check_record, read_all, verify_records
 
 RUN = {
     "dag_id": "closing",

@@ -12,10 +12,9 @@ from packaging.version import Version
 
 pytest.importorskip("airflow.sdk", reason="Airflow 3 is not installed")
 
-from airflow_provider_campaign.records.chain import verify_records
 from airflow_provider_campaign.records.store import RecordStore
 from airflow_provider_campaign.sandbox import Fault, Sandbox
-from tests.records_guard import read_all
+from tests.records_guard import read_all, verify_records
 from tests.system.live_airflow import VERSION, LiveAirflow
 from tests.system.live_airflow.waiting import wait_until
 

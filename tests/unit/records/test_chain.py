@@ -16,13 +16,13 @@ import pytest
 
 from airflow_provider_campaign.campaign import LIVE_STATUSES
 from airflow_provider_campaign.exceptions import CampaignRecordError
-from airflow_provider_campaign.records.chain import Discrepancy, RecordFile, verify_records
+from airflow_provider_campaign.records.chain import Discrepancy, RecordFile
 from airflow_provider_campaign.records.progress import Progress
 from airflow_provider_campaign.records.record import RecordDraft
 from airflow_provider_campaign.records.shape import canonical, read_record
 from airflow_provider_campaign.records.store import RecordStore
 from tests.accounts import KORE_V2
-from tests.records_guard import TAMPERED, check_record, check_records, read_all
+from tests.records_guard import TAMPERED, check_record, check_records, read_all, verify_records
 
 ENDED_AT = 1_800_000_000.0
 

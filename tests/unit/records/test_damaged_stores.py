@@ -22,13 +22,12 @@ from hypothesis import strategies as st
 from airflow_provider_campaign.__main__ import main
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.exceptions import CampaignRecordError
-from airflow_provider_campaign.records.chain import verify_records
 from airflow_provider_campaign.records.progress import Progress, campaign_entry
 from airflow_provider_campaign.records.record import RecordDraft
 from airflow_provider_campaign.records.shape import canonical, read_record
 from airflow_provider_campaign.records.store import RecordStore
 from tests.profiles import examples
-from tests.records_guard import TAMPERED, VALIDATOR, read_all
+from tests.records_guard import TAMPERED, VALIDATOR, read_all, verify_records
 
 pytestmark = pytest.mark.timeout(1800)  # in full, it takes a minute on a quiet machine
 

@@ -11,7 +11,8 @@ import pytest
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.platforms.base import Platform
 from airflow_provider_campaign.platforms.sonarly import SonarlyPlatform
-from airflow_provider_campaign.records.earlier_tries import MAX_NAMED, EarlierTries, StoredTry
+from airflow_provider_campaign.records.chain import RecordFile
+from airflow_provider_campaign.records.earlier_tries import MAX_NAMED, EarlierTries
 from airflow_provider_campaign.records.progress import Progress, campaign_entry
 from airflow_provider_campaign.records.record import RecordDraft
 from airflow_provider_campaign.records.shape import read_record
@@ -31,14 +32,18 @@ def entry(campaign_id: str, *, is_stopped: bool = False, **details: Any) -> dict
     return {**campaign_entry(campaign, asked_at=1.0, confirmed_at=2.0 if is_stopped else None), **details}
 
 
-def stored(campaigns: Sequence[dict[str, Any]], number: int = 1, **known: Any) -> StoredTry:
+def compare(tries: Sequence[RecordFile], subject: dict[str, Any]) -> EarlierTries:
+    return EarlierTries.compare(dict(enumerate(tries, 1)), subject)
+
+
+def stored(campaigns: Sequence[dict[str, Any]], number: int = 1, **known: Any) -> RecordFile:
     """Return a try's record as it is read back."""
     record = draft(number, **known).record(Progress(campaigns), 1_800_000_001.0, "failed")
-    return StoredTry(number, read_record(json.dumps(record).encode()), f"try{number}.json", "a" * 64)
+    return RecordFile(f"try{number}.json", "a" * 64, read_record(json.dumps(record).encode()))
 
 
 def test_campaigns_of_the_same_account_and_scope_are_quoted_and_what_was_not_verified_is_left() -> None:
-    earlier = EarlierTries.compare([stored([entry("c-1"), entry("c-2", is_stopped=True)])], draft().header())
+    earlier = compare([stored([entry("c-1"), entry("c-2", is_stopped=True)])], draft().header())
     assert [each["campaign_id"] for each in earlier.campaigns] == ["c-1", "c-2"]
     assert earlier.leftovers == [Campaign("c-1", "Active", "Sale c-1", "sms")]
     assert earlier.tries == [{"try_number": 1, "outcome": "failed", "path": "try1.json", "sha256": "a" * 64}]
@@ -57,7 +62,7 @@ def test_campaigns_of_the_same_account_and_scope_are_quoted_and_what_was_not_ver
     ids=str,
 )
 def test_what_was_left_elsewhere_is_a_failure_that_names_it_and_nothing_else(known: dict[str, Any]) -> None:
-    earlier = EarlierTries.compare([stored([entry("c-1"), entry("c-2", is_stopped=True)])], draft(**known).header())
+    earlier = compare([stored([entry("c-1"), entry("c-2", is_stopped=True)])], draft(**known).header())
     assert (earlier.campaigns, earlier.leftovers) == ((), [])
     text = earlier.describe_foreign() or ""
     assert "c-1 (Sale c-1)" in text
@@ -68,40 +73,40 @@ def test_what_was_left_elsewhere_is_a_failure_that_names_it_and_nothing_else(kno
 
 def test_what_was_left_elsewhere_is_named_by_every_try_after_it() -> None:
     on_a, on_b = stored([entry("c-1")]), stored([entry("b-1")], 2, connection_id="b")
-    earlier = EarlierTries.compare([on_a, on_b], draft(3, connection_id="b").header())
+    earlier = compare([on_a, on_b], draft(3, connection_id="b").header())
     assert [each.id for each in earlier.leftovers] == ["b-1"]
     assert "c-1" in (earlier.describe_foreign() or "")
 
 
 def test_what_a_later_try_verified_there_is_not_left() -> None:
     tries = [stored([entry("c-1")]), stored([entry("c-1", is_stopped=True)], 2)]
-    assert EarlierTries.compare(tries, draft(3, connection_id="b").header()).describe_foreign() is None
+    assert compare(tries, draft(3, connection_id="b").header()).describe_foreign() is None
 
 
 def test_what_this_try_has_verified_in_the_same_account_is_not_left() -> None:
     scope = {**SCOPE, "name_pattern": "Sale *"}
-    narrower = EarlierTries.compare([stored([entry("c-1"), entry("c-2")], scope=scope)], draft().header())
+    narrower = compare([stored([entry("c-1"), entry("c-2")], scope=scope)], draft().header())
     assert "Sale c-1" not in (narrower.describe_foreign({"c-1"}) or "")
     assert narrower.describe_foreign({"c-1", "c-2"}) is None
-    other_account = EarlierTries.compare([stored([entry("c-1")])], draft(platform=SONARLY).header())
+    other_account = compare([stored([entry("c-1")])], draft(platform=SONARLY).header())
     assert "c-1" in (other_account.describe_foreign({"c-1"}) or "")
 
 
 @pytest.mark.parametrize("known", [{"action": "stop"}, {"scope": {**SCOPE, "dry_run": True}}], ids=str)
 def test_only_a_sweep_that_was_to_stop_leaves_something(known: dict[str, Any]) -> None:
-    earlier = EarlierTries.compare([stored([entry("c-1")], **known)], draft().header())
+    earlier = compare([stored([entry("c-1")], **known)], draft().header())
     assert (earlier.leftovers, earlier.describe_foreign()) == ([], None)
 
 
 def test_a_try_without_a_record_is_named_and_hides_no_other() -> None:
-    earlier = EarlierTries.compare([stored([entry("c-1")]), StoredTry(2)], draft(3).header())
+    earlier = compare([stored([entry("c-1")]), RecordFile("", "", None)], draft(3).header())
     assert earlier.missing == [2]
     assert [each.id for each in earlier.leftovers] == ["c-1"]
 
 
 def test_stored_texts_do_no_harm_where_they_are_quoted() -> None:
     odd = entry("c\x00-1", name="a\ud83d\x1b[2J\nb", message="x" * 5000)
-    earlier = EarlierTries.compare([stored([odd])], draft().header())
+    earlier = compare([stored([odd])], draft().header())
     [campaign] = earlier.campaigns
     assert (campaign["campaign_id"], campaign["name"]) == ("c\ufffd-1", "a\ufffd\ufffd[2J b")
     assert len(campaign["message"]) <= 1000
@@ -109,6 +114,6 @@ def test_stored_texts_do_no_harm_where_they_are_quoted() -> None:
 
 def test_a_failure_names_some_of_very_many() -> None:
     tries = [stored([entry(f"c-{number}") for number in range(1000)])]
-    text = EarlierTries.compare(tries, draft(connection_id="b").header()).describe_foreign() or ""
+    text = compare(tries, draft(connection_id="b").header()).describe_foreign() or ""
     assert text.count("Sale") == MAX_NAMED
     assert "and 980 more" in text
