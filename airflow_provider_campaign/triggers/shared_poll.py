@@ -131,16 +131,18 @@ class SharedPoll:
     async def _after(self, failure: CampaignError, began: float) -> Snapshot:
         """Return what is reported of a failure; it is final right after a look-up, if another one shows no change."""
         failed, self._poller = self._poller, None
-        if not self._has_polled and not isinstance(failure, CampaignUnavailableError):
-            try:
-                client = await self._look_up() if failed else None
-            except CampaignError as error:
-                is_passing = isinstance(error, CampaignUnavailableError)
-                return Snapshot(began, problem=str(error)) if is_passing else Snapshot(began, error=error)
-            if failed is None or client is None or _is_same(client, failed.client):
-                return Snapshot(began, error=failure)
-            self._poller = AccountPoller(client)
+        is_final = not (self._has_polled or isinstance(failure, CampaignUnavailableError))
         self._has_polled = False
+        if is_final and failed:
+            try:
+                client = await self._look_up()
+                if not _is_same(client, failed.client):
+                    self._poller, is_final = AccountPoller(client), False
+            except Exception as error:  # noqa: BLE001 as of a poll
+                failure = as_campaign_error(error, f"Looking the connection {self.campaign_conn_id!r} up")
+                is_final = not isinstance(failure, CampaignUnavailableError)
+        if is_final:
+            return Snapshot(began, error=failure)
         log.warning("Looking the connection %s up again: %s", self.campaign_conn_id, failure)
         return Snapshot(began, problem=str(failure))
 

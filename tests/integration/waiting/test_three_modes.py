@@ -425,10 +425,9 @@ def test_one_refused_status_ends_no_wait_for_an_acknowledged_stop_and_a_refusal_
         act(SMS.stop, campaign.id)
 
 
-def test_a_read_that_fails_as_nobody_foresaw_ends_no_wait_for_an_acknowledged_stop(
-    sandbox: Sandbox, act: Wait, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    campaign = sandbox.add_campaign(stop_delay=SOON)
+@pytest.fixture
+def unexpected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the platform's module fail at the first response to a status request."""
     read_campaign, failures = KorePlatform.read_campaign, iter([KeyError("nobody foresaw this")])
 
     def fails_once(platform: KorePlatform, request: ApiRequest, document: Any) -> Any:
@@ -437,7 +436,18 @@ def test_a_read_that_fails_as_nobody_foresaw_ends_no_wait_for_an_acknowledged_st
         return read_campaign(platform, request, document)
 
     monkeypatch.setattr(KorePlatform, "read_campaign", fails_once)
-    assert act(SMS.stop, campaign.id)["status"] == "Stopped"
+
+
+@pytest.mark.usefixtures("unexpected")
+def test_one_unexpected_error_ends_no_wait_for_an_acknowledged_stop(sandbox: Sandbox, act: Wait) -> None:
+    assert act(SMS.stop, sandbox.add_campaign(stop_delay=SOON).id)["status"] == "Stopped"
+
+
+@pytest.mark.usefixtures("unexpected")
+def test_one_unexpected_error_ends_no_wait_of_a_sensor(sandbox: Sandbox, wait: Wait) -> None:
+    campaign = sandbox.add_campaign()
+    sandbox.set_status(campaign.id, "Stopped", SOON)
+    assert wait(campaign.id) == "Stopped"
 
 
 def test_what_may_be_from_before_is_named_when_the_time_is_up(

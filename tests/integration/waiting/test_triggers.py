@@ -330,10 +330,10 @@ def test_a_poll_that_fails_as_nobody_foresaw_ends_no_wait(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Broken(AccountPoller):
-        def poll(self, waits: Any, *, lists_live: bool = True) -> Any:
+        def poll(self, waits: Any, **options: Any) -> Any:
             if clock.now < began + 3 * INTERVAL:
                 raise KeyError("nobody foresaw this")
-            return super().poll(waits, lists_live=lists_live)
+            return super().poll(waits, **options)
 
     began = clock.now
     monkeypatch.setattr(shared_poll, "AccountPoller", Broken)
