@@ -24,18 +24,30 @@ export function groupBy(values, key) {
   return groups;
 }
 
+// Return runs with calling hours: where Airflow does not have a run's, those of the run before it, or of the first that has.
+export function withHours(runs) {
+  return [...groupBy(runs, (run) => run.sweep).values()].flatMap((own) => {
+    own.sort(byTime);
+    let last = own.find((run) => run.hours !== undefined)?.hours;
+    return own.map((run) => {
+      if (run.hours !== undefined) last = run.hours;
+      return { ...run, hours: last };
+    });
+  });
+}
+
 // Return the spans of time in which a sweep's runs were rendered with the same calling hours, from its first run until now.
 export function spansOf(runs, now) {
   return [...groupBy(runs, (run) => run.sweep)].flatMap(([sweep, own]) => {
     const spans = [];
     own.sort(byTime);
-    for (const { hours, at } of own.filter((run) => run.hours !== undefined)) {
+    for (const { hours, at } of own) {
       const key = JSON.stringify(hours);
-      if (spans.at(-1)?.key === key) continue;
+      if (spans.length && spans.at(-1).key === key) continue;
       if (spans.length) spans.at(-1).until = at;
-      spans.push({ sweep, key, hours, from: spans.length ? at : own[0].at, until: now });
+      spans.push({ sweep, key, hours, from: at, until: now });
     }
-    return spans.length ? spans : [{ sweep, key: "", hours: undefined, from: own[0].at, until: now }];
+    return spans;
   });
 }
 
@@ -46,7 +58,8 @@ export function toClosings(runs, spans, endsOf, now) {
     own.sort(byTime);
     const expected = (spansOfSweep.get(sweep) ?? []).flatMap((span) =>
       endsOf(span).filter(({ end }) => end > span.from && end <= span.until).map((each) => [keyOf(each), each]));
-    const seen = own.flatMap((run) => [...(run.result?.closings ?? [])]);
+    // Of an end before the first run in the list, there may have been earlier runs.
+    const seen = own.flatMap((run) => [...(run.result?.closings ?? [])]).filter(([, { end }]) => end >= own[0].at - FIRST_LOOK);
     const zones = new Map(expected.map(([, { rule, zone }]) => [rule, zone]));
     const unexpected = ([key, { rule, end }]) => [key, { rule, end, zone: zones.get(rule) ?? null, opens: end + NIGHT }];
     return [...new Map([...seen.map(unexpected), ...expected])]

@@ -1,7 +1,7 @@
 // The page: asks Airflow, shows what is known so far, and reads on.
 
 import { ApiError, listRuns, readEnds, readHours, readResults } from "./airflow.js";
-import { firstReads, groupBy, spansOf, toClosings } from "./closings.js";
+import { byTime, firstReads, groupBy, spansOf, toClosings, withHours } from "./closings.js";
 import { element, followTheme, recall, remember, userZone } from "./dom.js";
 import { eveningInFull } from "./evening.js";
 import { readingOrder, toEvenings } from "./evenings.js";
@@ -22,7 +22,6 @@ const zone = userZone();
 
 let runs = new Map();
 let results = new Map(); // by what changes when a task runs again
-const hoursOf = new Map(); // of sweeps, where the list of runs does not have them
 let ends = new Map(); // by the calling hours that they are of
 let until = 0;
 let isComplete = true;
@@ -97,7 +96,8 @@ async function readAll(wanted) {
     signal: loading.signal,
     onResult(run) {
       runs.set(run.id, run);
-      if (["read", "none", "unreadable"].includes(run.reading)) results.set(run.version, run);
+      const { version, reading, raw, result, dryRun } = run;
+      if (["read", "none", "unreadable"].includes(reading)) results.set(version, { reading, raw, result, dryRun });
       done += 1;
       if (done % 25 === 1) status.textContent = `Reading results: ${done} of ${wanted.length}`; // it is read aloud
       drawSoon();
@@ -164,21 +164,19 @@ async function list(from, signal) {
   const onPage = (count, total) => { status.textContent = `Loading … ${count} of ${total} runs`; };
   const listed = await listRuns({ operators: operators(), from, until, signal, onPage });
   isComplete = listed.isComplete;
-  runs = new Map(listed.runs.map((run) => [run.id, results.get(run.version) ?? run]));
+  const found = await findHours(listed.runs.map((run) => ({ ...run, ...results.get(run.version) })), signal);
+  runs = new Map(withHours(found).map((run) => [run.id, run]));
   listSweeps();
-  await findHours(signal);
   await findEnds(signal);
 }
 
 // Ask for one run of each sweep whose calling hours no run in the list has.
-async function findHours(signal) {
-  for (const [sweep, own] of groupBy(runs.values(), (run) => run.sweep)) {
-    if (own.some((run) => run.hours !== undefined)) continue;
-    const newest = own.filter((run) => run.duration !== null).sort((one, other) => other.at - one.at)[0];
-    if (!newest) continue;
-    if (!hoursOf.has(sweep) && hoursOf.size < MAX_HOURS_REQUESTS) hoursOf.set(sweep, await readHours(newest, signal));
-    runs.set(newest.id, { ...newest, hours: hoursOf.get(sweep) });
-  }
+async function findHours(all, signal) {
+  const sweeps = [...groupBy(all, (run) => run.sweep).values()].filter((own) => own.every((run) => run.hours === undefined));
+  const newest = sweeps.map((own) => own.filter((run) => run.duration !== null).sort(byTime).at(-1)).filter(Boolean);
+  const hours = new Map();
+  for (const run of newest.slice(0, MAX_HOURS_REQUESTS)) hours.set(run.id, await readHours(run, signal));
+  return all.map((run) => (hours.has(run.id) ? { ...run, hours: hours.get(run.id) } : run));
 }
 
 async function findEnds(signal) {

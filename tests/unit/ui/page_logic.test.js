@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { firstReads, spansOf, toClosings } from "./closings.js";
+import { firstReads, spansOf, toClosings, withHours } from "./closings.js";
 import { readingOrder, toEvenings } from "./evenings.js";
 import { scale } from "./plot.js";
 import { isTruncated, outcomeOf, toRun, withValue } from "./runs.js";
@@ -46,7 +46,8 @@ const endOn = (day, rule = "*") => ({
 });
 const DAILY = Array.from({ length: 30 }, (_, index) => endOn(index - 15));
 
-function seen(runs, { now = time(600), ends = DAILY, zone = "UTC" } = {}) {
+function seen(given, { now = time(600), ends = DAILY, zone = "UTC" } = {}) {
+  const runs = withHours(given);
   const closings = toClosings(runs, spansOf(runs, now), ({ hours }) => (hours ? ends : []), now);
   return { closings, ...toEvenings(runs, closings, zone) };
 }
@@ -109,6 +110,11 @@ test("an end is expected from a sweep's first run on, and not before its run can
   assert.deepEqual(outcomes([first, running], { now: time(300) }), ["bad: No evidence"]);
 });
 
+test("of an end before the first run that is listed nothing is said", () => {
+  const later = [run(300, result({ closings: [closing({ verified_at: at(300, 1) })] })), run(305, undefined)];
+  assert.deepEqual(outcomes(later, { now: time(400) }), []);
+});
+
 test("what has no end and found nothing is no evening, but what failed is", () => {
   const quiet = [run(-300, result({ closings: [] })), run(-295, undefined), run(-290, null, { state: "running" })];
   assert.deepEqual([seen(quiet, { now: time(-200) }).evenings, seen(quiet, { now: time(-200) }).quiet], [[], 3]);
@@ -145,11 +151,20 @@ test("a campaign that a later run stops has not failed, but the evening tells", 
 test("the calling hours of each run count, as far as Airflow has them", () => {
   const fields = (hours) => ({ rendered_fields: hours === undefined ? {} : { calling_hours: hours } });
   const runs = [[-3, undefined], [-2, HOURS], [-1, undefined], [0, { open: true }], [1, null]].map(([day, hours]) => run(day * DAY, null, fields(hours)));
-  assert.deepEqual(spansOf(runs, time(2 * DAY)).map(({ hours, from, until }) => [hours, from, until]), [
+  assert.deepEqual(spansOf(withHours(runs), time(2 * DAY)).map(({ hours, from, until }) => [hours, from, until]), [
     [HOURS, time(-3 * DAY), time(0)], [{ open: true }, time(0), time(DAY)], [null, time(DAY), time(2 * DAY)],
   ]);
-  assert.deepEqual(spansOf([run(0, null, fields(undefined))], time(9)).map(({ hours }) => hours), [undefined]);
+  assert.deepEqual(spansOf(withHours([run(0, null, fields(undefined))]), time(9)).map(({ hours }) => hours), [undefined]);
   assert.ok(isTruncated(toRun(instance(0, fields("Truncated. You can change this behaviour in [core]…"))).hours));
+});
+
+test("a run that Airflow has no calling hours of has those of its sweep", () => {
+  const unknown = { rendered_fields: {} };
+  const quiet = [run(-300, undefined, unknown), run(-295, result({ closings: [] }), unknown), run(-290, undefined)];
+  assert.deepEqual(outcomes(quiet, { now: time(-200) }), []);
+  const none = { rendered_fields: { calling_hours: null } };
+  const found = [run(0, result({ closings: [] }), unknown), run(5, result({ closings: [] }), none)];
+  assert.deepEqual(outcomes(found), ["good: Verified stopped"]);
 });
 
 test("an end that a run does not name although it began after it was not in its calling hours", () => {
