@@ -208,7 +208,7 @@ def check_command(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
             assert end.value.code == 0, words
         case ["curl", "-H", "Content-Type: application/json", url, "-d", fault] if url.endswith("/_sandbox/faults"):
             Fault(**json.loads(fault))
-        case ["pip", "install", requirement]:
+        case ["pip", "install", requirement] | ["pip", "install", requirement, "pytest"]:
             name, _, extras = requirement.rstrip("]").partition("[")
             project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
             assert name in (project["name"], ".")

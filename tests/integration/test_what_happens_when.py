@@ -344,24 +344,32 @@ def test_what_becomes_of_a_task_is_seen_by_a_test(name: str) -> None:
     assert any(f"def {test}" in path.read_text() for path in (REPOSITORY / "tests").rglob(file))
 
 
-@pytest.mark.parametrize("name", SEEN)
+CASES = [
+    (name, plays)
+    for name, row in SEEN.items()
+    for plays in ([(play,) for play in SCENES[name]] if row.faults else [SCENES.get(name, ())])
+]
+"""Each row with its scenes; one with several faults is played for each, and each shows all that the row quotes."""
+
+
+@pytest.mark.parametrize(("name", "plays"), CASES, ids=lambda value: value if isinstance(value, str) else "")
 def test_what_is_seen_and_whether_it_is_tried_again_is_as_the_page_says(
-    place: Place, empty_database: None, caplog: pytest.LogCaptureFixture, name: str
+    place: Place, empty_database: None, caplog: pytest.LogCaptureFixture, name: str, plays: tuple[Scene, ...]
 ) -> None:
-    row = SEEN[name]
-    seen = [(REPOSITORY / ELSEWHERE[name]).read_text()] if name in ELSEWHERE else []
-    for play in SCENES.get(name, ()):
+    row, seen = SEEN[name], ""
+    if name in ELSEWHERE:
+        seen += (REPOSITORY / ELSEWHERE[name]).read_text()
+    for play in plays:
         place.sandbox.reset()
         error, result = outcome_of(play, place)
-        seen.append("\n".join([str(error), type(error).__name__, *shown(result), caplog.text]))
-        caplog.clear()
+        seen += f"{error!s}\n{type(error).__name__}\n" + "\n".join(shown(result))
         if "tried again" in row.cells:
             check_tried_again(row.cells["tried again"], error)
         else:
             assert isinstance(error, CampaignConfigError), error
             assert place.sandbox.requests == []
-    for text in seen if row.faults else ["\n".join(seen)]:  # each fault of a row shows all that the row quotes
-        assert [quote for quote in row.quotes if quote not in text] == []
+    seen += caplog.text
+    assert [quote for quote in row.quotes if quote not in seen] == []
 
 
 def outcome_of(play: Scene, place: Place) -> tuple[BaseException | None, object]:
