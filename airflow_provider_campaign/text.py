@@ -38,6 +38,9 @@ MIN_TOKEN_LENGTH = 12
 
 MASK, CUT, REPLACEMENT = "***", "…", "\ufffd"
 
+MAX_DIGITS = 20
+"""Digits of the longest number that has 64 bits; Python refuses to read one of some thousands."""
+
 _UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters, and halves of surrogate pairs: PostgreSQL refuses NUL, a half ends the triggerer's process."""
 
@@ -57,6 +60,38 @@ def clean(value: Any, secrets: Iterable[str] = ()) -> Any:
     """
     clean_text = cache(partial(_clean_text, hidden=_forms(secrets)))  # the same words stand in row after row
     return _cleaned(value, clean_text, MAX_DEPTH)
+
+
+def parse_json(body: bytes, secrets: Iterable[str] = ()) -> Mapping[str, Any] | None:
+    """
+    Return the JSON object of a response's body, cleaned; None if the body is anything else.
+
+    A byte that is not UTF-8 and a bare control character harm the text that they are in, and nothing else.
+
+    :param secrets: Masked in all its texts: they go into logs and XCom.
+    """
+    try:
+        text = body.decode(json.detect_encoding(body), "replace")
+        document = json.loads(text, strict=False, parse_int=_integer)
+    except (ValueError, RecursionError):
+        return None
+    return clean(document, secrets) if isinstance(document, dict) else None
+
+
+def sanitize(text: object, secrets: Iterable[str], max_length: int = MAX_LINE_LENGTH) -> str | None:
+    """
+    Return a text from outside as a message may quote it: one line, not long, without secrets or tokens.
+
+    :param secrets: Masked even if they are short.
+    :param max_length: Characters.
+    """
+    if text is None or isinstance(text, Mapping | list):
+        return None
+    secrets = [secret for secret in secrets if secret]
+    cleaned: str = clean(str(text), secrets)
+    for secret in secrets:
+        cleaned = cleaned.replace(secret, MASK)
+    return one_line(cleaned, max_length) or None
 
 
 def one_line(text: str, max_length: int = MAX_LINE_LENGTH) -> str:
@@ -172,3 +207,7 @@ def _base64(secret: str, offset: int) -> str:
 
 def _size(value: Any) -> int:
     return len(json.dumps(value))
+
+
+def _integer(digits: str) -> int | str:
+    return int(digits) if len(digits) <= MAX_DIGITS else digits

@@ -14,9 +14,9 @@ from airflow_provider_campaign.client.changes import seconds_of
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import MAX_CLOCK_DIFFERENCE, Deadline
 from airflow_provider_campaign.client.list_reader import ListReader
-from airflow_provider_campaign.client.response import sanitize
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError, CampaignNotFoundError
 from airflow_provider_campaign.platforms.base import Action, ApiRequest
+from airflow_provider_campaign.text import sanitize
 from airflow_provider_campaign.waiting.wait import wait_for_effect
 
 MAX_PAGES = 3

@@ -15,9 +15,9 @@ from airflow_provider_campaign.campaign import CampaignStatus, CampaignType
 from airflow_provider_campaign.check.points import RATE_HEADER, UNKNOWN_ID, CheckRow
 from airflow_provider_campaign.client.changes import seconds_of
 from airflow_provider_campaign.client.clock import Clock
-from airflow_provider_campaign.client.response import parse_json
 from airflow_provider_campaign.client.transport import Transport
 from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpRequest, HttpResponse, Platform
+from airflow_provider_campaign.text import parse_json
 
 SCHEMA = "campaign-check/2"
 
@@ -151,7 +151,7 @@ def _is_documented(key: str) -> bool:
 
 def _exchange(seen: Seen, exchange: Exchange) -> dict[str, Any]:
     about, response = exchange.about, exchange.response
-    document = parse_json(response)
+    document = parse_json(response.body)
     return {
         "sent_at": datetime.fromtimestamp(exchange.sent_at, UTC).isoformat(),
         "seconds": round(exchange.seconds, 3),

@@ -16,10 +16,10 @@ from airflow_provider_campaign.client.credentials import Credentials, LookUp
 from airflow_provider_campaign.client.list_reader import ListReader
 from airflow_provider_campaign.client.rate_limiter import RateLimiter
 from airflow_provider_campaign.client.requester import Requester
-from airflow_provider_campaign.client.response import sanitize
 from airflow_provider_campaign.client.transport import Transport
 from airflow_provider_campaign.platforms.base import Action, ApiRequest, ListQuery, Platform
 from airflow_provider_campaign.platforms.page_size import PageSize
+from airflow_provider_campaign.text import sanitize
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow_provider_campaign.client.response import sanitize
 from airflow_provider_campaign.client.retry import parse_retry_after
 from airflow_provider_campaign.exceptions import (
     CampaignAuthError,
@@ -19,6 +18,7 @@ from airflow_provider_campaign.exceptions import (
     CampaignUnavailableError,
 )
 from airflow_provider_campaign.platforms.base import ApiStatus, HttpResponse, Platform
+from airflow_provider_campaign.text import sanitize
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.errors import remediation
 from airflow_provider_campaign.client.requester import Requester
-from airflow_provider_campaign.client.response import sanitize
 from airflow_provider_campaign.client.transport import ResponseTooLong
 from airflow_provider_campaign.exceptions import CampaignError, CampaignRequestError, CampaignUnavailableError
 from airflow_provider_campaign.platforms.base import ApiRequest, Pager
+from airflow_provider_campaign.text import sanitize
 
 log = logging.getLogger(__name__)
 

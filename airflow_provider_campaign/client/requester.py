@@ -15,7 +15,6 @@ from airflow_provider_campaign.client.clock import Clock, Deadline, PlatformCloc
 from airflow_provider_campaign.client.credentials import Credentials
 from airflow_provider_campaign.client.errors import error_class, remediation, response_error
 from airflow_provider_campaign.client.rate_limiter import RateLimiter
-from airflow_provider_campaign.client.response import parse_json, sanitize
 from airflow_provider_campaign.client.retry import DEFAULT_RETRY_BUDGET, retrying
 from airflow_provider_campaign.client.transport import CertificateError, NotSent, OutcomeUnknown, Transport
 from airflow_provider_campaign.exceptions import (
@@ -33,7 +32,7 @@ from airflow_provider_campaign.platforms.base import (
     InvalidResponseError,
     Platform,
 )
-from airflow_provider_campaign.text import fitted
+from airflow_provider_campaign.text import fitted, parse_json, sanitize
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +160,7 @@ class Requester:
     ) -> Result:
         """Return what a response is read as; raise for all but a success that can be read."""
         subject = self.subject(request)
-        document = parse_json(response, platform.secrets)
+        document = parse_json(response.body, platform.secrets)
         api_status = ApiStatus() if document is None else platform.api_status(document)
         if document is None or error_class(response.status) is not None or api_status.failed:
             error = response_error(platform, subject, response, document, api_status, self.platform_clock.error)

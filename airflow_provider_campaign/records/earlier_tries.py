@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from airflow_provider_campaign.campaign import DELETED, Campaign
-from airflow_provider_campaign.client.response import sanitize
 from airflow_provider_campaign.records.chain import RecordFile
+from airflow_provider_campaign.text import sanitize
 
 JSON = dict[str, Any]
 

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_campaign import __version__
-from airflow_provider_campaign.client.response import sanitize
 from airflow_provider_campaign.platforms.base import Platform
 from airflow_provider_campaign.records.earlier_tries import EarlierTries, merge_campaigns
 from airflow_provider_campaign.records.progress import JSON, Progress, iso_utc
 from airflow_provider_campaign.records.shape import DEFAULTS, SCHEMA
+from airflow_provider_campaign.text import sanitize
 
 Titles = dict[str, str]
 """Ids and names of campaigns, by id."""

@@ -16,10 +16,10 @@ from asgiref.sync import sync_to_async
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Clock
 from airflow_provider_campaign.client.errors import as_campaign_error
-from airflow_provider_campaign.client.response import sanitize
 from airflow_provider_campaign.exceptions import CampaignError, CampaignUnavailableError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.platforms.base import Platform
+from airflow_provider_campaign.text import sanitize
 from airflow_provider_campaign.waiting.account_poller import AccountPoller
 from airflow_provider_campaign.waiting.pending import PendingWait, Snapshot
 

@@ -16,7 +16,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_campaign.client.response import parse_json, sanitize
 from airflow_provider_campaign.platforms.base import InvalidResponseError
 from airflow_provider_campaign.platforms.reading import optional_text, optional_word
 from airflow_provider_campaign.text import (
@@ -27,9 +26,10 @@ from airflow_provider_campaign.text import (
     clean,
     fitted,
     one_line,
+    parse_json,
+    sanitize,
 )
 from tests.profiles import examples
-from tests.scripted_transport import response
 
 SECRET = "sk_live_a+secret/with\"marks\"&'quotes'<ü>"
 SPACED = "a secret of several words, 100 % + a bit"
@@ -124,7 +124,7 @@ def check_harmless(text: str) -> None:
 @example({"a": [[[[[[[[[[[[[[[[[[[[[[["deep"]]]]]]]]]]]]]]]]]]]]]]]})
 @example({"a": "x" * 4090 + SECRET, "b": " " * 4090 + quote(SECRET), "c": "x" * 4090 + PEM})
 def test_whatever_a_platform_says_can_be_logged_stored_and_sent(document: dict[str, Any]) -> None:
-    cleaned = parse_json(response(body=json.dumps(document).encode()), SECRETS)
+    cleaned = parse_json(json.dumps(document).encode(), SECRETS)
     assert cleaned is not None
     assert json.loads(json.dumps(cleaned, allow_nan=False)) == cleaned
     for text in texts_in(cleaned):
@@ -161,7 +161,7 @@ def test_whatever_a_text_is_what_is_quoted_of_it_is_one_harmless_line(text: Any)
 @example(1e20)
 @example(SECRET * 200)
 def test_what_goes_back_to_a_platform_is_exactly_what_it_sent_or_nothing(value: Any) -> None:
-    document = parse_json(response({"id": value}), SECRETS)
+    document = parse_json(json.dumps({"id": value}).encode(), SECRETS)
     assert document is not None
     with suppress(InvalidResponseError):
         word = optional_word(document, "id")
@@ -175,7 +175,7 @@ def test_what_goes_back_to_a_platform_is_exactly_what_it_sent_or_nothing(value: 
 def test_a_text_of_megabytes_is_read_in_time(part: str) -> None:
     """Something quadratic would take hours."""
     text = part * (2_000_000 // len(part))
-    document = parse_json(response({"a": text, "b": [part * 100] * 1000}), SECRETS)
+    document = parse_json(json.dumps({"a": text, "b": [part * 100] * 1000}).encode(), SECRETS)
     assert document is not None
     assert len(document["a"]) <= MAX_TEXT_LENGTH
     assert len(sanitize(text, SECRETS) or "") <= MAX_LINE_LENGTH
@@ -184,7 +184,7 @@ def test_a_text_of_megabytes_is_read_in_time(part: str) -> None:
 @pytest.mark.parametrize("name", ENCODINGS)
 def test_a_secret_is_masked_in_every_encoding(name: str) -> None:
     form = ENCODINGS[name](SECRET)
-    document = parse_json(response({"a": f"before {form} after", form: 1, "b": [{"c": form}]}), SECRETS)
+    document = parse_json(json.dumps({"a": f"before {form} after", form: 1, "b": [{"c": form}]}).encode(), SECRETS)
     assert document is not None
     assert form not in document
     for text in texts_in(document):
@@ -265,3 +265,52 @@ def test_small_documents_are_kept_as_they_are() -> None:
 )
 def test_a_name_is_one_line_that_steers_nothing(name: str, shown: str | None) -> None:
     assert optional_text(clean({"name": name}), "name") == shown
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"null", b"[]", b'"Stopped"', b"{'a': 1}", b"[" * 100_000, b"1" * 10_000, b"\xff\xfe"],
+    ids=range(8),
+)
+def test_what_is_no_json_object_counts_as_nothing(body: bytes) -> None:
+    assert parse_json(body) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "document"),
+    [
+        (b'{"a": NaN, "b": -Infinity, "c": 1e999, "d": 1.5}', {"a": None, "b": None, "c": None, "d": 1.5}),
+        (b'{"a": 9223372036854775807, "b": -9223372036854775808}', {"a": 2**63 - 1, "b": -(2**63)}),
+        (b'{"a": 9223372036854775808, "b": 99999999999999999999}', {"a": str(2**63), "b": "9" * 20}),
+        (b'{"a": ' + b"9" * 5000 + b"}", {"a": "9" * 4095 + "…"}),
+        (b'{"a": "caf\xe9", "b": "x"}', {"a": "caf\ufffd", "b": "x"}),
+        (b'{"a": "two\nlines\x00"}', {"a": "two\nlines\ufffd"}),
+        (b'\xef\xbb\xbf{"a": 1}', {"a": 1}),
+        (b'{"a": "half of it: \\ud83d", "b": "\\ud83d\\ude00"}', {"a": "half of it: \ufffd", "b": "😀"}),
+    ],
+    ids=range(8),
+)
+def test_what_one_field_holds_that_can_not_be_kept_hides_no_other(body: bytes, document: dict[str, Any]) -> None:
+    assert parse_json(body) == document
+
+
+def test_a_secret_too_short_to_be_told_from_a_word_is_left_in_a_document_but_not_in_a_message() -> None:
+    assert parse_json(b'{"status": "Stopped"}', ["Stop"]) == {"status": "Stopped"}
+    assert sanitize("Stopped", ["Stop"]) == "***ped"
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        (None, None),
+        ({"a": 1}, None),
+        ([1], None),
+        ("", None),
+        (" \n ", None),
+        (7, "7"),
+        ("two\nlines\tand a \x07bell", "two lines and a \ufffdbell"),
+        (f"key={SECRET}", "key=***"),
+    ],
+)
+def test_a_text_is_quoted_as_one_line_without_secrets(text: object, quoted: str | None) -> None:
+    assert sanitize(text, SECRETS) == quoted

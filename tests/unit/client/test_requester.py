@@ -141,6 +141,10 @@ def test_a_request_that_did_not_leave_is_taken_back(error: Exception) -> None:
     assert left == []
 
 
+def test_a_response_shows_no_body_where_it_is_logged() -> None:
+    assert "evening" not in repr(response(body=b'{"name": "evening"}'))
+
+
 def test_a_cancelled_operation_sends_nothing_more() -> None:
     clock = VirtualClock()
     cancellation = Cancellation()
