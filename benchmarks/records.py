@@ -141,7 +141,8 @@ def main() -> None:
             ),
             "records": command("records", path, "--from", "2026-11-30"),
         }
-    result = {"load": load, **writes, **sizes, "records": len(month_sizes), "bytes": sum(month_sizes), **commands}
+    written_month = {"records": len(month_sizes), "bytes": sum(month_sizes)}
+    result = {"load": load, **writes, **sizes, "month": written_month, "commands": commands}
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "records.json").write_text(json.dumps(result, indent=2) + "\n")
     head = ("command", "records", "seconds", "CPU seconds", "MB")

@@ -21,6 +21,8 @@ START = on_monday("09:00") + timedelta(days=1)
 LATE = START + timedelta(minutes=5)
 HOURS = daily("UTC", ("09:00", "21:00"))
 A_DAY = timedelta(days=1)
+UNVERIFIED = [{"rule": "*", "end": END.isoformat(), "verified_at": None, "live_at_end": []}]
+"""What a late run says of the end that it was scheduled for."""
 
 
 @pytest.fixture
@@ -174,6 +176,7 @@ def test_an_evening_that_no_run_has_swept_fails_finally_and_says_which(sandbox: 
     assert says_which(late.message)
     assert sandbox.requests == []
     assert late.result["outcome"] == "failed"
+    assert late.result["closings"] == UNVERIFIED
 
 
 def test_the_first_run_ever_is_skipped_if_it_is_late(sandbox: Sandbox, dag: Dag) -> None:
@@ -182,6 +185,7 @@ def test_the_first_run_ever_is_skipped_if_it_is_late(sandbox: Sandbox, dag: Dag)
     assert late.is_skipped
     assert sandbox.requests == []
     assert live(sandbox) == {"c-1"}
+    assert late.result["closings"] == UNVERIFIED
 
 
 def test_a_late_run_whose_closing_another_run_has_verified_is_skipped(sandbox: Sandbox, known_dag: Dag) -> None:
