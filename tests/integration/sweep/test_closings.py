@@ -173,6 +173,30 @@ def test_days_are_those_of_the_rules_zone_and_a_good_span_is_status_1_only_for_t
     assert [row["ended_at"][:13] for row in listed] == ["2027-02-02T02", "2027-02-03T02"]
 
 
+YAML = """
+- name: florida
+  timezone: America/New_York
+  frequency: DAILY
+  days: [{start: "9:00 AM", end: "8:00 PM"}]
+  closed_dates: [2027-02-02]
+"""
+
+
+def test_calling_hours_are_read_as_yaml_with_its_dates(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "hours.yaml"
+    file.write_text(YAML)
+    span = ("--from", "2027-02-01", "--to", "2027-02-03")
+    rows = command.rows(*span, f"--calling-hours={file}", "--conn-id", "east", accounts=())
+    assert [(row["local_end"][:10], row["outcome"]) for row in rows] == [
+        ("2027-02-01", "in time"),
+        ("2027-02-03", "no evidence"),
+    ]
+    file.write_text(YAML.replace('"8:00 PM"', "20:00"))
+    command("closings", *span, f"--calling-hours={file}", "--conn-id", "east", accounts=())
+    assert command.status == 2
+    assert "end" in command.stderr
+
+
 def test_an_end_that_has_not_come_is_not_expected(command: Command) -> None:
     assert [row["local_end"] for row in command.rows("--month", "2027-03")] == ["2027-03-01T20:00-05:00"]
 

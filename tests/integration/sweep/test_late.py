@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import Asset
@@ -21,7 +22,7 @@ START = on_monday("09:00") + timedelta(days=1)
 LATE = START + timedelta(minutes=5)
 HOURS = daily("UTC", ("09:00", "21:00"))
 A_DAY = timedelta(days=1)
-UNVERIFIED = [{"rule": "*", "end": END.isoformat(), "verified_at": None, "live_at_end": []}]
+UNVERIFIED: list[dict[str, Any]] = [{"rule": "*", "end": END.isoformat(), "verified_at": None, "live_at_end": []}]
 """What a late run says of the end that it was scheduled for."""
 
 
