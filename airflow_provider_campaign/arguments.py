@@ -7,9 +7,7 @@ the fix. It runs at parse time for what is no template, and after rendering for 
 
 from __future__ import annotations
 
-import ast
 import difflib
-import json
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -18,6 +16,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_provider_campaign.calling_hours import CallingRules
+from airflow_provider_campaign.calling_hours.fields import parse_literal
 from airflow_provider_campaign.campaign import (
     STOP_CONDITION,
     CampaignStatus,
@@ -282,7 +281,6 @@ def _split(name: str, text: str) -> Any:
 
 def _parsed(text: str) -> Any:
     """Return what a text stands for, as JSON or as Python writes it; None if it can't be read."""
-    for parse in (json.loads, ast.literal_eval):
-        with suppress(ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-            return parse(text.strip())
+    with suppress(CampaignConfigError):
+        return parse_literal("", text)
     return None
