@@ -26,7 +26,7 @@ from airflow_provider_campaign.operators.start_guard import StartGuard
 from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
 from airflow_provider_campaign.platforms.base import Action
 from airflow_provider_campaign.records.progress import ActionProgress
-from airflow_provider_campaign.triggers.wait import TRIGGERER_GRACE, WaitOutcome, defer_wait
+from airflow_provider_campaign.triggers.wait import TRIGGERER_GRACE, defer_wait, value_of
 from airflow_provider_campaign.waiting.wait import wait_for_effect
 
 __all__ = [
@@ -193,10 +193,10 @@ class _StatusChangeOperator(CampaignOperator):
         :param carried: What was carried over the deferral; ``dags test`` drops it.
         """
         if self.records_path is None:
-            return WaitOutcome.value_of(event, dict)
+            return value_of(event, dict)
         self.begin()
         with self.record(context, self.action, carried) as progress:
-            result = WaitOutcome.value_of(event, dict)
+            result = value_of(event, dict)
             seen = {key: result[key] for key in ("status", "message", "already_stopped")}
             progress.note(Campaign(self.campaign_id, campaign_type=self.campaign_type, **seen), is_confirmed=True)
         return result

@@ -35,9 +35,9 @@ from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.triggers.wait import (
     TRIGGERER_GRACE,
     CampaignWaitTrigger,
-    WaitOutcome,
     can_finish_in_triggerer,
     defer_wait,
+    value_of,
 )
 from airflow_provider_campaign.version_compat import SHARED_STREAMS
 from airflow_provider_campaign.waiting.account_poller import AccountPoller
@@ -142,7 +142,7 @@ class CampaignStatusSensor(BaseSensorOperator):
     def execute_complete(self, context: Context, event: Any) -> Any:
         """Return the status that the trigger saw, or raise what ended its wait."""
         try:
-            return WaitOutcome.value_of(event, str)
+            return value_of(event, str)
         except CampaignTimeoutError as error:
             raise AirflowSensorTimeout(str(error)) from error
         except CampaignError as error:

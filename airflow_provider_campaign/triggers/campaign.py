@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
-from typing import Any, Self
+from typing import Any
 
 from airflow.triggers.base import TriggerEvent
 
@@ -21,7 +21,7 @@ from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.platforms.base import Platform
 from airflow_provider_campaign.triggers.base import AccountTrigger
-from airflow_provider_campaign.triggers.shared_poll import SharedPoll, log
+from airflow_provider_campaign.triggers.shared_poll import SharedPoll
 from airflow_provider_campaign.waiting.pending import PendingWait, Snapshot
 
 
@@ -59,17 +59,20 @@ class CampaignStatusTrigger(AccountTrigger):
     async def events(self, poll: SharedPoll, snapshots: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
         """Yield an event for each transition."""
         wait = PendingWait(self.campaign_id, self.condition, self.campaign_type)
-        store = getattr(self, "asset_state_store", None)
-        transitions = await _Transitions.restored(self.condition, store, self.campaign_id)
+        known = await self._kept()
         with poll.subscribed(wait):
             async for snapshot in snapshots:
                 error = snapshot.error or snapshot.failed.get(self.campaign_id) or self._misspelling(poll.platform)
                 if error:
                     self.log.error("Campaign %s can't be watched: %s", self.campaign_id, error)
-                elif (campaign := snapshot.campaigns.get(self.campaign_id)) and await transitions.note(campaign):
-                    payload = {"campaign_id": campaign.id, "status": campaign.status, "name": campaign.name}
-                    event = {**payload, "updated_at": campaign.updated_at}
-                    yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+                elif campaign := snapshot.campaigns.get(self.campaign_id):
+                    before, (known, fires) = known, _updated(known, campaign, self.condition)
+                    if known != before:
+                        await self._keep(known)
+                    if fires:
+                        event = {"campaign_id": campaign.id, "status": campaign.status, "name": campaign.name}
+                        event["updated_at"] = campaign.updated_at
+                        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     def _misspelling(self, platform: Platform | None) -> CampaignConfigError | None:
         """Return the error for a target status that can never come, because the platform has no such word."""
@@ -80,56 +83,46 @@ class CampaignStatusTrigger(AccountTrigger):
             return error
         return None
 
-
-class _Transitions:
-    """
-    Whether a campaign was short of a condition when it was read last, and when it is known to have met it.
-
-    :param store: Airflow's store of the asset's state (3.3 and later), which outlives the triggerer; or None.
-    """
-
-    def __init__(self, condition: WaitCondition, store: Any, campaign_id: str) -> None:
-        self._condition = condition
-        self._store = store
-        self._key = f"{campaign_id}:{condition}"
-        self._was_short = False
-        self._met_at: str | None = None
-        """The platform's own time of the change that met the condition last; None if unknown."""
-
-    @classmethod
-    async def restored(cls, condition: WaitCondition, store: Any, campaign_id: str) -> Self:
-        """Return what an earlier triggerer has kept."""
-        self = cls(condition, store, campaign_id)
+    async def _kept(self) -> dict[str, Any]:
+        """Return what Airflow has kept of the asset (3.3 and later), so that it outlives the triggerer."""
         try:
+            store = getattr(self, "asset_state_store", None)
             kept = await store.aget(self._key) if store is not None else None
         except ValueError:  # one trigger for several assets has no store of its own
-            self._store = kept = None
-        except Exception as error:  # noqa: BLE001 whatever the store raises, the watch goes on
-            log.warning("Could not read the watcher's state (%s): %s", self._key, error)
             kept = None
-        if isinstance(kept, dict):
-            self._was_short, self._met_at = bool(kept.get("short")), kept.get("stamp")
-        return self
+        except Exception as error:  # noqa: BLE001 whatever the store raises, the watch goes on
+            self.log.warning("Could not read the watcher's state (%s): %s", self._key, error)
+            kept = None
+        kept = kept if isinstance(kept, dict) else {}
+        return {"short": bool(kept.get("short")), "stamp": kept.get("stamp")}
 
-    async def note(self, campaign: Campaign) -> bool:
-        """
-        Return whether the campaign, as it was read now, has met the condition since it was read last.
+    async def _keep(self, known: dict[str, Any]) -> None:
+        try:
+            if (store := getattr(self, "asset_state_store", None)) is not None:
+                await store.aset(self._key, known)
+        except ValueError:  # as above
+            return
+        except Exception as error:  # noqa: BLE001 whatever the store raises, the watch goes on
+            self.log.warning("Could not persist the watcher's state (%s): %s", self._key, error)
 
-        If it was stopped, started, and stopped again between two polls, the time of its last change shows that. Only
-        times of the platform are compared: its clock is not ours.
-        """
-        before = (self._was_short, self._met_at)
-        is_met = self._condition.is_met_by(campaign.status)
-        fires = is_met and (self._was_short or _is_later(campaign.updated_at, self._met_at))
-        self._was_short = not is_met
-        if is_met and (fires or self._met_at is None):
-            self._met_at = campaign.updated_at
-        if self._store is not None and before != (self._was_short, self._met_at):
-            try:
-                await self._store.aset(self._key, {"short": self._was_short, "stamp": self._met_at})
-            except Exception as error:  # noqa: BLE001 whatever the store raises, the watch goes on
-                log.warning("Could not persist the watcher's state (%s): %s", self._key, error)
-        return fires
+    @property
+    def _key(self) -> str:
+        return f"{self.campaign_id}:{self.condition}"
+
+
+def _updated(known: dict[str, Any], campaign: Campaign, condition: WaitCondition) -> tuple[dict[str, Any], bool]:
+    """
+    Return what is known of a campaign now that it was read, and whether it has met the condition since it was before.
+
+    If it was stopped, started, and stopped again between two polls, the time of its last change shows that. Only times
+    of the platform are compared: its clock is not ours.
+
+    :param known: Whether it was ``short`` of the condition, and the ``stamp`` of the change that met it last.
+    """
+    is_met = condition.is_met_by(campaign.status)
+    fires = is_met and (known["short"] or _is_later(campaign.updated_at, known["stamp"]))
+    is_newer = is_met and (fires or known["stamp"] is None)
+    return {"short": not is_met, "stamp": campaign.updated_at if is_newer else known["stamp"]}, fires
 
 
 def _is_later(updated_at: str | None, known: str | None) -> bool:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
-from dataclasses import asdict, dataclass
 from datetime import UTC, timedelta
-from typing import Any, NoReturn, Self, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseOperator, XCom
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
@@ -31,44 +30,28 @@ TRIGGERER_GRACE = 120.0
 Value = TypeVar("Value", str, dict[str, Any])
 
 
-@dataclass(frozen=True)
-class WaitOutcome:
+def event_payload(value: Any = None, error: CampaignError | None = None) -> dict[str, Any]:
+    """Return what an event carries: the value that the task returns, or the error that it would have raised."""
+    return {"value": value, "error": error and type(error).__name__, "message": str(error or "")}
+
+
+def value_of(payload: Any, kind: type[Value]) -> Value:
     """
-    How a wait in the triggerer ended: with a value, or with the error that it would have raised on a worker.
+    Return the value that an event carries: the status of a sensor, or the result of a stop or start.
 
-    :param value: What the task returns.
-    :param error: The name of the error's class, None for a success.
+    :raises CampaignError: What ended the wait; or, for a retry, when the event carries anything else: what is unknown
+        is no success.
     """
-
-    value: Any = None
-    error: str | None = None
-    message: str = ""
-
-    @classmethod
-    def of_error(cls, error: CampaignError) -> Self:
-        """Return the outcome that stands for an error."""
-        return cls(error=type(error).__name__, message=str(error))
-
-    @classmethod
-    def value_of(cls, event: Any, kind: type[Value]) -> Value:
-        """
-        Return the value that an event carries: the status of a sensor, or the result of a stop or start.
-
-        :raises CampaignError: What ended the wait; or, for a retry, when the event carries anything else: what is
-            unknown is no success.
-        """
-        outcome = None
-        if isinstance(event, Mapping) and event.keys() == {"value", "error", "message"}:
-            outcome = cls(**event)
-        if outcome is None or not isinstance(outcome.error, str | None) or not isinstance(outcome.message, str):
-            raise _unreadable(event)
-        if outcome.error is not None:
-            known = outcome.error if outcome.error in exceptions.__all__ else CampaignError.__name__
-            raise getattr(exceptions, known)(outcome.message)
-        value = outcome.value
-        if isinstance(value, kind) and (isinstance(value, str) or value.keys() >= Campaign("", "").as_dict().keys()):
-            return value
-        raise _unreadable(value)
+    if not isinstance(payload, Mapping) or payload.keys() != event_payload().keys():
+        raise _unreadable(payload)
+    value, error, message = payload["value"], payload["error"], payload["message"]
+    if not isinstance(error, str | None) or not isinstance(message, str):
+        raise _unreadable(payload)
+    if error is not None:
+        raise getattr(exceptions, error if error in exceptions.__all__ else CampaignError.__name__)(message)
+    if isinstance(value, kind) and (isinstance(value, str) or value.keys() >= Campaign("", "").as_dict().keys()):
+        return value
+    raise _unreadable(value)
 
 
 def _unreadable(event: object) -> CampaignError:
@@ -118,10 +101,10 @@ class CampaignWaitTrigger(AccountTrigger):
         try:
             wait = self._wait(self._ends_at(poll.clock.time()))
             with poll.subscribed(wait):
-                outcome = WaitOutcome(self._value(await self._reached(wait, poll, snapshots)))
+                payload = event_payload(self._value(await self._reached(wait, poll, snapshots)))
         except CampaignError as error:
-            outcome = WaitOutcome.of_error(error)
-        yield await self._end(outcome)
+            payload = event_payload(error=error)
+        yield await self._end(payload)
 
     def _wait(self, ends_at: float) -> PendingWait:
         """Return what is waited for; raise if a template rendered to no target at all."""
@@ -167,13 +150,13 @@ class CampaignWaitTrigger(AccountTrigger):
         self.log.info("Campaign %s is %s", campaign.id, campaign.status)
         return campaign.status if self.result is None else campaign.completing(self.result).as_dict()
 
-    async def _end(self, outcome: WaitOutcome) -> TriggerEvent:
+    async def _end(self, payload: dict[str, Any]) -> TriggerEvent:
         """End the task here, if it may, or hand the outcome to a worker."""
-        if self.end_task and outcome.error is None and await self._push_xcom(outcome.value):
+        if self.end_task and payload["error"] is None and await self._push_xcom(payload["value"]):
             event = TaskSuccessEvent()
-            event.payload = asdict(outcome)  # ``dags test`` resumes the task even so
+            event.payload = payload  # ``dags test`` resumes the task even so
             return event
-        return TriggerEvent(asdict(outcome))  # type: ignore[no-untyped-call]
+        return TriggerEvent(payload)  # type: ignore[no-untyped-call]
 
     async def _push_xcom(self, value: Any) -> bool:
         """

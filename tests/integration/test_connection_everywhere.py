@@ -22,7 +22,7 @@ from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from airflow_provider_campaign.triggers.base import AccountTrigger
 from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
-from airflow_provider_campaign.triggers.wait import CampaignWaitTrigger, WaitOutcome
+from airflow_provider_campaign.triggers.wait import CampaignWaitTrigger, value_of
 from tests.kinds import Connect
 from tests.triggerer import run_to_its_end
 
@@ -32,7 +32,7 @@ TASK: dict[str, Any] = {"task_id": "task", "campaign_id": "cd-1"}
 
 def ended(trigger: AccountTrigger, clock: VirtualClock) -> None:
     event = run_to_its_end(trigger, clock)
-    WaitOutcome.value_of(event.payload, str)
+    value_of(event.payload, str)
 
 
 def command(*arguments: str) -> Use:

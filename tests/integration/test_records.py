@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,7 +30,7 @@ from airflow_provider_campaign.records.shape import canonical
 from airflow_provider_campaign.records.store import RecordStore
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
-from airflow_provider_campaign.triggers.wait import WaitOutcome
+from airflow_provider_campaign.triggers.wait import event_payload
 from tests.calling_hours import daily
 from tests.certificates import Authority
 from tests.kinds import Connect
@@ -364,7 +364,7 @@ def test_a_deferred_stop_leaves_its_record_when_it_resumes(sandbox: Sandbox, sto
     result = {**deferred.value.trigger.serialize()[1]["result"], "status": "Stopped"}
     context: Any = {"ti": Try(task_id="single")}
     StopSmsCampaignOperator(**arguments).execute_complete(
-        context, asdict(WaitOutcome(result)), **json.loads(json.dumps(deferred.value.kwargs))
+        context, event_payload(result), **json.loads(json.dumps(deferred.value.kwargs))
     )
     [record] = records_of(store)
     assert (record["outcome"], record["requests"]) == ("success", 1)
