@@ -50,7 +50,6 @@ _RESULTS = ("stopped", "already_stopped", "failed")
 
 Outcomes = Mapping[str, Outcome[SweepResult]]
 Run = Callable[[str, Sweep], Outcome[SweepResult]]
-ShowAll = Callable[[ShowProgress, Mapping[str, Sweep]], None]
 
 
 @dataclass(frozen=True)
@@ -104,13 +103,13 @@ class Sweeps:
 
     def list_all(self, output: Output) -> Outcomes:
         """List what is live in all accounts."""
-        return self._on_all(min(self.seconds, LIST_TIMEOUT), _list, output, _show_listing)
+        return self._on_all(min(self.seconds, LIST_TIMEOUT), lambda _, sweep: _outcome(sweep.list_only()), output)
 
     def run_all(self, records: CommandRecords, output: Output) -> Outcomes:
         """Stop what is live in all accounts."""
-        return self._on_all(self.seconds, partial(_run, records), output, _show_progress)
+        return self._on_all(self.seconds, partial(_run, records), output)
 
-    def _on_all(self, seconds: float, run: Run, output: Output, show_all: ShowAll) -> Outcomes:
+    def _on_all(self, seconds: float, run: Run, output: Output) -> Outcomes:
         sweeps: dict[str, Sweep] = {}
 
         def work(conn_id: str) -> Outcome[SweepResult]:
@@ -119,11 +118,12 @@ class Sweeps:
 
         with output.progress() as show:
             tasks = {conn_id: partial(work, conn_id) for conn_id in self.clients}
-            outcomes = run_on_all(tasks, lambda: show_all(show, dict(sweeps)), self.cancellation)
+            outcomes = run_on_all(tasks, lambda: _show_progress(show, dict(sweeps)), self.cancellation)
         return {**outcomes, **{conn_id: Outcome(error=error) for conn_id, error in self.failures.items()}}
 
 
 def live_campaigns(options: Namespace, output: Output) -> int:
+    """List live campaigns."""
     return _show_live(Sweeps.read(options), output, fail_if_any=options.fail_if_any)
 
 
@@ -143,11 +143,6 @@ def stop_all(options: Namespace, output: Output) -> int:
         return NOT_VERIFIED
     if records.reason:
         output.say(f"Reason: {records.reason}")
-    return _show_stopped(sweeps, records, output)
-
-
-def _show_stopped(sweeps: Sweeps, records: CommandRecords, output: Output) -> int:
-    """Stop what is live in all accounts, and show what came of it."""
     outcomes = sweeps.run_all(records, output)
     if sweeps.cancellation.is_requested:
         output.problem("Interrupted: nothing more is sent.")
@@ -178,10 +173,6 @@ def _is_confirmed(sweeps: Sweeps, output: Output) -> bool:
     return output.ask(f"Stop these {len(rows)} campaigns, and what else goes live meanwhile?")
 
 
-def _list(_: str, sweep: Sweep) -> Outcome[SweepResult]:
-    return _outcome(sweep.list_only())
-
-
 def _run(records: CommandRecords, conn_id: str, sweep: Sweep) -> Outcome[SweepResult]:
     """Sweep an account, and write the record however that ends."""
     client = sweep.account.client
@@ -210,17 +201,12 @@ def _outcome(result: SweepResult) -> Outcome[SweepResult]:
     return Outcome(None if failure and not result.entries else result, failure)
 
 
-def _show_listing(show: ShowProgress, sweeps: Mapping[str, Sweep]) -> None:
-    for conn_id, sweep in sweeps.items():
-        show(conn_id, f"listing, {len(sweep.result().entries)} live so far", 0, None)
-
-
 def _show_progress(show: ShowProgress, sweeps: Mapping[str, Sweep]) -> None:
     for conn_id, sweep in sweeps.items():
         result = sweep.result()
         found = len(result.entries)
         done = found - len(result.left)
-        show(conn_id, f"{done} of {found} stopped" if found else "listing", done, found or None)
+        show(conn_id, f"{found} live, {done} stopped" if found else "listing", done, found or None)
 
 
 def live_rows(outcomes: Outcomes) -> list[dict[str, Any]]:

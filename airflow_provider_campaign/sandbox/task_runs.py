@@ -23,18 +23,16 @@ from airflow.providers.common.compat.sdk import (
     Variable,
 )
 
+from airflow_provider_campaign.sandbox import virtual_clock
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, read_date
-from airflow_provider_campaign.sandbox.virtual_clock import run as run_on_loop
 from airflow_provider_campaign.version_compat import SHARED_STREAMS
 
 FAILED = {"failed", "upstream_failed"}
 
 TRIGGER_RULES: dict[str, Callable[[set[str]], bool]] = {
     "all_success": lambda states: states <= {"success"},
-    "all_failed": lambda states: states <= FAILED,
     "all_done": lambda states: True,
     "one_failed": lambda states: bool(states & FAILED),
-    "one_success": lambda states: "success" in states,
     "none_failed": lambda states: not states & FAILED,
     "none_failed_min_one_success": lambda states: "success" in states and not states & FAILED,
 }
@@ -113,6 +111,7 @@ class DagRun:
     run_type: str
     date: datetime
     conf: Mapping[str, Any] = field(default_factory=dict)
+    events: Collection[Mapping[str, Any]] = ()
     began: datetime | None = None
     ended: datetime | None = None
     xcoms: dict[tuple[str, int, str], Any] = field(default_factory=dict)
@@ -136,6 +135,7 @@ class TaskRunner:
         :param scheduled: Whether the run is scheduled, or manually triggered (False). A date if it begins late.
         :param try_number: From 2 on it is another try of the last run, or of the one that is scheduled for that date.
         :param conf: What the run is triggered with; it replaces params.
+        :param events: The extras of the asset events that the run is triggered by.
         """
         return self.attempt(operator, self._run_of(operator.dag_id, at, **run), run.get("try_number", 1))
 
@@ -145,7 +145,7 @@ class TaskRunner:
 
         Branches and mapped tasks are not supported: give ``run_task`` an operator.
 
-        :param at: As for ``run_task``; so are ``scheduled`` and ``conf``.
+        :param at: As for ``run_task``; so are ``scheduled``, ``conf`` and ``events``.
         """
         dag_run, outcomes = self._run_of(dag.dag_id, at, **run), dict[str, Outcome]()
         for task_id in TopologicalSorter({task.task_id: task.upstream_task_ids for task in dag.tasks}).static_order():
@@ -186,6 +186,7 @@ class TaskRunner:
         scheduled: bool | datetime | str = True,
         try_number: int = 1,
         conf: Mapping[str, Any] | None = None,
+        events: Collection[Mapping[str, Any]] = (),
     ) -> DagRun:
         """Go to when the try begins, and return the run that it belongs to."""
         if at is not None:
@@ -195,7 +196,7 @@ class TaskRunner:
         for run in reversed(self.runs if try_number > 1 else ()):
             if (run.dag_id, run.run_type) == (dag_id, run_type) and date in (None, run.date):
                 return run
-        self.runs.append(DagRun(dag_id, run_type, date or self.clock.date, conf or {}))
+        self.runs.append(DagRun(dag_id, run_type, date or self.clock.date, conf or {}, events))
         return self.runs[-1]
 
     def _drive(self, operator: BaseOperator, context: Any, outcome: Outcome) -> None:
@@ -232,7 +233,7 @@ class TaskRunner:
                 await asyncio.sleep(max(0.0, min(left, key=abs)))
                 return self.clock.date
 
-        event = run_on_loop(wait(), self.clock)
+        event = virtual_clock.run(wait(), self.clock)
         outcome.triggers.append(name)
         outcome.waits.append(self.clock.now - began)
         return event
@@ -268,7 +269,7 @@ class TaskRunner:
             "dag": operator.get_dag(),
             "dag_run": SimpleNamespace(**vars(run), **dates, run_id=run_id, run_after=run.date, start_date=run.began),
             "run_id": run_id,
-            "ds": run.date.date().isoformat(),
+            "ds": f"{run.date:%Y-%m-%d}",
             "ts": run.date.isoformat(),
             "params": {**{name: operator.params[name] for name in operator.params if name not in run.conf}, **run.conf},
             "var": {"value": _Variables(), "json": _Variables(deserialize_json=True)},
@@ -277,6 +278,7 @@ class TaskRunner:
             "prev_start_date_success": last and last.began,
             "prev_end_date_success": last and last.ended,
             "outlet_events": defaultdict(lambda: send),
+            "triggering_asset_events": {"": [SimpleNamespace(extra=extra) for extra in run.events]},
             "expanded_ti_count": None,
             **({"task_state_store": run.stores[operator.task_id, map_index]} if self.has_state_store else {}),
         }

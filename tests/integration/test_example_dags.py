@@ -21,6 +21,7 @@ from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.seeds import SEEDS
 from tests.airflow_process import SharedAirflow
+from tests.smtp_server import SmtpServer
 
 EXAMPLE_DAGS = Path(__file__).parents[2] / "example_dags"
 TUTORIAL = Path(__file__).parents[2] / "docs" / "try-your-own-dag.md"
@@ -60,7 +61,7 @@ class Example:
 
 HALF_A_DAY = timedelta(hours=12)
 STARTS = ("morning_start", "start_of_window")
-CLOSINGS = ("calling_hours_guard", "deadline_alert", "end_of_window", "several_accounts")
+CLOSINGS = ("calling_hours_guard", "closing_with_alarms", "deadline_alert", "end_of_window", "several_accounts")
 """These act on what time it is: on calling hours that are open, or closed."""
 
 SMS_AND_VOICE = ("cd-sms-evening-1", "cd-sms-evening-2", "cd-voice-evening-1", "cd-voice-evening-2")
@@ -76,6 +77,7 @@ EXAMPLES = {
     ),
     "account_with_rules, an exemption": Example({}, variables={"campaign_emergency": json.dumps([EXEMPTION])}),
     "calling_hours_guard": Example(ALL_STOPPED),
+    "closing_with_alarms": Example(ALL_STOPPED),
     # With a deadline, ``dags test`` fails once all tasks have succeeded (seen on 3.1.8 and 3.3.2).
     "deadline_alert": Example(ALL_STOPPED, since="3.1", task_id="stop_active_campaigns"),
     "end_of_window_by_day": Example({}),
@@ -99,6 +101,7 @@ EXAMPLES = {
         form={"campaign_ids": ["cd-sms-evening-1", "cd-voice-evening-2"]},  # no reason is none not to stop
     ),
     "end_of_window": Example(ALL_STOPPED),
+    "incident_alarm": Example({}),
     "kore_v2": Example({"cd-voice-evening-1": DELETED}),
     "mapped_stop": Example({"cd-sms-evening-1": "Stopped", "cd-sms-evening-2": "Stopped"}),
     "morning_start": Example({"cd-sms-morning-1": "Active"}),
@@ -159,10 +162,14 @@ def test_each_example_dag_changes_the_campaigns_that_it_names_and_no_other(
     examples = {name: example for name, example in EXAMPLES.items() if example.runs_here}
     found = {}
     for name, example in examples.items():
-        with Sandbox(campaigns=len(SEEDS)) as sandbox:
+        with Sandbox(campaigns=len(SEEDS)) as sandbox, SmtpServer() as smtp:
             command = example.command(dag_id_of(name))
             done = shared_airflow.run(
-                "-m", "airflow", *command, connections=sandbox.connections(), variables=example.variables
+                "-m",
+                "airflow",
+                *command,
+                connections={**sandbox.connections(), "smtp_default": smtp.connection},
+                variables=example.variables,
             )
             assert bool(done.status) == bool(example.failure), done.output
             assert (example.failure or "") in done.output

@@ -202,7 +202,7 @@ def test_the_installed_provider_is_found_as_airflow_finds_it(installed: Path) ->
 
 def test_a_project_of_its_own_runs_the_documented_tests_with_the_wheel(wheel: Path, tmp_path: Path) -> None:
     page = (REPOSITORY / "docs/testing.md").read_text()
-    for name, content in re.findall(r"^```\w+\n# ([\w./-]+\.(?:py|toml))\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+    for name, content in re.findall(r"^```\w+\n# ([\w./-]+\.(?:py|ini))\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content)
     # Airflow and pytest are this environment's, and the plugin comes from the wheel, by its entry point.

@@ -22,10 +22,17 @@ NEW_SECRET = "a-new-secret-" * 8
 DAGS = """
 from airflow.sdk import DAG
 
-from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
+from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator, StopCampaignOperator
 
 with DAG("sweep"):
     StopActiveCampaignsOperator(task_id="sweep", campaign_conn_id="rotated", retries=0)
+
+with DAG("waits"):
+    for number in range(10):
+        StopCampaignOperator(
+            task_id=f"stop_{number}", campaign_id=f"cd-{number}", campaign_type="sms", campaign_conn_id="in_backend",
+            deferrable=True, poll_interval=10, retries=0,
+        )
 """
 
 
@@ -36,10 +43,22 @@ def platform() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveAirflow]:
+def connections(tmp_path_factory: pytest.TempPathFactory, platform: Sandbox) -> Path:
+    """Return the file that a secrets backend reads connections from."""
+    file: Path = tmp_path_factory.mktemp("secrets") / "connections.json"
+    file.write_text(json.dumps({"in_backend": platform.kore_connection("v2")}))
+    return file
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory: pytest.TempPathFactory, connections: Path) -> Iterator[LiveAirflow]:
     folder = tmp_path_factory.mktemp("dags")
     (Path(folder) / "sweep.py").write_text(DAGS)
-    with LiveAirflow(folder, parallelism=2) as live:
+    backend = {
+        "AIRFLOW__SECRETS__BACKEND": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
+        "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps({"connections_file_path": str(connections)}),
+    }
+    with LiveAirflow(folder, parallelism=2, env=backend) as live:
         yield live
 
 
@@ -64,3 +83,20 @@ def test_a_key_that_is_rotated_during_a_sweep_leaves_nothing_live(airflow: LiveA
     log = airflow.task_log("sweep", run, "sweep")
     assert log.count("others are configured by now: continuing with those") == 1
     assert NEW_SECRET not in log
+
+
+def test_a_secret_that_is_rotated_in_a_secrets_backend_ends_no_deferred_wait(
+    airflow: LiveAirflow, platform: Sandbox, connections: Path
+) -> None:
+    platform.reset()
+    campaigns = [platform.add_campaign(f"cd-{number}", stop_delay=100_000) for number in range(10)]
+    run = airflow.trigger_dag("waits")["dag_run_id"]
+    platform.wait_for(lambda sandbox: sum(each.action == "stop" for each in sandbox.requests) == 10, timeout=120)
+    platform.wait_for(lambda sandbox: sandbox.requests[-1].action in ("list", "status"), timeout=120)
+    platform.config.client_secret = "another-secret-" * 8
+    connections.write_text(json.dumps({"in_backend": platform.kore_connection("v2")}))
+    platform.wait_for(lambda sandbox: 401 in {request.status_code for request in sandbox.requests}, timeout=120)
+    for campaign in campaigns:
+        platform.set_status(campaign.id, "Stopped")
+    assert airflow.wait_for_run("waits", run)["state"] == "success", airflow.describe("waits", run)
+    assert [campaign.stop_requests for campaign in campaigns] == [1] * 10
