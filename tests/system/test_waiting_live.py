@@ -230,7 +230,11 @@ def test_waits_survive_the_loss_of_the_triggerer_and_none_is_repeated(airflow: L
     run_id = start(airflow, "many")
     sandbox.clear_requests()
     wait_until(lambda: triggers(airflow) == MANY, 200, lambda: f"{triggers(airflow)} triggers")
-    sandbox.wait_for(lambda sandbox: len(reads_of(sandbox)) == MANY, 200)
+    if SHARED:  # where they are listed
+        sandbox.clear_requests()
+        sandbox.wait_for(lambda sandbox: sandbox.requests, 60)
+    else:
+        sandbox.wait_for(lambda sandbox: len(reads_of(sandbox)) == MANY, 200)
     airflow.kill("triggerer")
     for number in range(MANY // 2):
         sandbox.set_status(f"cd-many-{number}", "Stopped")
@@ -240,7 +244,7 @@ def test_waits_survive_the_loss_of_the_triggerer_and_none_is_repeated(airflow: L
     assert airflow.wait_for_run("many", run_id)["state"] == "success"
     assert states(airflow, "many", run_id) == {("success", 1): MANY}
     if SHARED:
-        assert max(reads_of(sandbox).values()) <= 3
+        assert max(reads_of(sandbox).values(), default=0) <= 3
     for number in (0, MANY - 1):
         assert airflow.xcom("many", run_id, f"wait_{number}") == "Stopped"
 
