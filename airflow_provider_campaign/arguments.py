@@ -108,7 +108,7 @@ def read_text(name: str, value: Any) -> str:
         raise argument_error(name, value, "which is empty", "Leave the argument out, or say what is meant.")
     if text.casefold() in _MISSING:
         fix = "Check what the template or the upstream task gives."
-        raise argument_error(name, value, "which stands for a missing value", fix)
+        raise argument_error(name, value, "which looks like an unset value", fix)
     if _is_template_text(text):
         raise argument_error(name, value, "which is a template that was not rendered", "Check its braces.")
     return text
@@ -201,7 +201,7 @@ def read_records_path(name: str, value: Any) -> str | None:
     path = value.strip() if isinstance(value, str) else ""
     scheme, mark, rest = path.partition("://")
     if _is_template_text(path) or not (path.startswith("/") or (scheme and mark)):
-        fix = "Give, for instance, s3://aws_default@bucket/records or file:///records."
+        fix = "Give, for example, s3://aws_default@bucket/records or file:///records."
         raise argument_error(name, value, "which is neither a URL nor an absolute path", fix, nothing_sent=False)
     host = rest.partition("/")[0].rpartition("@")[2]
     if host and scheme.casefold() in ("file", "local"):
@@ -223,7 +223,7 @@ def read_calling_rules(name: str, value: Any) -> CallingRules | None:
 
 
 def is_template(value: Any) -> bool:
-    """Tell whether a value is only known once Airflow has rendered it, or a part of it."""
+    """Return whether a value is only known once Airflow has rendered it, or a part of it."""
     if isinstance(value, str):
         return _is_template_text(value)
     if isinstance(value, Mapping):
@@ -259,7 +259,7 @@ def read_arguments(task: Any, readers: Mapping[str, Reader], templates: Collecti
     for name in templates:
         if values[name] is None and name not in EVIDENCE:
             fix = "Check what the template or the upstream task gives."
-            raise argument_error(name, None, "which is what its template was rendered to", fix)
+            raise argument_error(name, None, "because its template rendered to None", fix)
     if "records_path" in templates:
         values["records_path"] = str(values["records_path"])
     return {name: value if name == "records_path" else readers[name](name, value) for name, value in values.items()}

@@ -72,12 +72,12 @@ _IDLE_STATUSES = (*ENDED_STATUSES, *NOT_STARTED_STATUSES, CampaignStatus.PAUSED.
 
 
 def is_live(status: str) -> bool:
-    """Tell whether a status is one of a campaign that sends messages, or is about to."""
+    """Return whether a status is one of a campaign that sends messages, or is about to."""
     return _contains(LIVE_STATUSES, status)
 
 
 def may_be_live(status: str) -> bool:
-    """Tell whether a campaign may be sending: it is live, or in a status that no documentation explains."""
+    """Return whether a campaign may be sending: it is live, or in a status that no documentation explains."""
     return not _contains(_IDLE_STATUSES, status)
 
 
@@ -165,11 +165,11 @@ class WaitCondition:
         return WaitState.FAILURE if _contains(self.failure, status) else WaitState.RETRY
 
     def is_met_by(self, status: str) -> bool:
-        """Tell whether a status ends the wait well."""
+        """Return whether a status ends the wait well."""
         return self.state_of(status) is WaitState.SUCCESS
 
     def is_in_progress(self, status: str) -> bool:
-        """Tell whether the platform is at it already."""
+        """Return whether the platform is at it already."""
         return _contains(self.in_progress, status)
 
     def __str__(self) -> str:
@@ -269,7 +269,7 @@ def validate_campaign_id(campaign_id: object) -> str:
     if not campaign_id.strip():
         raise refuse("is empty")
     if campaign_id.strip().casefold() in ("none", "null"):
-        raise refuse("stands for a missing value")
+        raise refuse("looks like an unset value")
     if "{{" in campaign_id or "{%" in campaign_id:
         raise refuse("is a template that was not rendered")
     if campaign_id != campaign_id.strip():

@@ -33,7 +33,7 @@ def trigger_timetables() -> tuple[type[CronTriggerTimetable], type[MultipleCronT
 
 
 def has_post_execute(task: BaseOperator) -> bool:
-    """Tell whether a task has something to do after ``execute``; what was given as argument has no public name."""
+    """Return whether a task has something to do after ``execute``; what was given as argument has no public name."""
     overridden = type(task).post_execute is not BaseOperator.post_execute
     return overridden or getattr(task, "_post_execute_hook", None) is not None
 

@@ -27,7 +27,7 @@ class StatusChange:
     A stop or a start, over all its attempts: it acts unless the campaign's state says that there is nothing to do.
 
     :param condition: What the campaign is brought to.
-    :param check_first: Whether an earlier run may have been heard, so that the status is read before anything is sent.
+    :param check_first: Whether an earlier attempt may have reached the platform, so that the status is read first.
     """
 
     def __init__(

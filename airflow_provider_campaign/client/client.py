@@ -31,7 +31,7 @@ class CampaignClient:
     """
     Stop, start, delete, read and list the campaigns of one account.
 
-    :param description: What messages call the account, for instance ``connection 'campaign_default', Kore.ai``.
+    :param description: What messages call the account, for example ``connection 'campaign_default', Kore.ai``.
     :param timeout: Seconds that one request may take.
     :param retry_budget: Seconds that one method may take with its retries; None for the caller's deadline.
     :param rate_limiter: Holds requests back; by default by what the platform documents.
@@ -93,10 +93,10 @@ class CampaignClient:
         """
         Stop a campaign, or find that it is stopped or completed.
 
-        The campaign returned may still be winding down: look at its status, or wait for it.
+        The campaign returned may still be stopping: look at its status, or wait for it.
 
         :param campaign_type: ``sms`` or ``voice`` where the platform tells types apart.
-        :param check_first: Read the status before anything is sent: an earlier run may have been heard.
+        :param check_first: Read the status first: an earlier attempt may have reached the platform.
         :param deadline: When to give up.
         :raises CampaignConflictError: When the campaign has not started, so that there is nothing to stop.
         :raises CampaignError: As the platform's response demands.

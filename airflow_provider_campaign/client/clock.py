@@ -169,7 +169,7 @@ class Deadline:
     def check(self) -> None:
         """Raise a :class:`CampaignTimeoutError` if the operation was cancelled."""
         if self.cancellation.is_requested:
-            raise CampaignTimeoutError("The task was told to end: nothing more is sent.")
+            raise CampaignTimeoutError("Task cancelled; no further requests are sent.")
 
     def _until(self, moment: float) -> float:
         seconds = moment - self.clock.monotonic()

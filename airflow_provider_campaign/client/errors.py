@@ -36,7 +36,7 @@ _REFUSALS = (CampaignAuthError, CampaignConflictError, CampaignRequestError)
 """What ends an operation by the platform's word, which only its own JSON is: a gateway knows nothing of the account."""
 
 _REMEDIATION: Mapping[int, str] = {
-    200: "If it keeps happening, something else than the platform may be answering at the connection's Host.",
+    200: "If it keeps happening, check that the connection's Host points to the platform's API.",
     400: "The request itself was refused: check the campaign's type and the connection's fields.",
     401: "Check the connection's credentials.",
     403: "The credentials are valid but lack the permission: ask the platform's administrator for it.",

@@ -117,7 +117,7 @@ class RateLimiter:
                     "the time is up before the account's request budget allows another request"
                 )
             if seconds >= LOG_WAIT_THRESHOLD:
-                log.info("The account's requests are spent: going on in %.0f s", seconds)
+                log.info("Rate limit reached, resuming in %.0f s", seconds)
             deadline.sleep(seconds)
             deadline.extend(seconds)
             self.waited += seconds

@@ -170,7 +170,7 @@ class Requester:
         try:
             return read(document)
         except InvalidResponseError as invalid:
-            problem = f"{sanitize(invalid, ())}, so that it can't be relied on. {remediation(platform, 500)}"
+            problem = f"{sanitize(invalid, ())}. The response's format is unexpected. {remediation(platform, 500)}"
             raise CampaignUnavailableError(
                 f"{subject}: {problem}", outcome_unknown=True, trace_id=api_status.trace_id
             ) from invalid

@@ -112,7 +112,7 @@ class ConnectionFields:
         except (TypeError, ValueError, OverflowError):
             seconds = -1.0
         if not 0 < seconds <= MAX_SECONDS:
-            raise self.error(field, f"is {value!r}", "Give a positive number of seconds, for instance 30.")
+            raise self.error(field, f"is {value!r}", "Give a positive number of seconds, for example 30.")
         return seconds
 
     def mapping(self, field: str) -> Mapping[str, Any]:

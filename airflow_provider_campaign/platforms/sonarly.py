@@ -156,7 +156,7 @@ def _next_cursor(data: Mapping[str, Any]) -> str | None:
 
 
 def _says_more(document: Mapping[str, Any], data: Mapping[str, Any], rows: int) -> bool:
-    """Tell whether a page says anywhere that there is more: how the platform does so is not documented."""
+    """Return whether a page says anywhere that there is more: how the platform does so is not documented."""
     places = [each for each in (document, *document.values(), *data.values()) if isinstance(each, Mapping)]
     totals = [optional_count(place, key) or 0 for place in places for key in _TOTALS]
     return max(totals) > rows or any(place.get("hasMore") is True for place in places)

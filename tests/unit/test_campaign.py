@@ -90,9 +90,9 @@ def test_whatever_can_stand_in_a_path_is_an_id(campaign_id: str) -> None:
 UNUSABLE_IDS = [
     ("", "is empty"),
     (" \t ", "is empty"),
-    ("None", "stands for a missing value"),
-    ("none", "stands for a missing value"),
-    ("null", "stands for a missing value"),
+    ("None", "looks like an unset value"),
+    ("none", "looks like an unset value"),
+    ("null", "looks like an unset value"),
     (None, "is not a string but NoneType"),
     (True, "is not a string but bool"),
     (17.5, "is not a string but float"),

@@ -65,7 +65,7 @@ def test_a_success_without_a_json_object_is_none_and_may_have_been_acted_on(plat
     error = error_of(response(body=body), platform)
     assert type(error) is CampaignUnavailableError
     assert "HTTP 200, the response is not a JSON object" in str(error)
-    assert "something else than the platform may be answering" in str(error)
+    assert "check that the connection's Host points to the platform's API" in str(error)
     assert error.outcome_unknown
 
 
