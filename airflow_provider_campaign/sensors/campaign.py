@@ -154,17 +154,13 @@ class CampaignStatusSensor(BaseSensorOperator):
         self._cancellation.request()
 
     def _first_poll(self, context: Context) -> PokeReturnValue:
-        """Poll as Airflow's own loop would: a failure skips the task, or is logged, where the arguments say so."""
+        """Poll as Airflow's own loop would: a failure skips the task where the arguments say so."""
         try:
             return self.poke(context)
-        except Exception as error:
-            is_ours = isinstance(error, CampaignError)
-            if self.silent_fail and not is_ours:
-                self.log.exception("Sensor poke failed")
-                return PokeReturnValue(False)
-            if self.never_fail or (self.soft_fail and is_ours):
-                setting = "soft_fail" if self.soft_fail and is_ours else "never_fail"
-                raise AirflowSkipException(f"Skipping due to {setting} is set to True.") from error
+        except CampaignError as error:
+            for setting in ("soft_fail", "never_fail"):
+                if getattr(self, setting):
+                    raise AirflowSkipException(f"Skipping due to {setting} is set to True.") from error
             raise
 
     def _deadline(self) -> Deadline:

@@ -23,11 +23,11 @@ SCHEDULED_STATUSES = (CampaignStatus.SCHEDULED.value, CampaignStatus.RESCHEDULED
 """A campaign in one of these starts by itself."""
 
 STARTABLE_STATUSES = (*SCHEDULED_STATUSES, CampaignStatus.READY.value, CampaignStatus.PAUSED.value)
-"""A campaign in one of these starts by itself, or when somebody presses a button."""
+"""A campaign in one of these starts by itself, or when a user starts it."""
 
 
 def is_startable(status: str) -> bool:
-    """Tell whether a status is one of a campaign that is not live, but may start."""
+    """Return whether a status is one of a campaign that is not live, but may start."""
     return status in STARTABLE_STATUSES
 
 
@@ -137,7 +137,7 @@ def _exact_name(campaign: Campaign) -> str:
 
 
 def is_off(campaign: Campaign) -> bool:
-    """Tell whether a campaign's own record shows that its schedule is off."""
+    """Return whether a campaign's own record shows that its schedule is off."""
     data = campaign.raw.get("data")
     schedule = data.get("schedule") if isinstance(data, Mapping) else None
     enabled = schedule.get("isSchedulingEnabled") if isinstance(schedule, Mapping) else None

@@ -68,7 +68,7 @@ class SharedPoll:
 
     @classmethod
     def for_key(cls, key: Hashable, campaign_conn_id: str) -> SharedPoll:
-        """Return the poll that everybody on this event loop with this key shares, for as long as somebody does."""
+        """Return the poll that all triggers on this event loop with this key share, as long as there are any."""
         return cls._polls.setdefault((asyncio.get_running_loop(), key), cls(campaign_conn_id))
 
     @property
@@ -115,13 +115,13 @@ class SharedPoll:
             await asyncio.sleep(min(left, until_deadline + CLOCKS_APART, MIN_EXTRA_INTERVAL))
 
     async def _poll(self) -> Snapshot:
-        """Poll once. Report a failure only after re-reading the connection: somebody may have changed it."""
+        """Poll once. Report a failure only after looking the connection up again: it may have changed."""
         began = self.clock.time()
         try:
             if self._poller is None:
                 self._poller = AccountPoller(await self._look_up())
             snapshot = await run_in_thread(self._poller.poll, list(self._waits))
-        except Exception as error:  # noqa: BLE001 what nobody foresaw about one poll ends nobody's wait
+        except Exception as error:  # noqa: BLE001 an unexpected error ends no wait
             failure = as_campaign_error(error, f"Poll of the account ({self.description})")
             return await self._after(failure, began)
         self._has_polled = True

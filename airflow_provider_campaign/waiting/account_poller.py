@@ -34,7 +34,7 @@ MAX_LIST_PAGES = 20
 """Pages of a list that one poll reads."""
 
 MAX_FRUITLESS_PAGES = 4
-"""Pages in a row without a campaign that somebody waits for, before a poll stops reading a list."""
+"""Pages in a row without a campaign that is waited for, before a poll stops reading a list."""
 
 
 class AccountPoller:
@@ -42,7 +42,7 @@ class AccountPoller:
     Poll an account again and again for those who wait on it.
 
     One or two campaigns are read directly. More are looked for in the list of live campaigns; those that it lacks, in
-    the list of the statuses that somebody waits for, newest first; and those that it lacks as well are read directly,
+    the list of the awaited statuses, newest first; and those that it lacks as well are read directly,
     up to :data:`MAX_DIRECT_READS`. Nothing is concluded from what a list lacks: a wrong list costs requests, but ends
     no wait. A campaign that was read directly and stays unlisted, for example a paused one, is read again in turn with
     its like, one in each poll.
@@ -204,7 +204,7 @@ class AccountPoller:
             self._read_in[campaign_id] = self._polls
             try:
                 self._note(self._read(campaign_id, deadline))
-            except Exception as error:  # noqa: BLE001 what nobody foresaw about one campaign concerns no other
+            except Exception as error:  # noqa: BLE001 an unexpected error about one campaign concerns no other
                 self._note_failure(campaign_id, error)
 
     def _read(self, campaign_id: str, deadline: Deadline) -> Campaign:

@@ -39,7 +39,7 @@ class Snapshot:
 @dataclass(eq=False)
 class PendingWait:
     """
-    What somebody waits for, and what has been seen of it.
+    A wait for a campaign's status, and what has been seen of it.
 
     :param campaign_type: The campaign's type; None if unknown.
     :param deadline: When the wait ends (seconds since the epoch); None for never.
@@ -98,7 +98,7 @@ class PendingWait:
         if state is WaitState.FAILURE:
             raise CampaignStateError(
                 f"Campaign {campaign.id!r} ({description}) is {campaign.status}: it will not become {self.condition} "
-                "any more. Look at it in the platform's console; somebody may have changed it."
+                "any more. Look at it in the platform's console; another user may have changed it."
             )
         return campaign if state is WaitState.SUCCESS else None
 

@@ -141,6 +141,18 @@ def test_many_that_change_at_once_are_seen_over_several_pages(account: Account) 
     assert account.cost == {"list": 7 if account.kind.api_version is None else 1 + 3}
 
 
+def test_those_that_have_stopped_last_are_on_the_first_page_whatever_stopped_before(sms: Account) -> None:
+    ids = sms.add(5)
+    for campaign_id in sms.add(250):
+        sms.sandbox.set_status(campaign_id, "Stopped")
+    sms.wait(ids)
+    sms.poll()
+    for campaign_id in ids:
+        sms.sandbox.set_status(campaign_id, "Stopped")
+    assert sms.poll() == dict.fromkeys(ids, "Stopped")
+    assert sms.cost == {"list": 2}
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_few_waits_cost_one_request_each(account: Account, count: int) -> None:
     account.wait(account.add(count))
