@@ -128,7 +128,7 @@ class CampaignUnavailableError(CampaignError):
 
 
 class CampaignRateLimitError(CampaignUnavailableError):
-    """The account's request budget is used up (429); the request was not carried out."""
+    """The account's rate limit is reached (429); the request was not carried out."""
 
 
 class CampaignTimeoutError(CampaignError):

@@ -42,7 +42,7 @@ _REMEDIATION: Mapping[int, str] = {
     403: "The credentials are valid but lack the permission: ask the platform's administrator for it.",
     404: "Check the id in the platform's console; it may have been deleted, or belong to another account.",
     409: "It has not started or can't be changed now: look at it, and at its schedule, in the platform's console.",
-    429: "The account's request budget is used up: wait for the next window, and see who else spends it.",
+    429: "The account's rate limit is reached: wait for the next window, and see which other clients send requests.",
     500: "The platform has a problem: check its status page, and the campaign in its console.",
     503: "Check that the platform is up and reachable from the worker, and the connection's Host.",
 }

@@ -113,9 +113,7 @@ class RateLimiter:
                     self._in_flight += 1
                     return
             if seconds > min(deadline.remaining_in_all, deadline.max_rate_wait):
-                raise CampaignRateLimitError(
-                    "the time is up before the account's request budget allows another request"
-                )
+                raise CampaignRateLimitError("timed out waiting for the account's rate limit")
             if seconds >= LOG_WAIT_THRESHOLD:
                 log.info("Rate limit reached, resuming in %.0f s", seconds)
             deadline.sleep(seconds)
