@@ -87,7 +87,7 @@ def test_new_credentials_that_are_refused_too_are_refused_for_good(name: str) ->
     account = Account(None)
     with pytest.raises(CampaignAuthError):
         account.client(old, lambda: (new, URL)).get_campaign_status("c-1")
-    assert len(account.transport.requests) == tries + 1
+    assert (len(account.transport.requests), len(account.looked_up)) == (tries + 1, 1)
 
 
 OTHERS: dict[str, tuple[Platform, str]] = {

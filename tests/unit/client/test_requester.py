@@ -15,6 +15,7 @@ from airflow_provider_campaign.client.transport import CertificateError, NotSent
 from airflow_provider_campaign.exceptions import (
     CampaignAuthError,
     CampaignConfigError,
+    CampaignRateLimitError,
     CampaignTimeoutError,
     CampaignUnavailableError,
 )
@@ -130,6 +131,14 @@ def test_each_request_is_told_when_it_leaves_also_one_that_is_repeated() -> None
     transport = ScriptedTransport([refuses(401), done("Stopped")])
     client_of(KORE_V1, transport).observed_by(told.append).stop_campaign("c-1", "voice")
     assert list(map(str, told)) == ["Stop of voice campaign 'c-1'"] * 2
+
+
+def test_a_request_that_is_rate_limited_is_told() -> None:
+    left: list[ApiRequest] = []
+    observed = client_of(KORE_V1, ScriptedTransport([refuses(429)])).observed_by(left.append, left.remove)
+    with pytest.raises(CampaignRateLimitError):
+        observed.get_campaign_status("c-1", retry=False)
+    assert left == []
 
 
 @pytest.mark.parametrize("error", [NotSent("refused"), CertificateError("unknown")])
