@@ -156,7 +156,10 @@ class SweepRun:
             outcome = sweep.result(outcome.problem) if outcome.problem else sweep.run(pause)
         problems = account.switch_schedules_off() if self._is_to_switch else []
         outcome = replace(outcome, requests=account.traffic.requests, may_start=sweep.result().may_start)
-        self._record.describe(progress=outcome.progress)
+        is_first = not outcome.verified or not all(self._was_verified(*closing) for closing in outcome.verified)
+        self._record.describe(
+            progress=outcome.progress, is_repeat=not (outcome.entries or outcome.unverified or is_first)
+        )
         outcome.log()
         verified = [entry.campaign.id for entry in outcome.entries if entry.confirmed_at is not None]
         outcome.raise_for_failure(*problems, earlier.describe_foreign(verified))

@@ -174,7 +174,7 @@ class TaskRecord:
         if self._store is None:
             return None, None
         try:
-            reference = self._store.write(record)
+            reference = self._store.write({**record, "closings": []} if self.draft.is_repeat else record)
         except CampaignRecordError as problem:
             log.error("%s", problem)
             log.error("The record that could not be written: %s", canonical(record).decode().strip())

@@ -238,9 +238,10 @@ class ExpectedClosings:
         moments = [_at(each["confirmed_at"]) for each in late if each["confirmed_at"]]
         moments += [at] if began > closing.end + FIRST_LOOK else []
         seconds = max(((moment - closing.end).total_seconds() for moment in moments), default=0.0)
+        left_open = ({**each, "excluded_by": "calling_hours"} for each in record["open_until"])
         left_out = {
             each["campaign_id"]: f"{title(each)} by {each['excluded_by']}"
-            for each in record["excluded"]
+            for each in (*record["excluded"], *left_open)
             if self._rule_of(record, each) in (None, closing.rule.name)
         }
         left_out |= titles(each for each in record["campaigns"] if not (each["confirmed_at"] or each["end"]))

@@ -32,6 +32,8 @@ class RecordDraft:
     :param began_at: Seconds since the epoch.
     :param window_end: When the calling hours ended, or end, that this is for.
     :param timezone: Of those calling hours.
+    :param is_repeat: Whether it has found nothing, and an earlier run has verified all ends that this one has: its
+        record does not name them again.
     """
 
     action: str
@@ -43,6 +45,7 @@ class RecordDraft:
     reason: str | None = None
     window_end: datetime | None = None
     timezone: str | None = None
+    is_repeat: bool = False
     missed_closings: Sequence[JSON] = ()
     earlier: EarlierTries = field(default_factory=EarlierTries)
 

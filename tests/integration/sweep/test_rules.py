@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -343,3 +344,18 @@ def test_a_pattern_that_is_probably_two_is_an_error(sandbox: Sandbox, dag: Dag, 
     outcome = dag.triggered().attempt(calling_hours=None, name_pattern=pattern)
     assert isinstance(outcome.error, CampaignConfigError)
     assert received(sandbox, "list") == []
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_guard_that_finds_nothing_again_is_a_small_record(clock: VirtualClock, records: Path) -> None:
+    """Its result still has the closings: the next run knows from them which ends were verified."""
+    five = [
+        {"name": f"rule {number}", "name_pattern": f"R{number}-*", **daily("UTC", ("09:00", "21:00"))}
+        for number in range(5)
+    ]
+    guard = Dag(clock, "keep_campaigns_closed_kore_us", calling_hours=five, reason="Calling hours are over")
+    outcomes = [guard.guard(on_monday("21:00") + timedelta(minutes=5 * number)) for number in range(3)]
+    assert [len(each.result["closings"]) for each in outcomes] == [5, 5, 5]
+    kept = sorted(records.rglob("*.json"))
+    assert ["closings" in json.loads(path.read_bytes()) for path in kept] == [True, False, False]
+    assert all(path.stat().st_size < 1024 for path in kept[1:])

@@ -42,6 +42,11 @@ def out(*names: str) -> list[dict[str, Any]]:
     return [{"campaign_id": name, **summary} for name in names]
 
 
+def _left_open(summary: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in summary.items() if key != "excluded_by"}
+    return {**kept, "rule": "all", "open_until": moment("22:00:00")}
+
+
 def record(
     began: str,
     verified: str | None = None,
@@ -49,6 +54,7 @@ def record(
     outcome: str = "success",
     live: Sequence[str] = (),
     excluded: Sequence[dict[str, Any]] = (),
+    open_until: Sequence[dict[str, Any]] = (),
     is_for: bool = True,
     ended: str | None = None,
     scope: dict[str, Any] | None = None,
@@ -64,7 +70,9 @@ def record(
     run = {"dag_id": "d", "run_id": began, "task_id": "t", "map_index": -1, "try_number": 1, "logical_date": None}
     began_at = datetime.fromisoformat(moment(began)).timestamp()
     closing = {"rule": "all", "end": END, "verified_at": verified and moment(verified), "live_at_end": list(live)}
-    progress = Progress(campaigns, excluded, closings=[closing] if is_for else [])
+    progress = Progress(
+        campaigns, excluded, open_until=[_left_open(each) for each in open_until], closings=[closing] if is_for else []
+    )
     draft = RecordDraft(action, run, began_at, "east", scope=scope or {})
     return RecordFile.parse(began, canonical(draft.record(progress, ends, outcome)))
 
@@ -138,6 +146,15 @@ CASES: dict[str, tuple[list[RecordFile], tuple[str, float | None, list[str], lis
         [record("20:55:00", "21:00:02", campaign("x", rule=None), outcome="failed")],
         ("not closed", None, ["x"], []),
     ),
+    "a run whose calling hours were longer": (
+        [record("21:01:00", is_for=False, open_until=out("a"))],
+        ("out of scope", None, ["a by calling_hours"], []),
+    ),
+    "a guard that repeats what the first one has verified": (
+        [record("20:55:00", "21:00:02"), record("21:05:00", is_for=False), record("02:00:00", is_for=False)],
+        ("in time", None, [], []),
+    ),
+    "a guard whose first record was removed": ([record("23:00:00", is_for=False)], ("late", 7200.0, [], [])),
     "a dry run": (
         [record("20:55:00", None, campaign("a"), scope=DRY, ended="21:00:01", is_for=False)],
         ("dry run", None, ["a"], []),
