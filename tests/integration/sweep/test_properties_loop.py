@@ -280,7 +280,7 @@ class Evening:
     def _plant(self, outcome: Outcome) -> None:
         """Put a record beside that of a try, by which the next one would do harm if it believed it."""
         genuine = Path(outcome.result["record"]["path"].removeprefix("file://"))
-        if not json.loads(genuine.read_bytes())["campaigns"]:
+        if not json.loads(genuine.read_bytes()).get("campaigns"):
             return
         planted = [{**PLANTED, "campaign_id": each.id, "name": "of no rule"} for each in self.campaigns[-2:]]
         planted += [{**PLANTED, "campaign_id": campaign_id, "name": "r00-0"} for campaign_id in (OUTSIDE, "unknown")]
