@@ -44,7 +44,7 @@ docs: .venv/docs/.docs ## Build the documentation's site into build/docs. Warnin
 test: $(VENV)/.dev $(if $(PYTHON)$(filter-out $(LATEST),$(AIRFLOW)),,lint) ## Run linters (but for another AIRFLOW or PYTHON) and all tests but the system's and S3's.
 	$(BIN)/python -m pytest --numprocesses=3 --dist=loadgroup --ignore=tests/system --ignore=tests/s3 $(ARGS)
 
-lint: .venv/tools/.tools ## Run the hooks of .pre-commit-config.yaml: ruff, mypy, the schemas of what is in .github.
+lint: .venv/tools/.tools ## Run the hooks of .pre-commit-config.yaml: ruff, mypy, codespell, the schemas of what is in .github.
 	@$(MAKE) -s .venv/$(LATEST)/.system AIRFLOW=$(LATEST) PYTHON=
 	@.venv/tools/bin/pre-commit run --all-files
 

@@ -1,4 +1,4 @@
-"""What a command shows: results on stdout, all else on stderr, colours and a moving progress on terminals only."""
+"""What a command shows: results on stdout, all else on stderr, colors and a moving progress on terminals only."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ def _widgets(conn_type: str) -> dict[str, Any]:
 
 def _behaviour(conn_type: str) -> dict[str, Any]:
     """Return which of Airflow's own fields are hidden, and what the others are called."""
-    behaviour = connection_type_info(conn_type)["ui-field-behaviour"]
-    return {key.replace("-", "_"): value for key, value in behaviour.items()}
+    behavior = connection_type_info(conn_type)["ui-field-behaviour"]
+    return {key.replace("-", "_"): value for key, value in behavior.items()}
 
 
 def _widget(field: dict[str, Any]) -> Any:

@@ -15,7 +15,7 @@ ACCOUNT_ID = "acc-sandbox-0000"
 API_KEY = "sk_live_sandbox_not_a_real_key"
 ACCOUNT_GROUP_ID = "ag-sandbox-0000"
 
-# What other processes may read and change: behaviour, never a credential.
+# What other processes may read and change: behavior, never a credential.
 PUBLIC_SETTINGS = (
     "stop_delay",
     "start_delay",

@@ -55,7 +55,7 @@ class SweepEntry:
     :param acknowledged: Whether the platform has accepted the request, so that it must not be sent again.
     :param outcome_unknown: Whether an earlier request may have reached the platform, so that the status is read first.
     :param may_have_acted: Whether any request of this sweep may have stopped it.
-    :param changed_at: The campaign's last change, by the platform's clock, as of the acknowledgement.
+    :param changed_at: The campaign's last change, by the platform's clock, as of the acknowledgment.
     :param restarts: How often it was seen live again after it was asked to stop.
     :param may_be_stopped: Whether it was asked, and only a list that may lag behind shows it live.
     :param refusals: How often a stop was refused with an error that another request does not change.
@@ -271,7 +271,7 @@ class SweepEntry:
         return bool(others)
 
     def _has_changed(self, listed: Campaign) -> bool:
-        """Return whether a listing is newer than the acknowledgement, as far as the platform shows."""
+        """Return whether a listing is newer than the acknowledgment, as far as the platform shows."""
         return (seconds_of(listed.updated_at) or 0.0) > (self.changed_at or math.inf)
 
     def _should_ask_again(self, listed: Campaign, now: float) -> bool:

@@ -2,7 +2,7 @@
 When stops are sent: as late as the account's rate limit allows, and early enough for all of them.
 
 The plan is pure: moments by which campaigns must be stopped, and what the rate limit allows, become the latest moment
-at which each stop may be sent. Other clients of the account are not modelled, beyond a reserve and what 429 responses
+at which each stop may be sent. Other clients of the account are not modeled, beyond a reserve and what 429 responses
 have shown of them; the sweep's margin covers the rest.
 """
 

@@ -251,7 +251,7 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "It did not stop in time": (scene(task(StopSmsCampaignOperator, timeout=60), stoppable=False),),
     "It reads as stopped, but that may be older than the stop, and the time ran out": (is_older,),
     "A start with `calling_hours` ran outside of them, or in their last five minutes": (guarded({"open": False}),),
-    "A retry of such a start found the campaign live outside its calling hours": (guarded({"open": False}, RETRY),),
+    "A retry of a start found the campaign live outside its calling hours": (guarded({"open": False}, RETRY),),
     "No rule of a start's `calling_hours` matches the campaign": (guarded({"open": True, "name_pattern": "?"}),),
     "It completed before a start was verified": (is_completed_meanwhile,),
     "It can no longer reach the awaited status": (scene(task(CampaignStatusSensor), status="Completed"),),

@@ -1,0 +1,81 @@
+"""The documentation uses the words of the field, not those that a reader would have to decode."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+PAGES = sorted(path.relative_to(REPOSITORY) for path in [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md")])
+
+INSTEAD = {
+    r"what (is|was|were)( still)? live": "live campaigns, campaigns that were live",
+    r"refus\w+ for the rate": "rate-limited, a 429 response, a rate-limit error",
+    r"request budget|requests are spent|spends? (the account's|its) requests": "rate limit, it is reached",
+    r"somebody|some(one|body) else": "another user, another client",
+    r"tells?|told": "contains, returns, reports, says",
+    r"mend(s|ed|able)?|heal(s|ed)?": "fix, retry",
+    r"(been|was|were) heard": "may have reached the platform, was acknowledged",
+    r"(is|are|was|were|be) (through|over|at (its|their) end)": "has finished, has ended",
+    r"gives? up|gave up|given up": "abandoned (work), timed out (waits)",
+    r"at full speed": "without pacing",
+    r"(try|tries) before|earlier (try|tries)": "the previous attempt, previous tries",
+    r"what can't be read|(row|response|event|list)s? that can't be read": "an unreadable row, response, …",
+    r"h[eo]lds?(ing)? (\w+ ){1,5}against": "compares with, checks against",
+    r"where it is not known": "if unknown",
+    r"so many|such an?|these are none": "the number of, this, they are not",
+    r"by hand": "manually triggered; yourself",
+    r"(is|are|was|were) due": "should run, is scheduled, whose moment has come",
+    r"(wind|winds|winding|wound) down": "is stopping",
+    r"evenings?|nights?": "closing, closed period",
+    r"the button|the page": "the emergency DAG, the Campaign shutdowns page",
+    r"for instance": "for example",
+}
+"""Patterns of words, and what to write instead."""
+
+EXCEPTIONS = {
+    ("docs/page.md", "the page"): "it is about that page alone",
+    ("docs/page.md", "evening"): "labels on the page, quoted",
+    ("docs/page.md", "evenings"): "a label on the page, quoted",
+    ("docs/benchmarks.md", "night"): "an example of a rule: alerts may run at night",
+    ("docs/upgrading.md", "the page"): "named in the same breath",
+    ("CONTRIBUTING.md", "the page"): "any page in docs/",
+    ("CODE_OF_CONDUCT.md", "told"): "of people, not of data",
+}
+"""What a page may say even so, and why."""
+
+
+def prose(page: Path) -> str:
+    """Return a page's text without code, which quotes names and messages as they are, and without links' targets."""
+    text = (REPOSITORY / page).read_text(encoding="utf-8")
+    for left_out in (r"(?ms)^```.*?^```$", r"`[^`]*`", r"\]\([^)\s]*\)", r"<!--.*?-->"):
+        text = re.sub(left_out, lambda match: "\n" * match.group().count("\n") or "_", text)
+    return text
+
+
+def found(page: Path, pattern: str) -> list[tuple[int, str]]:
+    """Return the line and the words of each match, also of one that a line break divides."""
+    text = prose(page)
+    words = re.compile(r"(?i)(?<!\w)(?:" + pattern.replace(" ", r"\s+") + r")(?!\w)")
+    return [
+        (text.count("\n", 0, match.start()) + 1, " ".join(match.group().lower().split()))
+        for match in words.finditer(text)
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_a_page_uses_the_words_of_the_field(page: Path) -> None:
+    wrong = [
+        f"{page}:{line}: {words!r}: write {instead}"
+        for pattern, instead in INSTEAD.items()
+        for line, words in found(page, pattern)
+        if (str(page), words) not in EXCEPTIONS
+    ]
+    assert wrong == []
+
+
+def test_every_exception_is_needed() -> None:
+    seen = {(str(page), words) for page in PAGES for pattern in INSTEAD for _, words in found(page, pattern)}
+    assert EXCEPTIONS.keys() <= seen
