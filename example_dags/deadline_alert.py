@@ -1,4 +1,4 @@
-"""Stop everything when the calling hours end; raise an alarm if that is not done in five minutes. Airflow 3.1+."""
+"""Stop everything when the calling hours end; send a mail if that is not done in five minutes. Airflow 3.1+."""
 
 from __future__ import annotations
 
@@ -6,14 +6,22 @@ from datetime import timedelta
 
 import pendulum
 from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
 from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
-from airflow_provider_campaign.timetables import calling_hours_end, log_missed_deadline
+from airflow_provider_campaign.timetables import calling_hours_end
 
 CALLING_HOURS = {
     "frequency": "DAILY",
     "timezone": "America/New_York",
     "days": [{"start": "8:00 AM", "end": "9:00 PM"}],
+}
+
+MAIL = {
+    "to": "on-call@example.com",
+    "from_email": "airflow@example.com",
+    "subject": "Campaigns may be live outside their calling hours",
+    "html_content": "Run {{ dag_run.dag_run_id }} has not succeeded by its deadline, {{ deadline.deadline_time }}.",
 }
 
 try:  # from 3.2 on they are in airflow.sdk as well
@@ -38,7 +46,7 @@ else:
         deadline=DeadlineAlert(
             reference=DeadlineReference.DAGRUN_LOGICAL_DATE,  # the moment at which the window ended
             interval=timedelta(minutes=5),
-            callback=AsyncCallback(log_missed_deadline),
+            callback=AsyncCallback(SmtpNotifier, kwargs=MAIL),
         ),
     ) as dag:
         StopActiveCampaignsOperator(task_id="stop_active_campaigns", calling_hours=CALLING_HOURS)

@@ -92,7 +92,16 @@ class Output:
 
                 yield move_bar
         else:
-            yield _ProgressLines(self).show
+            shown: dict[str, str] = {}
+            shown_at = time.monotonic()
+
+            def print_line(account: str, text: str, *_: object) -> None:
+                nonlocal shown_at
+                if shown.get(account) != text and time.monotonic() - shown_at >= LINE_INTERVAL:
+                    shown[account], shown_at = text, time.monotonic()
+                    self.say(f"{account}: {text}")
+
+            yield print_line
 
     @contextmanager
     def logging(self) -> Iterator[None]:
@@ -113,21 +122,6 @@ class Output:
             root.removeHandler(handler)
             for each in shown:
                 root.addHandler(each)
-
-
-class _ProgressLines:
-    """Prints a line where the text of an account is new, not too often."""
-
-    def __init__(self, output: Output) -> None:
-        self._output = output
-        self._shown: dict[str, str] = {}
-        self._shown_at = time.monotonic()
-
-    def show(self, account: str, text: str, *_: object) -> None:
-        now = time.monotonic()
-        if self._shown.get(account) != text and now - self._shown_at >= LINE_INTERVAL:
-            self._shown[account], self._shown_at = text, now
-            self._output.say(f"{account}: {text}")
 
 
 class _LogHandler(logging.Handler):

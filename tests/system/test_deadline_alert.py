@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 pytest.importorskip("airflow.sdk.definitions.deadline", reason="Airflow before 3.1 has no deadline alerts")
 
 from airflow_provider_campaign.sandbox import Sandbox
+from tests.smtp_server import SmtpServer
 from tests.system.live_airflow import LiveAirflow
 from tests.system.live_airflow.waiting import wait_until
 
@@ -25,8 +28,16 @@ def start_run(airflow: LiveAirflow, deadline: datetime) -> str:
     return str(airflow.trigger_dag(DAG_ID, logical_date=window_end)["dag_run_id"])
 
 
-def test_the_alarm_is_raised_for_the_run_that_misses_its_deadline_and_for_no_other(
-    shared_airflow: LiveAirflow, platform: Sandbox
+@pytest.fixture
+def smtp(shared_airflow: LiveAirflow) -> Iterator[SmtpServer]:
+    with SmtpServer() as server:
+        connection = {**server.connection, "extra": json.dumps(server.connection["extra"])}
+        shared_airflow.create_connection({"connection_id": "smtp_default", **connection})
+        yield server
+
+
+def test_a_mail_is_sent_for_the_run_that_misses_its_deadline_and_for_no_other(
+    shared_airflow: LiveAirflow, platform: Sandbox, smtp: SmtpServer
 ) -> None:
     deadline = datetime.now(UTC) + timedelta(seconds=60)
     platform.add_campaign("cd-good")
@@ -37,11 +48,9 @@ def test_the_alarm_is_raised_for_the_run_that_misses_its_deadline_and_for_no_oth
     late = start_run(shared_airflow, deadline + timedelta(seconds=1))
     triggerer = shared_airflow.processes["triggerer"]
     try:
-        wait_until(
-            lambda: f"Run {late} of DAG {DAG_ID} has not succeeded by its deadline" in triggerer.output(),
-            timeout=200,
-            failure=lambda: f"no alarm\n{triggerer.tail()}",
-        )
-        assert f"Run {in_time}" not in triggerer.output()
+        wait_until(smtp.texts, timeout=200, failure=lambda: f"no mail\n{triggerer.tail()}")
+        [(subject, text)] = smtp.texts()
+        assert subject == "Campaigns may be live outside their calling hours"
+        assert f"Run {late} has not succeeded by its deadline" in text
     finally:
         shared_airflow.api("PATCH", f"/dags/{DAG_ID}/dagRuns/{late}", json={"state": "failed"})
