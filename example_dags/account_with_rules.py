@@ -1,7 +1,7 @@
 """
 Keep an account closed whose campaigns have different hours: four states, two holidays, and an emergency at any time.
 
-An emergency is the Airflow Variable ``campaign_emergency``, for instance
+An emergency is the Airflow Variable ``campaign_emergency``, for example
 ``[{"from": "2026-11-03T14:05", "until": null, "reason": "complaint 4711"}]``. An ``until`` that has passed, or an empty
 list, lifts it.
 """
@@ -50,7 +50,7 @@ RULES = [
 
 with DAG(
     dag_id="account_with_rules",
-    description="Stop each campaign by the end of its own calling hours, and whatever starts outside of them",
+    description="Stop each campaign by the end of its own calling hours, and any that is started outside of them",
     doc_md=__doc__,
     tags=["campaigns", "calling hours"],
     schedule="*/5 * * * *",

@@ -14,7 +14,7 @@ CALLING_HOURS = {"frequency": "DAILY", "timezone": "America/New_York", "start": 
 
 with DAG(
     dag_id="calling_hours_guard",
-    description="Stop campaigns before their calling hours end, and whatever is started while they are closed",
+    description="Stop campaigns before their calling hours end, and any that is started while closed",
     doc_md=__doc__,
     tags=["campaigns", "calling hours"],
     schedule="*/5 * * * *",

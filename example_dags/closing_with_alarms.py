@@ -3,7 +3,7 @@ Keep campaigns inside their calling hours, and raise the alarm by mail.
 
 If the task fails for good, a mail names the campaigns that are not verified stopped. A campaign that was live while
 closed, or an end that no run has verified, is an event of the asset `campaign_incidents`: `incident_alarm` mails it.
-The mails go through the connection `smtp_default`; Slack's and PagerDuty's notifiers take the same place.
+The mails go through the connection `smtp_default`; Slack's and PagerDuty's notifiers can take its place.
 """
 
 from __future__ import annotations

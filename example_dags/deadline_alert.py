@@ -24,7 +24,7 @@ MAIL = {
     "html_content": "Run {{ dag_run.dag_run_id }} has not succeeded by its deadline, {{ deadline.deadline_time }}.",
 }
 
-try:  # from 3.2 on they are in airflow.sdk as well
+try:  # from 3.2 on they are in airflow.sdk, too
     from airflow.sdk.definitions.deadline import (  # type: ignore[attr-defined]
         AsyncCallback,
         DeadlineAlert,

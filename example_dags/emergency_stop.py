@@ -1,13 +1,13 @@
 """
 # Stop everything now
 
-Trigger this DAG by hand. Its form asks for the connections, what to stop there, and why.
+Trigger this DAG, and fill in its form: the connections, what to stop there, and why.
 
-Each connection gets a task of its own: it lists what is live, stops it, and succeeds only once a listing shows nothing
-live. The tasks run at the same time, and one that fails keeps no other from going on. **The run succeeds only if
-everything is verified stopped.** What is not is named in the task's log, in red.
+Each connection gets a task of its own: it lists live campaigns, stops them, and succeeds only once a listing shows
+none. The tasks run at the same time, and all others continue if one fails. **The run succeeds only if everything is
+verified stopped.** The failed task's log names the campaigns that are not, in red.
 
-With *Only list* checked nothing is stopped: the task `report` says what would be.
+With *Only list* checked, nothing is stopped: the task `report` lists the campaigns that would be.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def connections(params: Mapping[str, Any]) -> list[str]:
 
 @teardown
 def report(results: Any) -> list[str]:
-    """Say what became of each campaign. A teardown runs whatever has failed, and does not hide it."""
+    """Report the outcome for each campaign. A teardown runs even if other tasks have failed, and does not hide that."""
     lines = []
     for result in results:
         for outcome in ("live", "stopped", "already_stopped", "failed"):
@@ -43,19 +43,19 @@ def report(results: Any) -> list[str]:
 
 with DAG(
     dag_id="emergency_stop",
-    description="Stop everything that is live, now: trigger it, fill in the form",
+    description="Stop all live campaigns now: trigger it, and fill in the form",
     doc_md=__doc__,
     tags=["campaigns", "emergency"],
     schedule=None,
     catchup=False,
-    is_paused_upon_creation=False,  # nobody should have to find the switch at night
+    is_paused_upon_creation=False,  # in an emergency, it must be ready to run
     default_args={"retries": 2, "retry_delay": timedelta(seconds=10)},
     params={
         "reason": Param(
             "",
             type=["string", "null"],
             title="Reason",
-            description="Why they are stopped; it is kept with the result. It may be left empty.",
+            description="Why they are stopped; it is stored with the result. Optional.",
         ),
         "connections": Param(
             ["campaign_default"],
@@ -88,7 +88,7 @@ with DAG(
             title="Campaigns",
             description="Only these campaigns, one id a line; empty for all of them.",
         ),
-        "dry_run": Param(False, type="boolean", title="Only list", description="List what is live, and stop nothing."),
+        "dry_run": Param(False, type="boolean", title="Only list", description="List campaigns, and stop nothing."),
     },
 ) as dag:
     stop = StopActiveCampaignsOperator.partial(

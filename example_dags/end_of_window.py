@@ -1,4 +1,4 @@
-"""Stop everything that is live in an account when its calling hours end, and prove that it is stopped."""
+"""Stop all live campaigns of an account when its calling hours end, and verify that they are stopped."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CALLING_HOURS = {  # as a campaign of Kore.ai shows them
 
 with DAG(
     dag_id="end_of_window",
-    description="Stop everything that is live when the calling hours end",
+    description="Stop all live campaigns when the calling hours end",
     doc_md=__doc__,
     tags=["campaigns", "window"],
     schedule=calling_hours_end(CALLING_HOURS),

@@ -1,8 +1,8 @@
 """
 Send a mail when a campaign was live while closed, or an end of calling hours was not verified by any run.
 
-The sweep in `closing_with_alarms` says so by an event of the asset `campaign_incidents`, which starts this DAG. Airflow
-retries a mail that can't be sent.
+The sweep in `closing_with_alarms` reports it as an event of the asset `campaign_incidents`, which starts this DAG.
+Airflow retries a mail that can't be sent.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Start yesterday's campaign again when the calling hours begin: a stopped campaign goes on where it was stopped."""
+"""Start yesterday's campaign again when the calling hours begin: it continues where it was stopped."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     params={"campaign_id": "cd-sms-morning-1"},
 ):
-    # With the calling hours a run that is late, or of a DAG that is unpaused at night, starts nothing and is skipped.
+    # With calling_hours, a run outside of them, late or after unpausing, starts nothing and is skipped.
     StartSmsCampaignOperator(
         task_id="start", campaign_id="{{ params.campaign_id }}", calling_hours=CALLING_HOURS, timeout=600
     )

@@ -1,4 +1,4 @@
-"""Report on a campaign each time that it is stopped, whoever does it: a watched asset starts the DAG. Airflow 3.0+."""
+"""Report on a campaign each time any client stops it: a watched asset starts the DAG. Airflow 3.0+."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stop everything that is live in several accounts at the same time, one task for each connection."""
+"""Stop all live campaigns of several accounts at the same time, one task for each connection."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CALLING_HOURS = {
 
 with DAG(
     dag_id="several_accounts",
-    description="Stop everything that is live in several accounts",
+    description="Stop all live campaigns of several accounts",
     doc_md=__doc__,
     tags=["campaigns", "window"],
     schedule=calling_hours_end(CALLING_HOURS),

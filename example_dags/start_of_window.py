@@ -26,7 +26,7 @@ with DAG(
     catchup=False,
     default_args={"retries": 3, "retry_delay": timedelta(minutes=1)},
 ) as dag:
-    # With the calling hours a run that is late, or of a DAG that is unpaused at night, starts nothing and is skipped.
+    # With calling_hours, a run outside of them, late or after unpausing, starts nothing and is skipped.
     StartCampaignOperator.partial(task_id="start", calling_hours=CALLING_HOURS, poll_interval=5).expand_kwargs(
         [
             {"campaign_id": "cd-sms-morning-1", "campaign_type": "sms"},

@@ -23,7 +23,7 @@ with DAG(
     doc_md=__doc__,
     tags=["campaigns", "kore"],
     schedule="0 18 * * MON-FRI",
-    # Set this to today: with a past date Airflow runs the DAG for the last evening as soon as it is unpaused.
+    # Set this to today: with a past date, Airflow runs the DAG for the last closing as soon as it is unpaused.
     start_date=pendulum.datetime(2026, 1, 1, tz="Asia/Kolkata"),
     catchup=False,
     default_args={"retries": 3, "retry_delay": timedelta(minutes=1)},

@@ -40,7 +40,6 @@ EXCEPTIONS = {
     ("docs/page.md", "evening"): "labels on the page, quoted",
     ("docs/page.md", "evenings"): "a label on the page, quoted",
     ("docs/benchmarks.md", "night"): "an example of a rule: alerts may run at night",
-    ("docs/upgrading.md", "the page"): "named in the same breath",
     ("CONTRIBUTING.md", "the page"): "any page in docs/",
     ("CODE_OF_CONDUCT.md", "told"): "of people, not of data",
 }
