@@ -35,12 +35,6 @@ class RecordFile:
         record = read_record(content)
         return cls(path, sha256_of(content), record, "" if record else f"holds no whole {SCHEMA}")
 
-    @property
-    def predecessors(self) -> list[Mapping[str, str]]:
-        """The ``path`` and ``sha256`` of the records that it saw as its predecessors."""
-        record = self.record or {}
-        return [*filter(None, [record.get("previous")]), *record.get("also_previous", ())]
-
 
 @dataclass(frozen=True)
 class Discrepancy:
@@ -90,8 +84,8 @@ class RecordChain:
         record, place = file.record, _place(file.record)
         if not file.path.startswith(place):
             self._misplaced.append(Discrepancy(REORDERED, file.path, f"holds the record of {place}*"))
-        earlier = (each for each in record["earlier_tries"] if each["path"])
-        self._seen += [(file.path, each["path"], each["sha256"]) for each in (*file.predecessors, *earlier)]
+        seen = (record["previous"], *record["also_previous"], *record["earlier_tries"])
+        self._seen += [(file.path, each["path"], each["sha256"]) for each in seen if each and each["path"]]
         self._doubted += [(file.path, each["path"], each["sha256"]) for each in record["doubtful_previous"]]
         self._successors[record["connection_id"], (record["previous"] or {}).get("sha256", "")].append(file.path)
 

@@ -251,7 +251,7 @@ def test_what_does_not_belong_into_the_chain_is_left_alone(store: RecordStore, t
         (day / name).write_bytes(b"")
     store.write(record_of("run-3", at=86400.0 * 3))
     assert findings_of(store) == set()
-    assert RecordFile.parse("", (tmp_path / path_of(3)).read_bytes()).predecessors[0]["path"] == path_of(2)
+    assert json.loads((tmp_path / path_of(3)).read_bytes())["previous"]["path"] == path_of(2)
 
 
 @pytest.mark.parametrize("content", [b"", b"closing/run-2/stop_all.t", b"\xff"])
