@@ -135,7 +135,9 @@ class SweepRun:
             log.warning("%s", warning)
         if self._dates.is_late(now):
             self._end_late(self._dates)
-        missed = [] if self._arguments.dry_run else self._dates.missed_ends(now)
+        known = self._previous_closings or ()  # the last run may have begun long after its date
+        ends = [] if self._arguments.dry_run else self._dates.missed_ends(now)
+        missed = [(rule, end) for rule, end in ends if [rule.name, end.isoformat()] not in known]
         if missed:
             log.warning("No run has verified the end of calling hours %s, which are open again", _names(missed))
             self._record.describe(missed_closings=[_closing(rule.name, end) for rule, end in missed])

@@ -266,6 +266,15 @@ def test_a_guard_that_begins_while_open_reports_the_closings_that_no_run_has_see
     assert again.events == []
 
 
+@pytest.mark.usefixtures("sandbox")
+def test_a_closing_that_a_run_of_long_before_has_verified_was_not_missed(dag: Dag) -> None:
+    dag.guard(on_monday("18:00"))
+    late = dag.scheduled(on_monday("19:00")).attempt(at=on_monday("21:10"))
+    assert "sale" in [each["rule"] for each in late.result["closings"] if each["verified_at"]]
+    outcome = dag.guard(on_monday("14:00") + A_DAY, look_ahead=timedelta(minutes=5))
+    assert "sale" not in [each["rule"] for each in outcome.result["missed_closings"]]
+
+
 def test_the_first_run_ever_has_missed_nothing(sandbox: Sandbox, dag: Dag) -> None:
     outcome = dag.guard(on_monday("14:00"))
     assert outcome.error is None
