@@ -26,7 +26,7 @@ from airflow_provider_campaign.campaign import (
 )
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.platforms.base import Platform
-from airflow_provider_campaign.text import clean, one_line
+from airflow_provider_campaign.text import clean, one_line, shown
 
 Reader = Callable[[str, Any], Any]
 
@@ -58,7 +58,9 @@ def argument_error(
 
     :param nothing_sent: Whether the platform was asked for nothing yet, which the message says then.
     """
-    return CampaignConfigError(f"{name} is {value!r}, {problem}. {'Nothing was sent. ' if nothing_sent else ''}{fix}")
+    return CampaignConfigError(
+        f"{name} is {shown(value)}, {problem}. {'Nothing was sent. ' if nothing_sent else ''}{fix}"
+    )
 
 
 def read_bool(name: str, value: Any) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Self
 from urllib.parse import unquote
 
 from airflow_provider_campaign.exceptions import CampaignConfigError
+from airflow_provider_campaign.text import shown
 
 
 class CampaignType(StrEnum):
@@ -258,7 +259,7 @@ def validate_campaign_id(campaign_id: object) -> str:
 
     def refuse(problem: str) -> CampaignConfigError:
         return CampaignConfigError(
-            f"campaign_id {campaign_id!r} {problem}. Nothing was sent. Give the id that the platform shows for "
+            f"campaign_id {shown(campaign_id)} {problem}. Nothing was sent. Give the id that the platform shows for "
             "the campaign; if it comes from a template or an upstream task, check what that rendered to."
         )
 

@@ -18,6 +18,9 @@ MAX_TEXT_LENGTH = 4096
 MAX_LINE_LENGTH = 300
 """Characters of a name, a status or a quotation; a database's column for names usually has 255."""
 
+MAX_SHOWN = 200
+"""Characters of a value that an error shows."""
+
 MAX_DEPTH = 20
 """Levels of a document; documented ones have eight, and Airflow fails at some hundreds."""
 
@@ -97,6 +100,11 @@ def sanitize(text: object, secrets: Iterable[str], max_length: int = MAX_LINE_LE
 def one_line(text: str, max_length: int = MAX_LINE_LENGTH) -> str:
     """Return a text as one printable line: it forges no line of a log, and steers no terminal."""
     return _cut(" ".join(_visible(text).split()), max_length)
+
+
+def shown(value: object) -> str:
+    """Return an argument's or a field's value as an error shows it: as Python writes it, and not long."""
+    return _cut(repr(value), MAX_SHOWN)
 
 
 def fitted(value: Any, max_bytes: int = MAX_DOCUMENT_BYTES) -> Any:

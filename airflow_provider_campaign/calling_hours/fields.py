@@ -10,9 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from airflow_provider_campaign.exceptions import CampaignConfigError
-
-MAX_SHOWN = 200
-"""Characters of a value that an error shows."""
+from airflow_provider_campaign.text import shown
 
 OTHER_WORDS = {"holidays": "closed_dates", "tz": "timezone", "exceptions": "overrides", "to": "until"}
 """Keys that people use, and ours."""
@@ -20,9 +18,7 @@ OTHER_WORDS = {"holidays": "closed_dates", "tz": "timezone", "exceptions": "over
 
 def calling_hours_error(field: str, value: Any, problem: str, fix: str) -> CampaignConfigError:
     """Return the error for a field, or an argument, that can't be read."""
-    shown = repr(value)
-    shown = shown if len(shown) <= MAX_SHOWN else f"{shown[:MAX_SHOWN]}…"
-    return CampaignConfigError(f"Calling hours: {field} is {shown}, {problem}. {fix}")
+    return CampaignConfigError(f"Calling hours: {field} is {shown(value)}, {problem}. {fix}")
 
 
 def read_object(field: str, value: Any, keys: Collection[str], fix: str) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from airflow_provider_campaign.campaign import is_path_segment
 from airflow_provider_campaign.client.transport import is_loopback
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.get_provider_info import connection_type_info
+from airflow_provider_campaign.text import shown
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ class ConnectionFields:
         schema = self._info["conn-fields"][field]["schema"]
         text = self.text(field, schema["default"])
         if text not in schema["enum"]:
-            raise self.error(field, f"is {text!r}", f"Use one of {', '.join(filter(None, schema['enum']))}.")
+            raise self.error(field, f"is {shown(text)}", f"Use one of {', '.join(filter(None, schema['enum']))}.")
         return text
 
     def seconds(self, field: str) -> float | None:
@@ -112,7 +113,7 @@ class ConnectionFields:
         except (TypeError, ValueError, OverflowError):
             seconds = -1.0
         if not 0 < seconds <= MAX_SECONDS:
-            raise self.error(field, f"is {value!r}", "Give a positive number of seconds, for example 30.")
+            raise self.error(field, f"is {shown(value)}", "Give a positive number of seconds, for example 30.")
         return seconds
 
     def mapping(self, field: str) -> Mapping[str, Any]:
@@ -134,7 +135,7 @@ class ConnectionFields:
             scheme = self._connection.schema if self._connection.schema in ("http", "https") else "https"
             host = f"{scheme}://{host}"
         fix = f"Give a host such as {default or 'https://api.example.com'}."
-        shown = "a text that may hold credentials" if set(host) & set("@?#") else repr(host)
+        told = "a text that may hold credentials" if set(host) & set("@?#") else shown(host)
         if self._connection.port and not 0 < self._connection.port < 65536:
             raise self.error("port", f"is {self._connection.port}", "Give 443, or leave it empty.")
         try:
@@ -143,13 +144,13 @@ class ConnectionFields:
             url = f"{parts.scheme}://{f'[{name}]' if ':' in name else name}{f':{port}' if port else ''}"
             requests.PreparedRequest().prepare_url(url, None)
         except ValueError:
-            raise self.error("host", f"is {shown}, which is not an address", fix) from None
+            raise self.error("host", f"is {told}, which is not an address", fix) from None
         if parts.scheme not in ("http", "https") or not name or " " in host:
-            raise self.error("host", f"is {shown}, which is not an address", fix)
+            raise self.error("host", f"is {told}, which is not an address", fix)
         if parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None:
-            raise self.error("host", f"is {shown}, which is more than scheme, host and port", fix)
+            raise self.error("host", f"is {told}, which is more than scheme, host and port", fix)
         if parts.scheme == "http" and not is_loopback(name):
-            raise self.error("host", f"is {shown}, which would send credentials unencrypted", "Use https://.")
+            raise self.error("host", f"is {told}, which would send credentials unencrypted", "Use https://.")
         return url
 
     def _value(self, field: str) -> Any:

@@ -18,7 +18,7 @@ LAYERS: dict[str, set[str]] = {
     "get_provider_info": set(),
     "ui": {"calling_hours", "exceptions"},
     "version_compat": set(),
-    "campaign": {"exceptions"},
+    "campaign": {"exceptions", "text"},
     "calling_hours": BOTTOM,
     "arguments": {*BOTTOM, "calling_hours", "platforms"},
     "platforms": BOTTOM,
