@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     :param arguments: Those after the module's name; None for the process's own.
     """
     if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # of Airflow's about itself, on a person's screen at night
+        warnings.simplefilter("ignore")  # Airflow's about itself, which distract in an emergency
     options = build_parser().parse_args(arguments)
     options.func(options)
 

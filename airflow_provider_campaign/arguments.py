@@ -187,7 +187,7 @@ def read_name_patterns(name: str, value: Any) -> tuple[str, ...] | None:
     if value is None:
         return None
     if isinstance(value, str):
-        listed = _parsed(value)  # such a list is a set of characters as well, but hardly meant as one
+        listed = _parsed(value)  # a list like this is also a set of characters, but hardly meant as one
         value = listed if isinstance(listed, list) and all(isinstance(each, str) for each in listed) else [value]
     patterns = tuple(read_text(name, pattern) for pattern in _items(name, value))
     for pattern in patterns:
@@ -213,7 +213,7 @@ def read_records_path(name: str, value: Any) -> str | None:
 
 
 def read_reason(name: str, value: Any) -> str | None:
-    """Return a reason as one line, None if there is none; whatever is given, it is no reason not to act."""
+    """Return a reason as one line, None if absent; no value of it keeps a task from acting."""
     return None if value is None else one_line(clean(str(value)), MAX_REASON_LENGTH) or None
 
 
@@ -282,7 +282,7 @@ def _split(name: str, text: str) -> Any:
 
 
 def _parsed(text: str) -> Any:
-    """Return what a text stands for, as JSON or as Python writes it; None if it can't be read."""
+    """Return what a text stands for, as JSON or as Python writes it; None if it is unreadable."""
     with suppress(CampaignConfigError):
         return parse_literal("", text)
     return None

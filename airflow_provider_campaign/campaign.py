@@ -17,7 +17,7 @@ from airflow_provider_campaign.text import shown
 
 
 class CampaignType(StrEnum):
-    """The kinds of campaign that Kore.ai tells apart (``campaignType``)."""
+    """The kinds of campaign that Kore.ai distinguishes (``campaignType``)."""
 
     SMS = "sms"
     VOICE = "voice"
@@ -58,7 +58,7 @@ LIVE_STATUSES = (CampaignStatus.ACTIVE.value, CampaignStatus.PREPARING.value, Ca
 """A campaign in one of these sends messages, or is about to."""
 
 ENDED_STATUSES = (CampaignStatus.STOPPED.value, CampaignStatus.COMPLETED.value)
-"""A campaign in one of these sends nothing more unless somebody starts it again."""
+"""A campaign in one of these sends nothing more unless it is started again."""
 
 NOT_STARTED_STATUSES = (
     CampaignStatus.DRAFT.value,
@@ -93,7 +93,7 @@ class Campaign:
     :param campaign_type: ``sms`` or ``voice`` on Kore.ai, None on Sonarly.
     :param priority: The platform's priority, where the response has one (Kore.ai: 1 is the lowest).
     :param message: What the platform said.
-    :param updated_at: When the platform last changed the campaign (ISO 8601), where the response tells.
+    :param updated_at: When the platform last changed the campaign (ISO 8601), if the response contains it.
     :param already_stopped: True where a stop found the campaign stopped or completed before it acted.
     :param raw: The platform's own response.
     """
@@ -121,7 +121,7 @@ class Campaign:
 
     def completing(self, result: Mapping[str, Any]) -> Self:
         """
-        Return the campaign, as it was read at the end of a wait, with what only the response to the action told.
+        Return the campaign as a wait read it last, with the fields that only the action's response contains.
 
         :param result: What :meth:`as_dict` gave of that response.
         """
@@ -133,7 +133,7 @@ class Campaign:
         )
 
     def summary(self) -> dict[str, Any]:
-        """Return what a record tells of each campaign that it names."""
+        """Return the fields that records store."""
         return {"campaign_id": self.id, "name": self.name, "campaign_type": self.campaign_type, "status": self.status}
 
 

@@ -15,9 +15,9 @@ What can go wrong with a campaign, as one tree.
     ├── CampaignTimeoutError      the wait ran out                           Airflow may retry
     ├── CampaignRecordError       the record can't be written or read        Airflow may retry
     └── CampaignSweepError        a campaign is not verified stopped         Airflow may retry
-        └── CampaignSweepFinalError   and no retry can mend it               ends the task at once
+        └── CampaignSweepFinalError   and no retry can help                  ends the task at once
 
-What a retry can't mend is an ``AirflowFailException`` as well: it fails the task without using up its retries.
+If no retry can help, the error is also an ``AirflowFailException``: it fails the task without using up its retries.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class CampaignStateError(CampaignError, AirflowFailException):
 
 class CampaignUnavailableError(CampaignError):
     """
-    The platform could not be reached, failed (5xx) or gave a response that can't be read.
+    The platform could not be reached, failed (5xx), or gave an unreadable response.
 
     :param outcome_unknown: Whether the platform may have acted on the request although its response is missing.
     :param retry_after: Seconds to wait: what the platform asks for, else the window of its rate limit where that is
@@ -136,12 +136,12 @@ class CampaignTimeoutError(CampaignError):
 
 
 class CampaignRecordError(CampaignError):
-    """The record of what was done can't be written, or those that are there can't be read."""
+    """The record of what was done can't be written, or existing ones are unreadable."""
 
 
 class CampaignSweepError(CampaignError):
-    """Campaigns are not verified stopped; another try may mend it."""
+    """Campaigns are not verified stopped; a retry may help."""
 
 
 class CampaignSweepFinalError(CampaignSweepError, AirflowFailException):
-    """Campaigns are not verified stopped, and no other try can mend it."""
+    """Campaigns are not verified stopped, and no retry can help."""

@@ -108,7 +108,7 @@ def shown(value: object) -> str:
 
 
 def fitted(value: Any, max_bytes: int = MAX_DOCUMENT_BYTES) -> Any:
-    """Return a document that has at most so many bytes as JSON: where it has more, its largest parts are left out."""
+    """Return a document that has at most this number of bytes as JSON; if it has more, without its largest parts."""
     if _size(value) <= max_bytes:
         return value
     if not isinstance(value, Mapping):
@@ -151,7 +151,7 @@ def _clean_text(text: str, hidden: Sequence[str]) -> str:
 
 
 def _visible(text: str) -> str:
-    """Return a text without the characters that nobody sees, which may stand between those of a secret."""
+    """Return a text without invisible characters, which may stand between those of a secret."""
     return text if text.isprintable() else "".join(mark for mark in text if mark.isprintable() or mark.isspace())
 
 

@@ -43,7 +43,7 @@ def calling_hours_end(
 
     :param calling_hours: The platform's ``callingHours`` object.
     :param offset: How long after the end to run, in whole minutes; negative for before.
-    :raises CampaignConfigError: When an argument can't be read, or the hours have no end.
+    :raises CampaignConfigError: When an argument is unreadable, or the hours have no end.
     """
     hours, shift = _read(calling_hours), _minutes("offset", offset)
     return _timetable(hours.zone, (window.stop + shift for window in hours.windows))
@@ -57,7 +57,7 @@ def calling_hours_start(
 
     :param calling_hours: The platform's ``callingHours`` object.
     :param offset: How long after the start to run, in whole minutes; negative for before.
-    :raises CampaignConfigError: When an argument can't be read, or the hours have no start.
+    :raises CampaignConfigError: When an argument is unreadable, or the hours have no start.
     """
     hours, shift = _read(calling_hours), _minutes("offset", offset)
     return _timetable(hours.zone, (window.start + shift for window in hours.windows))
@@ -72,7 +72,7 @@ def calling_hours_closed(
     :param calling_hours: The platform's ``callingHours`` object.
     :param every: How long from one run to the next, in whole minutes; counted from the first one.
     :param offset: How long after the end to run first, in whole minutes; negative for before.
-    :raises CampaignConfigError: When an argument can't be read, or the hours have no end.
+    :raises CampaignConfigError: When an argument is unreadable, or the hours have no end.
     """
     hours, shift, step = _read(calling_hours), _minutes("offset", offset), _minutes("every", every)
     if step < 1:

@@ -20,7 +20,7 @@ def trigger_timetables() -> tuple[type[CronTriggerTimetable], type[MultipleCronT
     """
     Return Airflow's timetables for one cron expression and for several; for several 2.11 has none.
 
-    They are imported no earlier, because they bring the cron parser, which only a DAG with such a schedule needs.
+    They are imported no earlier, because they bring the cron parser, which only a DAG with a cron schedule needs.
     """
     try:
         from airflow.sdk import CronTriggerTimetable, MultipleCronTriggerTimetable  # Airflow 3.2

@@ -73,7 +73,7 @@ class CallingHours:
         """
         Read the platform's ``callingHours`` object; also ``open`` in its place, ``closed_dates`` and ``overrides``.
 
-        :raises CampaignConfigError: When a key of it is unknown, or a field can't be read.
+        :raises CampaignConfigError: When a key of it is unknown, or a field is unreadable.
         """
         return CallingHours(**read_hours("callingHours", calling_hours))
 

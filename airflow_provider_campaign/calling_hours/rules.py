@@ -78,7 +78,7 @@ class CallingRules:
         """
         Read a list of rules, one rule, or the JSON text of either.
 
-        :raises CampaignConfigError: When a key is unknown, or a field can't be read.
+        :raises CampaignConfigError: When a key is unknown, or a field is unreadable.
         """
         if isinstance(value, CallingRules):
             return value

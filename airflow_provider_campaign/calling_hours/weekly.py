@@ -22,7 +22,7 @@ MINUTES_A_DAY = 24 * 60
 MINUTES_A_WEEK = 7 * MINUTES_A_DAY
 
 MAX_USUAL_WINDOW = 16 * 60
-"""Minutes; in a longer window somebody probably took AM for PM."""
+"""Minutes; a longer window is probably AM written for PM."""
 
 NOT_REGIONS = ("Etc", "SystemV", "posix", "right")
 """Names of time zones begin with their area; these are none."""

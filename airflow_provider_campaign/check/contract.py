@@ -59,7 +59,7 @@ class ContractCheck:
         self._listed_twice: set[str] = set()
 
     def run(self) -> Iterator[CheckRow]:
-        """Yield each point as soon as it is known; raise if the account can't be read at all."""
+        """Yield each point as soon as it is known; raise if the account is unreadable."""
         self._client.probe()
         for campaign_type in self._types:
             yield from self._list_rows(campaign_type)
@@ -233,7 +233,7 @@ class ContractCheck:
 
 
 def _problems_of(hours: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return why calling hours can't be read, or are hardly meant."""
+    """Return why calling hours are unreadable, or probably a mistake."""
     try:
         return tuple(CallingHours.read(hours).warnings)
     except CampaignConfigError as error:

@@ -35,7 +35,7 @@ KEPT_KEYS = frozenset(
 """Documented fields whose numbers are kept, and whose texts are not."""
 
 STAND_INS = {"id": "campaign", "_id": "campaign", "name": "name", "code": "code", "nextCursor": "cursor"}
-"""Documented fields whose texts are told from each other by numbers: ``campaign-1``, ``campaign-2``."""
+"""Documented fields whose texts are replaced by numbered ones: ``campaign-1``, ``campaign-2``."""
 
 _WORDS = frozenset(word.casefold() for word in (*CampaignStatus, "success", "failure", "failed", "error"))
 _CLOCK_TIME = re.compile(r"\d{1,2}:\d\d( ?[AP]M)?")

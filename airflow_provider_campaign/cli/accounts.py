@@ -104,13 +104,13 @@ def run_on_all(
 def _outcome(conn_id: str, work: Callable[[], Outcome[Result]]) -> Outcome[Result]:
     try:
         return work()
-    except Exception as error:  # noqa: BLE001 whatever goes wrong with one account, the others have their turn
+    except Exception as error:  # noqa: BLE001 an error with one account must not stop the others
         return Outcome(error=as_campaign_error(error, f"Connection {conn_id!r}"))
 
 
 @contextmanager
 def _signals_request(cancellation: Cancellation) -> Iterator[None]:
-    """Have Ctrl-C and SIGTERM raise the flag; who loses the terminal wants to have stopped what was begun."""
+    """Have Ctrl-C and SIGTERM raise the flag; ignore SIGHUP, so that a lost terminal aborts no stops."""
     previous = {
         number: signal.signal(number, lambda *_: cancellation.request()) for number in (signal.SIGINT, signal.SIGTERM)
     }

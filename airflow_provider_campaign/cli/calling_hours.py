@@ -20,7 +20,7 @@ def read_rules(given: Sequence[str] | None, conn_ids: Sequence[str] | None) -> d
 
     :param given: Values of the option ``--calling-hours``: ``CONN_ID=FILE``, or ``FILE`` for those of ``--conn-id``.
     :param conn_ids: Values of the option ``--conn-id``.
-    :raises CampaignConfigError: When a file can't be read, or an account has none, or two.
+    :raises CampaignConfigError: When a file is unreadable, or an account has no file, or two.
     """
     rules: dict[str, CallingRules] = {}
     for text in given or ():

@@ -21,7 +21,7 @@ LINE_INTERVAL = 2.0
 Row = Mapping[str, Any]
 
 ShowProgress = Callable[[str, str, int, int | None], None]
-"""Takes an account, a text, how many campaigns are done, and of how many; None where that is not known yet."""
+"""Takes an account, a text, how many campaigns are done, and of how many; None if not yet known."""
 
 
 class Output:
@@ -29,7 +29,7 @@ class Output:
     What a command shows.
 
     :param style: ``table``, ``plain``, ``json`` or ``yaml``.
-    :param is_verbose: Whether the log is shown as well.
+    :param is_verbose: Whether the log is shown, too.
     """
 
     def __init__(self, style: str, *, is_verbose: bool = False) -> None:
@@ -60,17 +60,17 @@ class Output:
             console.print_as_table(_cells(rows, columns))
 
     def ask(self, question: str) -> bool:
-        """Return whether somebody at the terminal says yes."""
+        """Return whether the user at the terminal says yes."""
         self.messages.print(f"{question} [y/N] ", end="")
         return sys.stdin.readline().strip().casefold() in ("y", "yes")
 
     def say(self, text: str) -> None:
-        """Tell a person something."""
+        """Print a message."""
         if not self.is_for_machines:
             self.messages.print(_lines(text))
 
     def problem(self, text: str) -> None:
-        """Say what is wrong."""
+        """Print a problem."""
         self.messages.print(_lines(text), style="bold red")
 
     @contextmanager

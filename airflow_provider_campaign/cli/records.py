@@ -97,7 +97,7 @@ def _scope_text(scope: Mapping[str, Any]) -> str:
 
 
 def read_moment(name: str, text: str | None) -> date | None:
-    """Return a day, of a time zone that is not known yet, or a moment, in UTC unless it says otherwise."""
+    """Return a day, of a time zone that is not yet known, or a moment, in UTC unless it says otherwise."""
     try:
         if text is None or len(text) <= len("2026-01-31"):
             return None if text is None else date.fromisoformat(text)
@@ -122,7 +122,7 @@ def check_styles(options: Namespace) -> None:
 
 
 def show_verdict(chain: RecordChain, discrepancies: Sequence[Discrepancy], output: Output) -> bool:
-    """Say what is wrong with the records; return whether they are as they were written."""
+    """Print the problems of the records; return whether they are as they were written."""
     for each in discrepancies:
         text = f"{each.kind}: {each.path} {each.text}"
         output.problem(text) if each.is_error else output.say(text)

@@ -1,4 +1,4 @@
-"""The commands that list what is live and stop all of it, over several accounts at once."""
+"""The commands that list live campaigns and stop them, in several accounts at once."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from airflow_provider_campaign.sweep.scope import SweepScope
 log = logging.getLogger(__name__)
 
 LIST_TIMEOUT = 60.0
-"""Seconds after which a listing that only shows what is live is given up."""
+"""Seconds after which a listing for ``live`` times out."""
 
 _LIVE_COLUMNS = ("conn_id", "campaign_id", "name", "campaign_type", "status")
 _COLUMNS = ("conn_id", "campaign_id", "name", "status", "confirmed_at")
@@ -59,7 +59,7 @@ class Sweeps:
 
     :param clients: By connection id.
     :param failures: Why another account can't be reached, by connection id.
-    :param seconds: After which each is given up.
+    :param seconds: After which each times out.
     :param rules: Calling hours, by connection id: campaigns that are inside theirs are left alone.
     """
 
@@ -102,11 +102,11 @@ class Sweeps:
         return Sweep(SweptAccount(client, self.scope, deadline, schedule))
 
     def list_all(self, output: Output) -> Outcomes:
-        """List what is live in all accounts."""
+        """List the live campaigns of all accounts."""
         return self._on_all(min(self.seconds, LIST_TIMEOUT), lambda _, sweep: _outcome(sweep.list_only()), output)
 
     def run_all(self, records: CommandRecords, output: Output) -> Outcomes:
-        """Stop what is live in all accounts."""
+        """Stop the live campaigns of all accounts."""
         return self._on_all(self.seconds, partial(_run, records), output)
 
     def _on_all(self, seconds: float, run: Run, output: Output) -> Outcomes:
@@ -128,7 +128,7 @@ def live_campaigns(options: Namespace, output: Output) -> int:
 
 
 def stop_all(options: Namespace, output: Output) -> int:
-    """Stop what is live, once somebody has seen it and said yes."""
+    """Stop live campaigns, once the user has seen them and said yes."""
     if not (options.yes or options.dry_run or sys.stdin.isatty()):
         raise CampaignConfigError(
             "stop-active asks before it stops, and there is no terminal to ask on. Nothing was sent. Give --yes."

@@ -63,7 +63,7 @@ class StatusChange:
         return campaign
 
     def _check_before(self, deadline: Deadline) -> Campaign | None:
-        """Read the status before anything is sent; as long as it can't be read, the outcome stays unknown."""
+        """Read the status before anything is sent; while it is unreadable, the outcome stays unknown."""
         try:
             return self._check_status(deadline)
         except CampaignUnavailableError as error:
@@ -168,7 +168,7 @@ class Deletion:
             raise explained from error
 
     def _read_before(self, deadline: Deadline) -> None:
-        """Note whether the campaign is there before it is deleted; a request that fails tells nothing."""
+        """Note whether the campaign is there before it is deleted; a failed request proves nothing."""
         try:
             campaign = self._requester.perform(dataclasses.replace(self._request, action=Action.STATUS), deadline)
         except CampaignNotFoundError:
@@ -207,7 +207,7 @@ def explained_not_found(
 
 
 def seconds_of(timestamp: str | None) -> float | None:
-    """Return a platform's time as seconds since the epoch; None where it can't be read."""
+    """Return a platform's time as seconds since the epoch; None if it is unreadable."""
     try:
         moment = datetime.fromisoformat(timestamp or "")
         return moment.astimezone(UTC).timestamp() if moment.tzinfo else None

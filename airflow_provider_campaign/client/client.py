@@ -79,7 +79,7 @@ class CampaignClient:
         return observed
 
     def deadline(self, seconds: float, *, retries: bool = True) -> Deadline:
-        """Return the deadline that lies so many seconds ahead on this client's clock."""
+        """Return the deadline that is this number of seconds ahead on this client's clock."""
         return Deadline(seconds, self.clock, retries=retries)
 
     def stop_campaign(
@@ -95,7 +95,7 @@ class CampaignClient:
 
         The campaign returned may still be stopping: look at its status, or wait for it.
 
-        :param campaign_type: ``sms`` or ``voice`` where the platform tells types apart.
+        :param campaign_type: ``sms`` or ``voice`` if the platform has types.
         :param check_first: Read the status first: an earlier attempt may have reached the platform.
         :param deadline: When to give up.
         :raises CampaignConflictError: When the campaign has not started, so that there is nothing to stop.
@@ -135,7 +135,7 @@ class CampaignClient:
         return self.requester.retrying(deadline)(Deletion(self.requester, request).attempt)
 
     def get_campaign(self, campaign_id: str, *, deadline: Deadline | None = None) -> Campaign:
-        """Return a campaign with all that the platform tells about it in ``raw``."""
+        """Return a campaign with everything that the platform returns about it in ``raw``."""
         return self._read(ApiRequest(Action.GET, campaign_id), deadline)
 
     def get_campaign_status(
@@ -162,7 +162,7 @@ class CampaignClient:
         """
         Yield each campaign once, or once in each status that it has rows in, page by page as it is asked for.
 
-        Rows that can't be read, and pages that contradict themselves, raise an error once all others were yielded.
+        Unreadable rows, and pages that contradict themselves, raise an error once all others were yielded.
 
         :param campaign_types: Some of the platform's types; all of them where None.
         :param statuses: Only campaigns in one of these, without regard to case; all of them where empty.
@@ -204,7 +204,7 @@ class CampaignClient:
 
         One request counts all campaigns, one those in all statuses of the filter. Only if these differ the list is
         read, those changed last first, up to :data:`MAX_SEARCHED_PAGES`. A status may be of a live campaign
-        (:func:`.is_live`: Rerun), or one that nobody explains (:func:`.may_be_live`). Where lists always show all
+        (:func:`.is_live`: Rerun), or an undocumented one (:func:`.may_be_live`). Where lists always show all
         campaigns, nothing is sent.
 
         :raises UnreliableListError: Once all that were found were yielded, if there are more, or unreadable rows.

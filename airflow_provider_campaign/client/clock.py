@@ -33,7 +33,7 @@ class Clock(Protocol):
         """Return seconds that only ever grow."""
 
     def sleep(self, seconds: float, is_cancelled: Callable[[], bool]) -> None:
-        """Let so many seconds pass, or fewer if the operation is cancelled meanwhile."""
+        """Sleep for this number of seconds, or less if the operation is cancelled meanwhile."""
 
 
 class SystemClock:
@@ -46,7 +46,7 @@ class SystemClock:
         return time.monotonic()
 
     def sleep(self, seconds: float, is_cancelled: Callable[[], bool]) -> None:
-        """Sleep in slices; a signal handler may safely set a flag, but no event that somebody waits for."""
+        """Sleep in slices; a signal handler may safely set a flag, but not an event that another thread waits for."""
         ends = time.monotonic() + seconds
         while not is_cancelled() and (left := ends - time.monotonic()) > 0:
             time.sleep(min(left, CANCEL_CHECK_INTERVAL))
@@ -77,7 +77,7 @@ class PlatformClock:
 
 
 class Cancellation:
-    """A flag that somebody outside raises, to have an operation send nothing more."""
+    """A flag that the caller raises to cancel an operation: it sends no further requests."""
 
     def __init__(self) -> None:
         self.is_requested = False
@@ -93,7 +93,7 @@ class Deadline:
 
     :param seconds: How long the operation may take from now on.
     :param retries: Whether a failed request is sent a second time at all.
-    :param max_rate_wait: Seconds that one request may be held back for the rate limit, or a refusal be waited out.
+    :param max_rate_wait: Seconds that one request may be delayed for the rate limit, before it is sent or after a 429.
     :param limit: When the whole operation that this is a part of must be over, by the clock's monotonic seconds.
     """
 
@@ -157,11 +157,11 @@ class Deadline:
 
     @property
     def before_final_attempt(self) -> float:
-        """Seconds left before the final attempt is due."""
+        """Seconds left before the final attempt."""
         return self._until(self._at - min(FINAL_ATTEMPT_RESERVE, self.seconds / 10)) if self.retries else 0.0
 
     def sleep(self, seconds: float) -> None:
-        """Let so many seconds pass; raise if the operation is cancelled meanwhile."""
+        """Sleep for this number of seconds; raise if the operation is cancelled meanwhile."""
         if seconds > 0:
             self.clock.sleep(seconds, lambda: self.cancellation.is_requested)
         self.check()

@@ -21,7 +21,7 @@ class Credentials:
     The credentials of one account, for any number of threads.
 
     :param base_url: The address that requests go to.
-    :param look_up: None where somebody else looks them up again.
+    :param look_up: None if the caller looks them up again.
     """
 
     def __init__(self, platform: Platform, base_url: str, look_up: LookUp | None = None) -> None:

@@ -165,7 +165,7 @@ def refusal_details(refusal: CampaignError | None) -> dict[str, Any]:
 
 def as_campaign_error(error: Exception, subject: str) -> CampaignError:
     """
-    Return an error as one of this provider's, so that what nobody foresaw about one campaign stops no other.
+    Return an error as one of this provider's, so that an unexpected one about one campaign does not affect the others.
 
     The traceback of an unexpected error is logged. Its outcome counts as unknown, and Airflow may retry.
 

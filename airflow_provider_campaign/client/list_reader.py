@@ -122,7 +122,7 @@ class ListReader:
             )
 
     def check(self) -> None:
-        """Raise if the list is no proof of what is not in it: a row can't be read, or it contradicts itself."""
+        """Raise if the list is incomplete: a row is unreadable, or it contradicts itself."""
         if self._pager.problems:
             raise UnreliableListError(
                 f"{self._requester.subject(self._request)}: {sanitize('; '.join(self._pager.problems), ())}. "

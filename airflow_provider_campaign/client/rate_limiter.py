@@ -48,7 +48,7 @@ class RateLimiter:
         return self.available_within(0.0)
 
     def available_within(self, seconds: float) -> int | None:
-        """Return how many requests may leave within so many seconds, None for any number."""
+        """Return how many requests may be sent within this number of seconds, None for any number."""
         with self._changed:
             now = self._clock.monotonic() + seconds
             if self._paused_until > now:
@@ -98,7 +98,7 @@ class RateLimiter:
                 self._changed.notify_all()
 
     def pause(self, seconds: float) -> None:
-        """Let nothing leave for so many seconds: the platform has refused, somebody else spends requests too."""
+        """Send nothing for this number of seconds, after a 429: another client uses the rate limit, too."""
         with self._changed:
             self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
 

@@ -86,7 +86,7 @@ class Requester:
         return Deadline(self.retry_budget or DEFAULT_RETRY_BUDGET, self.clock, limit=math.inf)
 
     def retrying(self, deadline: Deadline | None) -> Callable[[Callable[[Deadline], Result]], Result]:
-        """Return what makes attempts until one succeeds, fails for good, or the time is up."""
+        """Return what makes attempts until one succeeds, fails for good, or times out."""
         part = self.default_deadline() if deadline is None else deadline.sooner(self.retry_budget)
         return partial(retrying(part), deadline=part)
 

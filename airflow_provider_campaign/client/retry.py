@@ -21,7 +21,7 @@ INITIAL_RETRY_DELAY = 1.0
 """Seconds: the upper bound of the first delay. It doubles with every attempt (exponential, full jitter)."""
 
 MAX_RETRY_DELAY = 30.0
-"""Seconds: the upper bound of any delay after a failure other than a refusal for the rate."""
+"""Seconds: the upper bound of any delay after a failure other than a rate-limit error."""
 
 MAX_RETRY_AFTER = 300.0
 """Seconds: the most that a ``Retry-After`` is believed where the platform documents no window for its limit."""
@@ -34,7 +34,7 @@ _BACKOFF = wait_random_exponential(multiplier=INITIAL_RETRY_DELAY, max=MAX_RETRY
 
 def retrying(deadline: Deadline) -> Retrying:
     """
-    Return the policy that calls until a call succeeds, fails for good, or the time is up; the last error comes out.
+    Return the policy that calls until a call succeeds, fails for good, or times out; it raises the last error.
 
     Tried again is what :class:`CampaignUnavailableError` stands for: network errors, time-outs, 429, 5xx,
     unreadable or contradictory responses. The final attempt is made just before the deadline, so that a platform

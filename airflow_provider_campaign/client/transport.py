@@ -36,7 +36,7 @@ class NotSent(Exception):
 
 
 class OutcomeUnknown(Exception):
-    """The request was sent, the response is missing or can't be used: the platform may have acted on it."""
+    """The request was sent, the response is missing or unusable: the platform may have acted on it."""
 
 
 class ResponseTooLong(OutcomeUnknown):
@@ -108,7 +108,7 @@ class RequestsTransport:
         """
         What the host's certificate has to satisfy; reading the trusted ones costs more than a connection.
 
-        :raises CertificateError: When they can't be read.
+        :raises CertificateError: When they are unreadable.
         """
         named = self._ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
         path = named or DEFAULT_CA_BUNDLE_PATH
@@ -159,7 +159,7 @@ class _Attempt(HTTPAdapter):
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is this machine, so that no proxy leads to it and nobody listens on the way."""
+    """Return whether a host is this machine, so that no proxy leads to it and no one can listen on the way."""
     if host.rstrip(".").lower() == "localhost":
         return True
     try:

@@ -65,7 +65,7 @@ class CampaignHook(BaseHook, ABC):
 
         There ``BaseHook.get_connection`` does not see it (Airflow 3.1 and later), but Airflow's own commands do.
 
-        :raises AirflowNotFoundException: When there is none.
+        :raises AirflowNotFoundException: When there is no such connection.
         """
         try:
             return super().get_connection(conn_id)
@@ -170,7 +170,7 @@ class CampaignHook(BaseHook, ABC):
         return self.client
 
     def test_connection(self) -> tuple[bool, str]:
-        """Make one cheap read and say what was seen, or what to fix."""
+        """Send one cheap request; return the result, or what to fix."""
         try:
             return True, f"Connected to {self.client.platform.name}: {self.client.probe()}"
         except CampaignError as error:
@@ -195,7 +195,7 @@ class CampaignHook(BaseHook, ABC):
         """
         Stop a campaign, and return it once the platform says that it is stopped or completed.
 
-        :param campaign_type: ``sms`` or ``voice`` where the platform tells types apart.
+        :param campaign_type: ``sms`` or ``voice`` if the platform has types.
         :param timeout: Seconds for all of it: requests, retries and waiting.
         :param check_first: Read the status before anything is sent: for a retry of the task.
         :raises CampaignTimeoutError: When it is not stopped in time.

@@ -72,14 +72,14 @@ class ConnectionFields:
         return text or default
 
     def required(self, field: str) -> str:
-        """Return a field's text; raise if there is none."""
+        """Return a field's text; raise if it is missing."""
         text = self.text(field)
         if not text:
             raise self.error(field, "is missing", f"Fill it in: {self._description(field)}")
         return text
 
     def identifier(self, field: str) -> str:
-        """Return a field's text, which goes into headers and, as one segment, into paths; raise if there is none."""
+        """Return a field's text, which goes into headers and, as one segment, into paths; raise if it is missing."""
         text = self.header(field)
         if not is_path_segment(text):
             raise self.error(
@@ -88,7 +88,7 @@ class ConnectionFields:
         return text
 
     def header(self, field: str) -> str:
-        """Return a field's text, which goes into a header and so may hold ASCII only; raise if there is none."""
+        """Return a field's text, which goes into a header and so may hold ASCII only; raise if it is missing."""
         text = self.required(field)
         if not (text.isascii() and text.isprintable()) or " " in text:
             problem = "holds a blank, or a character that no header can carry"
@@ -104,7 +104,7 @@ class ConnectionFields:
         return text
 
     def seconds(self, field: str) -> float | None:
-        """Return a field's positive number of seconds; None where there is none."""
+        """Return a field's positive number of seconds; None if absent."""
         value = self._value(field)
         if value is None:
             return None

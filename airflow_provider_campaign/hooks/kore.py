@@ -43,7 +43,7 @@ class KoreHook(CampaignHook):
 
 
 def _check_key(platform: KorePlatform, fields: ConnectionFields, field: str) -> None:
-    """Raise if the key is none for the algorithm, or is in the wrong field."""
+    """Raise if the key does not fit the algorithm, or is in the wrong field."""
     is_client_id = platform.key.startswith(CLIENT_ID_PREFIX) and not platform.client_id.startswith(CLIENT_ID_PREFIX)
     if is_client_id and field == "password":
         fix = "It stands in the other field: swap Client ID and Client Secret, or the secret travels in every token."

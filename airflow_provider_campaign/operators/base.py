@@ -40,7 +40,7 @@ class CampaignOperator(BaseOperator):
 
     :param campaign_id: The campaign's id on its platform. (templated)
     :param campaign_conn_id: The connection id; its type says which platform it is. (templated)
-    :param campaign_type: ``sms`` or ``voice`` where the platform tells types apart (Kore.ai). (templated)
+    :param campaign_type: ``sms`` or ``voice`` if the platform has types (Kore.ai). (templated)
     :param records_path: Where a record of each try is written: any path that Airflow's ``ObjectStoragePath`` takes. By
         default there is none. (templated)
     :param reason: Why this is done, for the log and the record. (templated)
@@ -124,7 +124,7 @@ class CampaignOperator(BaseOperator):
         Write the record of this try, if there is a records path, however the block ends.
 
         :param carried: What :meth:`.ActionProgress.carry` gave before the task was deferred.
-        :returns: What is to be told of the campaign; all requests go through its client.
+        :returns: The result for the campaign; all requests go through its client.
         """
         campaign = Campaign(self.campaign_id, "unknown", campaign_type=self.campaign_type)
         progress = ActionProgress(self.hook.client, campaign, action, carried)
@@ -151,11 +151,11 @@ class CampaignOperator(BaseOperator):
                 raise unexpected from error
 
     def earlier_tries(self) -> EarlierTries:
-        """Return what the tries before have left; within the block of :meth:`record`."""
+        """Return the records of previous tries; within the block of :meth:`record`."""
         return self._record.load_earlier_tries() if self._record else EarlierTries()
 
 
 def is_retry(context: Context) -> bool:
-    """Return whether an earlier try of this task may have reached the platform."""
+    """Return whether a previous try of this task may have reached the platform."""
     task_instance = context.get("ti") if context else None
     return (getattr(task_instance, "try_number", None) or 1) > 1

@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 DEFAULT_POLL_INTERVAL = 30.0
-"""Seconds between two polls of a campaign that is winding down."""
+"""Seconds between two polls of a campaign that is stopping."""
 
 MAX_RATE_WAIT = 5.0
 """Seconds that a deferrable task waits on its worker for the account's rate limit."""
@@ -56,7 +56,7 @@ MIN_RATE_DEFERRAL = 10.0
 """Seconds for which a rate-limited task stays deferred: resuming sooner, it can be failed by a stale event."""
 
 RESUME_TIME = 30.0
-"""Seconds that a deferred task is given to get a worker, before its next step or its last attempt is due."""
+"""Seconds that a deferred task is given to get a worker, before its next step or its last attempt."""
 
 RATE_JITTER = 30.0
 """Seconds over which the tasks that were rate-limited at once are spread when they return."""
@@ -112,7 +112,7 @@ class _StatusChangeOperator(CampaignOperator):
         Act again, after a wait for the account's rate limit; ``dags test`` drops all that was carried over it.
 
         :param event: The time that the trigger has waited for.
-        :param ends_at: When the time is up (seconds since the epoch).
+        :param ends_at: The deadline (seconds since the epoch).
         :param refusals: How often the task was rate-limited so far.
         :param outcome_unknown: Whether an earlier request may have reached the platform.
         :param carried: What :meth:`.ActionProgress.carry` gave.
@@ -263,7 +263,7 @@ class StartCampaignOperator(_StatusChangeOperator):
     """
     Start a campaign on any platform, and make sure that it is active: the morning counterpart of a stop.
 
-    A campaign that is active already is a success, and so is one that was started and is through. Parameters, result
+    A campaign that is active already is a success, and so is one that was started and has completed. Parameters, result
     and errors are those of :class:`StopCampaignOperator`, and this.
 
     :param calling_hours: The campaign's calling hours, or rules. Outside of them, and in the last five minutes of a

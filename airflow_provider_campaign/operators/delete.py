@@ -34,7 +34,7 @@ class DeleteCampaignOperator(CampaignOperator):
     :param stop_first: Whether a campaign that is live is stopped before.
     :returns: The same keys as a stop; ``status`` is what the campaign was in, ``Deleted`` where the platform no
         longer tells.
-    :raises CampaignNotFoundError: When there is no such campaign, unless an earlier try of this task is known, by its
+    :raises CampaignNotFoundError: When there is no such campaign, unless a previous try of this task is known, by its
         record, to have sent a delete.
     """
 
@@ -58,7 +58,7 @@ class DeleteCampaignOperator(CampaignOperator):
         return campaign.as_dict()
 
     def _delete(self, client: CampaignClient, deadline: Deadline, *, is_retry: bool) -> Campaign:
-        """Delete the campaign and return it as it was, as far as the platform tells."""
+        """Delete the campaign and return it as it was, as far as the platform shows it."""
         campaign = None
         try:
             if self.stop_first:
@@ -78,7 +78,7 @@ class DeleteCampaignOperator(CampaignOperator):
         return campaign or Campaign(self.campaign_id, "Deleted", message="The campaign is not there any more")
 
     def _was_sent_before(self) -> bool:
-        """Return whether an earlier try of this task has deleted the campaign, or sent a delete without an answer."""
+        """Return whether a previous try of this task has deleted the campaign, or sent a delete without a response."""
         return any(
             each["unanswered"] or (each["confirmed_at"] and each["status_before"] != "Deleted")
             for each in self.earlier_tries().campaigns

@@ -28,8 +28,8 @@ class RunDates:
     The dates of a run, and the calling hours that they are about.
 
     :param scheduled_at: When the run was scheduled for, None if it was triggered manually.
-    :param previous: When the last successful run before it was scheduled for, None if there is none.
-    :param is_known: Whether Airflow has told when that was.
+    :param previous: When the last successful run before it was scheduled for, None if there was none.
+    :param is_known: Whether Airflow has reported when that was.
     :param look_ahead: A run closes what ends within this time.
     """
 

@@ -17,7 +17,7 @@ from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignCo
 log = logging.getLogger(__name__)
 
 NO_START_BEFORE_END = timedelta(minutes=5)
-"""By then the sweep has begun to stop what is live; it would stop the campaign at once, or just miss it."""
+"""By then the sweep has begun to stop live campaigns; it would stop the campaign at once, or just miss it."""
 
 
 @dataclass(frozen=True)

@@ -58,9 +58,9 @@ class StopActiveCampaignsOperator(BaseOperator):
     ends once the last end within ``look_ahead`` is verified. Every campaign is attempted, whatever happens to others.
 
     :param campaign_conn_id: The connection id; its type says which platform it is. (templated)
-    :param campaign_types: The types to stop, where the platform tells types apart (Kore.ai). (templated)
+    :param campaign_types: The types to stop, if the platform has types (Kore.ai). (templated)
     :param statuses: The statuses that count as live, compared without regard to case. Sonarly does not document its
-        words: by default one that is not known counts as live there; name those that are to end that. (templated)
+        words: by default, an unknown one counts as live there; name those that are to end that. (templated)
     :param name_pattern: Only campaigns whose name matches, with ``*``, ``?`` and ``[…]``; one, or a list. (templated)
     :param campaign_ids: Only these campaigns, of any type. Those that are not live are read once; one that the platform
         does not know fails the task, after all others are stopped. (templated)
@@ -82,7 +82,7 @@ class StopActiveCampaignsOperator(BaseOperator):
         what Airflow's option ``[operators] default_deferrable`` says.
     :param timeout: Seconds for the whole sweep, counted from the last end that it waits for.
     :returns: ``stopped``, ``already_stopped``, ``failed`` and, for a dry run, ``live``: lists with an entry for each
-        campaign, those of earlier tries included; ``open_until`` (live campaigns whose calling hours go on);
+        campaign, those of previous tries included; ``open_until`` (live campaigns whose calling hours go on);
         ``closings`` (``rule``, ``end``, ``verified_at`` and the ids ``live_at_end``); ``missed_closings`` (``rule`` and
         ``end``); ``excluded`` (live campaigns outside the scope), ``may_start`` (before their calling hours do),
         ``incidents`` (ids), ``total``; of this try ``requests``, ``refused`` (429), ``seconds``, ``began_at``,

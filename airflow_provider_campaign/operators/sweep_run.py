@@ -1,4 +1,4 @@
-"""One try of a sweep's task: the account, the dates of the run, what earlier tries have left, and the outcome."""
+"""One try of a sweep's task: the account, the dates of the run, what previous tries have left, and the outcome."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class SweepRun:
     One try of a sweep's task.
 
     :param carried: What :meth:`carry` has returned before a deferral, None if the try begins now.
-    :raises CampaignConfigError: When the connection's platform does not have what an argument asks for.
+    :raises CampaignConfigError: When the connection's platform does not support an argument.
     """
 
     def __init__(
@@ -246,7 +246,7 @@ class SweepRun:
     @cached_property
     def _previous_closings(self) -> list[list[Any]] | None:
         """
-        Rule and end of each closing that the last run has verified, None if its result is not known.
+        Rule and end of each closing that the last run has verified, None if its result is unknown.
 
         The dates alone don't show that an override has been declared since.
         """

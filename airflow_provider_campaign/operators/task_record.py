@@ -30,12 +30,12 @@ STATE_KEY = "campaign_record.try{}"
 """What Airflow's task state store keeps a try's record, or its hash, under."""
 
 KILL_GRACE = 2.0
-"""Seconds for a task to end that was told to: Airflow kills its process after five."""
+"""Seconds for a cancelled task to end: Airflow kills its process after five."""
 
 
 def open_store(name: str, value: Any, *, has_default: bool) -> RecordStore | None:
     """
-    Return the store of records, None if there is none; one that can't be used fails when it is written to.
+    Return the store of records, None if there is no path; one that can't be used fails when it is written to.
 
     :param name: What messages call the argument.
     :param value: A path, None for a default.
@@ -82,7 +82,7 @@ class TaskRecord:
         """
         Note what is known by now.
 
-        :param progress: Tells what is known of the campaigns, at any moment.
+        :param progress: Returns what is known of the campaigns, at any moment.
         :param known: Fields of :class:`RecordDraft`.
         """
         if reason := known.get("reason"):
@@ -136,9 +136,9 @@ class TaskRecord:
 
     def load_earlier_tries(self) -> EarlierTries:
         """
-        Return what the tries before have left, compared with what :meth:`describe` has noted of this one.
+        Return what previous tries have left, compared with what :meth:`describe` has noted of this one.
 
-        Describe connection, platform and scope first. What can't be read is as good as missing, and logged.
+        Describe connection, platform and scope first. An unreadable record counts as missing, and is logged.
         """
         if self._is_kept and not self._has_earlier and self._try_number > 1:
             self._has_earlier = True
@@ -148,7 +148,7 @@ class TaskRecord:
         return self.draft.earlier
 
     def _stored_tries(self) -> dict[int, RecordFile]:
-        """Return the record of each try before, the one that it has handed on where Airflow keeps that."""
+        """Return the record of each previous try: the one that it has handed on, if Airflow keeps that."""
         kept = {number: self._kept_by(number) for number in range(1, self._try_number)}
         handed_on = {number: each.sha256 for number, each in kept.items() if each.sha256}
         found: dict[int, RecordFile] = {}
@@ -212,7 +212,7 @@ class TaskRecord:
 
 
 def run_of(task: BaseOperator, context: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what tells a try from all others."""
+    """Return what identifies a try."""
     ti = context.get("ti")
     logical_date, map_index = context.get("logical_date"), getattr(ti, "map_index", None)
     return {

@@ -23,7 +23,7 @@ MAX_ROWS = 100_000
 """Campaigns of the longest list that is read to its end."""
 
 MAX_MARK_LENGTH = 60
-"""Characters of an id or name by which a message names a row that can't be read."""
+"""Characters of an id or name by which a message names an unreadable row."""
 
 
 class Action(StrEnum):
@@ -44,7 +44,7 @@ class ApiRequest:
     An action, and the campaign it is about.
 
     :param campaign_id: The campaign, or None for a list.
-    :param campaign_type: ``sms`` or ``voice`` where the platform tells types apart.
+    :param campaign_type: ``sms`` or ``voice`` if the platform has types.
     """
 
     action: Action
@@ -85,7 +85,7 @@ class ApiStatus:
     """
     What a platform's JSON says about the request itself, whatever the HTTP status.
 
-    :param is_own: Whether it has the form of the platform's responses, and is none of a gateway's.
+    :param is_own: Whether it has the form of the platform's responses, and is not a gateway's.
     """
 
     failed: bool = False
@@ -104,7 +104,7 @@ class ListQuery:
     """
     A list to read.
 
-    :param campaign_type: The type of its campaigns, where the platform tells types apart.
+    :param campaign_type: The type of its campaigns, if the platform has types.
     :param statuses: Only campaigns in one of these; all of them where empty.
     :param newest_first: Those changed last come first.
     """
@@ -119,7 +119,7 @@ class Pager(ABC):
     """
     The reading of a list, page by page: it says what to request next, and is given the response.
 
-    A row that can't be read, and a page that contradicts itself, do not hide the others: they are kept in
+    An unreadable row, or a page that contradicts itself, does not hide the others: it is kept in
     ``problems``, and a list that has any is no proof of what is not in it.
     """
 
@@ -158,7 +158,7 @@ class Pager(ABC):
             try:
                 campaign = read(fields)
                 found[campaign.id, campaign.status] = replace(campaign, raw=fitted(fields))
-            except Exception as error:  # what nobody foresaw about one row hides no other
+            except Exception as error:  # an unexpected error about one row must not hide the others
                 reason = str(error)
                 if not isinstance(error, InvalidResponseError):
                     reason = f"unexpected {error!r}"
@@ -196,32 +196,32 @@ class Platform(ABC):
     """What messages call it."""
 
     campaign_types: ClassVar[tuple[str, ...]] = ()
-    """The types that its requests tell apart; empty where there is but one."""
+    """The types that its requests distinguish; empty if there is only one."""
 
     listable_statuses: ClassVar[Set[str]] = frozenset()
     """The status words that its lists can be filtered by; empty where they always show all campaigns."""
 
     has_closed_status_set: ClassVar[bool] = True
-    """Whether all its status words are documented, so that any other is none of a live campaign."""
+    """Whether all its status words are documented, so that any other word means that the campaign is not live."""
 
     retries_unauthorized: ClassVar[bool] = False
     """Whether each request carries a fresh token, so that one 401 is worth a second try."""
 
     rate_limit: ClassVar[int | None] = None
-    """Requests that it accepts in a window, where its documentation tells."""
+    """Requests that it accepts in a window, if its documentation says so."""
 
     rate_window: ClassVar[float | None] = None
     """Seconds of that window."""
 
     rate_limit_text: ClassVar[str | None] = None
-    """The text of a refusal for the rate, where it may come under any HTTP status."""
+    """The text of a rate-limit error, if its HTTP status varies."""
 
     remediation: ClassVar[Mapping[int, str]] = {}
     """What to do about an HTTP status."""
 
     @property
     def account(self) -> str | None:
-        """What tells the account from the platform's others, where it is no secret: it stands in records."""
+        """What identifies the account on its platform, and is no secret: records contain it."""
         return None
 
     @property
@@ -257,7 +257,7 @@ class Platform(ABC):
         """
         Return a request as it goes over the wire.
 
-        :raises CampaignConfigError: When the platform has no such action, or needs to be told more.
+        :raises CampaignConfigError: When the platform has no such action, or needs more arguments.
         """
 
     @abstractmethod
@@ -288,13 +288,13 @@ class Platform(ABC):
         """
         Say in a few words what a response to the probe shows.
 
-        :raises InvalidResponseError: When it is none of this platform.
+        :raises InvalidResponseError: When it is not one of this platform.
         """
         return "the account answers."
 
 
 def _mark(row: Mapping[str, Any]) -> str:
-    """Return how a message names a row that can't be read."""
+    """Return how a message names an unreadable row."""
     found = (row.get(key) for key in ("id", "_id", "name"))
     marks = (one_line(str(mark), MAX_MARK_LENGTH) for mark in found if mark and isinstance(mark, str | int))
     return " ".join(dict.fromkeys(marks)) or "without id and name"

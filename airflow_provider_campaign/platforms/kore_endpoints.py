@@ -55,7 +55,7 @@ ENDPOINTS: Mapping[str, Mapping[str, str]] = {
 """Method and path of every request, as the platform's pages print them (their slips settled)."""
 
 SCHEDULE_OFF = f"POST {_V2}/schedule?enableSchedule=false&campaignName={{campaign_name}}"
-"""Method and path of a request that only API v2 has, and that goes by the campaign's name."""
+"""Method and path of a request that only API v2 has, and that finds the campaign by its name."""
 
 PLACEHOLDERS = ("{iid}", "{campaign_id}", "{account_id}")
 

@@ -65,7 +65,7 @@ class KorePager(Pager):
         self._shown: dict[str, str] = {}
         """Of each status that was shown, the id of a campaign in it."""
         self._marks: set[str] = set()
-        """What the rows that were shown are told from each other by."""
+        """The keys of the rows that were shown."""
         self._skip = 0
         self._overlaps = False
         self._at_end = False
@@ -119,7 +119,7 @@ class KorePager(Pager):
             self.note_problem(f"the list contradicts itself: {problem}")
 
     def _check_words(self) -> None:
-        """Note words that nobody documents, where all that is live was asked for, and nothing else is shown."""
+        """Note undocumented words, if all live campaigns were requested, and nothing else is shown."""
         unknown = [word for word in self._shown if may_be_live(word) and not is_live(word)]
         asks_for_live = self._wanted >= LISTABLE_STATUSES & set(LIVE_STATUSES)
         is_as_asked = asks_for_live and self._shown.keys() <= {*self._wanted, *LIVE_STATUSES, *unknown}
@@ -129,7 +129,7 @@ class KorePager(Pager):
 
 
 def _mark(row: Any) -> str:
-    """Return what a row is told from the others by, whether it can be read or not."""
+    """Return the key of a row, readable or not."""
     return str((isinstance(row, Mapping) and (row.get("id") or row.get("_id"))) or row)
 
 

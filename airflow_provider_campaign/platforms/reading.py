@@ -52,7 +52,7 @@ def optional_count(document: Mapping[str, Any], key: str) -> int | None:
 
 
 def required_text(document: Mapping[str, Any], key: str) -> str:
-    """Return a field's text; raise if there is none, or it is not a word."""
+    """Return a field's text; raise if it is missing, or not a word."""
     value = document.get(key)
     if not isinstance(value, str) or not value.strip():
         raise InvalidResponseError(f"the response has no {key}")
@@ -68,7 +68,7 @@ def validate_word(text: str, key: str, max_length: int = MAX_LINE_LENGTH) -> str
 
 
 def required_object(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """Return a field's JSON object; raise if there is none."""
+    """Return a field's JSON object; raise if it is missing."""
     value = document.get(key)
     if not isinstance(value, Mapping):
         raise InvalidResponseError(f"the response has no object {key}")
@@ -76,7 +76,7 @@ def required_object(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def required_rows(document: Mapping[str, Any], key: str) -> list[Any]:
-    """Return a field's list, whose rows may be anything; raise if there is none."""
+    """Return a field's list, whose rows may be anything; raise if it is missing."""
     value = document.get(key)
     if not isinstance(value, list):
         raise InvalidResponseError(f"the response has no list {key}")

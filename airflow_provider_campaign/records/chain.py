@@ -22,7 +22,7 @@ class RecordFile:
     :param path: Below the records path, with ``/`` between its parts.
     :param sha256: Of its bytes, empty if it could not be read.
     :param record: None where the file holds none that is whole.
-    :param problem: Why there is none.
+    :param problem: Why there is no record.
     """
 
     path: str

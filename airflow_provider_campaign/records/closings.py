@@ -18,7 +18,7 @@ IN_TIME, LATE, LIVE_AGAIN, NOT_CLOSED = "in time", "late", "live again", "not cl
 DRY_RUN, OUT_OF_SCOPE, SKIPPED, NO_EVIDENCE = "dry run", "out of scope", "skipped", "no evidence"
 
 FIRST_LOOK = timedelta(minutes=5)
-"""A run that begins later than this after an end shows nothing of what was live until then: the closing is late."""
+"""A run that begins later than this after an end can't show what was live before: the closing is late."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class _Closing:
 
 class ExpectedClosings:
     """
-    Every end of calling hours in a span that is over, by account, and what records say of it.
+    Every past end of calling hours in a span, by account, and what records say of it.
 
     :param rules: The calling hours of each account that there should be, by connection id.
     :param since: The first day, of each rule's time zone; or a moment.

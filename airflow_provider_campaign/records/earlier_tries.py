@@ -1,4 +1,4 @@
-"""What the earlier tries of a task have left: quoted with its hash, compared with this try, and never acted on."""
+"""What the previous tries of a task have left: quoted with its hash, compared with this try, and never acted on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_TEXT_LENGTH = 1000
 
 @dataclass(frozen=True)
 class ForeignLeftovers:
-    """Campaigns that an earlier try has left unverified in another account or scope than this try's."""
+    """Campaigns that a previous try has left unverified in another account or scope than this try's."""
 
     try_number: int
     account: str
@@ -50,7 +50,7 @@ class ForeignLeftovers:
 @dataclass(frozen=True)
 class EarlierTries:
     """
-    What earlier tries have left to this one.
+    What previous tries have left to this one.
 
     It was stored, so it is data: it may be quoted, and a campaign in :attr:`leftovers` may be read on the platform. It
     must not be stopped unless this try's own listing shows it in scope.
@@ -71,7 +71,7 @@ class EarlierTries:
         """
         Sort out what is about the same as this try.
 
-        :param stored: One for each earlier try, by its number, in order.
+        :param stored: One for each previous try, by its number, in order.
         :param subject: What this try is about, by the names in :data:`SUBJECT`.
         """
         newest = {
@@ -93,7 +93,7 @@ class EarlierTries:
 
     @property
     def leftovers(self) -> list[Campaign]:
-        """The campaigns that earlier tries of the same account and scope did not verify, with their last status."""
+        """The campaigns that previous tries of the same account and scope did not verify, with their last status."""
         return _unverified(self.campaigns)
 
     def describe_foreign(self, verified: Collection[str] = ()) -> str | None:
@@ -113,7 +113,7 @@ def merge_campaigns(earlier: Iterable[JSON], campaigns: Iterable[JSON], try_numb
 
 
 def _continued(campaign: JSON, before: JSON | None) -> JSON:
-    """Return what this try saw of a campaign, with what only an earlier try knows: that it has asked for it."""
+    """Return what this try saw of a campaign, with what only a previous try knows: that it has requested it."""
     if before is None:
         return campaign
     campaign = {**campaign, "unanswered": campaign["unanswered"] or before["unanswered"]}

@@ -1,7 +1,7 @@
 """
 The files below a records path, and where each has its place.
 
-Whoever may write there may have left anything, so nothing is opened on trust.
+Anyone who may write there may have left anything, so nothing is opened on trust.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 CHAIN_FOLDER = "@chain"
-"""Holds, by connection and day, which record was written after which. No DAG can have this id."""
+"""Contains, by connection and day, which record was written after which. No DAG can have this id."""
 
 COMMANDS_FOLDER = "@commands"
-"""Holds the records of what no DAG run did. No DAG can have this id."""
+"""Contains the records of actions outside DAG runs. No DAG can have this id."""
 
 MAX_PART_LENGTH = 200
 """Characters of a part of a path; file systems take 255."""
@@ -92,7 +92,7 @@ def make_folder(folder: ObjectStoragePath) -> None:
 
 
 def names_in(folder: ObjectStoragePath) -> list[str]:
-    """Return the names of what a folder holds, sorted; nothing where there is none."""
+    """Return the names in a folder, sorted; nothing if there is no folder."""
     try:
         if folder.protocol in LOCAL:
             return sorted(os.listdir(folder.path))
@@ -104,9 +104,9 @@ def names_in(folder: ObjectStoragePath) -> list[str]:
 
 def json_paths(root: ObjectStoragePath) -> Iterator[str]:
     """
-    Yield the paths below a root of all that may be records, and of folders that can't be read.
+    Yield the paths below a root of all that may be records, and of unreadable folders.
 
-    :raises OSError: If the root itself can't be read.
+    :raises OSError: If the root itself is unreadable.
     """
     if root.protocol in LOCAL:
         paths = _local_json_paths(root.path.rstrip("/"))

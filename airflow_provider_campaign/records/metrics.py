@@ -16,7 +16,7 @@ MAX_TAG_LENGTH = 100
 
 def send_metrics(record: Mapping[str, Any], counted: Mapping[str, int] | None = None) -> None:
     """
-    Send what one try did, tagged by platform and connection id; what earlier tries did, they have sent.
+    Send what one try did, tagged by platform and connection id; previous tries have sent their own.
 
     :param counted: The ``requests`` and ``refused`` that were sent before, when the task was deferred.
     """

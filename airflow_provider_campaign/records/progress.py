@@ -21,11 +21,11 @@ class Progress:
     What was done, and seen, so far.
 
     :param campaigns: What :meth:`SweepEntry.as_dict` gives of each.
-    :param excluded: What is live but outside the scope.
-    :param may_start: What is not live, but may start by itself or by hand.
+    :param excluded: Live campaigns outside the scope.
+    :param may_start: Campaigns that are not live, but may start by themselves or manually.
     :param open_until: Live campaigns whose calling hours go on.
     :param closings: The ends of calling hours that this is about, and when each was verified.
-    :param refused: Those that the platform refused for the rate.
+    :param refused: Those that were rate-limited.
     """
 
     campaigns: Sequence[JSON] = field(default_factory=list)

@@ -89,12 +89,12 @@ class RecordStore:
         self, run: Mapping[str, Any], began_at: str, handed_on: Mapping[int, str]
     ) -> dict[int, RecordFile]:
         """
-        Return the records of the tries before, by their numbers.
+        Return the records of previous tries, by their numbers.
 
         :param began_at: When this try began (ISO 8601).
         :param handed_on: The SHA-256 of the records that tries have handed on: of these no other file counts. Of other
-            tries the last copy counts, which whoever may write here may have put there.
-        :raises CampaignRecordError: When they can't be read.
+            tries the last copy counts, which anyone who may write here may have put there.
+        :raises CampaignRecordError: When they are unreadable.
         """
         with _failing_as(f"The records of the tries before can't be read from {self.records_path!r}"):
             root, folder = self._root, record_folder(run, began_at)
@@ -116,7 +116,7 @@ class RecordStore:
         """
         Yield all records, in no certain order, and the files that hold none.
 
-        :raises CampaignRecordError: When the path can't be read.
+        :raises CampaignRecordError: When the path is unreadable.
         """
         fix = "None of them was checked. Check the path and its permissions."
         with _failing_as(f"The records can't be read from {self.records_path!r}", fix):
@@ -135,7 +135,7 @@ class RecordStore:
         Others are not looked at, so that this proves nothing: a record that was removed is not named.
 
         :param until: Now.
-        :raises CampaignRecordError: When the path can't be read.
+        :raises CampaignRecordError: When the path is unreadable.
         """
         with _failing_as(f"The records can't be read from {self.records_path!r}"):
             root = self._root
@@ -166,7 +166,7 @@ def _failing_as(problem: str, fix: str = "") -> Iterator[None]:
 
 
 def _read(root: ObjectStoragePath, path: str) -> RecordFile:
-    """Return a file, also one that can't be read: it keeps no other from being checked."""
+    """Return a file, also an unreadable one: all others are checked all the same."""
     try:
         return RecordFile.parse(path, read_file(root, path))
     except Exception as error:  # noqa: BLE001 whatever a file system's library raises

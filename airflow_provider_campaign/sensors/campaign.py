@@ -56,7 +56,7 @@ class CampaignStatusSensor(BaseSensorOperator):
     :param target_statuses: The statuses to wait for, compared without regard to case. (templated)
     :param deferrable: Whether to wait in the triggerer, without a worker slot; by default what Airflow's option
         ``[operators] default_deferrable`` says.
-    :param start_from_trigger: Whether to begin in the triggerer as well, so that no worker is needed at all. It
+    :param start_from_trigger: Whether to begin in the triggerer, too, so that no worker is needed at all. It
         takes ``deferrable=True`` and Airflow 3.3; elsewhere, and where the sensor is mapped, it begins on a worker.
     :raises CampaignConfigError: When an argument is wrong, at parse time where it is no template.
     :raises CampaignStateError: When no target can come any more.

@@ -78,7 +78,7 @@ class SweptAccount:
 
     @property
     def unsent_entries(self) -> list[SweepEntry]:
-        """Those that still have to be asked to stop, the most urgent first."""
+        """Those whose stop still has to be requested, the most urgent first."""
         return _by_urgency(entry for entry in self._entries.values() if entry.needs_stop)
 
     @property

@@ -85,7 +85,7 @@ class Schedule:
         return self.closed(now) | {(rule.name, end.timestamp()) for rule, end in ends}
 
     def next_start(self, campaign: Campaign, now: float) -> datetime | None:
-        """Return when a campaign's calling hours start next, None if not known."""
+        """Return when a campaign's calling hours start next, None if unknown."""
         return self.rules.next_start(campaign, _moment(now)) if self.rules else None
 
 

@@ -1,4 +1,4 @@
-"""Listing what is live in an account and, where it costs nothing, what may start."""
+"""List an account's live campaigns and, if that costs nothing, those that may start."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class LiveLists:
         after_page: Callable[[], None] = lambda: None,
     ) -> Iterator[Campaign]:
         """
-        Yield what is live.
+        Yield live campaigns.
 
         :param with_startable: Whether to note what may start, too, if one page has all of it: there may be many.
         :param after_page: Called once all of a page was taken.
@@ -71,14 +71,14 @@ class LiveLists:
             self.note_startable(campaign)
 
     def _read_one_page(self, campaign_type: str | None) -> list[Campaign] | None:
-        """Return what is live or may start; None where that takes more than a page, or the page is no proof."""
+        """Return campaigns that are live or may start; None if that takes more than a page, or the page is no proof."""
         reader = self._client.read_list(campaign_type, (*self.statuses, *STARTABLE_STATUSES))
         page = reader.read_page(self._deadline.sooner(retries=False))
         self._startable.pop(campaign_type, None)
         try:
             reader.check()
         except UnreliableListError:
-            return None  # what can't be read need not be live
+            return None  # an unreadable row need not be live
         return page if reader.is_finished else None
 
     def _read(self, campaign_type: str | None, after_page: Callable[[], None]) -> Iterator[Campaign]:

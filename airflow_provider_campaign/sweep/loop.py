@@ -73,7 +73,7 @@ class Sweep:
 
     def run(self, pause: Pause | None = None) -> SweepResult:
         """
-        Stop campaigns until a listing after the last end shows none, or the time is up.
+        Stop campaigns until a listing after the last end shows none, or the sweep times out.
 
         :param pause: Lets time pass until a moment (seconds since the epoch); may raise to continue elsewhere.
         """
@@ -116,7 +116,7 @@ class Sweep:
         self.account.restore(carried["account"])
 
     def _step(self, problem: CampaignError | None) -> CampaignError | None:
-        """List, then stop what is due; return what keeps the last listing from being a proof."""
+        """List, then stop the campaigns whose moment has come; return why the last listing is no proof."""
         self.account.update_closings()
         if self._stops_first and not self._stop_due():
             return problem  # the rate limit is reached
@@ -139,7 +139,7 @@ class Sweep:
             self._acted_at = self._clock.time()
 
     def _stop_due(self) -> bool:
-        """Stop the campaigns that are due, and return whether the rate limit allowed to attempt all of them."""
+        """Stop the campaigns whose moment has come; return whether the rate limit allowed to attempt all of them."""
         due = self._due()
         if not due or not self.account.deadline.remaining:
             return not due

@@ -20,7 +20,7 @@ STOPPING_TIME = 15.0
 """Seconds from the first stop of a burst until all of the burst is verified, for campaigns that stop at once."""
 
 EARLINESS = 5.0
-"""Seconds that a stop may be sent too early, so that one burst has all that are due at nearly the same time."""
+"""Seconds that a stop may be sent too early, so that one burst has all those of nearly the same moment."""
 
 WINDOW_RESERVE = 1.0
 """Seconds between two bursts, besides the rate limit's window."""

@@ -14,7 +14,7 @@ class SweepScope:
     """
     Which campaigns a sweep stops.
 
-    :param campaign_types: Where the platform tells types apart.
+    :param campaign_types: If the platform has types.
     :param statuses: Those that count as live; left as they are by default, a word that the platform does not
         document counts too.
     :param name_patterns: Only campaigns whose name matches one of them; None for all.
@@ -69,7 +69,7 @@ class SweepScope:
         return None
 
     def _takes_unknown_statuses(self, platform: Platform) -> bool:
-        """Return whether a status word that nobody documents counts as live."""
+        """Return whether an undocumented status word counts as live."""
         return set(self.statuses) == set(LIVE_STATUSES) and not platform.has_closed_status_set
 
     def _has_status(self, campaign: Campaign, platform: Platform) -> bool:

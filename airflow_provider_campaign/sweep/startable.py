@@ -1,4 +1,4 @@
-"""What is not live, but may start while the calling hours are over; and switching its own schedule off."""
+"""Campaigns that are not live, but may start while closed; and switching their own schedules off."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def may_start_before(campaign: Campaign, now: float, until: datetime | None) -> 
     Return whether a campaign may start before a moment; false if its list row names another time.
 
     :param now: Seconds since the epoch.
-    :param until: When its calling hours start again, None if that is not known.
+    :param until: When its calling hours start again, None if unknown.
     """
     starts_at = start_time(campaign)
     return starts_at is None or until is None or now <= starts_at.timestamp() < until.timestamp()
@@ -87,7 +87,7 @@ def switch_schedules_off(
     for campaign in filter(is_due, due):
         try:
             seen.append(switch_schedule_off(client, campaign, deadline))
-        except Exception as error:  # noqa: BLE001 whatever goes wrong with one, the others have their turn
+        except Exception as error:  # noqa: BLE001 an error with one must not stop the others
             failure = as_campaign_error(error, f"Schedule of campaign {campaign.id!r} ({client.description})")
             problems.append(f"{campaign.id} ({campaign.name}): its schedule is not verified switched off: {failure}")
     return seen, problems

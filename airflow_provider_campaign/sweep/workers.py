@@ -13,7 +13,7 @@ from airflow_provider_campaign.client.clock import Clock
 Item = TypeVar("Item")
 
 CONCURRENCY = 5
-"""Requests in flight at the same time, unless the platform is slow: so many get a 429 if the rate limit is reached."""
+"""Requests in flight at the same time, unless the platform is slow: as many get a 429 if the limit is reached."""
 
 MAX_CONCURRENCY = 20
 """Requests in flight at the same time, however slow the platform is; each has a connection of its own."""

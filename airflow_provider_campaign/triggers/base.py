@@ -1,4 +1,4 @@
-"""What the triggers have in common: one poll for all that wait on an account."""
+"""What the triggers have in common: one poll for all waits on an account."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INITIAL_JITTER = (0.5, 1.0)
 """The first poll comes after this part of a poll interval, at random, so that waits don't move in step."""
 
 BATCH_DELAY = 1.0
-"""Seconds before the first poll of a campaign that nobody has read yet: triggers that start together poll together."""
+"""Seconds before the first poll of a campaign that was not read yet: triggers that start together poll together."""
 
 
 class AccountTrigger(BaseEventTrigger):

@@ -68,7 +68,7 @@ class CampaignWaitTrigger(AccountTrigger):
     :param target_statuses: The statuses to wait for, compared without regard to case.
     :param failure_statuses: Those from which no target can come; what the sensor takes for such if None.
     :param timeout: Seconds that the task may take, as messages name them.
-    :param deadline: When that time is up (seconds since the epoch); if None, by when Airflow has the task time out.
+    :param deadline: The end of that time (seconds since the epoch); if None, by when Airflow has the task time out.
     :param result: What the task has to return so far, completed by what is seen; None to return the status.
     :param end_task: Whether to end the task right here instead of resuming it on a worker.
     """
@@ -130,7 +130,7 @@ class CampaignWaitTrigger(AccountTrigger):
         """
         Return the campaign once it has reached a target. After the deadline it must be read once more.
 
-        :raises CampaignError: When it can't be read or can no longer reach a target, or the time is up.
+        :raises CampaignError: When it is unreadable, can no longer reach a target, or times out.
         """
         left = (wait.deadline or 0.0) - poll.clock.time()
         try:

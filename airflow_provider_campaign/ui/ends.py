@@ -19,7 +19,7 @@ from airflow_provider_campaign.calling_hours import CallingRules
 from airflow_provider_campaign.exceptions import CampaignConfigError
 
 MAX_BODY = 32 * 1024
-"""Bytes; Airflow keeps 4,096 characters of what an argument is rendered to, unless it is told otherwise."""
+"""Bytes; Airflow keeps 4,096 characters of what an argument is rendered to, unless configured otherwise."""
 
 MAX_WINDOWS = 1000
 """Windows of a week, of all rules together."""
@@ -33,7 +33,7 @@ _computing = asyncio.Lock()
 
 
 async def respond(request: Request) -> Response:
-    """Return the ends for ``{"calling_hours": …, "from": …, "until": …}``; with 400, why that can't be read."""
+    """Return the ends for ``{"calling_hours": …, "from": …, "until": …}``; with 400, why that is unreadable."""
     body = b""
     async for chunk in request.stream():
         body += chunk
@@ -50,8 +50,8 @@ def expected_ends(body: bytes) -> list[dict[str, str | None]]:
     """
     Return each end with its rule and time zone, and when the rule's calling hours start again.
 
-    :raises ValueError: When the question is none, or too large.
-    :raises CampaignConfigError: When the calling hours can't be read.
+    :raises ValueError: When the request is invalid, or too large.
+    :raises CampaignConfigError: When the calling hours are unreadable.
     """
     asked = json.loads(body)
     start, until = (datetime.fromisoformat(asked[key]) for key in ("from", "until"))

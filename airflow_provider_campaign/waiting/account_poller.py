@@ -42,7 +42,7 @@ class AccountPoller:
     Poll an account again and again for those who wait on it.
 
     One or two campaigns are read directly. More are looked for in the list of live campaigns; those that it lacks, in
-    the list of the awaited statuses, newest first; and those that it lacks as well are read directly,
+    the list of the awaited statuses, newest first; and those that it lacks, too, are read directly,
     up to :data:`MAX_DIRECT_READS`. Nothing is concluded from what a list lacks: a wrong list costs requests, but ends
     no wait. A campaign that was read directly and stays unlisted, for example a paused one, is read again in turn with
     its like, one in each poll.
@@ -97,7 +97,7 @@ class AccountPoller:
         self._has_failing_list = False
 
     def _run(self, *, lists_live: bool) -> None:
-        """Read the most urgent campaigns first; raise if nobody can be served, now or ever."""
+        """Read the most urgent campaigns first; raise if no wait can be served, now or ever."""
         if len(self._waits) <= DIRECT_READ_THRESHOLD:
             self._read_directly(self._waits, None)
         else:
