@@ -48,7 +48,7 @@ def wait_for_effect(
         try:
             shown, was_refused = poller.poll([wait], deadline=deadline), False
         except CampaignAuthError as error:
-            if was_refused or deadline.remaining <= 0:
+            if was_refused:
                 raise
             shown, was_refused = Snapshot(problem=str(error)), True
         if seen := wait.reached(shown, client.description):

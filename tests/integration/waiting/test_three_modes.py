@@ -421,8 +421,10 @@ def test_one_refused_status_ends_no_wait_for_an_acknowledged_stop_and_a_refusal_
     assert act(SMS.stop, campaign.id)["status"] == "Stopped"
     campaign = sandbox.add_campaign(stop_delay=SOON)
     sandbox.add_fault(Fault(fault, action="status", count=None))
+    sandbox.clear_requests()
     with pytest.raises((CampaignNotFoundError, CampaignRequestError, CampaignAuthError)):
         act(SMS.stop, campaign.id)
+    assert len(sandbox.requests) <= 7  # the stop, and two polls
 
 
 @pytest.fixture
