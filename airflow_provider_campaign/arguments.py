@@ -1,5 +1,5 @@
 """
-Reading the arguments of operators, sensor and command line: an argument that would make a task do nothing is an error.
+Reading the arguments of operators, sensor, and command line: an argument that would make a task do nothing is an error.
 
 Each function takes an argument's name and value, and returns what it means; or raises an error that names both, and
 the fix. It runs at parse time for what is no template, and after rendering for what is one.
@@ -54,7 +54,7 @@ def argument_error(
     name: str, value: object, problem: str, fix: str, *, nothing_sent: bool = True
 ) -> CampaignConfigError:
     """
-    Return the error that names an argument, its value and the fix.
+    Return the error that names an argument, its value, and the fix.
 
     :param nothing_sent: Whether the platform was asked for nothing yet, which the message says then.
     """
@@ -64,7 +64,7 @@ def argument_error(
 
 
 def read_bool(name: str, value: Any) -> bool:
-    """Return a boolean, or what one of the texts true, false, yes, no, 1, 0, on and off stands for."""
+    """Return a boolean, or what one of the texts true, false, yes, no, 1, 0, on, and off stands for."""
     if isinstance(value, bool):
         return value
     text = value.strip().casefold() if isinstance(value, str) else None
@@ -117,7 +117,7 @@ def read_text(name: str, value: Any) -> str:
 
 
 def read_optional_text(name: str, value: Any) -> str | None:
-    """Return a text that is there, or None where the argument was left out."""
+    """Return a text that is there, or None if the argument is absent."""
     return None if value is None else read_text(name, value)
 
 
@@ -152,7 +152,7 @@ def _items(name: str, value: Any) -> Collection[Any]:
 
 
 def read_statuses(name: str, value: Any) -> tuple[str, ...]:
-    """Return status words, spelled as the platforms do where they are known."""
+    """Return status words, spelled as the platforms do if they are known."""
     return tuple(map(canonical_status, read_words(name, value)))
 
 
@@ -183,7 +183,7 @@ def check_documented(name: str, statuses: Collection[str], platform: Platform, *
 
 
 def read_name_patterns(name: str, value: Any) -> tuple[str, ...] | None:
-    """Return patterns, given as one, as a list, or as the text of a list; None where the argument was left out."""
+    """Return patterns, given as one, as a list, or as the text of a list; None if the argument is absent."""
     if value is None:
         return None
     if isinstance(value, str):
@@ -197,7 +197,7 @@ def read_name_patterns(name: str, value: Any) -> tuple[str, ...] | None:
 
 
 def read_records_path(name: str, value: Any) -> str | None:
-    """Return a path that does not depend on where a task runs, or None where the argument was left out."""
+    """Return a path that does not depend on where a task runs, or None if the argument is absent."""
     if value is None:
         return None
     path = value.strip() if isinstance(value, str) else ""

@@ -88,13 +88,13 @@ class Campaign:
     A campaign as its platform describes it, the same for every platform.
 
     :param id: The campaign's id on the platform.
-    :param status: Its status, spelled as :class:`.CampaignStatus` does where the word is known.
-    :param name: Its display name, where the response has one.
+    :param status: Its status, spelled as :class:`.CampaignStatus` does if the word is known.
+    :param name: Its display name, if the response has one.
     :param campaign_type: ``sms`` or ``voice`` on Kore.ai, None on Sonarly.
-    :param priority: The platform's priority, where the response has one (Kore.ai: 1 is the lowest).
+    :param priority: The platform's priority, if the response has one (Kore.ai: 1 is the lowest).
     :param message: What the platform said.
     :param updated_at: When the platform last changed the campaign (ISO 8601), if the response contains it.
-    :param already_stopped: True where a stop found the campaign stopped or completed before it acted.
+    :param already_stopped: True if a stop found the campaign stopped or completed before it acted.
     :param raw: The platform's own response.
     """
 

@@ -124,7 +124,7 @@ _DOCUMENTATION = {
 
 
 def _of_each_platform(*modules: str) -> list[JSON]:
-    """Return the modules as those of both integrations: operators, sensors and triggers know no platform."""
+    """Return the modules as those of both integrations: operators, sensors, and triggers know no platform."""
     names = [f"{_PACKAGE}.{module}" for module in modules]
     return [{"integration-name": platform, "python-modules": names} for platform in _PLATFORMS.values()]
 

@@ -1,4 +1,4 @@
-"""Texts and documents from outside, cleaned where they enter: what is inside can be logged, stored and sent."""
+"""Texts and documents from outside, cleaned where they enter: what is inside can be logged, stored, and sent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_TEXT_LENGTH = 4096
 """Characters of a text in a document; a text message has 1,600 at the most."""
 
 MAX_LINE_LENGTH = 300
-"""Characters of a name, a status or a quotation; a database's column for names usually has 255."""
+"""Characters of a name, a status, or a quotation; a database's column for names usually has 255."""
 
 MAX_SHOWN = 200
 """Characters of a value that an error shows."""
@@ -54,7 +54,7 @@ _URL_SAFE = str.maketrans("+/", "-_")
 
 def clean(value: Any, secrets: Iterable[str] = ()) -> Any:
     """
-    Return a JSON value from outside as logs, XCom and every database can take it.
+    Return a JSON value from outside as logs, XCom, and every database can take it.
 
     Secrets and tokens are masked. What can't be stored is replaced by U+FFFD, never removed, so that no text turns into
     another that means something; an entry whose key would have to change is dropped.

@@ -1,4 +1,4 @@
-"""Reading the fields of calling hours: what can't be read, and a key that is not known, is an error that names both."""
+"""Read the fields of calling hours; an unreadable value or an unknown key is an error that names field and value."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OTHER_WORDS = {"holidays": "closed_dates", "tz": "timezone", "exceptions": "over
 
 
 def calling_hours_error(field: str, value: Any, problem: str, fix: str) -> CampaignConfigError:
-    """Return the error for a field, or an argument, that can't be read."""
+    """Return the error for a field, or an argument, that is unreadable."""
     return CampaignConfigError(f"Calling hours: {field} is {shown(value)}, {problem}. {fix}")
 
 

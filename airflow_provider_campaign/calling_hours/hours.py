@@ -71,7 +71,7 @@ class CallingHours:
     @classmethod
     def read(cls, calling_hours: Mapping[str, Any]) -> CallingHours:
         """
-        Read the platform's ``callingHours`` object; also ``open`` in its place, ``closed_dates`` and ``overrides``.
+        Read the platform's ``callingHours`` object; also ``open`` in its place, ``closed_dates``, and ``overrides``.
 
         :raises CampaignConfigError: When a key of it is unknown, or a field is unreadable.
         """

@@ -69,7 +69,7 @@ def read_windows(field: str, calling_hours: Mapping[str, Any]) -> tuple[tuple[ra
 
 
 def _entries(field: str, calling_hours: Mapping[str, Any]) -> Iterator[tuple[str, list[range]]]:
-    """Yield each entry's name with its windows: one, or one for each day of the week where it names none."""
+    """Yield each entry's name with its windows: one, or one for each day of the week if it names none."""
     frequency = _word(calling_hours.get("frequency")) or "WEEKLY"
     if frequency not in FREQUENCIES:
         fix = f"Use one of {', '.join(FREQUENCIES)}."

@@ -29,7 +29,7 @@ class ContractCheck:
 
     :param campaign_id: The campaign to look at more closely; None for the first that is listed.
     :param allow_stop: Whether that campaign may be stopped; without one, an id that no account has is.
-    :param campaign_type: Its type, where it is not among those that are listed.
+    :param campaign_type: Its type, if it is not among the listed ones.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What is documented, point by point, and what the provider does where an account differs."""
+"""What is documented, point by point, and what the provider does if an account differs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ POINTS: Mapping[str, tuple[str, str]] = {
         "a stop that is not permitted fails at once, and names the permission",
     ),
 }
-"""Each point: what is documented, and what the provider does where an account differs."""
+"""Each point: what is documented, and what the provider does if an account differs."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class CheckRow:
     """
     A point, and what an account showed of it.
 
-    :param verdict: ``as documented``, ``differs`` or ``can't tell``.
-    :param provider: What the provider does where it differs.
+    :param verdict: ``as documented``, ``differs``, or ``can't tell``.
+    :param provider: What the provider does if it differs.
     """
 
     subject: str

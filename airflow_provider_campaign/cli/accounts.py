@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Outcome(Generic[Result]):
-    """What became of the work on one account: what it returned, None if nothing, and what went wrong."""
+    """The outcome of the work on one account: what it returned, None if nothing, and what went wrong."""
 
     value: Result | None = None
     error: CampaignError | None = None

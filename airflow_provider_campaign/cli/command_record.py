@@ -64,7 +64,7 @@ class CommandRecords:
         Write the record of an account; what keeps it from being written is noted.
 
         :param ended_at: Seconds since the epoch.
-        :param error: What names all that is not verified, None where all is.
+        :param error: What names all that is not verified, None if all is.
         """
         if self.store is None:
             return
@@ -85,7 +85,7 @@ class CommandRecords:
 
 
 def _user() -> str | None:
-    """Return who runs the command; None where the machine has no name for them."""
+    """Return who runs the command; None if the machine has no name for them."""
     with suppress(OSError, KeyError):
         return getpass.getuser()
     return None

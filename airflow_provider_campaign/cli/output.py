@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 PACKAGE_LOGGER = __name__.partition(".")[0]
 
 LINE_INTERVAL = 2.0
-"""Seconds between two lines about the progress, where there is no terminal."""
+"""Seconds between two lines about the progress, if there is no terminal."""
 
 Row = Mapping[str, Any]
 
@@ -28,7 +28,7 @@ class Output:
     """
     What a command shows.
 
-    :param style: ``table``, ``plain``, ``json`` or ``yaml``.
+    :param style: ``table``, ``plain``, ``json``, or ``yaml``.
     :param is_verbose: Whether the log is shown, too.
     """
 

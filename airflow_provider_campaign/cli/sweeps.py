@@ -187,7 +187,7 @@ def _run(records: CommandRecords, conn_id: str, sweep: Sweep) -> Outcome[SweepRe
 
 
 def _failure(result: SweepResult) -> CampaignError | None:
-    """Return the error that names what is not verified stopped, None where all is."""
+    """Return the error that names what is not verified stopped, None if all is."""
     try:
         result.raise_for_failure()
     except CampaignError as error:

@@ -1,4 +1,4 @@
-"""Stopping, starting and deleting a campaign: what to send, and what the platform's responses mean together."""
+"""Stopping, starting, and deleting a campaign: what to send, and what the platform's responses mean together."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ class Deletion:
         self._existed: bool | None = None
 
     def attempt(self, deadline: Deadline) -> Campaign | None:
-        """Make one attempt; None where an earlier one, whose response is lost, has deleted the campaign."""
+        """Make one attempt; None if an earlier one, whose response is lost, has deleted the campaign."""
         if self._existed is None and not self._was_sent:
             self._read_before(deadline)
         try:

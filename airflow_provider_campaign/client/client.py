@@ -29,7 +29,7 @@ DEFAULT_REQUEST_TIMEOUT = 30.0
 
 class CampaignClient:
     """
-    Stop, start, delete, read and list the campaigns of one account.
+    Stop, start, delete, read, and list the campaigns of one account.
 
     :param description: What messages call the account, for example ``connection 'campaign_default', Kore.ai``.
     :param timeout: Seconds that one request may take.
@@ -128,7 +128,7 @@ class CampaignClient:
         """
         Delete a campaign; the parameters are those of :meth:`stop_campaign`.
 
-        :returns: The campaign as it was, or None where a request whose response is lost has deleted it.
+        :returns: The campaign as it was, or None if a request whose response is lost has deleted it.
         :raises CampaignNotFoundError: When there is no such campaign; an earlier call may have deleted it.
         """
         request = self._validated(ApiRequest(Action.DELETE, campaign_id, campaign_type))
@@ -166,7 +166,7 @@ class CampaignClient:
 
         :param campaign_types: Some of the platform's types; all of them where None.
         :param statuses: Only campaigns in one of these, without regard to case; all of them where empty.
-        :param newest_first: Those changed last come first, where the platform can sort.
+        :param newest_first: Those changed last come first, if the platform can sort.
         :param deadline: When to give up.
         :raises CampaignConfigError: When a type is not one of the platform's.
         """

@@ -1,4 +1,4 @@
-"""Time: the clock that waits are measured by, and the moment by which an operation must be over."""
+"""Time: the clock that waits are measured by, and the moment by which an operation must have ended."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Cancellation:
 
 class Deadline:
     """
-    The moment by which an operation, with its requests, retries and waits, must be over.
+    The moment by which an operation, with its requests, retries, and waits, must have ended.
 
     :param seconds: How long the operation may take from now on.
     :param retries: Whether a failed request is sent a second time at all.

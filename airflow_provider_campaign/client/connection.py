@@ -15,7 +15,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.connection import create_connection
 
 CONNECT_TIMEOUT = 10.0
-"""Seconds to look a host up and reach one of its addresses, or the request's time limit where that is shorter."""
+"""Seconds to look a host up and reach one of its addresses, or the request's time limit if that is shorter."""
 
 
 class TimeLimit:

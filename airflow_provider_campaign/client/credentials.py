@@ -1,4 +1,4 @@
-"""The credentials that requests are signed with, and looking them up again where the platform refuses them."""
+"""The credentials that requests are signed with, and looking them up again if the platform refuses them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow_provider_campaign.platforms.base import Platform
 log = logging.getLogger(__name__)
 
 LookUp = Callable[[], tuple[Platform, str]]
-"""Returns an account as it is configured now: its platform, and the address (scheme, host and port) of that."""
+"""Returns an account as it is configured now: its platform, and the address (scheme, host, and port) of that."""
 
 
 class Credentials:

@@ -73,7 +73,7 @@ def response_error(
     Return the error for a response that is not a success.
 
     :param subject: How the message begins: the action, the campaign, the connection.
-    :param document: The response's JSON object, None where it has none.
+    :param document: The response's JSON object, None if it has none.
     :param clock_error: Seconds that the platform's clock is ahead of ours by, 0 if they agree.
     """
     text = sanitize(api_status.message, platform.secrets)
@@ -102,7 +102,7 @@ def response_error(
 
 
 def _seconds_to_wait(platform: Platform, response: HttpResponse, kind: type[CampaignError]) -> float | None:
-    """Return the seconds that a platform asks to wait, or else those of its window where the rate limit is reached."""
+    """Return the seconds that a platform asks to wait, or else those of its window if the rate limit is reached."""
     value = response.headers.get("Retry-After") if response.status in (429, 503) else None
     seconds = parse_retry_after(value, platform.rate_window)
     return platform.rate_window if seconds is None and issubclass(kind, CampaignRateLimitError) else seconds

@@ -48,7 +48,7 @@ class ListReader:
 
     @property
     def total(self) -> int | None:
-        """How many campaigns the platform says that the list has, None where it does not say."""
+        """How many campaigns the platform says that the list has, None if it does not say."""
         return self._pager.total
 
     def read_page(self, deadline: Deadline) -> list[Campaign]:

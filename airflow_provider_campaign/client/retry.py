@@ -24,7 +24,7 @@ MAX_RETRY_DELAY = 30.0
 """Seconds: the upper bound of any delay after a failure other than a rate-limit error."""
 
 MAX_RETRY_AFTER = 300.0
-"""Seconds: the most that a ``Retry-After`` is believed where the platform documents no window for its limit."""
+"""Seconds: the most that a ``Retry-After`` is respected if the platform documents no window for its limit."""
 
 RETRY_AFTER_MARGIN = 5.0
 """Seconds past the documented window that a ``Retry-After`` is believed: what is longer is milliseconds or a date."""
@@ -75,8 +75,8 @@ def parse_retry_after(value: str | None, rate_window: float | None = None) -> fl
     """
     Read a ``Retry-After`` header in either of its forms, seconds or HTTP date.
 
-    :param rate_window: Seconds of the window that the platform documents for its limit, None where it does not.
-    :returns: Seconds from now, at the most those of the window and a bit; None where it is absent or unreadable.
+    :param rate_window: Seconds of the window that the platform documents for its limit, None if it does not.
+    :returns: Seconds from now, at the most those of the window and a bit; None if it is absent or unreadable.
     """
     longest = MAX_RETRY_AFTER if rate_window is None else rate_window + RETRY_AFTER_MARGIN
     try:

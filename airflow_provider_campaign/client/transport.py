@@ -68,7 +68,7 @@ class RequestsTransport:
     """
     Sends each request over a connection of its own; threads may share it.
 
-    :param base_url: Scheme, host and port, with no slash at the end.
+    :param base_url: Scheme, host, and port, with no slash at the end.
     :param ca_bundle: Path of the certificates to trust instead of the usual ones.
     """
 

@@ -27,12 +27,12 @@ DEFAULT_STOP_TIMEOUT = 900.0
 
 class CampaignHook(BaseHook, ABC):
     """
-    The account that a connection stands for: its :attr:`client` stops, starts, deletes, reads and lists campaigns.
+    The account that a connection stands for: its :attr:`client` stops, starts, deletes, reads, and lists campaigns.
 
     A subclass names its connection type, and reads a platform out of the connection's fields.
 
     :param campaign_conn_id: The connection id.
-    :param connection: The connection, where it was looked up already.
+    :param connection: The connection, if it was already looked up.
     :param renews: Whether it is looked up once more if the platform refuses its credentials: they may have been
         rotated. By default where the hook itself looks it up.
     """
@@ -61,7 +61,7 @@ class CampaignHook(BaseHook, ABC):
     @classmethod
     def get_connection(cls, conn_id: str) -> Connection:
         """
-        Look a connection up, in the database too where this is no task: in a script, or on the command line.
+        Look up a connection, in the database, too, if this is no task: in a script, or on the command line.
 
         There ``BaseHook.get_connection`` does not see it (Airflow 3.1 and later), but Airflow's own commands do.
 
@@ -196,7 +196,7 @@ class CampaignHook(BaseHook, ABC):
         Stop a campaign, and return it once the platform says that it is stopped or completed.
 
         :param campaign_type: ``sms`` or ``voice`` if the platform has types.
-        :param timeout: Seconds for all of it: requests, retries and waiting.
+        :param timeout: Seconds for all of it: requests, retries, and waiting.
         :param check_first: Read the status before anything is sent: for a retry of the task.
         :raises CampaignTimeoutError: When it is not stopped in time.
         :raises CampaignError: As for :meth:`.CampaignClient.stop_campaign`.
@@ -222,7 +222,7 @@ class CampaignHook(BaseHook, ABC):
 
 
 def _hook_class(connection: Connection) -> type[Any] | None:
-    """Return the class of a connection's hook, None where its type has none."""
+    """Return the class of a connection's hook, None if its type has none."""
     class_name = connection_type_info(connection.conn_type or "").get("hook-class-name")
     try:
         # What is ours needs no search through the metadata of every provider, a third of a second for a task.

@@ -25,7 +25,7 @@ MAX_SECONDS = 86_400.0
 
 class ConnectionFields:
     """
-    A connection, read field by field; null, empty and absent are one and the same.
+    A connection, read field by field; null, empty, and absent are one and the same.
 
     :raises CampaignConfigError: On construction, when the connection's extra is not a JSON object.
     """
@@ -128,7 +128,7 @@ class ConnectionFields:
         return value
 
     def base_url(self) -> str:
-        """Return scheme, host and port; ``https`` where none is named, ``http`` for loopback only."""
+        """Return scheme, host, and port; ``https`` where none is named, ``http`` for loopback only."""
         default = self._info["ui-field-behaviour"]["placeholders"].get("host", "")
         host = self.text("host", default) or self.required("host")
         if "://" not in host:

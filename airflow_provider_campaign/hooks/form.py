@@ -32,7 +32,7 @@ def _behaviour(conn_type: str) -> dict[str, Any]:
 
 
 def _widget(field: dict[str, Any]) -> Any:
-    # Airflow takes no other kinds of field than string, integer, password and boolean; and as it puts the fields of
+    # Airflow takes no other kinds of field than string, integer, password, and boolean; and as it puts the fields of
     # all connection types into one form, none can be required.
     from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextAreaFieldWidget, BS3TextFieldWidget
     from wtforms import IntegerField, PasswordField, StringField

@@ -31,7 +31,7 @@ from airflow_provider_campaign.records.earlier_tries import EarlierTries
 from airflow_provider_campaign.records.progress import ActionProgress
 
 DEFAULT_TIMEOUT = 900.0
-"""Seconds for a whole operation: requests, retries and waiting."""
+"""Seconds for a whole operation: requests, retries, and waiting."""
 
 
 class CampaignOperator(BaseOperator):
@@ -39,13 +39,13 @@ class CampaignOperator(BaseOperator):
     What every operator on one campaign has.
 
     :param campaign_id: The campaign's id on its platform. (templated)
-    :param campaign_conn_id: The connection id; its type says which platform it is. (templated)
+    :param campaign_conn_id: The connection id; its type selects the platform. (templated)
     :param campaign_type: ``sms`` or ``voice`` if the platform has types (Kore.ai). (templated)
     :param records_path: Where a record of each try is written: any path that Airflow's ``ObjectStoragePath`` takes. By
         default there is none. (templated)
     :param reason: Why this is done, for the log and the record. (templated)
-    :param timeout: Seconds for the whole operation: requests, retries and waiting.
-    :raises CampaignConfigError: When an argument is wrong, at parse time where it is no template.
+    :param timeout: Seconds for the whole operation: requests, retries, and waiting.
+    :raises CampaignConfigError: When an argument is wrong, at parse time unless it is a template.
     """
 
     template_fields: Sequence[str] = ("campaign_id", "campaign_conn_id", "campaign_type", "records_path", "reason")
@@ -109,7 +109,7 @@ class CampaignOperator(BaseOperator):
         """
         Replace the arguments by what they mean, and return the deadline of the operation.
 
-        :param ends_at: When the operation must be over (seconds since the epoch), where it began before a deferral.
+        :param ends_at: When the operation must be over (seconds since the epoch), if it began before a deferral.
         :raises CampaignConfigError: When an argument is wrong; nothing was sent.
         """
         vars(self).update(read_arguments(self, self.readers, self._templates))

@@ -66,7 +66,7 @@ class _StatusChangeOperator(CampaignOperator):
     """Bring a campaign to a status, and wait until the platform says that it is there."""
 
     action: ClassVar[Action]
-    """What is asked for."""
+    """The action to request."""
 
     condition: ClassVar[WaitCondition]
     """What ends the wait for the action's effect."""
@@ -93,7 +93,7 @@ class _StatusChangeOperator(CampaignOperator):
         self.check_arguments()
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Act, wait, and return what became of the campaign."""
+        """Act, wait, and return the campaign's result."""
         deadline = self.begin()
         with self.record(context, self.action) as progress:
             return self._act_and_wait(progress, deadline, outcome_unknown=is_retry(context))
@@ -230,11 +230,11 @@ class StopCampaignOperator(_StatusChangeOperator):
     A campaign that is stopped or completed already is a success. The parameters are those of
     :class:`CampaignOperator`, and these.
 
-    :param wait_for_completion: Whether to wait until it is stopped where the platform's response does not say so.
+    :param wait_for_completion: Whether to wait until it is stopped if the platform's response does not say so.
     :param poll_interval: Seconds between two polls while waiting.
     :param deferrable: Whether to wait in the triggerer, without a worker slot; by default what Airflow's option
         ``[operators] default_deferrable`` says.
-    :returns: The keys ``campaign_id``, ``status``, ``message``, ``updated_at``, ``already_stopped`` and ``raw``
+    :returns: The keys ``campaign_id``, ``status``, ``message``, ``updated_at``, ``already_stopped``, and ``raw``
         (the platform's own response).
     :raises CampaignConflictError: When the campaign has not started, so that there is nothing to stop.
     :raises CampaignTimeoutError: When it is not stopped in time.

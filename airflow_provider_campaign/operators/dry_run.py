@@ -18,7 +18,7 @@ class DryRunArgument:
     """
 
     def __get__(self, task: BaseOperator | None, owner: type) -> Any:
-        """Return what Airflow may render, serialize or call; an upstream task's output as it is."""
+        """Return what Airflow may render, serialize, or call; an upstream task's output as it is."""
         if task is None:
             return _METHOD
         value = vars(task)["dry_run"]

@@ -15,7 +15,7 @@ EVENT_KEYS = ("incidents", "missed_closings", "window_end", "connection_id", "re
 
 
 def read_incident_outlet(name: str, value: Any) -> Asset | None:
-    """Return an asset, or None where the argument was left out."""
+    """Return an asset, or None if the argument is absent."""
     if value is not None:
         from airflow.providers.common.compat.sdk import Asset  # only those who give one need it
 

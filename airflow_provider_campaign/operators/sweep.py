@@ -53,27 +53,27 @@ class StopActiveCampaignsOperator(BaseOperator):
     Keep the campaigns of an account inside their calling hours, and verify that they are.
 
     Without ``calling_hours`` every live campaign in scope is stopped now. With them a run stops those that are live
-    although they are closed, and those whose calling hours end within ``look_ahead``: each as late as the account's
+    although closed, and those whose calling hours end within ``look_ahead``: each as late as the account's
     rate limit allows, and verified ``margin`` before its end. Campaigns that stay open longer are left alone. The run
     ends once the last end within ``look_ahead`` is verified. Every campaign is attempted, whatever happens to others.
 
-    :param campaign_conn_id: The connection id; its type says which platform it is. (templated)
+    :param campaign_conn_id: The connection id; its type selects the platform. (templated)
     :param campaign_types: The types to stop, if the platform has types (Kore.ai). (templated)
     :param statuses: The statuses that count as live, compared without regard to case. Sonarly does not document its
         words: by default, an unknown one counts as live there; name those that are to end that. (templated)
-    :param name_pattern: Only campaigns whose name matches, with ``*``, ``?`` and ``[…]``; one, or a list. (templated)
+    :param name_pattern: Only campaigns whose name matches, with ``*``, ``?``, and ``[…]``; one, or a list. (templated)
     :param campaign_ids: Only these campaigns, of any type. Those that are not live are read once; one that the platform
         does not know fails the task, after all others are stopped. (templated)
     :param dry_run: Whether to list only, and stop nothing. (templated)
     :param calling_hours: The platform's ``callingHours`` object, or a list of rules. A scheduled run that begins when
-        all that it was scheduled to close is open again sends nothing: it is skipped if a run has verified that end,
-        and fails if none has. (templated)
+        everything that it was scheduled to close is open again sends nothing: it is skipped if a run has verified that
+        end, and fails if none has. (templated)
     :param records_path: Where the record of each try is written: any path that Airflow's ``ObjectStoragePath`` takes;
-        by default what ``[campaign] records_path`` of Airflow's configuration says, else nowhere. (templated)
-    :param reason: Why the campaigns are stopped, for the log, the record and the result. (templated)
-    :param margin: Seconds, or a ``timedelta``, before the end of calling hours by which all is to be verified stopped;
-        more than the campaigns take to stop.
-    :param look_ahead: A run also closes what ends within this time: seconds, or a ``timedelta``.
+        by default ``[campaign] records_path`` of Airflow's configuration, else nowhere. (templated)
+    :param reason: Why the campaigns are stopped, for the log, the record, and the result. (templated)
+    :param margin: Seconds, or a ``timedelta``, before the end of calling hours by which all campaigns are verified
+        stopped; longer than they take to stop.
+    :param look_ahead: A run also stops campaigns whose hours end within this time: seconds, or a ``timedelta``.
     :param switch_schedules_off: Whether to switch off the schedules of campaigns that would start before their calling
         hours do, and to read each back (Kore.ai, API v2).
     :param incident_outlet: An asset that gets an event when a campaign was live although a run had verified the end of
@@ -83,12 +83,12 @@ class StopActiveCampaignsOperator(BaseOperator):
     :param timeout: Seconds for the whole sweep, counted from the last end that it waits for.
     :returns: ``stopped``, ``already_stopped``, ``failed`` and, for a dry run, ``live``: lists with an entry for each
         campaign, those of previous tries included; ``open_until`` (live campaigns whose calling hours go on);
-        ``closings`` (``rule``, ``end``, ``verified_at`` and the ids ``live_at_end``); ``missed_closings`` (``rule`` and
-        ``end``); ``excluded`` (live campaigns outside the scope), ``may_start`` (before their calling hours do),
+        ``closings`` (``rule``, ``end``, ``verified_at``, and the ids ``live_at_end``); ``missed_closings`` (``rule``
+        and ``end``); ``excluded`` (live campaigns outside the scope), ``may_start`` (before their calling hours do),
         ``incidents`` (ids), ``total``; of this try ``requests``, ``refused`` (429), ``seconds``, ``began_at``,
         ``ended_at``, ``outcome``, ``error``; ``earlier_tries``, ``connection_id``, ``platform``, ``window_end`` (the
         last end), ``reason``; and ``record``: the ``path`` and ``sha256`` of the record, or None.
-    :raises CampaignConfigError: When an argument is wrong, at parse time where it is no template.
+    :raises CampaignConfigError: When an argument is wrong, at parse time unless it is a template.
     :raises CampaignSweepError: When a campaign is not verified stopped; its subclass
         :class:`.CampaignSweepFinalError` when no retry can fix it.
     :raises CampaignRecordError: When the record can't be written, after all stops.

@@ -30,7 +30,7 @@ from airflow_provider_campaign.sweep.startable import check_can_switch_off
 log = logging.getLogger(__name__)
 
 MAX_DEFERRED_DELAY = 60.0
-"""The longest delay, in seconds, between two polls of campaigns that are stopping where that takes no worker slot."""
+"""The longest delay, in seconds, between two polls of campaigns that are stopping if that takes no worker slot."""
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def open_store(name: str, value: Any, *, has_default: bool) -> RecordStore | Non
 
 class TaskRecord:
     """
-    A record under way: ``with`` writes it when the try ends, by success, failure, skip or SIGTERM.
+    A record under way: ``with`` writes it when the try ends, by success, failure, skip, or SIGTERM.
 
     Deferring ends no try, and leaves no record.
 
@@ -138,7 +138,7 @@ class TaskRecord:
         """
         Return what previous tries have left, compared with what :meth:`describe` has noted of this one.
 
-        Describe connection, platform and scope first. An unreadable record counts as missing, and is logged.
+        Describe connection, platform, and scope first. An unreadable record counts as missing, and is logged.
         """
         if self._is_kept and not self._has_earlier and self._try_number > 1:
             self._has_earlier = True

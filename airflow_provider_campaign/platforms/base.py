@@ -124,12 +124,12 @@ class Pager(ABC):
     """
 
     page_size: PageSize | None = None
-    """The number of rows that it asks for, where the platform lets it say so."""
+    """The number of rows that it asks for, if the platform lets it choose."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []
         self.total: int | None = None
-        """How many campaigns the platform says that the list has, None where it does not say."""
+        """How many campaigns the platform says that the list has, None if it does not say."""
         self._rows: set[tuple[str, str]] = set()
         self._pages_without_progress = 0
 
@@ -199,7 +199,7 @@ class Platform(ABC):
     """The types that its requests distinguish; empty if there is only one."""
 
     listable_statuses: ClassVar[Set[str]] = frozenset()
-    """The status words that its lists can be filtered by; empty where they always show all campaigns."""
+    """The status words that its lists can be filtered by; empty if they always show all campaigns."""
 
     has_closed_status_set: ClassVar[bool] = True
     """Whether all its status words are documented, so that any other word means that the campaign is not live."""
@@ -227,7 +227,7 @@ class Platform(ABC):
     @property
     @abstractmethod
     def secrets(self) -> tuple[str, ...]:
-        """What must never be shown, even where the platform echoes it."""
+        """What must never be shown, even if the platform echoes it."""
 
     def check_type(self, campaign_type: str | None) -> None:
         """
@@ -247,7 +247,7 @@ class Platform(ABC):
     @abstractmethod
     def signed_headers(self, now: float) -> Mapping[str, str]:
         """
-        Return the headers that sign one request, with a token of its own where the platform takes tokens.
+        Return the headers that sign one request, with a token of its own if the platform takes tokens.
 
         :param now: Seconds since the epoch.
         """

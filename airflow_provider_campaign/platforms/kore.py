@@ -83,7 +83,7 @@ class KorePlatform(Platform):
         """
         Return the app's headers with a fresh token, which has a ``jti`` never used before.
 
-        It has no ``iat``: no document asks for it, and where the platform's clock is behind ours it is in the future.
+        It has no ``iat``: no document asks for it, and if the platform's clock is behind ours it is in the future.
         """
         claims = {
             "sub": self.subject,

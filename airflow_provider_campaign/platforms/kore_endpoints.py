@@ -67,7 +67,7 @@ def endpoints_of(api_version: str, replacements: Mapping[str, str]) -> Mapping[s
 
 
 def replacement_problem(name: str, path: Any) -> str | None:
-    """Return what is wrong with an entry that replaces a path; None where nothing is."""
+    """Return what is wrong with an entry that replaces a path; None if nothing is."""
     if name not in ENDPOINTS:
         return f"replaces {name!r}, which is not an endpoint"
     if not isinstance(path, str) or not path.startswith("/") or path.startswith("//") or not path.isprintable():

@@ -1,9 +1,9 @@
-"""How many rows a list request asks for, where the platform lets it say so."""
+"""How many rows a list request asks for, if the platform lets it choose."""
 
 from __future__ import annotations
 
 PAGE_SIZE = 100
-"""Rows that a list request asks for, where the platform lets it say so."""
+"""Rows that a list request asks for, if the platform lets it choose."""
 
 MIN_PAGE_SIZE = 10
 """Rows that it asks for at the least: a page that can't be had with so few has another problem."""

@@ -10,7 +10,7 @@ from airflow_provider_campaign.text import CUT, MASK, MAX_LINE_LENGTH, REPLACEME
 
 
 def optional_text(document: Mapping[str, Any], key: str) -> str | None:
-    """Return a field's text or number as one line to be shown; None where it is absent, empty or anything else."""
+    """Return a field's text or number as one line to be shown; None if it is absent, empty, or anything else."""
     value = document.get(key)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
@@ -46,7 +46,7 @@ def check_id(found: str | None, expected: str | None) -> None:
 
 
 def optional_count(document: Mapping[str, Any], key: str) -> int | None:
-    """Return a field's whole number; None where it is absent or anything else."""
+    """Return a field's whole number; None if it is absent or anything else."""
     value = document.get(key)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 

@@ -21,7 +21,7 @@ class RecordFile:
 
     :param path: Below the records path, with ``/`` between its parts.
     :param sha256: Of its bytes, empty if it could not be read.
-    :param record: None where the file holds none that is whole.
+    :param record: None if the file holds none that is whole.
     :param problem: Why there is no record.
     """
 
@@ -41,7 +41,7 @@ class Discrepancy:
     """
     Something that :class:`RecordChain` has found.
 
-    :param kind: ``changed``, ``missing``, ``reordered``, ``cut off``, ``unreadable``, ``fork`` or ``doubtful``.
+    :param kind: ``changed``, ``missing``, ``reordered``, ``cut off``, ``unreadable``, ``fork``, or ``doubtful``.
     :param path: The record that it is about, or the hash of one that is not there.
     :param text: What it means.
     """

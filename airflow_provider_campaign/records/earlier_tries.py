@@ -55,11 +55,11 @@ class EarlierTries:
     It was stored, so it is data: it may be quoted, and a campaign in :attr:`leftovers` may be read on the platform. It
     must not be stopped unless this try's own listing shows it in scope.
 
-    :param tries: Each with ``try_number``, ``outcome``, ``path`` and ``sha256``; all but the first are None if it left
+    :param tries: Each with ``try_number``, ``outcome``, ``path``, and ``sha256``; all but the first are None if it left
         no record.
     :param campaigns: The entries of the newest record that has the same action, connection id, platform, account and
         scope as this try.
-    :param foreign: What sweeps with another connection, account or scope have left.
+    :param foreign: What sweeps with another connection, account, or scope have left.
     """
 
     tries: Sequence[JSON] = ()

@@ -145,7 +145,7 @@ def _leads_back(folder: str, linked: set[str]) -> bool:
 
 @lru_cache(maxsize=1000)
 def path_part(text: str) -> str:
-    """Return a text as one part of a path: percent-encoded, and where it is too long, cut and made unique."""
+    """Return a text as one part of a path: percent-encoded, and if it is too long, cut and made unique."""
     part = quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
     if len(part) <= MAX_PART_LENGTH:
         return part

@@ -42,7 +42,7 @@ class ActionProgress:
     The progress of an action on one campaign: all that goes through :attr:`client` is counted.
 
     :param campaign: As far as it is known: its id and type.
-    :param carried: What :meth:`carry` gave, where the action is continued.
+    :param carried: What :meth:`carry` gave, if the action is continued.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ Titles = dict[str, str]
 """Ids and names of campaigns, by id."""
 
 MAX_LINE_LENGTH = 1000
-"""Characters of a line of error or reason; a message is longer only where it quotes a long argument."""
+"""Characters of a line of error or reason; a message is longer only if it quotes a long argument."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class RecordDraft:
     """
     What is known of one try, or one command, while it runs.
 
-    :param action: ``sweep``, ``stop``, ``start`` or ``delete``.
-    :param run: For a task ``dag_id``, ``run_id``, ``task_id``, ``map_index``, ``try_number`` and ``logical_date``; for
-        the command line ``command`` and, where it is known, ``user``.
+    :param action: ``sweep``, ``stop``, ``start``, or ``delete``.
+    :param run: For a task ``dag_id``, ``run_id``, ``task_id``, ``map_index``, ``try_number``, and ``logical_date``; for
+        the command line ``command`` and, if known, ``user``.
     :param began_at: Seconds since the epoch.
     :param window_end: When the calling hours ended, or end, that this is for.
     :param timezone: Of those calling hours.
@@ -54,7 +54,7 @@ class RecordDraft:
         Return the record, which has no predecessor yet.
 
         :param ended_at: Seconds since the epoch.
-        :param outcome: ``success``, ``failed``, ``killed`` or ``skipped``.
+        :param outcome: ``success``, ``failed``, ``killed``, or ``skipped``.
         """
         campaigns = merge_campaigns(self.earlier.campaigns, progress.campaigns, self.run.get("try_number"))
         return {
@@ -89,7 +89,7 @@ class RecordDraft:
         }
 
     def _without_secrets(self, text: str) -> str | None:
-        """Return the lines of a text, without what must not be shown; None where nothing is left."""
+        """Return the lines of a text, without what must not be shown; None if nothing is left."""
         secrets = self.platform.secrets if self.platform else ()
         lines = (sanitize(line, secrets, MAX_LINE_LENGTH) for line in text.splitlines())
         return "\n".join(line for line in lines if line) or None
@@ -99,7 +99,7 @@ def sweep_result(record: Mapping[str, Any], reference: Mapping[str, str] | None)
     """
     Return what a sweep's task puts into XCom.
 
-    :param reference: The ``path`` and ``sha256`` of the record's file, None where none was written.
+    :param reference: The ``path`` and ``sha256`` of the record's file, None if none was written.
     """
     same = ("outcome", "connection_id", "platform", "window_end", "began_at", "ended_at", "reason", "error")
     found = ("excluded", "incidents", "may_start", "open_until", "closings", "missed_closings")
@@ -113,7 +113,7 @@ def sweep_result(record: Mapping[str, Any], reference: Mapping[str, str] | None)
 
 
 def lists_of(campaigns: Sequence[JSON], *, is_dry_run: bool = False) -> dict[str, list[JSON]]:
-    """Return campaigns by what became of them: ``stopped``, ``already_stopped``, ``failed``; ``live`` in a dry run."""
+    """Return campaigns by outcome: ``stopped``, ``already_stopped``, ``failed``; ``live`` in a dry run."""
     confirmed = [campaign for campaign in campaigns if campaign["confirmed_at"]]
     left = [campaign for campaign in campaigns if not campaign["confirmed_at"]]
     return {

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_COPIES = 100
-"""Records of the same try of the same task, at the most; there are two where a DAG run was deleted and made again."""
+"""Records of the same try of the same task, at the most; there are two if a DAG run was deleted and made again."""
 
 READERS = 16
 """Records of an object store that are read at the same time."""

@@ -1,5 +1,5 @@
 """
-A local server that speaks the public contracts of both campaign platforms, for tests, demos and development.
+A local server that speaks the public contracts of both campaign platforms, for tests, demos, and development.
 
 ``python -m airflow_provider_campaign.sandbox`` runs it with a few campaigns; ``Sandbox`` runs it inside a test.
 """

@@ -1,4 +1,4 @@
-"""The account that holds the campaigns: it applies their changes when these are due."""
+"""The account that holds the campaigns: it applies their changes when their time has come."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Transition:
 
 
 class CampaignAccount:
-    """All campaigns and their future transitions, which are applied when somebody reads them: there is no timer."""
+    """All campaigns and their future transitions, which are applied when they are read: there is no timer."""
 
     def __init__(self, timeline: Timeline, changed: threading.Condition) -> None:
         self.timeline = timeline
@@ -39,7 +39,7 @@ class CampaignAccount:
         self._sequence = itertools.count()
 
     def apply_due_transitions(self) -> None:
-        """Apply every transition that is due, dated at the time when it fell due."""
+        """Apply every transition whose time has come, dated at that time."""
         with self.changed:
             now = self.timeline.now()
             while self._transitions and self._transitions[0].due <= now:
@@ -71,7 +71,7 @@ class CampaignAccount:
 
     def find(self, campaign_id: str, lag: float = 0.0) -> Campaign | None:
         """
-        Return a campaign, None if there is none of that id.
+        Return a campaign, None if there is no campaign with that id.
 
         :param lag: Seconds by which the answer is behind.
         """
@@ -82,7 +82,7 @@ class CampaignAccount:
             return next((campaign for campaign in self._as_of(lag) if campaign.id == campaign_id), None)
 
     def remove(self, campaign_id: str) -> Campaign | None:
-        """Remove a campaign and its future transition; return it, None if there is none of that id."""
+        """Remove a campaign and its future transition; return it, None if there is no campaign with that id."""
         with self.changed:
             self.apply_due_transitions()
             campaign = self._campaigns.pop(campaign_id, None)

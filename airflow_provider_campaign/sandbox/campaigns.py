@@ -39,13 +39,13 @@ def weekday_calling_hours() -> dict[str, Any]:
 @dataclass(eq=False, repr=False)
 class Campaign:
     """
-    One campaign as the platform sees it; reading ``status`` applies the transitions that are due.
+    One campaign as the platform sees it; reading ``status`` applies the transitions whose time has come.
 
     :param stop_delay: Seconds from a stop to the end; None for the platform's delay.
     :param start_delay: Seconds from a start to Active; None for the platform's delay.
     :param stoppable: Whether stops have an effect.
     :param completes: Whether a stop makes it Completed instead of Stopped.
-    :param restarts: How often somebody will start it again once it is Stopped.
+    :param restarts: How often it is started again once it is Stopped.
     :param restart_delay: Seconds from Stopped to such a restart.
     """
 
@@ -78,7 +78,7 @@ class Campaign:
     pending: Transition | None = None
 
     def __repr__(self) -> str:
-        """Show type, id and status."""
+        """Show type, id, and status."""
         return f"<{self.campaign_type} campaign {self.id}: {self.status}>"
 
     @property

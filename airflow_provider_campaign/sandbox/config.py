@@ -47,7 +47,7 @@ StopWhenStopped = Literal["conflict", "bad_request", "ok"]
 @dataclass
 class SandboxConfig:
     """
-    The settings of a sandbox; all but ``port``, ``campaigns`` and ``clock`` may be changed while it runs.
+    The settings of a sandbox; all but ``port``, ``campaigns``, and ``clock`` may be changed while it runs.
 
     :param port: TCP port on 127.0.0.1; 0 takes a free one.
     :param campaigns: How many campaigns it has at the start and after a reset: those of ``seeds.py``, and more.
@@ -60,7 +60,7 @@ class SandboxConfig:
     :param retry_after_header: Whether a 429 has a ``Retry-After`` header.
     :param rate_limit_headers: Whether every response says how many requests are left, in ``X-RateLimit-…`` headers.
     :param require_jti: Whether Kore tokens need a ``jti`` that was never used before.
-    :param stop_when_stopped: Kore's response to a stop of a Stopped or Completed campaign: 409, 400 or 200.
+    :param stop_when_stopped: Kore's response to a stop of a Stopped or Completed campaign: 409, 400, or 200.
     :param public_key: PEM of the key of RS256 and ES256 tokens; None accepts HMAC only.
     :param ignore_sort: Whether Kore's list ignores ``sortBy`` and keeps the order in which campaigns were added.
     :param ignore_filters: Whether Kore's list ignores ``filters``.

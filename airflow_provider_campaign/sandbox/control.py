@@ -47,7 +47,7 @@ class Control:
 
     async def state(self, request: Request) -> JSONResponse:
         """
-        Return campaigns, counters, settings and planned faults.
+        Return campaigns, counters, settings, and planned faults.
 
         Query parameters: how many ``campaigns`` and ``requests`` (newest first); ``connections=0`` omits connections.
         """

@@ -27,7 +27,7 @@ from airflow_provider_campaign.sandbox.python_process import PythonProcess
 CONNECTION = "AIRFLOW_CONN_CAMPAIGN_DEFAULT"
 # The DAG's parameters, each with the variable that sets it where the account is a real one.
 VARIABLES = {"sms_campaign_id": "SMS_CAMPAIGN_ID", "voice_campaign_id": "VOICE_CAMPAIGN_ID"}
-# Id, type, and the seconds that it takes to wind down.
+# Id, type, and the seconds that it takes to stop.
 CAMPAIGNS = (
     ("cd-sms-evening-1", "sms", 0.0),
     ("cd-voice-evening-1", "voice", 0.0),
@@ -53,7 +53,7 @@ class Account(Protocol):
         """Return the requests that the platform received for a campaign, empty if only the platform knows."""
 
     def restart(self) -> str | None:
-        """Start a campaign again, as somebody may at night, and return its id; None where that is not for a demo."""
+        """Start a campaign again, as another user may, and return its id; None if that is not for a demo."""
 
 
 class SandboxAccount:

@@ -64,7 +64,7 @@ class Fault:
     :param action: Only this action (``stop``, ``status``, …); None for any. ``LIST_FAULT_KINDS`` take ``list`` only.
     :param campaign_id: Only this campaign; None for any. For ``unreadable_row`` whose row it is; None for the first.
     :param rows: Only list requests that ask for more rows than these; None for any.
-    :param platform: Only ``kore-v1``, ``kore-v2`` or ``sonarly`` (``kore``: both versions); None for any.
+    :param platform: Only ``kore-v1``, ``kore-v2``, or ``sonarly`` (``kore``: both versions); None for any.
     :param skip: Matching requests that succeed first.
     :param count: Matching requests that then fail; None for all of them.
     :param options: Of the kind, see ``FAULT_KINDS`` and ``LIST_FAULT_KINDS``.

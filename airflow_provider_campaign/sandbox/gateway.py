@@ -35,7 +35,7 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        # A request is cancelled only when the server stops; there is no client left to tell.
+        # A request is cancelled only when the server stops; there is no client left to respond to.
         with contextlib.suppress(asyncio.CancelledError):
             await self._serve(scope, ClientConnection(scope, receive, send))
 

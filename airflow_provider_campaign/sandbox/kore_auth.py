@@ -69,7 +69,7 @@ def check_jti(claims: dict[str, Any], seen: set[str]) -> None:
     """
     Require a ``jti`` that was never used before, and remember it.
 
-    :raises TokenError: When there is none, or a used one.
+    :raises TokenError: When it is missing, or was used before.
     """
     jti = claims.get("jti")
     if not isinstance(jti, str) or not jti:

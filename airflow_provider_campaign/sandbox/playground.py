@@ -63,9 +63,9 @@ class Interruption:
 
     def check(self) -> None:
         """
-        Go on only if nobody wants to end the playground.
+        Go on unless the user wants to end the playground.
 
-        :raises KeyboardInterrupt: if somebody does
+        :raises KeyboardInterrupt: If the user does
         """
         if self._requested:
             raise KeyboardInterrupt
@@ -155,7 +155,7 @@ def wait_until_healthy(processes: Collection[subprocess.Popen[bytes]], url: str,
     """
     Wait until every component of Airflow works.
 
-    :raises KeyboardInterrupt: When somebody wants to end the playground meanwhile.
+    :raises KeyboardInterrupt: When the user wants to end the playground meanwhile.
     :raises RuntimeError: When one exits, or it takes too long.
     """
     deadline = time.monotonic() + START_TIMEOUT

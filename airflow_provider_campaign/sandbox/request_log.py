@@ -21,7 +21,7 @@ class ReceivedRequest:
     :param at: Reading of the sandbox's clock on arrival, in seconds.
     :param wall: Date and time of arrival.
     :param action: What is asked for; None if the path or its query means nothing to the platform.
-    :param platform: ``kore-v1``, ``kore-v2`` or ``sonarly``; None if no platform has that path.
+    :param platform: ``kore-v1``, ``kore-v2``, or ``sonarly``; None if no platform has that path.
     :param claims: Those of the token; None if there is no valid one.
     :param status_code: Of the response; None before there is one, and if none is sent.
     :param fault: The kind of fault that it met.

@@ -127,7 +127,7 @@ class Sandbox:
         Add a campaign; the returned object follows its state.
 
         :param campaign_id: None generates one in the platform's format.
-        :param campaign_type: ``sms``, ``voice`` or ``sonarly``.
+        :param campaign_type: ``sms``, ``voice``, or ``sonarly``.
         :param status: In any case.
         :param name: None generates one.
         :param details: ``stop_delay``, ``start_delay``, ``stoppable``, ``completes``, ``priority``, ``calling_hours``,
@@ -139,7 +139,7 @@ class Sandbox:
         """
         Return a campaign; the object follows its state.
 
-        :raises KeyError: When there is none of that id.
+        :raises KeyError: When there is no campaign with that id.
         """
         campaign = self.state.account.find(campaign_id)
         if campaign is None:
@@ -152,9 +152,9 @@ class Sandbox:
 
     def remove_campaign(self, campaign_id: str) -> None:
         """
-        Remove a campaign, as if somebody had deleted it in the platform's console.
+        Remove a campaign, as if it had been deleted in the platform's console.
 
-        :raises KeyError: When there is none of that id.
+        :raises KeyError: When there is no campaign with that id.
         """
         if self.state.account.remove(campaign_id) is None:
             raise KeyError(campaign_id)
@@ -216,7 +216,7 @@ class Sandbox:
         self.state.wait_until(lambda: predicate(self), timeout)
 
     def reset(self) -> None:
-        """Bring the campaigns of the start back; remove all others, faults and requests, and reset the rate limits."""
+        """Bring the campaigns of the start back; remove all others, faults, and requests, and reset the rate limits."""
         with self.state.changed:
             self.state.reset()
             seed(self, self.config.campaigns)

@@ -80,7 +80,7 @@ class SandboxState:
         return campaign
 
     def reset(self) -> None:
-        """Remove campaigns, faults and requests and reset the rate limits; keep the settings."""
+        """Remove campaigns, faults, and requests, and reset the rate limits; keep the settings."""
         with self.changed:
             self.account.clear()
             self.faults.clear()
@@ -91,7 +91,7 @@ class SandboxState:
 
     def wait_until(self, predicate: Callable[[], T], timeout: float) -> T:
         """
-        Block until a predicate holds, evaluated at every change and when a transition is due.
+        Block until a predicate holds, evaluated at every change and when the time of a transition has come.
 
         :param predicate: Called with the lock held.
         :param timeout: Seconds of real time.

@@ -44,7 +44,7 @@ class Outcome:
     """
     What came of a try of a task.
 
-    :param state: ``success``, ``skipped``, ``failed`` or ``upstream_failed``.
+    :param state: ``success``, ``skipped``, ``failed``, or ``upstream_failed``.
     :param result: What the task returned, or pushed to XCom before it failed.
     :param error: What ended it, a skip included.
     :param is_final: Whether it failed so that Airflow does not retry it.
@@ -145,7 +145,7 @@ class TaskRunner:
 
         Branches and mapped tasks are not supported: give ``run_task`` an operator.
 
-        :param at: As for ``run_task``; so are ``scheduled``, ``conf`` and ``events``.
+        :param at: As for ``run_task``; so are ``scheduled``, ``conf``, and ``events``.
         """
         dag_run, outcomes = self._run_of(dag.dag_id, at, **run), dict[str, Outcome]()
         for task_id in TopologicalSorter({task.task_id: task.upstream_task_ids for task in dag.tasks}).static_order():

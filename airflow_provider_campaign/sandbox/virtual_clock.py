@@ -1,4 +1,4 @@
-"""Virtual time, for tests: it passes when somebody sleeps, and at no other moment."""
+"""Virtual time, for tests: it passes only while something sleeps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def read_date(given: datetime | str) -> datetime:
 
 class VirtualClock:
     """
-    A clock for client, sandbox and test alike; a sleep moves it on and returns at once.
+    A clock for client, sandbox, and test alike; a sleep moves it on and returns at once.
 
     :param began_on: The date that it shows at first; None for the present one.
     """
@@ -89,7 +89,7 @@ class VirtualClock:
         self.at(self.reading(date) - self.began, event)
 
     def at(self, seconds: float, event: Callable[[], object]) -> None:
-        """Have something happen so many seconds after the clock began."""
+        """Have something happen this number of seconds after the clock began."""
         heapq.heappush(self._events, (self.began + seconds, next(self._order), event))
 
     def change(self, seconds: float) -> None:
@@ -99,7 +99,7 @@ class VirtualClock:
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """
-    An event loop on whose clock no time passes but what somebody waits for: where all wait, the next moment is now.
+    An event loop on whose clock no time passes except what something waits for: if all wait, the next moment is now.
 
     As long as a thread is at work for the loop, time stands still, so that nothing overtakes it.
     """
@@ -146,6 +146,6 @@ class _SkippingSelector(selectors.DefaultSelector):
 
 
 def run(coroutine: Coroutine[Any, Any, Result], clock: VirtualClock) -> Result:
-    """Run a coroutine on an event loop that goes by a clock."""
+    """Run a coroutine on an event loop that uses a clock."""
     with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(clock)) as runner:
         return runner.run(coroutine)

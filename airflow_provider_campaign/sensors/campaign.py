@@ -52,13 +52,13 @@ class CampaignStatusSensor(BaseSensorOperator):
     that is gone, fail the task at once.
 
     :param campaign_id: The campaign's id on its platform. (templated)
-    :param campaign_conn_id: The connection id; its type says which platform it is. (templated)
+    :param campaign_conn_id: The connection id; its type selects the platform. (templated)
     :param target_statuses: The statuses to wait for, compared without regard to case. (templated)
     :param deferrable: Whether to wait in the triggerer, without a worker slot; by default what Airflow's option
         ``[operators] default_deferrable`` says.
     :param start_from_trigger: Whether to begin in the triggerer, too, so that no worker is needed at all. It
-        takes ``deferrable=True`` and Airflow 3.3; elsewhere, and where the sensor is mapped, it begins on a worker.
-    :raises CampaignConfigError: When an argument is wrong, at parse time where it is no template.
+        takes ``deferrable=True`` and Airflow 3.3; otherwise, and if the sensor is mapped, it begins on a worker.
+    :raises CampaignConfigError: When an argument is wrong, at parse time unless it is a template.
     :raises CampaignStateError: When no target can come any more.
     :raises CampaignNotFoundError: When the campaign is gone.
     """
@@ -154,7 +154,7 @@ class CampaignStatusSensor(BaseSensorOperator):
         self._cancellation.request()
 
     def _first_poll(self, context: Context) -> PokeReturnValue:
-        """Poll as Airflow's own loop would: a failure skips the task where the arguments say so."""
+        """Poll as Airflow's own loop would: a failure skips the task if the arguments say so."""
         try:
             return self.poke(context)
         except CampaignError as error:

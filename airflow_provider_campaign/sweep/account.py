@@ -1,4 +1,4 @@
-"""The account that a sweep sees: its live campaigns, what became of each, and how to stop them."""
+"""The account that a sweep sees: its live campaigns, the outcome for each, and how to stop them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WasVerified = Callable[[str | None, float | None], bool]
 
 class SweptAccount:
     """
-    The live campaigns of an account, and what became of each.
+    The live campaigns of an account, and the outcome for each.
 
     :param schedule: By when each campaign has to be stopped.
     :param began_at: When the run began (seconds since the epoch), None for now.

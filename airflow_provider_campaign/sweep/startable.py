@@ -43,7 +43,7 @@ def may_start_before(campaign: Campaign, now: float, until: datetime | None) -> 
 
 
 def start_time(campaign: Campaign) -> datetime | None:
-    """Return when a campaign's own schedule starts it, where the list shows a time; its name is not documented."""
+    """Return when a campaign's own schedule starts it, if the list shows a time; its name is not documented."""
     schedule = campaign.raw.get("schedule")
     if campaign.status not in SCHEDULED_STATUSES or not isinstance(schedule, Mapping):
         return None
@@ -75,7 +75,7 @@ def switch_schedules_off(
     """
     Switch off the schedules of an account, however many there are, and read each back.
 
-    What goes wrong with one campaign, or one list, keeps no other schedule from being switched off.
+    An error with one campaign, or one list, does not keep the other schedules from being switched off.
 
     :param campaign_types: Those to list; None on a platform that has but one.
     :param is_due: Returns whether the schedule of a campaign, which is Scheduled or Rescheduled, has to be off.

@@ -19,7 +19,7 @@ MAX_CONCURRENCY = 20
 """Requests in flight at the same time, however slow the platform is; each has a connection of its own."""
 
 PER_SECOND = 4
-"""What more requests in flight are to achieve where it is slow: a minute's limit in fifteen seconds."""
+"""What more requests in flight are to achieve if it is slow: a minute's limit in fifteen seconds."""
 
 PROGRESS_INTERVAL = 1.0
 """Seconds after which the progress is reported although nothing has ended."""

@@ -26,7 +26,7 @@ class AccountTrigger(BaseEventTrigger):
     """
     A trigger that is given what each poll of its account shows.
 
-    :param campaign_type: ``sms`` or ``voice`` where it is known; it saves a request a poll.
+    :param campaign_type: ``sms`` or ``voice`` if known; it saves a request a poll.
     :param poll_interval: Seconds between two polls.
     :param max_interval: Seconds; where given, the interval doubles from poll to poll up to this.
     :param since: When the campaign was last seen short of the target (seconds since the epoch), None if never.

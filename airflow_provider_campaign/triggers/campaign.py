@@ -29,12 +29,12 @@ class CampaignStatusTrigger(AccountTrigger):
     """
     Fire each time that a campaign reaches a status; for an ``AssetWatcher``.
 
-    The event carries the keys ``campaign_id``, ``status``, ``name`` and ``updated_at``.
+    The event carries the keys ``campaign_id``, ``status``, ``name``, and ``updated_at``.
 
     :param campaign_id: The campaign's id on its platform.
-    :param campaign_conn_id: The connection id; its type says which platform it is.
+    :param campaign_conn_id: The connection id; its type selects the platform.
     :param target_statuses: The statuses to fire on, compared without regard to case.
-    :param campaign_type: ``sms`` or ``voice`` where it is known; it saves a request a poll.
+    :param campaign_type: ``sms`` or ``voice`` if known; it saves a request a poll.
     :param poll_interval: Seconds between two polls.
     :raises CampaignConfigError: When an argument is wrong.
     """

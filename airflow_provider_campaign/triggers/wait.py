@@ -193,7 +193,7 @@ def defer_wait(
     :param now: Seconds since the epoch.
     :param seconds: How long the wait may take.
     :param is_seen: Whether it saw the campaign, short of the target.
-    :param resume_with: What ``execute_complete`` is given on a worker, where it has something left to do.
+    :param resume_with: What ``execute_complete`` is given on a worker, if there is something left to do.
     :param wait: The other arguments of :class:`CampaignWaitTrigger`.
     """
     task.defer(
