@@ -14,7 +14,8 @@ from airflow.providers.common.compat.sdk import DAG, Asset
 from airflow.providers.smtp.operators.smtp import EmailOperator
 
 EVENTS = """
-{% for events in (triggering_asset_events | default(triggering_dataset_events, true)).values() %}
+{% set by_asset = triggering_asset_events if triggering_asset_events is defined else triggering_dataset_events %}
+{% for events in by_asset.values() %}
 {% for event in events %}
 <p>{{ event.extra.connection_id | e }}: live while closed: {{ event.extra.incidents | join(", ") | e }};
 ends that no run has verified: {{ event.extra.missed_closings | map(attribute="end") | join(", ") | e }}</p>

@@ -89,6 +89,7 @@ def test_a_secret_that_is_rotated_in_a_secrets_backend_ends_no_deferred_wait(
     airflow: LiveAirflow, platform: Sandbox, connections: Path
 ) -> None:
     platform.reset()
+    connections.write_text(json.dumps({"in_backend": platform.kore_connection("v2")}))
     campaigns = [platform.add_campaign(f"cd-{number}", stop_delay=100_000) for number in range(10)]
     run = airflow.trigger_dag("waits")["dag_run_id"]
     platform.wait_for(lambda sandbox: sum(each.action == "stop" for each in sandbox.requests) == 10, timeout=120)
