@@ -25,7 +25,7 @@ MAX_USUAL_WINDOW = 16 * 60
 """Minutes; a longer window is probably AM written for PM."""
 
 NOT_REGIONS = ("Etc", "SystemV", "posix", "right")
-"""Names of time zones begin with their area; these are none."""
+"""Names of time zones begin with their area; these do not."""
 
 PROBABLE_ZONES = {
     "America/New_York": ("EST", "EDT", "EST5EDT", "ETC/GMT+5"),

@@ -97,7 +97,7 @@ class CampaignClient:
 
         :param campaign_type: ``sms`` or ``voice`` if the platform has types.
         :param check_first: Read the status first: an earlier attempt may have reached the platform.
-        :param deadline: When to give up.
+        :param deadline: When to time out.
         :raises CampaignConflictError: When the campaign has not started, so that there is nothing to stop.
         :raises CampaignError: As the platform's response demands.
         """
@@ -167,7 +167,7 @@ class CampaignClient:
         :param campaign_types: Some of the platform's types; all of them where None.
         :param statuses: Only campaigns in one of these, without regard to case; all of them where empty.
         :param newest_first: Those changed last come first, if the platform can sort.
-        :param deadline: When to give up.
+        :param deadline: When to time out.
         :raises CampaignConfigError: When a type is not one of the platform's.
         """
         wanted: Collection[str | None] = self.platform.campaign_types or (None,)

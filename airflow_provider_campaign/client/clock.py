@@ -94,7 +94,7 @@ class Deadline:
     :param seconds: How long the operation may take from now on.
     :param retries: Whether a failed request is sent a second time at all.
     :param max_rate_wait: Seconds that one request may be delayed for the rate limit, before it is sent or after a 429.
-    :param limit: When the whole operation that this is a part of must be over, by the clock's monotonic seconds.
+    :param limit: When the whole operation that this is a part of must have ended, by the clock's monotonic seconds.
     """
 
     def __init__(

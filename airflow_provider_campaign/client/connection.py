@@ -45,7 +45,7 @@ class LimitedConnection(HTTPConnection):
     """
     A connection that is bound by one time limit from the look-up of the host to the last byte of the response.
 
-    :param limit: When all of it has to be over.
+    :param limit: When all of it must have ended.
     :param on_connect: Called when the connection stands, and nothing was sent yet.
     """
 

@@ -1,4 +1,4 @@
-"""The one retry policy: what is tried again, how long to wait in between, and when to give up."""
+"""The one retry policy: what is tried again, how long to wait in between, and when to stop trying."""
 
 from __future__ import annotations
 

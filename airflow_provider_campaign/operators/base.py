@@ -109,7 +109,7 @@ class CampaignOperator(BaseOperator):
         """
         Replace the arguments by what they mean, and return the deadline of the operation.
 
-        :param ends_at: When the operation must be over (seconds since the epoch), if it began before a deferral.
+        :param ends_at: When the operation must have ended (seconds since the epoch), if it began before a deferral.
         :raises CampaignConfigError: When an argument is wrong; nothing was sent.
         """
         vars(self).update(read_arguments(self, self.readers, self._templates))

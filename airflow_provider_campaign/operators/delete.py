@@ -33,7 +33,7 @@ class DeleteCampaignOperator(CampaignOperator):
     :param ignore_missing: Whether a campaign that is not there is a success. (templated)
     :param stop_first: Whether a campaign that is live is stopped before.
     :returns: The same keys as a stop; ``status`` is what the campaign was in, ``Deleted`` if the platform no
-        longer tells.
+        longer shows it.
     :raises CampaignNotFoundError: When there is no such campaign, unless a previous try of this task is known, by its
         record, to have sent a delete.
     """

@@ -194,7 +194,7 @@ class TaskRecord:
             return RecordFile("", "", None)
 
     def _keep(self, value: Mapping[str, Any]) -> None:
-        """Keep the record, or its hash, where the next try finds it, if Airflow has such a place."""
+        """Keep the record, or its hash, where the next try finds it, if Airflow has a place for it."""
         store = self._context.get("task_state_store")
         try:
             if store is not None:

@@ -18,7 +18,7 @@ IN_TIME, LATE, LIVE_AGAIN, NOT_CLOSED = "in time", "late", "live again", "not cl
 DRY_RUN, OUT_OF_SCOPE, SKIPPED, NO_EVIDENCE = "dry run", "out of scope", "skipped", "no evidence"
 
 FIRST_LOOK = timedelta(minutes=5)
-"""A run that begins later than this after an end can't show what was live before: the closing is late."""
+"""A run that begins later than this after an end can't show live campaigns before it: the closing is late."""
 
 
 @dataclass(frozen=True)

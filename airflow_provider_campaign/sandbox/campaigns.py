@@ -46,7 +46,7 @@ class Campaign:
     :param stoppable: Whether stops have an effect.
     :param completes: Whether a stop makes it Completed instead of Stopped.
     :param restarts: How often it is started again once it is Stopped.
-    :param restart_delay: Seconds from Stopped to such a restart.
+    :param restart_delay: Seconds from Stopped to that restart.
     """
 
     account: CampaignAccount

@@ -67,7 +67,7 @@ class KorePlatform:
         }
 
     def route(self, method: str, path: str, query: dict[str, str]) -> RouteMatch | None:
-        """Return the endpoint that a request is for, None if no document has such a path."""
+        """Return the endpoint that a request is for, None if no document has that path."""
         for endpoint in ENDPOINTS:
             parameters = endpoint.match(method, path)
             if parameters is None:

@@ -41,7 +41,7 @@ class SonarlyPlatform:
         }
 
     def route(self, method: str, path: str, query: dict[str, str]) -> RouteMatch | None:
-        """Return the endpoint that a request is for, None if no document has such a path."""
+        """Return the endpoint that a request is for, None if no document has that path."""
         for endpoint in ENDPOINTS:
             parameters = endpoint.match(method, path)
             if parameters is not None:

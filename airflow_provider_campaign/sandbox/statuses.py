@@ -20,7 +20,7 @@ def canonical_status(status: str) -> str:
     Return the platform's spelling of a status.
 
     :param status: In any case.
-    :raises ValueError: When no platform has such a status.
+    :raises ValueError: When no platform has that status.
     """
     for known in STATUSES:
         if known.lower() == status.lower():

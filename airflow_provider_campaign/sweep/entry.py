@@ -262,7 +262,7 @@ class SweepEntry:
         self.refusals += 1
 
     def _takes_other_type(self) -> bool:
-        """Have it stopped as one of another type whose list shows it, too; return whether there is such a type."""
+        """Have it stopped as one of another type whose list shows it, too; return whether there is one."""
         self.types[self.campaign.campaign_type] = True
         others = [campaign_type for campaign_type, is_unknown in self.types.items() if not is_unknown]
         if others:

@@ -1,1 +1,1 @@
-"""The page "Campaign shutdowns" in Airflow's UI: static files, which ask Airflow's REST API as the logged-in user."""
+"""The Campaign shutdowns page in Airflow's UI: static files, which ask Airflow's REST API as the logged-in user."""

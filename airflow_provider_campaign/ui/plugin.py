@@ -1,4 +1,4 @@
-"""What puts the page "Campaign shutdowns" into Airflow's navigation, on Airflow 3.1 and later."""
+"""Put the Campaign shutdowns page into Airflow's navigation, on Airflow 3.1 and later."""
 
 from __future__ import annotations
 

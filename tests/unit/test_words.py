@@ -1,14 +1,25 @@
-"""The documentation uses the words of the field, not those that a reader would have to decode."""
+"""Documentation, docstrings, and comments use the words of the field, not those that a reader would have to decode."""
 
 from __future__ import annotations
 
+import ast
+import io
 import re
+import tokenize
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = sorted(path.relative_to(REPOSITORY) for path in [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md")])
+MODULES = sorted(
+    path.relative_to(REPOSITORY)
+    for folder in ("airflow_provider_campaign", "example_dags")
+    for path in (REPOSITORY / folder).rglob("*.py")
+)
+LIST_PAGE = "the page"
+"""In the package it is mostly a page of a list."""
 
 INSTEAD = {
     r"what (is|was|were)( still)? live": "live campaigns, campaigns that were live",
@@ -54,27 +65,43 @@ def prose(page: Path) -> str:
     return text
 
 
-def found(page: Path, pattern: str) -> list[tuple[int, str]]:
-    """Return the line and the words of each match, also of one that a line break divides."""
-    text = prose(page)
-    words = re.compile(r"(?i)(?<!\w)(?:" + pattern.replace(" ", r"\s+") + r")(?!\w)")
-    return [
-        (text.count("\n", 0, match.start()) + 1, " ".join(match.group().lower().split()))
-        for match in words.finditer(text)
-    ]
+def found(text: str) -> Iterator[tuple[int, str, str]]:
+    """Yield the line, the words, and what to write instead, also of words that a line break divides."""
+    for pattern, instead in INSTEAD.items():
+        spaced = pattern.replace(" ", r"\s+")
+        for match in re.finditer(rf"(?i)(?<!\w)(?:{spaced})(?!\w)", text):
+            yield text.count("\n", 0, match.start()), " ".join(match.group().lower().split()), instead
+
+
+def comments(module: Path) -> Iterator[tuple[int, str]]:
+    """Yield the line and the text of each docstring and comment."""
+    source = (REPOSITORY / module).read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.lineno, node.value.value
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_a_page_uses_the_words_of_the_field(page: Path) -> None:
-    wrong = [
-        f"{page}:{line}: {words!r}: write {instead}"
-        for pattern, instead in INSTEAD.items()
-        for line, words in found(page, pattern)
+    assert [
+        f"{page}:{line + 1}: {words!r}: write {instead}"
+        for line, words, instead in found(prose(page))
         if (str(page), words) not in EXCEPTIONS
-    ]
-    assert wrong == []
+    ] == []
+
+
+def test_docstrings_and_comments_use_the_words_of_the_field() -> None:
+    assert [
+        f"{module}:{first + line}: {words!r}: write {instead}"
+        for module in MODULES
+        for first, text in comments(module)
+        for line, words, instead in found(re.sub(r"``[^`]*``", "_", text))
+        if words != LIST_PAGE
+    ] == []
 
 
 def test_every_exception_is_needed() -> None:
-    seen = {(str(page), words) for page in PAGES for pattern in INSTEAD for _, words in found(page, pattern)}
-    assert EXCEPTIONS.keys() <= seen
+    assert EXCEPTIONS.keys() <= {(str(page), words) for page in PAGES for _, words, _ in found(prose(page))}
