@@ -19,7 +19,7 @@ from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.kinds import KINDS, KORE_KINDS, Connect, Kind
 from tests.profiles import IS_FULL
-from tests.records_guard import records_are_kept
+from tests.records_guard import own_records, records_are_kept
 from tests.scheduler import pytest_xdist_make_scheduler
 from tests.secrets_guard import nothing_secret_is_kept, pytest_runtest_makereport, pytest_sessionstart
 
@@ -27,6 +27,7 @@ pytest_plugins = ["airflow_provider_campaign.testing"]
 
 __all__ = [
     "nothing_secret_is_kept",
+    "own_records",
     "pytest_runtest_makereport",
     "pytest_sessionstart",
     "pytest_xdist_make_scheduler",

@@ -6,6 +6,7 @@ Airflow's configuration names a records path for all tests, so that every sweep 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator
@@ -22,6 +23,7 @@ from tests.secrets_guard import leak_in
 SCHEMA = json.loads((Path(records.__path__[0]) / "campaign-record-1.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)  # once: to check the schema takes longer than any record
 RECORDS_PATH = "AIRFLOW__CAMPAIGN__RECORDS_PATH"
+NUMBERS = itertools.count(1)
 
 
 def check_record(content: bytes) -> None:
@@ -63,3 +65,9 @@ def records_are_kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     os.environ.setdefault(RECORDS_PATH, f"file://{tmp_path_factory.mktemp('records')}")
     yield
     check_records(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(autouse=True)
+def own_records(records_are_kept: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test a folder of its own for that: sweeps of many begin at the same moment of a virtual clock."""
+    monkeypatch.setenv(RECORDS_PATH, f"{os.environ[RECORDS_PATH]}/{next(NUMBERS)}")
