@@ -40,7 +40,7 @@ POINTS: Mapping[str, tuple[str, str]] = {
     ),
     "status words": (
         ", ".join(CampaignStatus),
-        "another word is told, and a failure; on Sonarly, which documents none, it counts as live in a sweep",
+        "another word is reported, and a failure; on Sonarly, which documents none, it counts as live in a sweep",
     ),
     "status of one campaign": _ONE_CAMPAIGN,
     "get of one campaign": _ONE_CAMPAIGN,

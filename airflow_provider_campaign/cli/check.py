@@ -76,13 +76,13 @@ def _status(rows: list[CheckRow], output: Output, *, is_strict: bool) -> int:
     """Name the points that differ, count all, and return the exit status."""
     different = [row.subject for row in rows if row.verdict == DIFFERS]
     unknown = [row.subject for row in rows if row.verdict == UNKNOWN]
-    for text, subjects in (("Differs", different), ("Can't tell", unknown)):
+    for text, subjects in (("Differs", different), ("Can't be determined", unknown)):
         if subjects:
             output.problem(f"{text}: {'; '.join(subjects)}.")
     count = Counter(row.verdict for row in rows)
     text = f"Of {len(rows)} points {count[SAME]} are as documented, {count[DIFFERS]} differ, "
     is_failed = bool(different or (is_strict and unknown))
-    (output.problem if is_failed else output.say)(f"{text}{count[UNKNOWN]} can't be told.")
+    (output.problem if is_failed else output.say)(f"{text}{count[UNKNOWN]} can't be determined.")
     return NOT_VERIFIED if is_failed else SUCCESS
 
 

@@ -17,17 +17,17 @@ _CONN_ID = Arg(
     help="The connection id (default: campaign_default; for records, all); live, watch, stop-active and records take "
     "several",
 )
-_CAMPAIGN_TYPE = Arg(("--campaign-type",), metavar="TYPE", help="sms or voice, where the platform tells types apart")
+_CAMPAIGN_TYPE = Arg(("--campaign-type",), metavar="TYPE", help="sms or voice, if the platform has types")
 _TYPES = Arg(("--campaign-types",), metavar="TYPES", default="sms,voice", help="Those to stop (default: sms,voice)")
 _LIVE = "Active,Preparing,Rerun"
 _STATUSES = Arg(("--statuses",), metavar="STATUSES", default=_LIVE, help=f"Those that are live (default: {_LIVE})")
 _NAME_PATTERN = Arg(("--name-pattern",), metavar="PATTERN", help="Only campaigns whose name matches, with * ? and […]")
-_TIMEOUT = Arg(("--timeout",), metavar="SECONDS", default="900", help="When to give up (default: 900)")
+_TIMEOUT = Arg(("--timeout",), metavar="SECONDS", default="900", help="When to time out (default: 900)")
 _DRY_RUN = Arg(("--dry-run",), action="store_true", help="List what would be stopped, and stop nothing")
 _RECORDS_PATH = Arg(
     ("--records-path",),
     metavar="PATH",
-    help="Where to keep the record, for instance s3://aws_default@bucket/records or file:///records "
+    help="Where to keep the record, for example s3://aws_default@bucket/records or file:///records "
     "(default: [campaign] records_path of Airflow's configuration)",
 )
 _FAIL_IF_ANY = Arg(("--fail-if-any",), action="store_true", help="Exit status 1 if a campaign is live")
@@ -37,10 +37,10 @@ _REASON = Arg(("--reason",), metavar="TEXT", help="Why, for the record")
 
 _CHECKED = Arg(("--campaign-id",), metavar="CAMPAIGN_ID", help="The campaign to look at closely (default: any)")
 _ALLOW_STOP = Arg(("--allow-stop",), action="store_true", help="Stop that campaign, or try an unknown id")
-_STRICT = Arg(("--strict",), action="store_true", help="Exit status 1 also if a point can't be told")
-_SAVE = Arg(("--save",), metavar="FILE", help="Write what was seen as JSON, without ids, names and texts")
+_STRICT = Arg(("--strict",), action="store_true", help="Exit status 1 also if a point can't be determined")
+_SAVE = Arg(("--save",), metavar="FILE", help="Write what was seen as JSON, without ids, names, and texts")
 
-_READ_PATH = Arg(("records_path",), metavar="RECORDS_PATH", help="For instance s3://aws_default@bucket/records")
+_READ_PATH = Arg(("records_path",), metavar="RECORDS_PATH", help="For example s3://aws_default@bucket/records")
 _SINCE = Arg(("--from",), dest="since", metavar="DATE", help="Only this day or later, in the calling hours' time zone")
 _UNTIL = Arg(("--to",), dest="until", metavar="DATE", help="Only this day or earlier, in the calling hours' time zone")
 _EXPECT = Arg(
@@ -79,9 +79,9 @@ def get_commands() -> list[GroupCommand]:
         "Look for campaigns that are live although closed (exit status 3), and for ends of calling hours without a "
         "record (4), over one or several accounts; needs no part of Airflow running"
     )
-    live = "List what is live, over one or several accounts"
+    live = "List live campaigns, over one or several accounts"
     stop = "Stop one campaign, and wait until it is verified"
-    stop_active = "Stop everything that is live, over one or several accounts, and verify it"
+    stop_active = "Stop all live campaigns, over one or several accounts, and verify it"
     check = "Compare a live account with the documented API; it only reads, unless --allow-stop"
     commands = (
         _command("live", live, *_SCOPE, _FAIL_IF_ANY, _TIMEOUT),

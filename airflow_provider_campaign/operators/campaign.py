@@ -176,11 +176,11 @@ class _StatusChangeOperator(CampaignOperator):
         )
 
     def _refused_until_the_end(self, refusals: int, *, outcome_unknown: bool) -> CampaignTimeoutError:
-        carried_out = "may have carried out an earlier one" if outcome_unknown else "has carried out none of them"
+        processed = "an earlier one may have been processed" if outcome_unknown else "none were processed"
         return CampaignTimeoutError(
             f"Campaign {self.campaign_id!r} ({self.hook.client.description}) is not {self.condition} after "
-            f"{self.timeout:g} s: the platform has refused {refusals} requests for the rate (429), and {carried_out}. "
-            "Look at the campaign in the platform's console, see who else spends the account's requests, and give "
+            f"{self.timeout:g} s: the platform rate-limited {refusals} requests (429); {processed}. "
+            "Look at the campaign in the platform's console, find the account's other clients, and give "
             "the task retries or a longer timeout."
         )
 

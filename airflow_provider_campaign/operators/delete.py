@@ -19,7 +19,7 @@ from airflow_provider_campaign.platforms.base import Action
 from airflow_provider_campaign.waiting.wait import wait_for_effect
 
 UNKNOWN_TRIES = (
-    "An earlier try of this task may have deleted it, but nothing shows that it has sent a delete. "
+    "A previous try of this task may have deleted it, but nothing shows that it has sent a delete. "
     "If it is fine that the campaign is not there, set ignore_missing=True."
 )
 
@@ -68,7 +68,7 @@ class DeleteCampaignOperator(CampaignOperator):
             if error.shown_status is not None:
                 raise
             if self._was_sent_before():
-                self.log.info("An earlier try has deleted it: %s", error)
+                self.log.info("A previous try has deleted it: %s", error)
             elif self.ignore_missing:
                 self.log.info("There is nothing to delete: %s", error)
             elif is_retry:

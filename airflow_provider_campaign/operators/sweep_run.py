@@ -219,7 +219,7 @@ class SweepRun:
         earlier = self._record.load_earlier_tries()
         left = ", ".join(f"{campaign.id} ({campaign.name})" for campaign in earlier.leftovers)
         if left:
-            text += f" Earlier tries left campaigns that are not verified stopped: {left}. They may have been sending."
+            text += f" Previous tries left campaigns that are not verified stopped: {left}. They may have been sending."
         if foreign := earlier.describe_foreign():
             text += f" {foreign}"
         if not left and not foreign:

@@ -110,7 +110,7 @@ class TaskRecord:
 
     def end_soon(self) -> None:
         """Write the record in a moment, should the task not end by then; safe in a signal handler."""
-        error = CampaignTimeoutError("The task was told to end, and a request was still under way.")
+        error = CampaignTimeoutError("The task was cancelled while a request was under way.")
         watchdog = threading.Timer(KILL_GRACE, self._end, (error,))
         watchdog.daemon = True
         watchdog.start()

@@ -66,7 +66,7 @@ class KorePlatform(Platform):
         "of the client app, and the clock of the machine that signs.",
         403: "Check that the client app has the scope Campaign Management, and the connection's Application ID (iid) "
         "and Account ID (account_id).",
-        429: "The account's 60 requests a minute are used up: see who else spends them, or wait for a minute.",
+        429: "The account's 60 requests a minute are used up: find the account's other clients, or wait for a minute.",
     }
 
     @property

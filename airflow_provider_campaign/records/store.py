@@ -96,7 +96,7 @@ class RecordStore:
             tries the last copy counts, which anyone who may write here may have put there.
         :raises CampaignRecordError: When they are unreadable.
         """
-        with _failing_as(f"The records of the tries before can't be read from {self.records_path!r}"):
+        with _failing_as(f"The records of previous tries can't be read from {self.records_path!r}"):
             root, folder = self._root, record_folder(run, began_at)
             copies: dict[int, list[tuple[int, str]]] = defaultdict(list)
             for name in names_in(root / folder):

@@ -217,7 +217,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m airflow_provider_campaign.sandbox.demo", description=__doc__)
     parser.add_argument("dag_file", type=Path, help="a file that defines the DAG of the same name")
-    parser.add_argument("night_dag_file", type=Path, nargs="?", help="the same, of a DAG that keeps the night closed")
+    parser.add_argument(
+        "night_dag_file", type=Path, nargs="?", help="the same, of a DAG that stops what is started while closed"
+    )
     parser.add_argument(
         "--show-log", action="store_true", help="print Airflow's log at the end, with the tasks' messages"
     )

@@ -260,7 +260,7 @@ def run(dags_folder: Path, port: int, sandbox: Sandbox, interruption: Interrupti
                 print(f"DAGs      {dags_folder.resolve()}  (what you add or change shows up within a minute)")
                 print(f"Conn ids  {', '.join(sandbox.connections())}")
                 print(f"Log       {log}")
-                print("Schedules are off: trigger the DAGs by hand.")
+                print("Schedules are off: trigger the DAGs manually.")
                 print("Ctrl-C ends both and removes everything.", flush=True)
                 while all(process.poll() is None for process in components):
                     interruption.check()

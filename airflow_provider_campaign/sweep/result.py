@@ -107,7 +107,7 @@ class SweepResult:
                 log.info("%s: %s, %s: %s", _title(entry), asked, status, line["message"])
             if entry.is_incident:
                 log.warning(
-                    "Incident: campaign %s was live although its calling hours were over; it is %s now",
+                    "Incident: campaign %s was live outside its calling hours; it is %s now",
                     *(_title(entry), entry.campaign.status),
                 )
         log.info("%s", self.summary())

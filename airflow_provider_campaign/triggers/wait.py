@@ -56,7 +56,7 @@ def value_of(payload: Any, kind: type[Value]) -> Value:
 
 def _unreadable(event: object) -> CampaignError:
     return CampaignError(
-        f"The wait ended with an event that can't be read: {event!r:.300}. Whether the campaign has reached its status "
+        f"The wait ended with an unreadable event: {event!r:.300}. Whether the campaign has reached its status "
         "is not known: look at it in the platform's console, or clear the task, which reads the status first."
     )
 

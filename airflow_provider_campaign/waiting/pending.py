@@ -109,5 +109,5 @@ class PendingWait:
             f"last seen: {self.last_status or 'unknown'}. "
             + (f"The last problem: {self.problem} " if self.problem else "")
             + "It may still be sending: look at it in the platform's console, and give the task a longer timeout "
-            "if campaigns take longer to wind down."
+            "if campaigns take longer to stop."
         )

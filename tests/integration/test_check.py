@@ -294,7 +294,7 @@ def test_the_command_shows_each_point_and_saves_a_report(
     account.config.ignore_filters = True
     assert run() == 1
     assert "Differs: list of sms: filter; list of voice: filter." in (stderr := capsys.readouterr().err)
-    assert stderr.rstrip().endswith("Of 16 points 14 are as documented, 2 differ, 0 can't be told.")
+    assert stderr.rstrip().endswith("Of 16 points 14 are as documented, 2 differ, 0 can't be determined.")
 
 
 def test_a_point_that_can_not_be_told_is_status_1_if_that_is_asked_for(
@@ -303,8 +303,11 @@ def test_a_point_that_can_not_be_told_is_status_1_if_that_is_asked_for(
     connect(sandbox.sonarly_connection())
     assert (run(), run("--strict")) == (0, 1)
     stderr = capsys.readouterr().err
-    assert "Can't tell: list: rows and pages; status words; status of one campaign; get of one campaign; call" in stderr
-    assert stderr.count("Of 8 points 3 are as documented, 0 differ, 5 can't be told.") == 2
+    assert (
+        "Can't be determined: list: rows and pages; status words; status of one campaign; get of one campaign; call"
+        in stderr
+    )
+    assert stderr.count("Of 8 points 3 are as documented, 0 differ, 5 can't be determined.") == 2
 
 
 @pytest.mark.parametrize("arguments", [("--campaign-id", "a/b"), ("--save", "/nowhere/at/all"), ("--timeout", "soon")])

@@ -546,7 +546,7 @@ def test_a_resume_with_an_event_that_can_not_be_read_fails_and_may_be_retried(
         SMS.start("cd-1", deferrable=True, records_path=str(tmp_path / "records")),
     ]
     for task in tasks:
-        with pytest.raises(CampaignError, match="an event that can't be read") as caught:
+        with pytest.raises(CampaignError, match="an unreadable event") as caught:
             task.execute_complete({}, event)
         assert not isinstance(caught.value, AirflowFailException)
     assert sandbox.requests == []
