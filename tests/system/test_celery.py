@@ -17,7 +17,10 @@ pytestmark = pytest.mark.timeout(400)
 
 
 WITH_CALLING_HOURS = {"deadline_alert", "end_of_window", "morning_start", "several_accounts", "start_of_window"}
-NOT_SCHEDULED = {"report_on_asset", "calling_hours_guard", "account_with_rules"}
+NOT_SCHEDULED = {
+    *("report_on_asset", "incident_alarm"),
+    *("calling_hours_guard", "account_with_rules", "closing_with_alarms"),
+}
 """What an asset starts, and what runs every few minutes."""
 
 FILES = {file.stem for file in EXAMPLE_DAGS.glob("*.py")}
