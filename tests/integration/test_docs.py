@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -204,7 +205,7 @@ def check_command(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         case ["python", "-m", module, *arguments]:
             monkeypatch.setattr(sys, "argv", [module, *arguments, "--help"])
             with pytest.raises(SystemExit) as end:
-                runpy.run_module(module, run_name="__main__")
+                runpy.run_path(file_of(module), run_name="__main__")
             assert end.value.code == 0, words
         case ["curl", "-H", "Content-Type: application/json", url, "-d", fault] if url.endswith("/_sandbox/faults"):
             Fault(**json.loads(fault))
@@ -217,6 +218,16 @@ def check_command(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
             pass
         case _:
             pytest.fail(f"nothing is known of the command {shlex.join(words)}")
+
+
+def file_of(module: str) -> str:
+    """Return the file that ``python -m`` runs; where pytest rewrites the package, ``run_module`` can't load it."""
+    found = find_spec(module)
+    if found is not None and found.submodule_search_locations:
+        found = find_spec(f"{module}.__main__")
+    assert found is not None, module
+    assert found.origin is not None, module
+    return found.origin
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
