@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.integration.sweep.runs import MONDAY
@@ -22,12 +21,11 @@ def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def campaign_clock(monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
-    clock = VirtualClock(MONDAY)
-    monkeypatch.setattr(CampaignHook, "clock", clock)
-    return clock
+def clock(campaign_clock: VirtualClock) -> VirtualClock:
+    campaign_clock.change(MONDAY.timestamp() - campaign_clock.time())
+    return campaign_clock
 
 
 @pytest.fixture
-def sandbox(campaign_sandbox: Sandbox) -> Sandbox:
+def sandbox(clock: VirtualClock, campaign_sandbox: Sandbox) -> Sandbox:
     return campaign_sandbox
