@@ -55,7 +55,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def clock(campaign_clock: VirtualClock) -> VirtualClock:
-    """Return the clock of all hooks, on which every wait is over at once; it shows the present, for records of its own."""
+    """Return the clock of all hooks, on which every wait is over at once; it shows the present, as records do."""
     campaign_clock.change(time.time() - campaign_clock.time())
     return campaign_clock
 
