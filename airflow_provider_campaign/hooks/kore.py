@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
 from airflow_provider_campaign.hooks.form import connection_form
@@ -40,6 +41,10 @@ class KoreHook(CampaignHook):
         )
         _check_key(platform, fields, "password" if symmetric else "private_key")
         return platform
+
+    def switch_schedule_off(self, campaign_name: str, **options: Any) -> Campaign:
+        """Switch off a campaign's own schedule, by the campaign's name: :meth:`.CampaignClient.switch_schedule_off`."""
+        return self.client.switch_schedule_off(campaign_name, **options)
 
 
 def _check_key(platform: KorePlatform, fields: ConnectionFields, field: str) -> None:
