@@ -1,7 +1,7 @@
 """
 How thorough tests with random data are: brief by default, in full where ``CAMPAIGN_TESTS`` is ``full``, as in CI.
 
-Where it is ``exhaustive``, tests whose examples take seconds have as many as nobody waits for.
+Where it is ``exhaustive``, there are as many as nobody waits for: CI draws the same ones each time.
 """
 
 from __future__ import annotations

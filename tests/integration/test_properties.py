@@ -290,9 +290,9 @@ def platform() -> Iterator[tuple[Sandbox, RecoveringClock]]:
 
 
 Platform = tuple[Sandbox, RecoveringClock]
-thorough = examples(full=2250)
-moderate = examples(full=500)
-slow = examples(full=100, brief=10)  # each example uses up its time with retries
+thorough = examples(full=750, exhaustive=2250)
+moderate = examples(full=160, exhaustive=500)
+slow = examples(full=40, brief=10, exhaustive=100)  # each example uses up its time with retries
 any_kind = st.sampled_from(KINDS)
 any_kore_kind = st.sampled_from(KORE_KINDS)
 

@@ -52,7 +52,7 @@ given_values = st.recursive(
 texts_of_values = given_values.map(str) | st.text("[]{}(),:'\"a1 \n\N{FULLWIDTH DIGIT NINE}", max_size=20)
 
 
-@examples(full=1000)
+@examples(full=330, exhaustive=1000)
 @given(st.sampled_from(READERS), given_values | texts_of_values)
 def test_whatever_is_given_is_read_or_is_an_error_of_ours(read: Callable[[str, Any], Any], value: Any) -> None:
     with suppress(CampaignConfigError):

@@ -153,7 +153,7 @@ def around_a_change(draw: st.DrawFn) -> tuple[datetime, Plan]:
     return change, draw(plans(change, zone))
 
 
-@examples(full=400, brief=40)
+@examples(full=130, brief=40, exhaustive=400)
 @given(around_a_change(), st.lists(st.integers(0, 15 * 1440), max_size=20))
 def test_hours_are_open_while_all_that_the_clock_shows_is_open(
     drawn: tuple[datetime, Plan], samples: list[int]

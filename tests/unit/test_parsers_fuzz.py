@@ -149,7 +149,7 @@ def check_action(platform: str, action: str, reply: HttpResponse) -> None:
         check_result(result)
 
 
-@examples(full=700, brief=80)
+@examples(full=230, brief=80, exhaustive=700)
 @given(platform=st.sampled_from(list(PLATFORMS)), action=st.sampled_from(list(ACTIONS)), reply=replies)
 def test_any_response_is_a_result_or_an_error_that_can_be_read(platform: str, action: str, reply: HttpResponse) -> None:
     check_action(platform, action, reply)
@@ -234,7 +234,7 @@ extras = arbitrary(
 credentials = st.none() | st.text(max_size=20) | st.sampled_from(["sk_✓", "-----BEGIN\nX", "ü" * 40])
 
 
-@examples(full=170, brief=40)
+@examples(full=100, brief=40, exhaustive=170)
 @given(extra=extras, login=credentials, password=credentials, kore=st.booleans(), complete=st.booleans())
 def test_any_connection_works_or_is_refused_by_an_error_that_can_be_read(
     server: LocalServer, extra: dict[str, Any], login: str | None, password: str | None, kore: bool, complete: bool
@@ -263,7 +263,7 @@ hosts = (
 )
 
 
-@examples(full=170, brief=40)
+@examples(full=100, brief=40, exhaustive=170)
 @given(host=hosts, port=st.none() | st.integers())
 def test_any_host_is_an_address_or_refused(host: str, port: int | None) -> None:
     connection = Connection(conn_id="any", conn_type="sonarly", host=host, port=port)

@@ -117,7 +117,7 @@ def check_harmless(text: str) -> None:
         assert form not in visible
 
 
-@examples(full=3000, brief=100)
+@examples(full=1000, brief=100, exhaustive=3000)
 @given(documents)
 @example({"status": "Active", "status\x00": "Stopped", "\ud83dstatus": "Stopped"})
 @example({"eyJ" * 30_000: ["eyJ" * 30_000]})
@@ -145,7 +145,7 @@ def check_line(text: str) -> None:
     check_harmless(text)
 
 
-@examples(full=1500, brief=100)
+@examples(full=500, brief=100, exhaustive=1500)
 @given(texts | scalars)
 def test_whatever_a_text_is_what_is_quoted_of_it_is_one_harmless_line(text: Any) -> None:
     shown = sanitize(text, SECRETS)
@@ -154,7 +154,7 @@ def test_whatever_a_text_is_what_is_quoted_of_it_is_one_harmless_line(text: Any)
         assert sanitize(shown, SECRETS) == shown
 
 
-@examples(full=500, brief=50)
+@examples(full=160, brief=50, exhaustive=500)
 @given(texts | scalars)
 @example("c\x001")
 @example(2**64)

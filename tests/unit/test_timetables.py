@@ -216,7 +216,7 @@ class TestClosed:
             calling_hours_closed(weekly(WORKDAYS, "9:00 AM", "6:00 PM"), every=7 * MINUTE)
 
     @needs_several
-    @examples(full=200)
+    @examples(full=100, exhaustive=200)
     @given(
         windows(quarters, quarters),
         st.sampled_from([1, 5, 10, 15, 30, 60, 90, 1440]).map(lambda minutes: minutes * MINUTE),
@@ -356,7 +356,7 @@ same_on_some_days = st.builds(
 
 
 class TestEveryEndIsRunAt:
-    @examples(full=200)
+    @examples(full=100, exhaustive=200)
     @given(
         st.sampled_from((*STEADY_ZONES, *CHANGING_ZONES)),
         windows(quarters, quarters) if SEVERAL else same_on_some_days,
@@ -370,7 +370,7 @@ class TestEveryEndIsRunAt:
         expected = [moment + moved for moment in ends(document, start - moved, start + TWO_WEEKS - moved)]
         assert runs(calling_hours_end(document, moved), start, start + TWO_WEEKS) == expected
 
-    @examples(full=200)
+    @examples(full=100, exhaustive=200)
     @given(
         st.sampled_from(CHANGING_ZONES),
         windows(times_by_day, quarters) if SEVERAL else same_on_some_days,

@@ -208,7 +208,7 @@ TOP = st.dictionaries(
 FORMS = st.sampled_from(["json", "json", "json", "json", "cut", "nested", "binary"])
 
 
-@examples(full=300, brief=15)
+@examples(full=100, brief=15, exhaustive=300)
 @given(
     campaigns=st.lists(CAMPAIGNS, min_size=1, max_size=4), odd=st.lists(ODD_CAMPAIGNS, max_size=1), top=TOP, form=FORMS
 )

@@ -309,7 +309,7 @@ class Run:
             assert all(request.fault == "rate_limit" for request in refused), "more than the platform's limit"
 
 
-@examples(full=300)
+@examples(full=100, exhaustive=300)
 @given(plan=plans)
 @example(plan=Plan(WAYS[-1], KINDS[0], (None,) * 30, timeout=50))
 @example(plan=Plan(WAYS[-1], KINDS[0], (10, 20, 30, None), outages=(Outage(0, 1000, "forbidden", "list"),)))

@@ -471,7 +471,7 @@ def test_a_platform_whose_dates_do_not_change_is_believed_once_nothing_lags(
     assert len(sandbox.requests) <= 1 + 2 * 4
 
 
-@examples(full=300, brief=30)
+@examples(full=100, brief=30, exhaustive=300)
 @given(
     history=st.lists(
         st.tuples(st.sampled_from(["Active", "Stopped", "Completed", "Ready", "Paused"]), st.floats(0.1, 100)),

@@ -232,7 +232,7 @@ HISTORIES = st.lists(
 )
 
 
-@examples(full=300, brief=20)
+@examples(full=100, brief=20, exhaustive=300)
 @given(
     histories=HISTORIES,
     since=st.floats(0.1, 20),

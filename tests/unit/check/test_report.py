@@ -94,7 +94,7 @@ def test_of_a_body_that_is_no_json_object_one_mark_and_its_length_are_kept() -> 
     ]
 
 
-@examples(full=2000, brief=50)
+@examples(full=660, brief=50, exhaustive=2000)
 @given(documents)
 def test_whatever_a_platform_says_a_report_holds_documented_fields_and_words(document: dict[str, Any]) -> None:
     body = json.dumps({"data": document, "message": document, **document}).encode()

@@ -138,7 +138,7 @@ IN_CHUNKS = Framed(
 
 @example(response=IN_CHUNKS, cut=-7, after=b"", at=[], leaves_open=False)  # within the last chunk's size
 @example(response=IN_CHUNKS, cut=-2, after=b"", at=[], leaves_open=False)
-@examples(full=800, brief=40)
+@examples(full=260, brief=40, exhaustive=800)
 @given(response=framed(), cut=st.none() | st.integers(0, 10_000), after=surplus, at=places, leaves_open=left_open)
 def test_a_response_counts_if_it_is_whole_and_only_then(
     platform: Platform, response: Framed, cut: int | None, after: bytes, at: list[int], leaves_open: bool
@@ -213,7 +213,7 @@ def damaged(draw: st.DrawFn) -> bytes:
     return said
 
 
-@examples(full=600, brief=40)
+@examples(full=200, brief=40, exhaustive=600)
 @given(said=st.binary(max_size=100) | blocks.map(assemble) | damaged(), at=places, leaves_open=left_open)
 def test_any_bytes_are_a_response_or_an_error_of_ours(
     platform: Platform, said: bytes, at: list[int], leaves_open: bool
@@ -247,7 +247,7 @@ def proxy() -> Iterator[list[bytes]]:
         yield said
 
 
-@examples(full=150, brief=20)
+@examples(full=100, brief=20, exhaustive=150)
 @given(said=st.binary(max_size=60) | blocks.map(assemble))
 def test_whatever_a_proxy_says_nothing_was_sent(proxy: list[bytes], said: bytes) -> None:
     proxy[:] = [said]

@@ -184,7 +184,7 @@ record_paths = st.one_of(
 )
 
 
-@examples(1500)
+@examples(full=500, exhaustive=1500)
 @given(st.lists(st.tuples(chain_paths(), plants), max_size=4), st.none() | contents, st.integers(0, 2))
 def test_a_chain_that_anybody_has_written_to_is_no_error_and_ends_no_write(
     genuine: Path, planted: list[tuple[str, Plant]], edited: bytes | None, number: int
@@ -204,7 +204,7 @@ def test_a_chain_that_anybody_has_written_to_is_no_error_and_ends_no_write(
 STYLES = (("-o", "json"), ("-o", "yaml"), ("-o", "table"), ("--csv",), ("--html",))
 
 
-@examples(1500)
+@examples(full=500, exhaustive=1500)
 @given(st.lists(st.tuples(record_paths, plants), min_size=1, max_size=4), st.sampled_from(STYLES))
 def test_what_is_planted_among_the_records_ends_nothing(
     genuine: Path, planted: list[tuple[str, Plant]], style: tuple[str, ...]
@@ -226,7 +226,7 @@ def test_what_is_planted_among_the_records_ends_nothing(
     assert end.value.code in (0, 1)
 
 
-@examples(1500)
+@examples(full=500, exhaustive=1500)
 @given(edited_records())
 def test_a_record_is_read_only_if_it_is_as_its_schema_says(content: bytes) -> None:
     """The schema is not asked of each record, but of each kind of record."""
@@ -241,7 +241,7 @@ def test_a_record_is_read_only_if_it_is_as_its_schema_says(content: bytes) -> No
         assert any(datetime.fromisoformat(text.decode()).isoformat() != text.decode() for text in texts)
 
 
-@examples(500)
+@examples(full=160, exhaustive=500)
 @given(st.integers(0, 1), plants)
 def test_a_record_that_is_not_as_it_was_written_is_never_verified(genuine: Path, number: int, plant: Plant) -> None:
     folder = planted_copy(genuine, [])
