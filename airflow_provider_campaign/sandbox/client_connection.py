@@ -47,16 +47,17 @@ class ClientConnection:
         await self._send_headers(response, {"Content-Length": str(len(response.body)), "Date": date})
         await self._send({"type": "http.response.body", "body": response.body})
 
-    def send_first(self, response: HttpResponse | None) -> None:
+    def send_first(self, response: HttpResponse | None, date: str) -> None:
         """
         Send what no client expects before a response.
 
         :param response: Itself; None for an interim response, Early Hints.
+        :param date: The ``Date`` header.
         """
         whole = b"HTTP/1.1 103 Early Hints\r\nLink: </>; rel=preconnect\r\n\r\n"
         if response is not None:
-            framing = b"HTTP/1.1 %d \r\nContent-Length: %d\r\n\r\n" % (response.status, len(response.body))
-            whole = framing + response.body
+            head = f"HTTP/1.1 {response.status} \r\nContent-Length: {len(response.body)}\r\nDate: {date}\r\n\r\n"
+            whole = head.encode("latin-1") + response.body
         self._transport.write(whole)
 
     async def wait_disconnected(self, timeout: float | None = None) -> bool:

@@ -95,7 +95,7 @@ class Gateway:
             response = lost_response(disruption, platform.handle(match, request), platform)
         if fault.kind == "framing":
             response = platform.handle(match, request)
-            connection.send_first(None if fault.options["how"] == "early_hints" else response)
+            connection.send_first(None if fault.options["how"] == "early_hints" else response, self._date_header())
         if response is not None:
             await self._respond(connection, request, response)
             return
