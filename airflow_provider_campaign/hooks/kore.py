@@ -43,7 +43,7 @@ class KoreHook(CampaignHook):
         return platform
 
     def switch_schedule_off(self, campaign_name: str, **options: Any) -> Campaign:
-        """Switch off a campaign's own schedule, by the campaign's name: :meth:`.CampaignClient.switch_schedule_off`."""
+        """Switch off a campaign's own schedule, so that it does not start by itself; the request goes by its name."""
         return self.client.switch_schedule_off(campaign_name, **options)
 
 
