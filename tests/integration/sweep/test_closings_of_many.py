@@ -62,8 +62,8 @@ def make_evening(dag: Dag, sandbox: Sandbox, day: int, fault: str | None) -> Non
         sandbox.set_status(f"{name}-1", "Active")
     if fault == "no run":
         return
-    options: dict[str, Any] = {"dry run": {"dry_run": True}, "scope": {"name_pattern": "FL-*"}}.get(fault or "", {})
-    dag.guard(local(day, "21:40" if fault == "late" else "19:50"), **options)
+    options: dict[str | None, dict[str, Any]] = {"dry run": {"dry_run": True}, "scope": {"name_pattern": "FL-*"}}
+    dag.guard(local(day, "21:40" if fault == "late" else "19:50"), **options.get(fault, {}))
     if fault == "at night":
         sandbox.set_status("GA-1", "Active")
         dag.clock.go_to(local(day + 1, "02:00"))
