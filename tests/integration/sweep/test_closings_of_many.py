@@ -57,9 +57,10 @@ def local(day: int, time: str) -> datetime:
 
 
 def make_evening(dag: Dag, sandbox: Sandbox, day: int, fault: str | None) -> None:
-    """Make the run of an evening, on which a campaign of each rule is live."""
-    for name in (*ZONES, "GA"):
-        sandbox.set_status(f"{name}-1", "Active")
+    """Make the run of an evening, on which a campaign of each rule is live, but for holidays."""
+    if f"2027-02-{day:02}" not in HOLIDAYS:
+        for name in (*ZONES, "GA"):
+            sandbox.set_status(f"{name}-1", "Active")
     if fault == "no run":
         return
     options: dict[str | None, dict[str, Any]] = {"dry run": {"dry_run": True}, "scope": {"name_pattern": "FL-*"}}
