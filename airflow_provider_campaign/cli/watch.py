@@ -13,7 +13,7 @@ from airflow_provider_campaign.cli.accounts import exit_status
 from airflow_provider_campaign.cli.calling_hours import read_rules
 from airflow_provider_campaign.cli.output import Output
 from airflow_provider_campaign.cli.sweeps import Sweeps, live_rows, report
-from airflow_provider_campaign.exceptions import CampaignRecordError
+from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.records.closings import DRY_RUN, NO_EVIDENCE, NOT_CLOSED, SKIPPED, closing_rows
 from airflow_provider_campaign.records.store import RecordStore
@@ -66,10 +66,12 @@ def _missing_records(store: RecordStore, rules: Mapping[str, CallingRules], newe
     for conn_id, each in rules.items():
         try:
             files = store.recent(conn_id, min(since, oldest) - LOOK_BACK, now)
-        except CampaignRecordError as error:
-            yield {"conn_id": conn_id, "found": "unreadable records", "detail": str(error)}
+            rows = closing_rows({conn_id: each}, files, since, until, until)
+        except Exception as error:  # noqa: BLE001 the records of one account hide nothing of the others
+            problem = as_campaign_error(error, f"Records of connection {conn_id!r}")
+            yield {"conn_id": conn_id, "found": "unreadable records", "detail": str(problem)}
             continue
-        for row in closing_rows({conn_id: each}, files, since, until, until):
+        for row in rows:
             if row.outcome in UNVERIFIED:
                 end = {"rule": row.rule, "end": row.end}
                 yield {"conn_id": conn_id, "found": row.outcome, "detail": f"rule {row.rule} at {row.local_end}", **end}

@@ -23,6 +23,7 @@ from airflow_provider_campaign.platforms.sonarly import SonarlyPlatform
 from airflow_provider_campaign.sandbox import Fault, Sandbox, SandboxConfig
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.accounts import client_of
+from tests.fragile import fragile, unforeseen_id
 from tests.kinds import Connect
 from tests.local_server import LocalServer, Reply, Sent
 from tests.scripted_transport import ScriptedTransport, SentRequest, response
@@ -65,6 +66,18 @@ def test_a_platform_that_is_as_documented_differs_in_nothing(connect: Connect, a
     hours = UNKNOWN if name == "sonarly" else SAME  # Sonarly shows none
     assert verdicts(rows) == {row.subject: hours if row.subject == "calling hours" else SAME for row in rows}
     assert {request.action for request in account.requests} <= {"list", "status", "get"}
+
+
+def test_a_point_that_fails_as_nobody_foresaw_keeps_no_other_from_being_checked(
+    connect: Connect, account: Sandbox
+) -> None:
+    odd = account.add_campaign(unforeseen_id(("status",))).id
+    connect(fragile(account.kore_connection("v1")))
+    client = CampaignHook.for_conn_id("campaign_default").client
+    rows = list(ContractCheck(client, client.deadline(300), odd).run())
+    seen = verdicts(rows)
+    assert seen["status of one campaign"] == DIFFERS
+    assert {seen[subject] for subject in ("get of one campaign", "an unknown id", "clock")} == {SAME}
 
 
 def undocumented_word(account: Sandbox) -> None:

@@ -192,3 +192,13 @@ def test_live_fails_on_request_if_a_campaign_is_live(campaign_sandbox: Sandbox, 
     campaign_sandbox.add_campaign("cd-1")
     assert watch(command="live")[0] == 0
     assert watch("--fail-if-any", command="live")[0] == 1
+
+
+def test_records_that_nobody_can_open_hide_no_live_campaign(
+    campaign_sandbox: Sandbox, campaign_clock: VirtualClock, watch: Watch
+) -> None:
+    campaign_sandbox.add_campaign("cd-1")
+    campaign_clock.go_to(NIGHT)
+    status, rows, said = watch("--records-path", "nosuch://bucket/records")
+    assert (status, [row["found"] for row in rows]) == (3, ["live while closed", "unreadable records"])
+    assert "cd-1" in said
