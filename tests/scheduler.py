@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 GROUPS = {
-    "tests/integration/test_airflow_runs.py": "airflow",
+    "tests/integration/operators/test_airflow_runs.py": "airflow",
     "tests/integration/test_arguments.py::test_what_a_form_says_is_what_a_run_does": "airflow",
-    "tests/integration/test_command_line.py::test_airflow_has_the_same_commands": "airflow",
-    "tests/integration/test_example_dags.py": "airflow",
+    "tests/integration/cli/test_command_line.py::test_airflow_has_the_same_commands": "airflow",
+    "tests/integration/docs/test_example_dags.py": "airflow",
     "tests/integration/test_packaging.py": "packaging",
-    "tests/integration/test_provider_commands.py": "airflow",
-    "tests/integration/test_termination.py": "termination",
+    "tests/integration/hooks/test_provider_commands.py": "airflow",
+    "tests/integration/operators/test_termination.py": "termination",
 }
 """
 The group of the tests whose ids begin so; all others are spread one by one.

@@ -9,7 +9,7 @@ pytest.importorskip("airflow.sdk", reason="Airflow 3 is not installed")
 
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.seeds import SEEDS, seed
-from tests.integration.test_example_dags import EXAMPLE_DAGS, EXAMPLES, changes
+from tests.integration.docs.test_example_dags import EXAMPLE_DAGS, EXAMPLES, changes
 from tests.system.live_airflow import VERSION, LiveAirflow
 from tests.system.live_airflow.waiting import wait_until
 

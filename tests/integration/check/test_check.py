@@ -29,7 +29,7 @@ from tests.local_server import LocalServer, Reply, Sent
 from tests.scripted_transport import ScriptedTransport, SentRequest, response
 from tests.secrets_guard import leak_in
 
-REPORTS = Path(__file__).parents[1] / "data" / "checks"
+REPORTS = Path(__file__).parents[2] / "data" / "checks"
 """What ``check --save`` has written of accounts: put a file here, and it is replayed."""
 
 ACCOUNTS = ("v1", "v2", "sonarly")

@@ -31,7 +31,7 @@ from tests.certificates import Authority
 from tests.kinds import SILENT, Connect
 from tests.raw_server import RawServer
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 PAGE = (REPOSITORY / "docs" / "what-happens-when.md").read_text()
 LINK = re.compile(r"\[([^]]*)\]\([^)]*\)")
 
@@ -298,8 +298,8 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "An action that the platform does not have": (has_no_schedules,),
 }
 ELSEWHERE = {
-    "The platform could not be reached": "tests/integration/test_bounds.py",
-    "A proxy refused, did not answer, or is a SOCKS proxy": "tests/integration/test_bounds.py",
+    "The platform could not be reached": "tests/integration/client/test_bounds.py",
+    "A proxy refused, did not answer, or is a SOCKS proxy": "tests/integration/client/test_bounds.py",
     "The account was rate-limited until the time ran out (deferrable)": "tests/integration/test_rate_deferral.py",
     "A delete was tried again, and no record shows that a previous try had sent one": (
         "tests/integration/test_deletes_in_retries.py"

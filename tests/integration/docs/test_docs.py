@@ -34,11 +34,11 @@ from airflow_provider_campaign.sandbox.seeds import SEEDS
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
 from tests.airflow_process import AirflowProcess
-from tests.integration import docs_runner
+from tests.integration.docs import docs_runner
 from tests.kinds import Connect
 from tests.local_server import LocalServer, Reply, Sent
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 PAGES = sorted([REPOSITORY / "README.md", *REPOSITORY.glob("docs/*.md")])
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")

@@ -13,7 +13,7 @@ from tests.airflow_process import AirflowProcess
 from tests.local_server import LocalServer, Reply, Sent
 
 OURS = {info["connection-type"]: info["hook-class-name"] for info in get_provider_info()["connection-types"]}
-PLATFORM = Path(__file__).parents[1] / "data" / "third_platform"
+PLATFORM = Path(__file__).parents[2] / "data" / "third_platform"
 
 
 class ToyServer:

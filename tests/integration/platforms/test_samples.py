@@ -19,7 +19,7 @@ from airflow_provider_campaign.sandbox import Sandbox
 from tests.kinds import KORE_KINDS, SONARLY, Connect
 from tests.local_server import LocalServer, Reply, Sent
 
-SAMPLES = {path.stem: path.read_bytes() for path in (Path(__file__).parents[1] / "data/samples").iterdir()}
+SAMPLES = {path.stem: path.read_bytes() for path in (Path(__file__).parents[2] / "data/samples").iterdir()}
 
 V1_SMS, V1_VOICE, _, V2_VOICE = KORE_KINDS
 SONARLY_ID = "507f1f77bcf86cd799439011"

@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_campaign.sandbox import Sandbox
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 DAGS = ("example_dags/stop_campaigns.py", "example_dags/calling_hours_guard.py")
 OWN_CAMPAIGNS = {"SMS_CAMPAIGN_ID": "cd-own-sms", "VOICE_CAMPAIGN_ID": "cd-own-voice"}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from airflow_provider_campaign.platforms import kore_endpoints, sonarly
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 PAGE = (REPOSITORY / "docs" / "contract.md").read_text()
 
 

@@ -16,7 +16,7 @@ from tests.smtp_server import SmtpServer
 
 RunDag = Callable[..., dict[str, Outcome]]
 
-EXAMPLE_DAGS = Path(__file__).parents[2] / "example_dags"
+EXAMPLE_DAGS = Path(__file__).parents[3] / "example_dags"
 EVENING, NIGHT = "2026-11-23T20:55-05:00", "2026-11-23T22:00-05:00"
 
 

@@ -23,8 +23,8 @@ from airflow_provider_campaign.sandbox.seeds import SEEDS
 from tests.airflow_process import SharedAirflow
 from tests.smtp_server import SmtpServer
 
-EXAMPLE_DAGS = Path(__file__).parents[2] / "example_dags"
-TUTORIAL = Path(__file__).parents[2] / "docs" / "try-your-own-dag.md"
+EXAMPLE_DAGS = Path(__file__).parents[3] / "example_dags"
+TUTORIAL = Path(__file__).parents[3] / "docs" / "try-your-own-dag.md"
 DELETED = "deleted"
 
 
