@@ -300,9 +300,11 @@ SCENES: dict[str, tuple[Scene, ...]] = {
 ELSEWHERE = {
     "The platform could not be reached": "tests/integration/client/test_bounds.py",
     "A proxy refused, did not answer, or is a SOCKS proxy": "tests/integration/client/test_bounds.py",
-    "The account was rate-limited until the time ran out (deferrable)": "tests/integration/test_rate_deferral.py",
+    "The account was rate-limited until the time ran out (deferrable)": (
+        "tests/integration/operators/test_rate_deferral.py"
+    ),
     "A delete was tried again, and no record shows that a previous try had sent one": (
-        "tests/integration/test_deletes_in_retries.py"
+        "tests/integration/operators/test_delete.py"
     ),
     "A deferred sweep resumed with data that this version does not understand": (
         "tests/integration/sweep/test_while_waiting.py"

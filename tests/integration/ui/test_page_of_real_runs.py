@@ -17,7 +17,7 @@ from airflow_provider_campaign import ui
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.calling_hours import daily
-from tests.integration.sweep.runs import Dag, on_monday
+from tests.integration.sweep.runs import MONDAY, Dag, on_monday
 
 if Version(airflow_version) < Version("3.1"):
     pytest.skip("Airflow has no pages of plugins", allow_module_level=True)
@@ -90,13 +90,14 @@ class Seen:
 
 
 def test_a_week_of_real_runs_shows_what_each_evening_was(
-    sandbox: Sandbox, campaign_clock: VirtualClock, tmp_path: Path
+    campaign_sandbox: Sandbox, campaign_clock: VirtualClock, tmp_path: Path
 ) -> None:
+    campaign_clock.change(MONDAY.timestamp() - campaign_clock.time())
     seen = Seen(Dag(campaign_clock, calling_hours=RULES, timeout=300), campaign_clock)
 
     def start(*names: str) -> None:
         for name in names:
-            sandbox.add_campaign(f"{name}-{len(seen.runs)}", name=name)
+            campaign_sandbox.add_campaign(f"{name}-{len(seen.runs)}", name=name)
 
     first = on_monday("19:30")
     seen.run(on_monday("10:00"))  # nothing is closed
@@ -109,7 +110,7 @@ def test_a_week_of_real_runs_shows_what_each_evening_was(
     seen.run(first + 2 * DAY + timedelta(minutes=60), dry_run=True)
     seen.run(first + 3 * DAY, began=first + 3 * DAY + timedelta(minutes=100))
     start("FL-3")
-    sandbox.add_fault(Fault("error", action="stop", count=None))
+    campaign_sandbox.add_fault(Fault("error", action="stop", count=None))
     seen.run(first + 4 * DAY)
     campaign_clock.go_to(first + 5 * DAY)
 
