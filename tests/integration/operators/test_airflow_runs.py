@@ -15,7 +15,7 @@ from tests.kinds import KINDS
 from tests.meanwhile import meanwhile
 from tests.statsd import Statsd
 
-DAGS = Path(__file__).parents[1] / "dags"
+DAGS = Path(__file__).parent / "dags"
 RECORD = {"campaign_id", "status", "message", "updated_at", "already_stopped", "raw"}
 PLATFORMS = {"kore": KINDS[0], "sonarly": KINDS[-1]}
 
