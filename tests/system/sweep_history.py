@@ -115,7 +115,7 @@ def closing_run(end: datetime, found: int, last: float = -62.0, failed: int = 0,
 def guard_run(end: datetime, began: datetime, incident: bool = False) -> Json:
     """Return a run while closed, which finds nothing, or one campaign that somebody has started."""
     ended = began + timedelta(seconds=3 if incident else 0.6)
-    again = {"name": "Win-back (started by hand)", "is_incident": True, "rule": "*", "end": end.isoformat()}
+    again = {"name": "Win-back (started manually)", "is_incident": True, "rule": "*", "end": end.isoformat()}
     stopped = [campaign(77, began + timedelta(seconds=1), ended, **again)] if incident else []
     ids = [each["campaign_id"] for each in stopped]
     value = result(end, began, ended, stopped=stopped, incidents=ids, closings=[closing(end, ended)])

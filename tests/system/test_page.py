@@ -36,7 +36,7 @@ PREFIX = "/airflow"
 USERS = ("admin", "viewer")
 NOW = datetime.now(UTC)
 GUARDED = (0, 1, 2, 25)
-"""How many evenings ago there were runs all night; that many runs are enough for the page to leave some unread."""
+"""How many closings ago there were runs all night; that many runs are enough for the page to leave some unread."""
 
 RED = "rgb(185, 28, 28)"
 HOSTILE = "<img src=x onerror=\"parent.document.title='hostile'\"><script>parent.document.title='hostile'</script>"
@@ -93,7 +93,7 @@ def fortnight_runs() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveAirflow]:
-    """Bring up an Airflow whose users have to log in, with thirty evenings in its database."""
+    """Bring up an Airflow whose users have to log in, with thirty days in its database."""
     folder = tmp_path_factory.mktemp("page")
     (folder / "dags").mkdir()
     (folder / "dags/sweeps.py").write_text(DAGS)
@@ -152,16 +152,16 @@ def requested(session: Page) -> Iterator[list[str]]:
 
 @pytest.fixture
 def shutdowns(session: Page, airflow: LiveAirflow) -> FrameLocator:
-    """Return the page with all evenings: opened by the menu, as a person does, or as the test before has left it."""
+    """Return the page with all closings: opened by the menu, as a person does, or as the test before has left it."""
     frame = session.frame_locator("iframe")
     if "/plugin/" not in session.url:
         session.goto(f"{airflow.url}{PREFIX}/")
         session.get_by_role("button", name="Browse").click()
         session.get_by_text("Campaign shutdowns").click()
-    elif frame.get_by_label("Evenings up to").input_value():
-        frame.get_by_label("Evenings up to").fill("")
-    elif frame.get_by_role("link", name="All evenings").count():
-        frame.get_by_role("link", name="All evenings").click()
+    elif frame.get_by_label("Closings up to").input_value():
+        frame.get_by_label("Closings up to").fill("")
+    elif frame.get_by_role("link", name="All closings").count():
+        frame.get_by_role("link", name="All closings").click()
     expect(rows(frame)).to_have_count(30, timeout=120_000)
     finished(frame)
     return frame
@@ -172,18 +172,18 @@ def finished(shutdowns: FrameLocator) -> None:
     expect(shutdowns.locator("main[aria-busy=false]")).to_be_visible(timeout=120_000)
 
 
-def show_evenings_up_to(shutdowns: FrameLocator, end: datetime) -> None:
-    """Go back to an evening long ago."""
-    shutdowns.get_by_label("Evenings up to").fill((end - timedelta(hours=12)).date().isoformat())
+def show_closings_up_to(shutdowns: FrameLocator, end: datetime) -> None:
+    """Go back to a closing long ago."""
+    shutdowns.get_by_label("Closings up to").fill((end - timedelta(hours=12)).date().isoformat())
     expect(shutdowns.locator("#status")).to_contain_text("As of")
     finished(shutdowns)
 
 
 def rows(shutdowns: FrameLocator) -> Any:
-    return shutdowns.locator("table.evenings tbody tr")
+    return shutdowns.locator("table.closings tbody tr")
 
 
-def test_thirty_evenings_are_shown_with_few_requests_and_none_to_elsewhere(
+def test_thirty_closings_are_shown_with_few_requests_and_none_to_elsewhere(
     requested: list[str], shutdowns: FrameLocator, session: Page, airflow: LiveAirflow
 ) -> None:
     expected = {
@@ -213,7 +213,7 @@ def test_thirty_evenings_are_shown_with_few_requests_and_none_to_elsewhere(
     take_picture(session, "campaign-shutdowns")
 
 
-def test_an_evening_is_opened_and_left_with_the_keyboard(shutdowns: FrameLocator, session: Page) -> None:
+def test_a_closing_is_opened_and_left_with_the_keyboard(shutdowns: FrameLocator, session: Page) -> None:
     link = rows(shutdowns).nth(sweep_history.FAILED).get_by_role("link")
     link.focus()
     session.keyboard.press("Enter")
@@ -223,21 +223,21 @@ def test_an_evening_is_opened_and_left_with_the_keyboard(shutdowns: FrameLocator
     expect(campaigns.locator("tbody tr").first).to_contain_text("not verified stopped")
     shutdowns.get_by_text("Record in full").click()
     expect(shutdowns.locator("pre")).to_contain_text('"connection_id": "campaign_default"')
-    shutdowns.get_by_role("link", name="All evenings").press("Enter")
+    shutdowns.get_by_role("link", name="All closings").press("Enter")
     expect(link).to_be_focused()
 
 
-def test_an_evening_that_is_opened_is_read_whole(shutdowns: FrameLocator) -> None:
+def test_a_closing_that_is_opened_is_read_whole(shutdowns: FrameLocator) -> None:
     expect(rows(shutdowns).nth(25)).to_contain_text("so far")
     rows(shutdowns).nth(25).get_by_role("link").click()
     expect(shutdowns.get_by_text(re.compile("13[01] runs found nothing live"))).to_be_visible()
-    shutdowns.get_by_role("link", name="All evenings").click()
+    shutdowns.get_by_role("link", name="All closings").click()
     expect(rows(shutdowns).nth(25)).not_to_contain_text("so far")
 
 
 def test_the_csv_can_be_copied_and_downloaded_where_the_frame_allows_it(shutdowns: FrameLocator, session: Page) -> None:
     shutdowns.get_by_text("CSV", exact=True).click()
-    lines = shutdowns.get_by_label("evenings as CSV").input_value().splitlines()
+    lines = shutdowns.get_by_label("closings as CSV").input_value().splitlines()
     assert lines[0].startswith("end,rule,last_confirmed_at,")
     assert len(lines) == 31
     shutdowns.get_by_role("button", name="Copy").click()
@@ -251,7 +251,7 @@ def test_the_csv_can_be_copied_and_downloaded_where_the_frame_allows_it(shutdown
 
 
 def test_names_that_somebody_else_has_chosen_are_only_text(shutdowns: FrameLocator, session: Page) -> None:
-    show_evenings_up_to(shutdowns, OLD)
+    show_closings_up_to(shutdowns, OLD)
     rows(shutdowns).first.get_by_role("link").click()
     expect(shutdowns.get_by_role("heading", level=2)).to_contain_text(HOSTILE)
     expect(shutdowns.get_by_role("table", name="Campaigns")).to_contain_text(HOSTILE)
@@ -262,7 +262,7 @@ def test_names_that_somebody_else_has_chosen_are_only_text(shutdowns: FrameLocat
 
 
 def test_mapped_tasks_are_sweeps_of_their_own_and_subclasses_can_be_named(shutdowns: FrameLocator) -> None:
-    show_evenings_up_to(shutdowns, OLD)
+    show_closings_up_to(shutdowns, OLD)
     expect(rows(shutdowns).locator("td.number").first).to_have_text("2")
     sweeps = shutdowns.get_by_label("Sweep").locator("option")
     expect(sweeps).to_have_text(["All", "several.stop_active_campaigns[0]", "several.stop_active_campaigns[1]"])
@@ -281,7 +281,7 @@ def test_mapped_tasks_are_sweeps_of_their_own_and_subclasses_can_be_named(shutdo
 
 
 def test_a_fortnight_without_runs_is_without_evidence(shutdowns: FrameLocator) -> None:
-    show_evenings_up_to(shutdowns, PAUSED)
+    show_closings_up_to(shutdowns, PAUSED)
     outcomes = ["Verified in time", *["No evidence"] * 14, "Verified in time", "Verified in time"]
     expect(rows(shutdowns).locator("td:last-child")).to_contain_text(outcomes)
     expect(rows(shutdowns)).to_have_count(17)
@@ -319,7 +319,7 @@ def test_without_the_ends_only_results_show_closings_and_it_says_so(shutdowns: F
 
 
 def test_without_any_sweep_it_says_how_to_get_one(shutdowns: FrameLocator) -> None:
-    shutdowns.get_by_label("Evenings up to").fill("2020-01-01")
+    shutdowns.get_by_label("Closings up to").fill("2020-01-01")
     expect(shutdowns.get_by_role("heading", name="No sweep has run in this time")).to_be_visible()
     expect(shutdowns.locator("pre")).to_contain_text("StopActiveCampaignsOperator(")
 

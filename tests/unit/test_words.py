@@ -51,8 +51,6 @@ INSTEAD = {
 
 EXCEPTIONS = {
     ("docs/page.md", "the page"): "it is about that page alone",
-    ("docs/page.md", "evening"): "labels on the page, quoted",
-    ("docs/page.md", "evenings"): "a label on the page, quoted",
     ("docs/benchmarks.md", "night"): "an example of a rule: alerts may run at night",
     ("CONTRIBUTING.md", "the page"): "any page in docs/",
     ("CODE_OF_CONDUCT.md", "told"): "of people, not of data",

@@ -1,165 +1,108 @@
-// Closings: each end of calling hours that a sweep is expected to close, and what its runs show of it. No DOM, no requests.
+// Closings: the closings of all sweeps for the same end, or the runs that are for none, and what became of them. No DOM, no requests.
 
-import { keyOf, outcomeOf } from "./runs.js";
-import { formatSpan } from "./texts.js";
+import { byTime, countFailed, groupBy, plural } from "./sweep_closings.js";
+import { outcomeOf } from "./runs.js";
 
-const MINUTE = 60_000;
-const HOUR = 60 * MINUTE;
-// A run that begins later than this after an end shows nothing of what was live until then.
-const FIRST_LOOK = 5 * MINUTE;
-// How long after an end its run may still have to begin, and how long one that has begun may take.
-const GRACE = 15 * MINUTE;
-const PATIENCE = 2 * HOUR;
-// How long calling hours are over, where that is not known.
-const NIGHT = 12 * HOUR;
+const HOUR = 3_600_000;
+const LEVELS = ["none", "good", "busy", "warn", "bad"];
 
-export const byTime = (one, other) => one.at - other.at;
+const distinct = (campaigns) => new Set(campaigns.map((each) => each.key)).size;
+const worstFirst = (one, other) => LEVELS.indexOf(other.level) - LEVELS.indexOf(one.level);
 
-export function groupBy(values, key) {
-  const groups = new Map();
-  for (const each of values) {
-    if (!groups.has(key(each))) groups.set(key(each), []);
-    groups.get(key(each)).push(each);
-  }
-  return groups;
+export function dateIn(time, zone) {
+  const format = new Intl.DateTimeFormat("en", { timeZone: zone, year: "numeric", month: "2-digit", day: "2-digit" });
+  const parts = Object.fromEntries(format.formatToParts(time).map((part) => [part.type, part.value]));
+  return `${parts.year}-${parts.month}-${parts.day}`;
 }
 
-// Return runs with calling hours: where Airflow does not have a run's, those of the run before it, or of the first that has.
-export function withHours(runs) {
-  return [...groupBy(runs, (run) => run.sweep).values()].flatMap((own) => {
-    own.sort(byTime);
-    let last = own.find((run) => run.hours !== undefined)?.hours;
-    return own.map((run) => {
-      if (run.hours !== undefined) last = run.hours;
-      return { ...run, hours: last };
-    });
+// A run that is for no end, and found nothing; those of a sweep without calling hours are grouped from noon to noon.
+function isQuiet(run) {
+  return run.hours !== null && outcomeOf(run).level !== "bad" && !run.result?.campaigns.length
+    && (run.reading === "read" || run.hours !== undefined);
+}
+
+// Return the closings, newest first, and how many runs had nothing to close.
+export function toClosings(runs, sweepClosings, userZone) {
+  const firstOf = new Map(); // a campaign that no rule is for counts in the first closing of its run
+  for (const { key, runs: own } of sweepClosings) for (const run of own) if (!firstOf.has(run.id)) firstOf.set(run.id, key);
+  const rest = runs.filter((run) => !firstOf.has(run.id));
+  const others = rest.filter((run) => !isQuiet(run));
+  const closings = [...groupBy(sweepClosings, (closing) => closing.key)].map(([key, own]) => {
+    const { end, rule } = own[0];
+    const all = [...new Map(own.flatMap((each) => each.runs).map((run) => [run.id, run])).values()].sort(byTime);
+    const isOwn = (each, run) => (each.closing ?? firstOf.get(run.id)) === key;
+    return summarize({ key, end, rule, zone: own[0].zone, runs: all, sweeps: own, outcome: outcomeOfAll(own) }, isOwn);
   });
-}
-
-// Return the spans of time in which a sweep's runs were rendered with the same calling hours, from its first run until now.
-export function spansOf(runs, now) {
-  return [...groupBy(runs, (run) => run.sweep)].flatMap(([sweep, own]) => {
-    const spans = [];
+  const withoutEnd = [...groupBy(others, (run) => `runs of ${dateIn(run.at - 12 * HOUR, userZone)}`)].map(([key, own]) => {
     own.sort(byTime);
-    for (const { hours, at } of own) {
-      const key = JSON.stringify(hours);
-      if (spans.length && spans.at(-1).key === key) continue;
-      if (spans.length) spans.at(-1).until = at;
-      spans.push({ sweep, key, hours, from: at, until: now });
-    }
-    return spans;
+    return summarize({ key, end: null, rule: "", zone: null, runs: own, sweeps: [], outcome: null }, () => true);
   });
+  const sorted = [...closings, ...withoutEnd].sort((one, other) => other.time - one.time);
+  return { closings: sorted, quiet: rest.length - others.length };
 }
 
-// Return the closings of all sweeps, in order; `endsOf` gives the ends of a span's calling hours, as far as they are known.
-export function toClosings(runs, spans, endsOf, now) {
-  const spansOfSweep = groupBy(spans, (span) => span.sweep);
-  const found = [...groupBy(runs, (run) => run.sweep)].flatMap(([sweep, own]) => {
-    own.sort(byTime);
-    const expected = (spansOfSweep.get(sweep) ?? []).flatMap((span) =>
-      endsOf(span).filter(({ end }) => end > span.from && end <= span.until).map((each) => [keyOf(each), each]));
-    // Of an end before the first run in the list, there may have been earlier runs.
-    const seen = own.flatMap((run) => [...(run.result?.closings ?? [])]).filter(([, { end }]) => end >= own[0].at - FIRST_LOOK);
-    const zones = new Map(expected.map(([, { rule, zone }]) => [rule, zone]));
-    const unexpected = ([key, { rule, end }]) => [key, { rule, end, zone: zones.get(rule) ?? null, opens: end + NIGHT }];
-    return [...new Map([...seen.map(unexpected), ...expected])]
-      .map(([key, closing]) => closingOf({ sweep, key, ...closing }, own, now));
-  });
-  return found.sort((one, other) => one.end - other.end);
-}
-
-const isReal = (run) => !run.dryRun && run.state !== "skipped" && run.state !== "removed";
-const names = (run, closing) => run.result?.closings.has(closing.key);
-const isProof = (run) => isReal(run) && run.state === "success" && run.result !== null;
-
-// A run that has succeeded after an end, and names others, was not given the calling hours that end there.
-function hadOtherHours(closing, runs) {
-  return !runs.some((run) => names(run, closing))
-    && runs.some((run) => isProof(run) && run.at >= closing.end && run.at < closing.opens);
-}
-
-// Whether a run is one of a closing's: it names it, or may once its result is known; or it came just before, and did nothing.
-function isOf(run, closing, now) {
-  if (names(run, closing)) return true;
-  if (isProof(run) || run.at >= closing.opens) return false;
-  if ((run.endedAt ?? now) >= closing.end) return true;
-  return run.at >= closing.end - HOUR && (!isReal(run) || outcomeOf(run).level === "bad");
-}
-
-function closingOf(closing, all, now) {
-  const runs = all.filter((run) => isOf(run, closing, now));
-  const { key } = closing;
-  const real = runs.filter(isReal);
-  const shown = real.filter((run) => names(run, closing)).map((run) => ({ run, ...run.result.closings.get(key) }));
-  const campaigns = real.flatMap((run) => run.result?.campaigns ?? []).filter((each) => [key, null].includes(each.closing));
-  const proof = shown.filter((each) => each.verifiedAt !== null).sort((one, other) => one.verifiedAt - other.verifiedAt)[0];
-  const liveIds = new Set(shown.flatMap((each) => each.liveAtEnd));
-  const live = [...new Map(campaigns.filter((each) => liveIds.has(each.id)).map((each) => [each.key, each])).values()];
-  const made = {
+function summarize(closing, isOwn) {
+  const real = closing.runs.filter((run) => !run.dryRun);
+  const entries = real.flatMap((run) => (run.result?.campaigns ?? []).filter((each) => isOwn(each, run)).map((each) => ({ each, run })));
+  const campaigns = entries.map(({ each }) => each);
+  const keys = new Set(campaigns.map((each) => each.key));
+  const confirmed = campaigns.filter((each) => !each.isIncident && each.confirmedAt !== null);
+  const results = real.filter((run) => run.result);
+  const failed = countFailed(campaigns);
+  const lastConfirmed = confirmed.length ? Math.max(...confirmed.map((each) => each.confirmedAt)) : null;
+  return {
     ...closing,
-    runs,
-    live,
-    isShown: shown.length > 0,
-    hadOthers: hadOtherHours(closing, all),
-    verifiedAt: proof?.verifiedAt ?? null,
-    lateBy: proof ? lateBy(closing, proof, live, real, liveIds.size) : null,
-    again: new Set(campaigns.filter((each) => each.isIncident).map((each) => each.key)).size,
-    failed: countFailed(campaigns),
-    isMissed: all.some((run) => run.result?.missed.has(key)),
+    entries: [...entries, ...closing.runs.filter((run) => run.dryRun).flatMap((run) =>
+      (run.result?.campaigns ?? []).map((each) => ({ each, run })))],
+    time: closing.end ?? closing.runs[0].at,
+    found: results.length ? distinct(campaigns) : null,
+    failed: results.length ? failed : null,
+    incidents: results.some((run) => run.result.incidents) ? distinct(campaigns.filter((each) => each.isIncident)) : null,
+    leftOut: distinct(results.flatMap((run) => run.result.excluded).filter((each) => !keys.has(each.key))),
+    lastConfirmed,
+    delay: lastConfirmed !== null && closing.end !== null ? lastConfirmed - closing.end : null,
+    unread: closing.runs.filter((run) => run.reading === "unread").length,
+    outcome: closing.outcome ?? outcomeOfClosing(real, failed),
   };
-  return { ...made, outcome: outcomeOfClosing(made, now) };
 }
 
-// Until the last campaign that was live at the end was stopped; until it was verified, where no earlier look could tell.
-function lateBy({ end }, { run, verifiedAt }, live, runs, liveCount) {
-  const isFirstLook = run.at <= end + FIRST_LOOK && live.length >= liveCount
-    && !runs.some((each) => each.endedAt >= end && each.at < run.at && outcomeOf(each).level === "bad");
-  return Math.max(0, isFirstLook ? 0 : verifiedAt - end, ...live.map((each) => (each.confirmedAt ?? verifiedAt) - end));
+// The worst of all sweeps, and of how many it is.
+function outcomeOfAll(sweepClosings) {
+  const worst = sweepClosings.map((closing) => closing.outcome).sort(worstFirst)[0];
+  const same = sweepClosings.filter(({ outcome }) => outcome.level === worst.level).length;
+  return sweepClosings.length === 1 ? worst : { ...worst, words: `${worst.words}: ${same} of ${sweepClosings.length} sweeps` };
 }
 
-export const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
-
-// The last word about each campaign counts.
-export function countFailed(campaigns) {
-  const last = new Map(campaigns.map((each) => [each.key, each]));
-  return [...last.values()].filter((each) => each.list === "failed").length;
-}
-
-function outcomeOfClosing(closing, now) {
-  const { runs, end, failed } = closing;
-  const outcomes = runs.filter(isReal).map(outcomeOf);
-  const last = outcomes.at(-1);
-  if (last?.level === "bad") {
-    return failed ? { level: "bad", words: `${plural(failed, "campaign")} not verified stopped` } : last;
+// The last word of each sweep counts; a failure before it that was made good is a warning.
+function outcomeOfClosing(real, failed) {
+  if (!real.length) return { level: "none", words: "Dry run only" };
+  const finals = [];
+  let recovered = 0;
+  for (const runs of groupBy(real, (run) => run.sweep).values()) {
+    const counted = runs.filter((run) => run.state !== "skipped" && run.state !== "removed");
+    finals.push(outcomeOf(counted.at(-1) ?? runs.at(-1)));
+    recovered += counted.slice(0, -1).filter((run) => outcomeOf(run).level === "bad").length;
   }
-  if (closing.verifiedAt !== null) return verifiedOutcome(closing, outcomes);
-  if (closing.hadOthers) return { level: "none", words: "The calling hours were others then" };
-  const isBusy = last?.level === "busy" && now < end + PATIENCE;
-  if (isBusy || now < end + GRACE) return { level: "busy", words: isBusy ? "Under way" : "Not over yet" };
-  if (runs.some((run) => run.reading === "unread" && !run.dryRun)) return { level: "none", words: "Not read yet" };
-  const telling = outcomes.filter(({ level }) => level !== "busy").at(-1);
-  if (telling) return telling;
-  if (runs.some((run) => run.dryRun)) return { level: "warn", words: "Dry run only: nothing was stopped" };
-  if (runs.some((run) => run.state === "skipped")) return { level: "warn", words: "Skipped: nothing was stopped" };
-  return { level: "bad", words: closing.isMissed ? "No evidence, reported as missed" : "No evidence" };
+  const worst = finals.sort(worstFirst)[0];
+  if (worst.level === "bad" && failed > 0) return { level: "bad", words: `${plural(failed, "campaign")} not verified stopped` };
+  if (worst.level !== "good" || recovered === 0) return worst;
+  return { level: "warn", words: `${worst.words}, after ${plural(recovered, "failed run")}` };
 }
 
-function verifiedOutcome({ lateBy, live, again }, outcomes) {
-  const failed = outcomes.filter(({ level }) => level === "bad").length;
-  const words = [
-    lateBy ? `Late by ${formatSpan(lateBy)}` : "Verified in time",
-    lateBy && live.length ? `${plural(live.length, "campaign")} live at the end` : "",
-    again ? `${plural(again, "campaign")} live again` : "",
-    failed ? `after ${plural(failed, "failed run")}` : "",
-  ].filter(Boolean);
-  return { level: words.length === 1 && !lateBy ? "good" : "warn", words: words.join(", ") };
-}
-
-// Return the runs to read first: of each closing that nothing shows yet the first that may, the newest closing first.
-export function firstReads(closings) {
-  const wanted = closings.filter((closing) => !closing.isShown && !closing.hadOthers).reverse().map(({ runs, end }) => {
-    const unread = runs.filter((run) => run.reading === "unread" && !run.dryRun);
-    return unread.find((run) => run.endedAt >= end) ?? unread[0];
-  });
-  return [...new Set(wanted.filter(Boolean))];
+// Which results to read after the closings': what went wrong and where a closed period begins, then the newest closing, then long runs.
+export function readingOrder(runs, closings) {
+  const urgent = new Set();
+  for (const sweep of groupBy(runs, (run) => run.sweep).values()) {
+    sweep.sort(byTime).forEach((run, index) => {
+      const begins = index === 0 || run.at - sweep[index - 1].at >= HOUR;
+      if (begins || run.state !== "success") urgent.add(run.id);
+    });
+  }
+  const newest = new Set((closings[0]?.runs ?? []).map((run) => run.id));
+  const rank = (run) => (urgent.has(run.id) ? 0 : newest.has(run.id) ? 1 : 2);
+  const longerFirst = (one, other) => (other.duration ?? 0) - (one.duration ?? 0);
+  const newerFirst = (one, other) => other.at - one.at;
+  return runs
+    .filter((run) => run.reading === "unread")
+    .sort((one, other) => rank(one) - rank(other) || (rank(one) === 2 ? longerFirst : newerFirst)(one, other));
 }

@@ -11,7 +11,7 @@ export function element(name, attributes = {}, ...children) {
   return made;
 }
 
-// Somebody else's text: it keeps its direction to itself.
+// Text from outside: it keeps its direction to itself.
 export const foreign = (text) => element("bdi", {}, text);
 
 function stored(key) {

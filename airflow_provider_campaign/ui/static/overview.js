@@ -1,10 +1,10 @@
-// All evenings: the plot and the table; and what is shown instead where there are none.
+// All closings: the plot and the table; and what is shown instead where there are none.
 
-import { plural } from "./closings.js";
+import { plural } from "./sweep_closings.js";
 import { element, foreign } from "./dom.js";
 import { csv, moment, outcome, small, table } from "./parts.js";
 import { plot } from "./plot.js";
-import { eveningsCsv, formatDelay, formatTime, orDash } from "./texts.js";
+import { closingsCsv, formatDelay, formatTime, orDash } from "./texts.js";
 
 const COLUMNS = ["End of calling hours", "Last confirmed", "#Found", "#Failed", "#Incidents", "#Runs", "Outcome"];
 
@@ -27,21 +27,21 @@ const PROBLEMS = {
 // Rules that were given no name are called like what they match: * is every campaign.
 const ruleOf = ({ rule }) => (rule === "*" ? "" : rule);
 
-export function labelOf(evening, userZone) {
-  if (evening.end === null) return evening.key;
-  const zone = evening.zone ?? userZone;
-  return [`${formatTime(evening.end, zone, { seconds: false })} ${zone}`, ruleOf(evening)].filter(Boolean).join(", ");
+export function labelOf(closing, userZone) {
+  if (closing.end === null) return closing.key;
+  const zone = closing.zone ?? userZone;
+  return [`${formatTime(closing.end, zone, { seconds: false })} ${zone}`, ruleOf(closing)].filter(Boolean).join(", ");
 }
 
-export const addressOf = (evening) => `#evening=${encodeURIComponent(evening.key)}`;
+export const addressOf = (closing) => `#closing=${encodeURIComponent(closing.key)}`;
 
-function endCell(evening, userZone) {
-  const { end, key, found } = evening;
-  const zone = evening.zone ?? userZone;
-  const name = (text) => element("a", { href: addressOf(evening) }, text);
+function endCell(closing, userZone) {
+  const { end, key, found } = closing;
+  const zone = closing.zone ?? userZone;
+  const name = (text) => element("a", { href: addressOf(closing) }, text);
   if (end === null) return [name(key), small(found === null ? "end not known" : "no calling hours, or outside of them")];
   const inZone = (each) => formatTime(end, each, { seconds: false });
-  const rule = ruleOf(evening);
+  const rule = ruleOf(closing);
   return [name(inZone(zone)), small(zone), zone !== userZone && small(`${inZone(userZone)} ${userZone}`), rule && small(foreign(rule))];
 }
 
@@ -50,29 +50,29 @@ function confirmedCell({ lastConfirmed, delay, zone }, userZone) {
   return [moment(lastConfirmed, zone, userZone, { date: false }), small(formatDelay(delay))];
 }
 
-function eveningRow(evening, userZone) {
-  const { found, failed, incidents, runs, unread } = evening;
+function closingRow(closing, userZone) {
+  const { found, failed, incidents, runs, unread } = closing;
   const number = (...children) => element("td", { class: "number" }, ...children);
   const incidentCell = [
     incidents ? element("span", { class: "incident" }, `◆ ${incidents}`) : orDash(incidents),
     unread > 0 && incidents !== null && small("so far"),
   ];
-  return element("tr", { class: evening.outcome.level },
-    element("th", { scope: "row" }, endCell(evening, userZone)),
-    element("td", {}, confirmedCell(evening, userZone)),
+  return element("tr", { class: closing.outcome.level },
+    element("th", { scope: "row" }, endCell(closing, userZone)),
+    element("td", {}, confirmedCell(closing, userZone)),
     number(orDash(found)),
     number(orDash(failed)),
     number(incidentCell),
     number(String(runs.length), unread > 0 && small(`${runs.length - unread} read`)),
-    element("td", {}, outcome(evening.outcome), evening.leftOut > 0 && small(`${evening.leftOut} live, left out`)));
+    element("td", {}, outcome(closing.outcome), closing.leftOut > 0 && small(`${closing.leftOut} live, left out`)));
 }
 
-function figure(evenings, userZone) {
-  const count = plural(evenings.length, "closing");
+function figure(closings, userZone) {
+  const count = plural(closings.length, "closing");
   const legend = [
     ["good", "▮ verified in time"], ["warn", "▮ with a warning"], ["bad", "✕ not verified, or no evidence"], ["incident", "◆ incidents"],
   ];
-  const picture = plot(evenings, {
+  const picture = plot(closings, {
     labelOf: (each) => labelOf(each, userZone),
     dayOf: (each) => formatTime(each.time, each.zone ?? userZone).slice(0, 6),
     onSelect: (each) => { location.hash = addressOf(each); },
@@ -84,7 +84,7 @@ function figure(evenings, userZone) {
     element("p", { class: "legend" }, legend.map(([kind, words]) => element("span", { class: kind }, words))));
 }
 
-// The sweeps whose expected closings can't be told, with the reason.
+// The sweeps whose expected closings are unknown, with the reason.
 function unknowns(problems) {
   const title = `The calling hours of ${plural(problems.length, "sweep")} are not known, so that a closing without a run does not show:`;
   return problems.length > 0 && element("div", { class: "problem" },
@@ -92,20 +92,20 @@ function unknowns(problems) {
     element("ul", {}, problems.map(({ sweep, problem }) => element("li", {}, foreign(sweep), ": ", foreign(problem)))));
 }
 
-export function overview({ evenings, quiet, problems }, { userZone, onReadAll }) {
-  const unread = evenings.reduce((sum, each) => sum + each.unread, 0);
+export function overview({ closings, quiet, problems }, { userZone, onReadAll }) {
+  const unread = closings.reduce((sum, each) => sum + each.unread, 0);
   const rest = unread > 0 && element("p", {},
     `The results of ${unread} runs have not been read, to spare Airflow the requests; `,
-    "an evening that is opened is read whole. ",
+    "a closing that is opened is read in full. ",
     element("button", { type: "button", onclick: onReadAll }, `Read all ${unread}`));
-  const rows = evenings.map((each) => eveningRow(each, userZone));
+  const rows = closings.map((each) => closingRow(each, userZone));
   return [
-    figure(evenings, userZone),
+    figure(closings, userZone),
     unknowns(problems),
-    table("Closings, newest first", COLUMNS, rows, { class: "evenings" }),
+    table("Closings, newest first", COLUMNS, rows, { class: "closings" }),
     quiet > 0 && element("p", {}, `${plural(quiet, "more run")} had nothing to close: the calling hours were not over.`),
     rest,
-    csv("evenings", eveningsCsv(evenings)),
+    csv("closings", closingsCsv(closings)),
   ];
 }
 
@@ -117,7 +117,7 @@ export const nothingYet = () => [
   element("pre", { tabindex: "0" }, EXAMPLE),
   element("p", {},
     "Only DAGs that you may read are shown. For a subclass of the operator, enter its name above under Operators. ",
-    "Earlier evenings: choose another day above."),
+    "Earlier closings: choose another day above."),
 ];
 
 export function problem(error) {

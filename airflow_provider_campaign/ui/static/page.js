@@ -1,10 +1,10 @@
 // The page: asks Airflow, shows what is known so far, and reads on.
 
 import { ApiError, listRuns, readEnds, readHours, readResults } from "./airflow.js";
-import { byTime, firstReads, groupBy, spansOf, toClosings, withHours } from "./closings.js";
+import { byTime, firstReads, groupBy, spansOf, toSweepClosings, withHours } from "./sweep_closings.js";
 import { element, followTheme, recall, remember, userZone } from "./dom.js";
-import { eveningInFull } from "./evening.js";
-import { readingOrder, toEvenings } from "./evenings.js";
+import { closingInFull } from "./closing.js";
+import { readingOrder, toClosings } from "./closings.js";
 import { addressOf, nothingYet, overview, problem } from "./overview.js";
 import { OPERATOR, isTruncated } from "./runs.js";
 
@@ -31,14 +31,14 @@ let redraw = 0;
 
 const operators = () => [OPERATOR, ...controls.operators.value.split(/[\s,]+/).filter(Boolean)];
 
-// What is known by now: the closings and evenings of the sweeps that are shown.
+// What is known by now: the closings, by sweep and of all sweeps that are shown.
 function known() {
   const sweep = controls.sweep.value;
   const listed = [...runs.values()].filter((run) => !sweep || run.sweep === sweep);
   const spans = spansOf(listed, until);
-  const closings = toClosings(listed, spans, (span) => ends.get(span.key)?.ends ?? [], until);
+  const sweepClosings = toSweepClosings(listed, spans, (span) => ends.get(span.key)?.ends ?? [], until);
   const problems = spans.map((span) => ({ sweep: span.sweep, problem: problemOf(span) })).filter(({ problem }) => problem);
-  return { ...toEvenings(listed, closings, zone), closings, problems, runs: listed };
+  return { ...toClosings(listed, sweepClosings, zone), sweepClosings, problems, runs: listed };
 }
 
 function problemOf({ key, hours }) {
@@ -62,15 +62,15 @@ function listSweeps() {
 
 function contentOf(all, selected) {
   if (!runs.size) return nothingYet();
-  if (selected) return eveningInFull(selected, zone);
-  const onReadAll = () => read(readingOrder(all.runs, all.evenings)).catch(fail);
+  if (selected) return closingInFull(selected, zone);
+  const onReadAll = () => read(readingOrder(all.runs, all.closings)).catch(fail);
   return overview(all, { userZone: zone, onReadAll });
 }
 
 // Draw the page anew, but leave open what is open and the focus where it is.
 function draw() {
   const all = known();
-  const selected = all.evenings.find((each) => addressOf(each) === location.hash);
+  const selected = all.closings.find((each) => addressOf(each) === location.hash);
   const view = selected ? addressOf(selected) : "overview";
   const open = [...main.querySelectorAll("details")].map((each) => each.open);
   const focused = main.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
@@ -80,7 +80,7 @@ function draw() {
     if (focused) [...main.querySelectorAll("a[href]")].find((each) => each.getAttribute("href") === focused)?.focus();
   } else if (shown !== null) {
     const back = [...main.querySelectorAll("a[href]")].find((each) => each.getAttribute("href") === shown);
-    (document.getElementById("evening") ?? back)?.focus();
+    (document.getElementById("closing") ?? back)?.focus();
   }
   shown = view;
 }
@@ -118,9 +118,9 @@ async function read(wanted) {
 // Read so many results: first those that may show a closing that nothing shows yet, one after another.
 async function readWithin(budget, signal) {
   for (let left = budget; left > 0 && !signal.aborted;) {
-    const { closings, evenings } = known();
-    const first = firstReads(closings);
-    const wanted = (first.length ? first : readingOrder([...runs.values()], evenings)).slice(0, left);
+    const { sweepClosings, closings } = known();
+    const first = firstReads(sweepClosings);
+    const wanted = (first.length ? first : readingOrder([...runs.values()], closings)).slice(0, left);
     if (!wanted.length) return;
     await readAll(wanted);
     left -= wanted.length;
@@ -200,9 +200,9 @@ function fail(error) {
   if (!(error instanceof ApiError)) console.error(error);
 }
 
-// An evening that is opened is read whole.
+// a closing that is opened is read in full.
 async function readSelected() {
-  const selected = known().evenings.find((each) => addressOf(each) === location.hash);
+  const selected = known().closings.find((each) => addressOf(each) === location.hash);
   const unread = (selected?.runs ?? []).filter((run) => run.reading === "unread");
   if (unread.length) await read(unread);
 }
@@ -215,7 +215,7 @@ controls.addEventListener("submit", (event) => {
 });
 controls.sweep.addEventListener("change", draw);
 controls.until.addEventListener("change", () => {
-  location.hash = ""; // another time has other evenings
+  location.hash = ""; // another time has other closings
   load();
 });
 window.addEventListener("hashchange", () => {

@@ -1,4 +1,4 @@
-// The plot: seconds from the end of the window until the last campaign is confirmed, one column an evening.
+// The plot: seconds from the end of the window until the last campaign is confirmed, one column a closing.
 
 import { formatSpan, formatDelay } from "./texts.js";
 
@@ -25,27 +25,27 @@ export function scale(delays) {
 
 const nameOf = (tick) => (tick === 0 ? "hours end" : `${tick < 0 ? "−" : "+"}${formatSpan(tick)}`);
 
-function mark(evening, x, y, zero, width) {
-  const { level } = evening.outcome;
+function mark(closing, x, y, zero, width) {
+  const { level } = closing.outcome;
   const parts = [];
-  if (evening.delay !== null) {
-    const top = Math.min(y(evening.delay), zero);
-    const height = Math.max(Math.abs(y(evening.delay) - zero), 2);
+  if (closing.delay !== null) {
+    const top = Math.min(y(closing.delay), zero);
+    const height = Math.max(Math.abs(y(closing.delay) - zero), 2);
     parts.push(draw("rect", { class: `bar ${level}`, x: x - width / 2, y: top, width, height }));
-  } else if (level !== "bad" && evening.end !== null) {
+  } else if (level !== "bad" && closing.end !== null) {
     parts.push(draw("circle", { class: `mark ${level}`, cx: x, cy: zero, r: 3.5 }));
   }
   if (level === "bad") parts.push(draw("text", { class: "mark bad", x, y: BOX.top - 10 }, "✕"));
-  if (evening.incidents > 0) {
+  if (closing.incidents > 0) {
     const stack = level === "bad" ? 14 : 0;
-    parts.push(draw("text", { class: "mark incident", x, y: BOX.top - 10 + stack }, `◆${evening.incidents}`));
+    parts.push(draw("text", { class: "mark incident", x, y: BOX.top - 10 + stack }, `◆${closing.incidents}`));
   }
   return parts;
 }
 
-// Draw evenings, newest first as they are listed, from left (oldest) to right; `labelOf` names one of them.
-export function plot(evenings, { labelOf, dayOf, onSelect }) {
-  const shown = [...evenings].reverse();
+// Draw closings, newest first as they are listed, from left (oldest) to right; `labelOf` names one of them.
+export function plot(closings, { labelOf, dayOf, onSelect }) {
+  const shown = [...closings].reverse();
   const ticks = scale(shown.map((each) => each.delay).filter((each) => each !== null));
   const [low, high] = [ticks[0], ticks.at(-1)];
   const y = (delay) => BOX.top + ((high - delay) / (high - low)) * (HEIGHT - BOX.top - BOX.bottom);
@@ -58,18 +58,18 @@ export function plot(evenings, { labelOf, dayOf, onSelect }) {
     );
   }
   const every = Math.ceil(shown.length / 10);
-  shown.forEach((evening, index) => {
+  shown.forEach((closing, index) => {
     const x = BOX.left + slot * (index + 0.5);
-    const { outcome, incidents } = evening;
-    const words = [labelOf(evening), formatDelay(evening.delay), outcome.words, incidents ? `${incidents} incidents` : ""];
+    const { outcome, incidents } = closing;
+    const words = [labelOf(closing), formatDelay(closing.delay), outcome.words, incidents ? `${incidents} incidents` : ""];
     const column = draw("g", { class: "column" },
       draw("title", {}, words.filter(Boolean).join("\n")),
       draw("rect", { class: "hover", x: x - slot / 2, y: 0, width: slot, height: HEIGHT - BOX.bottom }),
-      ...mark(evening, x, y, y(0), Math.min(slot * 0.7, 24)),
+      ...mark(closing, x, y, y(0), Math.min(slot * 0.7, 24)),
     );
-    column.addEventListener("click", () => onSelect(evening));
+    column.addEventListener("click", () => onSelect(closing));
     picture.append(column);
-    if ((shown.length - 1 - index) % every === 0) picture.append(draw("text", { class: "day", x, y: HEIGHT - 12 }, dayOf(evening)));
+    if ((shown.length - 1 - index) % every === 0) picture.append(draw("text", { class: "day", x, y: HEIGHT - 12 }, dayOf(closing)));
   });
   return picture;
 }

@@ -70,7 +70,7 @@ export function withValue(run, value) {
   try {
     parsed = typeof value === "string" ? JSON.parse(value) : value;
   } catch {
-    // Not JSON: a reference into an XCom backend, for instance.
+    // Not JSON: a reference into an XCom backend, for example.
   }
   const isResult = isObject(parsed) && ["stopped", "failed", "live"].some((key) => key in parsed);
   return isResult

@@ -27,7 +27,7 @@ export const orDash = (value) => (value === null || value === undefined || value
 
 const iso = (time) => (time === null ? "" : new Date(time).toISOString());
 
-// A spreadsheet takes a text that begins like this for a formula; campaign names are anybody's.
+// A spreadsheet takes a text that begins like this for a formula; anyone may name a campaign.
 function cell(value) {
   const text = value === null || value === undefined ? "" : String(value);
   const safe = typeof value === "string" && /^\s*[=+\-@\t\r]/.test(text) ? `'${text}` : text;
@@ -36,26 +36,26 @@ function cell(value) {
 
 export const toCsv = (rows) => rows.map((row) => row.map(cell).join(",") + "\r\n").join("");
 
-export function eveningsCsv(evenings) {
+export function closingsCsv(closings) {
   const head = [
     "end", "rule", "last_confirmed_at", "seconds_after_end", "found", "failed", "incidents", "runs", "runs_not_read", "outcome",
   ];
-  const rows = evenings.map((each) => [
+  const rows = closings.map((each) => [
     iso(each.end), each.rule, iso(each.lastConfirmed), each.delay === null ? "" : each.delay / 1000,
     each.found, each.failed, each.incidents, each.runs.length, each.unread, each.outcome.words,
   ]);
   return toCsv([head, ...rows]);
 }
 
-export function campaignsCsv(evening) {
+export function campaignsCsv(closing) {
   const head = [
     "end", "rule", "dag_id", "run_id", "task_id", "map_index", "connection_id", "campaign_id", "name", "campaign_type",
     "list", "asked_at", "confirmed_at", "status", "message", "excluded_by", "is_incident",
   ];
-  const others = evening.runs.filter((run) => run.result).flatMap((run) =>
+  const others = closing.runs.filter((run) => run.result).flatMap((run) =>
     [...run.result.excluded, ...run.result.openUntil, ...run.result.mayStart].map((each) => ({ each, run })));
-  const rows = [...evening.entries, ...others].map(({ each, run }) => [
-    iso(evening.end), evening.rule, run.dagId, run.runId, run.taskId, run.mapIndex, run.result.connection, each.id, each.name,
+  const rows = [...closing.entries, ...others].map(({ each, run }) => [
+    iso(closing.end), closing.rule, run.dagId, run.runId, run.taskId, run.mapIndex, run.result.connection, each.id, each.name,
     each.type, each.list, iso(each.askedAt), iso(each.confirmedAt), each.status, each.message, each.excludedBy, each.isIncident,
   ]);
   return toCsv([head, ...rows]);

@@ -34,8 +34,8 @@ DAY = timedelta(days=1)
 
 SCRIPT = """
 import { readFileSync } from "node:fs";
-import { spansOf, toClosings } from "./closings.js";
-import { toEvenings } from "./evenings.js";
+import { spansOf, toSweepClosings } from "./sweep_closings.js";
+import { toClosings } from "./closings.js";
 import { toRun, withValue } from "./runs.js";
 
 const { runs, ends, now } = JSON.parse(readFileSync("seen.json"));
@@ -44,8 +44,8 @@ const read = runs.map(({ instance, result }) => {
   return result ? withValue(run, JSON.stringify(result)) : { ...run, reading: "none" };
 });
 const known = ends.map((each) => ({ ...each, end: Date.parse(each.end), opens: Date.parse(each.opens) }));
-const closings = toClosings(read, spansOf(read, now), () => known, now);
-const shown = toEvenings(read, closings, "UTC").evenings.map(({ end, rule, outcome, found }) =>
+const sweepClosings = toSweepClosings(read, spansOf(read, now), () => known, now);
+const shown = toClosings(read, sweepClosings, "UTC").closings.map(({ end, rule, outcome, found }) =>
   [new Date(end).toISOString().slice(0, 13), rule, found, `${outcome.level}: ${outcome.words}`]);
 console.log(JSON.stringify(shown));
 """
@@ -71,8 +71,8 @@ class Seen:
         }
         self.runs.append({"instance": instance, "result": outcome.result})
 
-    def evenings(self, folder: Path) -> list[list[Any]]:
-        """Return the evenings of the page: end, rule, campaigns found, outcome; the newest first."""
+    def closings(self, folder: Path) -> list[list[Any]]:
+        """Return the closings of the page: end, rule, campaigns found, outcome; the newest first."""
         until = self.clock.date
         span = {"from": on_monday("00:00").isoformat(), "until": until.isoformat()}
         ends = expected_ends(json.dumps({"calling_hours": RULES, **span}).encode())
@@ -89,7 +89,7 @@ class Seen:
         return shown
 
 
-def test_a_week_of_real_runs_shows_what_each_evening_was(
+def test_a_week_of_real_runs_shows_what_each_closing_was(
     campaign_sandbox: Sandbox, campaign_clock: VirtualClock, tmp_path: Path
 ) -> None:
     campaign_clock.change(MONDAY.timestamp() - campaign_clock.time())
@@ -114,7 +114,7 @@ def test_a_week_of_real_runs_shows_what_each_evening_was(
     seen.run(first + 4 * DAY)
     campaign_clock.go_to(first + 5 * DAY)
 
-    assert seen.evenings(tmp_path) == [
+    assert seen.closings(tmp_path) == [
         ["2027-02-05T21", "others", None, "bad: No evidence"],
         ["2027-02-05T20", "Florida", 1, "bad: 1 campaign not verified stopped"],
         ["2027-02-04T21", "others", 1, "warn: Late by 10 min, 1 campaign live at the end"],

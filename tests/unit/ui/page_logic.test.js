@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { firstReads, spansOf, toClosings, withHours } from "./closings.js";
-import { readingOrder, toEvenings } from "./evenings.js";
+import { firstReads, spansOf, toSweepClosings, withHours } from "./sweep_closings.js";
+import { readingOrder, toClosings } from "./closings.js";
 import { scale } from "./plot.js";
 import { isTruncated, outcomeOf, toRun, withValue } from "./runs.js";
-import { campaignsCsv, eveningsCsv, formatDelay, formatSpan, formatTime, toCsv } from "./texts.js";
+import { campaignsCsv, closingsCsv, formatDelay, formatSpan, formatTime, toCsv } from "./texts.js";
 
 const END = "2026-11-20T02:00:00+00:00"; // 9 p.m. in New York
 const HOURS = { frequency: "DAILY", timezone: "America/New_York", start: "8:00 AM", end: "9:00 PM" };
@@ -28,11 +28,11 @@ const campaign = (id, seconds, values = {}) => ({
   confirmed_at: seconds === null ? null : at(0, seconds), rule: "*", end: END, ...values,
 });
 
-const closing = (values = {}) => ({ rule: "*", end: END, verified_at: at(0, 2), live_at_end: [], ...values });
+const recorded = (values = {}) => ({ rule: "*", end: END, verified_at: at(0, 2), live_at_end: [], ...values });
 
 const result = (values = {}) => ({
   stopped: [], already_stopped: [], failed: [], excluded: [], may_start: [], open_until: [], incidents: [],
-  closings: [closing()], missed_closings: [], connection_id: "campaign_default", requests: 2, ...values,
+  closings: [recorded()], missed_closings: [], connection_id: "campaign_default", requests: 2, ...values,
 });
 
 const run = (minutes, value, values) => {
@@ -40,7 +40,7 @@ const run = (minutes, value, values) => {
   return value === null ? { ...made, reading: "none" } : value === undefined ? made : withValue(made, JSON.stringify(value));
 };
 
-// The end of one evening, closed until 8 a.m.; each day by default from a week before.
+// The end of one closing, closed until 8 a.m.; each day by default from a week before.
 const endOn = (day, rule = "*") => ({
   rule, zone: "America/New_York", end: time(day * DAY), opens: time(day * DAY + 660),
 });
@@ -48,36 +48,36 @@ const DAILY = Array.from({ length: 30 }, (_, index) => endOn(index - 15));
 
 function seen(given, { now = time(600), ends = DAILY, zone = "UTC" } = {}) {
   const runs = withHours(given);
-  const closings = toClosings(runs, spansOf(runs, now), ({ hours }) => (hours ? ends : []), now);
-  return { closings, ...toEvenings(runs, closings, zone) };
+  const sweepClosings = toSweepClosings(runs, spansOf(runs, now), ({ hours }) => (hours ? ends : []), now);
+  return { sweepClosings, ...toClosings(runs, sweepClosings, zone) };
 }
 function only(runs, options) {
-  const { evenings } = seen(runs, options);
-  assert.equal(evenings.length, 1);
-  return evenings[0];
+  const { closings } = seen(runs, options);
+  assert.equal(closings.length, 1);
+  return closings[0];
 }
-const outcomes = (runs, options) => seen(runs, options).evenings.map((each) => `${each.outcome.level}: ${each.outcome.words}`);
+const outcomes = (runs, options) => seen(runs, options).closings.map((each) => `${each.outcome.level}: ${each.outcome.words}`);
 
-test("the runs of a night are one evening under the end of its calling hours", () => {
-  const evening = only([
+test("the runs of a night are one closing under the end of its calling hours", () => {
+  const closing = only([
     run(-20, result({ stopped: [campaign("a", -60), campaign("b", -42)], already_stopped: [campaign("c", -70)] }), { end_date: at(0, 3) }),
-    run(5, result({ closings: [closing({ verified_at: at(5, 1) })] })),
+    run(5, result({ closings: [recorded({ verified_at: at(5, 1) })] })),
     run(300, result({ stopped: [campaign("d", 300 * 60 + 4, { is_incident: true })], incidents: ["d"] })),
   ]);
-  assert.deepEqual([evening.end, evening.rule, evening.zone], [Date.parse(END), "*", "America/New_York"]);
-  assert.equal(evening.delay, -42_000, "an incident hours later is not the closing");
-  assert.deepEqual([evening.found, evening.failed, evening.incidents, evening.runs.length], [4, 0, 1, 3]);
-  assert.deepEqual(evening.outcome, { level: "warn", words: "Verified in time, 1 campaign live again" });
-  assert.equal(evening.closings[0].verifiedAt, Date.parse(at(0, 2)));
+  assert.deepEqual([closing.end, closing.rule, closing.zone], [Date.parse(END), "*", "America/New_York"]);
+  assert.equal(closing.delay, -42_000, "an incident hours later is not the closing");
+  assert.deepEqual([closing.found, closing.failed, closing.incidents, closing.runs.length], [4, 0, 1, 3]);
+  assert.deepEqual(closing.outcome, { level: "warn", words: "Verified in time, 1 campaign live again" });
+  assert.equal(closing.sweeps[0].verifiedAt, Date.parse(at(0, 2)));
 });
 
 test("only a closing that was verified in time is green", () => {
-  const late = { closings: [closing({ verified_at: at(0, 130), live_at_end: ["a"] })], stopped: [campaign("a", 129)] };
-  const failed = result({ failed: [campaign("a", null)], closings: [closing({ verified_at: null, live_at_end: ["a"] })] });
+  const late = { closings: [recorded({ verified_at: at(0, 130), live_at_end: ["a"] })], stopped: [campaign("a", 129)] };
+  const failed = result({ failed: [campaign("a", null)], closings: [recorded({ verified_at: null, live_at_end: ["a"] })] });
   for (const [runs, expected] of [
     [[run(-20, result(), { end_date: at(0, 3) })], "good: Verified in time"],
     [[run(0, result(late))], "warn: Late by 2 min 9 s, 1 campaign live at the end"],
-    [[run(40, result({ closings: [closing({ verified_at: at(40, 1) })] }))], "warn: Late by 40 min 1 s"],
+    [[run(40, result({ closings: [recorded({ verified_at: at(40, 1) })] }))], "warn: Late by 40 min 1 s"],
     [[run(0, failed, { state: "failed" })], "bad: 1 campaign not verified stopped"],
     [[run(0, null, { state: "failed" })], "bad: Failed, no result"],
     [[run(-5, null, { state: "failed" })], "bad: Failed, no result"],
@@ -93,8 +93,8 @@ test("only a closing that was verified in time is green", () => {
   }
 });
 
-test("an evening without any run is without evidence, and so is each of a paused fortnight", () => {
-  const runs = [run(-15 * DAY, result({ closings: [closing({ end: at(-15 * DAY), verified_at: at(-15 * DAY, 1) })] })), run(-60, result({ closings: [] }))];
+test("a closing without any run is without evidence, and so is each of a paused fortnight", () => {
+  const runs = [run(-15 * DAY, result({ closings: [recorded({ end: at(-15 * DAY), verified_at: at(-15 * DAY, 1) })] })), run(-60, result({ closings: [] }))];
   assert.deepEqual(outcomes(runs), [...Array(15).fill("bad: No evidence"), "good: Verified in time"]);
   const missed = run(800, result({ closings: [], missed_closings: [{ rule: "*", end: END }] }));
   assert.deepEqual(outcomes([run(-300, null), missed], { now: time(900) }), ["bad: No evidence, reported as missed"]);
@@ -111,41 +111,41 @@ test("an end is expected from a sweep's first run on, and not before its run can
 });
 
 test("of an end before the first run that is listed nothing is said", () => {
-  const later = [run(300, result({ closings: [closing({ verified_at: at(300, 1) })] })), run(305, undefined)];
+  const later = [run(300, result({ closings: [recorded({ verified_at: at(300, 1) })] })), run(305, undefined)];
   assert.deepEqual(outcomes(later, { now: time(400) }), []);
 });
 
-test("what has no end and found nothing is no evening, but what failed is", () => {
+test("what has no end and found nothing is no closing, but what failed is", () => {
   const quiet = [run(-300, result({ closings: [] })), run(-295, undefined), run(-290, null, { state: "running" })];
-  assert.deepEqual([seen(quiet, { now: time(-200) }).evenings, seen(quiet, { now: time(-200) }).quiet], [[], 3]);
+  assert.deepEqual([seen(quiet, { now: time(-200) }).closings, seen(quiet, { now: time(-200) }).quiet], [[], 3]);
   assert.deepEqual(outcomes([...quiet, run(-285, null, { state: "failed" })], { now: time(-200) }), ["bad: Failed, no result"]);
 });
 
-test("each rule has an evening of its own, with the campaigns that are its", () => {
+test("each rule has a closing of its own, with the campaigns that are its", () => {
   const ends = [endOn(0, "FL-*"), { ...endOn(0, "GA-*"), end: time(60), opens: time(660) }];
   const both = result({
     stopped: [campaign("f", -60, { rule: "FL-*" }), campaign("g", 3500, { rule: "GA-*", end: at(60) }), campaign("x", 9, { rule: null, end: null })],
-    closings: [closing({ rule: "FL-*" }), closing({ rule: "GA-*", end: at(60), verified_at: at(60, 1) })],
+    closings: [recorded({ rule: "FL-*" }), recorded({ rule: "GA-*", end: at(60), verified_at: at(60, 1) })],
   });
-  const { evenings } = seen([run(-20, both, { end_date: at(60, 2) })], { ends });
-  assert.deepEqual(evenings.map((each) => [each.rule, each.found, each.delay]), [["GA-*", 1, -100_000], ["FL-*", 2, 9_000]]);
+  const { closings } = seen([run(-20, both, { end_date: at(60, 2) })], { ends });
+  assert.deepEqual(closings.map((each) => [each.rule, each.found, each.delay]), [["GA-*", 1, -100_000], ["FL-*", 2, 9_000]]);
 });
 
-test("all sweeps of an end are one evening, and one sweep's success does not hide what another lacks", () => {
+test("all sweeps of an end are one closing, and one sweep's success does not hide what another lacks", () => {
   const other = (minutes, value) => run(minutes, value, { dag_id: "other", map_index: 3 });
   const runs = [run(-20, result({ stopped: [campaign("a", -5)] }), { end_date: at(0, 3) }), other(-60, result({ closings: [] }))];
-  const evening = only(runs);
-  assert.deepEqual(evening.outcome, { level: "bad", words: "No evidence: 1 of 2 sweeps" });
-  assert.deepEqual(evening.closings.map((each) => each.sweep), ["keep_closed.sweep", "other.sweep[3]"]);
+  const closing = only(runs);
+  assert.deepEqual(closing.outcome, { level: "bad", words: "No evidence: 1 of 2 sweeps" });
+  assert.deepEqual(closing.sweeps.map((each) => each.sweep), ["keep_closed.sweep", "other.sweep[3]"]);
   assert.equal(only([...runs, other(0, result({ stopped: [campaign("a", -9)], connection_id: "second" }))]).found, 2);
 });
 
-test("a campaign that a later run stops has not failed, but the evening tells", () => {
-  const failed = run(0, result({ failed: [campaign("a", null)], closings: [closing({ verified_at: null, live_at_end: ["a"] })] }), { state: "failed" });
-  const later = run(5, result({ stopped: [campaign("a", 301)], closings: [closing({ verified_at: at(5, 2), live_at_end: ["a"] })] }));
-  const evening = only([failed, later]);
-  assert.deepEqual([evening.failed, evening.found, evening.delay], [0, 1, 301_000]);
-  assert.deepEqual(evening.outcome, { level: "warn", words: "Late by 5 min 2 s, 1 campaign live at the end, after 1 failed run" });
+test("a campaign that a later run stops has not failed, but the closing tells", () => {
+  const failed = run(0, result({ failed: [campaign("a", null)], closings: [recorded({ verified_at: null, live_at_end: ["a"] })] }), { state: "failed" });
+  const later = run(5, result({ stopped: [campaign("a", 301)], closings: [recorded({ verified_at: at(5, 2), live_at_end: ["a"] })] }));
+  const closing = only([failed, later]);
+  assert.deepEqual([closing.failed, closing.found, closing.delay], [0, 1, 301_000]);
+  assert.deepEqual(closing.outcome, { level: "warn", words: "Late by 5 min 2 s, 1 campaign live at the end, after 1 failed run" });
 });
 
 test("the calling hours of each run count, as far as Airflow has them", () => {
@@ -181,12 +181,12 @@ test("without known calling hours results alone show closings, and green is only
   assert.deepEqual(outcomes([run(0, undefined, unknown)]), ["none: Success, not read yet"]);
 });
 
-test("without calling hours it is the evening from noon to noon", () => {
+test("without calling hours it is the closing from noon to noon", () => {
   const none = { rendered_fields: { calling_hours: null } };
   const failed = run(0, null, { ...none, state: "failed" });
-  const evening = only([failed, run(600, null, { ...none, state: "failed" })], { zone: "America/New_York" });
-  assert.equal(evening.key, "evening of 2026-11-19");
-  assert.deepEqual([evening.found, evening.failed, evening.incidents, evening.delay], [null, null, null, null]);
+  const closing = only([failed, run(600, null, { ...none, state: "failed" })], { zone: "America/New_York" });
+  assert.equal(closing.key, "runs of 2026-11-19");
+  assert.deepEqual([closing.found, closing.failed, closing.incidents, closing.delay], [null, null, null, null]);
   const stopped = run(5, result({ stopped: [campaign("a", 301, { rule: null, end: null })], closings: [] }), none);
   assert.deepEqual(outcomes([failed, stopped]), ["warn: Verified stopped, after 1 failed run"]);
   assert.deepEqual(outcomes([run(0, undefined, none)]), ["none: Success, not read yet"]);
@@ -224,35 +224,35 @@ test("what is no result is not taken for one", () => {
 test("of each closing that nothing shows the first run after its end is read first, then the next", () => {
   const night = (day) => [-5, 0, 5, 300].map((minutes) => run(day * DAY + minutes, undefined));
   const [older, newer] = [night(-1), night(0)];
-  const wanted = (runs) => firstReads(seen(runs).closings).map((each) => each.id);
+  const wanted = (runs) => firstReads(seen(runs).sweepClosings).map((each) => each.id);
   assert.deepEqual(wanted([...older, ...newer]), [newer[1].id, older[1].id]);
   newer[1] = { ...newer[1], reading: "none", state: "failed" };
-  older[1] = withValue(older[1], result({ closings: [closing({ end: at(-DAY), verified_at: at(-DAY, 1) })] }));
+  older[1] = withValue(older[1], result({ closings: [recorded({ end: at(-DAY), verified_at: at(-DAY, 1) })] }));
   assert.deepEqual(wanted([...older, ...newer]), [newer[2].id]);
 });
 
-test("then what failed and where a night begins, the newest evening, and long runs", () => {
+test("then what failed and where a night begins, the newest closing, and long runs", () => {
   const night = (first) => [0, 5, 10, 15].map((minutes) => run(first + minutes, undefined));
   const [older, newer] = [night(-DAY), night(0)];
   older[1] = run(-DAY + 5, undefined, { duration: 90 });
   newer[2] = run(10, undefined, { state: "failed" });
   const runs = [...newer, ...older];
-  const order = readingOrder(runs, seen(runs).evenings).map((each) => each.id);
+  const order = readingOrder(runs, seen(runs).closings).map((each) => each.id);
   const ids = (each) => each.map((one) => one.id);
   assert.deepEqual(order, ids([newer[2], newer[0], older[0], newer[3], newer[1], older[1], older[2], older[3]]));
 });
 
 test("thousands of runs are grouped in a moment", () => {
   const runs = Array.from({ length: 6000 }, (_, index) => run((index - 3000) * 5, index % 10 ? undefined : null));
-  assert.ok(seen(runs, { now: time(12 * DAY) }).evenings.length > 20);
+  assert.ok(seen(runs, { now: time(12 * DAY) }).closings.length > 20);
 });
 
 test("CSV quotes, and no name becomes a formula", () => {
   assert.equal(toCsv([["a,b", 'say "x"', "two\nlines", null, 3, -2, "-2+3", "=1+1", "@x", "\t=1"]]),
     `"a,b","say ""x""","two\nlines",,3,-2,'-2+3,'=1+1,'@x,'\t=1\r\n`);
-  const evening = only([run(-20, result({ stopped: [campaign("=cmd", -5, { name: "<b>,x" })] }), { end_date: at(0, 3) })]);
-  assert.match(campaignsCsv(evening), /,campaign_default,'=cmd,"<b>,x",sms,stopped,/);
-  assert.match(eveningsCsv([evening]), /\r\n2026-11-20T02:00:00.000Z,\*,2026-11-20T01:59:55.000Z,-5,1,0,0,1,0,Verified in time\r\n$/);
+  const closing = only([run(-20, result({ stopped: [campaign("=cmd", -5, { name: "<b>,x" })] }), { end_date: at(0, 3) })]);
+  assert.match(campaignsCsv(closing), /,campaign_default,'=cmd,"<b>,x",sms,stopped,/);
+  assert.match(closingsCsv([closing]), /\r\n2026-11-20T02:00:00.000Z,\*,2026-11-20T01:59:55.000Z,-5,1,0,0,1,0,Verified in time\r\n$/);
 });
 
 test("times and spans read well", () => {

@@ -1,4 +1,4 @@
-// One evening in full: its campaigns, its runs, their results.
+// One closing in full: its campaigns, its runs, their results.
 
 import { element, foreign, linkTo } from "./dom.js";
 import { labelOf } from "./overview.js";
@@ -7,7 +7,7 @@ import { READINGS, outcomeOf } from "./runs.js";
 import { campaignsCsv, formatDelay, orDash } from "./texts.js";
 
 const CAMPAIGN_COLUMNS = ["Campaign", "Type", "Connection", "What", "Asked", "Confirmed", "Status", "Message"];
-const CLOSING_COLUMNS = ["Sweep", "Verified", "Live at the end", "Outcome"];
+const SWEEP_COLUMNS = ["Sweep", "Verified", "Live at the end", "Outcome"];
 const RUN_COLUMNS = ["Began", "Sweep", "Outcome", "#Found", "#Failed", "#Incidents", "#Requests", "Notes"];
 
 const LISTS = {
@@ -19,9 +19,9 @@ const LISTS = {
 
 const word = (text) => foreign(orDash(text));
 
-function campaignRow({ each, run }, evening, userZone) {
-  const delay = each.confirmedAt !== null && evening.end !== null && each.confirmedAt - evening.end;
-  const time = (value) => moment(value, evening.zone, userZone, { date: false });
+function campaignRow({ each, run }, closing, userZone) {
+  const delay = each.confirmedAt !== null && closing.end !== null && each.confirmedAt - closing.end;
+  const time = (value) => moment(value, closing.zone, userZone, { date: false });
   return row([
     campaignCell(each),
     word(each.type),
@@ -34,7 +34,7 @@ function campaignRow({ each, run }, evening, userZone) {
   ], each.list === "failed" ? "bad" : each.isIncident ? "warn" : "");
 }
 
-function closingRow({ sweep, zone, verifiedAt, live, outcome: became }, userZone) {
+function sweepRow({ sweep, zone, verifiedAt, live, outcome: became }, userZone) {
   return row([
     foreign(sweep), moment(verifiedAt, zone, userZone), live.length ? live.map(campaignCell) : "–", outcome(became),
   ], became.level);
@@ -57,20 +57,20 @@ function pathOf(run) {
   return `dags/${dag}/runs/${dagRun}/tasks/${task}${run.mapIndex < 0 ? "" : `/mapped/${run.mapIndex}`}`;
 }
 
-function runRow(run, evening, userZone) {
+function runRow(run, closing, userZone) {
   const { result } = run;
   const became = outcomeOf(run);
   const raw = run.raw !== null && element("details", {},
     element("summary", {}, "Record in full"),
     element("pre", { tabindex: "0" }, JSON.stringify(run.raw, null, 2)));
   return row([
-    moment(run.at, evening.zone, userZone),
+    moment(run.at, closing.zone, userZone),
     [foreign(run.sweep), small(linkTo(pathOf(run), foreign(run.runId)))],
     outcome(became),
     result ? result.campaigns.length : "–",
     result ? result.campaigns.filter((each) => each.list === "failed").length : "–",
     result?.incidents ? result.incidents.length : "–",
-    [orDash(result?.requests), result?.refused ? small(`${result.refused} refused`) : null],
+    [orDash(result?.requests), result?.refused ? small(`${result.refused} rate-limited`) : null],
     [notesOf(run), raw],
   ], became.level);
 }
@@ -79,14 +79,14 @@ function isQuiet({ result, reading, tryNumber, ...run }) {
   return run.state === "success" && reading === "read" && !run.dryRun && tryNumber <= 1 && !result.campaigns.length;
 }
 
-function facts(evening, userZone) {
+function facts(closing, userZone) {
   const pairs = [
-    ["End of calling hours", moment(evening.end, evening.zone, userZone)],
-    ["Last confirmed", [moment(evening.lastConfirmed, evening.zone, userZone), " ", formatDelay(evening.delay)]],
-    ["Found", orDash(evening.found)],
-    ["Failed", orDash(evening.failed)],
-    ["Incidents", orDash(evening.incidents)],
-    ["Runs", `${evening.runs.length}${evening.unread ? `, ${evening.unread} not read yet` : ""}`],
+    ["End of calling hours", moment(closing.end, closing.zone, userZone)],
+    ["Last confirmed", [moment(closing.lastConfirmed, closing.zone, userZone), " ", formatDelay(closing.delay)]],
+    ["Found", orDash(closing.found)],
+    ["Failed", orDash(closing.failed)],
+    ["Incidents", orDash(closing.incidents)],
+    ["Runs", `${closing.runs.length}${closing.unread ? `, ${closing.unread} not read yet` : ""}`],
   ];
   return element("dl", {}, pairs.map(([name, value]) =>
     element("div", {}, element("dt", {}, name), element("dd", {}, value))));
@@ -100,31 +100,31 @@ function others(caption, lastColumn, entries, valueOf) {
   return rows.length > 0 && table(caption, ["Campaign", "Type", "Status", lastColumn], rows);
 }
 
-export function eveningInFull(evening, userZone) {
+export function closingInFull(closing, userZone) {
   const entries = (listsOf) =>
-    evening.runs.filter((run) => run.result).flatMap((run) => listsOf(run.result).map((each) => ({ each, run })));
-  const quiet = evening.runs.filter(isQuiet);
-  const telling = evening.runs.filter((run) => !isQuiet(run));
-  const runTable = (caption, runs) => table(caption, RUN_COLUMNS, runs.map((run) => runRow(run, evening, userZone)));
+    closing.runs.filter((run) => run.result).flatMap((run) => listsOf(run.result).map((each) => ({ each, run })));
+  const quiet = closing.runs.filter(isQuiet);
+  const notable = closing.runs.filter((run) => !isQuiet(run));
+  const runTable = (caption, runs) => table(caption, RUN_COLUMNS, runs.map((run) => runRow(run, closing, userZone)));
   return [
-    element("p", {}, element("a", { href: "#" }, "← All evenings")),
-    element("h2", { tabindex: "-1", id: "evening" }, labelOf(evening, userZone)),
-    element("p", {}, outcome(evening.outcome)),
-    facts(evening, userZone),
-    evening.closings.length > 0
-      && table("Sweeps", CLOSING_COLUMNS, evening.closings.map((each) => closingRow(each, userZone))),
-    evening.entries.length
-      ? table("Campaigns", CAMPAIGN_COLUMNS, evening.entries.map((each) => campaignRow(each, evening, userZone)))
+    element("p", {}, element("a", { href: "#" }, "← All closings")),
+    element("h2", { tabindex: "-1", id: "closing" }, labelOf(closing, userZone)),
+    element("p", {}, outcome(closing.outcome)),
+    facts(closing, userZone),
+    closing.sweeps.length > 0
+      && table("Sweeps", SWEEP_COLUMNS, closing.sweeps.map((each) => sweepRow(each, userZone))),
+    closing.entries.length
+      ? table("Campaigns", CAMPAIGN_COLUMNS, closing.entries.map((each) => campaignRow(each, closing, userZone)))
       : element("p", {}, "No run has found a live campaign."),
     others("Live, but left out", "Left out by", entries((result) => result.excluded), (each) => word(each.excludedBy)),
     others("Live, and inside their calling hours", "Open until", entries((result) => result.openUntil), (each) =>
-      moment(each.openUntil, evening.zone, userZone)),
-    others("May start, by itself or by hand", "Starts", entries((result) => result.mayStart), (each) =>
-      moment(each.startsAt, evening.zone, userZone)),
-    telling.length > 0 && runTable("Runs", telling),
+      moment(each.openUntil, closing.zone, userZone)),
+    others("May start, by schedule or manually", "Starts", entries((result) => result.mayStart), (each) =>
+      moment(each.startsAt, closing.zone, userZone)),
+    notable.length > 0 && runTable("Runs", notable),
     quiet.length > 0 && element("details", {},
       element("summary", {}, `${quiet.length} runs found nothing live`),
       runTable("Runs that found nothing", quiet)),
-    csv("campaigns", campaignsCsv(evening)),
+    csv("campaigns", campaignsCsv(closing)),
   ];
 }
