@@ -26,11 +26,10 @@ BEGAN_ON = datetime(2020, 1, 1, tzinfo=UTC)
 @pytest.fixture
 def campaign_clock(monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
     """Give operators, sensors, and triggers a clock on which each wait ends at once, and things happen at dates."""
-    from airflow_provider_campaign.hooks.base import CampaignHook
-    from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock  # says what to install, if it can't be
+    from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, use_clock  # says what to install
 
     clock = VirtualClock(BEGAN_ON)
-    monkeypatch.setattr(CampaignHook, "clock", clock)
+    use_clock(clock, monkeypatch)
     return clock
 
 

@@ -14,7 +14,7 @@ from airflow_provider_campaign.cli.calling_hours import read_rules
 from airflow_provider_campaign.cli.closings_page import closings_page
 from airflow_provider_campaign.cli.output import Output
 from airflow_provider_campaign.cli.records import check_styles, read_moment, show_verdict, write_csv, write_page
-from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.client.clock import SYSTEM_CLOCK
 from airflow_provider_campaign.records.chain import RecordChain
 from airflow_provider_campaign.records.closings import IN_TIME, ClosingRow, ExpectedClosings
 from airflow_provider_campaign.records.store import RecordStore
@@ -29,7 +29,7 @@ def show_closings(options: Namespace, output: Output) -> int:
     path = read_records_path("RECORDS_PATH", options.records_path) or ""
     rules = read_rules(options.calling_hours, options.conn_id)
     since, until = _span(options)
-    now = datetime.fromtimestamp(CampaignHook.clock.time(), UTC)
+    now = datetime.fromtimestamp(SYSTEM_CLOCK.time(), UTC)
     closings, chain = ExpectedClosings(rules, since, until, now), RecordChain()
     for file in RecordStore(path).read():
         chain.add(file)

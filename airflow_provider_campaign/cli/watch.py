@@ -13,8 +13,8 @@ from airflow_provider_campaign.cli.accounts import exit_status
 from airflow_provider_campaign.cli.calling_hours import read_rules
 from airflow_provider_campaign.cli.output import Output
 from airflow_provider_campaign.cli.sweeps import Sweeps, live_rows, report
+from airflow_provider_campaign.client.clock import SYSTEM_CLOCK
 from airflow_provider_campaign.client.errors import as_campaign_error
-from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.records.closings import DRY_RUN, NO_EVIDENCE, NOT_CLOSED, SKIPPED, closing_rows
 from airflow_provider_campaign.records.store import RecordStore
 
@@ -60,7 +60,7 @@ def watch_accounts(options: Namespace, output: Output) -> int:
 
 def _missing_records(store: RecordStore, rules: Mapping[str, CallingRules], newest: float | None) -> Iterator[Finding]:
     """Yield the ends of the last day that no record has verified, and accounts whose newest record is too old."""
-    now = datetime.fromtimestamp(CampaignHook.clock.time(), UTC)
+    now = datetime.fromtimestamp(SYSTEM_CLOCK.time(), UTC)
     oldest = now - timedelta(seconds=newest or 0)
     since, until = now - GRACE - LOOK_BACK, now - GRACE
     for conn_id, each in rules.items():

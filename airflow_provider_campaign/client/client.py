@@ -11,7 +11,7 @@ from typing import Self
 
 from airflow_provider_campaign.campaign import START_CONDITION, STOP_CONDITION, Campaign, validate_campaign_id
 from airflow_provider_campaign.client.changes import Deletion, StatusChange
-from airflow_provider_campaign.client.clock import Clock, Deadline, SystemClock
+from airflow_provider_campaign.client.clock import SYSTEM_CLOCK, Clock, Deadline
 from airflow_provider_campaign.client.credentials import Credentials, LookUp
 from airflow_provider_campaign.client.list_reader import ListReader
 from airflow_provider_campaign.client.rate_limiter import RateLimiter
@@ -46,12 +46,12 @@ class CampaignClient:
         description: str | None = None,
         timeout: float = DEFAULT_REQUEST_TIMEOUT,
         retry_budget: float | None = None,
-        clock: Clock | None = None,
+        clock: Clock = SYSTEM_CLOCK,
         rate_limiter: RateLimiter | None = None,
         look_up: LookUp | None = None,
     ) -> None:
         self.transport = transport
-        self.clock = clock or SystemClock()
+        self.clock = clock
         self.rate_limiter = rate_limiter or RateLimiter(platform.rate_limit, platform.rate_window, self.clock)
         self._page_size = PageSize()
         credentials, name = Credentials(platform, transport.base_url, look_up), description or platform.name

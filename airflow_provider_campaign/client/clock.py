@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
-from typing import Protocol, Self
+from typing import Self
 
 from airflow_provider_campaign.exceptions import CampaignTimeoutError
 
@@ -23,33 +23,27 @@ CANCEL_CHECK_INTERVAL = 0.25
 """Seconds after which a sleep notices that its operation was cancelled."""
 
 
-class Clock(Protocol):
-    """The time that waits are measured by, and the way to pass it."""
+class Clock:
+    """The time that waits are measured by, and the way to pass it: the machine's own."""
 
     def time(self) -> float:
         """Return seconds since the epoch."""
-
-    def monotonic(self) -> float:
-        """Return seconds that only ever grow."""
-
-    def sleep(self, seconds: float, is_cancelled: Callable[[], bool]) -> None:
-        """Sleep for this number of seconds, or less if the operation is cancelled meanwhile."""
-
-
-class SystemClock:
-    """The machine's own clock."""
-
-    def time(self) -> float:
         return time.time()
 
     def monotonic(self) -> float:
+        """Return seconds that only ever grow."""
         return time.monotonic()
 
     def sleep(self, seconds: float, is_cancelled: Callable[[], bool]) -> None:
-        """Sleep in slices; a signal handler may safely set a flag, but not an event that another thread waits for."""
+        """Sleep for this number of seconds, or less if the operation is cancelled meanwhile."""
+        # In slices: a signal handler may safely set a flag, but not an event that another thread waits for.
         ends = time.monotonic() + seconds
         while not is_cancelled() and (left := ends - time.monotonic()) > 0:
             time.sleep(min(left, CANCEL_CHECK_INTERVAL))
+
+
+SYSTEM_CLOCK = Clock()
+"""The clock of all that are given no other."""
 
 
 class PlatformClock:

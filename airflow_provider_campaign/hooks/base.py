@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoun
 from airflow_provider_campaign import __version__
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.client.client import DEFAULT_REQUEST_TIMEOUT, CampaignClient
-from airflow_provider_campaign.client.clock import Clock, SystemClock
+from airflow_provider_campaign.client.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_campaign.client.transport import RequestsTransport
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError, CampaignUnavailableError
 from airflow_provider_campaign.get_provider_info import connection_type_info
@@ -35,6 +35,7 @@ class CampaignHook(BaseHook, ABC):
     :param connection: The connection, if it was already looked up.
     :param renews: Whether it is looked up once more if the platform refuses its credentials: they may have been
         rotated. By default where the hook itself looks it up.
+    :param clock: What the client's waits are measured by.
     """
 
     conn_name_attr = "campaign_conn_id"
@@ -42,19 +43,18 @@ class CampaignHook(BaseHook, ABC):
     conn_type: ClassVar[str]
     hook_name: ClassVar[str]
 
-    clock: ClassVar[Clock] = SystemClock()
-    """What the client's waits are measured by."""
-
     def __init__(
         self,
         campaign_conn_id: str = default_conn_name,
         *,
         connection: Connection | None = None,
         renews: bool | None = None,
+        clock: Clock = SYSTEM_CLOCK,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.campaign_conn_id = campaign_conn_id
+        self.clock = clock
         self._connection = connection
         self._renews = connection is None if renews is None else renews
 

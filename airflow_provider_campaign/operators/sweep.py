@@ -28,7 +28,7 @@ from airflow_provider_campaign.arguments import (
     read_words,
 )
 from airflow_provider_campaign.campaign import LIVE_STATUSES, CampaignType
-from airflow_provider_campaign.client.clock import Cancellation
+from airflow_provider_campaign.client.clock import SYSTEM_CLOCK, Cancellation
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operators.dry_run import DryRunArgument
 from airflow_provider_campaign.operators.incidents import incident_alias, read_incident_outlet, send_incident_event
@@ -221,9 +221,9 @@ class StopActiveCampaignsOperator(BaseOperator):
         """Return the pause of a sweep that lets a long wait pass in the triggerer."""
 
         def pause(moment: float) -> None:
-            seconds = moment - RESUME_LEAD - CampaignHook.clock.time()
+            seconds = moment - RESUME_LEAD - SYSTEM_CLOCK.time()
             if seconds < MIN_DEFERRAL:
-                run.deadline.sleep(moment - CampaignHook.clock.time())
+                run.deadline.sleep(moment - SYSTEM_CLOCK.time())
                 return
             self.log.info("Waiting %.0f s in the triggerer", seconds)
             self.defer(

@@ -13,9 +13,8 @@ from typing import Any, Self
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator, Context, TaskDeferred, conf
 
 from airflow_provider_campaign.arguments import read_records_path
-from airflow_provider_campaign.client.clock import Cancellation
+from airflow_provider_campaign.client.clock import SYSTEM_CLOCK, Cancellation
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignRecordError, CampaignTimeoutError
-from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.records.chain import RecordFile
 from airflow_provider_campaign.records.earlier_tries import EarlierTries
 from airflow_provider_campaign.records.metrics import send_metrics
@@ -68,7 +67,7 @@ class TaskRecord:
         self._context: Mapping[str, Any] = context or {}
         self._store = open_store("records_path", records_path, has_default=action == "sweep")
         self._cancellation = cancellation
-        self.draft = RecordDraft(action, run_of(task, self._context), CampaignHook.clock.time())
+        self.draft = RecordDraft(action, run_of(task, self._context), SYSTEM_CLOCK.time())
         self.result: dict[str, Any] = {}
         """What a sweep's task returns, once the record is written."""
         self._progress: Callable[[], Progress] = Progress
@@ -99,7 +98,7 @@ class TaskRecord:
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         if isinstance(error, TaskDeferred):
-            record = self.draft.record(replace(self._progress(), campaigns=()), CampaignHook.clock.time(), "success")
+            record = self.draft.record(replace(self._progress(), campaigns=()), SYSTEM_CLOCK.time(), "success")
             send_metrics(record, self._counted)
             return
         problem = self._end(error)
@@ -122,7 +121,7 @@ class TaskRecord:
                 return None
             self.load_earlier_tries()
             outcome = self._outcome(error)
-            record = self.draft.record(self._progress(), CampaignHook.clock.time(), outcome, error)
+            record = self.draft.record(self._progress(), SYSTEM_CLOCK.time(), outcome, error)
             reference, problem = self._write(record)
             if problem:
                 record |= {"outcome": "killed" if outcome == "killed" else "failed"}

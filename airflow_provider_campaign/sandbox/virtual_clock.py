@@ -10,7 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow_provider_campaign.client.clock import SYSTEM_CLOCK, Clock
+
+if TYPE_CHECKING:
+    import pytest
 
 Result = TypeVar("Result")
 
@@ -24,7 +29,7 @@ def read_date(given: datetime | str) -> datetime:
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
-class VirtualClock:
+class VirtualClock(Clock):
     """
     A clock for client, sandbox, and test alike; a sleep moves it on and returns at once.
 
@@ -95,6 +100,12 @@ class VirtualClock:
     def change(self, seconds: float) -> None:
         """Have the date differ from now on: the clock was wrong, or another machine's is."""
         self._epoch += seconds
+
+
+def use_clock(clock: Clock, patch: pytest.MonkeyPatch) -> None:
+    """Give a clock, in place of the machine's own, to all that are given no other."""
+    for name in ("time", "monotonic", "sleep"):
+        patch.setattr(SYSTEM_CLOCK, name, getattr(clock, name))
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):

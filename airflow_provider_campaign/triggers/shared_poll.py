@@ -14,7 +14,7 @@ from airflow.providers.common.compat.connection import get_async_connection
 from asgiref.sync import sync_to_async
 
 from airflow_provider_campaign.client.client import CampaignClient
-from airflow_provider_campaign.client.clock import Clock
+from airflow_provider_campaign.client.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.exceptions import CampaignError, CampaignUnavailableError
 from airflow_provider_campaign.hooks.base import CampaignHook
@@ -53,14 +53,14 @@ class SharedPoll:
     """
     Poll an account on behalf of the triggers of this process, off the event loop.
 
-    :param clock: What deadlines are read from; the hooks' by default.
+    :param clock: What deadlines are read from.
     """
 
     _polls: ClassVar[WeakValueDictionary[Hashable, SharedPoll]] = WeakValueDictionary()
 
-    def __init__(self, campaign_conn_id: str, clock: Clock | None = None) -> None:
+    def __init__(self, campaign_conn_id: str, clock: Clock = SYSTEM_CLOCK) -> None:
         self.campaign_conn_id = campaign_conn_id.strip()
-        self.clock = clock or CampaignHook.clock
+        self.clock = clock
         self._waits: list[PendingWait] = []
         self._poller: AccountPoller | None = None
         self._has_polled = False

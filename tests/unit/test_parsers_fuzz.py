@@ -21,7 +21,7 @@ from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignEr
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
 from airflow_provider_campaign.platforms.base import HttpResponse
-from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, use_clock
 from airflow_provider_campaign.text import MAX_DOCUMENT_BYTES, MAX_LINE_LENGTH
 from tests.accounts import PLATFORMS, client_of, type_on
 from tests.local_server import LocalServer, Reply
@@ -84,7 +84,7 @@ replies = st.builds(
 def server() -> Iterator[LocalServer]:
     """A platform that stops whatever it is asked to."""
     with pytest.MonkeyPatch.context() as patch, LocalServer(lambda _: Reply(b'{"status": "Stopped"}')) as server:
-        patch.setattr(CampaignHook, "clock", VirtualClock())
+        use_clock(VirtualClock(), patch)
         yield server
 
 

@@ -27,12 +27,11 @@ from airflow_provider_campaign.exceptions import (
     CampaignTimeoutError,
     CampaignUnavailableError,
 )
-from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Campaign, Fault, ReceivedRequest, Sandbox
 from airflow_provider_campaign.sandbox.config import API_KEY, CLIENT_SECRET
 from airflow_provider_campaign.sandbox.faults import FRAMINGS, LOST_WAYS
 from airflow_provider_campaign.sandbox.task_runs import StateStore
-from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, use_clock
 from tests.fragile import fragile, unforeseen_id
 from tests.kinds import KINDS, KORE_KINDS, SONARLY, Kind
 from tests.odd_texts import NAMES, check_readable, check_storable
@@ -283,7 +282,7 @@ class Run:
 def platform() -> Iterator[tuple[Sandbox, RecoveringClock]]:
     clock = RecoveringClock()
     with pytest.MonkeyPatch.context() as patch, Sandbox(clock=clock) as sandbox:
-        patch.setattr(CampaignHook, "clock", clock)
+        use_clock(clock, patch)
         clock.sandbox = sandbox
         sandbox.on_request(lambda request: clock.note_request(request))
         yield sandbox, clock

@@ -14,9 +14,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from airflow_provider_campaign.__main__ import main
-from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Sandbox
-from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, use_clock
 from tests.calling_hours import daily, weekly
 from tests.integration.sweep.runs import MONDAY, Dag
 from tests.records_guard import TAMPERED
@@ -65,7 +64,7 @@ def month(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The records of one account in February 2027."""
     folder, clock = tmp_path_factory.mktemp(TAMPERED) / TAMPERED, VirtualClock(MONDAY)
     with pytest.MonkeyPatch.context() as patch, Sandbox(clock=clock) as sandbox:
-        patch.setattr(CampaignHook, "clock", clock)
+        use_clock(clock, patch)
         patch.setenv("AIRFLOW_CONN_EAST", json.dumps(sandbox.kore_connection("v2")))
         sandbox.add_campaign("FL-1", name="FL-<Sale>")
         sandbox.add_campaign("GA-1", name="Georgia")

@@ -11,9 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from airflow_provider_campaign.__main__ import main
-from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Sandbox
-from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, use_clock
 from tests.calling_hours import daily
 from tests.integration.sweep.runs import MONDAY, Dag
 from tests.profiles import IS_EXHAUSTIVE
@@ -75,7 +74,7 @@ def make_month(folder: Path, conn_id: str, fault: str) -> None:
     """Make the records of an account's February."""
     clock = VirtualClock(MONDAY)
     with pytest.MonkeyPatch.context() as patch, Sandbox(clock=clock) as sandbox:
-        patch.setattr(CampaignHook, "clock", clock)
+        use_clock(clock, patch)
         patch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(sandbox.kore_connection("v2")))
         for name in (*ZONES, "GA"):
             sandbox.add_campaign(f"{name}-1", name=f"{name}-Sale")

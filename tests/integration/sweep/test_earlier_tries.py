@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_campaign.exceptions import CampaignError
-from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Fault, Sandbox
-from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, use_clock
 from tests.integration.sweep.runs import (
     ATTESTED,
     MONDAY,
@@ -222,7 +221,7 @@ def test_whatever_is_planted_only_what_this_try_lists_in_its_scope_is_stopped(
 ) -> None:
     clock, folder = VirtualClock(MONDAY), tmp_path_factory.mktemp("tampered")
     with pytest.MonkeyPatch.context() as patch, Sandbox(clock=clock, rate_limit=None) as sandbox:
-        patch.setattr(CampaignHook, "clock", clock)
+        use_clock(clock, patch)
         connect(sandbox.kore_connection("v2"))
         sandbox.add_campaign("in-scope", name="Sale")
         sandbox.add_campaign("outside", name="Night alarm")

@@ -24,11 +24,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_campaign.exceptions import CampaignError
-from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Campaign, Fault, ReceivedRequest, Sandbox
 from airflow_provider_campaign.sandbox.faults import FRAMINGS
 from airflow_provider_campaign.sandbox.task_runs import Outcome
-from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, use_clock
 from tests.fragile import fragile, unforeseen_id
 from tests.integration.sweep.oracle import MINUTE, Rule, ends, is_open, rule_of
 from tests.integration.sweep.runs import (
@@ -418,7 +417,7 @@ def test_a_guard_closes_every_campaign_at_its_own_end_and_touches_none_that_is_o
     plan = data.draw(plans(deferrable))
     clock = VirtualClock(BEGIN - timedelta(minutes=1))
     with pytest.MonkeyPatch.context() as patch, Sandbox(clock=clock, stop_delay=plan.stop_delay) as sandbox:
-        patch.setattr(CampaignHook, "clock", clock)
+        use_clock(clock, patch)
         patch.setenv(RECORDS_PATH, f"file://{tmp_path_factory.mktemp('evening') / TAMPERED}")
         sandbox.config.list_lag = plan.list_lag
         evening = Evening(plan, sandbox, clock, connect)

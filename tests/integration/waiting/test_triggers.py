@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 
 from airflow_provider_campaign import exceptions
 from airflow_provider_campaign.campaign import STOP_CONDITION
-from airflow_provider_campaign.client.clock import SystemClock
+from airflow_provider_campaign.client.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
-from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, run
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, run, use_clock
 from airflow_provider_campaign.triggers import base, shared_poll
 from airflow_provider_campaign.triggers.base import BATCH_DELAY
 from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
@@ -67,7 +67,7 @@ def clock(virtual_clock: VirtualClock) -> VirtualClock:
 
 def waiting(campaign_id: str, timeout: float = HOUR, **details: Any) -> CampaignWaitTrigger:
     """Return the trigger of a task that has just seen its campaign active."""
-    now = CampaignHook.clock.time()
+    now = SYSTEM_CLOCK.time()
     defaults = {"target_statuses": ["Stopped"], "since": now, "deadline": now + timeout, "poll_interval": INTERVAL}
     return CampaignWaitTrigger(campaign_id, timeout=timeout, **{"campaign_type": "sms", **defaults, **details})
 
@@ -564,7 +564,7 @@ def test_waits_end_within_the_rate_limit_after_thousands_have_changed(sandbox: S
 
 def test_a_triggerer_that_is_restarted_loses_nothing(sandbox: Sandbox, clock: VirtualClock, way: str) -> None:
     ids = add(sandbox, 9)
-    triggers = [waiting(campaign_id, since=CampaignHook.clock.time()) for campaign_id in ids]
+    triggers = [waiting(campaign_id, since=SYSTEM_CLOCK.time()) for campaign_id in ids]
 
     async def stopped_in_the_middle(number: int) -> None:
         ends = asyncio.ensure_future(start_all(triggers, way))
@@ -704,7 +704,7 @@ def test_a_trigger_that_polls_alone_keeps_no_connection_open_between_polls(
 @pytest.fixture
 def system_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have real time pass, in short steps."""
-    monkeypatch.setattr(CampaignHook, "clock", SystemClock())
+    use_clock(Clock(), monkeypatch)
     monkeypatch.setattr(base, "BATCH_DELAY", 0.05)
 
 
