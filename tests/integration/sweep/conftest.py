@@ -8,7 +8,8 @@ import pytest
 
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
-from tests.integration.sweep.runs import MONDAY
+from tests.integration.sweep.runs import MONDAY, Dag, use
+from tests.kinds import Connect
 from tests.records_guard import RECORDS_PATH
 
 
@@ -29,3 +30,15 @@ def clock(campaign_clock: VirtualClock) -> VirtualClock:
 @pytest.fixture
 def sandbox(clock: VirtualClock, campaign_sandbox: Sandbox) -> Sandbox:
     return campaign_sandbox
+
+
+@pytest.fixture
+def dag(clock: VirtualClock) -> Dag:
+    """Return a DAG that has never run."""
+    return Dag(clock, timeout=300)
+
+
+@pytest.fixture(params=["v1", "v2", "sonarly"])
+def types(request: pytest.FixtureRequest, sandbox: Sandbox, connect: Connect) -> tuple[str, ...]:
+    """The campaign types of each platform in turn, with the connection made."""
+    return use(request.param, sandbox, connect)

@@ -16,6 +16,8 @@ from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOper
 from airflow_provider_campaign.sandbox import ReceivedRequest, Sandbox
 from airflow_provider_campaign.sandbox.task_runs import DagRun, Outcome, TaskRunner
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from tests.calling_hours import daily
+from tests.kinds import Connect
 from tests.odd_texts import check_storable
 
 MONDAY = datetime(2027, 2, 1, tzinfo=UTC)
@@ -28,10 +30,18 @@ WINDOW = 60.0
 """Seconds of Kore.ai's rate limit."""
 
 
+HOURS = daily("UTC", ("09:00", "21:00"))
+A_MINUTE, A_DAY = timedelta(minutes=1), timedelta(days=1)
+
+
 def on_monday(time: str) -> datetime:
     """Return a time of the Monday on which most tests begin, such as ``20:55``."""
     hour, minute = map(int, time.split(":"))
     return MONDAY + timedelta(hours=hour, minutes=minute)
+
+
+END = on_monday("21:00")
+"""When ``HOURS`` end."""
 
 
 class Dag:
@@ -55,6 +65,10 @@ class Dag:
     def triggered(self) -> Run:
         """Return a run that is triggered by hand, now."""
         return Run(self, DagRun(self.dag_id, "manual", self.clock.date))
+
+    def sweep(self, **arguments: Any) -> Outcome:
+        """Make the first try of a run that is triggered by hand, now."""
+        return self.triggered().attempt(**arguments)
 
     def guard(self, date: datetime, **arguments: Any) -> Outcome:
         """Wait until a date, and make the first try of the run that is scheduled for it."""
@@ -90,6 +104,31 @@ class Run:
         assert {*outcome.triggers} <= {"DateTimeTrigger", "TimeDeltaTrigger"}, "it waits in one that is not Airflow's"
         check_storable([outcome.result, *outcome.carried])
         return outcome
+
+
+def use(platform: str, sandbox: Sandbox, connect: Connect) -> tuple[str, ...]:
+    """Connect to ``v1``, ``v2`` or ``sonarly``, and return the types of its campaigns."""
+    if platform == "sonarly":
+        connect(sandbox.sonarly_connection())
+        return ("sonarly",)
+    connect(sandbox.kore_connection(platform))
+    return ("sms", "voice")
+
+
+def ids(count: int, prefix: str = "c") -> list[str]:
+    """Return the ids of so many campaigns, sorted."""
+    return sorted(f"{prefix}-{number}" for number in range(count))
+
+
+def add(sandbox: Sandbox, count: int, types: tuple[str, ...] = ("sms",), prefix: str = "c", **details: Any) -> None:
+    """Put so many campaigns into the account, of each type in turn."""
+    for number in range(count):
+        sandbox.add_campaign(f"{prefix}-{number}", types[number % len(types)], **details)
+
+
+def rule(name: str, end: str, **more: Any) -> dict[str, Any]:
+    """Return a rule for campaigns whose names begin with its name, and whose hours end at a time (UTC)."""
+    return {"name": name, "name_pattern": f"{name}-*", **daily("UTC", ("09:00", end)), **more}
 
 
 def plant(folder: Path, name: str, *campaigns: dict[str, Any], beside: str = "sweep.try1.json") -> None:

@@ -30,15 +30,7 @@ from airflow_provider_campaign.sandbox.task_runs import Outcome
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, use_clock
 from tests.fragile import fragile, unforeseen_id
 from tests.integration.sweep.oracle import MINUTE, Rule, ends, is_open, rule_of
-from tests.integration.sweep.runs import (
-    ATTESTED,
-    PLANTED,
-    Dag,
-    most_in_a_window,
-    on_monday,
-    plant,
-    received,
-)
+from tests.integration.sweep.runs import ATTESTED, PLANTED, Dag, most_in_a_window, on_monday, plant, received
 from tests.kinds import Connect
 from tests.odd_texts import NAMES, check_readable
 from tests.profiles import IS_EXHAUSTIVE, IS_FULL, examples
@@ -59,24 +51,15 @@ class Plan:
     """
     An evening.
 
-    :param rules: As the operator takes them.
     :param counts: Campaigns of each rule, and last of none.
-    :param stop_delay: Seconds from a stop to Stopped.
-    :param restarts: Minutes after the beginning, and which campaign somebody starts then.
+    :param restarts: Minutes after the beginning, and which campaign another user starts then.
     :param departures: The same for campaigns that another client stops.
     :param others: Requests a minute of another client.
-    :param list_lag: Seconds by which lists are behind.
-    :param list_takes: Seconds that a list request takes.
     :param late: Minutes by which the run of a tick (their number) begins late.
-    :param suffix: What the campaigns' names end with.
-    :param framings: Responses that are framed in an odd way.
-    :param rotation: Before which request the account's key is replaced, in the connection too; None for never.
+    :param rotation: Before which request the account's key is replaced, in the connection too.
     :param hang: Which list request hangs, and for how many minutes.
-    :param is_stuck: Whether the first campaign can't be stopped.
-    :param unforeseen: The actions whose responses the platform's module has a bug with if they are about the first
-        campaign.
+    :param unforeseen: The actions whose responses about the first campaign the platform's module has a bug with.
     :param is_planted: Whether a record is planted beside that of each try that has failed.
-    :param has_state_store: Whether Airflow keeps what a task hands on to its next try.
     """
 
     rules: list[dict[str, Any]]
@@ -90,7 +73,6 @@ class Plan:
     late: dict[int, int]
     faults: list[Fault]
     look_ahead: timedelta
-    deferrable: bool
     suffix: str
     framings: list[Fault]
     rotation: int | None
@@ -99,6 +81,7 @@ class Plan:
     unforeseen: tuple[str, ...]
     is_planted: bool
     has_state_store: bool
+    deferrable: bool
 
     @property
     def is_calm(self) -> bool:
@@ -142,51 +125,53 @@ def rule_lists(draw: st.DrawFn) -> list[dict[str, Any]]:
     return rules
 
 
+ACTIONS, FEW = st.sampled_from(["stop", "list", None]), st.integers(1, 6)
 FAULTS = st.builds(
     Fault,
     st.sampled_from(["error", "reset", "rate_limit", "broken_json", "html", "forbidden"]),
-    action=st.sampled_from(["stop", "list", None]),
+    action=ACTIONS,
     skip=st.integers(0, 60),
-    count=st.integers(1, 6),
+    count=FEW,
 )
 FRAMED = st.builds(
-    Fault,
-    st.just("framing"),
-    action=st.sampled_from(["stop", "list", None]),
-    skip=st.integers(0, 30),
-    count=st.integers(1, 20),
-    how=st.sampled_from(FRAMINGS),
+    Fault, st.just("framing"), action=ACTIONS, skip=st.integers(0, 30), count=FEW, how=st.sampled_from(FRAMINGS)
 )
 UNFORESEEN = (*[()] * 6, ("stop",), ("status", "stop"), ("list",), ("list", "status", "stop"))
 HAPPENINGS = st.lists(st.tuples(st.floats(0, 115), st.integers(0, 400)), max_size=4)
 
 
+def some(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
+    return st.just([]) | st.lists(strategy, max_size=2)
+
+
 @st.composite
-def plans(draw: st.DrawFn, deferrable: bool) -> Plan:
+def plans(draw: st.DrawFn) -> Plan:
     rules = draw(rule_lists())
-    size = draw(st.sampled_from([3, 3, MAX_OF_A_RULE]))
-    return Plan(
-        rules=rules,
-        counts=draw(st.lists(st.integers(0, size), min_size=len(rules) + 1, max_size=len(rules) + 1)),
-        stop_delay=draw(st.sampled_from([0.0, 0.0, 5.0, 20.0])),
-        restarts=draw(HAPPENINGS),
-        departures=draw(st.one_of(st.just([]), HAPPENINGS)),
-        others=draw(st.sampled_from([0, 0, 10, 20])),
-        list_lag=draw(st.sampled_from([0.0, 0.0, 3.0])),
-        list_takes=draw(st.sampled_from([0.0, 0.0, 2.0, 10.0])),
-        late=draw(st.one_of(st.just({}), st.dictionaries(st.integers(0, 24), st.integers(1, 25), max_size=2))),
-        faults=draw(st.one_of(st.just([]), st.lists(FAULTS, max_size=2))),
-        look_ahead=draw(st.sampled_from([timedelta(hours=1), timedelta(minutes=30)])),
-        deferrable=deferrable,
-        suffix=draw(st.just("") | NAMES),
-        framings=draw(st.one_of(st.just([]), st.lists(FRAMED, max_size=2))),
-        rotation=draw(st.none() | st.integers(1, 100)),
-        hang=draw(st.sampled_from([None, None, None, (1, 2), (2, 12), (3, 30), (10, 6), (25, 45)])),
-        is_stuck=draw(st.sampled_from([False, False, False, True])),
-        unforeseen=draw(st.sampled_from(UNFORESEEN)),
-        is_planted=draw(st.booleans()),
-        has_state_store=draw(st.booleans()),
+    most = st.integers(0, draw(st.sampled_from([3, 3, MAX_OF_A_RULE])))
+    drawn = st.builds(
+        Plan,
+        rules=st.just(rules),
+        counts=st.lists(most, min_size=len(rules) + 1, max_size=len(rules) + 1),
+        stop_delay=st.sampled_from([0.0, 0.0, 5.0, 20.0]),
+        restarts=HAPPENINGS,
+        departures=st.just([]) | HAPPENINGS,
+        others=st.sampled_from([0, 0, 10, 20]),
+        list_lag=st.sampled_from([0.0, 0.0, 3.0]),
+        list_takes=st.sampled_from([0.0, 0.0, 2.0, 10.0]),
+        late=st.just({}) | st.dictionaries(st.integers(0, 24), st.integers(1, 25), max_size=2),
+        faults=some(FAULTS),
+        look_ahead=st.sampled_from([timedelta(hours=1), timedelta(minutes=30)]),
+        suffix=st.just("") | NAMES,
+        framings=some(FRAMED),
+        rotation=st.none() | st.integers(1, 100),
+        hang=st.sampled_from([None, None, None, (1, 2), (2, 12), (3, 30), (10, 6), (25, 45)]),
+        is_stuck=st.sampled_from([False, False, False, True]),
+        unforeseen=st.sampled_from(UNFORESEEN),
+        is_planted=st.booleans(),
+        has_state_store=st.booleans(),
+        deferrable=st.booleans(),
     )
+    return draw(drawn)
 
 
 class Evening:
@@ -202,12 +187,10 @@ class Evening:
         self.troubled = self.campaigns[0].id if self.campaigns and (plan.is_stuck or plan.unforeseen) else None
         sandbox.add_campaign(OUTSIDE, name="Night alarm")
         self.rule = {each.id: rule_of(plan.rules, each.name, each.campaign_type) for each in self.campaigns}
-        for minute, number in plan.restarts if self.campaigns else []:
-            campaign = self.campaigns[number % len(self.campaigns)]
-            clock.on(BEGIN + minute * MINUTE, partial(sandbox.set_status, campaign.id, "Active"))
-        for minute, number in plan.departures if self.campaigns else []:
-            campaign = self.campaigns[number % len(self.campaigns)]
-            clock.on(BEGIN + minute * MINUTE, partial(sandbox.set_status, campaign.id, "Stopped"))
+        for status, happenings in (("Active", plan.restarts), ("Stopped", plan.departures)):
+            for minute, number in happenings if self.campaigns else []:
+                campaign = self.campaigns[number % len(self.campaigns)]
+                clock.on(BEGIN + minute * MINUTE, partial(sandbox.set_status, campaign.id, status))
         for fault in [*plan.faults, *plan.framings]:
             sandbox.add_fault(fault)
         sandbox.on_request(self._note_request)
@@ -408,13 +391,11 @@ def tells_of(outcome: Outcome, campaign_id: str, rule: Rule | None) -> bool:
     return is_missed or (outcome.is_failed and re.search(rf"\b{rule['name']} at ", outcome.message) is not None)
 
 
-@pytest.mark.parametrize("deferrable", [False, True])
-@examples(full=12, brief=3, exhaustive=150)
-@given(data=st.data())
+@examples(full=24, brief=4, exhaustive=300)
+@given(plan=plans())
 def test_a_guard_closes_every_campaign_at_its_own_end_and_touches_none_that_is_open(
-    connect: Connect, tmp_path_factory: pytest.TempPathFactory, deferrable: bool, data: st.DataObject
+    connect: Connect, tmp_path_factory: pytest.TempPathFactory, plan: Plan
 ) -> None:
-    plan = data.draw(plans(deferrable))
     clock = VirtualClock(BEGIN - timedelta(minutes=1))
     with pytest.MonkeyPatch.context() as patch, Sandbox(clock=clock, stop_delay=plan.stop_delay) as sandbox:
         use_clock(clock, patch)

@@ -1,7 +1,10 @@
+"""What may start by itself before the hours open is named, and its schedule switched off and read back on request."""
+
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,11 +14,15 @@ from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignNo
 from airflow_provider_campaign.hooks.kore import KoreHook
 from airflow_provider_campaign.platforms.kore import KorePlatform
 from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox.task_runs import Outcome
 from airflow_provider_campaign.sweep.startable import is_off, switch_schedules_off
+from tests.integration.sweep.runs import END, HOURS, Dag, add, ids, live, use
+from tests.kinds import Connect
+
+# One campaign.
 
 
-def test_a_campaigns_own_schedule_is_switched_off_by_its_name(sandbox: Sandbox, connect: Any) -> None:
-    connect(sandbox.kore_connection("v2"))
+def test_a_campaigns_own_schedule_is_switched_off_by_its_name(sandbox: Sandbox) -> None:
     campaign = sandbox.add_campaign("cd-1", status="Scheduled", name="Evening & night")
     seen = KoreHook().switch_schedule_off("Evening & night")
     (request,) = sandbox.requests
@@ -26,14 +33,13 @@ def test_a_campaigns_own_schedule_is_switched_off_by_its_name(sandbox: Sandbox, 
     assert campaign.schedule["isSchedulingEnabled"] is False
 
 
-def test_a_name_that_no_campaign_has_is_not_found(sandbox: Sandbox, connect: Any) -> None:
-    connect(sandbox.kore_connection("v2"))
+def test_a_name_that_no_campaign_has_is_not_found(sandbox: Sandbox) -> None:
     with pytest.raises(CampaignNotFoundError, match="nobody"):
         KoreHook().switch_schedule_off("nobody")
 
 
 @pytest.mark.parametrize(("version", "name"), [("v1", "Evening"), ("v2", " ")])
-def test_without_v2_and_a_name_nothing_is_sent(sandbox: Sandbox, connect: Any, version: str, name: str) -> None:
+def test_without_v2_and_a_name_nothing_is_sent(sandbox: Sandbox, connect: Connect, version: str, name: str) -> None:
     connect(sandbox.kore_connection(version))
     with pytest.raises(CampaignConfigError, match="api_version"):
         KoreHook().switch_schedule_off(name)
@@ -43,10 +49,8 @@ def test_without_v2_and_a_name_nothing_is_sent(sandbox: Sandbox, connect: Any, v
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        ({"status": "Ready", "schedule": {"isSchedulingEnabled": False}}, True),
         ({"status": "Scheduled", "schedule": {"isSchedulingEnabled": False}}, True),
         ({"status": "Ready", "schedule": {"isSchedulingEnabled": True}}, False),
-        ({"status": "Scheduled", "schedule": {"isSchedulingEnabled": True}}, False),
         ({"status": "Ready", "schedule": {"isSchedulingEnabled": "no"}}, False),
         ({"status": "Ready", "schedule": {}}, True),
         ({"status": "Ready", "schedule": None}, True),
@@ -66,94 +70,52 @@ def test_a_campaign_without_a_record_is_judged_by_its_status() -> None:
     assert not is_off(Campaign("cd-1", "Scheduled", raw={"data": "nothing"}))
 
 
+# All campaigns of an account.
+
+
 def switch_off(
-    sandbox: Sandbox, connect: Any, is_due: Callable[[Campaign], bool] = lambda campaign: True
-) -> tuple[list[Campaign], list[str]]:
+    sandbox: Sandbox, is_due: Callable[[Campaign], bool] = lambda campaign: True
+) -> tuple[list[str], list[str]]:
+    """Switch schedules off, and return the ids of those that are verified off, and the problems with others."""
     sandbox.config.rate_limit = None
-    connect(sandbox.kore_connection("v2"))
     client = KoreHook().client
-    return switch_schedules_off(client, client.platform.campaign_types, client.deadline(900), is_due)
+    seen, problems = switch_schedules_off(client, client.platform.campaign_types, client.deadline(900), is_due)
+    assert {campaign.status for campaign in seen} <= {"Ready"}
+    return [campaign.id for campaign in seen], problems
 
 
-def add_scheduled(sandbox: Sandbox, campaign_id: str, campaign_type: str = "sms", **details: Any) -> None:
-    details = {"status": "Scheduled", "name": campaign_id, "schedule": {"isSchedulingEnabled": True}, **details}
-    sandbox.add_campaign(campaign_id, campaign_type, **details)
+def add_scheduled(sandbox: Sandbox, *campaign_ids: str, **details: Any) -> None:
+    for campaign_id in campaign_ids:
+        schedule = {"isSchedulingEnabled": True}
+        defaults = {"status": "Scheduled", "name": campaign_id, "schedule": schedule}
+        sandbox.add_campaign(campaign_id, **{**defaults, **details})
 
 
 def still_on(sandbox: Sandbox) -> list[str]:
-    return [campaign.id for campaign in sandbox.campaigns() if campaign.schedule["isSchedulingEnabled"]]
+    return [campaign.id for campaign in sandbox.campaigns() if campaign.schedule.get("isSchedulingEnabled")]
 
 
-def test_more_schedules_than_a_page_shows_are_all_switched_off(sandbox: Sandbox, connect: Any) -> None:
-    for number in range(150):
-        add_scheduled(sandbox, f"sms-{number}", status=("Scheduled", "Rescheduled")[number % 2])
-        sandbox.add_campaign(f"ready-{number}", status="Ready")
-    add_scheduled(sandbox, "voice-1", "voice")
-    seen, problems = switch_off(sandbox, connect)
-    assert problems == []
-    assert {campaign.status for campaign in seen} == {"Ready"}
-    assert still_on(sandbox) == []
-    actions = Counter(request.action for request in sandbox.requests)
-    assert actions == {"list": 2 + 1, "schedule": 151, "get": 151}
+def test_more_schedules_than_a_page_shows_are_all_switched_off(sandbox: Sandbox) -> None:
+    add_scheduled(sandbox, *ids(75), status="Rescheduled")
+    add_scheduled(sandbox, *ids(75, "s"))
+    add_scheduled(sandbox, "voice-1", campaign_type="voice")
+    add(sandbox, 150, status="Ready", prefix="ready")
+    seen, problems = switch_off(sandbox)
+    assert (len(seen), problems, still_on(sandbox)) == (151, [], [])
+    assert Counter(request.action for request in sandbox.requests) == {"list": 2 + 1, "schedule": 151, "get": 151}
 
 
-def test_a_schedule_that_does_not_concern_the_caller_stays_on(sandbox: Sandbox, connect: Any) -> None:
+def test_a_schedule_that_is_not_due_and_one_of_a_similar_name_stay_on(sandbox: Sandbox) -> None:
     add_scheduled(sandbox, "by-day")
-    add_scheduled(sandbox, "at-night")
-    seen, _ = switch_off(sandbox, connect, lambda campaign: campaign.id == "at-night")
-    assert [campaign.id for campaign in seen] == ["at-night"]
-    assert still_on(sandbox) == ["by-day"]
+    add_scheduled(sandbox, "at-night", name="Two  blanks")
+    add_scheduled(sandbox, "another", name="Two blanks")
+    seen, _ = switch_off(sandbox, lambda campaign: campaign.id == "at-night")
+    assert seen == ["at-night"]
+    assert still_on(sandbox) == ["by-day", "another"]
 
 
-def test_each_schedule_that_is_not_verified_off_is_named_and_keeps_no_other_on(sandbox: Sandbox, connect: Any) -> None:
-    add_scheduled(sandbox, "twin-1", name="Twin")
-    add_scheduled(sandbox, "twin-2", name="Twin")
-    add_scheduled(sandbox, "gone", "voice")
-    add_scheduled(sandbox, "last", "voice")
-    sandbox.add_fault(Fault("not_found", action="get", campaign_id="gone"))
-    seen, problems = switch_off(sandbox, connect)
-    assert [campaign.id for campaign in seen] == ["twin-1", "last"]
-    assert [problem.partition(": its schedule is not verified")[0] for problem in problems] == [
-        "twin-2 (Twin)",
-        "gone (gone)",
-    ]
-
-
-def test_a_list_that_can_not_be_read_to_its_end_is_named_and_what_it_shows_is_switched_off(
-    sandbox: Sandbox, connect: Any
-) -> None:
-    for number in range(150):
-        add_scheduled(sandbox, f"sms-{number}")
-    add_scheduled(sandbox, "voice-1", "voice")
-    sandbox.add_fault(Fault("forbidden", action="list", skip=1))
-    seen, [problem] = switch_off(sandbox, connect)
-    assert (len(seen), len(still_on(sandbox))) == (101, 50)
-    assert problem.startswith("Other campaigns may start by themselves: List of SMS campaigns")
-
-
-@pytest.mark.parametrize("name", ["Sale\x00", "Sale\u200b", " Sale", "Sale\ud83d", "Sale" * 100])
-def test_a_name_that_can_not_be_sent_as_it_is_switches_no_other_campaigns_schedule_off(
-    sandbox: Sandbox, connect: Any, name: str
-) -> None:
-    add_scheduled(sandbox, "odd", name=name)
-    for like in ("Sale", "Sale\ufffd", f"{'Sale' * 100:.299}…"):
-        sandbox.add_campaign(like, "sms", "Ready", like, schedule={"isSchedulingEnabled": True})
-    seen, [problem] = switch_off(sandbox, connect)
-    assert seen == []
-    assert len(still_on(sandbox)) == 4
-    assert "nothing was sent: the request goes by the campaign's name, and the response's name is not a word" in problem
-    assert problem.isprintable()
-
-
-def test_a_name_goes_out_as_the_platform_has_it(sandbox: Sandbox, connect: Any) -> None:
-    add_scheduled(sandbox, "two", name="Two  blanks")
-    add_scheduled(sandbox, "one", name="Two blanks")
-    switch_off(sandbox, connect, lambda campaign: campaign.id == "two")
-    assert still_on(sandbox) == ["one"]
-
-
-def test_what_nobody_foresaw_about_one_schedule_keeps_no_other_on(
-    sandbox: Sandbox, connect: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_each_schedule_that_is_not_verified_off_is_named_and_keeps_no_other_on(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     read = KorePlatform.read_campaign
 
@@ -163,11 +125,118 @@ def test_what_nobody_foresaw_about_one_schedule_keeps_no_other_on(
             raise KeyError("schedule")
         return campaign
 
-    for campaign_id in ("first", "odd", "last"):
-        add_scheduled(sandbox, campaign_id)
     monkeypatch.setattr(KorePlatform, "read_campaign", read_with_a_bug)
-    seen, [problem] = switch_off(sandbox, connect)
-    assert [campaign.id for campaign in seen] == ["first", "last"]
-    assert "odd (odd): its schedule is not verified switched off" in problem
-    assert "unexpected KeyError" in problem
+    add_scheduled(sandbox, "twin-1", "twin-2", name="Twin")
+    add_scheduled(sandbox, "gone", "odd", "last")
+    sandbox.add_fault(Fault("not_found", action="get", campaign_id="gone"))
+    seen, problems = switch_off(sandbox)
+    assert sorted(seen) == ["last", "twin-1"]
+    named = sorted(problem.partition(": its schedule is not verified")[0] for problem in problems)
+    assert named == ["gone (gone)", "odd (odd)", "twin-2 (Twin)"]
+    assert any("unexpected KeyError" in problem for problem in problems)
     assert "Traceback" in caplog.text
+
+
+def test_a_list_that_can_not_be_read_to_its_end_is_named_and_what_it_shows_is_switched_off(sandbox: Sandbox) -> None:
+    add_scheduled(sandbox, *ids(150))
+    add_scheduled(sandbox, "voice-1", campaign_type="voice")
+    sandbox.add_fault(Fault("forbidden", action="list", skip=1))
+    seen, [problem] = switch_off(sandbox)
+    assert (len(seen), len(still_on(sandbox))) == (101, 50)
+    assert problem.startswith("Other campaigns may start by themselves: List of SMS campaigns")
+
+
+@pytest.mark.parametrize("name", ["Sale\x00", "Sale\u200b", " Sale", "Sale\ud83d", "Sale" * 100])
+def test_a_name_that_can_not_be_sent_as_it_is_switches_no_other_schedule_off(sandbox: Sandbox, name: str) -> None:
+    add_scheduled(sandbox, "odd", name=name)
+    for like in ("Sale", "Sale\ufffd", f"{'Sale' * 100:.299}…"):
+        add_scheduled(sandbox, like, status="Ready")
+    seen, [problem] = switch_off(sandbox)
+    assert (seen, len(still_on(sandbox))) == ([], 4)
+    assert "nothing was sent: the request goes by the campaign's name, and the response's name is not a word" in problem
+    assert problem.isprintable()
+
+
+# A sweep.
+
+
+def close(dag: Dag, **arguments: Any) -> Outcome:
+    """Make the run of the end of the calling hours."""
+    return dag.guard(END, calling_hours=HOURS, **arguments)
+
+
+def add_startable(sandbox: Sandbox) -> None:
+    for campaign_id, hours in (("at-night", 3), ("by-day", 20)):
+        start = (END + timedelta(hours=hours)).isoformat()
+        add_scheduled(sandbox, campaign_id, schedule={"isSchedulingEnabled": True, "startDate": start})
+    add_scheduled(sandbox, "some-time", status="Rescheduled")
+    sandbox.add_campaign("paused", status="Paused")
+    sandbox.add_campaign("stopped", status="Stopped")
+
+
+@pytest.mark.parametrize("switch_schedules_off", [False, True])
+def test_what_may_start_before_the_opening_is_named_or_switched_off(
+    sandbox: Sandbox, dag: Dag, switch_schedules_off: bool
+) -> None:
+    add_startable(sandbox)
+    sandbox.add_campaign("call", "voice", "Paused")
+    dag.guard(END - timedelta(hours=2), calling_hours=HOURS)
+    sandbox.clear_requests()
+    result = close(dag, switch_schedules_off=switch_schedules_off).result
+    assert {row["campaign_id"] for row in result["may_start"]} == {"at-night", "some-time", "paused", "call"}
+    starts = {row["starts_at"] for row in result["may_start"]}
+    assert starts == ({None} if switch_schedules_off else {(END + timedelta(hours=3)).isoformat(), None})
+    actions = Counter(request.action for request in sandbox.requests)
+    assert actions == ({"list": 8, "schedule": 2, "get": 2} if switch_schedules_off else {"list": 6})
+    statuses = {row["campaign_id"]: row["status"] for row in result["may_start"]}
+    assert statuses["at-night"] == ("Ready" if switch_schedules_off else "Scheduled")
+    assert sandbox.campaign("by-day").status == "Scheduled"
+    assert "call" not in [row["campaign_id"] for row in close(dag, campaign_types=("sms",)).result["may_start"]]
+
+
+def test_more_than_a_page_that_may_start_hides_nothing(sandbox: Sandbox, dag: Dag) -> None:
+    add(sandbox, 150, prefix="ready", status="Ready")
+    sandbox.add_campaign("live")
+    sandbox.add_fault(Fault("unreadable_row", action="list", skip=2, count=1))
+    outcome = close(dag, campaign_types=("sms",))
+    assert outcome.error is None
+    assert outcome.ids("stopped") == ["live"]
+    assert outcome.result["may_start"] == []
+    actions = Counter(request.action for request in sandbox.requests)
+    assert actions == {"list": 2 + 2 + 1 + 2, "stop": 1}
+
+
+@pytest.mark.parametrize("platform", ["v1", "sonarly"])
+def test_a_platform_without_that_action_is_refused_before_anything_is_sent(
+    sandbox: Sandbox, connect: Connect, dag: Dag, platform: str
+) -> None:
+    use(platform, sandbox, connect)
+    outcome = close(dag, switch_schedules_off=True)
+    assert isinstance(outcome.error, CampaignConfigError)
+    assert "switch_schedules_off is True" in outcome.message
+    assert sandbox.requests == []
+
+
+def test_schedules_that_there_was_no_time_to_switch_off_are_named(sandbox: Sandbox, dag: Dag) -> None:
+    add_scheduled(sandbox, *ids(150, "s"))
+    outcome = close(dag, timeout=90, switch_schedules_off=True)
+    assert still_on(sandbox)
+    assert all(outcome.names(each) for each in still_on(sandbox))
+
+
+@pytest.mark.parametrize("how", ["switching", "reading back"])
+def test_a_schedule_that_is_not_verified_off_fails_the_task_once_all_is_stopped(
+    sandbox: Sandbox, dag: Dag, how: str
+) -> None:
+    add_scheduled(sandbox, *ids(2, "s"))
+    add(sandbox, 3)
+    sandbox.campaign("c-1").stoppable = False
+    if how == "switching":
+        sandbox.add_fault(Fault("error", action="schedule", count=None))
+    else:  # it says that it is off, and it is not
+        sandbox.campaign("s-1").enable_schedule = lambda enabled: None  # type: ignore[method-assign]
+    outcome = close(dag, switch_schedules_off=True)
+    assert outcome.names("c-1")
+    assert outcome.names("s-1")
+    assert outcome.names("s-0") == (how == "switching")
+    assert live(sandbox) == {"c-1"}

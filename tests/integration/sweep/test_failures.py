@@ -1,0 +1,280 @@
+"""What a sweep can't stop is asked again while there is time, and named; the record says what happened."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_campaign.exceptions import CampaignAuthError, CampaignSweepFinalError, CampaignUnavailableError
+from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from airflow_provider_campaign.sweep.entry import REFUSAL_DELAYS
+from tests.certificates import Authority
+from tests.integration.sweep.runs import Dag, add, ids, live, stops, use
+from tests.kinds import Connect
+from tests.local_server import LocalServer, Reply
+from tests.profiles import examples
+
+REFUSALS = [
+    ("v2", "unauthorized"),
+    ("sonarly", "forbidden"),
+    ("v1", "bad_request"),
+    ("v2", "not_found"),
+    ("sonarly", "not_found"),
+    ("v1", "conflict"),
+    ("sonarly", "redirect"),
+]
+each_refusal = pytest.mark.parametrize(("platform", "kind"), REFUSALS)
+
+
+@each_refusal
+def test_a_stop_that_is_refused_once_is_sent_again(
+    sandbox: Sandbox, connect: Connect, dag: Dag, platform: str, kind: str
+) -> None:
+    add(sandbox, 10, use(platform, sandbox, connect))
+    sandbox.add_fault(Fault(kind, action="stop", campaign_id="c-3", count=2))  # a request may be repeated at once
+    outcome = dag.sweep()
+    assert outcome.error is None
+    assert outcome.ids("stopped") == ids(10)
+    assert all(campaign.stop_requests == 1 for campaign in sandbox.campaigns())
+
+
+@each_refusal
+def test_a_stop_that_is_always_refused_fails_the_task_and_keeps_the_retries(
+    sandbox: Sandbox, clock: VirtualClock, connect: Connect, dag: Dag, platform: str, kind: str
+) -> None:
+    add(sandbox, 10, use(platform, sandbox, connect))
+    sandbox.add_fault(Fault(kind, action="stop", campaign_id="c-3", count=None))
+    outcome = dag.sweep()
+    assert live(sandbox) == {"c-3"}
+    assert re.search(r"(?s)^c-3 \(.*\n1 of 10 campaigns", outcome.message)
+    assert not outcome.is_final
+    assert len(outcome.ids("stopped")) == 9
+    [left] = outcome.result["failed"]
+    assert (left["campaign_id"], left["asked_at"] is None, left["confirmed_at"]) == ("c-3", False, None)
+    assert stops(sandbox).count("c-3") > 1
+    assert len(sandbox.requests) < 150
+    if kind in ("forbidden", "bad_request", "redirect"):
+        assert clock.passed == pytest.approx(sum(REFUSAL_DELAYS), abs=30)
+
+
+def test_a_permission_that_comes_back_is_used(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
+    add(sandbox, 10)
+    sandbox.campaign("c-0").stop_delay = 120.0
+    sandbox.add_fault(Fault("forbidden", action="stop", campaign_id="c-3", count=None))
+    clock.at(30, sandbox.clear_faults)
+    outcome = dag.sweep()
+    assert outcome.error is None
+    assert outcome.ids("stopped") == ids(10)
+
+
+def test_what_the_whole_account_refuses_is_final(sandbox: Sandbox, types: tuple[str, ...], dag: Dag) -> None:
+    add(sandbox, 10, types)
+    sandbox.add_fault(Fault("forbidden", action="stop", count=None))
+    outcome = dag.sweep()
+    assert isinstance(outcome.error, CampaignSweepFinalError)
+    assert all(outcome.names(each) for each in ids(10))
+    sandbox.add_fault(Fault("forbidden", action="list", count=None))
+    sandbox.clear_requests()
+    outcome = dag.sweep()
+    assert isinstance(outcome.error, CampaignAuthError)
+    assert outcome.is_final
+    assert len(sandbox.requests) <= 4
+
+
+def test_each_failure_has_a_line_of_its_own_and_the_last_line_counts(sandbox: Sandbox, dag: Dag) -> None:
+    for number in range(20):
+        sandbox.add_campaign(f"c-{number}", name=f"Sale {number}", stoppable=number != 3)
+    sandbox.add_fault(Fault("forbidden", action="stop", campaign_id="c-0", count=None))
+    sandbox.add_fault(Fault("error", action="stop", campaign_id="c-1", count=None))
+    outcome = dag.sweep()
+    assert live(sandbox) == {"c-0", "c-1", "c-3"}
+    assert not outcome.is_final
+    first, second, third, count, *_ = outcome.message.splitlines()
+    assert re.match(r"c-0 \(Sale 0\): .*HTTP 403", first)
+    assert re.match(r"c-1 \(Sale 1\): .*HTTP 500", second)
+    assert third.startswith("c-3 (Sale 3): was asked to stop, and was last seen Active")
+    assert count == (
+        "3 of 20 campaigns (connection 'campaign_default', Kore.ai) are not verified stopped. They may still be "
+        "sending: try again, or stop them in the platform's console."
+    )
+    assert len(sandbox.requests) < 150
+
+
+def test_a_status_that_can_not_be_read_keeps_no_other_campaign_live(sandbox: Sandbox, dag: Dag) -> None:
+    add(sandbox, 100, stop_delay=1.0)
+    sandbox.add_fault(Fault("forbidden", action="status", count=None))
+    sandbox.add_fault(Fault("lost", action="stop", campaign_id="c-1", how="error"))
+    assert dag.sweep(campaign_types=("sms",)).ids("stopped") == ids(100)
+    assert live(sandbox) == set()
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_timeout_that_is_too_short_names_those_that_were_not_reached(
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag, deferrable: bool
+) -> None:
+    add(sandbox, 300)
+    outcome = dag.sweep(campaign_types=("sms",), timeout=150, deferrable=deferrable)
+    assert clock.passed <= 160
+    left = live(sandbox)
+    assert f"{len(left)} of 300 campaigns" in outcome.message
+    assert "waiting for the rate limit" in outcome.message
+    assert set(outcome.ids("failed")) == left
+    assert all(outcome.names(campaign_id) for campaign_id in left)
+    assert len(outcome.ids("stopped")) + len(left) == 300
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "text"),
+    [
+        (
+            Fault("error", action="list", skip=1, count=None),
+            None,
+            r"list was incomplete.*can't be listed.*HTTP 500",
+        ),
+        (Fault("forbidden", action="list", skip=1, count=None), CampaignSweepFinalError, r"can't be listed.*HTTP 403"),
+        (Fault("unauthorized", count=None), CampaignAuthError, ""),
+        (Fault("html", count=None), CampaignUnavailableError, ""),
+    ],
+)
+def test_without_a_list_that_shows_it_nothing_is_verified_stopped(
+    sandbox: Sandbox, dag: Dag, fault: Fault, error: type[Exception] | None, text: str
+) -> None:
+    add(sandbox, 3)
+    sandbox.add_fault(Fault(fault.kind, fault.action, skip=fault.skip, count=None))
+    outcome = dag.sweep(campaign_types=("sms",), timeout=60)
+    assert outcome.is_failed
+    assert isinstance(outcome.error, error or Exception)
+    assert outcome.is_final == (error in (CampaignSweepFinalError, CampaignAuthError))
+    assert re.search(f"(?s){text}", outcome.message)
+
+
+def test_a_retry_stops_only_what_is_still_live(sandbox: Sandbox, dag: Dag) -> None:
+    add(sandbox, 10)
+    sandbox.add_fault(Fault("error", action="stop", campaign_id="c-4", count=None))
+    run = dag.triggered()
+    assert run.attempt(timeout=60).names("c-4")
+    sandbox.clear_faults()
+    sandbox.clear_requests()
+    assert run.attempt().error is None
+    assert stops(sandbox) == ["c-4"]
+
+
+# What the record says of requests that were not made, or not answered.
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_platform_that_breaks_down_in_the_middle_was_asked_what_it_received(
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag, deferrable: bool
+) -> None:
+    add(sandbox, 100)
+    clock.at(30, sandbox.stop)  # while the sweep waits for the rate limit
+    outcome = dag.sweep(campaign_types=("sms",), deferrable=deferrable)
+    assert outcome.is_failed
+    sent = set(stops(sandbox))
+    assert 50 <= len(sent) < 100
+    assert set(outcome.ids("stopped")) == sent
+    assert set(outcome.ids("failed")) == {*ids(100)} - sent
+    for row in outcome.result["failed"]:
+        assert row["asked_at"] is None
+        assert outcome.names(row["campaign_id"])
+    assert outcome.result["requests"] == len(sandbox.requests)
+
+
+@pytest.mark.parametrize("how", ["is down", "has a certificate of nobody"])
+def test_a_platform_that_got_no_request_is_charged_with_none(
+    connect: Connect, sandbox: Sandbox, dag: Dag, tmp_path: Path, how: str
+) -> None:
+    with LocalServer(lambda _: Reply(b"{}"), Authority(tmp_path).server_context()) as server:
+        if how == "is down":
+            sandbox.stop()
+        else:
+            connect({**sandbox.kore_connection("v2"), "host": server.url})
+        outcome = dag.sweep(timeout=30)
+        assert server.requests == []
+    assert outcome.is_failed
+    assert outcome.result["requests"] == 0
+
+
+@pytest.mark.parametrize("kind", ["rate_limit", "rate_limit_text"])
+def test_what_another_client_stopped_while_ours_was_rate_limited_was_already_stopped(
+    sandbox: Sandbox, clock: VirtualClock, dag: Dag, kind: str
+) -> None:
+    add(sandbox, 10)
+    sandbox.add_fault(Fault(kind, action="stop", campaign_id="c-3", count=1))
+    clock.at(0.2, lambda: sandbox.set_status("c-3", "Stopped"))
+    outcome = dag.sweep(campaign_types=("sms",))
+    assert outcome.error is None
+    assert outcome.ids("already_stopped") == ["c-3"]
+    assert outcome.result["refused"] == 1
+
+
+# Whatever goes wrong.
+
+
+def faults(kind: str, **options: st.SearchStrategy[Any]) -> st.SearchStrategy[Fault]:
+    return st.builds(
+        Fault,
+        st.just(kind),
+        action=st.just("stop") if kind == "conflict" else st.sampled_from(["stop", "list", "status", None]),
+        skip=st.integers(0, 10),
+        count=st.integers(1, 8),
+        **options,
+    )
+
+
+TRANSIENT = st.one_of(
+    *(faults(kind) for kind in ("reset", "html", "broken_json", "empty", "rate_limit", "failure", "conflict")),
+    faults("error", status=st.sampled_from([500, 502, 503, 504]), json=st.booleans()),
+    faults("lost", how=st.sampled_from(["reset", "error", "broken_json", "empty"])),
+)
+LASTING = st.builds(
+    Fault,
+    st.sampled_from(
+        ["unauthorized", "forbidden", "conflict", "bad_request", "not_found", "redirect", "error", "wrong_shape"]
+    ),
+    action=st.sampled_from(["stop", "list", "status", None]),
+    campaign_id=st.sampled_from([None, "c-0", "c-3"]),
+    skip=st.integers(0, 5),
+    count=st.sampled_from([1, 2, None]),
+)
+
+
+@examples(full=200, brief=20)
+@given(
+    platform=st.sampled_from(["v1", "v2", "sonarly"]),
+    stop_delay=st.sampled_from([0.0, 20.0]),
+    passing=st.lists(TRANSIENT, max_size=3),
+    lasting=st.lists(LASTING, max_size=2),
+)
+def test_a_sweep_ends_clean_if_the_platform_recovers_and_names_what_is_live_if_not(
+    sandbox: Sandbox,
+    connect: Connect,
+    clock: VirtualClock,
+    platform: str,
+    stop_delay: float,
+    passing: list[Fault],
+    lasting: list[Fault],
+) -> None:
+    sandbox.reset()
+    sandbox.config.stop_delay = stop_delay
+    add(sandbox, 6, use(platform, sandbox, connect))
+    for fault in [*passing, *lasting]:
+        sandbox.add_fault(fault)
+    outcome = Dag(clock).sweep(timeout=300 if lasting else 100_000)
+    named = set(outcome.ids("failed"))
+    if lasting and outcome.is_failed:
+        assert all(f"{campaign_id} (" in outcome.message for campaign_id in named)
+        assert named or "List of" in outcome.message
+        assert live(sandbox) <= named or "List of" in outcome.message
+    else:
+        assert outcome.error is None
+        assert live(sandbox) == named == set()
+        assert len(outcome.ids("stopped", "already_stopped")) == outcome.result["total"] == 6
+    seen_stopped = {row["campaign_id"] for row in outcome.result["stopped"] if row["status"] != "Deleted"}
+    assert seen_stopped.isdisjoint(live(sandbox))
