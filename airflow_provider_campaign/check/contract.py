@@ -12,13 +12,15 @@ from airflow_provider_campaign.check.points import DIFFERS, RATE_HEADER, SAME, U
 from airflow_provider_campaign.check.report import RecordingTransport
 from airflow_provider_campaign.client.changes import seconds_of
 from airflow_provider_campaign.client.client import CampaignClient
-from airflow_provider_campaign.client.clock import MAX_CLOCK_DIFFERENCE, Deadline
+from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.client.list_reader import ListReader
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError, CampaignNotFoundError
-from airflow_provider_campaign.platforms.base import Action, ApiRequest
 from airflow_provider_campaign.text import sanitize
 from airflow_provider_campaign.waiting.wait import wait_for_effect
+
+MAX_CLOCK_DIFFERENCE = 60.0
+"""Seconds by which a response's ``Date`` and our time may differ although the clocks agree."""
 
 MAX_PAGES = 3
 """Pages of a list that are read, at the most."""
@@ -105,11 +107,9 @@ class ContractCheck:
 
     def _limit_row(self, of: str, campaign_type: str | None, total: int) -> CheckRow:
         """Return what a page of a single row shows."""
-        request = ApiRequest(Action.LIST, None, campaign_type)
-        probe = self._client.platform.probe(request)
+        reader = self._client.read_list(campaign_type, page_size=1)
         try:
-            data = self._client.requester.send(request, probe, self._part(), lambda document: document["data"])
-            count, has_more = len(data["results"]), data.get("hasMore")
+            count, has_more = len(reader.read_page(self._part())), not reader.is_finished
         except Exception as error:  # noqa: BLE001 one point that fails as nobody foresaw keeps no other from being checked
             return check_row("limit", str(as_campaign_error(error, "A page of one row")), DIFFERS, of)
         is_same = count == min(total, 1) and has_more is (total > 1)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from airflow_provider_campaign.campaign import Campaign, CampaignStatus, WaitCondition, WaitState, is_live
@@ -69,6 +69,8 @@ class StatusChange:
         except CampaignUnavailableError as error:
             error.note_unknown_outcome()
             raise
+        except CampaignNotFoundError:  # proves nothing: the action's own response has to decide
+            return None
 
     def _explain(self, refusal: CampaignError, deadline: Deadline) -> Campaign:
         """Return the campaign if its status explains the refusal: there is nothing left to do."""
@@ -78,7 +80,7 @@ class StatusChange:
         campaign = self._check_status(deadline, refusal)
         self._must_check = False
         if campaign is not None:
-            return dataclasses.replace(campaign, message=refusal.platform_text)
+            return replace(campaign, message=refusal.platform_text)
         if isinstance(refusal, CampaignConflictError):
             raise CampaignUnavailableError(
                 f"{refusal} Its status does not explain the refusal.", **refusal_details(refusal)
@@ -89,16 +91,10 @@ class StatusChange:
         """
         Read the status, and return the campaign if there is nothing left to do.
 
-        A status request alone that does not find the campaign proves nothing: the action's own response has to decide.
-        Neither does a status that the platform dates before an attempt whose response is lost, unless it explains a
+        A status that the platform dates before an attempt whose response is lost proves nothing, unless it explains a
         refusal: it may lag behind.
         """
-        try:
-            campaign = self._requester.perform(dataclasses.replace(self._request, action=Action.STATUS), deadline)
-        except CampaignNotFoundError as error:
-            if refusal is None:
-                return None
-            raise error from refusal
+        campaign = self._requester.read_status(self._request, deadline)
         state = self._condition.state_of(campaign.status)
         if state is WaitState.RETRY and not self._condition.is_in_progress(campaign.status):
             return None
@@ -109,7 +105,7 @@ class StatusChange:
         ran_already = is_start and campaign.status == CampaignStatus.COMPLETED and changed_since
         if state is WaitState.FAILURE and not ran_already:
             raise self._conflict(campaign, refusal)
-        return dataclasses.replace(campaign, already_stopped=not is_start and self._sent_at is None)
+        return replace(campaign, already_stopped=not is_start and self._sent_at is None)
 
     def _has_changed_since(self, campaign: Campaign, deadline: Deadline) -> bool | None:
         """
@@ -117,7 +113,7 @@ class StatusChange:
 
         Both times are the platform's: its clock is not ours.
         """
-        ahead = self._requester.platform_clock.offset
+        ahead = self._requester.account.clock_offset
         if self._sent_at is None or ahead is None:
             return None
         changed_at = seconds_of(self._requester.dated(campaign, deadline).updated_at)
@@ -141,48 +137,43 @@ class Deletion:
     def __init__(self, requester: Requester, request: ApiRequest) -> None:
         self._requester = requester
         self._request = request
-        self._was_sent = False
-        """Whether an attempt on a campaign that may have been there has left, and its outcome is unknown."""
-        self._existed: bool | None = None
+        self._is_absent: bool | None = None
+        """Whether the campaign was not found before anything was sent; None until that was asked."""
+        self._may_be_deleted = False
+        """Whether an attempt has left whose outcome is unknown."""
 
     def attempt(self, deadline: Deadline) -> Campaign | None:
         """Make one attempt; None if an earlier one, whose response is lost, has deleted the campaign."""
-        if self._existed is None and not self._was_sent:
-            self._read_before(deadline)
+        if self._is_absent is None:
+            self._is_absent = self._look(deadline)
         try:
             return self._requester.perform(self._request, deadline)
         except CampaignUnavailableError as error:
-            if self._existed is False and error.outcome_unknown:  # there was nothing to delete
-                details = refusal_details(error)
-                raise CampaignUnavailableError(str(error), retry_after=error.retry_after, **details) from error
-            self._was_sent = self._was_sent or error.outcome_unknown
-            if self._was_sent:
+            self._may_be_deleted = self._may_be_deleted or error.outcome_unknown
+            if self._may_be_deleted:
                 error.note_unknown_outcome()
             raise
         except CampaignNotFoundError as error:
-            if self._existed is False:
+            if self._is_absent:
                 raise
             explained = explained_not_found(self._requester, self._request, error, deadline)
-            if explained.shown_status is None and self._was_sent:
+            if explained.shown_status is None and self._may_be_deleted:
                 return None
             raise explained from error
 
-    def _read_before(self, deadline: Deadline) -> None:
-        """Note whether the campaign is there before it is deleted; a failed request proves nothing."""
+    def _look(self, deadline: Deadline) -> bool:
+        """Return whether the campaign is not there before it is deleted; a failed request proves nothing."""
         try:
-            campaign = self._requester.perform(dataclasses.replace(self._request, action=Action.STATUS), deadline)
+            campaign = self._requester.read_status(self._request, deadline)
         except CampaignNotFoundError:
-            self._existed = False
+            return True
         except CampaignError as error:
             log.debug("Campaign %s can't be read before it is deleted: %s", self._request.campaign_id, error)
-        else:
-            self._existed = True
-            if is_live(campaign.status):
-                log.warning(
-                    "Campaign %s is %s while it is deleted: stop it first, if it may be sending",
-                    self._request.campaign_id,
-                    campaign.status,
-                )
+            return False
+        if is_live(campaign.status):
+            text = "Campaign %s is %s while it is deleted: stop it first, if it may be sending"
+            log.warning(text, campaign.id, campaign.status)
+        return False
 
 
 def explained_not_found(
@@ -190,17 +181,15 @@ def explained_not_found(
 ) -> CampaignNotFoundError:
     """Return the error with what a request for the status says about the same id."""
     try:
-        campaign = requester.perform(dataclasses.replace(request, action=Action.STATUS), deadline)
+        campaign = requester.read_status(request, deadline)
     except CampaignNotFoundError:
         return CampaignNotFoundError(str(error), is_confirmed=True, **refusal_details(error))
     except CampaignError:
         return error
-    is_typed = bool(requester.platform.campaign_types)
-    advice = (
-        f" Check whether it is of type {request.campaign_type!r}, and the connection's Endpoints." if is_typed else ""
-    )
+    advice = f"Check whether it is of type {request.campaign_type!r}, and the connection's Endpoints."
     return CampaignNotFoundError(
-        f"{error} But the platform shows a campaign with this id, which is {campaign.status}.{advice}",
+        f"{error} But the platform shows a campaign with this id, which is {campaign.status}. "
+        + (advice if requester.platform.campaign_types else ""),
         shown_status=campaign.status,
         **refusal_details(error),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Iterator
 from copy import copy
 from dataclasses import replace
@@ -12,19 +11,18 @@ from typing import Self
 from airflow_provider_campaign.campaign import START_CONDITION, STOP_CONDITION, Campaign, validate_campaign_id
 from airflow_provider_campaign.client.changes import Deletion, StatusChange
 from airflow_provider_campaign.client.clock import SYSTEM_CLOCK, Clock, Deadline
-from airflow_provider_campaign.client.credentials import Credentials, LookUp
 from airflow_provider_campaign.client.list_reader import ListReader
 from airflow_provider_campaign.client.rate_limiter import RateLimiter
-from airflow_provider_campaign.client.requester import Requester
+from airflow_provider_campaign.client.requester import Account, LookUp, Requester
 from airflow_provider_campaign.client.transport import Transport
-from airflow_provider_campaign.platforms.base import Action, ApiRequest, ListQuery, Platform
-from airflow_provider_campaign.platforms.page_size import PageSize
+from airflow_provider_campaign.platforms.base import PAGE_SIZE, Action, ApiRequest, ListQuery, Platform
 from airflow_provider_campaign.text import sanitize
-
-log = logging.getLogger(__name__)
 
 DEFAULT_REQUEST_TIMEOUT = 30.0
 """Seconds that one request may take, unless the connection says."""
+
+MAX_SEARCHED_PAGES = 5
+"""Pages of a list that a search for campaigns in undocumented statuses reads."""
 
 
 class CampaignClient:
@@ -53,9 +51,8 @@ class CampaignClient:
         self.transport = transport
         self.clock = clock
         self.rate_limiter = rate_limiter or RateLimiter(platform.rate_limit, platform.rate_window, self.clock)
-        self._page_size = PageSize()
-        credentials, name = Credentials(platform, transport.base_url, look_up), description or platform.name
-        self.requester = Requester(credentials, transport, self.rate_limiter, self.clock, name, timeout, retry_budget)
+        account, name = Account(platform, transport.base_url, look_up), description or platform.name
+        self.requester = Requester(account, transport, self.rate_limiter, self.clock, name, timeout, retry_budget)
 
     @property
     def platform(self) -> Platform:
@@ -70,8 +67,8 @@ class CampaignClient:
     def observed_by(
         self,
         on_request: Callable[[ApiRequest], None],
-        on_refusal: Callable[[ApiRequest], None] | None = None,
-        on_unsent: Callable[[ApiRequest], None] | None = None,
+        on_refusal: Callable[[ApiRequest], None] = lambda request: None,
+        on_unsent: Callable[[ApiRequest], None] = lambda request: None,
     ) -> Self:
         """Return the same client, which calls these with each request that leaves, is rate-limited, or was not sent."""
         observed = copy(self)
@@ -170,11 +167,11 @@ class CampaignClient:
         :param deadline: When to time out.
         :raises CampaignConfigError: When a type is not one of the platform's.
         """
-        wanted: Collection[str | None] = self.platform.campaign_types or (None,)
-        if campaign_types is not None and self.platform.campaign_types:
-            wanted = (campaign_types,) if isinstance(campaign_types, str) else campaign_types
+        types = (campaign_types,) if isinstance(campaign_types, str) else campaign_types
+        if types is None or not self.platform.campaign_types:
+            types = self.platform.campaign_types or (None,)
         statuses = (statuses,) if isinstance(statuses, str) else statuses
-        readers = [self.read_list(campaign_type, statuses, newest_first=newest_first) for campaign_type in wanted]
+        readers = [self.read_list(campaign_type, statuses, newest_first=newest_first) for campaign_type in types]
         words = {status.casefold() for status in statuses}
         deadline = deadline or self.requester.default_deadline()
         for reader in readers:
@@ -190,12 +187,12 @@ class CampaignClient:
         statuses: Collection[str] = (),
         *,
         newest_first: bool = False,
-        page_size: PageSize | None = None,
+        page_size: int = PAGE_SIZE,
     ) -> ListReader:
         """Return a reading of the list of one of the platform's types, which sends nothing yet."""
         request = ApiRequest(Action.LIST, None, campaign_type)
         self.requester.http_request(request)
-        query = ListQuery(campaign_type, statuses, newest_first, page_size or self._page_size)
+        query = ListQuery(campaign_type, statuses, newest_first, page_size)
         return ListReader(self.requester, request, self.platform.pager(query))
 
     def find_undocumented(self, campaign_type: str | None, deadline: Deadline) -> Iterator[Campaign]:
@@ -212,15 +209,27 @@ class CampaignClient:
         listable = self.platform.listable_statuses
         if not listable:
             return
-        counts = []
-        for statuses in ((), listable):
-            reader = self.read_list(campaign_type, statuses, page_size=PageSize(1))
-            reader.read_page(deadline)
-            counts.append(reader.total)
-        total, known = counts
-        missing = None if total is None or known is None else total - known
-        if missing is None or missing > 0:
-            yield from self.read_list(campaign_type, newest_first=True).search_others(listable, missing, deadline)
+        missing = self._count(campaign_type, (), deadline) - self._count(campaign_type, listable, deadline)
+        reader = self.read_list(campaign_type, newest_first=True)
+        while missing > 0 and not reader.is_finished and reader.pages_read < MAX_SEARCHED_PAGES:
+            for campaign in reader.read_page(deadline):
+                if campaign.status not in listable:
+                    missing -= 1
+                    yield campaign
+        reader.check()
+        if missing > 0 and not reader.is_finished:
+            raise reader.error(
+                f"{missing} campaigns in a status that is not documented, which may be live, are not among those that "
+                "changed last. Look for them in the platform's console."
+            )
+
+    def _count(self, campaign_type: str | None, statuses: Collection[str], deadline: Deadline) -> int:
+        """Return how many campaigns a list has, by a page of a single row."""
+        reader = self.read_list(campaign_type, statuses, page_size=1)
+        reader.read_page(deadline)
+        if reader.total is None:
+            raise reader.error("the list does not say how many campaigns it has")
+        return reader.total
 
     def switch_schedule_off(self, campaign_name: str, *, deadline: Deadline | None = None) -> Campaign:
         """
@@ -233,10 +242,10 @@ class CampaignClient:
 
     def probe(self) -> str:
         """Make one cheap read, and say in a few words what was seen."""
-        request = ApiRequest(Action.LIST, None, next(iter(self.platform.campaign_types), None))
         platform, deadline = self.platform, self.deadline(self.requester.timeout)
-        text = self.requester.send(request, platform.probe(request), deadline, platform.describe_list)
-        return sanitize(text, platform.secrets) or ""
+        campaign_type = next(iter(platform.campaign_types), None)
+        reader = self.read_list(campaign_type, page_size=1)
+        return sanitize(reader.describe_page(deadline), platform.secrets) or ""
 
     def _read(self, request: ApiRequest, deadline: Deadline | None) -> Campaign:
         request = self._validated(request)

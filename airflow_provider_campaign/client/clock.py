@@ -1,23 +1,35 @@
-"""Time: the clock that waits are measured by, and the moment by which an operation must have ended."""
+"""Time: the clock that waits are measured by, the moment by which an operation must have ended, and its retries."""
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 from typing import Self
 
-from airflow_provider_campaign.exceptions import CampaignTimeoutError
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
+from tenacity.wait import wait_random_exponential
+
+from airflow_provider_campaign.exceptions import (
+    CampaignRateLimitError,
+    CampaignTimeoutError,
+    CampaignUnavailableError,
+)
+
+log = logging.getLogger(__name__)
+
+INITIAL_RETRY_DELAY = 1.0
+"""Seconds: the upper bound of the first delay. It doubles with every attempt (exponential, full jitter)."""
+
+MAX_RETRY_DELAY = 30.0
+"""Seconds: the upper bound of any delay after a failure other than a rate-limit error."""
 
 FINAL_ATTEMPT_RESERVE = 5.0
 """Seconds kept back at the end of a deadline, so that the final attempt is made with time for a response."""
 
 CLOCK_ROUNDING = 0.001
 """Seconds: a moment as near as this has come. Sums of floats don't meet exactly."""
-
-MAX_CLOCK_DIFFERENCE = 60.0
-"""Seconds by which a response's ``Date`` and our time may differ although the clocks agree."""
 
 CANCEL_CHECK_INTERVAL = 0.25
 """Seconds after which a sleep notices that its operation was cancelled."""
@@ -44,30 +56,6 @@ class Clock:
 
 SYSTEM_CLOCK = Clock()
 """The clock of all that are given no other."""
-
-
-class PlatformClock:
-    """The platform's clock, as the header ``Date`` of its responses shows it."""
-
-    def __init__(self) -> None:
-        self.offset: float | None = None
-        """Seconds that it is ahead of ours by, or up to a second and the latency less; None if unknown."""
-
-    @property
-    def error(self) -> float:
-        """Seconds by which our clock is wrong if the platform's is right; 0 if unknown, or too few to be sure."""
-        return 0.0 if self.offset is None or abs(self.offset) <= MAX_CLOCK_DIFFERENCE else self.offset
-
-    def note(self, date: str | None, now: float) -> None:
-        """
-        Note the header of a response that has just come; one that is missing or unreadable changes nothing.
-
-        :param now: Our time, in seconds since the epoch.
-        """
-        try:
-            self.offset = parsedate_to_datetime(date or "").timestamp() - now
-        except (TypeError, ValueError, OverflowError):
-            return
 
 
 class Cancellation:
@@ -110,19 +98,15 @@ class Deadline:
         self._limit = self._at if limit is None else limit
 
     def sooner(
-        self, seconds: float | None = None, *, retries: bool | None = None, max_rate_wait: float | None = None
+        self, seconds: float = math.inf, *, retries: bool | None = None, max_rate_wait: float | None = None
     ) -> Self:
         """
-        Return a deadline for a part of the operation.
+        Return a deadline for a part of the operation; retries and waits are as they are unless given.
 
-        :param seconds: The longest that the part may take, not counting what it waits for the rate limit; None for
-            all that is left.
-        :param retries: Whether a failed request is sent a second time; None for as it is.
-        :param max_rate_wait: Seconds that one request may be held back for the rate limit; None for as it is.
+        :param seconds: The longest that the part may take, not counting what it waits for the rate limit.
         """
-        left = self._at - self.clock.monotonic()
         return type(self)(
-            left if seconds is None else min(seconds, left),
+            min(seconds, self._at - self.clock.monotonic()),
             self.clock,
             retries=self.retries if retries is None else retries,
             max_rate_wait=self.max_rate_wait if max_rate_wait is None else max_rate_wait,
@@ -168,3 +152,41 @@ class Deadline:
     def _until(self, moment: float) -> float:
         seconds = moment - self.clock.monotonic()
         return seconds if seconds > CLOCK_ROUNDING else 0.0
+
+
+def retrying(deadline: Deadline) -> Retrying:
+    """
+    Return the policy that calls until a call succeeds, fails for good, or times out; it raises the last error.
+
+    Tried again is what :class:`CampaignUnavailableError` stands for: network errors, time-outs, 429, 5xx, unreadable or
+    contradictory responses. The final attempt is made just before the deadline, so that a platform that is back by then
+    is not missed. A rate-limit error that would take longer than the deadline's ``max_rate_wait`` is raised at once.
+    """
+    backoff = wait_random_exponential(multiplier=INITIAL_RETRY_DELAY, max=MAX_RETRY_DELAY)
+
+    def is_over(state: RetryCallState) -> bool:
+        error = _error(state)
+        seconds = MAX_RETRY_DELAY if error.retry_after is None else error.retry_after
+        is_wait_too_long = isinstance(error, CampaignRateLimitError) and seconds > deadline.max_rate_wait
+        return is_wait_too_long or deadline.before_final_attempt <= 0
+
+    def wait(state: RetryCallState) -> float:
+        requested, delay = _error(state).retry_after, backoff(state)
+        if requested is not None:  # up to a second more, so that those who wait don't all return at once
+            delay = max(delay, requested + delay / MAX_RETRY_DELAY)
+        return min(delay, deadline.before_final_attempt)
+
+    return Retrying(
+        retry=retry_if_exception_type(CampaignUnavailableError),
+        stop=is_over,
+        wait=wait,
+        sleep=deadline.sleep,
+        before_sleep=lambda state: log.warning("Trying again in %.1f s: %s", state.upcoming_sleep, _error(state)),
+        reraise=True,
+    )
+
+
+def _error(state: RetryCallState) -> CampaignUnavailableError:
+    error = state.outcome.exception() if state.outcome else None
+    assert isinstance(error, CampaignUnavailableError), "no other is retried"  # noqa: S101
+    return error

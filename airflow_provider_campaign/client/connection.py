@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
 from concurrent.futures import Future
 from http.client import HTTPMessage, HTTPResponse
 from io import BufferedReader, RawIOBase
@@ -18,61 +17,56 @@ CONNECT_TIMEOUT = 10.0
 """Seconds to look a host up and reach one of its addresses, or the request's time limit if that is shorter."""
 
 
-class TimeLimit:
+class Attempt:
     """
-    The end of what may take a number of seconds from now on.
+    One request: when it must have ended, and whether it may have been sent.
 
     A socket's own time-out starts again with every byte, so that a server could keep a client for hours.
     """
 
     def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
+        self._ends = time.monotonic() + seconds
+        self.is_connected = False
 
     @property
     def left(self) -> float:
-        """
-        Seconds until then.
-
-        :raises TimeoutError: When there are none.
-        """
-        left = self._end - time.monotonic()
+        """The seconds that are left; a :class:`TimeoutError` if there are none."""
+        left = self._ends - time.monotonic()
         if left <= 0:
             raise TimeoutError
         return left
 
+    def note_connection(self) -> None:
+        self.is_connected = True
+
 
 class LimitedConnection(HTTPConnection):
-    """
-    A connection that is bound by one time limit from the look-up of the host to the last byte of the response.
+    """A connection that one attempt bounds, from the look-up of the host to the last byte of the response."""
 
-    :param limit: When all of it must have ended.
-    :param on_connect: Called when the connection stands, and nothing was sent yet.
-    """
-
-    def __init__(self, *args: Any, limit: TimeLimit, on_connect: Callable[[], None], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, attempt: Attempt, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._limit = limit
-        self._on_connect = on_connect
+        self._attempt = attempt
 
     def connect(self) -> None:
         super().connect()
-        self._on_connect()
+        self._attempt.note_connection()
 
     def response_class(  # type: ignore[override]
         self, sock: socket.socket, method: str | None = None
     ) -> HTTPResponse:
         """Return the response, also a proxy's, that a socket carries."""
-        return _FinalResponse(sock, self._limit, method)
+        return _FinalResponse(sock, self._attempt, method)
 
     def _new_conn(self) -> socket.socket:
         """Return a socket that is connected to one of the host's addresses, each of which has a share of the time."""
-        limit = TimeLimit(min(CONNECT_TIMEOUT, self._limit.left))
+        limit = Attempt(min(CONNECT_TIMEOUT, self._attempt.left))
         addresses = _look_up(self._dns_host.strip("[]"), self.port, limit.left)
         failure = OSError("the host has no address")
-        for untried, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+        for number, address in enumerate(addresses):
             try:
-                sock = create_connection(address, limit.left / untried, socket_options=self.socket_options)
-                sock.settimeout(self._limit.left)
+                share = limit.left / (len(addresses) - number)
+                sock = create_connection(address, share, socket_options=self.socket_options)
+                sock.settimeout(self._attempt.left)
                 return sock
             except OSError as error:
                 failure = error
@@ -84,11 +78,11 @@ class LimitedTLSConnection(LimitedConnection, HTTPSConnection):
 
 
 class _FinalResponse(HTTPResponse):
-    """A response that passes over interim ones (1xx), and is read within a time limit."""
+    """A response that passes over interim ones (1xx), and is read within an attempt's time."""
 
-    def __init__(self, sock: socket.socket, limit: TimeLimit, method: str | None) -> None:
+    def __init__(self, sock: socket.socket, attempt: Attempt, method: str | None) -> None:
         super().__init__(sock, method=method)
-        self.fp = _WholeLines(_LimitedReader(self.fp.detach(), sock, limit))
+        self.fp = _WholeLines(_LimitedReader(self.fp.detach(), sock, attempt))
 
     def begin(self) -> None:
         super().begin()
@@ -116,20 +110,20 @@ class _WholeLines(BufferedReader):
 
 
 class _LimitedReader(RawIOBase):
-    """A socket's stream, each read of which may take what is left of a time limit."""
+    """A socket's stream, each read of which may take what is left of an attempt's time."""
 
-    def __init__(self, stream: RawIOBase, sock: socket.socket, limit: TimeLimit) -> None:
+    def __init__(self, stream: RawIOBase, sock: socket.socket, attempt: Attempt) -> None:
         self._stream = stream
         self._sock = sock
-        self._limit = limit
+        self._attempt = attempt
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        self._sock.settimeout(self._limit.left)
+        self._sock.settimeout(self._attempt.left)
         count = cast("int | None", self._stream.readinto(buffer))
-        self._sock.settimeout(self._limit.left)  # for the TLS handshake that follows a proxy's response
+        self._sock.settimeout(self._attempt.left)  # for the TLS handshake that follows a proxy's response
         return count
 
     def close(self) -> None:
@@ -138,11 +132,7 @@ class _LimitedReader(RawIOBase):
 
 
 def _look_up(host: str, port: int, seconds: float) -> list[tuple[str, int]]:
-    """
-    Return a host's addresses.
-
-    :raises TimeoutError: When that takes too long; the system's resolver, which has no time-out, is left to itself.
-    """
+    """Return a host's addresses; the system's resolver has no time-out, and is left to itself after these seconds."""
     found: Future[list[tuple[str, int]]] = Future()
 
     def look_up() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
-from airflow_provider_campaign.client.retry import parse_retry_after
+from urllib3.exceptions import InvalidHeader
+from urllib3.util.retry import Retry
+
 from airflow_provider_campaign.exceptions import (
     CampaignAuthError,
     CampaignConflictError,
@@ -22,6 +23,12 @@ from airflow_provider_campaign.text import sanitize
 
 log = logging.getLogger(__name__)
 
+MAX_RETRY_AFTER = 300.0
+"""Seconds: the most that a ``Retry-After`` is respected if the platform documents no window for its limit."""
+
+RETRY_AFTER_MARGIN = 5.0
+"""Seconds past the documented window that a ``Retry-After`` is believed: what is longer is milliseconds or a date."""
+
 _ERRORS: Mapping[int, type[CampaignError]] = {
     401: CampaignAuthError,
     403: CampaignAuthError,
@@ -31,9 +38,6 @@ _ERRORS: Mapping[int, type[CampaignError]] = {
     425: CampaignUnavailableError,
     429: CampaignRateLimitError,
 }
-
-_REFUSALS = (CampaignAuthError, CampaignConflictError, CampaignRequestError)
-"""What ends an operation by the platform's word, which only its own JSON is: a gateway knows nothing of the account."""
 
 _REMEDIATION: Mapping[int, str] = {
     200: "If it keeps happening, check that the connection's Host points to the platform's API.",
@@ -54,99 +58,76 @@ def remediation(platform: Platform, status: int) -> str:
     return platform.remediation.get(status) or default
 
 
-def error_class(status: int) -> type[CampaignError] | None:
-    """Return the error that an HTTP status stands for; None for a success."""
-    if 200 <= status < 300:
-        return None
-    return _ERRORS.get(status, CampaignUnavailableError if status >= 500 else CampaignRequestError)
-
-
 def response_error(
-    platform: Platform,
-    subject: str,
-    response: HttpResponse,
-    document: Mapping[str, Any] | None,
-    api_status: ApiStatus,
-    clock_error: float = 0.0,
+    platform: Platform, subject: str, response: HttpResponse, document: Mapping[str, Any] | None, said: ApiStatus
 ) -> CampaignError:
     """
     Return the error for a response that is not a success.
 
     :param subject: How the message begins: the action, the campaign, the connection.
     :param document: The response's JSON object, None if it has none.
-    :param clock_error: Seconds that the platform's clock is ahead of ours by, 0 if they agree.
+    :param said: What that says of the request.
     """
-    text = sanitize(api_status.message, platform.secrets)
-    is_own = document is not None and api_status.is_own
-    kind, problem, advice = _classify(platform, response, document, text, is_own=is_own)
-    code, trace_id = (sanitize(mark, platform.secrets) for mark in (api_status.code, api_status.trace_id))
+    text, code, trace_id = (sanitize(each, platform.secrets) for each in (said.message, said.code, said.trace_id))
+    kind, problem, advice = _classify(platform, response, document, text, is_own=said.is_own)
+    message = ", ".join(filter(None, (f"{subject}: HTTP {response.status}", problem and problem.rstrip("."))))
     marks = ", ".join(filter(None, (code and f"code {code}", trace_id and f"trace id {trace_id}")))
-    message = f"{subject}: HTTP {response.status}"
-    message += f", {problem.rstrip('.')}" if problem else ""
-    message += f" [{marks}]" if marks else ""
     details: dict[str, Any] = {
         "http_status": response.status,
         "code": code,
         "trace_id": trace_id,
         "platform_text": text,
     }
-    if response.status == 401 and clock_error and platform.retries_unauthorized:
-        side = "ahead of" if clock_error > 0 else "behind"
-        advice += (
-            f" The platform's clock is {abs(clock_error):.0f} s {side} that of this machine: one of them is wrong."
-        )
-    if issubclass(kind, CampaignUnavailableError):
-        details["outcome_unknown"] = not issubclass(kind, CampaignRateLimitError)
-        details["retry_after"] = _seconds_to_wait(platform, response, kind)
-    return kind(f"{message}. {advice}", **details)
-
-
-def _seconds_to_wait(platform: Platform, response: HttpResponse, kind: type[CampaignError]) -> float | None:
-    """Return the seconds that a platform asks to wait, or else those of its window if the rate limit is reached."""
-    value = response.headers.get("Retry-After") if response.status in (429, 503) else None
-    seconds = parse_retry_after(value, platform.rate_window)
-    return platform.rate_window if seconds is None and issubclass(kind, CampaignRateLimitError) else seconds
+    error = kind(f"{message}{marks and f' [{marks}]'}. {advice}", **details)
+    if isinstance(error, CampaignUnavailableError):
+        value = response.headers.get("Retry-After") if response.status in (429, 503) else None
+        error.retry_after = parse_retry_after(value, platform.rate_window)
+        if not isinstance(error, CampaignRateLimitError):
+            error.note_unknown_outcome()
+        elif error.retry_after is None:
+            error.retry_after = platform.rate_window
+    return error
 
 
 def _classify(
     platform: Platform, response: HttpResponse, document: Mapping[str, Any] | None, text: str | None, *, is_own: bool
 ) -> tuple[type[CampaignError], str | None, str]:
     """Return the class of error, what is wrong, and what to do about it."""
-    kind = error_class(response.status)
-    is_json = response.body.lstrip().startswith(b"{")
+    status, foreign = response.status, "the response is not the platform's"
+    advice = remediation(platform, status)
     if platform.rate_limit_text and platform.rate_limit_text.encode() in response.body:
         return CampaignRateLimitError, text, remediation(platform, 429)
-    if 300 <= response.status < 400:
-        origin = sanitize(_origin(response.headers.get("Location", "")), platform.secrets)
-        problem = f"it redirects to {origin}, which is not followed"
-        return CampaignRequestError, problem, "Put the address of the API itself into the connection's field Host."
-    if kind is CampaignNotFoundError and document is None and response.body.strip() and not is_json:
-        problem = "no such path, and the response is not the platform's"
-        return CampaignRequestError, problem, "Check the connection's Host, and its Endpoints where there are any."
-    if kind is CampaignNotFoundError and document is None and is_json:
-        # Cut short: whether it is the campaign or the path that was not found is in what is missing.
-        kind = None
-    if kind in _REFUSALS and not is_own:
-        problem = ", ".join(filter(None, (text, "the response is not the platform's")))
-        advice = f"A gateway or proxy in front of it may refuse the request. {remediation(platform, response.status)}"
-        return CampaignUnavailableError, problem, advice
-    if kind is None and document is None:
+    if status < 300 and document is None:
         return CampaignUnavailableError, "the response is not a JSON object", remediation(platform, 200)
-    if kind is None:
-        problem = text or "the response says that the request failed"
-        return CampaignUnavailableError, problem, remediation(platform, 500)
-    return kind, text, remediation(platform, response.status)
+    if status < 300:
+        return CampaignUnavailableError, text or "the response says that the request failed", remediation(platform, 500)
+    if status < 400:
+        advice = "Put the address of the API itself into the connection's field Host."
+        return CampaignRequestError, "it redirects, which is not followed", advice
+    kind = _ERRORS.get(status, CampaignUnavailableError if status >= 500 else CampaignRequestError)
+    if kind is CampaignNotFoundError:
+        if document is None and response.body.strip():
+            advice = "Check the connection's Host, and its Endpoints where there are any."
+            return CampaignRequestError, f"no such path, and {foreign}", advice
+    elif not is_own and not issubclass(kind, CampaignUnavailableError):
+        # Only the platform's own JSON ends an operation: a gateway knows nothing of the account.
+        advice = f"A gateway or proxy in front of it may refuse the request. {advice}"
+        return CampaignUnavailableError, ", ".join(filter(None, (text, foreign))), advice
+    return kind, text, advice
 
 
-def _origin(location: str) -> str:
-    """Return scheme and host of an address; what follows them may hold secrets."""
+def parse_retry_after(value: str | None, rate_window: float | None = None) -> float | None:
+    """
+    Read a ``Retry-After`` header in either of its forms, seconds or HTTP date.
+
+    :param rate_window: Seconds of the window that the platform documents for its limit, None if it does not.
+    :returns: Seconds from now, at the most those of the window and a bit; None if it is absent or unreadable.
+    """
+    longest = MAX_RETRY_AFTER if rate_window is None else rate_window + RETRY_AFTER_MARGIN
     try:
-        parts = urlsplit(location)
-    except ValueError:
-        return "an address that can't be read"
-    if not parts.hostname:
-        return "another path of the same host"
-    return f"{parts.scheme}://{parts.hostname}" if parts.scheme else parts.hostname
+        return min(Retry().parse_retry_after(value or ""), longest)
+    except (InvalidHeader, ValueError, TypeError, IndexError, OverflowError):
+        return None
 
 
 def quote_refusal(refusal: CampaignError | None) -> str:

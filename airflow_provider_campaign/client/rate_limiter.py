@@ -39,8 +39,6 @@ class RateLimiter:
         self._paused_until = 0.0
         self._queue = threading.Lock()
         self._changed = threading.Condition()
-        self.waited = 0.0
-        """Seconds that requests were held back for, in all."""
 
     @property
     def available(self) -> int | None:
@@ -55,8 +53,7 @@ class RateLimiter:
                 return 0
             if self._limit is None:
                 return None
-            oldest = now - self._window
-            counted = sum(1 for moment in self._responded_at if moment > oldest)
+            counted = sum(1 for moment in self._responded_at if moment > now - self._window)
             return max(0, self._limit - counted - self._in_flight)
 
     @property
@@ -78,6 +75,11 @@ class RateLimiter:
             since_epoch = self._clock.time() - now
             self._responded_at.extend(sorted(min(moment - since_epoch, now) for moment in responded_at))
 
+    def pause(self, seconds: float) -> None:
+        """Send nothing for this number of seconds, after a 429: another client uses the rate limit, too."""
+        with self._changed:
+            self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
+
     @contextmanager
     def slot(self, deadline: Deadline) -> Iterator[None]:
         """
@@ -97,11 +99,6 @@ class RateLimiter:
                     self._responded_at.append(self._clock.monotonic())
                 self._changed.notify_all()
 
-    def pause(self, seconds: float) -> None:
-        """Send nothing for this number of seconds, after a 429: another client uses the rate limit, too."""
-        with self._changed:
-            self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
-
     def _wait_for_slot(self, deadline: Deadline) -> None:
         while True:
             deadline.check()
@@ -118,13 +115,10 @@ class RateLimiter:
                 log.info("Rate limit reached, resuming in %.0f s", seconds)
             deadline.sleep(seconds)
             deadline.extend(seconds)
-            self.waited += seconds
 
     def _free_at(self) -> float | None:
         """Return when the next request may leave; None while that depends on those in flight."""
-        if self._limit is None:
-            return self._paused_until
-        excess = len(self._responded_at) + self._in_flight - self._limit
+        excess = -1 if self._limit is None else len(self._responded_at) + self._in_flight - self._limit
         if excess < 0:
             return self._paused_until
         if excess >= len(self._responded_at):

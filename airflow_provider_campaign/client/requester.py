@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, TypeVar
 
 from airflow_provider_campaign.campaign import Campaign
-from airflow_provider_campaign.client.clock import Clock, Deadline, PlatformClock
-from airflow_provider_campaign.client.credentials import Credentials
-from airflow_provider_campaign.client.errors import error_class, remediation, response_error
+from airflow_provider_campaign.client.clock import Clock, Deadline, retrying
+from airflow_provider_campaign.client.errors import remediation, response_error
 from airflow_provider_campaign.client.rate_limiter import RateLimiter
-from airflow_provider_campaign.client.retry import DEFAULT_RETRY_BUDGET, retrying
 from airflow_provider_campaign.client.transport import CertificateError, NotSent, OutcomeUnknown, Transport
 from airflow_provider_campaign.exceptions import (
+    CampaignAuthError,
     CampaignConfigError,
     CampaignError,
     CampaignRateLimitError,
@@ -38,8 +39,65 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
+LookUp = Callable[[], tuple[Platform, str]]
+"""Returns an account as it is configured now: its platform, and the address (scheme, host, and port) of that."""
+
 MIN_REQUEST_TIMEOUT = 1.0
 """Seconds that even the last request before a deadline is given."""
+
+DEFAULT_RETRY_BUDGET = 120.0
+"""Seconds that a single client method may take with its retries, unless the connection or the caller says."""
+
+
+class Account:
+    """
+    What all clients of one account share, from any number of threads: its credentials, and its platform's clock.
+
+    :param base_url: The address that requests go to.
+    :param look_up: None if the caller looks the credentials up again.
+    """
+
+    def __init__(self, platform: Platform, base_url: str, look_up: LookUp | None = None) -> None:
+        self.platform = platform
+        """The account, with the credentials that are known last."""
+        self.clock_offset: float | None = None
+        """Seconds that the platform's clock is ahead of ours by, by the header ``Date``; None if unknown."""
+        self._base_url = base_url
+        self._look_up = look_up
+        self._lock = threading.Lock()
+
+    def note_date(self, date: str | None, now: float) -> None:
+        """Note the ``Date`` of a response that has just come; one that is missing or unreadable changes nothing."""
+        try:
+            self.clock_offset = parsedate_to_datetime(date or "").timestamp() - now
+        except (TypeError, ValueError, OverflowError):
+            return
+
+    def renew(self, refused: Platform, subject: str) -> bool:
+        """
+        Return whether there are other credentials by now: look them up, unless another thread has.
+
+        :param refused: The account as the refused request was signed for.
+        :param subject: How a message begins.
+        :raises CampaignUnavailableError: When they can't be looked up.
+        :raises CampaignAuthError: When the connection is one to another account by now.
+        """
+        with self._lock:
+            if self.platform is not refused or self._look_up is None:
+                return self.platform is not refused
+            try:
+                platform, base_url = self._look_up()
+            except Exception as error:  # noqa: BLE001 whatever a secrets backend raises may pass; its text may be secret
+                reason = str(error) if isinstance(error, CampaignError) else type(error).__name__
+                text = f"whether the credentials have changed is not known, because they can't be looked up: {reason}"
+                raise CampaignUnavailableError(f"{subject}: HTTP 401, and {text}", http_status=401) from None
+            if (platform.name, platform.account, base_url) != (refused.name, refused.account, self._base_url):
+                text = "By now the connection is one to another account, to which nothing was sent."
+                raise CampaignAuthError(f"{subject}: HTTP 401. {text}", http_status=401)
+            if platform != refused:
+                log.warning("The platform refuses the credentials, and others are configured by now: continuing with those")
+                self.platform = platform
+            return self.platform is not refused
 
 
 @dataclass(frozen=True)
@@ -52,22 +110,21 @@ class Requester:
     :param on_unsent: Called with each request that did not leave after all, because no connection could be made.
     """
 
-    credentials: Credentials
+    account: Account
     transport: Transport
     rate_limiter: RateLimiter
     clock: Clock
     description: str
     timeout: float
     retry_budget: float | None = None
-    on_request: Callable[[ApiRequest], None] | None = None
-    on_refusal: Callable[[ApiRequest], None] | None = None
-    on_unsent: Callable[[ApiRequest], None] | None = None
-    platform_clock: PlatformClock = field(default_factory=PlatformClock)
+    on_request: Callable[[ApiRequest], None] = lambda request: None
+    on_refusal: Callable[[ApiRequest], None] = lambda request: None
+    on_unsent: Callable[[ApiRequest], None] = lambda request: None
 
     @property
     def platform(self) -> Platform:
         """The account, with the credentials that are known last."""
-        return self.credentials.platform
+        return self.account.platform
 
     def subject(self, request: ApiRequest) -> str:
         """Return how a message begins: the action, the campaign, the connection."""
@@ -87,7 +144,7 @@ class Requester:
 
     def retrying(self, deadline: Deadline | None) -> Callable[[Callable[[Deadline], Result]], Result]:
         """Return what makes attempts until one succeeds, fails for good, or times out."""
-        part = self.default_deadline() if deadline is None else deadline.sooner(self.retry_budget)
+        part = self.default_deadline() if deadline is None else deadline.sooner(self.retry_budget or math.inf)
         return partial(retrying(part), deadline=part)
 
     def perform(self, request: ApiRequest, deadline: Deadline) -> Campaign:
@@ -97,6 +154,10 @@ class Requester:
             return replace(self.platform.read_campaign(request, document), raw=fitted(document))
 
         return self.send(request, self.http_request(request), deadline, read)
+
+    def read_status(self, request: ApiRequest, deadline: Deadline) -> Campaign:
+        """Read once the status of the campaign that a request is about."""
+        return self.perform(replace(request, action=Action.STATUS), deadline)
 
     def dated(self, campaign: Campaign, deadline: Deadline) -> Campaign:
         """
@@ -115,8 +176,7 @@ class Requester:
         except CampaignError as error:
             log.warning("The time of the last change of campaign %s can't be read: %s", campaign.id, error)
             return campaign
-        is_same = details.status == campaign.status
-        return replace(campaign, updated_at=details.updated_at) if is_same else campaign
+        return replace(campaign, updated_at=details.updated_at) if details.status == campaign.status else campaign
 
     def send(
         self,
@@ -125,30 +185,20 @@ class Requester:
         deadline: Deadline,
         read: Callable[[Mapping[str, Any]], Result],
     ) -> Result:
-        """
-        Send a request once and read the response; raise for all but a success that can be read.
-
-        One whose credentials are refused is signed anew: once if each is signed with a token of its own, and once more
-        if by now the connection has other credentials.
-        """
-        refused, is_renewed = 0, False
-        while True:
+        """Send a request, once more if its credentials are refused, and read the response, or raise what it says."""
+        for is_repeated in (False, True):
             platform = self.platform
             with self._explained(request), self.rate_limiter.slot(deadline):
-                if self.on_request:
-                    self.on_request(request)
-                # By the platform's time, which the token is checked by: its first response shows how wrong ours is.
-                headers = platform.signed_headers(self.clock.time() + self.platform_clock.error)
+                self.on_request(request)
+                headers = platform.signed_headers(self.clock.time())
                 seconds = min(self.timeout, max(MIN_REQUEST_TIMEOUT, deadline.remaining))
                 response = self.transport.send_request(http_request, headers, seconds)
-                self.platform_clock.note(response.headers.get("Date"), self.clock.time())
-            if response.status != 401 or is_renewed:
+                self.account.note_date(response.headers.get("Date"), self.clock.time())
+            if response.status != 401 or is_repeated:
                 break
-            refused += 1
-            if refused > int(platform.retries_unauthorized):
-                is_renewed = self.credentials.renew(platform)
-                if not is_renewed:
-                    break
+            # With other credentials, or with a token of its own, another signature may be accepted.
+            if not (self.account.renew(platform, self.subject(request)) or platform.retries_unauthorized):
+                break
         return self._read(platform, request, response, read)
 
     def _read(
@@ -159,20 +209,19 @@ class Requester:
         read: Callable[[Mapping[str, Any]], Result],
     ) -> Result:
         """Return what a response is read as; raise for all but a success that can be read."""
-        subject = self.subject(request)
         document = parse_json(response.body, platform.secrets)
-        api_status = ApiStatus() if document is None else platform.api_status(document)
-        if document is None or error_class(response.status) is not None or api_status.failed:
-            error = response_error(platform, subject, response, document, api_status, self.platform_clock.error)
-            if self.on_refusal and isinstance(error, CampaignRateLimitError):
+        said = ApiStatus(failed=True, is_own=False) if document is None else platform.api_status(document)
+        if document is None or said.failed or not 200 <= response.status < 300:
+            error = response_error(platform, self.subject(request), response, document, said)
+            if isinstance(error, CampaignRateLimitError):
                 self.on_refusal(request)
-            raise self.credentials.explained(error)
+            raise error
         try:
             return read(document)
         except InvalidResponseError as invalid:
             problem = f"{sanitize(invalid, ())}. The response's format is unexpected. {remediation(platform, 500)}"
             raise CampaignUnavailableError(
-                f"{subject}: {problem}", outcome_unknown=True, trace_id=api_status.trace_id
+                f"{self.subject(request)}: {problem}", outcome_unknown=True, trace_id=said.trace_id
             ) from invalid
 
     @contextmanager
@@ -183,9 +232,8 @@ class Requester:
         except CampaignRateLimitError as error:  # of our own limiter
             text = f"{self.subject(request)}: {error}. {remediation(self.platform, 429)}"
             raise CampaignRateLimitError(text, retry_after=self.platform.rate_window) from error
-        except (NotSent, CertificateError, OutcomeUnknown) as error:
-            may_be_sent = isinstance(error, OutcomeUnknown)
-            if self.on_unsent and not may_be_sent:
+        except (NotSent, OutcomeUnknown) as error:
+            if isinstance(error, NotSent):
                 self.on_unsent(request)
             if isinstance(error, CertificateError):
                 raise CampaignConfigError(
@@ -194,5 +242,5 @@ class Requester:
                 ) from error
             raise CampaignUnavailableError(
                 f"{self.subject(request)}: {error} ({self.transport.base_url}). {remediation(self.platform, 503)}",
-                outcome_unknown=may_be_sent,
+                outcome_unknown=isinstance(error, OutcomeUnknown),
             ) from error

@@ -14,7 +14,7 @@ from airflow_provider_campaign import __version__
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.client.client import DEFAULT_REQUEST_TIMEOUT, CampaignClient
 from airflow_provider_campaign.client.clock import SYSTEM_CLOCK, Clock
-from airflow_provider_campaign.client.transport import RequestsTransport
+from airflow_provider_campaign.client.transport import HttpTransport
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError, CampaignUnavailableError
 from airflow_provider_campaign.get_provider_info import connection_type_info
 from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
@@ -138,7 +138,7 @@ class CampaignHook(BaseHook, ABC):
         platform = self.create_platform(fields)
         return CampaignClient(
             platform,
-            RequestsTransport(fields.base_url(), fields.text("ca_bundle") or None, user_agent),
+            HttpTransport(fields.base_url(), fields.text("ca_bundle") or None, user_agent),
             description=f"connection {self.connection.conn_id!r}, {platform.name}",
             timeout=fields.seconds("timeout") or DEFAULT_REQUEST_TIMEOUT,
             retry_budget=fields.seconds("retry_budget"),

@@ -11,10 +11,12 @@ from typing import Any, ClassVar
 
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.exceptions import CampaignConfigError
-from airflow_provider_campaign.platforms.page_size import PageSize
 from airflow_provider_campaign.text import fitted, one_line
 
 log = logging.getLogger(__name__)
+
+PAGE_SIZE = 100
+"""Rows that a list request asks for, if the platform lets it choose."""
 
 MAX_PAGES_WITHOUT_PROGRESS = 3
 """Pages of a list that may show nothing new before one that does: rows move while the list is read."""
@@ -107,12 +109,13 @@ class ListQuery:
     :param campaign_type: The type of its campaigns, if the platform has types.
     :param statuses: Only campaigns in one of these; all of them where empty.
     :param newest_first: Those changed last come first.
+    :param page_size: Rows to ask for, if the platform lets it choose.
     """
 
     campaign_type: str | None = None
     statuses: Collection[str] = ()
     newest_first: bool = False
-    page_size: PageSize = field(default_factory=PageSize)
+    page_size: int = PAGE_SIZE
 
 
 class Pager(ABC):
@@ -122,9 +125,6 @@ class Pager(ABC):
     An unreadable row, or a page that contradicts itself, does not hide the others: it is kept in
     ``problems``, and a list that has any is no proof of what is not in it.
     """
-
-    page_size: PageSize | None = None
-    """The number of rows that it asks for, if the platform lets it choose."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []
@@ -152,19 +152,20 @@ class Pager(ABC):
 
         A row that is no JSON object, or for which ``read`` raises anything, is a problem.
         """
-        found: dict[tuple[str, str], Campaign] = {}
+        fresh: dict[tuple[str, str], Campaign] = {}
         for row in rows:
             fields = row if isinstance(row, Mapping) else {}
             try:
-                campaign = read(fields)
-                found[campaign.id, campaign.status] = replace(campaign, raw=fitted(fields))
+                campaign = replace(read(fields), raw=fitted(fields))
             except Exception as error:  # an unexpected error about one row must not hide the others
-                reason = str(error)
-                if not isinstance(error, InvalidResponseError):
-                    reason = f"unexpected {error!r}"
-                    log.error("A row of a list can't be read: %s", reason, exc_info=error)
+                is_expected = isinstance(error, InvalidResponseError)
+                if not is_expected:
+                    log.error("A row of a list can't be read", exc_info=error)
+                reason = str(error) if is_expected else f"unexpected {error!r}"
                 self.note_problem(f"a row ({_mark(fields)}) can't be read: {reason}")
-        fresh = {key: campaign for key, campaign in found.items() if key not in self._rows}
+                continue
+            if (campaign.id, campaign.status) not in self._rows:
+                fresh[campaign.id, campaign.status] = campaign
         self._rows.update(fresh)
         self._pages_without_progress = 0 if fresh else self._pages_without_progress + 1
         return list(fresh.values())
@@ -237,11 +238,9 @@ class Platform(ABC):
         """
         if campaign_type is None or campaign_type in self.campaign_types:
             return
-        use = (
-            f"Use {' or '.join(map(repr, self.campaign_types))}"
-            if self.campaign_types
-            else "Leave the type out, or use StopCampaignOperator"
-        )
+        use = "Leave the type out, or use StopCampaignOperator"
+        if self.campaign_types:
+            use = f"Use {' or '.join(map(repr, self.campaign_types))}"
         raise CampaignConfigError(f"{self.name} has no campaigns of type {campaign_type!r}. Nothing was sent. {use}.")
 
     @abstractmethod
@@ -280,13 +279,9 @@ class Platform(ABC):
         :param query: What to ask for; the platform may be able to filter, to sort and to page, or not.
         """
 
-    def probe(self, request: ApiRequest) -> HttpRequest:
-        """Return the cheapest list request there is."""
-        return self.http_request(request)
-
     def describe_list(self, document: Mapping[str, Any]) -> str:
         """
-        Say in a few words what a response to the probe shows.
+        Say in a few words what a page of a list shows, to who checks the connection.
 
         :raises InvalidResponseError: When it is not one of this platform.
         """

@@ -142,10 +142,6 @@ class KorePlatform(Platform):
     def pager(self, query: ListQuery) -> Pager:
         return KorePager(self.http_request(ApiRequest(Action.LIST, None, query.campaign_type)), query)
 
-    def probe(self, request: ApiRequest) -> HttpRequest:
-        """Return the list request for a single row."""
-        return replace(self.http_request(request), json={"type": request.campaign_type, "limit": 1, "skip": 0})
-
     def describe_list(self, document: Mapping[str, Any]) -> str:
         data = required_object(document, "data")
         required_rows(data, "results")

@@ -6,14 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from airflow_provider_campaign.campaign import (
-    LIVE_STATUSES,
-    Campaign,
-    CampaignStatus,
-    canonical_status,
-    is_live,
-    may_be_live,
-)
+from airflow_provider_campaign.campaign import Campaign, CampaignStatus, canonical_status, is_live, may_be_live
 from airflow_provider_campaign.platforms.base import (
     MAX_PAGES_WITHOUT_PROGRESS,
     HttpRequest,
@@ -21,7 +14,6 @@ from airflow_provider_campaign.platforms.base import (
     ListQuery,
     Pager,
 )
-from airflow_provider_campaign.platforms.page_size import PageSize
 from airflow_provider_campaign.platforms.reading import (
     check_id,
     optional_count,
@@ -50,20 +42,15 @@ class KorePager(Pager):
     :param request: The list request, without its body.
     """
 
-    page_size: PageSize
-
     def __init__(self, request: HttpRequest, query: ListQuery) -> None:
         super().__init__()
-        self.page_size = query.page_size
         self._request = request
         self._campaign_type = query.campaign_type
+        self._page_size = query.page_size
         order = {"updatedAt": "desc"} if query.newest_first else {"createdAt": "asc"}
-        self._body: dict[str, Any] = {"type": query.campaign_type, "limit": self.page_size.rows, "sortBy": order}
-        self._wanted = {canonical_status(status) for status in query.statuses} & LISTABLE_STATUSES
-        if self._wanted:
-            self._body["filters"] = {"status": sorted(self._wanted)}
-        self._shown: dict[str, str] = {}
-        """Of each status that was shown, the id of a campaign in it."""
+        self._body: dict[str, Any] = {"type": query.campaign_type, "limit": self._page_size, "sortBy": order}
+        if wanted := {canonical_status(status) for status in query.statuses} & LISTABLE_STATUSES:
+            self._body["filters"] = {"status": sorted(wanted)}
         self._marks: set[str] = set()
         """The keys of the rows that were shown."""
         self._skip = 0
@@ -72,33 +59,40 @@ class KorePager(Pager):
 
     @property
     def next_request(self) -> HttpRequest | None:
-        position = {"limit": self.page_size.rows, "skip": self._skip}
-        return None if self._at_end else replace(self._request, json={**self._body, **position})
+        return None if self._at_end else replace(self._request, json={**self._body, "skip": self._skip})
 
     def read_page(self, document: Mapping[str, Any]) -> list[Campaign]:
         data = required_object(document, "data")
         rows = required_rows(data, "results")
-        total = optional_count(data, "totalResults")
-        has_more = data.get("hasMore")
-        if not rows and has_more not in (None, False):
+        self.total = optional_count(data, "totalResults")
+        has_more = self._has_more(data, self._skip + len(rows))
+        if has_more and not rows:
             raise InvalidResponseError("the response says that there is more but shows no rows")
-        tells_end = isinstance(has_more, bool) or total is not None
-        if not isinstance(has_more, bool):
-            has_more = bool(rows) and (total is None or self._skip + len(rows) < total)
-        self.total = total
         marks = [_mark(row) for row in rows]
         if self._steps_back(marks):
             return []
         self._marks.update(marks)
         fresh = self.read_rows(rows, lambda row: read_row(row, self._campaign_type))
-        self._check_end(len(rows), has_more)
-        is_last_row_again = not (tells_end or fresh) and len(rows) == 1
-        self._at_end = not self.makes_progress() or not has_more or is_last_row_again
-        self._shown.update({campaign.status: campaign.id for campaign in fresh})
-        self._check_words()
+        for campaign in fresh:  # the filter takes documented words only
+            if "filters" in self._body and may_be_live(campaign.status) and not is_live(campaign.status):
+                problem = f"it shows {campaign.id} as {campaign.status}, which is not documented and may be live"
+                self.note_problem(problem)
+        self._at_end = not self.makes_progress() or not has_more
         self._overlaps = len(rows) > 1
         self._skip += max(1, len(rows) - 1)
         return fresh
+
+    def _has_more(self, data: Mapping[str, Any], seen: int) -> bool:
+        """Return whether there is another page, and note if the list ends before its own total."""
+        has_more = data.get("hasMore")
+        if not isinstance(has_more, bool):
+            if self.total is None:
+                raise InvalidResponseError("the response has neither hasMore nor totalResults")
+            return seen < self.total
+        if not has_more and self.total is not None and seen < self.total:
+            problem = f"it ends after {seen} campaigns and says that it has {self.total}"
+            self.note_problem(f"the list contradicts itself: {problem}")
+        return has_more
 
     def _steps_back(self, marks: list[str]) -> bool:
         """Step back if a page does not begin with a row that was shown before, and return whether it does not."""
@@ -107,36 +101,14 @@ class KorePager(Pager):
         if self._pages_without_progress >= MAX_PAGES_WITHOUT_PROGRESS:
             self.note_problem("its rows are others each time that they are shown")
             return False
-        self._skip = max(0, self._skip - self.page_size.rows)
+        self._skip = max(0, self._skip - self._page_size)
         self._overlaps = bool(self._skip)
         return True
-
-    def _check_end(self, rows: int, has_more: bool) -> None:
-        """Note a page that calls itself the last although its own total says that there are more rows."""
-        seen = self._skip + rows
-        if self.total is not None and not has_more and seen < self.total:
-            problem = f"it ends after {seen} campaigns and says that it has {self.total}"
-            self.note_problem(f"the list contradicts itself: {problem}")
-
-    def _check_words(self) -> None:
-        """Note undocumented words, if all live campaigns were requested, and nothing else is shown."""
-        unknown = [word for word in self._shown if may_be_live(word) and not is_live(word)]
-        asks_for_live = self._wanted >= LISTABLE_STATUSES & set(LIVE_STATUSES)
-        is_as_asked = asks_for_live and self._shown.keys() <= {*self._wanted, *LIVE_STATUSES, *unknown}
-        if self._at_end and unknown and is_as_asked:
-            rows = ", ".join(f"{self._shown[word]} as {word}" for word in unknown)
-            self.note_problem(f"it shows {rows}, which is not documented and may be live")
 
 
 def _mark(row: Any) -> str:
     """Return the key of a row, readable or not."""
     return str((isinstance(row, Mapping) and (row.get("id") or row.get("_id"))) or row)
-
-
-def _priority(row: Mapping[str, Any]) -> str | None:
-    """Return the row's priority if it is one of those that are documented."""
-    priority = (optional_text(row, "priority") or "").removesuffix(".0")
-    return priority if priority in PRIORITIES else None
 
 
 def read_row(row: Mapping[str, Any], campaign_type: str | None, campaign_id: str | None = None) -> Campaign:
@@ -148,11 +120,12 @@ def read_row(row: Mapping[str, Any], campaign_type: str | None, campaign_id: str
     """
     found = optional_word(row, "id", "_id")
     check_id(found, campaign_id)
+    priority = (optional_text(row, "priority") or "").removesuffix(".0")
     return Campaign(
         id=found or campaign_id or required_word(row, "id", "_id"),
         status=canonical_status(required_text(row, "status")),
         name=optional_text(row, "name"),
         campaign_type=campaign_type,
-        priority=_priority(row),
+        priority=priority if priority in PRIORITIES else None,
         updated_at=optional_text(row, "updatedAt"),
     )

@@ -43,8 +43,6 @@ ENDPOINTS: Mapping[Action, str] = {
 MAX_CURSOR_LENGTH = 2000
 """Characters of a cursor that is sent back: servers take addresses of some thousands."""
 
-_TOTALS = ("total", "totalCount", "totalItems", "totalResults")
-
 
 @dataclass(frozen=True)
 class SonarlyPlatform(Platform):
@@ -100,17 +98,15 @@ class SonarlyPlatform(Platform):
         unless the status shown next to it is known to say otherwise; ``raw`` keeps what it called the status.
         """
         data = required_object(document, "data")
+        if request.action not in (Action.STOP, Action.START):
+            return _read_row(data, request.campaign_id)
+        campaign = _read_row(required_object(data, "campaign"), request.campaign_id)
         if request.action is Action.STOP:
-            campaign = _read_row(required_object(data, "campaign"), request.campaign_id)
             status = campaign.status if is_live(campaign.status) else CampaignStatus.STOPPED.value
-            return replace(campaign, status=status, message=_instances(data))
-        if request.action is Action.START:
-            campaign = _read_row(required_object(data, "campaign"), request.campaign_id)
-            preparing = campaign.status == CampaignStatus.PREPARING
-            told = preparing or data.get("triggered") is False
-            status = campaign.status if told else CampaignStatus.ACTIVE.value
-            return replace(campaign, status=status)
-        return _read_row(data, request.campaign_id)
+            count = optional_text(data, "instancesStopped")
+            return replace(campaign, status=status, message=None if count is None else f"instancesStopped: {count}")
+        is_started = campaign.status != CampaignStatus.PREPARING and data.get("triggered") is not False
+        return replace(campaign, status=CampaignStatus.ACTIVE.value) if is_started else campaign
 
     def pager(self, query: ListQuery) -> Pager:
         """Return the reading of the list; the platform documents neither filter nor order, but a cursor."""
@@ -144,7 +140,8 @@ class SonarlyPager(Pager):
         rows = required_rows(data, "items")
         self._cursor = _next_cursor(data)
         self._rows_read += len(rows)
-        if self._cursor is None and _says_more(document, data, self._rows_read):
+        self.total = optional_count(data, "total")
+        if self._cursor is None and (data.get("hasMore") is True or (self.total or 0) > self._rows_read):
             self.note_problem("the list contradicts itself: it says that it has more, and not where")
         fresh = self.read_rows(rows, _read_row)
         self._at_end = not self.makes_progress() or self._cursor is None
@@ -153,13 +150,6 @@ class SonarlyPager(Pager):
 
 def _next_cursor(data: Mapping[str, Any]) -> str | None:
     return optional_word(data, "nextCursor", max_length=MAX_CURSOR_LENGTH) if data.get("hasMore") is not False else None
-
-
-def _says_more(document: Mapping[str, Any], data: Mapping[str, Any], rows: int) -> bool:
-    """Return whether a page says anywhere that there is more: how the platform does so is not documented."""
-    places = [each for each in (document, *document.values(), *data.values()) if isinstance(each, Mapping)]
-    totals = [optional_count(place, key) or 0 for place in places for key in _TOTALS]
-    return max(totals) > rows or any(place.get("hasMore") is True for place in places)
 
 
 def _read_row(row: Mapping[str, Any], campaign_id: str | None = None) -> Campaign:
@@ -171,9 +161,3 @@ def _read_row(row: Mapping[str, Any], campaign_id: str | None = None) -> Campaig
         name=optional_text(row, "name"),
         updated_at=optional_text(row, "updatedAt"),
     )
-
-
-def _instances(data: Mapping[str, Any]) -> str | None:
-    """Return what the platform says in place of a message."""
-    count = optional_text(data, "instancesStopped")
-    return None if count is None else f"instancesStopped: {count}"

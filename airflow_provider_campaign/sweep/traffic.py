@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_provider_campaign.client.client import CampaignClient
-from airflow_provider_campaign.client.retry import RETRY_AFTER_MARGIN
+from airflow_provider_campaign.client.errors import RETRY_AFTER_MARGIN
 from airflow_provider_campaign.exceptions import CampaignError, CampaignRateLimitError
 from airflow_provider_campaign.platforms.base import Action, ApiRequest
 from airflow_provider_campaign.sweep.plan import RateLimit

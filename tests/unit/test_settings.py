@@ -11,7 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import Connection
 
 from airflow_provider_campaign.client.client import DEFAULT_REQUEST_TIMEOUT
-from airflow_provider_campaign.client.retry import DEFAULT_RETRY_BUDGET
+from airflow_provider_campaign.client.requester import DEFAULT_RETRY_BUDGET
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
 

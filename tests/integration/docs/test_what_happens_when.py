@@ -242,10 +242,6 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "The credentials were refused, and the connection can't be looked up again, or has a wrong field": (
         rotated(iid=7),
     ),
-    "A page of a list was refused, longer than 8 MiB, or too slow": (
-        scene(sweep, Fault("bad_request", rows=50, count=None)),
-        scene(sweep, Fault("huge", rows=50, count=None)),
-    ),
     "It had been stopped, or had completed, before": (scene(status="Stopped"), scene(status="Completed")),
     "It has not started: it is Ready, Scheduled, or Rescheduled": (scene(status="Scheduled"),),
     "It did not stop in time": (scene(task(StopSmsCampaignOperator, timeout=60), stoppable=False),),

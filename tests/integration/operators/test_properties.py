@@ -19,8 +19,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from hypothesis import event, example, given
 from hypothesis import strategies as st
 
-from airflow_provider_campaign.client.clock import FINAL_ATTEMPT_RESERVE
-from airflow_provider_campaign.client.retry import MAX_RETRY_DELAY
+from airflow_provider_campaign.client.clock import FINAL_ATTEMPT_RESERVE, MAX_RETRY_DELAY
 from airflow_provider_campaign.exceptions import (
     CampaignConflictError,
     CampaignError,

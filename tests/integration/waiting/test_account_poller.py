@@ -327,7 +327,7 @@ def test_a_429_ends_the_poll_and_says_how_long_to_leave_the_platform_alone(
     assert sum(sms.cost.values()) == 1
 
 
-@pytest.mark.parametrize("skew", [-300, 12_000])
+@pytest.mark.parametrize("skew", [-300, 240])
 def test_a_platform_whose_clock_is_wrong_is_understood(sms: Account, skew: float) -> None:
     sms.sandbox.config.clock_offset = skew
     ids = sms.add(250)

@@ -157,34 +157,17 @@ def test_a_404_page_of_some_other_server_points_to_the_host() -> None:
     assert "no such path, and the response is not the platform's. Check the connection's Host" in str(error)
 
 
-@pytest.mark.parametrize("body", [b'{"errors": [{"msg": "No such pa', b' {"succ'])
-def test_a_404_that_is_cut_short_may_be_either_and_is_tried_again(body: bytes) -> None:
-    assert type(error_of(response(body=body, status=404))) is CampaignUnavailableError
-
-
 def test_an_empty_404_is_the_campaigns() -> None:
     assert type(error_of(response(body=b"", status=404))) is CampaignNotFoundError
 
 
-REDIRECTS = {
-    "http://elsewhere.test/login?next=secret-path": "it redirects to http://elsewhere.test, which",
-    "https://user:secret-word@elsewhere.test:8443/secret-path#part": "it redirects to https://elsewhere.test, which",
-    "//elsewhere.test/secret-path": "it redirects to elsewhere.test, which",
-    "/secret-path": "it redirects to another path of the same host, which",
-    "http://[secret-path": "it redirects to an address that can't be read, which",
-    "http://elsewhere.test/\xff\xfe": "it redirects to http://elsewhere.test, which",
-    "": "it redirects to another path of the same host, which",
-}
-
-
-@pytest.mark.parametrize("location", REDIRECTS, ids=range(len(REDIRECTS)))
-def test_a_redirect_is_reported_by_scheme_and_host_only(location: str) -> None:
-    for status in (301, 302, 303, 307, 308):
-        error = error_of(response(status=status, Location=location))
-        assert type(error) is CampaignRequestError
-        assert REDIRECTS[location] in str(error)
-        assert "field Host" in str(error)
-        assert "secret" not in str(error)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_points_to_the_host_and_shows_no_address(status: int) -> None:
+    error = error_of(response(status=status, Location="https://elsewhere.test/secret-path"))
+    assert type(error) is CampaignRequestError
+    assert "it redirects, which is not followed" in str(error)
+    assert "field Host" in str(error)
+    assert "elsewhere" not in str(error)
 
 
 REMEDIES = {

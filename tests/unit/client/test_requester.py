@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
-from email.utils import format_datetime
 
-import jwt
 import pytest
 
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
@@ -19,10 +16,10 @@ from airflow_provider_campaign.exceptions import (
     CampaignTimeoutError,
     CampaignUnavailableError,
 )
-from airflow_provider_campaign.platforms.base import ApiRequest, HttpResponse, Platform
+from airflow_provider_campaign.platforms.base import ApiRequest, Platform
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
-from tests.accounts import KORE_V1, KORE_V2, PLATFORMS, SONARLY, client_of, done, refuses, shows, type_on
-from tests.scripted_transport import ScriptedTransport, SentRequest, response
+from tests.accounts import KORE_V1, PLATFORMS, SONARLY, client_of, done, refuses, shows, type_on
+from tests.scripted_transport import ScriptedTransport, response
 
 
 @pytest.mark.parametrize(("failure", "outcome_unknown"), [(NotSent, False), (OutcomeUnknown, True)])
@@ -51,51 +48,6 @@ def test_kores_401_is_worth_a_fresh_token_and_a_second_one_is_final() -> None:
     transport = ScriptedTransport([refuses(401), refuses(401)])
     with pytest.raises(CampaignAuthError):
         client_of(KORE_V1, transport).stop_campaign("c-1", "sms")
-
-
-@pytest.mark.parametrize("ahead", [-7200, -90, 90, 7200])
-def test_a_token_that_is_refused_is_signed_again_by_the_time_that_the_platforms_response_shows(ahead: float) -> None:
-    clock = VirtualClock()
-
-    def respond(sent: SentRequest) -> HttpResponse:
-        now = clock.time() + ahead
-        claims = jwt.decode(sent.headers["auth"], options={"verify_signature": False})
-        is_valid = now <= claims["exp"] <= now + 600 and claims.get("iat", 0) <= now
-        date = format_datetime(datetime.fromtimestamp(now, UTC), usegmt=True)
-        return shows("Active") if is_valid else refuses(401, Date=date)
-
-    transport = ScriptedTransport(respond)
-    client = client_of(KORE_V1, transport, clock)
-    assert client.get_campaign_status("c-1").status == "Active"
-    client.get_campaign_status("c-1")
-    assert len(transport.requests) <= 3, "once is enough"
-
-
-@pytest.mark.parametrize(("ahead", "advice"), [(-90, "is 90 s behind that"), (7200, "is 7200 s ahead of that")])
-@pytest.mark.parametrize("platform", [KORE_V1, KORE_V2], ids=["v1", "v2"])
-def test_a_401_says_how_far_the_clocks_are_apart(platform: Platform, ahead: float, advice: str) -> None:
-    clock = VirtualClock()
-    date = format_datetime(datetime.fromtimestamp(int(clock.time() + 0.5) + ahead, UTC), usegmt=True)
-    client = client_of(platform, ScriptedTransport(lambda _: refuses(401, Date=date)), clock)
-    with pytest.raises(CampaignAuthError, match=f"The platform's clock {advice} of this machine: one of them is wrong"):
-        client.get_campaign_status("c-1")
-
-
-def test_an_api_key_has_nothing_to_do_with_clocks() -> None:
-    client = client_of(SONARLY, ScriptedTransport(lambda _: refuses(401, Date="Sun, 06 Nov 1994 08:49:37 GMT")))
-    with pytest.raises(CampaignAuthError) as caught:
-        client.get_campaign_status("c-1")
-    assert "The platform's clock" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "date", [None, "", "soon", "Mon, 30 Feb 2026 21:00:00 GMT", "Thu, 01 Jan 9999999 00:00:00 GMT"]
-)
-def test_a_401_without_a_date_says_nothing_of_the_clocks(date: str | None) -> None:
-    client = client_of(KORE_V1, ScriptedTransport(lambda _: refuses(401, **({"Date": date} if date else {}))))
-    with pytest.raises(CampaignAuthError) as caught:
-        client.get_campaign_status("c-1")
-    assert "The platform's clock" not in str(caught.value)
 
 
 def test_an_api_key_that_was_refused_is_not_sent_again() -> None:

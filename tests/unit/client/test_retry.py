@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_campaign.client.clock import CLOCK_ROUNDING, FINAL_ATTEMPT_RESERVE, Deadline
-from airflow_provider_campaign.client.retry import (
+from airflow_provider_campaign.client.clock import (
+    CLOCK_ROUNDING,
+    FINAL_ATTEMPT_RESERVE,
     INITIAL_RETRY_DELAY,
-    MAX_RETRY_AFTER,
     MAX_RETRY_DELAY,
-    RETRY_AFTER_MARGIN,
-    parse_retry_after,
+    Deadline,
     retrying,
 )
+from airflow_provider_campaign.client.errors import MAX_RETRY_AFTER, RETRY_AFTER_MARGIN, parse_retry_after
 from airflow_provider_campaign.exceptions import (
     CampaignAuthError,
     CampaignConfigError,

@@ -100,14 +100,6 @@ def test_an_unknown_word_in_a_list_of_what_is_live_is_no_proof_that_nothing_is()
     assert account.stopped_at.keys() == {"c-2"}
 
 
-def test_where_other_statuses_are_listed_too_an_unknown_word_is_told_and_left_alone() -> None:
-    account = OddAccount(("c-1", "Archived"), ("c-2", "Active"), ("c-3", "Stopped"))
-    result = account.sweep()
-    result.raise_for_failure()
-    assert [each["campaign_id"] for each in result.progress().excluded] == ["c-1"]
-    assert account.stopped_at.keys() == {"c-2"}
-
-
 def test_a_row_that_can_not_be_read_does_not_keep_others_from_being_seen_stopped() -> None:
     account = OddAccount(("c-1", "Active"), (None, "Active"), winding_down=20)
     result = account.sweep()
