@@ -95,7 +95,7 @@ class Account:
                 text = "By now the connection is one to another account, to which nothing was sent."
                 raise CampaignAuthError(f"{subject}: HTTP 401. {text}", http_status=401)
             if platform != refused:
-                log.warning("The platform refuses the credentials, and others are configured by now: continuing with those")
+                log.warning("Credentials were refused, and others are configured by now: continuing with those")
                 self.platform = platform
             return self.platform is not refused
 
