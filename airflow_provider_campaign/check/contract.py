@@ -2,28 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any
+from functools import partial
 
 from airflow_provider_campaign.calling_hours import CallingHours
 from airflow_provider_campaign.campaign import STOP_CONDITION, Campaign, CampaignStatus
-from airflow_provider_campaign.check.points import DIFFERS, RATE_HEADER, SAME, UNKNOWN, UNKNOWN_ID, CheckRow, check_row
-from airflow_provider_campaign.check.report import RecordingTransport
+from airflow_provider_campaign.check.report import UNKNOWN_ID, RecordingTransport
 from airflow_provider_campaign.client.changes import seconds_of
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.client.list_reader import ListReader
-from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError, CampaignNotFoundError
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignNotFoundError
 from airflow_provider_campaign.text import sanitize
 from airflow_provider_campaign.waiting.wait import wait_for_effect
+
+SAME, DIFFERS, UNKNOWN = "as documented", "differs", "can't tell"
+
+MAX_PAGES = 3
+"""Pages of a list that are read, at the most."""
 
 MAX_CLOCK_DIFFERENCE = 60.0
 """Seconds by which a response's ``Date`` and our time may differ although the clocks agree."""
 
-MAX_PAGES = 3
-"""Pages of a list that are read, at the most."""
+_ONE_CAMPAIGN = (
+    "the same id and status that the list shows",
+    "does not believe a response that it can't read, and says so",
+)
+POINTS: Mapping[str, tuple[str, str]] = {
+    "rows and pages": (
+        "each row has an id and a status; pages and total agree",
+        "stops all that can be read, then fails and names the row or the contradiction",
+    ),
+    "filter": (
+        "filters.status: only campaigns in one of these statuses",
+        "filters once more by itself; a list that ignores the filter costs more pages",
+    ),
+    "order": (
+        "sortBy updatedAt desc: those changed last come first",
+        "notices, and reads the whole list where it would have read its top",
+    ),
+    "types": (
+        "a campaign is in the list of its own type only",
+        "a sweep stops each as the type that the platform knows it as",
+    ),
+    "status words": (
+        ", ".join(CampaignStatus),
+        "another word is reported, and a failure; on Sonarly, which documents none, it counts as live in a sweep",
+    ),
+    "status of one campaign": _ONE_CAMPAIGN,
+    "get of one campaign": _ONE_CAMPAIGN,
+    "calling hours": (
+        "callingHours with frequency, timezone, and start and end of each day",
+        "an operator that is given them refuses what it can't read, and warns of what is hardly meant",
+    ),
+    "an unknown id": ("HTTP 404, as JSON", "takes nothing but a 404 for a campaign that is not there"),
+    "clock": ("the platform's clock is ours", "signs by ours; a token is valid for 5 minutes"),
+    "stop": (
+        "the response to the stop says that it is stopped",
+        "polls until the platform says Stopped or Completed",
+    ),
+    "permission to stop": (
+        "a stop of an unknown id is HTTP 404, and not 403",
+        "a stop that is not permitted fails at once, and names the permission",
+    ),
+}
+"""Each point: what is documented, and what the provider does if an account differs."""
+
+Seen = tuple[str, str]
+"""What an account showed of a point, and the verdict."""
+
+
+@dataclass(frozen=True)
+class CheckRow:
+    """
+    A point, and what an account showed of it.
+
+    :param verdict: ``as documented``, ``differs``, or ``can't tell``.
+    :param provider: What the provider does if it differs.
+    """
+
+    subject: str
+    documented: str
+    seen: str
+    verdict: str
+    provider: str
 
 
 class ContractCheck:
@@ -58,138 +123,111 @@ class ContractCheck:
         self._campaign_id = campaign_id
         self._campaign_type = campaign_type
         self._allow_stop = allow_stop
-        self._listed: dict[str, Campaign] = {}
-        self._listed_twice: set[str] = set()
+        self._listed: list[Campaign] = []
+        self._hours: list[Mapping[str, object]] = []
 
     def run(self) -> Iterator[CheckRow]:
         """Yield each point as soon as it is known; raise if the account is unreadable."""
         self._client.probe()
         for campaign_type in self._types:
-            yield from self._list_rows(campaign_type)
-        yield from self._listed_rows()
-        yield from self._campaign_rows()
-        yield self._unknown_id_row()
-        yield self._rate_row()
-        yield self._clock_row()
-        if self._allow_stop:
-            yield self._stop_row(self._campaign_id) if self._campaign_id else self._permission_row()
+            of = f"list of {campaign_type}: " if campaign_type else "list: "
+            yield _row("rows and pages", partial(self._pages, campaign_type), of)
+            if self._client.platform.listable_statuses:
+                yield _row("filter", partial(self._filter, campaign_type), of)
+                yield _row("order", partial(self._order, campaign_type), of)
+        if self._client.platform.campaign_types:
+            yield _row("types", self._types_of_listed)
+        yield _row("status words", self._words)
+        yield _row("status of one campaign", partial(self._campaign, self._client.get_campaign_status))
+        yield _row("get of one campaign", partial(self._campaign, self._client.get_campaign))
+        yield _row("calling hours", self._calling_hours)
+        yield _row("an unknown id", self._unknown_id)
+        yield _row("clock", self._clock)
+        if self._allow_stop and self._campaign_id:
+            yield _row("stop", partial(self._stop, self._campaign_id))
+        elif self._allow_stop:
+            yield _row("permission to stop", self._permission)
 
     def _part(self) -> Deadline:
         return self._deadline.sooner(retries=False)
 
-    def _list_rows(self, campaign_type: str | None) -> Iterator[CheckRow]:
-        of = f"list of {campaign_type}" if campaign_type else "list"
-        reader, campaigns, problem = self._list(campaign_type)
-        self._listed_twice.update(campaign.id for campaign in campaigns if campaign.id in self._listed)
-        self._listed.update({campaign.id: campaign for campaign in campaigns})
+    def _read(self, reader: ListReader, campaigns: list[Campaign]) -> list[Campaign]:
+        """Read the beginning of a list; raise what is wrong with it once the campaigns in it are known."""
+        while not reader.is_finished and reader.pages_read < MAX_PAGES:
+            campaigns += reader.read_page(self._part())
+        reader.check()
+        return campaigns
+
+    def _pages(self, campaign_type: str | None) -> Seen:
+        reader, before = self._client.read_list(campaign_type), len(self._listed)
+        self._read(reader, self._listed)
         total = "" if reader.total is None else f", of {reader.total} that it has"
-        seen = f"{len(campaigns)} campaigns on {reader.pages_read} pages{total}"
-        verdict = SAME if campaigns else UNKNOWN
-        yield check_row("rows and pages", problem or seen, DIFFERS if problem else verdict, of)
-        if self._client.platform.listable_statuses:
-            yield self._limit_row(of, campaign_type, reader.total or 0)
-            yield self._filter_row(of, campaign_type, sorted({campaign.status for campaign in campaigns}))
-            yield self._order_row(of, campaign_type)
+        count = len(self._listed) - before
+        return f"{count} campaigns on {reader.pages_read} pages{total}", SAME if count else UNKNOWN
 
-    def _list(
-        self, campaign_type: str | None, statuses: Iterable[str] = (), *, newest_first: bool = False
-    ) -> tuple[ListReader, list[Campaign], str | None]:
-        """Return the reading of the beginning of a list, the campaigns in it, and what is wrong with it."""
-        reader = self._client.read_list(campaign_type, tuple(statuses), newest_first=newest_first)
-        campaigns: list[Campaign] = []
-        try:
-            while not reader.is_finished and reader.pages_read < MAX_PAGES:
-                campaigns += reader.read_page(self._part())
-            reader.check()
-        except Exception as error:  # noqa: BLE001 one point that fails as nobody foresaw keeps no other from being checked
-            return reader, campaigns, str(as_campaign_error(error, "The list"))
-        return reader, campaigns, None
-
-    def _limit_row(self, of: str, campaign_type: str | None, total: int) -> CheckRow:
-        """Return what a page of a single row shows."""
-        reader = self._client.read_list(campaign_type, page_size=1)
-        try:
-            count, has_more = len(reader.read_page(self._part())), not reader.is_finished
-        except Exception as error:  # noqa: BLE001 one point that fails as nobody foresaw keeps no other from being checked
-            return check_row("limit", str(as_campaign_error(error, "A page of one row")), DIFFERS, of)
-        is_same = count == min(total, 1) and has_more is (total > 1)
-        return check_row("limit", f"{count} rows, hasMore {has_more}, of {total}", SAME if is_same else DIFFERS, of)
-
-    def _filter_row(self, of: str, campaign_type: str | None, words: list[str]) -> CheckRow:
+    def _filter(self, campaign_type: str | None) -> Seen:
+        words = sorted({each.status for each in self._listed if each.campaign_type == campaign_type})
         if len(words) < 2:
-            return check_row("filter", "all listed are in one status", UNKNOWN, of)
-        _, campaigns, problem = self._list(campaign_type, words[:1])
+            return "all listed are in one status", UNKNOWN
+        campaigns = self._read(self._client.read_list(campaign_type, words[:1]), [])
         others = sorted({campaign.status for campaign in campaigns} - {words[0]})
-        seen = problem or (f"with {words[0]} it lists {', '.join(others)}, too" if others else f"only {words[0]}")
-        return check_row("filter", seen, DIFFERS if problem or others else SAME, of)
+        if others:
+            return f"with {words[0]} it lists {', '.join(others)}, too", DIFFERS
+        return f"only {words[0]}", SAME
 
-    def _order_row(self, of: str, campaign_type: str | None) -> CheckRow:
-        _, campaigns, problem = self._list(campaign_type, newest_first=True)
+    def _order(self, campaign_type: str | None) -> Seen:
+        campaigns = self._read(self._client.read_list(campaign_type, newest_first=True), [])
         moments = [moment for each in campaigns if (moment := seconds_of(each.updated_at)) is not None]
-        if problem:
-            return check_row("order", problem, DIFFERS, of)
         if len(set(moments)) < 2:
-            return check_row("order", "too few campaigns", UNKNOWN, of)
+            return "too few campaigns", UNKNOWN
         is_sorted = moments == sorted(moments, reverse=True)
-        seen = "newest first" if is_sorted else "in another order"
-        return check_row("order", seen, SAME if is_sorted else DIFFERS, of)
+        return ("newest first", SAME) if is_sorted else ("in another order", DIFFERS)
 
-    def _listed_rows(self) -> Iterator[CheckRow]:
-        """Yield what all lists together show."""
-        if self._client.platform.campaign_types:
-            count = len(self._listed_twice)
-            seen = f"{count} are in several lists" if count else "each is in one list"
-            yield check_row("types", seen, DIFFERS if count else SAME if self._listed else UNKNOWN)
-        words = sorted({campaign.status for campaign in self._listed.values()})
-        others = [word for word in words if word not in list(CampaignStatus)]
-        seen = f"not documented: {', '.join(others)}" if others else ", ".join(words) or "no campaign is listed"
-        yield check_row("status words", seen, DIFFERS if others else SAME if words else UNKNOWN)
+    def _types_of_listed(self) -> Seen:
+        types: dict[str, set[str | None]] = {}
+        for campaign in self._listed:
+            types.setdefault(campaign.id, set()).add(campaign.campaign_type)
+        if count := sum(len(found) > 1 for found in types.values()):
+            return f"{count} are in several lists", DIFFERS
+        return "each is in one list", SAME if types else UNKNOWN
 
-    def _campaign_rows(self) -> Iterator[CheckRow]:
-        """Yield what the requests for a single campaign show."""
-        sample = self._campaign_id or next(iter(self._listed), None)
-        hours: list[Mapping[str, Any]] = []
-        readings = {"status": self._client.get_campaign_status, "get": self._client.get_campaign}
-        for name, read in readings.items():
-            point = f"{name} of one campaign"
-            if sample is None:
-                yield check_row(point, "no campaign is listed", UNKNOWN)
-                continue
-            try:
-                campaign = read(sample, deadline=self._part())
-            except Exception as error:  # noqa: BLE001 one point that fails as nobody foresaw keeps no other from being checked
-                yield check_row(point, str(as_campaign_error(error, f"Campaign {sample!r}")), DIFFERS)
-                continue
-            hours = list(_objects_named("callingHours", campaign.raw))
-            listed = self._listed.get(sample, campaign).status
-            seen = f"{campaign.status}, and the list says {listed}"
-            yield check_row(point, seen, SAME if listed == campaign.status else DIFFERS)
-        problems = [problem for each in hours for problem in _problems_of(each)]
-        seen = "; ".join(problems) or (f"{len(hours)} read" if hours else "none shown")
-        yield check_row("calling hours", seen, DIFFERS if problems else SAME if hours else UNKNOWN)
+    def _words(self) -> Seen:
+        words = sorted({campaign.status for campaign in self._listed})
+        if others := [word for word in words if word not in list(CampaignStatus)]:
+            return f"not documented: {', '.join(others)}", DIFFERS
+        return ", ".join(words) or "no campaign is listed", SAME if words else UNKNOWN
 
-    def _unknown_id_row(self) -> CheckRow:
+    def _campaign(self, read: Callable[..., Campaign]) -> Seen:
+        sample = self._campaign_id or next((campaign.id for campaign in self._listed), None)
+        if sample is None:
+            return "no campaign is listed", UNKNOWN
+        campaign = read(sample, deadline=self._part())
+        strategy = campaign.raw.get("data", {}).get("dialingStrategy") or {}
+        self._hours = [strategy["callingHours"]] if strategy.get("callingHours") else []
+        listed = next((each.status for each in self._listed if each.id == sample), campaign.status)
+        seen = f"{campaign.status}, and the list says {listed}"
+        return seen, SAME if listed == campaign.status else DIFFERS
+
+    def _calling_hours(self) -> Seen:
+        problems = [problem for each in self._hours for problem in CallingHours.read(each).warnings]
+        if problems:
+            return "; ".join(problems), DIFFERS
+        return ("1 read", SAME) if self._hours else ("none shown", UNKNOWN)
+
+    def _unknown_id(self) -> Seen:
         try:
             campaign = self._client.get_campaign_status(UNKNOWN_ID, deadline=self._part())
-        except Exception as error:  # noqa: BLE001 one point that fails as nobody foresaw keeps no other from being checked
+        except Exception as error:  # noqa: BLE001 how it was read is the point
             seen = f"{self._last_response()}; read as {type(error).__name__}"
-            return check_row("an unknown id", seen, SAME if isinstance(error, CampaignNotFoundError) else DIFFERS)
-        return check_row("an unknown id", f"shown as {campaign.status}", DIFFERS)
+            return seen, SAME if isinstance(error, CampaignNotFoundError) else DIFFERS
+        return f"shown as {campaign.status}", DIFFERS
 
     def _last_response(self) -> str:
         response = self.transport.exchanges[-1].response
-        content_type = self._quoted(response.headers.get("Content-Type")) or "no content type"
-        return f"HTTP {response.status}, {content_type}, {len(response.body)} bytes"
+        content_type = sanitize(response.headers.get("Content-Type"), self._client.platform.secrets)
+        return f"HTTP {response.status}, {content_type or 'no content type'}, {len(response.body)} bytes"
 
-    def _quoted(self, header: str | None) -> str | None:
-        return sanitize(header, self._client.platform.secrets)
-
-    def _rate_row(self) -> CheckRow:
-        headers = {name for each in self.transport.exchanges for name in each.response.headers}
-        names = sorted(filter(RATE_HEADER.search, headers), key=str.casefold)
-        return check_row("rate-limit headers", self._quoted(", ".join(names)) or "none", DIFFERS if names else SAME)
-
-    def _clock_row(self) -> CheckRow:
+    def _clock(self) -> Seen:
         differences = []
         for exchange in self.transport.exchanges:
             try:
@@ -198,57 +236,45 @@ class ContractCheck:
                 continue
             differences.append(moment - exchange.sent_at - exchange.seconds / 2)
         if not differences:
-            return check_row("clock", "no Date header", UNKNOWN)
+            return "no Date header", UNKNOWN
         least = min(differences, key=abs)
-        return check_row(
-            "clock", f"{least:+.0f} s against ours", SAME if abs(least) <= MAX_CLOCK_DIFFERENCE else DIFFERS
-        )
+        return f"{least:+.0f} s against ours", SAME if abs(least) <= MAX_CLOCK_DIFFERENCE else DIFFERS
 
-    def _stop_row(self, campaign_id: str) -> CheckRow:
-        listed = self._listed.get(campaign_id)
-        campaign_type = self._campaign_type or (listed.campaign_type if listed else None)
+    def _stop(self, campaign_id: str) -> Seen:
+        types = (each.campaign_type for each in self._listed if each.id == campaign_id)
         began = self._client.clock.monotonic()
-        try:
-            campaign = self._client.stop_campaign(campaign_id, campaign_type, deadline=self._deadline)
-            seen = f"{self._last_response()}: {campaign.status}, {campaign.message}"
-            is_stopped = STOP_CONDITION.is_met_by(campaign.status)
-            wait_for_effect(self._client, campaign, self._deadline)
-        except CampaignConfigError:
-            raise
-        except CampaignError as error:
-            return check_row("stop", str(error), DIFFERS)
+        campaign = self._client.stop_campaign(
+            campaign_id, self._campaign_type or next(types, None), deadline=self._deadline
+        )
+        seen = f"{self._last_response()}: {campaign.status}, {campaign.message}"
+        wait_for_effect(self._client, campaign, self._deadline)
         seconds = self._client.clock.monotonic() - began
-        return check_row("stop", f"{seen}; stopped after {seconds:.1f} s", SAME if is_stopped else DIFFERS)
+        return f"{seen}; stopped after {seconds:.1f} s", SAME if STOP_CONDITION.is_met_by(campaign.status) else DIFFERS
 
-    def _permission_row(self) -> CheckRow:
+    def _permission(self) -> Seen:
         """Return what a stop of an id shows that no account has: it can stop nothing."""
         try:
             campaign = self._client.stop_campaign(
                 UNKNOWN_ID, self._campaign_type or self._types[0], deadline=self._part()
             )
         except CampaignNotFoundError as error:
-            return check_row("permission to stop", f"HTTP {error.http_status}", SAME)
-        except CampaignError as error:
-            return check_row("permission to stop", str(error), DIFFERS)
-        return check_row("permission to stop", f"shown as {campaign.status}", DIFFERS)
+            return f"HTTP {error.http_status}", SAME
+        return f"shown as {campaign.status}", DIFFERS
 
 
-def _problems_of(hours: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return why calling hours are unreadable, or probably a mistake."""
+def _row(point: str, look: Callable[[], Seen], of: str = "") -> CheckRow:
+    """
+    Return what an account shows of a point; one that fails as nobody foresaw keeps no other from being checked.
+
+    :param of: The list that it is a point of.
+    """
     try:
-        return tuple(CallingHours.read(hours).warnings)
+        seen, verdict = look()
     except CampaignConfigError as error:
-        return (str(error),)
-
-
-def _objects_named(name: str, value: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield the JSON objects of a name, however deep they are."""
-    if isinstance(value, list):
-        for item in value:
-            yield from _objects_named(name, item)
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            if key == name and item is not None:
-                yield item
-            else:
-                yield from _objects_named(name, item)
+        if point in ("stop", "permission to stop"):  # an argument is wrong
+            raise
+        seen, verdict = str(error), DIFFERS
+    except Exception as error:  # noqa: BLE001 whatever it is, it is what was seen of this point
+        seen, verdict = str(as_campaign_error(error, point)), DIFFERS
+    documented, provider = POINTS[point]
+    return CheckRow(f"{of}{point}", documented, seen, verdict, provider)

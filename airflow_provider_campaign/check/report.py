@@ -12,7 +12,6 @@ from zoneinfo import available_timezones
 
 from airflow_provider_campaign import __version__
 from airflow_provider_campaign.campaign import CampaignStatus, CampaignType
-from airflow_provider_campaign.check.points import RATE_HEADER, UNKNOWN_ID, CheckRow
 from airflow_provider_campaign.client.changes import seconds_of
 from airflow_provider_campaign.client.clock import Clock
 from airflow_provider_campaign.client.transport import Transport
@@ -20,6 +19,9 @@ from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpReq
 from airflow_provider_campaign.text import parse_json
 
 SCHEMA = "campaign-check/2"
+
+UNKNOWN_ID = "no-such-campaign-airflow-check"
+"""An id that no account has."""
 
 MAX_NUMBER = 99_999
 """The largest number that is kept: a longer one may be a telephone's."""
@@ -41,7 +43,6 @@ _WORDS = frozenset(word.casefold() for word in (*CampaignStatus, "success", "fai
 _CLOCK_TIME = re.compile(r"\d{1,2}:\d\d( ?[AP]M)?")
 _NUMBER = re.compile(r"[0-9]{1,5}")
 _MEDIA_TYPE = re.compile(r"(application/(problem\+)?json|text/(html|plain|xml))(; ?charset=utf-8)?", re.IGNORECASE)
-_RATE_LIMIT = re.compile(r"(x-)?rate-?limit-(limit|remaining|reset)")
 
 
 def _is_one_of(*words: str) -> Callable[[str], bool]:
@@ -105,75 +106,71 @@ class RecordingTransport:
         return response
 
 
-def check_report(platform: Platform, rows: Iterable[CheckRow], exchanges: Iterable[Exchange]) -> dict[str, Any]:
+def check_report(platform: Platform, verdicts: Mapping[str, str], exchanges: Iterable[Exchange]) -> dict[str, Any]:
     """Return what a check has seen, as far as it says nothing of whose account it is."""
-    seen = Seen()
+    stand_ins: dict[tuple[str, str], str] = {}
     return {
         "schema": SCHEMA,
         "provider_version": __version__,
         "platform": platform.name,
         "api_version": getattr(platform, "api_version", None),
-        "rows": [{"subject": row.subject, "verdict": row.verdict} for row in rows],
-        "exchanges": [_exchange(seen, exchange) for exchange in exchanges],
+        "rows": [{"subject": subject, "verdict": verdict} for subject, verdict in verdicts.items()],
+        "exchanges": [_exchange(exchange, stand_ins) for exchange in exchanges],
     }
 
 
-class Seen:
-    """What stands for the texts of one account; the same text is the same everywhere."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, str], str] = {}
-
-    def stand_in(self, kind: str, text: str) -> str:
-        """Return what stands for a text, for example ``campaign-2``."""
-        if not text or text == UNKNOWN_ID:
-            return text
-        count = sum(known == kind for known, _ in self._known)
-        return self._known.setdefault((kind, text), f"{kind}-{count + 1}")
-
-    def document(self, value: Any, key: str = "") -> Any:
-        """Return a JSON value without the fields, and the texts and numbers in them, that are not documented."""
-        if isinstance(value, Mapping):
-            return {name: self.document(item, name) for name, item in value.items() if _is_documented(name)}
-        if isinstance(value, list):
-            return [self.document(item, key) for item in value]
-        if isinstance(value, bool) or value is None:
-            return value
-        if isinstance(value, str) or key in STAND_INS:
-            is_harmless = key in HARMLESS and HARMLESS[key](value)
-            return value if is_harmless else self.stand_in(STAND_INS.get(key, "text"), str(value))
-        return value if isinstance(value, int) and abs(value) <= MAX_NUMBER else 0
+def _stand_in(kind: str, text: str, stand_ins: dict[tuple[str, str], str]) -> str:
+    """Return what stands for a text, for example ``campaign-2``: the same everywhere."""
+    if not text or text == UNKNOWN_ID:
+        return text
+    count = sum(known == kind for known, _ in stand_ins)
+    return stand_ins.setdefault((kind, text), f"{kind}-{count + 1}")
 
 
-def _is_documented(key: str) -> bool:
-    return key in KEPT_KEYS or key in HARMLESS or key in STAND_INS
+def _documented(value: Any, stand_ins: dict[tuple[str, str], str], key: str = "") -> Any:
+    """Return a JSON value without the fields, and the texts and numbers in them, that are not documented."""
+    if isinstance(value, Mapping):
+        kept = (name for name in value if name in KEPT_KEYS or name in HARMLESS or name in STAND_INS)
+        return {name: _documented(value[name], stand_ins, name) for name in kept}
+    if isinstance(value, list):
+        return [_documented(item, stand_ins, key) for item in value]
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, str) or key in STAND_INS:
+        is_harmless = key in HARMLESS and HARMLESS[key](value)
+        return value if is_harmless else _stand_in(STAND_INS.get(key, "text"), str(value), stand_ins)
+    return value if isinstance(value, int) and abs(value) <= MAX_NUMBER else 0
 
 
-def _exchange(seen: Seen, exchange: Exchange) -> dict[str, Any]:
+def _exchange(exchange: Exchange, stand_ins: dict[tuple[str, str], str]) -> dict[str, Any]:
     about, response = exchange.about, exchange.response
+    campaign = about.campaign_id and _stand_in("campaign", about.campaign_id, stand_ins)
     document = parse_json(response.body)
+    text = f"({len(response.body)} bytes that are no JSON object)" if response.body else ""
+    body = {"text": text} if document is None else {"json": _documented(document, stand_ins)}
     return {
         "sent_at": datetime.fromtimestamp(exchange.sent_at, UTC).isoformat(),
         "seconds": round(exchange.seconds, 3),
         "action": about.action,
-        "campaign": about.campaign_id and seen.stand_in("campaign", about.campaign_id),
+        "campaign": campaign,
         "type": about.campaign_type,
-        "request": seen.document(exchange.request.json),
+        "request": _documented(exchange.request.json, stand_ins),
         "status": response.status,
         "headers": dict(_headers(response)),
-        **({"text": _shape(response.body)} if document is None else {"json": seen.document(document)}),
+        **body,
     }
 
 
 def _headers(response: HttpResponse) -> Iterator[tuple[str, str]]:
     """Yield the headers that are documented somewhere, if their values are as documented."""
+    checks: Mapping[str, Callable[[str], object]] = {
+        "content-type": _MEDIA_TYPE.fullmatch,
+        "date": _is_date,
+        "retry-after": _NUMBER.fullmatch,
+    }
     for name, value in response.headers.items():
-        known = name.casefold()
-        if (known == "content-type" and _MEDIA_TYPE.fullmatch(value)) or (known == "date" and _is_date(value)):
-            yield known, value
-        elif RATE_HEADER.search(known):
-            is_known = known == "retry-after" or _RATE_LIMIT.fullmatch(known)
-            yield known if is_known else "x-ratelimit", value if _NUMBER.fullmatch(value) else ""
+        if name.casefold() in checks and checks[name.casefold()](value):
+            yield name.casefold(), value
 
 
 def _is_date(value: str) -> bool:
@@ -181,9 +178,3 @@ def _is_date(value: str) -> bool:
         return format_datetime(parsedate_to_datetime(value).astimezone(UTC), usegmt=True) == value
     except ValueError:
         return False
-
-
-def _shape(body: bytes) -> str:
-    """Return what a body that is no JSON object looks like: what stands in it may be anything."""
-    beginning = body.lstrip()[:1].decode(errors="replace")
-    return f"{beginning if beginning in '<{[' else '?'}… ({len(body)} bytes that are no JSON object)" if body else ""

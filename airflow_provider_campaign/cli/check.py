@@ -9,8 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from airflow_provider_campaign.arguments import read_campaign_id, read_optional_text, read_seconds
-from airflow_provider_campaign.check.contract import ContractCheck
-from airflow_provider_campaign.check.points import DIFFERS, SAME, UNKNOWN, CheckRow
+from airflow_provider_campaign.check.contract import DIFFERS, SAME, UNKNOWN, CheckRow, ContractCheck
 from airflow_provider_campaign.check.report import check_report
 from airflow_provider_campaign.cli.accounts import (
     NOT_VERIFIED,
@@ -42,47 +41,36 @@ def check_account(options: Namespace, output: Output) -> int:
         allow_stop=options.allow_stop,
         campaign_type=read_optional_text("--campaign-type", options.campaign_type),
     )
-    rows, outcome = _run(check, conn_id, output, cancellation)
-    output.rows([asdict(row) for row in rows], _COLUMNS)
-    if path is not None:
-        report = check_report(client.platform, rows, check.transport.exchanges)
-        path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        output.say(f"Saved: {path}. Ids, names and texts are replaced, and so is all that is not documented.")
-    if outcome.error is not None:
-        output.problem(str(outcome.error))
-        return exit_status([outcome])
-    return _status(rows, output, is_strict=options.strict)
-
-
-def _run(
-    check: ContractCheck, conn_id: str, output: Output, cancellation: Cancellation
-) -> tuple[list[CheckRow], Outcome[None]]:
-    """Run a check, and show how far it is."""
     rows: list[CheckRow] = []
 
     def run() -> Outcome[None]:
         rows.extend(check.run())
         return Outcome()
 
-    with output.progress() as show:
+    outcome = run_on_all({conn_id: run}, lambda: None, cancellation)[conn_id]
+    output.rows([asdict(row) for row in rows], _COLUMNS)
+    verdicts = {row.subject: row.verdict for row in rows}
+    if path is not None:
+        report = check_report(client.platform, verdicts, check.transport.exchanges)
+        path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        output.say(f"Saved: {path}. Ids, names and texts are replaced, and so is all that is not documented.")
+    if outcome.error is not None:
+        output.problem(str(outcome.error))
+        return exit_status([outcome])
+    return _status(verdicts, output, is_strict=options.strict)
 
-        def refresh() -> None:
-            show(conn_id, f"{len(rows)} points checked", len(rows), None)
 
-        return rows, run_on_all({conn_id: run}, refresh, cancellation)[conn_id]
-
-
-def _status(rows: list[CheckRow], output: Output, *, is_strict: bool) -> int:
+def _status(verdicts: dict[str, str], output: Output, *, is_strict: bool) -> int:
     """Name the points that differ, count all, and return the exit status."""
-    different = [row.subject for row in rows if row.verdict == DIFFERS]
-    unknown = [row.subject for row in rows if row.verdict == UNKNOWN]
-    for text, subjects in (("Differs", different), ("Can't be determined", unknown)):
-        if subjects:
+    for text, verdict in (("Differs", DIFFERS), ("Can't be determined", UNKNOWN)):
+        if subjects := [subject for subject, found in verdicts.items() if found == verdict]:
             output.problem(f"{text}: {'; '.join(subjects)}.")
-    count = Counter(row.verdict for row in rows)
-    text = f"Of {len(rows)} points {count[SAME]} are as documented, {count[DIFFERS]} differ, "
-    is_failed = bool(different or (is_strict and unknown))
-    (output.problem if is_failed else output.say)(f"{text}{count[UNKNOWN]} can't be determined.")
+    count = Counter(verdicts.values())
+    is_failed = bool(count[DIFFERS] or (is_strict and count[UNKNOWN]))
+    (output.problem if is_failed else output.say)(
+        f"Of {len(verdicts)} points {count[SAME]} are as documented, {count[DIFFERS]} differ, "
+        f"{count[UNKNOWN]} can't be determined."
+    )
     return NOT_VERIFIED if is_failed else SUCCESS
 
 

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from airflow_provider_campaign.check.points import UNKNOWN_ID
-from airflow_provider_campaign.check.report import HARMLESS, KEPT_KEYS, STAND_INS, Exchange, check_report
+from airflow_provider_campaign.check.report import HARMLESS, KEPT_KEYS, STAND_INS, UNKNOWN_ID, Exchange, check_report
 from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpRequest, HttpResponse
 from tests.accounts import KORE_V2
 from tests.profiles import examples
@@ -23,7 +22,7 @@ def reported(*responses: bytes | HttpResponse, about: ApiRequest = STATUS) -> li
     """Return what a report says of responses, or of these bodies."""
     answers = [response(body=each) if isinstance(each, bytes) else each for each in responses]
     exchanges = [Exchange(about, HttpRequest("GET", "/spring-sale"), each, 0.0, 0.1) for each in answers]
-    described: list[dict[str, Any]] = check_report(KORE_V2, [], exchanges)["exchanges"]
+    described: list[dict[str, Any]] = check_report(KORE_V2, {}, exchanges)["exchanges"]
     return described
 
 
@@ -73,25 +72,19 @@ def test_of_a_document_what_is_documented_is_kept(field: dict[str, Any], kept: d
         ("Server", "nginx", {}),
         ("X-Generated-By", "Ann", {}),
         ("Retry-After", "30", {"retry-after": "30"}),
-        ("Retry-After", "4915112345678", {"retry-after": ""}),
-        ("X-RateLimit-Remaining", "59", {"x-ratelimit-remaining": "59"}),
-        ("X-Quota-Of-Ann", "59", {"x-ratelimit": "59"}),
+        ("Retry-After", "4915112345678", {}),
     ],
-    ids=range(11),
+    ids=range(9),
 )
 def test_of_the_headers_what_is_documented_is_kept(name: str, value: str, kept: dict[str, str]) -> None:
     [exchange] = reported(HttpResponse(200, {name: value}, b"{}"))
     assert exchange["headers"] == kept
 
 
-def test_of_a_body_that_is_no_json_object_one_mark_and_its_length_are_kept() -> None:
-    pages = reported(b" <p>+4915112345678</p>", b"+4915112345678", b'["+4915112345678"]', b"")
-    assert [page["text"] for page in pages] == [
-        "<… (22 bytes that are no JSON object)",
-        "?… (14 bytes that are no JSON object)",
-        "[… (18 bytes that are no JSON object)",
-        "",
-    ]
+def test_of_a_body_that_is_no_json_object_its_length_is_kept() -> None:
+    pages = reported(b" <p>+4915112345678</p>", b'["+4915112345678"]', b"")
+    texts = ["(22 bytes that are no JSON object)", "(18 bytes that are no JSON object)", ""]
+    assert [page["text"] for page in pages] == texts
 
 
 @examples(full=660, brief=50, exhaustive=2000)
