@@ -1,6 +1,6 @@
 """More deferrable stops at once than the account's limit allows: what they cost in worker slots, refusals and time.
 
-Run it with ``python -m benchmarks.refused``; it takes about twenty-five minutes. It writes ``results/refused.json``
+Run it with ``python -m benchmarks.refused``; it takes about eighteen minutes. It writes ``results/refused.json``
 and the table in ``docs/benchmarks.md``. Slots are counted in Airflow's database, as running task instances.
 """
 
@@ -15,7 +15,7 @@ from benchmarks.common.measuring import LATENCY, Measurement, RunningTasks, live
 from benchmarks.common.reporting import publish, save, table
 
 WHO = "StopSmsCampaignOperator(deferrable=True)"
-RUNS = (50, 100, 100, 100, 100, 100, 300)
+RUNS = (50, 100, 100, 100, 100, 100)
 """Campaigns of each run; the first run's slot seconds are what the others' are compared with."""
 
 WIND_DOWN = 45.0
