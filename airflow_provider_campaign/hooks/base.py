@@ -33,8 +33,7 @@ class CampaignHook(BaseHook, ABC):
 
     :param campaign_conn_id: The connection id.
     :param connection: The connection, if it was already looked up.
-    :param renews: Whether it is looked up once more if the platform refuses its credentials: they may have been
-        rotated. By default where the hook itself looks it up.
+    :param renews: Whether it is looked up once more if the platform refuses its credentials, which may have changed.
     :param clock: What the client's waits are measured by.
     """
 
@@ -48,7 +47,7 @@ class CampaignHook(BaseHook, ABC):
         campaign_conn_id: str = default_conn_name,
         *,
         connection: Connection | None = None,
-        renews: bool | None = None,
+        renews: bool = True,
         clock: Clock = SYSTEM_CLOCK,
         **kwargs: Any,
     ) -> None:
@@ -56,7 +55,7 @@ class CampaignHook(BaseHook, ABC):
         self.campaign_conn_id = campaign_conn_id
         self.clock = clock
         self._connection = connection
-        self._renews = connection is None if renews is None else renews
+        self._renews = renews
 
     @classmethod
     def get_connection(cls, conn_id: str) -> Connection:
@@ -79,7 +78,6 @@ class CampaignHook(BaseHook, ABC):
         """
         Return the hook that a connection's type stands for.
 
-        :param renews: Whether it looks the connection up once more if the platform refuses its credentials.
         :raises CampaignConfigError: When the type is not one of a campaign platform, or its module can't be imported.
         """
         hook_class = _hook_class(connection)
@@ -97,8 +95,7 @@ class CampaignHook(BaseHook, ABC):
         Look a connection up and return its hook.
 
         :raises CampaignConfigError: When it is not one of a campaign platform.
-        :raises CampaignUnavailableError: When it is not found: Airflow raises the same for one that is not there and
-            for a secrets backend that fails.
+        :raises CampaignUnavailableError: When it is not found.
         """
         return cls.for_connection(cls._find_connection(campaign_conn_id), renews=True)
 
@@ -129,12 +126,13 @@ class CampaignHook(BaseHook, ABC):
 
     @cached_property
     def client(self) -> CampaignClient:
-        """
-        The client of the account.
-
-        :raises CampaignConfigError: When a field of the connection is missing or wrong.
-        """
-        fields, user_agent = self._fields, f"airflow-provider-campaign/{__version__}"
+        """The client of the account; a :class:`.CampaignConfigError` if a field of the connection is wrong."""
+        if self.connection.conn_type != self.conn_type:
+            raise CampaignConfigError(
+                f"Connection {self.connection.conn_id!r} is of type {self.connection.conn_type!r}, not "
+                f"{self.conn_type!r} ({self.hook_name}). Nothing was sent. Give the id of another connection."
+            )
+        fields, user_agent = ConnectionFields(self.connection), f"airflow-provider-campaign/{__version__}"
         platform = self.create_platform(fields)
         return CampaignClient(
             platform,
@@ -147,23 +145,11 @@ class CampaignHook(BaseHook, ABC):
         )
 
     def _look_up(self) -> tuple[Platform, str]:
-        """
-        Return the account and the address that the connection stands for now.
-
-        Called in the thread whose request is refused. Up to Airflow 3.1 only one thread at a time may ask a task's
-        supervisor: as long as a task's other threads send requests, its main thread asks for nothing.
-        """
+        """Return the account and the address that the connection stands for now."""
+        # Up to Airflow 3.1 only one thread at a time may ask a task's supervisor: as long as a task's other threads
+        # send requests, its main thread asks for nothing.
         client = CampaignHook.for_conn_id(self.campaign_conn_id).client
         return client.platform, client.transport.base_url
-
-    @cached_property
-    def _fields(self) -> ConnectionFields:
-        if self.connection.conn_type != self.conn_type:
-            raise CampaignConfigError(
-                f"Connection {self.connection.conn_id!r} is of type {self.connection.conn_type!r}, not "
-                f"{self.conn_type!r} ({self.hook_name}). Nothing was sent. Give the id of another connection."
-            )
-        return ConnectionFields(self.connection)
 
     def get_conn(self) -> CampaignClient:
         """Return the client of the account, which signs what it sends."""

@@ -1,4 +1,4 @@
-"""Reading a connection's fields: what is missing or wrong is named with the field's label and the fix."""
+"""A connection's fields: read, with what is wrong named by label and fix; and their form on Airflow before 3.2."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
 from airflow.providers.common.compat.sdk import Connection
+from urllib3.util import parse_url
 
 from airflow_provider_campaign.campaign import is_path_segment
 from airflow_provider_campaign.client.transport import is_loopback
@@ -34,28 +34,23 @@ class ConnectionFields:
         self._connection = connection
         self._info = connection_type_info(connection.conn_type or "")
         try:
-            extra = connection.extra_dejson if connection.extra else {}
-        except UnicodeEncodeError:  # Airflow 2.11 masks it, and can't
-            raise self.error("extra", "holds half of a character", "Enter it again.") from None
-        if not isinstance(extra, Mapping) or (connection.extra and _parsed(connection.extra) is None):
+            is_object = isinstance(_parsed(connection.extra or "{}"), Mapping)
+            self._extra: Mapping[str, Any] = connection.extra_dejson if is_object else {}
+        except UnicodeEncodeError:  # half of a character, which Airflow 2.11 can't mask
+            is_object = False
+        if not is_object:
             raise self.error("extra", "is not a JSON object", 'Write it as {"field": value, …}.')
-        self._extra = extra
         known = self._info["conn-fields"]
-        if known and (unread := ", ".join(sorted(extra.keys() - known.keys()))):
-            log.warning(
-                "Connection %r: extra has %s, which nothing reads. Its fields: %s",
-                connection.conn_id,
-                unread,
-                ", ".join(known),
-            )
+        if known and (unread := ", ".join(sorted(self._extra.keys() - known.keys()))):
+            text = "Connection %r: extra has %s, which nothing reads. Its fields: %s"
+            log.warning(text, connection.conn_id, unread, ", ".join(known))
 
     def error(self, field: str, problem: str, fix: str) -> CampaignConfigError:
         """Return the error that names this connection, the field under its label, and the fix."""
         label = self._label(field)
         name = f"{label} ({field})" if label != field else field
-        return CampaignConfigError(
-            f"Connection {self._connection.conn_id!r}: the field {name} {problem}. Nothing was sent. {fix}"
-        )
+        subject = f"Connection {self._connection.conn_id!r}: the field {name}"
+        return CampaignConfigError(f"{subject} {problem}. Nothing was sent. {fix}")
 
     def text(self, field: str, default: str = "") -> str:
         """Return a field's text without blanks around it, or the default."""
@@ -75,16 +70,17 @@ class ConnectionFields:
         """Return a field's text; raise if it is missing."""
         text = self.text(field)
         if not text:
-            raise self.error(field, "is missing", f"Fill it in: {self._description(field)}")
+            description = self._info["conn-fields"].get(field, {}).get("description")
+            fix = description or f"the {self._label(field)} that the platform shows for your app."
+            raise self.error(field, "is missing", f"Fill it in: {fix}")
         return text
 
     def identifier(self, field: str) -> str:
         """Return a field's text, which goes into headers and, as one segment, into paths; raise if it is missing."""
         text = self.header(field)
         if not is_path_segment(text):
-            raise self.error(
-                field, "looks like a path: it holds one of / \\ ? # ..", "Copy it from the platform again."
-            )
+            problem = "looks like a path: it holds one of / \\ ? # .."
+            raise self.error(field, problem, "Copy it from the platform again.")
         return text
 
     def header(self, field: str) -> str:
@@ -134,24 +130,22 @@ class ConnectionFields:
         if "://" not in host:
             scheme = self._connection.schema if self._connection.schema in ("http", "https") else "https"
             host = f"{scheme}://{host}"
-        fix = f"Give a host such as {default or 'https://api.example.com'}."
         told = "a text that may hold credentials" if set(host) & set("@?#") else shown(host)
-        if self._connection.port and not 0 < self._connection.port < 65536:
-            raise self.error("port", f"is {self._connection.port}", "Give 443, or leave it empty.")
+        fix = f"Give a host such as {default or 'https://api.example.com'}."
         try:
+            parse_url(host)
             parts = urlsplit(host)
-            name, port = parts.hostname or "", parts.port or self._connection.port
-            url = f"{parts.scheme}://{f'[{name}]' if ':' in name else name}{f':{port}' if port else ''}"
-            requests.PreparedRequest().prepare_url(url, None)
+            name, port = parts.hostname or "", parts.port or self._connection.port or 443
         except ValueError:
             raise self.error("host", f"is {told}, which is not an address", fix) from None
-        if parts.scheme not in ("http", "https") or not name or " " in host:
-            raise self.error("host", f"is {told}, which is not an address", fix)
+        if parts.scheme not in ("http", "https") or not name or " " in host or not 0 < port < 65536:
+            raise self.error("host", f"is {told} (port {port}), which is not an address", fix)
         if parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None:
             raise self.error("host", f"is {told}, which is more than scheme, host and port", fix)
         if parts.scheme == "http" and not is_loopback(name):
             raise self.error("host", f"is {told}, which would send credentials unencrypted", "Use https://.")
-        return url
+        has_port = parts.port or self._connection.port
+        return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}{f':{port}' if has_port else ''}"
 
     def _value(self, field: str) -> Any:
         standard = field in ("host", "login", "password", "schema", "port")
@@ -164,13 +158,40 @@ class ConnectionFields:
         relabeled = self._info["ui-field-behaviour"]["relabeling"]
         return str(relabeled.get(field) or self._info["conn-fields"].get(field, {}).get("label", field))
 
-    def _description(self, field: str) -> str:
-        described = self._info["conn-fields"].get(field, {}).get("description")
-        return described or f"the {self._label(field)} that the platform shows for your app."
-
 
 def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
         return None
+
+
+def form_widgets(conn_type: str) -> dict[str, Any]:
+    """Return a form field for each entry of ``conn-fields``."""
+    return {name: _widget(field) for name, field in connection_type_info(conn_type)["conn-fields"].items()}
+
+
+def form_behaviour(conn_type: str) -> dict[str, Any]:
+    """Return which of Airflow's own fields are hidden, and what the others are called."""
+    behavior = connection_type_info(conn_type)["ui-field-behaviour"]
+    return {key.replace("-", "_"): value for key, value in behavior.items()}
+
+
+def _widget(field: dict[str, Any]) -> Any:
+    # Airflow takes no other kinds of field than string, integer, password, and boolean; and as it puts the fields of
+    # all connection types into one form, none can be required.
+    from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextAreaFieldWidget, BS3TextFieldWidget
+    from wtforms import IntegerField, PasswordField, StringField
+    from wtforms.validators import Optional, any_of
+
+    schema = field["schema"]
+    kind, widget = StringField, BS3TextFieldWidget
+    if "number" in schema["type"]:
+        kind = IntegerField
+    elif "object" in schema["type"]:
+        widget = BS3TextAreaFieldWidget
+    elif schema.get("format") == "password":
+        kind, widget = PasswordField, BS3PasswordFieldWidget
+    validators = [Optional(), any_of(schema["enum"])] if "enum" in schema else [Optional()]
+    description, default = field["description"], schema.get("default")
+    return kind(field["label"], validators=validators, description=description, default=default, widget=widget())

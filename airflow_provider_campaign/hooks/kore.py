@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
-from airflow_provider_campaign.hooks.form import connection_form
-from airflow_provider_campaign.platforms.kore import KorePlatform
-from airflow_provider_campaign.platforms.kore_endpoints import ENDPOINTS, PLACEHOLDERS, replacement_problem
+from airflow_provider_campaign.hooks.connection_fields import ConnectionFields, form_behaviour, form_widgets
+from airflow_provider_campaign.platforms.kore import ENDPOINTS, PLACEHOLDERS, KorePlatform, replacement_problem
 
 CLIENT_ID_PREFIX = "cs-"
 """How the ids of client apps begin."""
 
 
-@connection_form
 class KoreHook(CampaignHook):
     """
     Kore.ai campaign management, API v1 and v2.
@@ -25,6 +23,8 @@ class KoreHook(CampaignHook):
 
     conn_type = "kore"
     hook_name = "Kore.ai Campaigns"
+    get_connection_form_widgets = staticmethod(partial(form_widgets, conn_type))
+    get_ui_field_behaviour = staticmethod(partial(form_behaviour, conn_type))
 
     def create_platform(self, fields: ConnectionFields) -> KorePlatform:
         algorithm = fields.choice("jwt_algorithm")

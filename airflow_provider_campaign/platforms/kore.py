@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import jwt
 
-from airflow_provider_campaign.campaign import Campaign, CampaignStatus, CampaignType
+from airflow_provider_campaign.campaign import Campaign, CampaignStatus, CampaignType, is_path_segment
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.platforms.base import (
     Action,
@@ -21,9 +21,59 @@ from airflow_provider_campaign.platforms.base import (
     Pager,
     Platform,
 )
-from airflow_provider_campaign.platforms.kore_endpoints import SCHEDULE_OFF, endpoints_of
 from airflow_provider_campaign.platforms.kore_list import LISTABLE_STATUSES, KorePager, read_row
 from airflow_provider_campaign.platforms.reading import optional_text, required_object, required_rows
+
+_V1_STOP = "POST /campaign/api/v1/public/{iid}/campaign/{campaign_id}"
+_V1 = "/agentassist/api/v1/public/{iid}/campaign"
+_V2 = "/campaign/api/v2/public/{iid}/campaign"
+_V2_VOICE = "/api/v2/public/{iid}/campaign"  # without the prefix that every other path of v2 has
+_ACCOUNT = "accountId={account_id}"
+
+ENDPOINTS: Mapping[str, Mapping[str, str]] = {
+    "stop_sms": {
+        "v1": f"{_V1_STOP}?campaignType=sms&trigger=stop",
+        "v2": f"POST {_V2}/trigger/{{campaign_id}}?{_ACCOUNT}&campaignType=sms&trigger=stop",
+    },
+    "stop_voice": {
+        "v1": f"{_V1_STOP}?campaignType=voice&trigger=stop",
+        "v2": f"POST {_V2_VOICE}/trigger/{{campaign_id}}?{_ACCOUNT}&campaignType=voice&trigger=stop",
+    },
+    "start_sms": {
+        "v1": f"{_V1_STOP}?campaignType=sms&trigger=play",
+        "v2": f"POST {_V2}/trigger/{{campaign_id}}?{_ACCOUNT}&campaignType=sms&trigger=play",
+    },
+    "start_voice": {
+        "v1": f"{_V1_STOP}?campaignType=voice&trigger=play",
+        "v2": f"POST {_V2_VOICE}/trigger/{{campaign_id}}?{_ACCOUNT}&campaignType=voice&trigger=play",
+    },
+    "delete_sms": {
+        "v1": f"DELETE {_V1}/{{campaign_id}}?campaignType=sms",
+        "v2": f"DELETE {_V2}/{{campaign_id}}?{_ACCOUNT}&campaignType=sms",
+    },
+    "delete_voice": {
+        "v1": f"DELETE {_V1}/{{campaign_id}}?campaignType=voice",
+        "v2": f"DELETE {_V2}/{{campaign_id}}?{_ACCOUNT}&campaignType=voice",
+    },
+    "status": {
+        "v1": f"POST {_V1}/{{campaign_id}}/status?view=status",
+        "v2": f"POST {_V2}/{{campaign_id}}/status?{_ACCOUNT}&view=status",
+    },
+    "list": {
+        "v1": f"POST {_V1}/getAllCampaignDetails",
+        "v2": f"POST {_V2}/getAllCampaignDetails?{_ACCOUNT}",
+    },
+    "get": {
+        "v1": f"GET {_V1}/{{campaign_id}}",
+        "v2": f"GET {_V2}/{{campaign_id}}?{_ACCOUNT}",
+    },
+}
+"""Method and path of every request, as the platform's pages print them (their slips settled)."""
+
+SCHEDULE_OFF = f"POST {_V2}/schedule?enableSchedule=false&campaignName={{campaign_name}}"
+"""Method and path of a request that only API v2 has, and that finds the campaign by its name."""
+
+PLACEHOLDERS = ("{iid}", "{campaign_id}", "{account_id}")
 
 TOKEN_LIFETIME = 300
 """Seconds that a token is valid for: it is used once, at once, but the platform's clock may be ahead of ours."""
@@ -110,7 +160,8 @@ class KorePlatform(Platform):
                 "campaign_type is missing. Nothing was sent. Give 'sms' or 'voice' (command line: --campaign-type)."
             )
         name = f"{request.action}_{request.campaign_type}" if typed else request.action.value
-        method, template = endpoints_of(self.api_version, self.endpoint_replacements)[name].split(" ", 1)
+        method, template = ENDPOINTS[name][self.api_version].split(" ", 1)
+        template = self.endpoint_replacements.get(name, template)
         path = _fill(template, iid=self.iid, account_id=self.account_id, campaign_id=request.campaign_id or "")
         return HttpRequest(method, path, _EMPTY if method == "POST" else None)
 
@@ -161,3 +212,18 @@ class KorePlatform(Platform):
 
 def _fill(template: str, **values: str) -> str:
     return template.format_map({name: quote(value, safe="") for name, value in values.items()})
+
+
+def replacement_problem(name: str, path: object) -> str | None:
+    """Return what is wrong with an entry that replaces a path; None if nothing is."""
+    if name not in ENDPOINTS:
+        return f"replaces {name!r}, which is not an endpoint"
+    if not isinstance(path, str) or not path.startswith("/") or path.startswith("//") or not path.isprintable():
+        return f"gives {name} something that is not a path beginning with one /"
+    if "#" in path or not all(map(is_path_segment, path.partition("?")[0].split("/"))):
+        return f"gives {name} a path that leads elsewhere: it holds one of .. . # or an encoded / \\ ? #"
+    if "{campaign_id}" in ENDPOINTS[name]["v1"] and "{campaign_id}" not in path:
+        return f"gives {name} a path without {{campaign_id}}"
+    for placeholder in PLACEHOLDERS:
+        path = path.replace(placeholder, "")
+    return f"gives {name} a path with an unknown placeholder" if set(path) & set("{}") else None

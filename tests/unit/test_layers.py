@@ -39,7 +39,6 @@ LAYERS |= {
 """What each folder or module may import, besides itself; what is not here is no part of the layers."""
 
 ASSIGNED_ELSEWHERE = {
-    ("hooks/form.py", "hook"): "what a class decorator does",
     ("sweep/account.py", "self._entries[campaign_id]"): "one of its own, kept in a dict",
     ("sweep/account.py", "entry"): "one of its own, kept in a dict",
 }

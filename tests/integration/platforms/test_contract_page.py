@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from airflow_provider_campaign.platforms import kore_endpoints, sonarly
+from airflow_provider_campaign.platforms import kore, sonarly
 
 REPOSITORY = Path(__file__).parents[3]
 PAGE = (REPOSITORY / "docs" / "contract.md").read_text()
@@ -21,10 +21,8 @@ def rows(title: str) -> list[list[str]]:
 
 
 def test_every_kore_endpoint_is_on_the_page() -> None:
-    endpoints = {
-        (name, version): path for name, paths in kore_endpoints.ENDPOINTS.items() for version, path in paths.items()
-    }
-    endpoints["schedule_off", "v2"] = kore_endpoints.SCHEDULE_OFF
+    endpoints = {(name, version): path for name, paths in kore.ENDPOINTS.items() for version, path in paths.items()}
+    endpoints["schedule_off", "v2"] = kore.SCHEDULE_OFF
     assert {(name, version): path for name, version, path, _ in rows("Kore.ai")} == endpoints
 
 
