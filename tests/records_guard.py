@@ -16,7 +16,8 @@ import jsonschema
 import pytest
 
 from airflow_provider_campaign import records
-from airflow_provider_campaign.records.chain import Discrepancy, RecordChain, RecordFile
+from airflow_provider_campaign.records.chain import Discrepancy, RecordChain
+from airflow_provider_campaign.records.shape import RecordFile
 from airflow_provider_campaign.records.store import RecordStore
 from tests.secrets_guard import leak_in
 

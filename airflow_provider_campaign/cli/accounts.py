@@ -1,23 +1,29 @@
-"""The accounts that a command is about: their connections, and work on all of them at once that Ctrl-C ends."""
+"""The accounts that a command is about: connections, calling hours, records, and work on all of them at once."""
 
 from __future__ import annotations
 
+import getpass
 import signal
+from argparse import Namespace
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from airflow_provider_campaign.arguments import argument_error, read_words
+import yaml
+
+from airflow_provider_campaign.arguments import argument_error, read_reason, read_words
+from airflow_provider_campaign.calling_hours import CallingRules
+from airflow_provider_campaign.cli.output import NOT_VERIFIED, NOTHING_SENT, SUCCESS, Output
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation
 from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
-
-SUCCESS, NOT_VERIFIED, NOTHING_SENT = 0, 1, 2
-"""The exit statuses of all commands."""
+from airflow_provider_campaign.operators.task_record import TaskRecord, open_store
+from airflow_provider_campaign.records.record import RecordDraft
 
 REFRESH_INTERVAL = 0.2
 """Seconds between two looks at the progress."""
@@ -27,16 +33,15 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Outcome(Generic[Result]):
-    """The outcome of the work on one account: what it returned, None if nothing, and what went wrong."""
+    """The outcome of the work on one account: what it returned, None if nothing, and the error."""
 
     value: Result | None = None
     error: CampaignError | None = None
 
 
 def exit_status(outcomes: Collection[Outcome[Any]]) -> int:
-    """Return 0 where all is done and verified, 2 where nothing was sent to any account, else 1."""
-    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
-    if not errors:
+    """Return 0 if all is done and verified, 2 if nothing was sent to any account, else 1."""
+    if all(each.error is None for each in outcomes):
         return SUCCESS
     nothing_sent = all(each.value is None and isinstance(each.error, CampaignConfigError) for each in outcomes)
     return NOTHING_SENT if nothing_sent else NOT_VERIFIED
@@ -56,6 +61,36 @@ def read_conn_id(given: Sequence[str] | None) -> str:
     return conn_ids[0]
 
 
+def read_rules(given: Sequence[str] | None, conn_ids: Sequence[str] | None) -> dict[str, CallingRules]:
+    """
+    Return the calling hours of each account, by connection id.
+
+    :param given: Values of the option ``--calling-hours``: ``CONN_ID=FILE``, or ``FILE`` for those of ``--conn-id``.
+    :raises CampaignConfigError: When a file is unreadable, or an account has no file, or two.
+    """
+    option = "--calling-hours"
+    rules: dict[str, CallingRules] = {}
+    for text in given or ():
+        conn_id, is_named, file = text.partition("=")
+        for each in [conn_id] if is_named else read_conn_ids(conn_ids):
+            if each in rules:
+                raise argument_error(option, text, f"and {each!r} has another file already", "Give each account one.")
+            rules[each] = _read_file(option, file if is_named else text)
+    for each in read_conn_ids(conn_ids) if conn_ids or not rules else ():
+        if each not in rules:
+            raise argument_error(option, given, f"without calling hours of {each!r}", f"Give {option} {each}=FILE.")
+    return rules
+
+
+def _read_file(option: str, file: str) -> CallingRules:
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+        return CallingRules.read(text if file.endswith(".json") else yaml.safe_load(text))
+    except (OSError, UnicodeError, yaml.YAMLError) as error:
+        fix = "Give a YAML or JSON file with calling hours, or with a list of rules."
+        raise argument_error(option, file, f"which can't be read ({error})", fix) from None
+
+
 def connect(conn_ids: Collection[str]) -> tuple[dict[str, CampaignClient], dict[str, CampaignError]]:
     """
     Return the client of each connection, and why another can't be looked up; nothing is sent yet.
@@ -68,20 +103,16 @@ def connect(conn_ids: Collection[str]) -> tuple[dict[str, CampaignClient], dict[
             clients[conn_id] = CampaignHook.for_conn_id(conn_id).client
         except CampaignConfigError as error:
             wrong.append(error)
+        except CampaignError as error:
+            failures[conn_id] = error
         except Exception as error:  # noqa: BLE001 whatever goes wrong with one connection, the others can be used
-            failures[conn_id] = _lookup_error(conn_id, error)
+            failures[conn_id] = CampaignConfigError(  # without its text, which may hold a part of the connection
+                f"Connection {conn_id!r} can't be read ({type(error).__name__}). Nothing was sent. If it is in "
+                "Airflow's database, use the Fernet key and the database of the Airflow that has stored it."
+            )
     if wrong or not clients:
         raise CampaignConfigError("\n".join(map(str, [*wrong, *failures.values()])))
     return clients, failures
-
-
-def _lookup_error(conn_id: str, error: Exception) -> CampaignError:
-    if isinstance(error, CampaignError):
-        return error
-    return CampaignConfigError(  # without its text, which may hold a part of the connection
-        f"Connection {conn_id!r} can't be read ({type(error).__name__}). Nothing was sent. If it is in Airflow's "
-        "database, use the Fernet key and the database of the Airflow that has stored it."
-    )
 
 
 def run_on_all(
@@ -110,7 +141,7 @@ def _outcome(conn_id: str, work: Callable[[], Outcome[Result]]) -> Outcome[Resul
 
 @contextmanager
 def _signals_request(cancellation: Cancellation) -> Iterator[None]:
-    """Have Ctrl-C and SIGTERM raise the flag; ignore SIGHUP, so that a lost terminal aborts no stops."""
+    """Have Ctrl-C and SIGTERM request it; ignore SIGHUP, so that a lost terminal aborts no stops."""
     previous = {
         number: signal.signal(number, lambda *_: cancellation.request()) for number in (signal.SIGINT, signal.SIGTERM)
     }
@@ -120,3 +151,31 @@ def _signals_request(cancellation: Cancellation) -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def record_opener(
+    options: Namespace, command: str, action: str, scope: Mapping[str, Any], cancellation: Cancellation
+) -> Callable[[str, CampaignClient], TaskRecord]:
+    """Return what begins the record of a command's work on an account."""
+    store = open_store("--records-path", options.records_path, has_default=True)
+    reason = read_reason("--reason", options.reason)
+
+    def open_record(conn_id: str, client: CampaignClient) -> TaskRecord:
+        run: dict[str, str | None] = {"command": command, "user": None}
+        with suppress(OSError, KeyError):  # the machine may have no name for the user
+            run["user"] = getpass.getuser()
+        began_at = client.clock.time()
+        draft = RecordDraft(action, run, began_at, conn_id, client.platform, scope=scope, reason=reason)
+        return TaskRecord(draft, store, cancellation)
+
+    return open_record
+
+
+def report_records(records: Mapping[str, TaskRecord], output: Output) -> bool:
+    """Say where the records are, or why they are not; return whether all are written that had to be."""
+    for conn_id, record in records.items():
+        if record.problem:
+            output.problem(f"{conn_id}: {record.problem}")
+        elif reference := record.result.get("record"):
+            output.say(f"{conn_id}: record {reference['path']}, SHA-256 {reference['sha256']}")
+    return not any(record.problem for record in records.values())

@@ -11,23 +11,16 @@ from pathlib import Path
 from airflow_provider_campaign.arguments import read_campaign_id, read_optional_text, read_seconds
 from airflow_provider_campaign.check.contract import DIFFERS, SAME, UNKNOWN, CheckRow, ContractCheck
 from airflow_provider_campaign.check.report import check_report
-from airflow_provider_campaign.cli.accounts import (
-    NOT_VERIFIED,
-    SUCCESS,
-    Outcome,
-    connect,
-    exit_status,
-    read_conn_id,
-    run_on_all,
-)
-from airflow_provider_campaign.cli.output import Output
+from airflow_provider_campaign.cli.accounts import Outcome, connect, exit_status, read_conn_id, run_on_all
+from airflow_provider_campaign.cli.output import NOT_VERIFIED, SUCCESS, Output, command
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.exceptions import CampaignConfigError
 
 _COLUMNS = ("subject", "verdict", "seen", "documented", "provider")
 
 
-def check_account(options: Namespace, output: Output) -> int:
+@command
+def check(options: Namespace, output: Output) -> int:
     """Check an account, show each point, and save what was seen."""
     campaign_id = read_optional_text("--campaign-id", options.campaign_id)
     path = _writable(options.save)

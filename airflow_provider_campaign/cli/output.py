@@ -1,27 +1,32 @@
-"""What a command shows: results on stdout, all else on stderr, colors and a moving progress on terminals only."""
+"""What a command shows: the result on stdout, all else on stderr; and its exit status."""
 
 from __future__ import annotations
 
+import csv
+import functools
+import io
 import logging
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from argparse import Namespace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from airflow.cli.simple_table import AirflowConsole
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
+
+SUCCESS, NOT_VERIFIED, NOTHING_SENT = 0, 1, 2
+"""The exit statuses of all commands."""
 
 PACKAGE_LOGGER = __name__.partition(".")[0]
 
-LINE_INTERVAL = 2.0
-"""Seconds between two lines about the progress, if there is no terminal."""
+PROGRESS_INTERVAL = 2.0
+"""Seconds between two lines about the progress."""
 
 Row = Mapping[str, Any]
-
-ShowProgress = Callable[[str, str, int, int | None], None]
-"""Takes an account, a text, how many campaigns are done, and of how many; None if not yet known."""
 
 
 class Output:
@@ -35,15 +40,17 @@ class Output:
     def __init__(self, style: str, *, is_verbose: bool = False) -> None:
         self.style = style
         self.is_verbose = is_verbose
-        self.messages = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
+        self._messages = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
+        self._progress: dict[str, str] = {}
+        self._progress_at = time.monotonic()
 
     @property
     def is_for_machines(self) -> bool:
-        """Whether nothing but the result and what is wrong is shown."""
+        """Whether nothing but the result and problems are shown."""
         return self.style in ("json", "yaml")
 
     def rows(self, rows: Sequence[Row], columns: Collection[str]) -> None:
-        """Print the result; a person is shown the columns only, JSON and YAML have all."""
+        """Print the result: these columns; in JSON and YAML all of them."""
         console = AirflowConsole(markup=False, emoji=False, highlight=False)
         whole: Any = [dict(row) for row in rows]
         if self.style == "json":
@@ -61,56 +68,38 @@ class Output:
 
     def ask(self, question: str) -> bool:
         """Return whether the user at the terminal says yes."""
-        self.messages.print(f"{question} [y/N] ", end="")
+        self._messages.print(f"{question} [y/N] ", end="")
         return sys.stdin.readline().strip().casefold() in ("y", "yes")
 
     def say(self, text: str) -> None:
         """Print a message."""
         if not self.is_for_machines:
-            self.messages.print(_lines(text))
+            self._messages.print(_lines(text))
 
     def problem(self, text: str) -> None:
         """Print a problem."""
-        self.messages.print(_lines(text), style="bold red")
+        self._messages.print(_lines(text), style="bold red")
 
-    @contextmanager
-    def progress(self) -> Iterator[ShowProgress]:
-        """Yield what shows how far the work on an account is: bars on a terminal, else a line now and then."""
-        if self.is_for_machines:
-            yield lambda *_: None
-        elif self.messages.is_terminal:
-            name = TextColumn("{task.description}", markup=False)
-            text = TextColumn("{task.fields[text]}", markup=False)
-            columns = (name, BarColumn(), text, TimeElapsedColumn())
-            with Progress(*columns, console=self.messages, transient=True) as bars:
-                tasks: dict[str, TaskID] = {}
+    def verdict(self, text: str, *, is_good: bool) -> bool:
+        """Print a message or a problem, and return which it is."""
+        self.say(text) if is_good else self.problem(text)
+        return is_good
 
-                def move_bar(account: str, text: str, done: int, total: int | None) -> None:
-                    if account not in tasks:
-                        tasks[account] = bars.add_task(account, text=text, total=total)
-                    bars.update(tasks[account], text=text, completed=done, total=total)
-
-                yield move_bar
-        else:
-            shown: dict[str, str] = {}
-            shown_at = time.monotonic()
-
-            def print_line(account: str, text: str, *_: object) -> None:
-                nonlocal shown_at
-                if shown.get(account) != text and time.monotonic() - shown_at >= LINE_INTERVAL:
-                    shown[account], shown_at = text, time.monotonic()
-                    self.say(f"{account}: {text}")
-
-            yield print_line
+    def progress(self, account: str, text: str) -> None:
+        """Print how far the work on an account is, if that has changed, and some time has passed."""
+        if self._progress.get(account) != text and time.monotonic() - self._progress_at >= PROGRESS_INTERVAL:
+            self._progress[account], self._progress_at = text, time.monotonic()
+            self.say(f"{account}: {text}")
 
     @contextmanager
     def logging(self) -> Iterator[None]:
-        """Have log records on stderr while a command runs, whatever Airflow's configuration does with them."""
-        root = logging.getLogger()
-        package = logging.getLogger(PACKAGE_LOGGER)
+        """Show warnings and others' errors on stderr, if verbose all of the log, whatever Airflow is configured to."""
+        root, package = logging.getLogger(), logging.getLogger(PACKAGE_LOGGER)
         console = (sys.stdout, sys.stderr)
         shown = [handler for handler in root.handlers if getattr(handler, "stream", None) in console]
-        level, handler = package.level, _LogHandler(self)
+        level, handler = package.level, logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+        handler.addFilter(lambda each: each.name.startswith(PACKAGE_LOGGER) or each.levelno >= logging.ERROR)
         for each in shown:
             root.removeHandler(each)
         root.addHandler(handler)
@@ -124,21 +113,39 @@ class Output:
                 root.addHandler(each)
 
 
-class _LogHandler(logging.Handler):
-    """Shows what is of interest: the provider's warnings, others' errors; all of the provider's log if verbose."""
+def command(run: Callable[[Namespace, Output], int]) -> Callable[[Namespace], None]:
+    """Return what Airflow's command line runs for a function that returns an exit status."""
 
-    def __init__(self, output: Output) -> None:
-        super().__init__()
-        self._output = output
+    @functools.wraps(run)
+    def main(options: Namespace) -> None:
+        output = Output(options.output, is_verbose=options.verbose)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal can't show ends nothing
+        with output.logging():
+            try:
+                status = run(options, output)
+            except CampaignError as error:
+                output.problem(str(error))
+                status = NOTHING_SENT if isinstance(error, CampaignConfigError) else NOT_VERIFIED
+            except KeyboardInterrupt:
+                output.problem("Interrupted before anything was stopped.")
+                status = NOT_VERIFIED
+        sys.exit(status)
 
-    def emit(self, record: logging.LogRecord) -> None:
-        is_ours = record.name.partition(".")[0] == PACKAGE_LOGGER
-        try:
-            if is_ours or record.levelno >= logging.ERROR:
-                text = f"{record.levelname.lower()}: {self.format(record)}"
-                self._output.messages.print(_lines(text), style="dim")
-        except Exception:  # noqa: BLE001 a terminal that is gone must not end a stop
-            self.handleError(record)
+    return main
+
+
+def write_csv(columns: Sequence[str], rows: Iterable[Row]) -> None:
+    writer = csv.writer(sys.stdout)
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow(_csv_cell(row.get(name)) for name in columns)
+
+
+def _csv_cell(value: Any) -> Any:
+    """Return a cell of one line that steers no terminal, and that no spreadsheet takes for a formula."""
+    text = printable(value) if isinstance(value, str) else ""
+    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text or value
 
 
 def _cells(rows: Sequence[Row], columns: Collection[str]) -> list[dict[str, str]]:
@@ -153,7 +160,7 @@ def _cells(rows: Sequence[Row], columns: Collection[str]) -> list[dict[str, str]
 
 
 def printable(value: object) -> str:
-    """Return a value as a cell: what a campaign is called must not steer a terminal."""
+    """Return a value as a cell: the name of a campaign must not steer a terminal."""
     text = "" if value is None else str(value)
     return "".join(mark if mark.isprintable() else " " for mark in text)
 

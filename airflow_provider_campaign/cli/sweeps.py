@@ -19,19 +19,19 @@ from airflow_provider_campaign.arguments import (
 )
 from airflow_provider_campaign.calling_hours import CallingRules
 from airflow_provider_campaign.cli.accounts import (
-    NOT_VERIFIED,
-    SUCCESS,
     Outcome,
     connect,
     exit_status,
     read_conn_ids,
+    record_opener,
+    report_records,
     run_on_all,
 )
-from airflow_provider_campaign.cli.command_record import CommandRecords
-from airflow_provider_campaign.cli.output import Output, ShowProgress
+from airflow_provider_campaign.cli.output import NOT_VERIFIED, SUCCESS, Output, command
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
+from airflow_provider_campaign.operators.task_record import TaskRecord
 from airflow_provider_campaign.sweep.account import SweptAccount
 from airflow_provider_campaign.sweep.closing import Schedule
 from airflow_provider_campaign.sweep.loop import Sweep
@@ -43,13 +43,10 @@ log = logging.getLogger(__name__)
 LIST_TIMEOUT = 60.0
 """Seconds after which a listing for ``live`` times out."""
 
-_LIVE_COLUMNS = ("conn_id", "campaign_id", "name", "campaign_type", "status")
-_COLUMNS = ("conn_id", "campaign_id", "name", "status", "confirmed_at")
-
-_RESULTS = ("stopped", "already_stopped", "failed")
+LIVE_COLUMNS = ("conn_id", "campaign_id", "name", "campaign_type", "status")
+COLUMNS = ("conn_id", "campaign_id", "name", "status", "confirmed_at")
 
 Outcomes = Mapping[str, Outcome[SweepResult]]
-Run = Callable[[str, Sweep], Outcome[SweepResult]]
 
 
 @dataclass(frozen=True)
@@ -101,33 +98,38 @@ class Sweeps:
         schedule = Schedule.of_run(self.rules.get(conn_id), 0.0, 0.0, client.clock.time())
         return Sweep(SweptAccount(client, self.scope, deadline, schedule))
 
-    def list_all(self, output: Output) -> Outcomes:
-        """List the live campaigns of all accounts."""
-        return self._on_all(min(self.seconds, LIST_TIMEOUT), lambda _, sweep: _outcome(sweep.list_only()), output)
-
-    def run_all(self, records: CommandRecords, output: Output) -> Outcomes:
-        """Stop the live campaigns of all accounts."""
-        return self._on_all(self.seconds, partial(_run, records), output)
-
-    def _on_all(self, seconds: float, run: Run, output: Output) -> Outcomes:
+    def on_all(self, output: Output, run: Callable[[str, Sweep], SweepResult], seconds: float) -> Outcomes:
+        """Run a sweep of each account."""
         sweeps: dict[str, Sweep] = {}
 
         def work(conn_id: str) -> Outcome[SweepResult]:
             sweeps[conn_id] = self.create(conn_id, seconds)
-            return run(conn_id, sweeps[conn_id])
+            result = run(conn_id, sweeps[conn_id])
+            error = failure_of(result)
+            return Outcome(None if error and not result.entries else result, error)
 
-        with output.progress() as show:
-            tasks = {conn_id: partial(work, conn_id) for conn_id in self.clients}
-            outcomes = run_on_all(tasks, lambda: _show_progress(show, dict(sweeps)), self.cancellation)
+        def refresh() -> None:
+            for conn_id, sweep in dict(sweeps).items():
+                result = sweep.result()
+                found = len(result.entries)
+                output.progress(conn_id, f"{found} live, {found - len(result.left)} stopped" if found else "listing")
+
+        outcomes = run_on_all({conn_id: partial(work, conn_id) for conn_id in self.clients}, refresh, self.cancellation)
         return {**outcomes, **{conn_id: Outcome(error=error) for conn_id, error in self.failures.items()}}
 
+    def list_all(self, output: Output) -> Outcomes:
+        """List the live campaigns of all accounts."""
+        return self.on_all(output, lambda _, sweep: sweep.list_only(), min(self.seconds, LIST_TIMEOUT))
 
-def live_campaigns(options: Namespace, output: Output) -> int:
+
+@command
+def live(options: Namespace, output: Output) -> int:
     """List live campaigns."""
     return _show_live(Sweeps.read(options), output, fail_if_any=options.fail_if_any)
 
 
-def stop_all(options: Namespace, output: Output) -> int:
+@command
+def stop_active(options: Namespace, output: Output) -> int:
     """Stop live campaigns, once the user has seen them and said yes."""
     if not (options.yes or options.dry_run or sys.stdin.isatty()):
         raise CampaignConfigError(
@@ -135,27 +137,42 @@ def stop_all(options: Namespace, output: Output) -> int:
         )
     sweeps = Sweeps.read(options)
     scope = {**sweeps.scope.as_dict(), "dry_run": False}
-    records = CommandRecords.read(options, "stop-active", "sweep", scope, sweeps.cancellation)
+    open_record = record_opener(options, "stop-active", "sweep", scope, sweeps.cancellation)
     if options.dry_run:
         return _show_live(sweeps, output)
     if not (options.yes or _is_confirmed(sweeps, output)):
         output.problem("Nothing was stopped.")
         return NOT_VERIFIED
-    if records.reason:
-        output.say(f"Reason: {records.reason}")
-    outcomes = sweeps.run_all(records, output)
+    return _stop_all(sweeps, open_record, output)
+
+
+def _stop_all(sweeps: Sweeps, open_record: Callable[[str, CampaignClient], TaskRecord], output: Output) -> int:
+    records: dict[str, TaskRecord] = {}
+
+    def run(conn_id: str, sweep: Sweep) -> SweepResult:
+        records[conn_id] = record = open_record(conn_id, sweep.account.client)
+        record.describe(lambda: sweep.result().progress())
+        try:
+            result = sweep.run()
+        except Exception as error:
+            record.end(error)
+            raise
+        record.describe(result.progress)
+        record.end(failure_of(result))
+        return result
+
+    outcomes = sweeps.on_all(output, run, sweeps.seconds)
     if sweeps.cancellation.is_requested:
         output.problem("Interrupted: nothing more is sent.")
-    output.rows(_result_rows(outcomes), _COLUMNS)
+    output.rows(_rows(outcomes, "stopped", "already_stopped", "failed"), COLUMNS)
     report(outcomes, output)
-    records.report(output)
-    return NOT_VERIFIED if records.problems else exit_status(outcomes.values())
+    return exit_status(outcomes.values()) if report_records(records, output) else NOT_VERIFIED
 
 
 def _show_live(sweeps: Sweeps, output: Output, *, fail_if_any: bool = False) -> int:
     outcomes = sweeps.list_all(output)
     rows = live_rows(outcomes)
-    output.rows(rows, _LIVE_COLUMNS)
+    output.rows(rows, LIVE_COLUMNS)
     report(outcomes, output)
     return exit_status(outcomes.values()) or (NOT_VERIFIED if fail_if_any and rows else SUCCESS)
 
@@ -164,7 +181,7 @@ def _is_confirmed(sweeps: Sweeps, output: Output) -> bool:
     """Show what would be stopped, and ask; nothing to stop needs no question."""
     outcomes = sweeps.list_all(output)
     rows = live_rows(outcomes)
-    output.preview(rows, _LIVE_COLUMNS)
+    output.preview(rows, LIVE_COLUMNS)
     report(outcomes, output)
     if sweeps.cancellation.is_requested:
         return False
@@ -173,20 +190,7 @@ def _is_confirmed(sweeps: Sweeps, output: Output) -> bool:
     return output.ask(f"Stop these {len(rows)} campaigns, and what else goes live meanwhile?")
 
 
-def _run(records: CommandRecords, conn_id: str, sweep: Sweep) -> Outcome[SweepResult]:
-    """Sweep an account, and write the record however that ends."""
-    client = sweep.account.client
-    draft = records.begin(conn_id, client)
-    try:
-        result = sweep.run()
-    except Exception as error:
-        records.write(draft, sweep.result().progress(), client.clock.time(), error)
-        raise
-    records.write(draft, result.progress(), client.clock.time(), _failure(result))
-    return _outcome(result)
-
-
-def _failure(result: SweepResult) -> CampaignError | None:
+def failure_of(result: SweepResult) -> CampaignError | None:
     """Return the error that names what is not verified stopped, None if all is."""
     try:
         result.raise_for_failure()
@@ -195,36 +199,17 @@ def _failure(result: SweepResult) -> CampaignError | None:
     return None
 
 
-def _outcome(result: SweepResult) -> Outcome[SweepResult]:
-    """Return a result with the error that names what is not verified, alone where nothing was found."""
-    failure = _failure(result)
-    return Outcome(None if failure and not result.entries else result, failure)
-
-
-def _show_progress(show: ShowProgress, sweeps: Mapping[str, Sweep]) -> None:
-    for conn_id, sweep in sweeps.items():
-        result = sweep.result()
-        found = len(result.entries)
-        done = found - len(result.left)
-        show(conn_id, f"{found} live, {done} stopped" if found else "listing", done, found or None)
-
-
 def live_rows(outcomes: Outcomes) -> list[dict[str, Any]]:
     """Return a row for each live campaign that was listed."""
-    return [
-        {"conn_id": conn_id, **{key: row[key] for key in ("campaign_id", "name", "campaign_type", "status")}}
-        for conn_id, outcome in outcomes.items()
-        if outcome.value is not None
-        for row in outcome.value.lists()["live"]
-    ]
+    return [{column: row[column] for column in LIVE_COLUMNS} for row in _rows(outcomes, "live")]
 
 
-def _result_rows(outcomes: Outcomes) -> list[dict[str, Any]]:
+def _rows(outcomes: Outcomes, *results: str) -> list[dict[str, Any]]:
+    """Return a row for each campaign with one of these results."""
     rows = []
     for conn_id, outcome in outcomes.items():
-        result = outcome.value.lists() if outcome.value is not None else {}
-        for name in _RESULTS:
-            rows += [{"conn_id": conn_id, "result": name, **row} for row in result.get(name, ())]
+        lists = outcome.value.lists() if outcome.value is not None else {}
+        rows += [{"conn_id": conn_id, "result": result, **row} for result in results for row in lists.get(result, ())]
     return rows
 
 

@@ -27,8 +27,8 @@ from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operators.task_record import TaskRecord
 from airflow_provider_campaign.platforms.base import Action, ApiRequest
-from airflow_provider_campaign.records.earlier_tries import EarlierTries
 from airflow_provider_campaign.records.progress import ActionProgress
+from airflow_provider_campaign.records.record import EarlierTries
 
 DEFAULT_TIMEOUT = 900.0
 """Seconds for a whole operation: requests, retries, and waiting."""
@@ -128,7 +128,7 @@ class CampaignOperator(BaseOperator):
         """
         campaign = Campaign(self.campaign_id, "unknown", campaign_type=self.campaign_type)
         progress = ActionProgress(self.hook.client, campaign, action, carried)
-        self._record = record = TaskRecord(self, context, action.value, self.records_path, self._cancellation)
+        self._record = record = TaskRecord.of_task(self, context, action.value, self.records_path, self._cancellation)
         record.describe(
             progress.current,
             began_at=progress.began_at,

@@ -202,7 +202,7 @@ class StopActiveCampaignsOperator(BaseOperator):
 
     def _execute(self, context: Context, carried: Mapping[str, Any] | None) -> dict[str, Any]:
         records_path = str(self.records_path) if "records_path" in self._templates else self.records_path
-        self._record = TaskRecord(self, context, "sweep", records_path, self._cancellation)
+        self._record = TaskRecord.of_task(self, context, "sweep", records_path, self._cancellation)
         with self._record as record:
             arguments = SweepArguments(**read_arguments(self, self.readers, self._templates))
             record.describe(

@@ -1,49 +1,147 @@
-"""The chain of records: what each saw as its predecessor, and what is wrong with those that are there."""
+"""
+The chain of records: each names the record before it, and what is wrong with those that are there.
+
+The folder ``@chain`` shows which record of a connection was written last. Anyone who may write there can change it, so
+its small files are compared with the records, and what goes wrong there is a warning.
+"""
 
 from __future__ import annotations
 
+import json
+import logging
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from datetime import UTC, datetime, timedelta
+from itertools import islice, takewhile
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_campaign.records.files import record_folder, record_stem
-from airflow_provider_campaign.records.shape import SCHEMA, read_record, sha256_of
+from airflow_provider_campaign.records.files import (
+    CHAIN_FOLDER,
+    create_file,
+    make_folder,
+    names_in,
+    path_part,
+    read_file,
+    record_path,
+)
+from airflow_provider_campaign.records.shape import RecordFile, sha256_of
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+log = logging.getLogger(__name__)
 
 CHANGED, MISSING, REORDERED, CUT_OFF, UNREADABLE = "changed", "missing", "reordered", "cut off", "unreadable"
-FORK, DOUBTFUL = "fork", "doubtful"
+FORK = "fork"
+
+SHORT_HASH = 12  # characters of a hash that distinguish it from the others of two days
+MAX_NAMED = 6  # predecessors that one record names, and links that it doubts: a file name has 255 characters
+
+MONTH, DAY = re.compile(r"\d{4}-\d\d", re.ASCII), re.compile(r"\d\d", re.ASCII)
+
+LINK = re.compile(r"[\d.]+_([0-9a-f]{64})_([0-9a-f-]+|first)", re.ASCII)
+"""The name of a link: time, SHA-256 of the record, short hashes of those before it that later ones need not name."""
+
+PATH = re.compile(r"(?!\.\.?/|@chain/)[^/]+/(?!\.\.?/)[^/]+/[^/]+\.json")
+
+Named = dict[str, str]
+"""The ``path`` and the ``sha256`` of a record."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecordFile:
+def find_predecessors(root: ObjectStoragePath, connection_id: str | None, ended_at: str) -> tuple[list[Named], str]:
     """
-    A record as it was read.
+    Return the records before one that no other names yet, the newest first, and what its own link names.
 
-    :param path: Below the records path, with ``/`` between its parts.
-    :param sha256: Of its bytes, empty if it could not be read.
-    :param record: None if the file holds none that is whole.
-    :param problem: Why there is no record.
+    Only the last two days are looked at. Days in the future, which a clock that was ahead has left, do not count.
     """
+    folder = _links_folder(root, connection_id)
+    found: list[Named] = []
+    doubtful: list[Named] = []
+    named: set[str] = set()
+    try:
+        for day in islice(_days(folder, ended_at), 2):
+            for link in _links(folder, day):
+                sha256, names = link[1], link[2].split("-")
+                if sha256[:SHORT_HASH] in named:
+                    named.update(names)
+                elif max(len(found), len(doubtful)) < MAX_NAMED:
+                    record = {"path": _linked_path(folder, f"{day}/{link[0]}"), "sha256": sha256}
+                    is_found = _exists(root, record, connection_id)
+                    (found if is_found else doubtful).append(record)
+                    named.update([sha256[:SHORT_HASH]], names if is_found else ())
+    except Exception as error:  # noqa: BLE001 whatever a file system's library raises
+        log.warning("The chain of records can't be read at %s: %s: %s", folder, type(error).__name__, error)
+    for each in doubtful:
+        log.warning("A link in @chain names a record that is not there: path %(path)r, SHA-256 %(sha256)s", each)
+    return found, "-".join(each["sha256"][:SHORT_HASH] for each in (*found, *doubtful)) or "first"
 
-    path: str
-    sha256: str
-    record: Mapping[str, Any] | None
-    problem: str = ""
 
-    @classmethod
-    def parse(cls, path: str, content: bytes) -> Self:
-        record = read_record(content)
-        return cls(path, sha256_of(content), record, "" if record else f"holds no whole {SCHEMA}")
+def add_link(root: ObjectStoragePath, record: Mapping[str, Any], reference: Named, names: str) -> None:
+    """Note a record that was written, for those that come after it."""
+    at = datetime.fromisoformat(record["ended_at"]).astimezone(UTC)
+    folder = _links_folder(root, record["connection_id"])
+    link = folder / f"{at:%Y-%m/%d/%H%M%S.%f}_{reference['sha256']}_{names}"
+    try:
+        make_folder(link.parent)
+        if not create_file(link, reference["path"].encode()):
+            log.warning("%s is there, and is about another record", link)
+    except Exception as error:  # noqa: BLE001 whatever a file system's library raises: the record is written
+        log.warning("The chain of records has no place for this one: %s: %s", type(error).__name__, error)
+
+
+def linked_since(root: ObjectStoragePath, connection_id: str, since: datetime, until: datetime) -> Iterator[Named]:
+    """Yield the records that ended on the day (UTC) of a moment or later, as ``@chain`` names them."""
+    folder, first = _links_folder(root, connection_id), f"{since.astimezone(UTC):%Y-%m/%d}"
+    for day in takewhile(lambda day: day >= first, _days(folder, until.isoformat())):
+        for link in _links(folder, day):
+            if path := _linked_path(folder, f"{day}/{link[0]}"):
+                yield {"path": path, "sha256": link[1]}
+
+
+def _links_folder(root: ObjectStoragePath, connection_id: str | None) -> ObjectStoragePath:
+    return root / CHAIN_FOLDER / path_part(connection_id or "@none")
+
+
+def _days(folder: ObjectStoragePath, ended_at: str) -> Iterator[str]:
+    """Yield the days that have links, such as ``2026-11/30``, from the day after a moment backwards."""
+    tomorrow = f"{datetime.fromisoformat(ended_at).astimezone(UTC) + timedelta(days=1):%Y-%m/%d}"
+    for month in filter(MONTH.fullmatch, reversed(names_in(folder))):
+        days = [f"{month}/{day}" for day in names_in(folder / month) if DAY.fullmatch(day)] if month <= tomorrow else []
+        yield from (day for day in reversed(days) if day <= tomorrow)
+
+
+def _links(folder: ObjectStoragePath, day: str) -> Iterator[re.Match[str]]:
+    """Yield the names of a day's links, the newest first."""
+    return filter(None, map(LINK.fullmatch, reversed(names_in(folder / day))))
+
+
+def _linked_path(folder: ObjectStoragePath, link: str) -> str:
+    """Return the path in a link, empty if it is none that a record can have."""
+    try:
+        text = read_file(folder, link).decode("ascii")
+    except Exception:  # noqa: BLE001 whatever a file system's library raises
+        return ""
+    return text if PATH.fullmatch(text) and text.isprintable() else ""
+
+
+def _exists(root: ObjectStoragePath, record: Named, connection_id: str | None) -> bool:
+    """Return whether a path has the record of a connection with a hash."""
+    try:
+        content = read_file(root, record["path"]) if record["path"] else b""
+        return sha256_of(content) == record["sha256"] and json.loads(content).get("connection_id") == connection_id
+    except Exception:  # noqa: BLE001 whatever a file system's library raises, or is no JSON
+        return False
 
 
 @dataclass(frozen=True)
 class Discrepancy:
     """
-    Something that :class:`RecordChain` has found.
+    A difference that :class:`RecordChain` has found.
 
-    :param kind: ``changed``, ``missing``, ``reordered``, ``cut off``, ``unreadable``, ``fork``, or ``doubtful``.
+    :param kind: ``changed``, ``missing``, ``reordered``, ``cut off``, ``unreadable``, or ``fork``.
     :param path: The record that it is about, or the hash of one that is not there.
-    :param text: What it means.
     """
 
     kind: str
@@ -52,25 +150,18 @@ class Discrepancy:
 
     @property
     def is_error(self) -> bool:
-        """
-        Whether the records are not as they were written. A fork is no error, for two runs may end at once; nor is what
-        only a link in ``@chain`` has named.
-        """
-        return self.kind not in (FORK, DOUBTFUL)
+        """Whether the records are not as they were written; two runs may end at once."""
+        return self.kind != FORK
 
 
 class RecordChain:
     """The records of a path, compared with what later ones say of them; of each only place and hashes are kept."""
 
     def __init__(self) -> None:
-        self._hashes: dict[str, str] = {}
-        """By path."""
-        self._misplaced: list[Discrepancy] = []
-        self._seen: list[tuple[str, str, str]] = []
-        """Path and hash of each record that another, at the first path, saw."""
-        self._doubted: list[tuple[str, str, str]] = []
-        self._successors: dict[tuple[str | None, str], list[str]] = defaultdict(list)
-        """Paths of the records that have named the same predecessor."""
+        self._hashes: dict[str, str] = {}  # by path
+        self._found: list[Discrepancy] = []
+        self._seen: list[tuple[str, Named]] = []  # what the record at a path says of another
+        self._successors: dict[tuple[str | None, str], list[str]] = defaultdict(list)  # by what they name as previous
 
     def __len__(self) -> int:
         return len(self._hashes)
@@ -79,68 +170,48 @@ class RecordChain:
         """Take in a record; their order does not matter."""
         self._hashes[file.path] = file.sha256
         if file.record is None:
-            self._misplaced.append(Discrepancy(UNREADABLE, file.path, file.problem))
+            self._found.append(Discrepancy(UNREADABLE, file.path, file.problem))
             return
-        record, place = file.record, _place(file.record)
-        if not file.path.startswith(place):
-            self._misplaced.append(Discrepancy(REORDERED, file.path, f"holds the record of {place}*"))
+        record, place = file.record, record_path(file.record["run"], file.record["began_at"])
+        if not file.path.startswith(f"{place}."):
+            self._found.append(Discrepancy(REORDERED, file.path, f"holds the record of {place}"))
         seen = (record["previous"], *record["also_previous"], *record["earlier_tries"])
-        self._seen += [(file.path, each["path"], each["sha256"]) for each in seen if each and each["path"]]
-        self._doubted += [(file.path, each["path"], each["sha256"]) for each in record["doubtful_previous"]]
+        self._seen += [(file.path, each) for each in seen if each and each["path"]]
         self._successors[record["connection_id"], (record["previous"] or {}).get("sha256", "")].append(file.path)
 
     def discrepancies(self, expected: Collection[str] = ()) -> list[Discrepancy]:
         """
-        Return what is wrong; nothing where every record is as it was written, and none is missing.
+        Return the differences; none if every record is as it was written, and none is missing.
 
         :param expected: Hashes that runs have logged, for example that of the last one.
         """
-        places = {sha256: path for path, sha256 in self._hashes.items() if sha256}
-        cut_off = (
-            Discrepancy(CUT_OFF, sha256, "a run has logged this hash of its record, and no record has it")
-            for sha256 in expected
-            if sha256 not in places
-        )
-        found = [*self._misplaced, *self._contradicted(places), *self._doubtful(places), *self._forks(), *cut_off]
+        cut_off = set(expected).difference(self._hashes.values())
+        text = "a run has logged this hash of its record, and no record has it"
+        found = [*self._found, *self._contradicted(), *self._forks()]
+        found += [Discrepancy(CUT_OFF, sha256, text) for sha256 in sorted(cut_off)]
         return list({(each.kind, each.path): each for each in reversed(found)}.values())[::-1]
 
-    def _contradicted(self, places: Mapping[str, str]) -> Iterator[Discrepancy]:
-        """Find what is not as a later record saw it."""
-        for by, path, sha256 in self._seen:
-            if self._hashes.get(path) == sha256:
-                continue
-            if sha256 in places:
-                yield Discrepancy(REORDERED, path, f"is at {places[sha256]}; {by} saw it here")
-            elif path in self._hashes:
-                yield Discrepancy(CHANGED, path, f"is not what {by} saw here, with the SHA-256 {sha256}")
-            else:
+    def _contradicted(self) -> Iterator[Discrepancy]:
+        """Yield records that are not as a later one has seen them."""
+        for by, seen in self._seen:
+            path, sha256 = seen["path"], seen["sha256"]
+            if path not in self._hashes:
                 yield Discrepancy(MISSING, path, f"is not there; {by} saw it, with the SHA-256 {sha256}")
-
-    def _doubtful(self, places: Mapping[str, str]) -> Iterator[Discrepancy]:
-        """Find what a run has missed that a link named: the record was removed or changed, or the link was."""
-        for by, path, sha256 in self._doubted:
-            if sha256 not in places:
-                text = f"with the SHA-256 {sha256} was named in @chain, and not there for {by}"
-                yield Discrepancy(DOUBTFUL, path or sha256, text)
+            elif self._hashes[path] != sha256:
+                yield Discrepancy(CHANGED, path, f"is not what {by} saw here, with the SHA-256 {sha256}")
 
     def _forks(self) -> Iterator[Discrepancy]:
-        """Find records that saw the same predecessor: their runs ended at the same moment, or one was put in later."""
+        """Yield records that name the same predecessor: their runs ended at once, or one was added later."""
         for paths in self._successors.values():
             for path in sorted(paths)[1:]:
                 yield Discrepancy(FORK, path, f"has the same predecessor as {min(paths)}")
 
 
 def verdict(discrepancies: Iterable[Discrepancy]) -> tuple[bool, str]:
-    """Return whether all is well, and in words what the chain proves, which is not that a record was written at all."""
+    """Return whether all is well, and in words what the chain proves, which is not that a record was ever written."""
     kinds = [each.kind for each in discrepancies if each.is_error]
     missing = sum(kind in (MISSING, CUT_OFF) for kind in kinds)
     changed = len(kinds) - missing
     texts = [f"{changed} not as they were written" if changed else "records unchanged"]
     texts += [f"{missing} missing" if missing else "none of the records that were written is missing"]
     return not kinds, "; ".join(texts)
-
-
-def _place(record: Mapping[str, Any]) -> str:
-    """Return what the path of a record begins with."""
-    run = record["run"]
-    return f"{record_folder(run, record['began_at'])}/{record_stem(run)}.try{run.get('try_number') or 1}."

@@ -1,14 +1,9 @@
-"""
-The files below a records path, and where each has its place.
-
-Anyone who may write there may have left anything, so nothing is opened on trust.
-"""
+"""The files below a records path. Anyone who may write there may have left anything, so nothing is opened on trust."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -23,7 +18,7 @@ CHAIN_FOLDER = "@chain"
 """Contains, by connection and day, which record was written after which. No DAG can have this id."""
 
 COMMANDS_FOLDER = "@commands"
-"""Contains the records of actions outside DAG runs. No DAG can have this id."""
+"""Contains the records of commands. No DAG can have this id."""
 
 MAX_PART_LENGTH = 200
 """Characters of a part of a path; file systems take 255."""
@@ -32,18 +27,17 @@ MAX_FILE_BYTES = 16 * 1024 * 1024
 """A record of a thousand campaigns has 320 KB."""
 
 MAX_DEPTH = 3
-"""Parts of a record's path: no file that lies deeper is one."""
+"""Parts of a record's path."""
 
 LOCAL = ("", "file", "local")
-"""Protocols of what the operating system has mounted."""
+"""Protocols of disks that the operating system has mounted."""
 
 
 def read_file(root: ObjectStoragePath, path: str) -> bytes:
     """
-    Return what a file holds.
+    Return the content of a file below a root.
 
-    :param path: Below the root.
-    :raises OSError: If it is no regular file, such as a pipe, which would be waited for, or too long.
+    :raises OSError: If it is not a regular file, such as a pipe, or too long.
     """
     with _open(root, path) as file:
         content = file.read(MAX_FILE_BYTES + 1)
@@ -57,17 +51,16 @@ def _open(root: ObjectStoragePath, path: str) -> BinaryIO:
         return cast(BinaryIO, (root / path).open("rb"))  # type: ignore[no-untyped-call]
     name = f"{root.path}/{path}"
     if not stat.S_ISREG(os.stat(name).st_mode):
-        raise OSError("it is no regular file")
-    # It may be another one by now: not to wait for a pipe takes nothing.
-    return open(os.open(name, os.O_RDONLY | os.O_NONBLOCK), "rb")
+        raise OSError("it is not a regular file")
+    return open(os.open(name, os.O_RDONLY | os.O_NONBLOCK), "rb")  # it may have become a pipe, which is not waited for
 
 
 def create_file(path: ObjectStoragePath, content: bytes) -> bool:
     """
-    Create a file; an object store is asked to refuse if it is there.
+    Create a file; an object store is asked to refuse if it exists.
 
-    :returns: Whether it holds the content now, also where it did before: a store may have kept what was sent and lost
-        the response, so that the second attempt is refused.
+    :returns: Whether it has the content now, also if it had before: a store may have kept it and lost the response, so
+        that the library's second attempt is refused.
     """
     file = None
     try:
@@ -86,13 +79,13 @@ def create_file(path: ObjectStoragePath, content: bytes) -> bool:
 
 
 def make_folder(folder: ObjectStoragePath) -> None:
-    """Make a folder where files need one; object stores have none."""
+    """Make a folder; object stores need none."""
     if folder.protocol in LOCAL:
         folder.mkdir(parents=True, exist_ok=True)
 
 
 def names_in(folder: ObjectStoragePath) -> list[str]:
-    """Return the names in a folder, sorted; nothing if there is no folder."""
+    """Return the names in a folder, sorted; none if there is no folder."""
     try:
         if folder.protocol in LOCAL:
             return sorted(os.listdir(folder.path))
@@ -104,7 +97,7 @@ def names_in(folder: ObjectStoragePath) -> list[str]:
 
 def json_paths(root: ObjectStoragePath) -> Iterator[str]:
     """
-    Yield the paths below a root of all that may be records, and of unreadable folders.
+    Yield the paths of all files below a root that may be records, and of unreadable folders.
 
     :raises OSError: If the root itself is unreadable.
     """
@@ -117,13 +110,11 @@ def json_paths(root: ObjectStoragePath) -> Iterator[str]:
 
 
 def _local_json_paths(root: str) -> Iterator[str]:
-    """Walk a folder, also by links to other disks, but not by those that lead back."""
     unreadable: list[OSError] = []
-    linked = {os.path.realpath(root)}
-    for folder, folders, names in os.walk(root, onerror=unreadable.append, followlinks=True):
+    for folder, folders, names in os.walk(root, onerror=unreadable.append):
         below = folder[len(root) + 1 :]
-        is_last = below.count("/") == MAX_DEPTH - 2
-        folders[:] = [] if is_last else [name for name in folders if not _leads_back(f"{folder}/{name}", linked)]
+        if below.count("/") == MAX_DEPTH - 2:
+            folders.clear()
         yield from (f"{below}/{name}".lstrip("/") for name in names if name.endswith(".json"))
     for error in unreadable:
         below = str(error.filename)[len(root) + 1 :]
@@ -131,16 +122,6 @@ def _local_json_paths(root: str) -> Iterator[str]:
             yield below
         elif not below and not isinstance(error, FileNotFoundError):
             raise error
-
-
-def _leads_back(folder: str, linked: set[str]) -> bool:
-    """Return whether a folder is a link to one that another link has led to."""
-    if not os.path.islink(folder):
-        return False
-    target = os.path.realpath(folder)
-    is_known = target in linked
-    linked.add(target)
-    return is_known
 
 
 @lru_cache(maxsize=1000)
@@ -152,35 +133,17 @@ def path_part(text: str) -> str:
     return f"{part[: MAX_PART_LENGTH - 17]}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-def record_folder(run: Mapping[str, Any], began_at: str) -> str:
+def record_path(run: Mapping[str, Any], began_at: str) -> str:
     """
-    Return the folder of a run's records: ``{dag_id}/{run_id}``.
+    Return the path of a record without its ending: ``{dag_id}/{run_id}/{task_id}[.{map_index}].try{n}``.
 
-    :param began_at: ISO 8601; stands for the run where no DAG run is known.
+    :param began_at: ISO 8601; stands for the run of a command.
     """
+    folder = f"{COMMANDS_FOLDER}/{path_part(began_at)}"
     if run.get("dag_id") and run.get("run_id"):
-        return f"{path_part(run['dag_id'])}/{path_part(run['run_id'])}"
-    return f"{COMMANDS_FOLDER}/{path_part(began_at)}"
-
-
-def record_stem(run: Mapping[str, Any]) -> str:
-    """Return what the names of all tries of a task, or of a command, begin with: ``{task_id}[.{map_index}]``."""
-    stem = path_part(run.get("task_id") or run.get("command") or "task")
+        folder = f"{path_part(run['dag_id'])}/{path_part(run['run_id'])}"
+    name = path_part(run.get("task_id") or run.get("command") or "task")
     map_index = run.get("map_index")
-    return stem if map_index is None or map_index < 0 else f"{stem}.{map_index}"
-
-
-def record_name(run: Mapping[str, Any], copy: int = 1) -> str:
-    """
-    Return the name of a try's record: ``{task_id}[.{map_index}].try{n}.json``.
-
-    :param copy: 2 and more where the name is taken, because the same try ran before: ``….try1.2.json``.
-    """
-    suffix = "" if copy == 1 else f".{copy}"
-    return f"{record_stem(run)}.try{run.get('try_number') or 1}{suffix}.json"
-
-
-def try_and_copy(run: Mapping[str, Any], name: str) -> tuple[int, int] | None:
-    """Return the try's number and the copy's that a file's name has, None for a file of another task."""
-    match = re.fullmatch(re.escape(record_stem(run)) + r"\.try(\d+)(?:\.(\d+))?\.json", name)
-    return (int(match[1]), int(match[2] or 1)) if match else None
+    if map_index is not None and map_index >= 0:
+        name += f".{map_index}"
+    return f"{folder}/{name}.try{run.get('try_number') or 1}"

@@ -2,23 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 from airflow_provider_campaign import __version__
+from airflow_provider_campaign.campaign import DELETED, Campaign
 from airflow_provider_campaign.platforms.base import Platform
-from airflow_provider_campaign.records.earlier_tries import EarlierTries, merge_campaigns
 from airflow_provider_campaign.records.progress import JSON, Progress, iso_utc
-from airflow_provider_campaign.records.shape import DEFAULTS, SCHEMA
+from airflow_provider_campaign.records.shape import DEFAULTS, SCHEMA, RecordFile
 from airflow_provider_campaign.text import sanitize
 
 Titles = dict[str, str]
 """Ids and names of campaigns, by id."""
 
 MAX_LINE_LENGTH = 1000
-"""Characters of a line of error or reason; a message is longer only if it quotes a long argument."""
+"""Characters of a line of error or reason, and of a stored text that is quoted."""
+
+SUBJECT = ("action", "connection_id", "platform", "account", "scope")
+"""What two tries have to agree on for one to be continued by the other."""
+
+
+@dataclass(frozen=True)
+class EarlierTries:
+    """
+    What previous tries have left to this one.
+
+    It was stored, so it is data: it may be quoted, and a campaign in :attr:`leftovers` may be read on the platform. It
+    must not be stopped unless this try's own listing shows it in scope.
+
+    :param tries: Each with ``try_number``, ``outcome``, ``path``, and ``sha256``; all but the first are None if it left
+        no record.
+    :param campaigns: The entries of the newest record that has the same action, connection id, platform, account and
+        scope as this try.
+    :param foreign: The newest record of each sweep with another connection, account, or scope.
+    :param account: The platform and the account of this try.
+    """
+
+    tries: Sequence[JSON] = ()
+    campaigns: Sequence[JSON] = ()
+    foreign: Sequence[JSON] = ()
+    account: tuple[str | None, str | None] = (None, None)
+
+    @classmethod
+    def compare(cls, stored: Mapping[int, RecordFile], subject: JSON) -> Self:
+        """
+        Sort out what is about the same as this try.
+
+        :param stored: One for each previous try, by its number, in order.
+        :param subject: What this try is about, by the names in :data:`SUBJECT`.
+        """
+        newest = {
+            _subject_of(file.record): _clean(file.record)
+            for file in stored.values()
+            if file.record and file.record["campaigns"]
+        }
+        own = newest.pop(_subject_of(subject), None)
+        sweeps = [each for each in newest.values() if each["action"] == "sweep"]
+        return cls(
+            tries=[_reference(number, file) for number, file in stored.items()],
+            campaigns=own["campaigns"] if own else (),
+            foreign=[each for each in sweeps if not each["scope"].get("dry_run")],
+            account=(subject["platform"], subject["account"]),
+        )
+
+    @property
+    def missing(self) -> list[int]:
+        """The numbers of the tries that left no record."""
+        return [each["try_number"] for each in self.tries if each["outcome"] is None]
+
+    @property
+    def leftovers(self) -> list[Campaign]:
+        """The campaigns that previous tries of the same account and scope did not verify, with their last status."""
+        return [
+            Campaign(each["campaign_id"], each["status"] or "unknown", each["name"], each["campaign_type"])
+            for each in self.campaigns
+            if not each["confirmed_at"]
+        ]
+
+    def describe_foreign(self, verified: Collection[str] = ()) -> str | None:
+        """
+        Return the text for the failure of this try, which can't do anything about them; None if there is nothing.
+
+        :param verified: The ids of campaigns that this try has verified.
+        """
+        lines = []
+        for each in self.foreign:
+            skipped = verified if (each["platform"], each["account"]) == self.account else ()
+            unverified = [campaign for campaign in each["campaigns"] if not campaign["confirmed_at"]]
+            left = titles(campaign for campaign in unverified if campaign["campaign_id"] not in skipped)
+            if left:
+                lines.append(
+                    f"Try {each['run'].get('try_number')} of this task, whose arguments or connection were others "
+                    f"(connection {each['connection_id']!r}, {each['platform']}, account {each['account']}), has left "
+                    f"{len(left)} campaigns that are not verified stopped: {', '.join(left.values())}. This try does "
+                    "not touch them: stop them in the platform's console."
+                )
+        return "\n".join(lines) or None
 
 
 @dataclass(frozen=True)
@@ -89,10 +171,28 @@ class RecordDraft:
         }
 
     def _without_secrets(self, text: str) -> str | None:
-        """Return the lines of a text, without what must not be shown; None if nothing is left."""
         secrets = self.platform.secrets if self.platform else ()
         lines = (sanitize(line, secrets, MAX_LINE_LENGTH) for line in text.splitlines())
         return "\n".join(line for line in lines if line) or None
+
+
+def merge_campaigns(earlier: Iterable[JSON], campaigns: Iterable[JSON], try_number: int | None) -> list[JSON]:
+    """Return what all tries did; what this one saw of a campaign replaces what an earlier one did."""
+    before = {campaign["campaign_id"]: campaign for campaign in earlier}
+    own = [_continued(campaign, before.pop(campaign["campaign_id"], None)) for campaign in campaigns]
+    return [*before.values(), *({**campaign, "try_number": try_number} for campaign in own)]
+
+
+def _continued(campaign: JSON, before: JSON | None) -> JSON:
+    """Return what this try saw of a campaign, with what only a previous try knows: that it has requested it."""
+    if before is None:
+        return campaign
+    campaign = {**campaign, "unanswered": campaign["unanswered"] or before["unanswered"]}
+    is_new = before["confirmed_at"] or not before["asked_at"] or campaign["asked_at"]
+    if is_new or campaign["status"] == DELETED:  # which is no evidence of any stop
+        return campaign
+    status_before = campaign["status_before"] or before["status_before"]
+    return {**campaign, "asked_at": before["asked_at"], "status_before": status_before, "already_stopped": False}
 
 
 def sweep_result(record: Mapping[str, Any], reference: Mapping[str, str] | None) -> JSON:
@@ -139,3 +239,24 @@ def titles(campaigns: Iterable[Mapping[str, Any]]) -> Titles:
 
 def title(campaign: Mapping[str, Any]) -> str:
     return f"{campaign['campaign_id']} ({campaign['name']})" if campaign["name"] else str(campaign["campaign_id"])
+
+
+def _subject_of(record: Mapping[str, Any]) -> str:
+    """Return what a try is about as a text that can be compared."""
+    return json.dumps({name: record[name] for name in SUBJECT}, sort_keys=True)
+
+
+def _reference(number: int, file: RecordFile) -> JSON:
+    outcome = file.record["outcome"] if file.record else None
+    return {"try_number": number, "outcome": outcome, "path": file.path or None, "sha256": file.sha256 or None}
+
+
+def _clean(stored: Any) -> Any:
+    """Return a stored value with texts that do no harm where they are shown, or put into XCom."""
+    if isinstance(stored, Mapping):
+        return {name: _clean(value) for name, value in stored.items()}
+    if isinstance(stored, list):
+        return list(map(_clean, stored))
+    if not isinstance(stored, str) or (stored.isprintable() and len(stored) <= MAX_LINE_LENGTH):
+        return stored
+    return sanitize(stored, (), MAX_LINE_LENGTH) or "unreadable"

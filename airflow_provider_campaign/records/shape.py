@@ -1,4 +1,4 @@
-"""A record's shape, as its JSON Schema says it: the bytes of a record, and the record that bytes hold."""
+"""A record's shape, as its JSON Schema says: the bytes of a record, and the record in bytes that were read."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
 
 SCHEMA = "campaign-record/1"
-"""What a record's format is called; another format has another number."""
+"""The name of the format; another format has another number."""
 
 SCHEMA_TEXT = Path(__file__).with_name("campaign-record-1.schema.json").read_text()
 
 DEFAULTS: Mapping[str, Any] = {
     key: each["default"] for key, each in json.loads(SCHEMA_TEXT)["properties"].items() if "default" in each
 }
-"""What a key stands for that a record does not have: most runs find nothing, and say it in few bytes."""
+"""The values of keys that a record does not have: most runs find nothing, and say so in few bytes."""
 
 WORDS = frozenset(re.findall(r'"([^"]*)"', SCHEMA_TEXT))
 """The texts that the schema may ask for."""
@@ -31,8 +32,30 @@ TIME, HASH = "2026-01-01T00:00:00+00:00", "0" * 64
 MARKS = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?\+00:00)|[0-9a-f]{64}", re.ASCII)
 
 
+@dataclass(frozen=True, slots=True)
+class RecordFile:
+    """
+    A record as it was read.
+
+    :param path: Below the records path, with ``/`` between its parts.
+    :param sha256: Of its bytes, empty if unreadable.
+    :param record: None if the file contains none that is as its schema says.
+    :param problem: Why there is no record.
+    """
+
+    path: str
+    sha256: str
+    record: Mapping[str, Any] | None
+    problem: str = ""
+
+    @classmethod
+    def parse(cls, path: str, content: bytes) -> Self:
+        record = read_record(content)
+        return cls(path, sha256_of(content), record, "" if record else f"holds no whole {SCHEMA}")
+
+
 def canonical(record: Mapping[str, Any]) -> bytes:
-    """Return a record as it is kept, without what is as by default: the same record always gives the same bytes."""
+    """Return a record as it is kept, without its defaults: the same record always gives the same bytes."""
     said = {key: value for key, value in record.items() if key not in DEFAULTS or value != DEFAULTS[key]}
     return json.dumps(said, sort_keys=True, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
@@ -42,7 +65,7 @@ def sha256_of(content: bytes) -> str:
 
 
 def read_record(content: bytes) -> Mapping[str, Any] | None:
-    """Return the record that bytes hold, with defaults; None if they hold none that is as its schema says."""
+    """Return the record in bytes, with its defaults; None if there is none that is as its schema says."""
     try:
         record = json.loads(content, parse_constant=float.fromhex)  # NaN and Infinity are no JSON: a ValueError
         return {**DEFAULTS, **record} if _is_valid(json.dumps(_shape(record))) else None
@@ -51,12 +74,11 @@ def read_record(content: bytes) -> Mapping[str, Any] | None:
 
 
 def _shape(value: Any) -> Any:
-    """Return a value with texts and numbers replaced by others that are the same to the schema: records are alike."""
+    """Return a value with other texts and numbers that are the same to the schema: few records differ by then."""
     if isinstance(value, dict):
         return {key: _shape(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        shapes = list(map(_shape, value))
-        return shapes if len(shapes) < 10 else list({json.dumps(shape): shape for shape in shapes}.values())
+        return list({json.dumps(shape): shape for shape in map(_shape, value)}.values())
     if isinstance(value, str):
         return value if value in WORDS else _shape_of_text(value)
     if isinstance(value, float) and not value.is_integer():
@@ -65,7 +87,7 @@ def _shape(value: Any) -> Any:
 
 
 def _shape_of_text(text: str) -> str:
-    """Return what the schema sees in a text, which lets the 30th of February pass."""
+    """Return what the schema sees in a text; the 30th of February, which it lets pass, is no time."""
     match = MARKS.fullmatch(text)
     if match is None:
         return "…"

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_campaign.calling_hours import CallingRules
-from airflow_provider_campaign.records.chain import RecordFile
-from airflow_provider_campaign.records.closings import ClosingRow, closing_rows
+from airflow_provider_campaign.records.closings import ExpectedClosings
 from airflow_provider_campaign.records.progress import Progress
 from airflow_provider_campaign.records.record import RecordDraft
-from airflow_provider_campaign.records.shape import canonical
+from airflow_provider_campaign.records.shape import RecordFile, canonical
 from tests.calling_hours import daily
 
 RULES = CallingRules.read([{"name": "all", **daily("UTC", ("09:00", "21:00"))}])
@@ -77,15 +76,20 @@ def record(
     return RecordFile.parse(began, canonical(draft.record(progress, ends, outcome)))
 
 
+def closing_rows(rules: CallingRules, files: Sequence[RecordFile], since: date, until: date) -> list[dict[str, Any]]:
+    closings = ExpectedClosings({"east": rules}, since, until, NOW)
+    for file in files:
+        closings.add(file)
+    return closings.rows()
+
+
 def told(*files: RecordFile) -> tuple[str, float | None, list[str], list[str]]:
     """Return what is said of the end, whatever the order of the records."""
-    found = [
-        closing_rows({"east": RULES}, each, date(2027, 2, 1), date(2027, 2, 1), NOW) for each in (files, files[::-1])
-    ]
+    found = [closing_rows(RULES, each, date(2027, 2, 1), date(2027, 2, 1)) for each in (files, files[::-1])]
     assert found[0] == found[1]
     [row] = found[0]
-    assert row.end == END
-    return row.outcome, row.seconds_late, row.campaigns, row.live_again
+    assert row["end"] == END
+    return row["outcome"], row["seconds_late"], row["campaigns"], row["live_again"]
 
 
 DRY = {"dry_run": True}
@@ -198,16 +202,15 @@ def test_an_end_that_a_later_run_has_reported_names_that_run() -> None:
     at = NOW.timestamp() - 3600
     draft = RecordDraft("sweep", run, at, "east", missed_closings=[{"rule": "all", "end": END}])
     file = RecordFile.parse("d/r/t.try1.json", canonical(draft.record(Progress(), at, "success")))
-    [row] = closing_rows({"east": RULES}, [file], date(2027, 2, 1), date(2027, 2, 1), NOW)
-    assert (row.outcome, row.run, row.path) == ("no evidence", "d.t r try 1", "d/r/t.try1.json")
+    [row] = closing_rows(RULES, [file], date(2027, 2, 1), date(2027, 2, 1))
+    assert (row["outcome"], row["run"], row["path"]) == ("no evidence", "d.t r try 1", "d/r/t.try1.json")
 
 
 def test_spans_are_local_days_and_moments() -> None:
     kolkata = CallingRules.read(daily("Asia/Kolkata", ("10:00", "24:00")))
 
     def ends(since: date, until: date) -> list[str]:
-        rows: list[ClosingRow] = closing_rows({"a": kolkata}, [], since, until, NOW)
-        return [row.local_end for row in rows]
+        return [row["local_end"] for row in closing_rows(kolkata, [], since, until)]
 
     assert ends(date(2027, 1, 31), date(2027, 1, 31)) == ["2027-02-01T00:00+05:30"]  # of the day that it ends
     assert ends(datetime(2027, 1, 31, 18, 30, tzinfo=UTC), NOW) == ["2027-02-02T00:00+05:30", "2027-02-03T00:00+05:30"]

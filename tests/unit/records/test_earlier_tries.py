@@ -11,11 +11,9 @@ import pytest
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.platforms.base import Platform
 from airflow_provider_campaign.platforms.sonarly import SonarlyPlatform
-from airflow_provider_campaign.records.chain import RecordFile
-from airflow_provider_campaign.records.earlier_tries import MAX_NAMED, EarlierTries
 from airflow_provider_campaign.records.progress import Progress, campaign_entry
-from airflow_provider_campaign.records.record import RecordDraft
-from airflow_provider_campaign.records.shape import read_record
+from airflow_provider_campaign.records.record import EarlierTries, RecordDraft
+from airflow_provider_campaign.records.shape import RecordFile, read_record
 from tests.accounts import KORE_V2, SONARLY
 
 SCOPE = {"campaign_types": ("sms", "voice"), "statuses": ("Active",), "name_pattern": None, "dry_run": False}
@@ -110,10 +108,3 @@ def test_stored_texts_do_no_harm_where_they_are_quoted() -> None:
     [campaign] = earlier.campaigns
     assert (campaign["campaign_id"], campaign["name"]) == ("c\ufffd-1", "a\ufffd\ufffd[2J b")
     assert len(campaign["message"]) <= 1000
-
-
-def test_a_failure_names_some_of_very_many() -> None:
-    tries = [stored([entry(f"c-{number}") for number in range(1000)])]
-    text = compare(tries, draft(connection_id="b").header()).describe_foreign() or ""
-    assert text.count("Sale") == MAX_NAMED
-    assert "and 980 more" in text

@@ -14,7 +14,7 @@ from airflow_provider_campaign.operators.campaign import (
     StopSmsCampaignOperator,
     StopVoiceCampaignOperator,
 )
-from airflow_provider_campaign.records.metrics import send_metrics
+from airflow_provider_campaign.operators.task_record import send_metrics
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 
 CONN_ID = "kore:prod, \N{LATIN SMALL LETTER E WITH ACUTE}" + "x" * 200

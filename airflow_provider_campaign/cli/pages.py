@@ -1,0 +1,174 @@
+"""Records and closings as one page of HTML that needs nothing else, for a person without Airflow."""
+
+from __future__ import annotations
+
+import sys
+from calendar import Calendar, day_abbr, month_name
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from html import escape
+from typing import Any
+
+from airflow_provider_campaign.cli.output import Row, printable
+from airflow_provider_campaign.records.chain import Discrepancy, verdict
+from airflow_provider_campaign.records.closings import IN_TIME, LATE, NO_EVIDENCE
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #1f2328 }
+table { border-collapse: collapse; width: 100%; margin: .5rem 0; font-size: 12px }
+th, td { border-bottom: 1px solid #d0d7de; padding: .3rem .6rem; text-align: left; vertical-align: top }
+td:last-child { overflow-wrap: anywhere } code { overflow-wrap: anywhere } tr { break-inside: avoid }
+.good { color: #1a7f37 } .bad { color: #cf222e } .none { background: #cf222e; color: #fff }
+tr.good { color: inherit } tr.none { background: none; color: #cf222e } tr.none td:nth-child(5) { font-weight: bold }
+.calendar { table-layout: fixed; font-size: 15px } section { break-inside: avoid }
+.calendar td { border: 1px solid #d0d7de; height: 3.5rem; padding: .2rem .4rem }
+.calendar p { margin: .1rem 0; padding: 0 .3rem; border-left: .3rem solid; font-size: 12px; line-height: 1.4 }
+thead { display: table-header-group }
+@media print { body { margin: 0; max-width: none; font-size: 11px; print-color-adjust: exact }
+@page { size: A4 landscape; margin: 12mm } }
+"""
+
+RECORD_TITLES = {
+    "ended_at": "Ended (UTC)",
+    "connection_id": "Connection",
+    "run": "Run",
+    "outcome": "Outcome",
+    "found": "Found",
+    "stopped": "Verified",
+    "left": "Not verified",
+    "left_out": "Live, left out",
+    "scope": "Limited to",
+    "incidents": "Incidents",
+    "reason": "Reason",
+    "error": "Error",
+    "sha256": "SHA-256 of the record",
+}
+CAMPAIGN_TITLES = {
+    "ended_at": "Run ended (UTC)",
+    "connection_id": "Connection",
+    "campaign_id": "Campaign",
+    "name": "Name",
+    "campaign_type": "Type",
+    "status_before": "Before",
+    "asked_at": "Asked",
+    "confirmed_at": "Verified",
+    "status": "Status",
+    "message": "Message",
+    "path": "Record",
+}
+CLOSING_TITLES = {
+    "connection_id": "Account",
+    "rule": "Rule",
+    "local_end": "End (local time)",
+    "end": "End (UTC)",
+    "outcome": "Closing",
+    "campaigns": "Campaigns",
+    "live_again": "Live again",
+    "run": "Run",
+    "path": "Record",
+}
+
+
+def records_page(path: str, discrepancies: Sequence[Discrepancy], rows: Sequence[Row], campaigns: Iterable[Row]) -> str:
+    """Return the page with a line for each run, and one for each campaign."""
+    named = [each for each in campaigns if each["campaign_id"]]
+    parts = ["<h2>Runs</h2>", _table(RECORD_TITLES, rows), "<h2>Campaigns</h2>", _table(CAMPAIGN_TITLES, named)]
+    text = f"{len(rows)} records{'' if rows else ': that is no evidence of anything'}."
+    return _page("Campaign shutdowns", path, discrepancies, text, parts, is_good=bool(rows))
+
+
+def closings_page(path: str, discrepancies: Sequence[Discrepancy], rows: Sequence[Row]) -> str:
+    """Return the page with calendars for each account, and a line for each closing."""
+    counted = Counter(row["outcome"] for row in rows)
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in counted.most_common())
+    by_month: dict[tuple[str, int, int], dict[date, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        day = date.fromisoformat(row["local_end"][:10])
+        by_month[row["connection_id"], day.year, day.month][day].append(row)
+    calendars = [_calendar(*key, days) for key, days in sorted(by_month.items())]
+    lines = [{**closing_line(row), "class": _class(row)} for row in rows]
+    parts = [*calendars, "<h2>Closings</h2>", _table(CLOSING_TITLES, lines)]
+    text = f"{len(rows)} closings: {counts or 'nothing is known'}."
+    return _page("Closings", path, discrepancies, text, parts, is_good=set(counted) == {IN_TIME})
+
+
+def closing_line(row: Row) -> dict[str, Any]:
+    """Return a closing for people: the outcome in words, and names as one text."""
+    lists = {"campaigns": ", ".join(row["campaigns"]), "live_again": ", ".join(row["live_again"])}
+    return {**row, **lists, "outcome": _description(row)}
+
+
+def _description(row: Row) -> str:
+    is_late = row["outcome"] == LATE
+    return f"late by {timedelta(seconds=round(row['seconds_late']))}" if is_late else str(row["outcome"])
+
+
+def write_page(page: str) -> None:
+    sys.stdout.write(page.encode("ascii", "xmlcharrefreplace").decode())  # whatever the terminal's encoding is
+
+
+def _page(
+    title: str, path: str, discrepancies: Sequence[Discrepancy], text: str, parts: Iterable[str], *, is_good: bool
+) -> str:
+    """Return a page with a summary, and the verdict on the chain of records."""
+    is_unchanged, chain = verdict(discrepancies)
+    problems = [
+        f'<li class="{"bad" if each.is_error else ""}">{_shown(f"{each.kind}: {each.path} {each.text}")}</li>'
+        for each in discrepancies
+    ]
+    head = f'<html lang="en"><meta charset="utf-8"><title>{title}</title>\n<style>{STYLE}</style>'
+    top = [
+        *("<!doctype html>", head, f"<h1>{title}</h1>", _verdict(text, is_good=is_good)),
+        f"<p>Known from the records of <code>{_shown(path)}</code>.</p>",
+        *("<h2>Chain of records</h2>", _verdict(f"{chain[0].upper()}{chain[1:]}.", is_good=is_unchanged)),
+        *(["<ul>", *problems, "</ul>"] if problems else []),
+    ]
+    return "\n".join([*top, *parts, "</html>\n"])
+
+
+def _verdict(text: str, *, is_good: bool) -> str:
+    return f'<p class="{"good" if is_good else "bad"}">{text}</p>'
+
+
+def _table(titles: Mapping[str, str], rows: Iterable[Row]) -> str:
+    """Return a table; a row's ``class`` is that of its line, and moments are shown to the second."""
+    head = "".join(f"<th>{escape(title)}</th>" for title in titles.values())
+    lines = [f"<table><thead><tr>{head}</tr></thead>", "<tbody>"]
+    for row in rows:
+        cells = "".join(f"<td>{_cell(name, row.get(name))}</td>" for name in titles)
+        lines.append(f'<tr class="{row.get("class", "")}">{cells}</tr>')
+    return "\n".join([*lines, "</tbody></table>"])
+
+
+def _cell(name: str, value: object) -> str:
+    if value is None or not name.endswith(("_at", "end")):
+        return _shown(value)
+    text = str(value).replace("T", " ")
+    return _shown(text if name == "local_end" else text[:19])
+
+
+def _shown(value: object) -> str:
+    """Return a stored value as a part of a page."""
+    return escape(printable(value))
+
+
+def _calendar(account: str, year: int, month: int, days: Mapping[date, Sequence[Row]]) -> str:
+    lines = [
+        f"<section><h2>{_shown(account)}, {month_name[month]} {year}</h2>",
+        f'<table class="calendar"><tr>{"".join(f"<th>{name}</th>" for name in day_abbr)}</tr>',
+    ]
+    for week in Calendar().monthdatescalendar(year, month):
+        cells = "".join(_day(day, days.get(day, ())) if day.month == month else "<td></td>" for day in week)
+        lines.append(f"<tr>{cells}</tr>")
+    return "\n".join([*lines, "</table></section>"])
+
+
+def _day(day: date, rows: Sequence[Row]) -> str:
+    texts = [(_class(row), f"{row['local_end'][11:16]} {row['rule']}: {_description(row)}") for row in rows]
+    closings = "".join(f'<p class="{name}">{_shown(text)}</p>' for name, text in texts)
+    return f"<td>{day.day}{closings}</td>"
+
+
+def _class(row: Row) -> str:
+    return {IN_TIME: "good", NO_EVIDENCE: "none"}.get(row["outcome"], "bad")
