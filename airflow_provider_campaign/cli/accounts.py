@@ -25,8 +25,7 @@ from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operators.task_record import TaskRecord, open_store
 from airflow_provider_campaign.records.record import RecordDraft
 
-REFRESH_INTERVAL = 0.2
-"""Seconds between two looks at the progress."""
+REFRESH_INTERVAL = 0.2  # seconds between two looks at the progress
 
 Result = TypeVar("Result")
 
@@ -66,7 +65,6 @@ def read_rules(given: Sequence[str] | None, conn_ids: Sequence[str] | None) -> d
     Return the calling hours of each account, by connection id.
 
     :param given: Values of the option ``--calling-hours``: ``CONN_ID=FILE``, or ``FILE`` for those of ``--conn-id``.
-    :raises CampaignConfigError: When a file is unreadable, or an account has no file, or two.
     """
     option = "--calling-hours"
     rules: dict[str, CallingRules] = {}
@@ -93,9 +91,9 @@ def _read_file(option: str, file: str) -> CallingRules:
 
 def connect(conn_ids: Collection[str]) -> tuple[dict[str, CampaignClient], dict[str, CampaignError]]:
     """
-    Return the client of each connection, and why another can't be looked up; nothing is sent yet.
+    Return the client of each connection, and why others can't be looked up now; nothing is sent yet.
 
-    :raises CampaignConfigError: When one of them is missing or wrong, or none can be looked up.
+    :raises CampaignConfigError: When one of them is wrong, or none can be looked up.
     """
     clients, failures, wrong = {}, {}, []
     for conn_id in conn_ids:
@@ -121,8 +119,7 @@ def run_on_all(
     """
     Do the work on each account at once; Ctrl-C and SIGTERM end it within the requests under way.
 
-    :param work: By connection id. Whatever it raises is the error of its account alone.
-    :param refresh: Run now and then meanwhile, to show the progress.
+    Whatever it raises is the error of its account alone. Meanwhile, ``refresh`` shows the progress now and then.
     """
     with _signals_request(cancellation), ThreadPoolExecutor(len(work), thread_name_prefix="account") as pool:
         futures = {conn_id: pool.submit(_outcome, conn_id, task) for conn_id, task in work.items()}

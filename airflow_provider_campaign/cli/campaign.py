@@ -59,8 +59,7 @@ def stop(options: Namespace, output: Output) -> int:
         try:
             campaign = progress.client.stop_campaign(campaign_id, campaign_type, deadline=deadline)
             progress.note(campaign, is_confirmed=False)
-            campaign = wait_for_effect(progress.client, campaign, deadline)
-            progress.note(campaign, is_confirmed=True)
+            progress.note(campaign := wait_for_effect(progress.client, campaign, deadline), is_confirmed=True)
         except Exception as error:
             progress.note_failure(error)
             record.end(error)

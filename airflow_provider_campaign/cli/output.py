@@ -18,24 +18,17 @@ from rich.console import Console
 
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 
-SUCCESS, NOT_VERIFIED, NOTHING_SENT = 0, 1, 2
-"""The exit statuses of all commands."""
+SUCCESS, NOT_VERIFIED, NOTHING_SENT = 0, 1, 2  # the exit statuses of all commands
 
 PACKAGE_LOGGER = __name__.partition(".")[0]
 
-PROGRESS_INTERVAL = 2.0
-"""Seconds between two lines about the progress."""
+PROGRESS_INTERVAL = 2.0  # seconds between two lines about the progress
 
 Row = Mapping[str, Any]
 
 
 class Output:
-    """
-    What a command shows.
-
-    :param style: ``table``, ``plain``, ``json``, or ``yaml``.
-    :param is_verbose: Whether the log is shown, too.
-    """
+    """What a command shows, as ``table``, ``plain``, ``json``, or ``yaml``; its log, too, if it is verbose."""
 
     def __init__(self, style: str, *, is_verbose: bool = False) -> None:
         self.style = style

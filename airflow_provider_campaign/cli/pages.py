@@ -29,51 +29,21 @@ thead { display: table-header-group }
 @page { size: A4 landscape; margin: 12mm } }
 """
 
-RECORD_TITLES = {
-    "ended_at": "Ended (UTC)",
-    "connection_id": "Connection",
-    "run": "Run",
-    "outcome": "Outcome",
-    "found": "Found",
-    "stopped": "Verified",
-    "left": "Not verified",
-    "left_out": "Live, left out",
-    "scope": "Limited to",
-    "incidents": "Incidents",
-    "reason": "Reason",
-    "error": "Error",
-    "sha256": "SHA-256 of the record",
-}
-CAMPAIGN_TITLES = {
-    "ended_at": "Run ended (UTC)",
-    "connection_id": "Connection",
-    "campaign_id": "Campaign",
-    "name": "Name",
-    "campaign_type": "Type",
-    "status_before": "Before",
-    "asked_at": "Asked",
-    "confirmed_at": "Verified",
-    "status": "Status",
-    "message": "Message",
-    "path": "Record",
-}
-CLOSING_TITLES = {
-    "connection_id": "Account",
-    "rule": "Rule",
-    "local_end": "End (local time)",
-    "end": "End (UTC)",
-    "outcome": "Closing",
-    "campaigns": "Campaigns",
-    "live_again": "Live again",
-    "run": "Run",
-    "path": "Record",
-}
+RECORD_COLUMNS = (
+    *("ended_at", "connection_id", "run", "outcome", "found", "stopped", "left", "left_out", "scope", "incidents"),
+    *("reason", "error", "sha256"),
+)
+CAMPAIGN_COLUMNS = (
+    *("ended_at", "connection_id", "campaign_id", "name", "campaign_type", "status_before", "asked_at", "confirmed_at"),
+    *("status", "message", "path"),
+)
+CLOSING_COLUMNS = ("connection_id", "rule", "local_end", "end", "outcome", "campaigns", "live_again", "run", "path")
 
 
 def records_page(path: str, discrepancies: Sequence[Discrepancy], rows: Sequence[Row], campaigns: Iterable[Row]) -> str:
     """Return the page with a line for each run, and one for each campaign."""
     named = [each for each in campaigns if each["campaign_id"]]
-    parts = ["<h2>Runs</h2>", _table(RECORD_TITLES, rows), "<h2>Campaigns</h2>", _table(CAMPAIGN_TITLES, named)]
+    parts = ["<h2>Runs</h2>", _table(RECORD_COLUMNS, rows), "<h2>Campaigns</h2>", _table(CAMPAIGN_COLUMNS, named)]
     text = f"{len(rows)} records{'' if rows else ': that is no evidence of anything'}."
     return _page("Campaign shutdowns", path, discrepancies, text, parts, is_good=bool(rows))
 
@@ -88,7 +58,7 @@ def closings_page(path: str, discrepancies: Sequence[Discrepancy], rows: Sequenc
         by_month[row["connection_id"], day.year, day.month][day].append(row)
     calendars = [_calendar(*key, days) for key, days in sorted(by_month.items())]
     lines = [{**closing_line(row), "class": _class(row)} for row in rows]
-    parts = [*calendars, "<h2>Closings</h2>", _table(CLOSING_TITLES, lines)]
+    parts = [*calendars, "<h2>Closings</h2>", _table(CLOSING_COLUMNS, lines)]
     text = f"{len(rows)} closings: {counts or 'nothing is known'}."
     return _page("Closings", path, discrepancies, text, parts, is_good=set(counted) == {IN_TIME})
 
@@ -131,12 +101,12 @@ def _verdict(text: str, *, is_good: bool) -> str:
     return f'<p class="{"good" if is_good else "bad"}">{text}</p>'
 
 
-def _table(titles: Mapping[str, str], rows: Iterable[Row]) -> str:
+def _table(columns: Sequence[str], rows: Iterable[Row]) -> str:
     """Return a table; a row's ``class`` is that of its line, and moments are shown to the second."""
-    head = "".join(f"<th>{escape(title)}</th>" for title in titles.values())
+    head = "".join(f"<th>{name.replace('_', ' ').capitalize()}</th>" for name in columns)
     lines = [f"<table><thead><tr>{head}</tr></thead>", "<tbody>"]
     for row in rows:
-        cells = "".join(f"<td>{_cell(name, row.get(name))}</td>" for name in titles)
+        cells = "".join(f"<td>{_cell(name, row.get(name))}</td>" for name in columns)
         lines.append(f'<tr class="{row.get("class", "")}">{cells}</tr>')
     return "\n".join([*lines, "</tbody></table>"])
 

@@ -40,8 +40,7 @@ from airflow_provider_campaign.sweep.scope import SweepScope
 
 log = logging.getLogger(__name__)
 
-LIST_TIMEOUT = 60.0
-"""Seconds after which a listing for ``live`` times out."""
+LIST_TIMEOUT = 60.0  # seconds after which a listing for ``live`` times out
 
 LIVE_COLUMNS = ("conn_id", "campaign_id", "name", "campaign_type", "status")
 COLUMNS = ("conn_id", "campaign_id", "name", "status", "confirmed_at")
@@ -51,29 +50,18 @@ Outcomes = Mapping[str, Outcome[SweepResult]]
 
 @dataclass(frozen=True)
 class Sweeps:
-    """
-    The same sweep of several accounts.
-
-    :param clients: By connection id.
-    :param failures: Why another account can't be reached, by connection id.
-    :param seconds: After which each times out.
-    :param rules: Calling hours, by connection id: campaigns that are inside theirs are left alone.
-    """
+    """The same sweep of several accounts, by their connection ids."""
 
     clients: Mapping[str, CampaignClient]
-    failures: Mapping[str, CampaignError]
+    failures: Mapping[str, CampaignError]  # why other accounts can't be reached
     scope: SweepScope
-    seconds: float
-    rules: Mapping[str, CallingRules] = field(default_factory=dict)
+    seconds: float  # after which each times out
+    rules: Mapping[str, CallingRules] = field(default_factory=dict)  # inside which campaigns are left alone
     cancellation: Cancellation = field(default_factory=Cancellation)
 
     @classmethod
     def read(cls, options: Namespace, rules: Mapping[str, CallingRules] | None = None) -> Sweeps:
-        """
-        Return what the options ask for; nothing is sent yet.
-
-        :param rules: Calling hours of each account; those of ``--conn-id`` without any if None.
-        """
+        """Return what the options ask for, for the accounts of ``--conn-id`` or of the rules; nothing is sent yet."""
         scope = SweepScope(
             read_words("--campaign-types", options.campaign_types),
             read_live_statuses("--statuses", options.statuses),

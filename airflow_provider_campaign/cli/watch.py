@@ -17,14 +17,9 @@ from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.records.closings import DRY_RUN, NO_EVIDENCE, NOT_CLOSED, SKIPPED, ExpectedClosings
 from airflow_provider_campaign.records.store import RecordStore
 
-LIVE_WHILE_CLOSED, NO_RECORD = 3, 4
-"""The exit statuses of findings."""
-
-GRACE = timedelta(minutes=10)
-"""How long after an end its record is waited for: a run writes it once it has ended."""
-
-LOOK_BACK = timedelta(days=1)
-"""For how long an end without a record is reported."""
+LIVE_WHILE_CLOSED, NO_RECORD = 3, 4  # the exit statuses of findings
+GRACE = timedelta(minutes=10)  # how long after an end its record is waited for: a run writes it once it has ended
+LOOK_BACK = timedelta(days=1)  # for how long an end without a record is reported
 
 UNVERIFIED = (NO_EVIDENCE, NOT_CLOSED, DRY_RUN, SKIPPED)
 

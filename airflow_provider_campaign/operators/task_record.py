@@ -24,24 +24,17 @@ from airflow_provider_campaign.records.store import RecordStore
 
 log = logging.getLogger(__name__)
 
-STATE_KEY = "campaign_record.try{}"
-"""The key of a try's record, or of its hash, in Airflow's task state store."""
-
-KILL_GRACE = 2.0
-"""Seconds for a cancelled task to end: Airflow kills its process after five."""
-
-MAX_TAG_LENGTH = 100
-"""Characters; Airflow takes 250 for a metric's name with all its tags."""
+STATE_KEY = "campaign_record.try{}"  # the key of a try's record in Airflow's task state store
+KILL_GRACE = 2.0  # seconds for a cancelled task to end: Airflow kills its process after five
+MAX_TAG_LENGTH = 100  # characters; Airflow takes 250 for a metric's name with all its tags
 
 
 class TaskRecord:
     """
     A record that is not written yet: ``with`` writes it when a try ends, by success, failure, skip, or SIGTERM.
 
-    Deferring ends no try, and leaves no record. A command has its record written by :meth:`end`.
-
-    :param store: None for no file.
-    :param context: Airflow's, of a task; a command has none, and no previous tries and no metrics either.
+    Deferring ends no try, and leaves no record. A command, which has no context, no previous tries, and no metrics,
+    writes its record by :meth:`end`.
     """
 
     def __init__(
@@ -54,10 +47,8 @@ class TaskRecord:
         keeps_tries: bool = False,
     ) -> None:
         self.draft = draft
-        self.result: dict[str, Any] = {}
-        """What a sweep's task returns, once the record is written."""
-        self.problem: CampaignRecordError | None = None
-        """Why the record could not be written."""
+        self.result: dict[str, Any] = {}  # what a sweep's task returns, once the record is written
+        self.problem: CampaignRecordError | None = None  # why it could not be written
         self._store = store
         self._cancellation = cancellation
         self._context = context
@@ -76,23 +67,14 @@ class TaskRecord:
         records_path: Any,
         cancellation: Cancellation,
     ) -> Self:
-        """
-        Return the record of a task's try.
-
-        :param records_path: The argument as it was rendered; None for the default, which only sweeps have.
-        """
+        """Return the record of a task's try; without a records path only sweeps have a default."""
         draft = RecordDraft(action, run_of(task, context or {}), SYSTEM_CLOCK.time())
         store = open_store("records_path", records_path, has_default=action == "sweep")
         keeps_tries = records_path is not None or action in ("sweep", "delete")
         return cls(draft, store, cancellation, context or {}, keeps_tries=keeps_tries)
 
     def describe(self, progress: Callable[[], Progress] | None = None, **known: Any) -> None:
-        """
-        Note what is known by now.
-
-        :param progress: Returns what is known of the campaigns, at any moment.
-        :param known: Fields of :class:`RecordDraft`.
-        """
+        """Note fields of :class:`RecordDraft`, and what returns the progress at any moment."""
         if reason := known.get("reason"):
             log.info("Reason: %s", reason)
         self.draft = replace(self.draft, **known)
@@ -108,7 +90,7 @@ class TaskRecord:
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         if isinstance(error, TaskDeferred):
             progress = replace(self._progress(), campaigns=())
-            self._send_metrics(self.draft.record(progress, SYSTEM_CLOCK.time(), "success"))
+            send_metrics(self.draft.record(progress, SYSTEM_CLOCK.time(), "success"), *self._counted)
             return
         problem = self.end(error)
         if (error or problem) and self.draft.action == "sweep":
@@ -134,20 +116,18 @@ class TaskRecord:
             if self.problem:
                 record["outcome"] = "killed" if record["outcome"] == "killed" else "failed"
                 record["error"] = "\n".join(filter(None, (record["error"], str(self.problem))))
-            if reference:
-                self._keep({"sha256": reference["sha256"]})
-            elif self._keeps_tries and (record["outcome"] != "success" or record["action"] == "delete"):
-                self._keep(record)
-            self._send_metrics(record)
+            if reference or (self._keeps_tries and (record["outcome"] != "success" or record["action"] == "delete")):
+                self._keep(record, reference or {"path": "", "sha256": ""})
+            if self._context is not None:
+                send_metrics(record, *self._counted)
+            if reference and self._store:
+                reference = {**reference, "path": f"{self._store.records_path.rstrip('/')}/{reference['path']}"}
+                log.info("Record: %(path)s, SHA-256 %(sha256)s", reference)
             self.result = sweep_result(record, reference)
             return self.problem
 
     def load_earlier_tries(self) -> EarlierTries:
-        """
-        Return what previous tries have left, compared with what :meth:`describe` has noted of this one.
-
-        Describe connection, platform, and scope first. An unreadable record counts as missing, and is logged.
-        """
+        """Return what previous tries have left; connection, platform, and scope of this one have to be known."""
         if self._keeps_tries and not self._has_earlier and self.draft.run["try_number"] > 1:
             self._has_earlier = True
             self.describe(earlier=EarlierTries.compare(self._stored_tries(), self.draft.header()))
@@ -156,18 +136,15 @@ class TaskRecord:
         return self.draft.earlier
 
     def _stored_tries(self) -> dict[int, RecordFile]:
-        """Return the record of each previous try: the one that it has handed on, if Airflow keeps that."""
+        """Return the record of each previous try: the one that it has handed on, if Airflow keeps that, else a file."""
         kept = {number: self._kept_by(number) for number in range(1, self.draft.run["try_number"])}
-        handed_on = {number: each.sha256 for number, each in kept.items() if each.sha256}
         found: dict[int, RecordFile] = {}
         try:
-            if self._store is not None:
-                found = self._store.earlier_tries(self.draft.run, handed_on)
+            if self._store is not None and not all(kept.values()):
+                found = self._store.earlier_tries(self.draft.run)
         except CampaignRecordError as error:
             log.warning("%s", error)
-        for number in handed_on.keys() - found.keys():
-            log.warning("No record has the SHA-256 that try %s has handed on: %s", number, handed_on[number])
-        return {number: each if each.record else found.get(number, each) for number, each in kept.items()}
+        return {number: each or found.get(number, RecordFile("", "", None)) for number, each in kept.items()}
 
     def _outcome(self, error: BaseException | None) -> str:
         if error is None:
@@ -182,32 +159,31 @@ class TaskRecord:
         if self._store is None:
             return None
         try:
-            reference = self._store.write({**record, "closings": []} if self.draft.is_repeat else record)
+            return self._store.write({**record, "closings": []} if self.draft.is_repeat else record)
         except CampaignRecordError as problem:
             self.problem = problem
             log.error("%s", problem)
             log.error("The record that could not be written: %s", canonical(record).decode().strip())
             return None
-        log.info("Record: %s, SHA-256 %s", reference["path"], reference["sha256"])
-        return reference
 
-    def _kept_by(self, try_number: int) -> RecordFile:
-        """Return what a try has kept in the task state store: its record, or only the SHA-256 of one in a file."""
-        store = (self._context or {}).get("task_state_store")  # 3.3 and later
+    def _kept_by(self, try_number: int) -> RecordFile | None:
+        """Return the record that a try has kept in the task state store (Airflow 3.3 and later)."""
+        store = (self._context or {}).get("task_state_store")
         try:
             text = None if store is None else store.get(STATE_KEY.format(try_number))
-            sha256 = json.loads(text).get("sha256") if text else None
-            return RecordFile("", sha256 or "", read_record(text.encode()) if text else None)
+            kept = json.loads(text) if text else None
+            return RecordFile(kept["path"], kept["sha256"], read_record(kept["record"].encode())) if kept else None
         except Exception as error:  # noqa: BLE001 whatever Airflow raises, this is the second best place
             log.warning("The task state store can't be read: %s", error)
-            return RecordFile("", "", None)
+            return None
 
-    def _keep(self, value: Mapping[str, Any]) -> None:
-        """Keep the record, or its hash, where the next try finds it, if Airflow has a place for it."""
+    def _keep(self, record: Mapping[str, Any], reference: Mapping[str, str]) -> None:
+        """Keep the record where the next try finds it, if Airflow has a place for it."""
         store = (self._context or {}).get("task_state_store")
         try:
             if store is not None:
-                store.set(STATE_KEY.format(self.draft.run["try_number"]), canonical(value).decode())
+                kept = json.dumps({**reference, "record": canonical(record).decode()})
+                store.set(STATE_KEY.format(self.draft.run["try_number"]), kept)
         except Exception as error:  # noqa: BLE001 whatever Airflow raises, what was done counts
             log.warning("What this try did can't be kept for the next one: %s", error)
 
@@ -219,18 +195,12 @@ class TaskRecord:
         except Exception as error:  # noqa: BLE001 whatever an XCom backend raises, the task's own error counts
             log.warning("The result can't be pushed to XCom: %s", error)
 
-    def _send_metrics(self, record: Mapping[str, Any]) -> None:
-        if self._context is not None:
-            send_metrics(record, *self._counted)
-
 
 def open_store(name: str, value: Any, *, has_default: bool) -> RecordStore | None:
     """
     Return the store of records, None if there is no path; one that can't be used fails when it is written to.
 
-    :param name: What messages call the argument.
-    :param value: A path, None for a default.
-    :param has_default: Whether the default is ``[campaign] records_path`` of Airflow's configuration.
+    The default is ``[campaign] records_path`` of Airflow's configuration, if there is one.
     """
     try:
         if value is None and has_default:
@@ -259,11 +229,7 @@ def run_of(task: BaseOperator, context: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def send_metrics(record: Mapping[str, Any], requests: int = 0, refused: int = 0) -> None:
-    """
-    Send what one try did, tagged by platform and connection id; previous tries have sent their own.
-
-    :param requests: Those that were counted before, when the task was deferred; ``refused`` likewise.
-    """
+    """Send what one try did, but for the requests that were counted before it was deferred."""
     from airflow.providers.common.compat.sdk import Stats  # only a task needs it, not a DAG file
 
     own = [each for each in record["campaigns"] if each["try_number"] == record["run"].get("try_number")]

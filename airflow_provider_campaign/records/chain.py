@@ -40,26 +40,18 @@ SHORT_HASH = 12  # characters of a hash that distinguish it from the others of t
 MAX_NAMED = 6  # predecessors that one record names, and links that it doubts: a file name has 255 characters
 
 MONTH, DAY = re.compile(r"\d{4}-\d\d", re.ASCII), re.compile(r"\d\d", re.ASCII)
-
+# The name of a link: time, SHA-256 of the record, short hashes of those before it that later ones need not name.
 LINK = re.compile(r"[\d.]+_([0-9a-f]{64})_([0-9a-f-]+|first)", re.ASCII)
-"""The name of a link: time, SHA-256 of the record, short hashes of those before it that later ones need not name."""
-
 PATH = re.compile(r"(?!\.\.?/|@chain/)[^/]+/(?!\.\.?/)[^/]+/[^/]+\.json")
 
-Named = dict[str, str]
-"""The ``path`` and the ``sha256`` of a record."""
+Named = dict[str, str]  # the path and the sha256 of a record
 
 
 def find_predecessors(root: ObjectStoragePath, connection_id: str | None, ended_at: str) -> tuple[list[Named], str]:
-    """
-    Return the records before one that no other names yet, the newest first, and what its own link names.
-
-    Only the last two days are looked at. Days in the future, which a clock that was ahead has left, do not count.
-    """
-    folder = _links_folder(root, connection_id)
+    """Return the last two days' records that no other names yet, the newest first, and what the next link names."""
+    folder, named = _links_folder(root, connection_id), set[str]()
     found: list[Named] = []
     doubtful: list[Named] = []
-    named: set[str] = set()
     try:
         for day in islice(_days(folder, ended_at), 2):
             for link in _links(folder, day):
@@ -106,6 +98,7 @@ def _links_folder(root: ObjectStoragePath, connection_id: str | None) -> ObjectS
 
 def _days(folder: ObjectStoragePath, ended_at: str) -> Iterator[str]:
     """Yield the days that have links, such as ``2026-11/30``, from the day after a moment backwards."""
+    # A clock that was ahead may have left links of later days.
     tomorrow = f"{datetime.fromisoformat(ended_at).astimezone(UTC) + timedelta(days=1):%Y-%m/%d}"
     for month in filter(MONTH.fullmatch, reversed(names_in(folder))):
         days = [f"{month}/{day}" for day in names_in(folder / month) if DAY.fullmatch(day)] if month <= tomorrow else []
@@ -137,15 +130,10 @@ def _exists(root: ObjectStoragePath, record: Named, connection_id: str | None) -
 
 @dataclass(frozen=True)
 class Discrepancy:
-    """
-    A difference that :class:`RecordChain` has found.
+    """A difference that :class:`RecordChain` has found."""
 
-    :param kind: ``changed``, ``missing``, ``reordered``, ``cut off``, ``unreadable``, or ``fork``.
-    :param path: The record that it is about, or the hash of one that is not there.
-    """
-
-    kind: str
-    path: str
+    kind: str  # "changed", "missing", "reordered", "cut off", "unreadable", or "fork"
+    path: str  # of the record that it is about, or the hash of one that is not there
     text: str
 
     @property
@@ -180,11 +168,7 @@ class RecordChain:
         self._successors[record["connection_id"], (record["previous"] or {}).get("sha256", "")].append(file.path)
 
     def discrepancies(self, expected: Collection[str] = ()) -> list[Discrepancy]:
-        """
-        Return the differences; none if every record is as it was written, and none is missing.
-
-        :param expected: Hashes that runs have logged, for example that of the last one.
-        """
+        """Return the differences, also from the hashes that runs have logged, for example that of the last one."""
         cut_off = set(expected).difference(self._hashes.values())
         text = "a run has logged this hash of its record, and no record has it"
         found = [*self._found, *self._contradicted(), *self._forks()]

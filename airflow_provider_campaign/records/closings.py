@@ -18,13 +18,13 @@ from airflow_provider_campaign.records.shape import RecordFile
 IN_TIME, LATE, LIVE_AGAIN, NOT_CLOSED = "in time", "late", "live again", "not closed"
 DRY_RUN, OUT_OF_SCOPE, SKIPPED, NO_EVIDENCE = "dry run", "out of scope", "skipped", "no evidence"
 
+# A run that begins later than this after an end can't show live campaigns before it: the closing is late.
 FIRST_LOOK = timedelta(minutes=5)
-"""A run that begins later than this after an end can't show live campaigns before it: the closing is late."""
 
 
+# The keys of what is known of an end, and of the record that shows it, which are None without one.
 ROW = ("connection_id", "rule", "end", "local_end", "outcome", "seconds_late", "campaigns", "live_again")
 SOURCE = ("run", "path", "sha256")
-"""The keys of what is known of an end, and of the record that shows it; None for each if there is none."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ class _Closing:
 
     rule: CallingRule
     end: datetime
+    # The earliest, by the ids of the live campaigns that were left out.
     verified: dict[frozenset[str], _Evidence] = field(default_factory=dict)
-    """The earliest, by the ids of the live campaigns that were left out."""
+    # The last of another outcome, by that and the scope.
     others: dict[tuple[str, str], _Evidence] = field(default_factory=dict)
-    """The last of another outcome, by that and the scope."""
+    # Campaigns that were found live while closed, and when.
     found_live: list[tuple[datetime, Titles]] = field(default_factory=list)
-    """Campaigns that were found live while closed, and when."""
 
     def note(self, evidence: _Evidence) -> None:
         if evidence.outcome == IN_TIME:
@@ -111,9 +111,7 @@ class ExpectedClosings:
     Every past end of calling hours in a span, by account, and what records say of it.
 
     :param rules: The calling hours of each account that there should be, by connection id.
-    :param since: The first day, of each rule's time zone; or a moment.
-    :param until: The last day, or a moment.
-    :param now: Later ends are not expected yet.
+    :param since: The first day, of each rule's time zone, or a moment; ``until`` likewise.
     """
 
     def __init__(self, rules: Mapping[str, CallingRules], since: date, until: date, now: datetime) -> None:
@@ -126,8 +124,7 @@ class ExpectedClosings:
         self._by_end = {
             (*key, closing.end.isoformat()): closing for key, each in self._closings.items() for closing in each
         }
-        self.unexpected: set[str] = set()
-        """The connections that have records, and of which no calling hours are given."""
+        self.unexpected: set[str] = set()  # connections that have records, and of which no calling hours are given
 
     def add(self, file: RecordFile) -> None:
         """Take in a record; their order does not matter."""

@@ -14,31 +14,17 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-CHAIN_FOLDER = "@chain"
-"""Contains, by connection and day, which record was written after which. No DAG can have this id."""
-
-COMMANDS_FOLDER = "@commands"
-"""Contains the records of commands. No DAG can have this id."""
-
-MAX_PART_LENGTH = 200
-"""Characters of a part of a path; file systems take 255."""
-
-MAX_FILE_BYTES = 16 * 1024 * 1024
-"""A record of a thousand campaigns has 320 KB."""
-
-MAX_DEPTH = 3
-"""Parts of a record's path."""
-
-LOCAL = ("", "file", "local")
-"""Protocols of disks that the operating system has mounted."""
+# No DAG can have these ids.
+CHAIN_FOLDER = "@chain"  # contains, by connection and day, which record was written after which
+COMMANDS_FOLDER = "@commands"  # contains the records of commands
+MAX_PART_LENGTH = 200  # characters of a part of a path; file systems take 255
+MAX_FILE_BYTES = 16 * 1024 * 1024  # a record of a thousand campaigns has 320 KB
+MAX_DEPTH = 3  # parts of a record's path
+LOCAL = ("", "file", "local")  # protocols of disks that the operating system has mounted
 
 
 def read_file(root: ObjectStoragePath, path: str) -> bytes:
-    """
-    Return the content of a file below a root.
-
-    :raises OSError: If it is not a regular file, such as a pipe, or too long.
-    """
+    """Return the content of a regular file below a root; raise OSError for a pipe, or a file that is too long."""
     with _open(root, path) as file:
         content = file.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
@@ -57,10 +43,9 @@ def _open(root: ObjectStoragePath, path: str) -> BinaryIO:
 
 def create_file(path: ObjectStoragePath, content: bytes) -> bool:
     """
-    Create a file; an object store is asked to refuse if it exists.
+    Create a file, unless it exists; return whether it has the content now.
 
-    :returns: Whether it has the content now, also if it had before: a store may have kept it and lost the response, so
-        that the library's second attempt is refused.
+    It may have had it before: a store may keep it and lose the response, so that a library's second attempt is refused.
     """
     file = None
     try:
@@ -96,11 +81,7 @@ def names_in(folder: ObjectStoragePath) -> list[str]:
 
 
 def json_paths(root: ObjectStoragePath) -> Iterator[str]:
-    """
-    Yield the paths of all files below a root that may be records, and of unreadable folders.
-
-    :raises OSError: If the root itself is unreadable.
-    """
+    """Yield the paths of files below a root that may be records, and of unreadable folders; raise for the root."""
     if root.protocol in LOCAL:
         paths = _local_json_paths(root.path.rstrip("/"))
     else:
@@ -134,16 +115,10 @@ def path_part(text: str) -> str:
 
 
 def record_path(run: Mapping[str, Any], began_at: str) -> str:
-    """
-    Return the path of a record without its ending: ``{dag_id}/{run_id}/{task_id}[.{map_index}].try{n}``.
-
-    :param began_at: ISO 8601; stands for the run of a command.
-    """
+    """Return the path of a record without its ending: ``{dag_id}/{run_id}/{task_id}[.{map_index}].try{n}``."""
     folder = f"{COMMANDS_FOLDER}/{path_part(began_at)}"
     if run.get("dag_id") and run.get("run_id"):
         folder = f"{path_part(run['dag_id'])}/{path_part(run['run_id'])}"
     name = path_part(run.get("task_id") or run.get("command") or "task")
-    map_index = run.get("map_index")
-    if map_index is not None and map_index >= 0:
-        name += f".{map_index}"
-    return f"{folder}/{name}.try{run.get('try_number') or 1}"
+    copy = f".{run['map_index']}" if run.get("map_index", -1) >= 0 else ""
+    return f"{folder}/{name}{copy}.try{run.get('try_number') or 1}"

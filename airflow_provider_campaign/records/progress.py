@@ -17,16 +17,7 @@ JSON = dict[str, Any]
 
 @dataclass(frozen=True)
 class Progress:
-    """
-    What was done, and seen, so far.
-
-    :param campaigns: What :meth:`SweepEntry.as_dict` gives of each.
-    :param excluded: Live campaigns outside the scope.
-    :param may_start: Campaigns that are not live, but may start by themselves or manually.
-    :param open_until: Live campaigns whose calling hours go on.
-    :param closings: The ends of calling hours that this is about, and when each was verified.
-    :param refused: Those that were rate-limited.
-    """
+    """What was done, and seen, so far, by the names of the record's keys."""
 
     campaigns: Sequence[JSON] = field(default_factory=list)
     excluded: Sequence[JSON] = field(default_factory=list)
@@ -38,12 +29,7 @@ class Progress:
 
 
 class ActionProgress:
-    """
-    The progress of an action on one campaign: all that goes through :attr:`client` is counted.
-
-    :param campaign: As far as it is known: its id and type.
-    :param carried: What :meth:`carry` gave, if the action is continued.
-    """
+    """The progress of an action on one campaign: all that goes through :attr:`client` is counted."""
 
     def __init__(
         self, client: CampaignClient, campaign: Campaign, action: Action, carried: Mapping[str, Any] | None = None
@@ -51,11 +37,10 @@ class ActionProgress:
         self.client = client.observed_by(self._note_request, self._note_refusal, self._note_unsent)
         before = carried or {}
         self.began_at: float = before.get("began_at", client.clock.time())
-        """Seconds since the epoch."""
         self.requests: int = before.get("requests", 0)
         self.refused: int = before.get("refused", 0)
+        # When the last request for the action left, and whether one of them is without an answer.
         self._asked: tuple[float | None, bool] = (before.get("asked_at"), before.get("unanswered", False))
-        """When the last request for the action left, and whether one of them is without an answer."""
         self._asked_before = self._asked
         self._campaign = campaign
         self._action = action
@@ -84,23 +69,17 @@ class ActionProgress:
 
     def carry(self) -> dict[str, Any]:
         """Return what has to be known to continue, in plain JSON types."""
-        return {
-            "began_at": self.began_at,
-            "asked_at": self._asked[0],
-            "unanswered": self._asked[1],
-            "requests": self.requests,
-            "refused": self.refused,
-        }
+        asked = {"asked_at": self._asked[0], "unanswered": self._asked[1]}
+        return {"began_at": self.began_at, **asked, "requests": self.requests, "refused": self.refused}
 
     def current(self) -> Progress:
         """Return what is known by now."""
-        asked_at, is_unanswered = self._asked
         entry = campaign_entry(
             self._campaign,
-            asked_at=asked_at,
+            asked_at=self._asked[0],
             confirmed_at=self._confirmed_at,
             status_before=self._status_before,
-            unanswered=is_unanswered,
+            unanswered=self._asked[1],
         )
         return Progress([entry], requests=self.requests, refused=self.refused)
 
@@ -132,12 +111,7 @@ def campaign_entry(
     rule: str | None = None,
     end: float | None = None,
 ) -> JSON:
-    """
-    Return a campaign's entry in a record.
-
-    :param message: Replaces the platform's own text.
-    :param unanswered: Whether a request for the action left that the platform may have acted on, without an answer.
-    """
+    """Return a campaign's entry in a record; a message replaces the platform's own text."""
     return {
         **campaign.summary(),
         "status_before": status_before,

@@ -18,11 +18,10 @@ from airflow_provider_campaign.text import sanitize
 Titles = dict[str, str]
 """Ids and names of campaigns, by id."""
 
-MAX_LINE_LENGTH = 1000
-"""Characters of a line of error or reason, and of a stored text that is quoted."""
+MAX_LINE_LENGTH = 1000  # characters of a line of error or reason, and of a stored text that is quoted
 
+# What two tries have to agree on for one to be continued by the other.
 SUBJECT = ("action", "connection_id", "platform", "account", "scope")
-"""What two tries have to agree on for one to be continued by the other."""
 
 
 @dataclass(frozen=True)
@@ -32,28 +31,16 @@ class EarlierTries:
 
     It was stored, so it is data: it may be quoted, and a campaign in :attr:`leftovers` may be read on the platform. It
     must not be stopped unless this try's own listing shows it in scope.
-
-    :param tries: Each with ``try_number``, ``outcome``, ``path``, and ``sha256``; all but the first are None if it left
-        no record.
-    :param campaigns: The entries of the newest record that has the same action, connection id, platform, account and
-        scope as this try.
-    :param foreign: The newest record of each sweep with another connection, account, or scope.
-    :param account: The platform and the account of this try.
     """
 
-    tries: Sequence[JSON] = ()
-    campaigns: Sequence[JSON] = ()
-    foreign: Sequence[JSON] = ()
-    account: tuple[str | None, str | None] = (None, None)
+    tries: Sequence[JSON] = ()  # as the record's earlier_tries
+    campaigns: Sequence[JSON] = ()  # of the newest record with the same SUBJECT as this try's
+    foreign: Sequence[JSON] = ()  # the newest record of each sweep with another one
+    account: tuple[str | None, str | None] = (None, None)  # the platform and the account of this try
 
     @classmethod
     def compare(cls, stored: Mapping[int, RecordFile], subject: JSON) -> Self:
-        """
-        Sort out what is about the same as this try.
-
-        :param stored: One for each previous try, by its number, in order.
-        :param subject: What this try is about, by the names in :data:`SUBJECT`.
-        """
+        """Sort out, of the records of previous tries by their numbers, what is about the same as this try."""
         newest = {
             _subject_of(file.record): _clean(file.record)
             for file in stored.values()
@@ -83,11 +70,7 @@ class EarlierTries:
         ]
 
     def describe_foreign(self, verified: Collection[str] = ()) -> str | None:
-        """
-        Return the text for the failure of this try, which can't do anything about them; None if there is nothing.
-
-        :param verified: The ids of campaigns that this try has verified.
-        """
+        """Return the text for the failure of this try about others' campaigns, but for those that it has verified."""
         lines = []
         for each in self.foreign:
             skipped = verified if (each["platform"], each["account"]) == self.account else ()
@@ -105,39 +88,23 @@ class EarlierTries:
 
 @dataclass(frozen=True)
 class RecordDraft:
-    """
-    What is known of one try, or one command, while it runs.
-
-    :param action: ``sweep``, ``stop``, ``start``, or ``delete``.
-    :param run: For a task ``dag_id``, ``run_id``, ``task_id``, ``map_index``, ``try_number``, and ``logical_date``; for
-        the command line ``command`` and, if known, ``user``.
-    :param began_at: Seconds since the epoch.
-    :param window_end: When the calling hours ended, or end, that this is for.
-    :param timezone: Of those calling hours.
-    :param is_repeat: Whether it has found nothing, and an earlier run has verified all ends that this one has: its
-        record does not name them again.
-    """
+    """What is known of one try, or one command, while it runs; the names are those of the record's keys."""
 
     action: str
     run: Mapping[str, Any]
-    began_at: float
+    began_at: float  # seconds since the epoch
     connection_id: str | None = None
     platform: Platform | None = None
     scope: Mapping[str, Any] = field(default_factory=dict)
     reason: str | None = None
     window_end: datetime | None = None
     timezone: str | None = None
-    is_repeat: bool = False
+    is_repeat: bool = False  # it found nothing, and an earlier run has verified its ends: they are not named again
     missed_closings: Sequence[JSON] = ()
     earlier: EarlierTries = field(default_factory=EarlierTries)
 
     def record(self, progress: Progress, ended_at: float, outcome: str, error: BaseException | None = None) -> JSON:
-        """
-        Return the record, which has no predecessor yet.
-
-        :param ended_at: Seconds since the epoch.
-        :param outcome: ``success``, ``failed``, ``killed``, or ``skipped``.
-        """
+        """Return the record, which has no predecessor yet."""
         campaigns = merge_campaigns(self.earlier.campaigns, progress.campaigns, self.run.get("try_number"))
         return {
             **DEFAULTS,
@@ -196,11 +163,7 @@ def _continued(campaign: JSON, before: JSON | None) -> JSON:
 
 
 def sweep_result(record: Mapping[str, Any], reference: Mapping[str, str] | None) -> JSON:
-    """
-    Return what a sweep's task puts into XCom.
-
-    :param reference: The ``path`` and ``sha256`` of the record's file, None if none was written.
-    """
+    """Return what a sweep's task puts into XCom; the reference is to the record's file, if one was written."""
     same = ("outcome", "connection_id", "platform", "window_end", "began_at", "ended_at", "reason", "error")
     found = ("excluded", "incidents", "may_start", "open_until", "closings", "missed_closings")
     numbers = ("requests", "refused", "seconds")

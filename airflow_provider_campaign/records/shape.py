@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
 
-SCHEMA = "campaign-record/1"
-"""The name of the format; another format has another number."""
+SCHEMA = "campaign-record/1"  # the name of the format; another format has another number
 
 SCHEMA_TEXT = Path(__file__).with_name("campaign-record-1.schema.json").read_text()
 
@@ -25,8 +24,7 @@ DEFAULTS: Mapping[str, Any] = {
 }
 """The values of keys that a record does not have: most runs find nothing, and say so in few bytes."""
 
-WORDS = frozenset(re.findall(r'"([^"]*)"', SCHEMA_TEXT))
-"""The texts that the schema may ask for."""
+WORDS = frozenset(re.findall(r'"([^"]*)"', SCHEMA_TEXT))  # the texts that the schema may ask for
 
 TIME, HASH = "2026-01-01T00:00:00+00:00", "0" * 64
 MARKS = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?\+00:00)|[0-9a-f]{64}", re.ASCII)
@@ -34,19 +32,12 @@ MARKS = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?\+00:00)|[0-9a-f]{
 
 @dataclass(frozen=True, slots=True)
 class RecordFile:
-    """
-    A record as it was read.
+    """A record as it was read."""
 
-    :param path: Below the records path, with ``/`` between its parts.
-    :param sha256: Of its bytes, empty if unreadable.
-    :param record: None if the file contains none that is as its schema says.
-    :param problem: Why there is no record.
-    """
-
-    path: str
-    sha256: str
-    record: Mapping[str, Any] | None
-    problem: str = ""
+    path: str  # below the records path, with "/" between its parts
+    sha256: str  # of its bytes, empty if unreadable
+    record: Mapping[str, Any] | None  # None if the file contains none that is as its schema says
+    problem: str = ""  # why there is no record
 
     @classmethod
     def parse(cls, path: str, content: bytes) -> Self:

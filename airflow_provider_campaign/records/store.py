@@ -30,20 +30,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_COPIES = 100
-"""Records of the same try of the same task, at the most; there are two if a DAG run was deleted and made again."""
-
-READERS, BATCH = 16, 1000
-"""Records of an object store that are read, and that are in memory, at the same time."""
+MAX_COPIES = 100  # records of the same try; there are two if a DAG run was deleted and made again
+READERS, BATCH = 16, 1000  # records of an object store that are read, and that are in memory, at the same time
 
 
 class RecordStore:
-    """
-    The records below one path.
-
-    :param records_path: For example ``s3://aws_default@bucket/records`` or ``file:///records``.
-    :param problem: Why that is no path; raised when it is used.
-    """
+    """The records below one path. All that goes wrong there is a CampaignRecordError, also a path that is none."""
 
     def __init__(self, records_path: str, problem: str = "") -> None:
         self.records_path = records_path
@@ -58,34 +50,23 @@ class RecordStore:
         return ObjectStoragePath(self.records_path)
 
     def write(self, record: Mapping[str, Any]) -> dict[str, str]:
-        """
-        Write a record, which names those that were written before it, and never overwrite one.
-
-        :returns: Its ``path`` in full, and its ``sha256``.
-        :raises CampaignRecordError: When it can't be written; another try may succeed.
-        """
+        """Write a record, which names those that were written before it, and return its path below this one's."""
         fix = "Check the path (records_path), the connection in it and its permissions. A retry writes the record."
         with self._failing_as("The record can't be written to", fix):
             root, connection_id = self._root, record["connection_id"]
             found, names = find_predecessors(root, connection_id, record["ended_at"])
             content = canonical({**record, "previous": found[0] if found else None, "also_previous": found[1:]})
-            path, sha256 = self._create(root, record, content), sha256_of(content)
-            add_link(root, record, {"path": path, "sha256": sha256}, names)
+            reference = {"path": self._create(root, record, content), "sha256": sha256_of(content)}
+            add_link(root, record, reference, names)
         if not found:
             log.warning(
                 "The first record of connection %r below %s. If there were others, check the path, and what is mounted",
                 *(connection_id, self.records_path),
             )
-        return {"path": str(root / path), "sha256": sha256}
+        return reference
 
-    def earlier_tries(self, run: Mapping[str, Any], handed_on: Mapping[int, str]) -> dict[int, RecordFile]:
-        """
-        Return the records of previous tries, by their numbers.
-
-        :param handed_on: The SHA-256 of the records that tries have handed on: of these no other file counts. Of other
-            tries the last copy counts, which anyone who may write here may have put there.
-        :raises CampaignRecordError: When they are unreadable.
-        """
+    def earlier_tries(self, run: Mapping[str, Any]) -> dict[int, RecordFile]:
+        """Return the records of previous tries by number, of each the last copy, which anyone may have put there."""
         found = {}
         with self._failing_as("The records of previous tries can't be read from"):
             root = self._root
@@ -96,18 +77,13 @@ class RecordStore:
                 copies = filter(re.compile(re.escape(stem) + r"(\.\d+)?\.json").fullmatch, names)
                 for name in islice(copies, MAX_COPIES):
                     file = _read(root, f"{folder}/{name}")
-                    is_own = file.record and _is_try_of(file.record["run"], number, run)
-                    if is_own and file.sha256 == handed_on.get(number, file.sha256):
+                    if file.record and _is_try_of(file.record["run"], number, run):
                         found[number] = file
                         break
         return found
 
     def read(self) -> Iterator[RecordFile]:
-        """
-        Yield all records, in no certain order, and the files that contain none.
-
-        :raises CampaignRecordError: When the path is unreadable.
-        """
+        """Yield all records, in no certain order, and the files that contain none."""
         fix = "None of them was checked. Check the path and its permissions."
         with self._failing_as("The records can't be read from", fix):
             root = self._root
@@ -123,9 +99,6 @@ class RecordStore:
         Return the records of a connection that ended on the day (UTC) of a moment or later, as ``@chain`` names them.
 
         Others are not read, so that this proves nothing: a record that was removed is not named.
-
-        :param until: Now.
-        :raises CampaignRecordError: When the path is unreadable.
         """
         with self._failing_as("The records can't be read from"):
             root = self._root

@@ -212,7 +212,7 @@ def test_what_is_planted_among_the_records_ends_nothing(
     folder = planted_copy(genuine, planted)
     store = RecordStore(f"file://{folder}")
     run = {**RUN, "run_id": "run-2", "try_number": 3}
-    earlier = in_time(lambda: store.earlier_tries(run, {}))
+    earlier = in_time(lambda: store.earlier_tries(run))
     assert earlier.keys() <= {1, 2}
     try:
         in_time(lambda: store.write(record_of(3)))
