@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping
@@ -38,8 +37,6 @@ from airflow_provider_campaign.sweep.loop import Sweep
 from airflow_provider_campaign.sweep.result import SweepResult
 from airflow_provider_campaign.sweep.scope import SweepScope
 
-log = logging.getLogger(__name__)
-
 LIST_TIMEOUT = 60.0  # seconds after which a listing for ``live`` times out
 
 LIVE_COLUMNS = ("conn_id", "campaign_id", "name", "campaign_type", "status")
@@ -70,13 +67,8 @@ class Sweeps:
         seconds = read_seconds("--timeout", options.timeout)
         sweeps = cls(*connect(rules or read_conn_ids(options.conn_id)), scope, seconds, rules or {})
         for conn_id, client in sweeps.clients.items():
-            try:
-                check_documented("--statuses", scope.statuses, client.platform)
-                sweeps.create(conn_id, seconds)  # refuses types that the platform does not have
-            except CampaignError:
-                raise
-            except Exception:
-                log.debug("%s: reported when it is the account's turn", conn_id, exc_info=True)
+            check_documented("--statuses", scope.statuses, client.platform)
+            sweeps.create(conn_id, seconds)  # refuses types that the platform does not have
         return sweeps
 
     def create(self, conn_id: str, seconds: float) -> Sweep:
