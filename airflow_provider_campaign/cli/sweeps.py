@@ -67,8 +67,13 @@ class Sweeps:
         seconds = read_seconds("--timeout", options.timeout)
         sweeps = cls(*connect(rules or read_conn_ids(options.conn_id)), scope, seconds, rules or {})
         for conn_id, client in sweeps.clients.items():
-            check_documented("--statuses", scope.statuses, client.platform)
-            sweeps.create(conn_id, seconds)  # refuses types that the platform does not have
+            try:
+                check_documented("--statuses", scope.statuses, client.platform)
+                sweeps.create(conn_id, seconds)  # refuses types that the platform does not have
+            except CampaignError:
+                raise
+            except Exception:  # noqa: BLE001, S112 reported when it is the account's turn
+                continue
         return sweeps
 
     def create(self, conn_id: str, seconds: float) -> Sweep:

@@ -233,7 +233,7 @@ def test_records_name_dry_runs_scopes_and_left_out_campaigns(command: Command) -
     ("options", "text"),
     [
         ((), "Give --month, or --from and --to"),
-        (("--month", "November"), "is no month"),
+        (("--month", "November"), "is not a month"),
         (("--month", "2027-02", "--from", "2027-02-01"), "Give --month, or --from and --to"),
         (("--month", "2027-02", "--conn-id", "west"), "Give --calling-hours west=FILE"),
         (("--month", "2027-02", "--calling-hours", "west=/nowhere.yaml"), "can't be read"),
