@@ -16,7 +16,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, XCom
 from airflow.secrets.environment_variables import EnvironmentVariablesBackend
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_campaign import exceptions
@@ -81,13 +81,28 @@ def stop(sandbox: Sandbox, campaign_ids: list[str]) -> None:
         sandbox.set_status(campaign_id, "Stopped")
 
 
-def start_all(triggers: list[CampaignWaitTrigger], way: str) -> asyncio.Future[list[TriggerEvent]]:
-    triggerer = Triggerer(way)
-    return asyncio.gather(*map(triggerer.first, triggers))
+def wait_for_all(
+    clock: VirtualClock,
+    triggers: list[CampaignWaitTrigger],
+    way: str = WAYS[-1],
+    *,
+    after: float = 0.0,
+    act: Callable[[], object] = lambda: None,
+) -> list[dict[str, Any]]:
+    """Run triggers to their ends, have something happen after some seconds, and return what each has fired."""
+
+    async def scene() -> list[TriggerEvent]:
+        triggerer = Triggerer(way)
+        ends = asyncio.gather(*map(triggerer.first, triggers))
+        await asyncio.sleep(after)
+        act()
+        return await ends
+
+    return [event.payload for event in run(scene(), clock)]
 
 
-def payloads(events: list[TriggerEvent]) -> list[dict[str, Any]]:
-    return [event.payload for event in events]
+def values(ends: list[dict[str, Any]]) -> list[Any]:
+    return [end["value"] for end in ends]
 
 
 class InheritedTrigger(CampaignStatusTrigger):
@@ -120,17 +135,14 @@ def test_a_trigger_is_the_same_after_a_trip_through_the_database(trigger: BaseTr
     assert again.serialize() == (path, arguments)
 
 
-@pytest.fixture
-def pushed(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What Airflow is given as XCom."""
-    pushed: list[dict[str, Any]] = []
-    monkeypatch.setattr(XCom, "set", lambda **xcom: pushed.append(xcom))
-    return pushed
+# How a task ends.
 
 
 def test_a_task_that_may_end_in_the_trigger_is_given_its_xcom_there(
-    sandbox: Sandbox, clock: VirtualClock, way: str, pushed: list[dict[str, Any]]
+    sandbox: Sandbox, clock: VirtualClock, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pushed: list[dict[str, Any]] = []
+    monkeypatch.setattr(XCom, "set", lambda **xcom: pushed.append(xcom))
     campaign = sandbox.add_campaign(status="Stopped")
     event = run_to_its_end(waiting(campaign.id, result=RECORD, end_task=True), clock, way)
     assert isinstance(event, TaskSuccessEvent)
@@ -141,95 +153,110 @@ def test_a_task_that_may_end_in_the_trigger_is_given_its_xcom_there(
     assert (record["campaign_id"], record["status"], record["message"]) == (campaign.id, "Stopped", "Campaign Stopped")
 
 
-@pytest.mark.parametrize(
-    "error", [PermissionError("no such bucket"), RuntimeError("Airflow's API is not there")], ids=repr
-)
-def test_a_task_whose_xcom_can_not_be_pushed_there_is_resumed_with_it(
-    sandbox: Sandbox, clock: VirtualClock, way: str, monkeypatch: pytest.MonkeyPatch, error: Exception
+@pytest.mark.parametrize("error", [PermissionError("no such bucket"), None], ids=["XCom fails", "it has more to do"])
+def test_a_task_that_can_not_end_there_is_resumed_with_what_it_returns(
+    sandbox: Sandbox, clock: VirtualClock, way: str, monkeypatch: pytest.MonkeyPatch, error: Exception | None
 ) -> None:
     def refuse(**xcom: Any) -> None:
+        assert error is not None
         raise error
 
     monkeypatch.setattr(XCom, "set", refuse)
     campaign = sandbox.add_campaign(status="Stopped")
-    event = run_to_its_end(waiting(campaign.id, end_task=True), clock, way)
-    assert type(event) is TriggerEvent
-    assert event.payload["value"] == "Stopped"
-
-
-def test_a_task_that_has_more_to_do_is_sent_what_it_returns(sandbox: Sandbox, clock: VirtualClock, way: str) -> None:
-    campaign = sandbox.add_campaign(status="Stopped")
-    event = run_to_its_end(waiting(campaign.id), clock, way)
+    event = run_to_its_end(waiting(campaign.id, end_task=bool(error)), clock, way)
     assert type(event) is TriggerEvent
     assert event.payload == {"value": "Stopped", "error": None, "message": ""}
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 30])
+@pytest.mark.parametrize("count", [1, 2, 30])
 def test_each_of_many_ends_as_its_own_campaign_does(
     sandbox: Sandbox, clock: VirtualClock, way: str, count: int
 ) -> None:
     ids = add(sandbox, count)
 
-    async def scene() -> list[TriggerEvent]:
-        ends = start_all([waiting(campaign_id) for campaign_id in ids], way)
-        await asyncio.sleep(3 * INTERVAL)
+    def end() -> None:
         for number, campaign_id in enumerate(ids):
             sandbox.set_status(campaign_id, "Completed" if number % 2 else "Stopped")
-        return await ends
 
-    for number, event in enumerate(run(scene(), clock)):
-        assert event.payload["error"] == ("CampaignStateError" if number % 2 else None)
-        assert ids[number] in event.payload["message"] if number % 2 else event.payload["value"] == "Stopped"
+    ends = wait_for_all(clock, [waiting(campaign_id) for campaign_id in ids], way, after=3 * INTERVAL, act=end)
+    for number, end_of_one in enumerate(ends):
+        assert end_of_one["error"] == ("CampaignStateError" if number % 2 else None)
+        assert ids[number] in end_of_one["message"] if number % 2 else end_of_one["value"] == "Stopped"
+
+
+def test_what_ends_a_stop_can_be_waited_for(sandbox: Sandbox, clock: VirtualClock, way: str) -> None:
+    campaign = sandbox.add_campaign(status="Ready")
+    words: dict[str, Any] = {"target_statuses": STOP_CONDITION.success, "failure_statuses": STOP_CONDITION.failure}
+    assert run_to_its_end(waiting(campaign.id, **words), clock, way).payload["error"] == "CampaignStateError"
+
+
+@pytest.mark.parametrize(
+    ("targets", "end"),
+    [
+        ("['Stopped', 'Completed']", "Stopped"),
+        ("paused, stopped", "Stopped"),
+        ("Stoped", "CampaignConfigError"),
+        ("None", "CampaignConfigError"),
+        ([""], "CampaignConfigError"),
+    ],
+)
+def test_what_a_template_rendered_to_in_the_triggerer_is_read_as_on_a_worker(
+    sandbox: Sandbox, clock: VirtualClock, way: str, targets: Any, end: str
+) -> None:
+    campaign = sandbox.add_campaign(status="Stopped")
+    payload = run_to_its_end(waiting(campaign.id, target_statuses=targets), clock, way).payload
+    assert end in (payload["value"], payload["error"])
+    assert payload["error"] is None or "target_statuses" in payload["message"]
+
+
+# What it costs.
 
 
 @only_shared
 def test_many_triggers_share_one_poll(sandbox: Sandbox, clock: VirtualClock) -> None:
-    ids = add(sandbox, 100)
+    ids, requests = add(sandbox, 100), Counter[str | None]()
 
-    async def scene() -> Counter[str | None]:
-        ends = start_all([waiting(campaign_id) for campaign_id in ids], "shared")
-        await asyncio.sleep(10.5 * INTERVAL)
-        requests = Counter(request.action for request in sandbox.requests)
+    def end() -> None:
+        requests.update(request.action for request in sandbox.requests)
         stop(sandbox, ids)
-        await ends
-        return requests
 
-    assert run(scene(), clock) == {"list": 10}
+    wait_for_all(clock, [waiting(campaign_id) for campaign_id in ids], after=10.5 * INTERVAL, act=end)
+    assert requests == {"list": 10}
 
 
-@pytest.mark.parametrize("count", [1, 3, 5])
-def test_no_stop_is_over_by_a_row_that_is_older_than_its_own_response(
-    sandbox: Sandbox, clock: VirtualClock, way: str, count: int
+@only_shared
+def test_waits_end_within_the_rate_limit_after_thousands_have_changed(sandbox: Sandbox, clock: VirtualClock) -> None:
+    ids, others = add(sandbox, 100), add(sandbox, 1900)
+    triggers = [waiting(campaign_id) for campaign_id in ids]
+    stop(sandbox, [*ids, *others])
+    clock.advance(HOUR / 2)  # no triggerer runs meanwhile
+    assert values(wait_for_all(clock, triggers)) == ["Stopped"] * len(ids)
+    assert 429 not in {request.status_code for request in sandbox.requests}
+    assert len(sandbox.requests) < 2 * len(ids)
+
+
+@only_shared
+def test_many_stops_on_a_platform_whose_dates_do_not_change_are_over_in_few_requests(
+    sandbox: Sandbox, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sandbox.config.list_lag = sandbox.config.status_lag = 60
-    ids = add(sandbox, count)
-    stop(sandbox, ids)
-    clock.advance(60)
-    for campaign_id in ids:
-        sandbox.set_status(campaign_id, "Active")
-    clock.advance(30)
-    hook = CampaignHook.for_conn_id("campaign_default")
-    sandbox.config.stop_delay = 200
-    results = [hook.client.stop_campaign(campaign_id, "sms").as_dict() for campaign_id in ids]
+    monkeypatch.setattr(Campaign, "updated_at", property(lambda campaign: campaign.created_at))
+    sandbox.config.stop_delay = 5
+    sandbox.config.rate_limit = None
+    ids, began = add(sandbox, 40), clock.now
+    client = CampaignHook.for_conn_id("campaign_default").client
+    triggers = [waiting(each, result=client.stop_campaign(each, "sms").as_dict()) for each in ids]
+    sandbox.clear_requests()
+    assert {value["status"] for value in values(wait_for_all(clock, triggers))} == {"Stopped"}
+    assert clock.now - began < MAX_READ_LAG + 5 * INTERVAL
+    assert Counter(request.action for request in sandbox.requests)["status"] <= 2 * len(ids)
 
-    async def live_at_its_end(trigger: CampaignWaitTrigger, triggerer: Triggerer) -> tuple[object, bool]:
-        event = await triggerer.first(trigger)
-        return event.payload["value"]["status"], sandbox.campaign(trigger.campaign_id).live
 
-    async def scene() -> list[tuple[object, bool]]:
-        triggerer = Triggerer(way)
-        triggers = [waiting(campaign_id, result=result) for campaign_id, result in zip(ids, results, strict=True)]
-        return await asyncio.gather(*(live_at_its_end(trigger, triggerer) for trigger in triggers))
-
-    assert run(scene(), clock) == [("Stopped", False)] * count
+# What is read late, or not at all.
 
 
 LAGS = st.just(0.0) | st.floats(30, MAX_READ_LAG - 1)
-HISTORIES = st.lists(
-    st.lists(st.tuples(st.sampled_from(["Active", "Stopped", "Completed", "Paused"]), st.floats(0.1, 20)), max_size=4),
-    min_size=3,
-    max_size=6,
-)
+STATUSES = st.sampled_from(["Active", "Stopped", "Completed", "Ready", "Paused"])
+HISTORIES = st.lists(st.lists(st.tuples(STATUSES, st.floats(0.1, 20)), max_size=4), min_size=1, max_size=6)
 
 
 @examples(full=100, brief=20, exhaustive=300)
@@ -242,11 +269,24 @@ HISTORIES = st.lists(
     ahead=st.sampled_from([0.0, 30.0, -3600.0]),
     kind=st.sampled_from([KINDS[0], KINDS[3], SONARLY]),
     way=st.sampled_from(WAYS),
+    is_dated=st.booleans(),
 )
-def test_whatever_was_before_each_of_many_stops_is_over_when_its_campaign_is_stopped_and_not_before(
+@example(
+    histories=[[("Stopped", 20.0)]] * 3,
+    since=1.0,
+    delays=[200.0] * 6,
+    list_lag=MAX_READ_LAG - 1,
+    status_lag=MAX_READ_LAG - 1,
+    ahead=0.0,
+    kind=KINDS[0],
+    way=WAYS[-1],
+    is_dated=True,
+)
+def test_whatever_was_before_each_stop_is_over_when_its_campaign_is_stopped(
     sandbox: Sandbox,
     clock: VirtualClock,
     connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
     histories: list[list[tuple[str, float]]],
     since: float,
     delays: list[float],
@@ -255,6 +295,7 @@ def test_whatever_was_before_each_of_many_stops_is_over_when_its_campaign_is_sto
     ahead: float,
     kind: Kind,
     way: str,
+    is_dated: bool,
 ) -> None:
     sandbox.reset()
     connect(kind.connection(sandbox))
@@ -265,9 +306,9 @@ def test_whatever_was_before_each_of_many_stops_is_over_when_its_campaign_is_sto
         for status, seconds in [*history, ("Active", since)]:
             sandbox.set_status(campaign.id, status)
             clock.advance(seconds)
-    hook = CampaignHook.for_conn_id("campaign_default")
+    client = CampaignHook.for_conn_id("campaign_default").client
     conditions: dict[str, Any] = {"target_statuses": STOP_CONDITION.success, "failure_statuses": STOP_CONDITION.failure}
-    results = [hook.client.stop_campaign(each.id, kind.campaign_type).as_dict() for each in campaigns]
+    results = [client.stop_campaign(each.id, kind.campaign_type).as_dict() for each in campaigns]
 
     async def ended(triggerer: Triggerer, result: dict[str, Any]) -> tuple[object, object, bool]:
         trigger = waiting(result["campaign_id"], result=result, campaign_type=kind.campaign_type, **conditions)
@@ -278,27 +319,10 @@ def test_whatever_was_before_each_of_many_stops_is_over_when_its_campaign_is_sto
         triggerer = Triggerer(way)
         return await asyncio.gather(*(ended(triggerer, result) for result in results))
 
-    assert run(scene(), clock) == [(None, "", False)] * len(campaigns)
-
-
-@only_shared
-def test_many_stops_on_a_platform_whose_dates_do_not_change_are_over_in_few_requests(
-    sandbox: Sandbox, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Campaign, "updated_at", property(lambda campaign: campaign.created_at))
-    sandbox.config.stop_delay = 5
-    sandbox.config.rate_limit = None
-    ids, began = add(sandbox, 40), clock.now
-    hook = CampaignHook.for_conn_id("campaign_default")
-    triggers = [waiting(each, result=hook.client.stop_campaign(each, "sms").as_dict()) for each in ids]
-    sandbox.clear_requests()
-
-    async def scene() -> list[TriggerEvent]:
-        return await start_all(triggers, "shared")
-
-    assert {end["value"]["status"] for end in payloads(run(scene(), clock))} == {"Stopped"}
-    assert clock.now - began < MAX_READ_LAG + 5 * INTERVAL
-    assert Counter(request.action for request in sandbox.requests)["status"] <= 2 * len(ids)
+    with monkeypatch.context() as patch:
+        if not is_dated:
+            patch.setattr(Campaign, "updated_at", None)
+        assert run(scene(), clock) == [(None, "", False)] * len(campaigns)
 
 
 @pytest.mark.parametrize("count", [1, 5])
@@ -306,17 +330,12 @@ def test_a_failure_that_concerns_all_reaches_each(
     sandbox: Sandbox, clock: VirtualClock, connect: Connect, way: str, count: int
 ) -> None:
     ids = add(sandbox, count)
-
-    async def errors() -> set[str]:
-        return {end["error"] for end in payloads(await start_all([waiting(campaign_id) for campaign_id in ids], way))}
-
-    async def scene() -> None:
-        sandbox.add_fault(Fault("unauthorized", count=None))
-        assert await errors() == {"CampaignAuthError"}
-        connect({"conn_type": "http", "host": "http://127.0.0.1"})
-        assert await errors() == {"CampaignConfigError"}
-
-    run(scene(), clock)
+    sandbox.add_fault(Fault("unauthorized", count=None))
+    ends = wait_for_all(clock, [waiting(campaign_id) for campaign_id in ids], way)
+    assert [end["error"] for end in ends] == ["CampaignAuthError"] * count
+    connect({"conn_type": "http", "host": "http://127.0.0.1"})
+    ends = wait_for_all(clock, [waiting(campaign_id) for campaign_id in ids], way)
+    assert [end["error"] for end in ends] == ["CampaignConfigError"] * count
 
 
 @pytest.mark.parametrize("count", [1, 5])
@@ -338,55 +357,44 @@ def test_a_poll_that_fails_as_nobody_foresaw_ends_no_wait(
     began = clock.now
     monkeypatch.setattr(shared_poll, "AccountPoller", Broken)
     ids = add(sandbox, count, status="Stopped")
-
-    async def scene() -> list[TriggerEvent]:
-        return await start_all([waiting(campaign_id) for campaign_id in ids], way)
-
-    assert [end["value"] for end in payloads(run(scene(), clock))] == ["Stopped"] * count
+    assert values(wait_for_all(clock, [waiting(campaign_id) for campaign_id in ids], way)) == ["Stopped"] * count
     assert clock.now - began < 5 * INTERVAL
     shown = caplog.text + capsys.readouterr().out  # Airflow 3 logs to standard output
     assert "Poll of the account" in shown
     assert "Traceback" in shown
 
 
-def test_a_template_that_rendered_to_nothing_is_named(clock: VirtualClock, way: str) -> None:
-    event = run_to_its_end(waiting("cd-1", target_statuses=[""]), clock, way)
-    assert event.payload["error"] == "CampaignConfigError"
-    assert "target_statuses" in event.payload["message"]
-
-
-def test_credentials_that_are_changed_during_the_wait_are_taken_up(
-    sandbox: Sandbox, clock: VirtualClock, connect: Connect, way: str
-) -> None:
-    campaign = sandbox.add_campaign()
-
-    async def scene() -> TriggerEvent:
-        [end] = [asyncio.create_task(Triggerer(way).first(waiting(campaign.id)))]
-        await asyncio.sleep(2 * INTERVAL)
-        sandbox.config.client_secret = "a-new-secret-" * 8
-        connect(sandbox.kore_connection())
-        stop(sandbox, [campaign.id])
-        return await end
-
-    assert run(scene(), clock).payload["value"] == "Stopped"
+@only_shared
+@pytest.mark.parametrize("fault", ["error", "bad_request", "forbidden", "not_found"])
+def test_waits_succeed_although_the_list_fails_all_the_time(sandbox: Sandbox, clock: VirtualClock, fault: str) -> None:
+    ids = add(sandbox, 3)
+    sandbox.add_fault(Fault(fault, action="list", count=None))
+    triggers = [waiting(campaign_id) for campaign_id in ids]
+    assert values(wait_for_all(clock, triggers, after=HOUR / 4, act=lambda: stop(sandbox, ids))) == ["Stopped"] * 3
 
 
 @pytest.mark.parametrize("count", [1, 5])
-def test_a_key_that_is_rotated_right_after_the_connection_was_looked_up_ends_no_wait(
+def test_keys_that_are_rotated_end_no_wait(
     sandbox: Sandbox, clock: VirtualClock, connect: Connect, way: str, count: int
 ) -> None:
-    ids = add(sandbox, count, status="Stopped")
+    ids = add(sandbox, count)
 
-    def rotate(_: object) -> None:
-        sandbox.config.client_secret = "a-new-secret-" * 8
+    def use_key(secret: str) -> None:
+        sandbox.config.client_secret = secret * 8
         connect(sandbox.kore_connection())
 
-    sandbox.on_request(rotate)
+    def stop_and_rotate() -> None:
+        use_key("a-new-secret-")
+        stop(sandbox, ids)
 
-    async def scene() -> list[TriggerEvent]:
-        return await start_all([waiting(campaign_id, since=None) for campaign_id in ids], way)
+    triggers = [waiting(campaign_id) for campaign_id in ids]
+    assert values(wait_for_all(clock, triggers, way, after=2 * INTERVAL, act=stop_and_rotate)) == ["Stopped"] * count
+    sandbox.on_request(lambda _: use_key("a-newer-secret-"))  # right after the connection was looked up
+    triggers = [waiting(campaign_id, since=None) for campaign_id in ids]
+    assert values(wait_for_all(clock, triggers, way)) == ["Stopped"] * count
 
-    assert [end["value"] for end in payloads(run(scene(), clock))] == ["Stopped"] * count
+
+# Who comes, and who leaves.
 
 
 def test_who_leaves_is_forgotten_and_the_others_go_on(sandbox: Sandbox, clock: VirtualClock, way: str) -> None:
@@ -424,20 +432,33 @@ def test_who_comes_when_all_have_left_is_served(sandbox: Sandbox, clock: Virtual
     run(scene(), clock)
 
 
+def test_a_triggerer_that_is_restarted_loses_nothing(sandbox: Sandbox, clock: VirtualClock, way: str) -> None:
+    ids = add(sandbox, 9)
+    triggers = [waiting(campaign_id, since=SYSTEM_CLOCK.time()) for campaign_id in ids]
+
+    async def stopped_in_the_middle(number: int) -> None:
+        ends = asyncio.gather(*map(Triggerer(way).first, triggers))
+        await asyncio.sleep(2.2 * INTERVAL)
+        stop(sandbox, ids[3 * number : 3 * number + 3])
+        ends.cancel()
+        await asyncio.gather(ends, return_exceptions=True)
+
+    for number in range(3):
+        run(stopped_in_the_middle(number), clock)
+    assert values(wait_for_all(clock, triggers, way)) == ["Stopped"] * len(ids)
+
+
+# Deadlines.
+
+
 @pytest.mark.parametrize("interval", [INTERVAL, 10 * HOUR])
 def test_at_the_deadline_the_campaign_is_read_once_more_before_the_wait_fails(
     sandbox: Sandbox, clock: VirtualClock, way: str, interval: float
 ) -> None:
     ids = add(sandbox, 4)
     sandbox.remove_campaign(ids[2])
-
-    async def scene() -> list[TriggerEvent]:
-        ends = start_all([waiting(campaign_id, timeout=100, poll_interval=interval) for campaign_id in ids], way)
-        await asyncio.sleep(99.5)
-        stop(sandbox, [ids[3]])
-        return await ends
-
-    ends = payloads(run(scene(), clock))
+    triggers = [waiting(campaign_id, timeout=100, poll_interval=interval) for campaign_id in ids]
+    ends = wait_for_all(clock, triggers, way, after=99.5, act=lambda: stop(sandbox, [ids[3]]))
     assert [end["error"] for end in ends] == ["CampaignTimeoutError"] * 2 + ["CampaignNotFoundError", None]
     assert f"'{ids[0]}'" in ends[0]["message"]
     assert "'campaign_default'" in ends[0]["message"]
@@ -474,11 +495,7 @@ def test_a_wait_whose_deadline_passed_while_no_triggerer_ran_is_still_read(
     triggers = [waiting(campaign_id, timeout=60) for campaign_id in ids]
     stop(sandbox, ids[:1])
     clock.advance(HOUR)
-
-    async def scene() -> list[TriggerEvent]:
-        return await start_all(triggers, way)
-
-    assert [end["error"] for end in payloads(run(scene(), clock))] == [None, "CampaignTimeoutError"]
+    assert [end["error"] for end in wait_for_all(clock, triggers, way)] == [None, "CampaignTimeoutError"]
 
 
 def test_a_task_that_starts_from_its_trigger_ends_in_time_for_airflow(
@@ -491,94 +508,16 @@ def test_a_task_that_starts_from_its_trigger_ends_in_time_for_airflow(
     assert 100 <= clock.now - began < 100 + TRIGGERER_GRACE
 
 
-def test_what_ends_a_stop_can_be_waited_for(sandbox: Sandbox, clock: VirtualClock, way: str) -> None:
-    campaign = sandbox.add_campaign(status="Ready")
-    words: dict[str, Any] = {"target_statuses": STOP_CONDITION.success, "failure_statuses": STOP_CONDITION.failure}
-    assert run_to_its_end(waiting(campaign.id, **words), clock, way).payload["error"] == "CampaignStateError"
-
-
-@only_shared
-@pytest.mark.parametrize("fault", ["error", "bad_request", "forbidden", "not_found"])
-def test_waits_succeed_although_the_list_fails_all_the_time(sandbox: Sandbox, clock: VirtualClock, fault: str) -> None:
-    ids = add(sandbox, 3)
-    sandbox.add_fault(Fault(fault, action="list", count=None))
-
-    async def scene() -> list[TriggerEvent]:
-        ends = start_all([waiting(campaign_id) for campaign_id in ids], "shared")
-        await asyncio.sleep(HOUR / 4)
-        stop(sandbox, ids)
-        return await ends
-
-    assert [end["value"] for end in payloads(run(scene(), clock))] == ["Stopped"] * len(ids)
-
-
 @only_shared
 def test_no_wait_runs_out_of_time_without_its_campaign_having_been_read(sandbox: Sandbox, clock: VirtualClock) -> None:
-    ids = add(sandbox, 100)
     sandbox.add_fault(Fault("bad_request", action="list", count=None))
-
-    async def scene() -> list[TriggerEvent]:
-        return await start_all([waiting(campaign_id, timeout=40, since=None) for campaign_id in ids], "shared")
-
-    for end in payloads(run(scene(), clock)):
+    triggers = [waiting(campaign_id, timeout=40, since=None) for campaign_id in add(sandbox, 100)]
+    for end in wait_for_all(clock, triggers):
         assert end["error"] == "CampaignTimeoutError"
         assert "last seen: Active" in end["message"]
 
 
-@pytest.mark.parametrize(
-    ("targets", "end"),
-    [
-        ("['Stopped', 'Completed']", "Stopped"),
-        ("paused, stopped", "Stopped"),
-        ("Stoped", "CampaignConfigError"),
-        ("None", "CampaignConfigError"),
-    ],
-)
-def test_what_a_template_rendered_to_in_the_triggerer_is_read_as_on_a_worker(
-    sandbox: Sandbox, clock: VirtualClock, way: str, targets: str, end: str
-) -> None:
-    [campaign_id] = add(sandbox, 1)
-    stop(sandbox, [campaign_id])
-
-    async def scene() -> list[TriggerEvent]:
-        return await start_all([waiting(campaign_id, target_statuses=targets)], way)
-
-    [payload] = payloads(run(scene(), clock))
-    assert end in (payload["value"], payload["error"])
-
-
-@only_shared
-def test_waits_end_within_the_rate_limit_after_thousands_have_changed(sandbox: Sandbox, clock: VirtualClock) -> None:
-    ids, others = add(sandbox, 100), add(sandbox, 1900)
-    triggers = [waiting(campaign_id) for campaign_id in ids]
-    stop(sandbox, [*ids, *others])
-    clock.advance(HOUR / 2)  # no triggerer runs meanwhile
-
-    async def scene() -> list[TriggerEvent]:
-        return await start_all(triggers, "shared")
-
-    assert [end["value"] for end in payloads(run(scene(), clock))] == ["Stopped"] * len(ids)
-    assert 429 not in {request.status_code for request in sandbox.requests}
-    assert len(sandbox.requests) < 2 * len(ids)
-
-
-def test_a_triggerer_that_is_restarted_loses_nothing(sandbox: Sandbox, clock: VirtualClock, way: str) -> None:
-    ids = add(sandbox, 9)
-    triggers = [waiting(campaign_id, since=SYSTEM_CLOCK.time()) for campaign_id in ids]
-
-    async def stopped_in_the_middle(number: int) -> None:
-        ends = asyncio.ensure_future(start_all(triggers, way))
-        await asyncio.sleep(2.2 * INTERVAL)
-        stop(sandbox, ids[3 * number : 3 * number + 3])
-        ends.cancel()
-        await asyncio.gather(ends, return_exceptions=True)
-
-    async def to_the_end() -> list[TriggerEvent]:
-        return await start_all(triggers, way)
-
-    for number in range(3):
-        run(stopped_in_the_middle(number), clock)
-    assert [end["value"] for end in payloads(run(to_the_end(), clock))] == ["Stopped"] * len(ids)
+# Connections.
 
 
 class SecretsBackend:
@@ -611,14 +550,9 @@ def test_a_connection_that_can_not_be_looked_up_for_a_while_ends_no_wait(
 ) -> None:
     ids = add(sandbox, 3)
     secrets_backend.fail(seconds)
-
-    async def scene() -> list[TriggerEvent]:
-        ends = start_all([waiting(campaign_id, since=None) for campaign_id in ids], way)
-        await asyncio.sleep(seconds)
-        stop(sandbox, ids)
-        return await ends
-
-    assert [end["value"] for end in payloads(run(scene(), clock))] == ["Stopped"] * len(ids)
+    triggers = [waiting(campaign_id, since=None) for campaign_id in ids]
+    ends = wait_for_all(clock, triggers, way, after=seconds, act=lambda: stop(sandbox, ids))
+    assert values(ends) == ["Stopped"] * len(ids)
 
 
 def test_a_connection_that_can_not_be_looked_up_until_the_deadline_is_an_error_that_a_retry_may_mend(
@@ -642,43 +576,6 @@ def test_what_a_failing_look_up_says_can_be_stored(
     assert re.search("can't be looked up: the vault .*is sealed", end["message"])
 
 
-@only_shared
-def test_a_connection_that_airflows_api_does_not_give_for_a_while_ends_no_wait(
-    sandbox: Sandbox, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch, way: str
-) -> None:
-    from airflow.sdk.exceptions import ErrorType
-    from airflow.sdk.execution_time import task_runner
-    from airflow.sdk.execution_time.comms import ConnectionResult, ErrorResponse, GetConnection
-
-    fields = sandbox.kore_connection()
-    nothing = {"conn_id": "kept", "schema": None, "port": None}
-    found = ConnectionResult(**{**nothing, **fields, "extra": json.dumps(fields["extra"])})
-    unavailable = ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"reason": "not now"})
-
-    class Supervisor:
-        is_available = False
-
-        def send(self, message: object) -> object:
-            asked_for = isinstance(message, GetConnection)
-            return (found if self.is_available else unavailable) if asked_for else None
-
-        async def asend(self, message: object) -> object:
-            return self.send(message)
-
-    supervisor = Supervisor()
-    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
-    campaign = sandbox.add_campaign(status="Stopped")
-
-    async def scene() -> TriggerEvent:
-        end = asyncio.create_task(Triggerer(way).first(waiting(campaign.id, campaign_conn_id="kept")))
-        await asyncio.sleep(HOUR / 2)
-        assert not end.done()
-        supervisor.is_available = True
-        return await end
-
-    assert run(scene(), clock).payload["value"] == "Stopped"
-
-
 def connections_to(sandbox: Sandbox) -> int:
     """Return how many connections of this process to the platform are open."""
     found = psutil.Process().net_connections("tcp")
@@ -690,15 +587,14 @@ def test_a_trigger_that_polls_alone_keeps_no_connection_open_between_polls(
 ) -> None:
     ids = add(sandbox, 5)
 
-    async def scene() -> list[TriggerEvent]:
-        ends = start_all([waiting(campaign_id) for campaign_id in ids], "alone")
-        await asyncio.sleep(3 * INTERVAL)
+    def look_and_end() -> None:
         assert len(sandbox.requests) >= 10
         assert connections_to(sandbox) == 0
         stop(sandbox, ids)
-        return await ends
 
-    assert {end["value"] for end in payloads(run(scene(), clock))} == {"Stopped"}
+    triggers = [waiting(campaign_id) for campaign_id in ids]
+    ends = wait_for_all(clock, triggers, "alone", after=3 * INTERVAL, act=look_and_end)
+    assert values(ends) == ["Stopped"] * 5
 
 
 @pytest.fixture
@@ -746,6 +642,9 @@ def test_platforms_that_hang_hold_up_neither_another_platform_nor_another_provid
             return end
 
         assert asyncio.run(scene()).payload["value"] == "Stopped"
+
+
+# Asset watchers.
 
 
 class KeptState:
