@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from airflow_provider_campaign.client.clock import Clock
     from airflow_provider_campaign.sandbox import Sandbox
     from airflow_provider_campaign.sandbox.task_runs import Outcome, TaskRunner
     from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
@@ -23,10 +24,18 @@ BEGAN_ON = datetime(2020, 1, 1, tzinfo=UTC)
 """The date that the clock shows at first: any date after it can be tested."""
 
 
+def use_clock(clock: Clock, patch: pytest.MonkeyPatch) -> None:
+    """Give a clock, in place of the machine's own, to all that are given no other."""
+    from airflow_provider_campaign.client.clock import SYSTEM_CLOCK
+
+    for name in ("time", "monotonic", "sleep"):
+        patch.setattr(SYSTEM_CLOCK, name, getattr(clock, name))
+
+
 @pytest.fixture
 def campaign_clock(monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
     """Give operators, sensors, and triggers a clock on which each wait ends at once, and things happen at dates."""
-    from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, use_clock  # says what to install
+    from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock  # says what to install
 
     clock = VirtualClock(BEGAN_ON)
     use_clock(clock, monkeypatch)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import partial
 
-from airflow_provider_campaign.calling_hours import CallingHours
 from airflow_provider_campaign.campaign import STOP_CONDITION, Campaign, CampaignStatus
 from airflow_provider_campaign.check.report import UNKNOWN_ID, RecordingTransport
 from airflow_provider_campaign.client.changes import seconds_of
@@ -27,10 +26,6 @@ MAX_PAGES = 3
 MAX_CLOCK_DIFFERENCE = 60.0
 """Seconds by which a response's ``Date`` and our time may differ although the clocks agree."""
 
-_ONE_CAMPAIGN = (
-    "the same id and status that the list shows",
-    "does not believe a response that it can't read, and says so",
-)
 POINTS: Mapping[str, tuple[str, str]] = {
     "rows and pages": (
         "each row has an id and a status; pages and total agree",
@@ -44,19 +39,13 @@ POINTS: Mapping[str, tuple[str, str]] = {
         "sortBy updatedAt desc: those changed last come first",
         "notices, and reads the whole list where it would have read its top",
     ),
-    "types": (
-        "a campaign is in the list of its own type only",
-        "a sweep stops each as the type that the platform knows it as",
-    ),
     "status words": (
         ", ".join(CampaignStatus),
         "another word is reported, and a failure; on Sonarly, which documents none, it counts as live in a sweep",
     ),
-    "status of one campaign": _ONE_CAMPAIGN,
-    "get of one campaign": _ONE_CAMPAIGN,
-    "calling hours": (
-        "callingHours with frequency, timezone, and start and end of each day",
-        "an operator that is given them refuses what it can't read, and warns of what is hardly meant",
+    "status of one campaign": (
+        "the same id and status that the list shows",
+        "does not believe a response that it can't read, and says so",
     ),
     "an unknown id": ("HTTP 404, as JSON", "takes nothing but a 404 for a campaign that is not there"),
     "clock": ("the platform's clock is ours", "signs by ours; a token is valid for 5 minutes"),
@@ -124,7 +113,6 @@ class ContractCheck:
         self._campaign_type = campaign_type
         self._allow_stop = allow_stop
         self._listed: list[Campaign] = []
-        self._hours: list[Mapping[str, object]] = []
 
     def run(self) -> Iterator[CheckRow]:
         """Yield each point as soon as it is known; raise if the account is unreadable."""
@@ -135,12 +123,8 @@ class ContractCheck:
             if self._client.platform.listable_statuses:
                 yield _row("filter", partial(self._filter, campaign_type), of)
                 yield _row("order", partial(self._order, campaign_type), of)
-        if self._client.platform.campaign_types:
-            yield _row("types", self._types_of_listed)
         yield _row("status words", self._words)
-        yield _row("status of one campaign", partial(self._campaign, self._client.get_campaign_status))
-        yield _row("get of one campaign", partial(self._campaign, self._client.get_campaign))
-        yield _row("calling hours", self._calling_hours)
+        yield _row("status of one campaign", self._status)
         yield _row("an unknown id", self._unknown_id)
         yield _row("clock", self._clock)
         if self._allow_stop and self._campaign_id:
@@ -183,36 +167,19 @@ class ContractCheck:
         is_sorted = moments == sorted(moments, reverse=True)
         return ("newest first", SAME) if is_sorted else ("in another order", DIFFERS)
 
-    def _types_of_listed(self) -> Seen:
-        types: dict[str, set[str | None]] = {}
-        for campaign in self._listed:
-            types.setdefault(campaign.id, set()).add(campaign.campaign_type)
-        if count := sum(len(found) > 1 for found in types.values()):
-            return f"{count} are in several lists", DIFFERS
-        return "each is in one list", SAME if types else UNKNOWN
-
     def _words(self) -> Seen:
         words = sorted({campaign.status for campaign in self._listed})
         if others := [word for word in words if word not in list(CampaignStatus)]:
             return f"not documented: {', '.join(others)}", DIFFERS
         return ", ".join(words) or "no campaign is listed", SAME if words else UNKNOWN
 
-    def _campaign(self, read: Callable[..., Campaign]) -> Seen:
+    def _status(self) -> Seen:
         sample = self._campaign_id or next((campaign.id for campaign in self._listed), None)
         if sample is None:
             return "no campaign is listed", UNKNOWN
-        campaign = read(sample, deadline=self._part())
-        strategy = campaign.raw.get("data", {}).get("dialingStrategy") or {}
-        self._hours = [strategy["callingHours"]] if strategy.get("callingHours") else []
-        listed = next((each.status for each in self._listed if each.id == sample), campaign.status)
-        seen = f"{campaign.status}, and the list says {listed}"
-        return seen, SAME if listed == campaign.status else DIFFERS
-
-    def _calling_hours(self) -> Seen:
-        problems = [problem for each in self._hours for problem in CallingHours.read(each).warnings]
-        if problems:
-            return "; ".join(problems), DIFFERS
-        return ("1 read", SAME) if self._hours else ("none shown", UNKNOWN)
+        shown = self._client.get_campaign_status(sample, deadline=self._part()).status
+        listed = next((each.status for each in self._listed if each.id == sample), shown)
+        return f"{shown}, and the list says {listed}", SAME if listed == shown else DIFFERS
 
     def _unknown_id(self) -> Seen:
         try:
@@ -263,17 +230,11 @@ class ContractCheck:
 
 
 def _row(point: str, look: Callable[[], Seen], of: str = "") -> CheckRow:
-    """
-    Return what an account shows of a point; one that fails as nobody foresaw keeps no other from being checked.
-
-    :param of: The list that it is a point of.
-    """
+    """Return what an account shows of a point; one that fails keeps no other from being checked."""
     try:
         seen, verdict = look()
-    except CampaignConfigError as error:
-        if point in ("stop", "permission to stop"):  # an argument is wrong
-            raise
-        seen, verdict = str(error), DIFFERS
+    except CampaignConfigError:  # an argument is wrong
+        raise
     except Exception as error:  # noqa: BLE001 whatever it is, it is what was seen of this point
         seen, verdict = str(as_campaign_error(error, point)), DIFFERS
     documented, provider = POINTS[point]

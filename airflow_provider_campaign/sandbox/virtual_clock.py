@@ -10,12 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from airflow_provider_campaign.client.clock import SYSTEM_CLOCK, Clock
-
-if TYPE_CHECKING:
-    import pytest
+from airflow_provider_campaign.client.clock import Clock
 
 Result = TypeVar("Result")
 
@@ -100,12 +97,6 @@ class VirtualClock(Clock):
     def change(self, seconds: float) -> None:
         """Have the date differ from now on: the clock was wrong, or another machine's is."""
         self._epoch += seconds
-
-
-def use_clock(clock: Clock, patch: pytest.MonkeyPatch) -> None:
-    """Give a clock, in place of the machine's own, to all that are given no other."""
-    for name in ("time", "monotonic", "sleep"):
-        patch.setattr(SYSTEM_CLOCK, name, getattr(clock, name))
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):

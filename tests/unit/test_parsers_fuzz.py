@@ -21,7 +21,8 @@ from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignEr
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
 from airflow_provider_campaign.platforms.base import HttpResponse
-from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, use_clock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from airflow_provider_campaign.testing import use_clock
 from airflow_provider_campaign.text import MAX_DOCUMENT_BYTES, MAX_LINE_LENGTH
 from tests.accounts import PLATFORMS, client_of, type_on
 from tests.local_server import LocalServer, Reply

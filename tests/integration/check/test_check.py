@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_campaign.__main__ import main
-from airflow_provider_campaign.check.contract import DIFFERS, SAME, UNKNOWN, CheckRow, ContractCheck
+from airflow_provider_campaign.check.contract import DIFFERS, SAME, CheckRow, ContractCheck
 from airflow_provider_campaign.check.report import HARMLESS, KEPT_KEYS, STAND_INS, UNKNOWN_ID, check_report
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpResponse, Platform
@@ -62,8 +62,7 @@ def verdicts(rows: list[CheckRow]) -> dict[str, str]:
 @pytest.mark.parametrize("name", ACCOUNTS)
 def test_a_platform_that_is_as_documented_differs_in_nothing(connect: Connect, account: Sandbox, name: str) -> None:
     rows, _ = check(connect, account, name)
-    hours = UNKNOWN if name == "sonarly" else SAME  # Sonarly shows none
-    assert verdicts(rows) == {row.subject: hours if row.subject == "calling hours" else SAME for row in rows}
+    assert verdicts(rows) == {row.subject: SAME for row in rows}
     assert {request.action for request in account.requests} <= {"list", "status", "get"}
 
 
@@ -76,15 +75,11 @@ def test_a_point_that_fails_as_nobody_foresaw_keeps_no_other_from_being_checked(
     rows = list(ContractCheck(client, client.deadline(300), odd).run())
     seen = verdicts(rows)
     assert seen["status of one campaign"] == DIFFERS
-    assert {seen[subject] for subject in ("get of one campaign", "an unknown id", "clock")} == {SAME}
+    assert {seen[subject] for subject in ("an unknown id", "clock")} == {SAME}
 
 
 def undocumented_word(account: Sandbox) -> None:
     account.set_status("id-of-sms-Active", "Winding", documented=False)
-
-
-def unreadable_hours(account: Sandbox) -> None:
-    account.campaign("id-of-sms-Active").calling_hours = {"frequency": "WEEKLY", "timezone": "EST", "days": []}
 
 
 Differ = Callable[[Sandbox], Any]
@@ -96,11 +91,8 @@ DIFFERENCES: Mapping[str, tuple[Differ, str]] = {
     ),
     "list of sms: filter": (lambda account: configure(account, ignore_filters=True), "with Active it lists Stopped"),
     "list of sms: order": (lambda account: configure(account, ignore_sort=True), "in another order"),
-    "types": (lambda account: configure(account, ignore_type=True), "are in several lists"),
     "status words": (undocumented_word, "not documented: Winding"),
     "status of one campaign": (lambda account: plan(account, "html_ok", action="status"), "HTTP 200"),
-    "get of one campaign": (lambda account: plan(account, "failure", action="get"), "Something went wrong"),
-    "calling hours": (unreadable_hours, "timezone is 'EST'"),
     "an unknown id": (
         lambda account: plan(account, "bad_request", campaign_id=UNKNOWN_ID),
         "HTTP 400",
@@ -263,7 +255,7 @@ def test_a_report_of_a_gateway_that_echoes_everything_holds_none_of_it(
 @pytest.mark.parametrize("name", ACCOUNTS)
 def test_a_report_holds_no_id_name_or_secret(connect: Connect, account: Sandbox, name: str) -> None:
     account.config.stop_delay = 30
-    plan(account, "failure", action="get", message="no 'Secret sale Active', call +4915112345678")
+    plan(account, "failure", action="status", message="no 'Secret sale Active', call +4915112345678")
     _, report = check(connect, account, name)
     text = json.dumps(report)
     config = account.config
@@ -304,7 +296,7 @@ def test_the_command_shows_each_point_and_saves_a_report(
     account.config.ignore_filters = True
     assert run() == 1
     assert "Differs: list of sms: filter; list of voice: filter." in (stderr := capsys.readouterr().err)
-    assert stderr.rstrip().endswith("Of 13 points 11 are as documented, 2 differ, 0 can't be determined.")
+    assert stderr.rstrip().endswith("Of 10 points 8 are as documented, 2 differ, 0 can't be determined.")
 
 
 def test_a_point_that_can_not_be_told_is_status_1_if_that_is_asked_for(
@@ -313,11 +305,8 @@ def test_a_point_that_can_not_be_told_is_status_1_if_that_is_asked_for(
     connect(sandbox.sonarly_connection())
     assert (run(), run("--strict")) == (0, 1)
     stderr = capsys.readouterr().err
-    assert (
-        "Can't be determined: list: rows and pages; status words; status of one campaign; get of one campaign; call"
-        in stderr
-    )
-    assert stderr.count("Of 7 points 2 are as documented, 0 differ, 5 can't be determined.") == 2
+    assert "Can't be determined: list: rows and pages; status words; status of one campaign." in stderr
+    assert stderr.count("Of 5 points 2 are as documented, 0 differ, 3 can't be determined.") == 2
 
 
 @pytest.mark.parametrize("arguments", [("--campaign-id", "a/b"), ("--save", "/nowhere/at/all"), ("--timeout", "soon")])

@@ -30,7 +30,8 @@ from airflow_provider_campaign.sandbox import Campaign, Fault, ReceivedRequest, 
 from airflow_provider_campaign.sandbox.config import API_KEY, CLIENT_SECRET
 from airflow_provider_campaign.sandbox.faults import FRAMINGS, LOST_WAYS
 from airflow_provider_campaign.sandbox.task_runs import StateStore
-from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, use_clock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from airflow_provider_campaign.testing import use_clock
 from tests.fragile import fragile, unforeseen_id
 from tests.kinds import KINDS, KORE_KINDS, SONARLY, Kind
 from tests.odd_texts import NAMES, check_readable, check_storable

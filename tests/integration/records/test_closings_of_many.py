@@ -12,7 +12,8 @@ import pytest
 
 from airflow_provider_campaign.__main__ import main
 from airflow_provider_campaign.sandbox import Sandbox
-from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, use_clock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from airflow_provider_campaign.testing import use_clock
 from tests.calling_hours import daily
 from tests.integration.sweep.runs import MONDAY, Dag
 from tests.profiles import IS_EXHAUSTIVE

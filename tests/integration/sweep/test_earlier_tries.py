@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_campaign.exceptions import CampaignError
 from airflow_provider_campaign.sandbox import Fault, Sandbox
-from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, use_clock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from airflow_provider_campaign.testing import use_clock
 from tests.integration.sweep.runs import (
     ATTESTED,
     MONDAY,

@@ -27,7 +27,8 @@ from airflow_provider_campaign.exceptions import CampaignError
 from airflow_provider_campaign.sandbox import Campaign, Fault, ReceivedRequest, Sandbox
 from airflow_provider_campaign.sandbox.faults import FRAMINGS
 from airflow_provider_campaign.sandbox.task_runs import Outcome
-from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, use_clock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from airflow_provider_campaign.testing import use_clock
 from tests.fragile import fragile, unforeseen_id
 from tests.integration.sweep.oracle import MINUTE, Rule, ends, is_open, rule_of
 from tests.integration.sweep.runs import ATTESTED, PLANTED, Dag, most_in_a_window, on_monday, plant, received

@@ -25,7 +25,8 @@ from airflow_provider_campaign.client.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
-from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, run, use_clock
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, run
+from airflow_provider_campaign.testing import use_clock
 from airflow_provider_campaign.triggers import base, shared_poll
 from airflow_provider_campaign.triggers.base import BATCH_DELAY
 from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
