@@ -72,7 +72,7 @@ test-s3: .venv/s3/.s3 ## Run the tests that keep records on S3, as moto has it.
 	.venv/s3/bin/python -m pytest tests/s3 $(ARGS)
 
 test-system: $(VENV)/.system debian-packages ## Run the tests that bring up a whole Airflow.
-	$(BIN)/python -m pytest tests/system --numprocesses=2 --dist=loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest tests/system --numprocesses=2 --dist=loadgroup $(ARGS)
 
 test-system-matrix: ## Run them on every Airflow version that they can bring up: 3.0 and later.
 	@for line in $(filter 3.%,$(LINES)); do $(MAKE) test-system AIRFLOW=$$line || exit; done

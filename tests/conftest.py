@@ -18,6 +18,7 @@ if "AIRFLOW_HOME" not in os.environ:  # before anything imports Airflow, which w
 
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from tests.commands import command
 from tests.kinds import KINDS, KORE_KINDS, Connect, Kind
 from tests.profiles import IS_FULL
 from tests.records_guard import own_records, records_are_kept
@@ -27,6 +28,7 @@ from tests.secrets_guard import nothing_secret_is_kept, pytest_runtest_makerepor
 pytest_plugins = ["airflow_provider_campaign.testing"]
 
 __all__ = [
+    "command",
     "nothing_secret_is_kept",
     "own_records",
     "pytest_runtest_makereport",

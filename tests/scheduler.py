@@ -14,6 +14,8 @@ GROUPS = {
     "tests/integration/test_packaging.py": "packaging",
     "tests/integration/hooks/test_provider_commands.py": "airflow",
     "tests/integration/operators/test_termination.py": "termination",
+    "tests/system/local": "local",
+    "tests/system/": "celery",
 }
 """
 The group of the tests whose ids begin so; all others are spread one by one.

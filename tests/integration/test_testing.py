@@ -19,7 +19,7 @@ from airflow_provider_campaign.operators.campaign import (
     StopCampaignOperator,
     StopSmsCampaignOperator,
 )
-from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.task_runs import Outcome
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
@@ -178,16 +178,3 @@ def test_templates_read_variables_params_and_dates(
     outcome = run_task(sweep, at=NIGHT, conf={"why": "a drill"}, scheduled=False)
     assert outcome.ids("stopped") == ["cd-1"]
     assert outcome.result["reason"] == "a drill on 2026-11-23"
-
-
-def test_a_retry_reads_before_it_sends_what_the_first_try_may_have_sent(
-    campaign_sandbox: Sandbox, run_task: RunTask
-) -> None:
-    campaign_sandbox.add_campaign("cd-1")
-    stop = StopSmsCampaignOperator(task_id="stop", campaign_id="cd-1", timeout=1)
-    campaign_sandbox.add_fault(Fault("lost", action="stop"))
-    campaign_sandbox.add_fault(Fault("error", action="status", count=None))
-    assert run_task(stop, at=NIGHT).is_failed
-    campaign_sandbox.clear_faults()
-    assert run_task(stop, try_number=2).result["already_stopped"]
-    assert campaign_sandbox.campaign("cd-1").stop_requests == 1

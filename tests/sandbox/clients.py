@@ -69,8 +69,8 @@ class KoreClient:
     def start(self, campaign_id: str, campaign_type: str = "sms") -> requests.Response:
         return self.send("POST", self.path("trigger", campaign_id, campaign_type) + "&trigger=play")
 
-    def status(self, campaign_id: str) -> requests.Response:
-        return self.send("POST", self.path("status", campaign_id))
+    def status(self, campaign_id: str, **headers: Any) -> requests.Response:
+        return self.send("POST", self.path("status", campaign_id), **headers)
 
     def list(self, campaign_type: str = "sms", **body: Any) -> requests.Response:
         return self.session.post(

@@ -20,13 +20,8 @@ def sandbox(clock: VirtualClock) -> Iterator[Sandbox]:
         yield sandbox
 
 
-@pytest.fixture(params=["v1", "v2"])
-def kore(sandbox: Sandbox, request: pytest.FixtureRequest) -> KoreClient:
-    return KoreClient(sandbox, request.param)
-
-
 @pytest.fixture
-def kore_v1(sandbox: Sandbox) -> KoreClient:
+def kore(sandbox: Sandbox) -> KoreClient:
     return KoreClient(sandbox, "v1")
 
 

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,20 +16,13 @@ from airflow_provider_campaign.sandbox import Sandbox
 
 PROJECT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "airflow_provider_campaign.sandbox"]
+OPTIONS = ("--campaigns", "10", "--stop-delay", "3", "--rate-limit", "0", "--ignore-sort", "--clock-offset", "-90.5")
 
 
 def run(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*COMMAND, *arguments], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-
-
-@pytest.fixture
-def process() -> Iterator[subprocess.Popen[str]]:
-    process = run("--port", "0", "--campaigns", "10", "--stop-delay", "3", "--rate-limit", "0")
-    yield process
-    process.kill()
-    process.communicate()
 
 
 def read_banner(process: subprocess.Popen[str]) -> tuple[str, dict[str, dict[str, str]]]:
@@ -48,36 +40,32 @@ def read_banner(process: subprocess.Popen[str]) -> tuple[str, dict[str, dict[str
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_prints_a_banner_serves_and_ends_cleanly(process: subprocess.Popen[str], number: signal.Signals) -> None:
-    url, connections = read_banner(process)
-    types = {name: connection["conn_type"] for name, connection in connections.items()}
-    assert types == {"CAMPAIGN_DEFAULT": "kore", "KORE_V2": "kore", "SONARLY": "sonarly"}
-    assert {connection["host"] for connection in connections.values()} == {url}
-    state = requests.get(f"{url}/_sandbox/state", timeout=20).json()
-    ids = [campaign["id"] for campaign in state["campaigns"]]
-    assert ids[:2] == ["cd-sms-evening-1", "cd-voice-evening-1"]
-    assert len(ids) == len(set(ids)) == 10
-    assert {campaign["status"] for campaign in state["campaigns"]} == {"Active", "Stopped", "Scheduled"}
-    assert {campaign["campaign_type"] for campaign in state["campaigns"]} == {"sms", "voice", "sonarly"}
-    assert (state["config"]["stop_delay"], state["config"]["rate_limit"]) == (3.0, None)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=30)
-    assert (process.returncode, errors) == (0, "")
+def test_it_prints_a_banner_serves_and_ends_cleanly(number: signal.Signals) -> None:
+    with run("--port", "0", *OPTIONS) as process:
+        try:
+            url, connections = read_banner(process)
+            types = {name: connection["conn_type"] for name, connection in connections.items()}
+            assert types == {"CAMPAIGN_DEFAULT": "kore", "KORE_V2": "kore", "SONARLY": "sonarly"}
+            assert {connection["host"] for connection in connections.values()} == {url}
+            state = requests.get(f"{url}/_sandbox/state", timeout=20).json()
+            ids = [campaign["id"] for campaign in state["campaigns"]]
+            assert ids[:2] == ["cd-sms-evening-1", "cd-voice-evening-1"]
+            assert len(ids) == len(set(ids)) == 10
+            assert {campaign["campaign_type"] for campaign in state["campaigns"]} == {"sms", "voice", "sonarly"}
+            given = {"stop_delay": 3.0, "rate_limit": None, "ignore_sort": True, "clock_offset": -90.5}
+            assert state["config"].items() >= given.items()
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=30)
+            assert (process.returncode, errors) == (0, "")
+        finally:
+            process.kill()
 
 
 def test_a_port_that_is_taken_is_one_line_on_stderr(sandbox: Sandbox) -> None:
     process = run("--port", str(sandbox.port))
     output, errors = process.communicate(timeout=30)
-    assert (process.returncode, output) == (1, "")
+    assert (process.returncode, output, len(errors.splitlines())) == (1, "", 1)
     assert errors.startswith("The sandbox cannot run: ")
-    assert len(errors.splitlines()) == 1
-
-
-def test_no_other_interface_is_offered() -> None:
-    process = run("--host", "0.0.0.0")
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 2
-    assert "unrecognized arguments" in errors
 
 
 def test_it_imports_nothing_of_airflow() -> None:
@@ -89,14 +77,3 @@ def test_it_imports_nothing_of_airflow() -> None:
     )
     output = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert output.stdout.split("\n")[:2] == ["[]", "[]"]
-
-
-def test_options_of_the_platforms_behaviour_are_applied() -> None:
-    process = run("--port", "0", "--ignore-sort", "--ignore-filters", "--clock-offset", "-90.5")
-    try:
-        url, _ = read_banner(process)
-        config = requests.get(f"{url}/_sandbox/state", timeout=20).json()["config"]
-    finally:
-        process.kill()
-        process.communicate()
-    assert (config["ignore_sort"], config["ignore_filters"], config["clock_offset"]) == (True, True, -90.5)

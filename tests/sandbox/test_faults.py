@@ -24,19 +24,6 @@ def campaign(sandbox: Sandbox) -> Campaign:
 
 
 @pytest.fixture
-def stop_is_executed() -> None:
-    """Mark a test in which the stop is meant to be executed."""
-
-
-@pytest.fixture(autouse=True)
-def no_stop_is_executed(sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Check after each other test that no stop was executed."""
-    yield
-    if "stop_is_executed" not in request.fixturenames:
-        assert all(campaign.stop_requests == 0 for campaign in sandbox.campaigns())
-
-
-@pytest.fixture
 def open_socket(sandbox: Sandbox, campaign: Campaign) -> Iterator[socket.socket]:
     """Return a connection on which a stop was sent."""
     kore = KoreClient(sandbox)
@@ -77,45 +64,36 @@ def test_an_injected_response_replaces_the_platforms(
     assert text in response.text
     assert bool(response.text) == bool(text)
     [received] = sandbox.requests
-    assert (received.fault, received.status_code) == (fault.kind, status)
+    assert (received.fault, received.status_code, campaign.stop_requests) == (fault.kind, status, 0)
 
 
-@pytest.mark.parametrize("value", [None, "2", "Wed, 21 Oct 2026 07:28:00 GMT"])
-def test_a_429_may_have_a_retry_after_header(
-    sandbox: Sandbox, kore_v1: KoreClient, campaign: Campaign, value: str | None
+def test_a_response_may_have_headers_and_a_body_of_its_own(
+    sandbox: Sandbox, kore: KoreClient, campaign: Campaign
 ) -> None:
-    sandbox.add_fault(Fault("rate_limit", retry_after=value))
-    assert kore_v1.stop(campaign.id).headers.get("Retry-After") == value
-
-
-def test_broken_json_cannot_be_read(sandbox: Sandbox, kore_v1: KoreClient, campaign: Campaign) -> None:
+    for value in (None, "2", "Wed, 21 Oct 2026 07:28:00 GMT"):
+        sandbox.add_fault(Fault("rate_limit", retry_after=value))
+        assert kore.stop(campaign.id).headers.get("Retry-After") == value
+    sandbox.add_fault(Fault("redirect", location="http://127.0.0.1:9/x"))
+    response = kore.stop(campaign.id)
+    assert (response.status_code, response.headers["Location"]) == (302, "http://127.0.0.1:9/x")
+    bodies: tuple[Any, ...] = ([], {"status": 7}, "text", None)
+    for body in bodies:
+        sandbox.add_fault(Fault("wrong_shape", body=body))
+        response = kore.stop(campaign.id)
+        assert (response.status_code, response.json()) == (200, body)
     sandbox.add_fault(Fault("broken_json"))
-    response = kore_v1.stop(campaign.id)
+    response = kore.stop(campaign.id)
     assert response.status_code == 200
     with pytest.raises(json.JSONDecodeError):
         json.loads(response.text)
 
 
-@pytest.mark.parametrize("body", [[], {}, {"status": 7}, "text", None])
-def test_a_response_may_have_the_wrong_shape(
-    sandbox: Sandbox, kore_v1: KoreClient, campaign: Campaign, body: Any
-) -> None:
-    sandbox.add_fault(Fault("wrong_shape", body=body))
-    response = kore_v1.stop(campaign.id)
-    assert (response.status_code, response.json()) == (200, body)
-
-
-def test_a_failure_has_each_platforms_format(
+def test_an_injected_error_has_each_platforms_format(
     sandbox: Sandbox, kore: KoreClient, sonarly: SonarlyClient, campaign: Campaign
 ) -> None:
-    sandbox.add_fault(Fault("failure", count=2))
+    sandbox.add_fault(Fault("failure"))
     assert kore.status(campaign.id).json()["status"] == "failure"
-    response = sonarly.list()
-    assert (response.status_code, response.json()["success"]) == (200, False)
-
-
-def test_sonarlys_injected_errors_have_its_envelope(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
-    for kind in ("unauthorized", "rate_limit", "error", "conflict"):
+    for kind in ("failure", "unauthorized", "rate_limit", "error", "conflict"):
         sandbox.add_fault(Fault(kind))
         document = sonarly.list().json()
         assert document["success"] is False
@@ -123,39 +101,31 @@ def test_sonarlys_injected_errors_have_its_envelope(sandbox: Sandbox, sonarly: S
         assert document["traceId"]
 
 
-def test_a_redirect_leads_elsewhere(sandbox: Sandbox, kore_v1: KoreClient, campaign: Campaign) -> None:
-    sandbox.add_fault(Fault("redirect", location="http://127.0.0.1:9/x"))
-    response = kore_v1.stop(campaign.id)
-    assert (response.status_code, response.headers["Location"]) == (302, "http://127.0.0.1:9/x")
-
-
-def test_a_reset_is_a_real_one(sandbox: Sandbox, campaign: Campaign, kore_v1: KoreClient) -> None:
+def test_a_reset_is_a_real_one(sandbox: Sandbox, campaign: Campaign, kore: KoreClient) -> None:
     sandbox.add_fault(Fault("reset"))
     with pytest.raises(requests.ConnectionError, match="Connection reset by peer"):
-        kore_v1.stop(campaign.id)
+        kore.stop(campaign.id)
     sandbox.wait_for(lambda sandbox: sandbox.requests[0].fault == "reset")
     assert sandbox.requests[0].status_code is None
 
 
 def test_a_hang_sends_nothing_until_the_client_disconnects(
-    sandbox: Sandbox, campaign: Campaign, kore_v1: KoreClient
+    sandbox: Sandbox, campaign: Campaign, kore: KoreClient
 ) -> None:
     sandbox.add_fault(Fault("hang"))
     with pytest.raises(requests.ReadTimeout):
         requests.post(
-            sandbox.url + kore_v1.path("trigger", campaign.id) + "&trigger=stop",
-            headers=kore_v1.headers(),
+            sandbox.url + kore.path("trigger", campaign.id) + "&trigger=stop",
+            headers=kore.headers(),
             data="{}",
             timeout=0.1,
         )
     sandbox.wait_for(lambda sandbox: [received.fault for received in sandbox.requests] == ["hang"])
     assert sandbox.requests[0].status_code is None
-
-
-def test_a_hang_can_end_with_a_closed_connection(sandbox: Sandbox, campaign: Campaign, kore_v1: KoreClient) -> None:
     sandbox.add_fault(Fault("hang", seconds=0.01))
     with pytest.raises(requests.ConnectionError, match="without response"):
-        kore_v1.stop(campaign.id)
+        kore.stop(campaign.id)
+    assert campaign.stop_requests == 0
 
 
 def receive_until(connection: socket.socket, wanted: bytes) -> bytes:
@@ -181,9 +151,9 @@ def test_a_response_can_come_byte_by_byte(
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_response_can_be_huge(sandbox: Sandbox, kore_v1: KoreClient, campaign: Campaign, chunked: bool) -> None:
+def test_a_response_can_be_huge(sandbox: Sandbox, kore: KoreClient, campaign: Campaign, chunked: bool) -> None:
     sandbox.add_fault(Fault("huge", size=1_000_000, chunked=chunked))
-    response = kore_v1.stop(campaign.id)
+    response = kore.stop(campaign.id)
     assert len(response.content) == 1_000_000
     assert response.json().keys() == {"padding"}
     assert response.headers.get("Content-Length") == (None if chunked else "1000000")
@@ -199,14 +169,12 @@ def test_a_client_may_disconnect_in_the_middle_of_a_huge_response(
     assert KoreClient(sandbox).status(campaign.id).status_code == 200
 
 
-@pytest.mark.usefixtures("stop_is_executed")
 def test_a_slow_response_is_the_platforms_own(sandbox: Sandbox, kore: KoreClient, campaign: Campaign) -> None:
     sandbox.add_fault(Fault("slow", seconds=0.01))
     assert kore.stop(campaign.id).json()["status"] == "Stopped"
     assert sandbox.requests[0].fault == "slow"
 
 
-@pytest.mark.usefixtures("stop_is_executed")
 def test_a_slow_request_is_executed_even_if_the_client_has_disconnected(
     sandbox: Sandbox, campaign: Campaign, request: Any
 ) -> None:
@@ -217,7 +185,6 @@ def test_a_slow_request_is_executed_even_if_the_client_has_disconnected(
     sandbox.wait_for(lambda sandbox: sandbox.campaign(campaign.id).status == "Stopped")
 
 
-@pytest.mark.usefixtures("stop_is_executed")
 @pytest.mark.parametrize(("how", "symptom"), [("reset", "Connection reset by peer"), ("hang", "Read timed out")])
 def test_a_request_can_be_executed_without_a_response(
     sandbox: Sandbox, kore: KoreClient, campaign: Campaign, how: str, symptom: str
@@ -231,7 +198,6 @@ def test_a_request_can_be_executed_without_a_response(
     assert sandbox.requests[0].status_code is None
 
 
-@pytest.mark.usefixtures("stop_is_executed")
 @pytest.mark.parametrize(("how", "status"), [("error", 502), ("broken_json", 200), ("empty", 200)])
 def test_a_request_can_be_executed_and_its_response_damaged(
     sandbox: Sandbox, kore: KoreClient, campaign: Campaign, how: str, status: int
@@ -244,16 +210,14 @@ def test_a_request_can_be_executed_and_its_response_damaged(
     assert campaign.status == "Stopped"
 
 
-@pytest.mark.usefixtures("stop_is_executed")
-def test_a_fault_applies_to_matching_requests_only(sandbox: Sandbox, kore_v1: KoreClient) -> None:
+def test_a_fault_applies_to_matching_requests_only(sandbox: Sandbox, kore: KoreClient) -> None:
     first, second = sandbox.add_campaign(), sandbox.add_campaign()
     sandbox.add_fault(Fault("error", action="stop", campaign_id=first.id, skip=1, count=2))
-    codes = [(kore_v1.stop(first.id).status_code, kore_v1.stop(second.id).status_code) for _ in range(4)]
+    codes = [(kore.stop(first.id).status_code, kore.stop(second.id).status_code) for _ in range(4)]
     assert codes == [(200, 200), (500, 409), (500, 409), (409, 409)]
-    assert kore_v1.status(first.id).status_code == 200
+    assert kore.status(first.id).status_code == 200
 
 
-@pytest.mark.usefixtures("stop_is_executed")
 def test_a_fault_may_be_for_one_platform(sandbox: Sandbox, campaign: Campaign, sonarly: SonarlyClient) -> None:
     clients = [KoreClient(sandbox, "v1"), KoreClient(sandbox, "v2")]
     for platform, hit in (("kore-v2", [False, True, False]), ("kore", [True, True, False])):
@@ -264,33 +228,30 @@ def test_a_fault_may_be_for_one_platform(sandbox: Sandbox, campaign: Campaign, s
 
 
 def test_faults_come_in_the_order_in_which_they_were_planned(
-    sandbox: Sandbox, kore_v1: KoreClient, campaign: Campaign
+    sandbox: Sandbox, kore: KoreClient, campaign: Campaign
 ) -> None:
     sandbox.add_fault(Fault("error", count=1))
     sandbox.add_fault(Fault("conflict", count=1))
     sandbox.add_fault(Fault("html", skip=3, count=None))
-    codes = [kore_v1.status(campaign.id).status_code for _ in range(5)]
+    codes = [kore.status(campaign.id).status_code for _ in range(5)]
     assert codes == [500, 409, 200, 502, 502]
 
 
 def test_a_request_that_is_not_executed_does_not_count_against_the_rate_limit(
-    sandbox: Sandbox, kore_v1: KoreClient, campaign: Campaign
+    sandbox: Sandbox, kore: KoreClient, campaign: Campaign
 ) -> None:
     sandbox.config.rate_limit = 1
     sandbox.add_fault(Fault("error", count=3))
-    codes = [kore_v1.status(campaign.id).status_code for _ in range(5)]
+    codes = [kore.status(campaign.id).status_code for _ in range(5)]
     assert codes == [500, 500, 500, 200, 429]
 
 
-def test_an_invalid_fault_is_an_error() -> None:
+def test_every_kind_can_be_planned_and_no_other(sandbox: Sandbox) -> None:
+    for kind in FAULT_KINDS | LIST_FAULT_KINDS:
+        assert kind in repr(sandbox.add_fault(Fault(kind)))
     with pytest.raises(ValueError, match="unknown fault"):
         Fault("explode")
     with pytest.raises(TypeError, match="no option secnds"):
         Fault("hang", secnds=3)
     with pytest.raises(ValueError, match="how of 'lost'"):
         Fault("lost", how="magic")
-
-
-def test_every_kind_can_be_planned(sandbox: Sandbox) -> None:
-    for kind in FAULT_KINDS | LIST_FAULT_KINDS:
-        assert kind in repr(sandbox.add_fault(Fault(kind)))

@@ -37,9 +37,7 @@ def page(kore: KoreClient, skip: int = 0) -> dict[str, Any]:
         ("more", 20, slice(20, 25), True),
         ("more", 25, slice(0, 0), True),
         ("short", 10, slice(10, 15), False),
-        ("short", 20, slice(20, 22), False),
         ("page_size", 0, slice(0, 20), True),
-        ("page_size", 10, slice(10, 25), False),
     ],
 )
 def test_kores_list_contradicts_itself(
@@ -58,9 +56,7 @@ def test_kores_list_contradicts_itself(
         ("no_rows", "0", slice(0, 0), None, True),
         ("total", "10", slice(10, 20), "20", False),
         ("more", "20", slice(20, 25), "25", True),
-        ("more", "25", slice(0, 0), "25", True),
         ("short", "10", slice(10, 15), "15", False),
-        ("page_size", "0", slice(0, 20), "20", True),
         ("page_size", "10", slice(10, 25), None, False),
     ],
 )
@@ -99,21 +95,15 @@ def test_a_contradiction_counts_against_the_rate_limit(sandbox: Sandbox, kore: K
     ]
 
 
-@pytest.mark.parametrize("campaign_id", [None, "cd-07"])
-def test_one_row_cannot_be_read(sandbox: Sandbox, kore: KoreClient, ids: list[str], campaign_id: str | None) -> None:
-    sandbox.add_fault(Fault("unreadable_row", campaign_id=campaign_id))
-    statuses = {row["id"]: row["status"] for row in page(kore)["results"]}
-    assert statuses == {**dict.fromkeys(ids[:10], "Active"), campaign_id or ids[0]: None}
-
-
-def test_a_page_without_the_row_is_left_as_it_is(sandbox: Sandbox, kore: KoreClient, ids: list[str]) -> None:
-    sandbox.add_fault(Fault("unreadable_row", campaign_id="cd-07", count=None))
-    assert {row["status"] for row in page(kore, skip=10)["results"]} == {"Active"}
-    assert [row["status"] for row in page(kore, skip=7)["results"]] == [None, *["Active"] * 9]
-
-
-def test_a_row_whose_key_is_another_is_found_by_its_id(sandbox: Sandbox, kore_v2: KoreClient) -> None:
-    first, second = (sandbox.add_campaign(f"cd-{number}", "voice") for number in range(2))
+def test_one_row_cannot_be_read(sandbox: Sandbox, kore: KoreClient, kore_v2: KoreClient, ids: list[str]) -> None:
+    sandbox.add_fault(Fault("unreadable_row"))
+    assert [row["status"] for row in page(kore)["results"]] == [None, *["Active"] * 9]
+    sandbox.add_fault(Fault("unreadable_row", campaign_id="cd-17", count=None))
+    assert {row["status"] for row in page(kore)["results"]} == {"Active"}
+    statuses = {row["id"]: row["status"] for row in page(kore, skip=10)["results"]}
+    assert statuses == {**dict.fromkeys(ids[10:20], "Active"), "cd-17": None}
+    sandbox.clear_faults()
+    first, second = (sandbox.add_campaign(f"voice-{number}", "voice") for number in range(2))
     sandbox.add_fault(Fault("unreadable_row", campaign_id=second.id))
     rows = kore_v2.list("voice").json()["data"]["results"]
     assert {row["_id"]: row["status"] for row in rows} == {first.id: "Active", second.id: None}
@@ -127,18 +117,14 @@ def test_any_field_of_a_row_can_have_any_value(
     assert [item["id"] for item in items if item["updatedAt"] == 7] == [sonarly_ids[3]]
 
 
-def test_other_requests_are_unaffected(sandbox: Sandbox, kore: KoreClient, ids: list[str]) -> None:
+def test_list_faults_are_for_lists(sandbox: Sandbox, kore: KoreClient, ids: list[str]) -> None:
     for kind in LIST_FAULT_KINDS:
         sandbox.add_fault(Fault(kind))
+        with pytest.raises(ValueError, match="list requests only, not for 'stop'"):
+            Fault(kind, action="stop")
     assert kore.status(ids[0]).json()["data"]["status"] == "Active"
     assert sandbox.requests[0].fault is None
-
-
-def test_an_invalid_list_fault_is_an_error() -> None:
     with pytest.raises(ValueError, match=", ".join(CONTRADICTIONS)):
         Fault("contradiction", how="magic")
     with pytest.raises(ValueError, match="not for one campaign"):
         Fault("contradiction", campaign_id="cd-1")
-    for kind in LIST_FAULT_KINDS:
-        with pytest.raises(ValueError, match="list requests only, not for 'stop'"):
-            Fault(kind, action="stop")

@@ -25,9 +25,9 @@ from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.testing import use_clock
 from airflow_provider_campaign.text import MAX_DOCUMENT_BYTES, MAX_LINE_LENGTH
 from tests.accounts import PLATFORMS, client_of, type_on
-from tests.local_server import LocalServer, Reply
 from tests.profiles import examples
 from tests.scripted_transport import Respond, ScriptedTransport, Step, response
+from tests.servers import LocalServer, Reply
 
 MESSAGE_MAX = 3 * MAX_LINE_LENGTH + 600
 """Characters of a message: what it quotes of the platform, and its own words."""

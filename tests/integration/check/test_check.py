@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_campaign.__main__ import main
 from airflow_provider_campaign.check.contract import DIFFERS, SAME, CheckRow, ContractCheck
 from airflow_provider_campaign.check.report import HARMLESS, KEPT_KEYS, STAND_INS, UNKNOWN_ID, check_report
 from airflow_provider_campaign.hooks.base import CampaignHook
@@ -22,11 +21,12 @@ from airflow_provider_campaign.platforms.sonarly import SonarlyPlatform
 from airflow_provider_campaign.sandbox import Fault, Sandbox, SandboxConfig
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.accounts import client_of
+from tests.commands import Command
 from tests.fragile import fragile, unforeseen_id
 from tests.kinds import Connect
-from tests.local_server import LocalServer, Reply, Sent
 from tests.scripted_transport import ScriptedTransport, SentRequest, response
 from tests.secrets_guard import leak_in
+from tests.servers import LocalServer, Reply, Sent
 
 REPORTS = Path(__file__).parents[2] / "data" / "checks"
 """What ``check --save`` has written of accounts: put a file here, and it is replayed."""
@@ -66,9 +66,7 @@ def test_a_platform_that_is_as_documented_differs_in_nothing(connect: Connect, a
     assert {request.action for request in account.requests} <= {"list", "status", "get"}
 
 
-def test_a_point_that_fails_as_nobody_foresaw_keeps_no_other_from_being_checked(
-    connect: Connect, account: Sandbox
-) -> None:
+def test_an_unexpected_error_at_one_point_keeps_no_other_from_being_checked(connect: Connect, account: Sandbox) -> None:
     odd = account.add_campaign(unforeseen_id(("status",))).id
     connect(fragile(account.kore_connection("v1")))
     client = CampaignHook.for_conn_id("campaign_default").client
@@ -122,7 +120,7 @@ def test_each_difference_is_found_and_named(connect: Connect, account: Sandbox, 
 
 
 @pytest.mark.parametrize(("stop_delay", "verdict"), [(0, SAME), (30, DIFFERS)])
-def test_with_permission_it_stops_one_campaign_and_says_how_long_that_takes(
+def test_with_permission_it_stops_one_campaign_and_times_it(
     connect: Connect, account: Sandbox, stop_delay: float, verdict: str
 ) -> None:
     account.config.stop_delay = stop_delay
@@ -133,8 +131,9 @@ def test_with_permission_it_stops_one_campaign_and_says_how_long_that_takes(
     assert account.campaign("id-of-sms-Active").status == "Active"
 
 
-@pytest.mark.parametrize("name", ACCOUNTS)
-@pytest.mark.parametrize(("is_permitted", "verdict"), [(True, SAME), (False, DIFFERS)])
+@pytest.mark.parametrize(
+    ("name", "is_permitted", "verdict"), [("v1", True, SAME), ("v1", False, DIFFERS), ("sonarly", True, SAME)]
+)
 def test_the_permission_to_stop_shows_by_a_stop_of_an_unknown_id(
     connect: Connect, account: Sandbox, name: str, is_permitted: bool, verdict: str
 ) -> None:
@@ -234,17 +233,16 @@ def ids_of(text: str) -> str:
     return re.sub(r"[^\w-]", "-", text)
 
 
-@pytest.mark.parametrize("name", ACCOUNTS)
+@pytest.mark.parametrize("name", ["v2", "sonarly"])
 def test_a_report_of_a_gateway_that_echoes_everything_holds_none_of_it(
-    connect: Connect, account: Sandbox, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    connect: Connect, account: Sandbox, name: str, tmp_path: Path, command: Command
 ) -> None:
     connection = account.sonarly_connection() if name == "sonarly" else account.kore_connection(name)
     gateway = Gateway(account.config, connection["password"])
     file = tmp_path / "report.json"
     with LocalServer(gateway) as server:
         connect({**connection, "host": server.url}, "secret_customer")
-        assert run("--conn-id", "secret_customer", "--save", str(file)) == 1
-    capsys.readouterr()
+        assert command("check", "--conn-id", "secret_customer", "--save", str(file)).status == 1
     text = file.read_text()
     assert json.loads(text)["exchanges"]
     for private in (*gateway.private, *map(ids_of, gateway.private), "secret_customer"):
@@ -252,76 +250,78 @@ def test_a_report_of_a_gateway_that_echoes_everything_holds_none_of_it(
     assert leak_in(text) is None
 
 
-@pytest.mark.parametrize("name", ACCOUNTS)
-def test_a_report_holds_no_id_name_or_secret(connect: Connect, account: Sandbox, name: str) -> None:
+def test_a_report_holds_no_id_name_or_secret(connect: Connect, account: Sandbox) -> None:
     account.config.stop_delay = 30
     plan(account, "failure", action="status", message="no 'Secret sale Active', call +4915112345678")
-    _, report = check(connect, account, name)
-    text = json.dumps(report)
-    config = account.config
-    for private in ("id-of-", "Secret sale", config.iid, config.account_id, config.client_id, config.account_group_id):
+    _, report = check(connect, account)
+    text, config = json.dumps(report), account.config
+    for private in (
+        "id-of-",
+        "Secret sale",
+        config.iid,
+        config.account_id,
+        config.client_id,
+        "15112345678",
+        "98765432",
+    ):
         assert private not in text
-    assert "15112345678" not in text
-    assert "+91987654321" not in text
     assert leak_in(text) is None
 
 
-@pytest.mark.parametrize("levels", [30, 400, 5000])
+@pytest.mark.parametrize("levels", [30, 5000])
 def test_a_document_of_any_depth_leaves_a_report(
-    connect: Connect, account: Sandbox, tmp_path: Path, levels: int
+    connect: Connect, account: Sandbox, tmp_path: Path, levels: int, command: Command
 ) -> None:
     body = b'{"status": "success", "success": true, "data": ' + b"[" * levels + b"]" * levels + b"}"
     file = tmp_path / "report.json"
     with LocalServer(lambda _: Reply(body)) as server:
         connect({**account.kore_connection(), "host": server.url})
-        assert run("--save", str(file)) == 1
+        assert command("check", "--save", str(file)).status == 1
     assert json.loads(file.read_text())["exchanges"]
 
 
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as end:
-        main(["check", *arguments])
-    return int(end.value.code or 0)
+# The command.
 
 
 def test_the_command_shows_each_point_and_saves_a_report(
-    connect: Connect, account: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    connect: Connect, account: Sandbox, tmp_path: Path, command: Command
 ) -> None:
     connect(account.kore_connection())
     file = tmp_path / "report.json"
-    assert run("-o", "json", "--save", str(file)) == 0
-    rows = json.loads(capsys.readouterr().out)
+    shown = command("check", "-o", "json", "--save", str(file))
+    assert shown.status == 0
     saved = json.loads(file.read_text())["rows"]
-    assert saved == [{"subject": row["subject"], "verdict": row["verdict"]} for row in rows]
+    assert saved == [{"subject": row["subject"], "verdict": row["verdict"]} for row in shown.rows]
     account.config.ignore_filters = True
-    assert run() == 1
-    assert "Differs: list of sms: filter; list of voice: filter." in (stderr := capsys.readouterr().err)
-    assert stderr.rstrip().endswith("Of 10 points 8 are as documented, 2 differ, 0 can't be determined.")
+    shown = command("check")
+    assert shown.status == 1
+    assert "Differs: list of sms: filter; list of voice: filter." in shown.stderr
+    assert shown.stderr.rstrip().endswith("Of 10 points 8 are as documented, 2 differ, 0 can't be determined.")
 
 
-def test_a_point_that_can_not_be_told_is_status_1_if_that_is_asked_for(
-    connect: Connect, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+def test_a_point_that_can_not_be_determined_is_status_1_on_request(
+    connect: Connect, sandbox: Sandbox, command: Command
 ) -> None:
     connect(sandbox.sonarly_connection())
-    assert (run(), run("--strict")) == (0, 1)
-    stderr = capsys.readouterr().err
-    assert "Can't be determined: list: rows and pages; status words; status of one campaign." in stderr
-    assert stderr.count("Of 5 points 2 are as documented, 0 differ, 3 can't be determined.") == 2
+    assert command("check").status == 0
+    shown = command("check", "--strict")
+    assert shown.status == 1
+    assert "Can't be determined: list: rows and pages; status words; status of one campaign." in shown.stderr
+    assert "Of 5 points 2 are as documented, 0 differ, 3 can't be determined." in shown.stderr
 
 
 @pytest.mark.parametrize("arguments", [("--campaign-id", "a/b"), ("--save", "/nowhere/at/all"), ("--timeout", "soon")])
-def test_what_is_wrong_is_refused_before_anything_is_sent(
-    connect: Connect, account: Sandbox, arguments: tuple[str, ...]
+def test_a_wrong_argument_is_refused_before_anything_is_sent(
+    connect: Connect, account: Sandbox, arguments: tuple[str, ...], command: Command
 ) -> None:
     connect(account.kore_connection())
-    assert run(*arguments) == 2
+    assert command("check", *arguments).status == 2
     assert account.requests == []
 
 
-def test_an_account_that_can_not_be_read_is_status_1(
-    connect: Connect, account: Sandbox, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_account_that_can_not_be_read_is_status_1(connect: Connect, account: Sandbox, command: Command) -> None:
     connect(account.kore_connection())
     plan(account, "unauthorized")
-    assert run() == 1
-    assert "HTTP 401" in capsys.readouterr().err
+    shown = command("check")
+    assert shown.status == 1
+    assert "HTTP 401" in shown.stderr

@@ -15,7 +15,7 @@ from airflow_provider_campaign.exceptions import CampaignUnavailableError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.platforms.base import Action, ApiRequest
 from tests.kinds import Connect
-from tests.raw_server import RawServer
+from tests.servers import RawServer
 
 STOPPED = b'{"status": "Stopped", "message": "Campaign Stopped"}'
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"

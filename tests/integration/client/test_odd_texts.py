@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
 from importlib.util import find_spec
@@ -13,14 +14,13 @@ import pytest
 from airflow.providers.common.compat.sdk import BaseOperator, TaskDeferred, XCom
 from airflow.serialization.serialized_objects import BaseSerialization
 
-from airflow_provider_campaign.__main__ import main
 from airflow_provider_campaign.exceptions import CampaignSweepError
 from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, run
-from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from airflow_provider_campaign.text import MAX_DEPTH
 from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
+from tests.commands import Command
 from tests.kinds import KINDS, SONARLY, Connect, Kind
 from tests.odd_texts import ODD
 from tests.triggerer import WAYS, Triggerer, run_to_its_end
@@ -28,16 +28,12 @@ from tests.triggerer import WAYS, Triggerer, run_to_its_end
 MAX_XCOM_BYTES = 40_000
 
 
-@pytest.fixture(params=ODD)
-def odd(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """The fields of a campaign that no platform should have."""
-    return ODD[request.param]
+FORMS = (KINDS[0], KINDS[3], SONARLY)
+"""A kind of campaign for each form that responses come in."""
 
-
-@pytest.fixture(params=[KINDS[0], KINDS[3], SONARLY], ids=lambda kind: kind.label)
-def kind(request: pytest.FixtureRequest) -> Kind:
-    """A kind for each form that responses come in."""
-    return request.param  # type: ignore[no-any-return]
+CASES = list(zip(ODD, itertools.cycle(FORMS), strict=False))
+each_case = pytest.mark.parametrize(("name", "kind"), CASES, ids=lambda part: getattr(part, "label", part))
+each_form = pytest.mark.parametrize("kind", FORMS, ids=lambda kind: kind.label)
 
 
 def depth_of(value: Any) -> int:
@@ -73,78 +69,54 @@ def finished(task: BaseOperator, clock: VirtualClock, way: str, monkeypatch: pyt
     return task.resume_execution(deferred.value.method_name, {"event": event.payload}, {})
 
 
+@each_case
 @pytest.mark.parametrize("way", WAYS)
 def test_a_deferred_stop_ends_in_an_xcom(
     sandbox: Sandbox,
     connect: Connect,
+    name: str,
     kind: Kind,
-    odd: dict[str, Any],
     way: str,
-    virtual_clock: VirtualClock,
+    clock: VirtualClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     connect(kind.connection(sandbox))
-    campaign = kind.add_campaign(sandbox, stop_delay=120, **odd)
-    result = finished(kind.stop(campaign.id, deferrable=True), virtual_clock, way, monkeypatch)
+    campaign = kind.add_campaign(sandbox, stop_delay=120, **ODD[name])
+    result = finished(kind.stop(campaign.id, deferrable=True), clock, way, monkeypatch)
     check_can_be_kept(result)
     assert (result["campaign_id"], result["status"]) == (campaign.id, "Stopped")
     assert campaign.status == "Stopped"
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_deferred_sensor_ends(
-    sandbox: Sandbox,
-    connect: Connect,
-    kind: Kind,
-    odd: dict[str, Any],
-    way: str,
-    virtual_clock: VirtualClock,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    connect(kind.connection(sandbox))
-    campaign = kind.add_campaign(sandbox, **odd)
-    sandbox.set_status(campaign.id, "Stopped", 120)
-    sensor = CampaignStatusSensor(task_id="wait", campaign_id=campaign.id, deferrable=True)
-    assert finished(sensor, virtual_clock, way, monkeypatch) == "Stopped"
-
-
+@each_case
 def test_a_watcher_fires_an_asset_event(
-    sandbox: Sandbox, connect: Connect, kind: Kind, odd: dict[str, Any], virtual_clock: VirtualClock
+    sandbox: Sandbox, connect: Connect, name: str, kind: Kind, clock: VirtualClock
 ) -> None:
     connect(kind.connection(sandbox))
-    campaign = kind.add_campaign(sandbox, **odd)
+    campaign = kind.add_campaign(sandbox, **ODD[name])
     sandbox.set_status(campaign.id, "Stopped", 120)
 
     async def fired() -> Any:
         return await asyncio.wait_for(Triggerer().first(CampaignStatusTrigger(campaign.id)), 3600)
 
-    payload = run(fired(), virtual_clock).payload
+    payload = run(fired(), clock).payload
     check_can_be_kept(payload)
     assert payload["campaign_id"] == campaign.id
     assert len(payload["name"]) <= 300
     assert payload["name"].isprintable()
 
 
-def test_an_immediate_stop_returns_what_can_be_kept(
-    sandbox: Sandbox, connect: Connect, kind: Kind, odd: dict[str, Any]
-) -> None:
-    connect(kind.connection(sandbox))
-    campaign = kind.add_campaign(sandbox, **odd)
-    check_can_be_kept(kind.stop(campaign.id).execute({}))
-    assert campaign.status == "Stopped"
-
-
-def test_a_sweep_stops_it_and_names_the_one_that_may_start(
-    sandbox: Sandbox,
-    connect: Connect,
-    kind: Kind,
-    odd: dict[str, Any],
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
+@each_case
+def test_a_stop_and_a_sweep_return_what_can_be_kept(
+    sandbox: Sandbox, connect: Connect, name: str, kind: Kind, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     connect(kind.connection(sandbox))
-    live, paused = (kind.add_campaign(sandbox, status=status, **odd) for status in ("Active", "Paused"))
+    single, live, paused = (
+        kind.add_campaign(sandbox, status=each, **ODD[name]) for each in ("Active", "Active", "Paused")
+    )
+    check_can_be_kept(kind.stop(single.id).execute({}))
+    assert single.status == "Stopped"
     result = StopActiveCampaignsOperator(task_id="sweep", records_path=str(tmp_path)).execute({})
     check_can_be_kept(result)
     assert [each["campaign_id"] for each in result["stopped"]] == [live.id]
@@ -157,8 +129,9 @@ def test_a_sweep_stops_it_and_names_the_one_that_may_start(
     assert all(line.isprintable() and len(line) < 2000 for line in lines)
 
 
+@each_form
 @pytest.mark.parametrize("campaign_id", ["cd-\x001", "cd-\ud83d1", " cd-1", "cd-1\u200b", "cd-" + "1" * 300])
-def test_a_campaign_whose_id_can_not_be_sent_back_fails_the_sweep_and_stops_no_other(
+def test_an_id_that_can_not_be_sent_back_fails_the_sweep_and_stops_no_other(
     sandbox: Sandbox, connect: Connect, kind: Kind, campaign_id: str
 ) -> None:
     """An id that cleaning would change is never taken for another campaign's."""
@@ -172,6 +145,7 @@ def test_a_campaign_whose_id_can_not_be_sent_back_fails_the_sweep_and_stops_no_o
     assert {request.campaign_id for request in sandbox.requests} == {None, "cd-2"}
 
 
+@each_form
 def test_ids_that_are_numbers_are_stopped_as_they_are(sandbox: Sandbox, connect: Connect, kind: Kind) -> None:
     connect(kind.connection(sandbox))
     sandbox.config.numeric_ids = True
@@ -181,26 +155,23 @@ def test_ids_that_are_numbers_are_stopped_as_they_are(sandbox: Sandbox, connect:
     assert {campaign.status for campaign in campaigns} == {"Stopped"}
 
 
-@pytest.mark.parametrize("style", ["table", "plain", "yaml", "json"])
-def test_the_command_line_shows_it(
-    sandbox: Sandbox, connect: Connect, odd: dict[str, Any], style: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize("name", ODD)
+def test_the_command_line_shows_it(sandbox: Sandbox, connect: Connect, name: str, command: Command) -> None:
     connect(sandbox.kore_connection())
-    sandbox.add_campaign("cd-1", **odd)
+    sandbox.add_campaign("cd-1", **ODD[name])
     sandbox.add_campaign("cd-2", name="Another")
-    for command in ("live", "stop-active"):
-        with pytest.raises(SystemExit) as end:
-            main((command, *(("--yes",) if command == "stop-active" else ()), "-o", style))
-        assert not end.value.code
-        shown = capsys.readouterr()
-        shown.out.encode()
-        assert len(shown.out) < 5000
-        assert all(line.isprintable() for line in shown.out.splitlines())
-        assert "Traceback" not in shown.err
+    for arguments in (("live", "-o", "table"), ("live", "-o", "yaml"), ("stop-active", "--yes", "-o", "json")):
+        shown = command(*arguments)
+        assert shown.status == 0
+        shown.stdout.encode()
+        assert len(shown.stdout) < 5000
+        assert all(line.isprintable() for line in shown.stdout.splitlines())
+        assert "Traceback" not in shown.stderr
 
 
+@each_form
 def test_what_a_platform_says_with_an_error_can_be_kept(
-    sandbox: Sandbox, connect: Connect, kind: Kind, virtual_clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, connect: Connect, kind: Kind, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect(kind.connection(sandbox))
     campaign = kind.add_campaign(sandbox, stop_delay=600)
@@ -208,6 +179,6 @@ def test_what_a_platform_says_with_an_error_can_be_kept(
         sandbox.add_fault(Fault("failure", action=action, count=None, skip=0, message="no \ud83d\x00\nINFO " * 9999))
     task = kind.stop(campaign.id, deferrable=True, timeout=120)
     with pytest.raises(Exception, match="no \ufffd\ufffd INFO") as raised:
-        finished(task, virtual_clock, WAYS[-1], monkeypatch)
+        finished(task, clock, WAYS[-1], monkeypatch)
     assert str(raised.value).isprintable()
     assert len(str(raised.value)) < 2000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,10 +19,9 @@ SMS = KINDS[0]
 
 
 @pytest.fixture
-def sandbox(clock: VirtualClock, connect: Connect) -> Iterator[Sandbox]:
-    with Sandbox(clock=clock) as sandbox:
-        connect(sandbox.kore_connection("v2"))
-        yield sandbox
+def sandbox(sandbox: Sandbox, connect: Connect) -> Sandbox:
+    connect(sandbox.kore_connection("v2"))
+    return sandbox
 
 
 @pytest.fixture(params=["v1", "v2", "sonarly"])
@@ -46,12 +44,8 @@ def sweep(**arguments: Any) -> dict[str, Any]:
     return result
 
 
-def sent(sandbox: Sandbox, action: str, campaign_id: str | None = None) -> list[Any]:
-    return [
-        request
-        for request in sandbox.requests
-        if request.action == action and campaign_id in (None, request.campaign_id)
-    ]
+def sent(sandbox: Sandbox, action: str) -> int:
+    return sum(request.action == action for request in sandbox.requests)
 
 
 def live(sandbox: Sandbox) -> set[str]:
@@ -62,7 +56,7 @@ def live(sandbox: Sandbox) -> set[str]:
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["answered", "answer lost"])
-def test_a_campaign_that_is_through_before_the_first_poll_was_started(
+def test_a_campaign_that_completed_before_the_first_poll_was_started(
     sandbox: Sandbox, clock: VirtualClock, lost: bool
 ) -> None:
     campaign = SMS.add_campaign(sandbox, status="Ready", start_delay=5.0)
@@ -72,7 +66,7 @@ def test_a_campaign_that_is_through_before_the_first_poll_was_started(
         sandbox.add_fault(Fault("error", action="status"))
     clock.at(3600.1, lambda: sandbox.set_status(campaign.id, "Completed"))
     assert SMS.start(campaign.id).execute({})["status"] == "Completed"
-    assert len(sent(sandbox, "start")) == 1
+    assert sent(sandbox, "start") == 1
 
 
 # The listing on which a sweep's success rests.
@@ -87,9 +81,7 @@ def test_a_list_that_contradicts_itself_is_no_proof_that_nothing_is_live(sandbox
     assert how == "no_rows" or len(live(sandbox)) < 70, "what is listed is stopped all the same"
 
 
-def test_a_list_that_contradicts_itself_for_a_while_costs_nothing_but_time(
-    sandbox: Sandbox, account: tuple[str, ...]
-) -> None:
+def test_a_list_that_contradicts_itself_for_a_while_costs_only_time(sandbox: Sandbox, account: tuple[str, ...]) -> None:
     add(sandbox, 12, account)
     sandbox.add_fault(Fault("contradiction", how="no_rows", count=3))
     assert sweep()["total"] == 12
@@ -100,7 +92,6 @@ def test_a_list_that_ends_before_its_own_total_hides_nothing_for_good(sandbox: S
     add(sandbox, 110)
     sandbox.add_fault(Fault("contradiction", how="total", count=None))
     assert sweep(campaign_types=("sms",))["total"] == 110
-    assert live(sandbox) == set()
 
 
 def test_a_list_that_ignores_filter_and_order_is_read_for_what_it_shows(sandbox: Sandbox) -> None:
@@ -112,7 +103,7 @@ def test_a_list_that_ignores_filter_and_order_is_read_for_what_it_shows(sandbox:
     assert live(sandbox) == set()
 
 
-def test_a_list_that_ignores_the_type_does_not_keep_any_type_from_being_stopped(sandbox: Sandbox) -> None:
+def test_a_list_that_ignores_the_type_keeps_no_type_from_being_stopped(sandbox: Sandbox) -> None:
     sandbox.config.ignore_type = True
     add(sandbox, 12, ("sms", "voice"))
     result = sweep()
@@ -122,7 +113,7 @@ def test_a_list_that_ignores_the_type_does_not_keep_any_type_from_being_stopped(
     }
 
 
-def test_a_list_that_ignores_the_type_is_a_failure_where_only_one_type_is_to_be_stopped(sandbox: Sandbox) -> None:
+def test_a_list_that_ignores_the_type_fails_a_sweep_of_one_type(sandbox: Sandbox) -> None:
     sandbox.config.ignore_type = True
     add(sandbox, 2, ("sms", "voice"))
     with pytest.raises(CampaignError, match=r"c-1 .*Check whether it is of type 'sms'"):
@@ -130,9 +121,7 @@ def test_a_list_that_ignores_the_type_is_a_failure_where_only_one_type_is_to_be_
     assert live(sandbox) == {"c-1"}
 
 
-def test_a_row_that_can_not_be_read_does_not_keep_the_others_from_being_stopped(
-    sandbox: Sandbox, account: tuple[str, ...]
-) -> None:
+def test_an_unreadable_row_keeps_no_other_from_being_stopped(sandbox: Sandbox, account: tuple[str, ...]) -> None:
     add(sandbox, 5, account)
     sandbox.add_fault(Fault("unreadable_row", campaign_id="c-3", count=None))
     with pytest.raises(CampaignError, match="c-3"):
@@ -143,15 +132,15 @@ def test_a_row_that_can_not_be_read_does_not_keep_the_others_from_being_stopped(
 # Rounds of a sweep.
 
 
-def test_a_campaign_that_is_started_again_before_it_is_listed_is_asked_again(
-    sandbox: Sandbox, clock: VirtualClock, account: tuple[str, ...]
+def test_a_campaign_that_starts_again_before_it_is_listed_is_stopped_again(
+    sandbox: Sandbox,
 ) -> None:
-    add(sandbox, 3, account, stop_delay=0.5)
+    add(sandbox, 3, stop_delay=0.5)
     sandbox.campaign("c-1").restarts = 1
     sandbox.campaign("c-1").restart_delay = 0.1
     result = sweep(timeout=300)
     assert live(sandbox) == set()
-    assert len(sent(sandbox, "stop", "c-1")) == 2
+    assert sandbox.campaign("c-1").stop_requests == 2
     assert len(result["stopped"]) == 3
 
 
@@ -175,21 +164,19 @@ def test_one_type_is_stopped_although_the_other_can_not_be_listed(sandbox: Sandb
     assert live(sandbox) == {"c-1", "c-3"}
 
 
-def test_a_stop_that_finds_nothing_where_list_and_status_do_is_asked_again_for_two_minutes(
-    sandbox: Sandbox, clock: VirtualClock, account: tuple[str, ...]
-) -> None:
-    add(sandbox, 3, account)
+def test_a_stop_that_finds_nothing_where_list_and_status_do_is_sent_again(sandbox: Sandbox) -> None:
+    add(sandbox, 3)
     sandbox.add_fault(Fault("not_found", action="stop", campaign_id="c-1", count=None))
     with pytest.raises(
         CampaignError, match=r"(?s)^c-1 .*HTTP 404, Not found.*which is Active.*1 of 3 campaigns"
     ) as caught:
         sweep()
     assert not isinstance(caught.value, AirflowFailException)
-    assert len(sent(sandbox, "stop", "c-1")) == 1 + len(REFUSAL_DELAYS)
+    assert sent(sandbox, "stop") == 2 + 1 + len(REFUSAL_DELAYS)
     assert live(sandbox) == {"c-1"}
 
 
-def test_a_listed_campaign_that_neither_stop_nor_status_find_is_not_taken_for_deleted(sandbox: Sandbox) -> None:
+def test_a_listed_campaign_that_no_request_finds_is_not_taken_for_deleted(sandbox: Sandbox) -> None:
     add(sandbox, 3)
     for action in ("stop", "status"):
         sandbox.add_fault(Fault("not_found", action=action, campaign_id="c-1", count=None))
@@ -198,9 +185,7 @@ def test_a_listed_campaign_that_neither_stop_nor_status_find_is_not_taken_for_de
     assert live(sandbox) == {"c-1"}
 
 
-def test_what_was_stopped_during_a_wait_for_the_budget_is_not_asked_to_stop(
-    sandbox: Sandbox, clock: VirtualClock
-) -> None:
+def test_a_campaign_that_stops_during_a_rate_limit_wait_gets_no_stop(sandbox: Sandbox, clock: VirtualClock) -> None:
     add(sandbox, 100)
 
     def stop_all() -> None:
@@ -209,11 +194,11 @@ def test_what_was_stopped_during_a_wait_for_the_budget_is_not_asked_to_stop(
 
     clock.at(30, stop_all)
     result = sweep(campaign_types=("sms",))
-    assert len(sent(sandbox, "stop")) == 59
+    assert sent(sandbox, "stop") == 59
     assert len(result["already_stopped"]) == 41
 
 
-def test_a_wait_for_the_budget_does_not_use_up_the_retry_budget(
+def test_a_rate_limit_wait_does_not_use_up_the_retry_budget(
     sandbox: Sandbox, clock: VirtualClock, connect: Connect
 ) -> None:
     connect(sandbox.kore_connection(retry_budget=20))

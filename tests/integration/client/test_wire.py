@@ -15,8 +15,8 @@ import pytest
 
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import ReceivedRequest, Sandbox
-from tests.kinds import KINDS, KORE_KINDS, SONARLY, Connect, Kind
-from tests.local_server import LocalServer, Reply
+from tests.kinds import KORE_KINDS, SONARLY, Connect, Kind
+from tests.servers import LocalServer, Reply
 
 Do = Callable[[CampaignHook, str], Any]
 
@@ -119,22 +119,22 @@ def test_a_sonarly_request_is_what_the_documents_say(sandbox: Sandbox, connect: 
     assert request.headers["authorization"] == f"Bearer {sandbox.config.api_key}"
 
 
-@pytest.mark.parametrize("kind", KORE_KINDS, ids=lambda kind: kind.label)
-def test_a_hundred_stops_in_a_row_pass_where_no_token_may_come_twice(connect: Connect, kind: Kind) -> None:
+each_platform = pytest.mark.parametrize("kind", [KORE_KINDS[3], SONARLY], ids=lambda kind: kind.label)
+
+
+def test_thirty_stops_in_a_row_pass_where_no_token_may_come_twice(connect: Connect) -> None:
     with Sandbox(require_jti=True, rate_limit=None) as sandbox:
-        connect(kind.connection(sandbox))
-        campaigns = [kind.add_campaign(sandbox) for _ in range(100)]
-        for campaign in campaigns:
-            kind.stop(campaign.id).execute({})
-        assert {campaign.status for campaign in campaigns} == {"Stopped"}
-        assert [request.status_code for request in sandbox.requests] == [200] * 100
+        connect(sandbox.kore_connection())
+        for campaign in [sandbox.add_campaign() for _ in range(30)]:
+            KORE_KINDS[0].stop(campaign.id).execute({})
+        assert [request.status_code for request in sandbox.requests] == [200] * 30
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.label)
+@each_platform
 def test_a_netrc_file_adds_no_credentials(
     sandbox: Sandbox, connect: Connect, kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login somebody password else\n")
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login another password else\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     campaign = kind.add_campaign(sandbox)
@@ -144,17 +144,16 @@ def test_a_netrc_file_adds_no_credentials(
     assert sent == (None if kind.api_version else f"Bearer {sandbox.config.api_key}")
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.label)
-def test_a_cookie_is_not_sent_back(sandbox: Sandbox, connect: Connect, kind: Kind) -> None:
+def test_a_cookie_is_not_sent_back(sandbox: Sandbox, connect: Connect) -> None:
     with LocalServer(lambda sent: Reply(b"{}", 403, {"Set-Cookie": "session=1; Path=/"})) as server:
-        connect({**kind.connection(sandbox), "host": server.url})
+        connect({**sandbox.kore_connection(), "host": server.url})
         hook = CampaignHook.for_conn_id("campaign_default")
         for _ in range(2):
             hook.test_connection()
     assert [request.headers.get("cookie") for request in server.requests] == [None, None]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.label)
+@each_platform
 def test_an_id_is_one_percent_encoded_segment_of_the_path(sandbox: Sandbox, connect: Connect, kind: Kind) -> None:
     campaign = kind.add_campaign(sandbox, campaign_id="evening & offer+50%:ü")
     connect(kind.connection(sandbox))
@@ -180,7 +179,7 @@ def frames_at_the_socket(monkeypatch: pytest.MonkeyPatch, act: Callable[[], obje
     return found[0]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.label)
+@each_platform
 def test_a_stop_goes_straight_from_execute_to_the_socket(
     sandbox: Sandbox, connect: Connect, kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from airflow_provider_campaign.exceptions import CampaignUnavailableError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.platforms.base import Action, ApiRequest
 from airflow_provider_campaign.sandbox import Fault, Sandbox
-from tests.kinds import KORE_KINDS, Connect, Kind
+from tests.kinds import KORE_KINDS, SONARLY, Connect, Kind
 
 V1_SMS = KORE_KINDS[0]
 
@@ -101,31 +101,29 @@ def test_a_request_may_take_as_long_as_the_timeout(sandbox: Sandbox, connect: Co
         the_hook().client.get_campaign_status(campaign.id, retry=False)
 
 
-@pytest.mark.parametrize(("setting", "seconds"), [({}, 120), ({"retry_budget": 40}, 40), ({"retry_budget": 300}, 300)])
+@pytest.mark.parametrize(
+    ("act", "setting", "seconds"),
+    [
+        ("get", {}, 120),
+        ("get", {"retry_budget": 40}, 40),
+        ("get", {"retry_budget": 300}, 300),
+        ("stop", {}, 900),  # the operator's own time-out
+        ("stop", {"retry_budget": 40}, 40),
+    ],
+)
+@pytest.mark.parametrize("kind", [V1_SMS, SONARLY], ids=lambda kind: kind.label)
 def test_an_action_may_take_as_long_with_its_retries_as_the_budget(
-    sandbox: Sandbox, connect: Connect, kind: Kind, setting: dict[str, Any], seconds: float
+    sandbox: Sandbox, connect: Connect, kind: Kind, act: str, setting: dict[str, Any], seconds: float
 ) -> None:
     sandbox.add_fault(Fault("error", status=503, count=None))
     connect(kind.connection(sandbox, **setting))
     with pytest.raises(CampaignUnavailableError, match="HTTP 503"):
-        the_hook().client.get_campaign("cd-1")
+        the_hook().client.get_campaign("cd-1") if act == "get" else kind.stop("cd-1").execute({})
     last = sandbox.requests[-1].at - 1000
     assert seconds * 0.9 <= last <= seconds
 
 
-@pytest.mark.parametrize(("setting", "seconds"), [({}, 900), ({"retry_budget": 40}, 40)])
-def test_an_operator_tries_until_its_own_timeout_or_the_budget(
-    sandbox: Sandbox, connect: Connect, kind: Kind, setting: dict[str, Any], seconds: float
-) -> None:
-    sandbox.add_fault(Fault("error", status=503, count=None))
-    connect(kind.connection(sandbox, **setting))
-    with pytest.raises(CampaignUnavailableError, match="HTTP 503"):
-        kind.stop("cd-1").execute({})
-    last = sandbox.requests[-1].at - 1000
-    assert seconds * 0.9 <= last <= seconds
-
-
-def test_another_connection_is_taken_by_its_id(sandbox: Sandbox, connect: Connect, kind: Kind) -> None:
-    campaign = kind.add_campaign(sandbox)
-    connect(kind.connection(sandbox), "night_account")
-    assert kind.stop(campaign.id, campaign_conn_id="night_account").execute({})["status"] == "Stopped"
+def test_another_connection_is_taken_by_its_id(sandbox: Sandbox, connect: Connect) -> None:
+    campaign = SONARLY.add_campaign(sandbox)
+    connect(sandbox.sonarly_connection(), "night_account")
+    assert SONARLY.stop(campaign.id, campaign_conn_id="night_account").execute({})["status"] == "Stopped"

@@ -58,12 +58,11 @@ def run_until(sandbox: Sandbox, requests: int, task: str, how: str) -> None:
         assert process.exitcode, "it succeeded, or still runs"
 
 
-@pytest.mark.parametrize("how", WAYS)
-def test_a_sweep_that_waits_for_its_budget_ends_and_stops_nothing_more(how: str) -> None:
+def test_a_sweep_that_waits_for_the_rate_limit_ends_and_stops_nothing_more() -> None:
     with Sandbox() as sandbox:
         for number in range(100):
             sandbox.add_campaign(f"c-{number}")
-        run_until(sandbox, WINDOW, "sweep", how)
+        run_until(sandbox, WINDOW, "sweep", WAYS[0])
         assert len(sandbox.requests) == WINDOW
 
 
@@ -84,48 +83,31 @@ def test_a_sweep_in_the_middle_of_its_stops_ends_with_those_under_way(how: str, 
         assert asked >= {request.campaign_id for request in sandbox.requests if request.action == "stop"}
 
 
-def test_a_sweep_whose_requests_hang_leaves_its_record_before_airflow_kills_its_process(records: RecordStore) -> None:
+@pytest.mark.parametrize(("task", "confirmed"), [("sweep", [False] * 5 + [True] * 2), ("recorded stop", [False])])
+def test_a_task_whose_requests_hang_leaves_its_record_before_it_is_killed(
+    records: RecordStore, task: str, confirmed: list[bool]
+) -> None:
     with Sandbox() as sandbox:
-        for number in range(7):
+        for number, _ in enumerate(confirmed):
             sandbox.add_campaign(f"c-{number}")
-        sandbox.add_fault(Fault("hang", action="stop", skip=2, count=None))
-        with task_process(sandbox, "sweep", WAYS[0]) as process:
-            sandbox.wait_for(lambda sandbox: sum(request.action == "stop" for request in sandbox.requests) == 7, 60)
+        sandbox.add_fault(Fault("hang", action="stop", skip=sum(confirmed), count=None))
+        with task_process(sandbox, task, WAYS[0]) as process:
+            sandbox.wait_for(requests_received(len(confirmed), "stop"), timeout=60)
             process.terminate()
             until = time.monotonic() + 60
             while not any(file.record for file in read_all(records)) and time.monotonic() < until:
                 time.sleep(0.1)  # another process writes it
             process.kill()
-        [file] = read_all(records)
-        record = file.record or {}
+        [record] = [file.record or {} for file in read_all(records)]
         assert record["outcome"] == "killed"
-        assert sorted(bool(row["confirmed_at"]) for row in record["campaigns"]) == [False] * 5 + [True] * 2
+        assert sorted(bool(row["confirmed_at"]) for row in record["campaigns"]) == confirmed
         assert all(row["asked_at"] for row in record["campaigns"])
 
 
-def test_a_single_stop_whose_request_hangs_leaves_its_record_too(records: RecordStore) -> None:
-    with Sandbox() as sandbox:
-        sandbox.add_campaign("c-0")
-        sandbox.add_fault(Fault("hang", action="stop", count=None))
-        with task_process(sandbox, "recorded stop", WAYS[0]) as process:
-            sandbox.wait_for(requests_received(1), timeout=60)
-            process.terminate()
-            until = time.monotonic() + 60
-            while not any(file.record for file in read_all(records)) and time.monotonic() < until:
-                time.sleep(0.1)  # another process writes it
-            process.kill()
-        [file] = read_all(records)
-        record = file.record or {}
-        assert (record["action"], record["outcome"], record["requests"]) == ("stop", "killed", 1)
-        [campaign] = record["campaigns"]
-        assert (bool(campaign["asked_at"]), campaign["confirmed_at"]) == (True, None)
-
-
-@pytest.mark.parametrize("how", WAYS)
-def test_a_stop_that_waits_for_its_campaign_ends_and_polls_no_more(how: str) -> None:
+def test_a_stop_that_waits_for_its_campaign_ends_and_polls_no_more() -> None:
     with Sandbox(stop_delay=600) as sandbox:
         sandbox.add_campaign("c-0")
-        run_until(sandbox, 1, "stop", how)
+        run_until(sandbox, 1, "stop", WAYS[2])
         assert [request.action for request in sandbox.requests] == ["stop"]
 
 

@@ -17,7 +17,7 @@ from airflow_provider_campaign.exceptions import (
 )
 from airflow_provider_campaign.sandbox import Sandbox
 from tests.kinds import KORE_KINDS, SONARLY, Connect
-from tests.local_server import LocalServer, Reply, Sent
+from tests.servers import LocalServer, Reply, Sent
 
 SAMPLES = {path.stem: path.read_bytes() for path in (Path(__file__).parents[2] / "data/samples").iterdir()}
 
@@ -133,8 +133,3 @@ def test_kores_sample_is_no_delete_without_its_success(sandbox: Sandbox, connect
         connect({**V1_SMS.connection(sandbox), "host": server.url})
         with pytest.raises(CampaignUnavailableError, match="HTTP 200, Campaign Interactive Support"):
             V1_SMS.delete(DELETED_ID, timeout=10).execute({})
-
-
-def test_every_sample_is_read_by_a_test() -> None:
-    errors = {f"sonarly_stop_{status}" for status in ERRORS}
-    assert SAMPLES.keys() == {*STOPS, "kore_delete_sms_v1", "sonarly_stop_200", *errors}

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_campaign.get_provider_info import get_provider_info
 from tests.airflow_process import AirflowProcess
-from tests.local_server import LocalServer, Reply, Sent
+from tests.servers import LocalServer, Reply, Sent
 
 OURS = {info["connection-type"]: info["hook-class-name"] for info in get_provider_info()["connection-types"]}
 PLATFORM = Path(__file__).parents[2] / "data" / "third_platform"

@@ -34,8 +34,8 @@ from airflow_provider_campaign.triggers.wait import event_payload
 from tests.calling_hours import daily
 from tests.certificates import Authority
 from tests.kinds import Connect
-from tests.raw_server import RawServer
 from tests.records_guard import RECORDS_PATH, check_records, read_all, verify_records
+from tests.servers import RawServer
 
 RUN_ID = "scheduled__2026-11-21T21:00:00+00:00"
 
@@ -100,9 +100,7 @@ def stick(sandbox: Sandbox, campaign_id: str = "c-3") -> None:
     sandbox.add_fault(Fault("error", action="stop", campaign_id=campaign_id, count=None))
 
 
-def test_the_last_of_three_tries_holds_what_all_of_them_did(
-    sandbox: Sandbox, store: RecordStore, virtual_clock: VirtualClock
-) -> None:
+def test_the_last_of_three_tries_holds_what_all_of_them_did(sandbox: Sandbox, store: RecordStore) -> None:
     stick(sandbox)
     tries = [attempt(number, timeout=30) for number in (1, 2, 3)]
     assert all(isinstance(each.error, CampaignSweepError) for each in tries)
@@ -122,9 +120,7 @@ def test_the_last_of_three_tries_holds_what_all_of_them_did(
     assert verify_records(store.read(), [each.result["record"]["sha256"] for each in tries]) == []
 
 
-def test_what_stops_between_two_tries_is_read_and_confirmed_by_the_next(
-    sandbox: Sandbox, store: RecordStore, virtual_clock: VirtualClock
-) -> None:
+def test_a_stop_between_two_tries_is_read_and_confirmed_by_the_next(sandbox: Sandbox, store: RecordStore) -> None:
     sandbox.set_status("c-3", "Active")
     stick(sandbox)
     attempt(1, timeout=30)
@@ -137,7 +133,9 @@ def test_what_stops_between_two_tries_is_read_and_confirmed_by_the_next(
     assert row["asked_at"] <= result["began_at"] <= row["confirmed_at"]
 
 
-def test_what_is_neither_live_nor_stopped_any_more_fails_the_next_try_too(sandbox: Sandbox, store: RecordStore) -> None:
+def test_a_campaign_that_is_neither_live_nor_stopped_fails_the_next_try_too(
+    sandbox: Sandbox, store: RecordStore
+) -> None:
     stick(sandbox)
     attempt(1, timeout=30)
     sandbox.set_status("c-3", "Scheduled")
@@ -180,7 +178,7 @@ def test_a_run_with_a_wrong_argument_leaves_a_record(sandbox: Sandbox, store: Re
     assert "campaign_types" in record["error"]
 
 
-def test_a_records_path_that_cannot_be_written_fails_the_task_once_all_is_stopped(
+def test_a_records_path_that_cannot_be_written_fails_once_all_is_stopped(
     sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "records"
@@ -198,9 +196,7 @@ def test_a_records_path_that_cannot_be_written_fails_the_task_once_all_is_stoppe
     assert record["earlier_tries"] == [{"try_number": 1, "outcome": None, "path": None, "sha256": None}]
 
 
-def test_the_error_names_the_campaigns_that_are_left_and_the_record_that_is_not_written(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_the_error_names_the_campaigns_left_and_the_record_not_written(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.add_fault(Fault("forbidden", action="stop", campaign_id="c-2", count=None))
     failed = attempt(1, records_path=f"file://{tmp_path}/records\0")
     assert isinstance(failed.error, CampaignRecordError)
@@ -224,32 +220,21 @@ class StateStore(dict[str, Any]):
         self[key] = value
 
 
-@pytest.fixture
-def no_records_path(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("has_state", [True, False])
+def test_without_a_records_path_airflows_task_state_store_keeps_what_was_done(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, has_state: bool
+) -> None:
     monkeypatch.delenv(RECORDS_PATH)
-
-
-@pytest.mark.usefixtures("no_records_path")
-def test_without_a_records_path_the_task_state_store_keeps_it_for_the_next_try(sandbox: Sandbox) -> None:
     stick(sandbox)
-    context = {"task_state_store": StateStore()}
-    for number in (1, 2, 3):
-        result = attempt(number, context, timeout=30).result
-    assert (ids(result["stopped"]), ids(result["failed"])) == (["c-0", "c-1", "c-2"], ["c-3"])
-    assert [(each["try_number"], each["outcome"]) for each in result["earlier_tries"]] == [(1, "failed"), (2, "failed")]
+    context = {"task_state_store": StateStore()} if has_state else {}
+    attempt(1, context, timeout=30)
+    result = attempt(2, context, timeout=30).result
+    assert (ids(result["stopped"]), ids(result["failed"])) == (["c-0", "c-1", "c-2"] if has_state else [], ["c-3"])
+    assert [each["outcome"] for each in result["earlier_tries"]] == ["failed" if has_state else None]
     assert result["record"] is None
 
 
-@pytest.mark.usefixtures("no_records_path")
-def test_without_any_store_a_retry_says_that_the_tries_before_are_not_in_it(sandbox: Sandbox) -> None:
-    stick(sandbox)
-    attempt(1, timeout=30)
-    result = attempt(2, timeout=30).result
-    assert (ids(result["stopped"]), ids(result["failed"])) == ([], ["c-3"])
-    assert [each["outcome"] for each in result["earlier_tries"]] == [None]
-
-
-def test_what_could_not_be_written_is_kept_in_the_task_state_store_too(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_record_that_was_not_written_is_kept_in_the_task_state_store(sandbox: Sandbox, tmp_path: Path) -> None:
     folder = tmp_path / "records"
     folder.write_text("a file")
     context = {"task_state_store": StateStore()}
@@ -269,7 +254,7 @@ def test_a_cleared_task_adds_to_what_was_done_before(sandbox: Sandbox, store: Re
     assert check_records(Path(store.records_path.removeprefix("file://"))) == 2
 
 
-def test_a_record_that_was_planted_attests_nothing_where_airflow_keeps_it(sandbox: Sandbox, store: RecordStore) -> None:
+def test_a_planted_record_attests_nothing_where_airflow_keeps_the_record(sandbox: Sandbox, store: RecordStore) -> None:
     context = {"task_state_store": StateStore()}
     first = attempt(1, context).result["record"]
     record = json.loads(Path(first["path"].removeprefix("file://")).read_bytes())
@@ -284,7 +269,7 @@ def test_a_record_that_was_planted_attests_nothing_where_airflow_keeps_it(sandbo
     assert attempt(2, context).result["earlier_tries"] == result["earlier_tries"]
 
 
-def test_a_retry_on_another_account_does_not_report_what_the_try_before_did_elsewhere(
+def test_a_retry_on_another_account_does_not_report_the_other_accounts_work(
     sandbox: Sandbox, store: RecordStore, connect: Connect
 ) -> None:
     stick(sandbox)
@@ -335,9 +320,7 @@ def test_a_single_action_without_a_path_leaves_none(sandbox: Sandbox, store: Rec
     assert records_of(store) == []
 
 
-def test_a_single_stop_that_fails_leaves_a_record_and_its_retry_one_that_is_whole(
-    sandbox: Sandbox, store: RecordStore, virtual_clock: VirtualClock
-) -> None:
+def test_a_single_stop_that_fails_leaves_a_record_and_its_retry_too(sandbox: Sandbox, store: RecordStore) -> None:
     sandbox.add_fault(Fault("lost", how="error", action="stop", campaign_id="c-0"))
     sandbox.add_fault(Fault("error", action="status", campaign_id="c-0", count=200))
     with pytest.raises(CampaignUnavailableError):
@@ -380,52 +363,44 @@ def failed(store: RecordStore, operator: type = StopSmsCampaignOperator) -> tupl
     return record, record["campaigns"][0]
 
 
-@pytest.mark.parametrize("is_conflict_shown", [False, True])
-def test_a_stop_that_is_refused_leaves_the_status_that_its_error_shows(
-    sandbox: Sandbox, store: RecordStore, is_conflict_shown: bool
+@pytest.mark.parametrize(
+    ("status", "operator", "faults", "says"),
+    [
+        ("Scheduled", StopSmsCampaignOperator, (), "it is Scheduled"),
+        ("Scheduled", StopSmsCampaignOperator, ("conflict",), "it is Scheduled"),
+        ("Active", StopVoiceCampaignOperator, (), "which is Active"),
+    ],
+    ids=["refused", "a conflict", "the wrong type"],
+)
+def test_a_stop_that_fails_leaves_the_status_that_its_error_shows(
+    sandbox: Sandbox, store: RecordStore, status: str, operator: type, faults: tuple[str, ...], says: str
 ) -> None:
-    sandbox.set_status("c-0", "Scheduled")
-    if is_conflict_shown:
-        sandbox.add_fault(Fault("conflict", action="stop", count=None))
-    record, campaign = failed(store)
-    assert "it is Scheduled" in record["error"]
-    assert (campaign["status"], campaign["confirmed_at"], campaign["unanswered"]) == ("Scheduled", None, False)
+    sandbox.set_status("c-0", status)
+    for kind in faults:
+        sandbox.add_fault(Fault(kind, action="stop", count=None))
+    record, campaign = failed(store, operator)
+    assert says in record["error"]
+    assert (campaign["status"], campaign["confirmed_at"], campaign["unanswered"]) == (status, None, False)
 
 
-def test_a_stop_of_the_wrong_type_leaves_the_status_that_its_error_shows(sandbox: Sandbox, store: RecordStore) -> None:
-    record, campaign = failed(store, StopVoiceCampaignOperator)
-    assert "which is Active" in record["error"]
-    assert campaign["status"] == "Active"
-
-
-def test_a_stop_without_an_answer_is_recorded_as_such(
-    sandbox: Sandbox, store: RecordStore, virtual_clock: VirtualClock
+@pytest.mark.parametrize(("how", "is_unanswered"), [("lost", True), ("rate_limit", False)])
+def test_whether_a_stop_was_answered_is_on_record(
+    sandbox: Sandbox, store: RecordStore, how: str, is_unanswered: bool
 ) -> None:
-    sandbox.add_fault(Fault("lost", how="error", action="stop"))
+    options: dict[str, Any] = {"how": "error"} if how == "lost" else {"count": None}
+    sandbox.add_fault(Fault(how, action="stop", **options))
     sandbox.add_fault(Fault("error", action="status", count=None))
-    _, campaign = failed(store)
-    assert (bool(campaign["asked_at"]), campaign["unanswered"], campaign["confirmed_at"]) == (True, True, None)
-
-
-def test_a_stop_that_is_rate_limited_was_answered(
-    sandbox: Sandbox, store: RecordStore, virtual_clock: VirtualClock
-) -> None:
-    sandbox.add_fault(Fault("rate_limit", action="stop", count=None))
     record, campaign = failed(store)
-    assert (record["refused"] > 0, bool(campaign["asked_at"]), campaign["unanswered"]) == (True, True, False)
+    assert (record["refused"] > 0) == (how == "rate_limit")
+    assert (bool(campaign["asked_at"]), campaign["unanswered"]) == (True, is_unanswered)
+    assert campaign["confirmed_at"] is None
 
 
 @pytest.mark.parametrize("is_trusted", [True, False], ids=["no connection", "a refused certificate"])
 def test_nothing_was_asked_where_nothing_was_sent(
-    sandbox: Sandbox,
-    connect: Connect,
-    store: RecordStore,
-    virtual_clock: VirtualClock,
-    tmp_path: Path,
-    is_trusted: bool,
+    sandbox: Sandbox, connect: Connect, store: RecordStore, tmp_path: Path, is_trusted: bool
 ) -> None:
-    server = RawServer(lambda connection: None, Authority(tmp_path).server_context())
-    with server:
+    with RawServer(lambda connection: None, Authority(tmp_path).server_context()) as server:
         host = "http://127.0.0.1:1" if is_trusted else server.url
         connect({**sandbox.kore_connection("v2"), "host": host})
         record, campaign = failed(store)

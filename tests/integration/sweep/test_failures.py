@@ -17,8 +17,8 @@ from airflow_provider_campaign.sweep.entry import REFUSAL_DELAYS
 from tests.certificates import Authority
 from tests.integration.sweep.runs import Dag, add, ids, live, stops, use
 from tests.kinds import Connect
-from tests.local_server import LocalServer, Reply
 from tests.profiles import examples
+from tests.servers import LocalServer, Reply
 
 REFUSALS = [
     ("v2", "unauthorized"),

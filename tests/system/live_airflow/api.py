@@ -18,42 +18,28 @@ Json = dict[str, Any]
 PAGE = 1000
 FINISHED = frozenset({"success", "failed"})
 PARSING_TIMEOUT = 60.0
+REQUEST_TIMEOUT = 60
 
 
 class AirflowApi:
-    """
-    A running Airflow whose SimpleAuthManager takes everybody for an admin.
+    """A running Airflow whose SimpleAuthManager takes everybody for an admin; its api-server is at ``url``."""
 
-    :param url: where its api-server is, without a slash at the end
-    :param request_timeout: seconds for one request
-    """
-
-    def __init__(self, url: str, request_timeout: float = 60) -> None:
+    def __init__(self, url: str) -> None:
         self.url = url
-        self.request_timeout = request_timeout
         self._session = requests.Session()
         self._session.trust_env = False
 
     def request(self, method: str, path: str, **kwargs: Any) -> requests.Response:
-        """
-        Send one request with a token and return the response, whatever its status.
-
-        :param path: below ``/api/v2``, such as ``/dags``
-        :param kwargs: as ``requests`` takes them: ``json``, ``params``, …
-        """
+        """Send one request below ``/api/v2`` with a token and return the response, whatever its status."""
         if "Authorization" not in self._session.headers:
-            answer = self._session.get(f"{self.url}/auth/token", timeout=self.request_timeout)
+            answer = self._session.get(f"{self.url}/auth/token", timeout=REQUEST_TIMEOUT)
             answer.raise_for_status()
             self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-        kwargs.setdefault("timeout", self.request_timeout)
+        kwargs.setdefault("timeout", REQUEST_TIMEOUT)
         return self._session.request(method, f"{self.url}/api/v2{path}", **kwargs)
 
     def api(self, method: str, path: str, **kwargs: Any) -> Any:
-        """
-        Send one request and return the JSON of the answer, None if it is empty.
-
-        :raises requests.HTTPError: with the body of the answer, if its status is an error
-        """
+        """Send one request; return the JSON of the answer, or raise with its body if its status is an error."""
         answer = self.request(method, path, **kwargs)
         if not answer.ok:
             said = f"{method} {path}: {answer.status_code} {answer.text}"
@@ -76,8 +62,6 @@ class AirflowApi:
         Start a run now, as soon as the DAG is parsed; unpause the DAG if it is paused.
 
         :param body: further fields of the request, such as ``logical_date`` (null unless given)
-        :return: the DAG run
-        :raises TimeoutError: with the import errors, if the DAG does not appear within a minute
         """
         if self.wait_for_dag(dag_id)["is_paused"]:
             self.api("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
@@ -87,12 +71,8 @@ class AirflowApi:
         run: Json = self.api("POST", f"/dags/{dag_id}/dagRuns", json=request)
         return run
 
-    def wait_for_dag(self, dag_id: str, timeout: float = PARSING_TIMEOUT) -> Json:
-        """
-        Wait until a DAG is parsed and return it with its details.
-
-        :param timeout: seconds
-        """
+    def wait_for_dag(self, dag_id: str) -> Json:
+        """Wait until a DAG is parsed and return it with its details; fail with the import errors."""
 
         def dag() -> Json | None:
             answer = self.request("GET", f"/dags/{dag_id}/details")
@@ -102,7 +82,7 @@ class AirflowApi:
             errors = [error["stack_trace"] for error in self.pages("/importErrors", "import_errors")]
             return "\n".join([f"no DAG {dag_id}; import errors: {len(errors)}", *errors])
 
-        return wait_until(dag, timeout, failure)
+        return wait_until(dag, PARSING_TIMEOUT, failure)
 
     def dag_run(self, dag_id: str, run_id: str) -> Json:
         """Return a DAG run."""
@@ -110,12 +90,7 @@ class AirflowApi:
         return run
 
     def wait_for_run(self, dag_id: str, run_id: str, timeout: float = 120, interval: float = 0.2) -> Json:
-        """
-        Wait until a run has succeeded or failed, and return it.
-
-        :param timeout: seconds
-        :raises TimeoutError: with the states of the tasks and the ends of the logs
-        """
+        """Wait until a run has succeeded or failed, and return it; fail with the ends of the logs."""
 
         def finished() -> Json | None:
             run = self.dag_run(dag_id, run_id)
@@ -140,9 +115,7 @@ class AirflowApi:
         """
         Wait until instances of a task are in one of the states, and return these.
 
-        :param timeout: seconds
         :param count: how many must be; all of them (and at least one) if None
-        :raises TimeoutError: with the states of the tasks and the ends of the logs
         """
         wanted = {states} if isinstance(states, str) else set(states)
 
@@ -166,11 +139,6 @@ class AirflowApi:
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
         answer = self.api("GET", path, params={"map_index": map_index, "full_content": True})
         return "\n".join(render(entry) for entry in answer["content"])
-
-    def test_connection(self, connection: Mapping[str, Any]) -> Json:
-        """Press "Test" for a connection, given as for creating it; return its status and message."""
-        result: Json = self.api("POST", "/connections/test", json=dict(connection))
-        return result
 
     def create_connection(self, connection: Mapping[str, Any]) -> Json:
         """Create a connection: ``{"connection_id": …, "conn_type": …, …}``, ``extra`` being a JSON text."""

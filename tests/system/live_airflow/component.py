@@ -36,12 +36,7 @@ class Program:
 
 
 class Component:
-    """
-    A program that can be started, killed and started again; its output is appended to one log.
-
-    :param program: what to run
-    :param log: file for standard output and error
-    """
+    """A program that can be started, killed and started again; its output is appended to one log."""
 
     def __init__(self, program: Program, log: Path) -> None:
         self.program = program
@@ -53,11 +48,7 @@ class Component:
         self._warden: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """
-        Start the program and learn its process id.
-
-        :raises RuntimeError: if it is running already or cannot be started
-        """
+        """Start the program and learn its process id."""
         if self.is_alive():
             raise RuntimeError(f"{self.name} is running, pid {self.pid}")
         self.started_at = datetime.now(UTC)
@@ -91,7 +82,7 @@ class Component:
         )
 
     def is_alive(self) -> bool:
-        """Tell whether the program or anything it started is still there."""
+        """Return whether the program or anything it started is still there."""
         return self._warden is not None and self._warden.poll() is None
 
     def pids(self) -> list[int]:
@@ -107,11 +98,7 @@ class Component:
                 os.kill(self.pid, number)
 
     def kill(self, timeout: float = 10) -> None:
-        """
-        Kill the program with SIGKILL, and then all that it had started, and wait until none is left.
-
-        :param timeout: seconds to wait
-        """
+        """Kill the program with SIGKILL, and then all that it had started, and wait until none is left."""
         self.signal(signal.SIGKILL)
         self.wait(timeout)
 
@@ -121,12 +108,7 @@ class Component:
             self._warden.terminate()
 
     def wait(self, timeout: float) -> None:
-        """
-        Wait until the program and all it started have ended.
-
-        :param timeout: seconds to wait
-        :raises TimeoutError: if something is still alive then
-        """
+        """Wait until the program and all it started have ended, for a number of seconds."""
         if self._warden is None:
             return
         try:

@@ -110,11 +110,7 @@ def isolated_environment() -> dict[str, str]:
 
 
 def airflow_environment(layout: Layout, extra: Mapping[str, str]) -> dict[str, str]:
-    """
-    Return the environment of every component.
-
-    :param extra: variables of the caller, which have the last word
-    """
+    """Return the environment of every component; ``extra`` has the last word."""
     settings = {**FIXED_SETTINGS, **layout.settings()}
     return {
         **isolated_environment(),

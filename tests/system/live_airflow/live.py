@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -34,22 +33,14 @@ class LiveAirflow(Supervisor, AirflowApi):
     """
     A real Airflow, from ``with`` to its end: PostgreSQL, four components and, for Celery, Redis and workers.
 
-    Its methods are the REST calls and waits of :class:`AirflowApi`, and what :class:`Supervisor` has for
-    killing and starting. Everything is removed at the end; with ``KEEP=1`` in the environment the files stay,
-    and :attr:`directory` is printed.
+    Everything is removed at the end; with ``KEEP=1`` in the environment the files stay, and their folder is printed.
 
-    :param dags_folder: folder of DAGs, read where it is
-    :param executor: ``LocalExecutor`` or ``CeleryExecutor``
-    :param celery_workers: number of Celery workers, named ``worker-1``, ``worker-2``, …
+    :param celery_workers: named ``worker-1``, ``worker-2``, …
     :param celery_concurrency: tasks at once on each of them; ``parallelism`` shared among them if None
     :param parallelism: tasks at once in the whole of Airflow, and nothing else limits them
-    :param triggerer_capacity: triggers at once
-    :param api_workers: processes of the api-server
-    :param api_port: its port; a free one if 0
+    :param api_port: a free one if 0
     :param env: environment variables for all components, such as ``AIRFLOW_CONN_…``; they have the last word
     :param python: the Python that Airflow is installed in
-    :param log_dir: copy the components' and the tasks' logs there at the end
-    :param start_timeout: seconds for any of them to become ready
     """
 
     def __init__(
@@ -61,14 +52,11 @@ class LiveAirflow(Supervisor, AirflowApi):
         celery_concurrency: int | None = None,
         parallelism: int = 16,
         triggerer_capacity: int = 1000,
-        api_workers: int = 1,
         api_port: int = 0,
         env: Mapping[str, str] | None = None,
         python: str = sys.executable,
-        log_dir: str | Path | None = None,
-        start_timeout: float = 180,
     ) -> None:
-        Supervisor.__init__(self, start_timeout)
+        Supervisor.__init__(self)
         AirflowApi.__init__(self, url="")
         self.api_port = api_port
         self.dags_folder = Path(dags_folder).resolve()
@@ -77,10 +65,8 @@ class LiveAirflow(Supervisor, AirflowApi):
         self.celery_concurrency = celery_concurrency or max(1, parallelism // celery_workers)
         self.parallelism = parallelism
         self.triggerer_capacity = triggerer_capacity
-        self.api_workers = api_workers
         self.extra_environment = dict(env or {})
         self.python = python
-        self.log_dir = Path(log_dir) if log_dir else None
         self.environment: dict[str, str] = {}
         self.directory = Path()
 
@@ -148,9 +134,9 @@ class LiveAirflow(Supervisor, AirflowApi):
             self.wait_until_ready(name)
 
     def _arguments(self) -> dict[str, list[str]]:
-        """Return ``airflow``'s arguments for each component; logs are on one disk, so none serves them."""
+        """Return the arguments of each component; logs are on one disk, so none serves them."""
         components = {
-            "api-server": ["api-server", f"--workers={self.api_workers}"],
+            "api-server": ["api-server", "--workers=1"],
             "scheduler": ["scheduler", "--skip-serve-logs"],
             "dag-processor": ["dag-processor"],
             "triggerer": ["triggerer", "--skip-serve-logs"],
@@ -170,7 +156,7 @@ class LiveAirflow(Supervisor, AirflowApi):
         )
 
     def works(self, component: Component, since: datetime) -> bool:
-        """Tell whether a component does its work, by a heartbeat after ``since`` if it has any."""
+        """Return whether a component does its work, by a heartbeat after ``since`` if it has any."""
         name = component.name
         if name == "postgres":
             return self._postgres.is_ready()
@@ -183,19 +169,14 @@ class LiveAirflow(Supervisor, AirflowApi):
         beat = self.heartbeat(name.replace("-", "_"))
         return beat is not None and beat >= since
 
-    def restart_postgres(self) -> list[str]:
+    def restart_postgres(self) -> None:
         """Stop the database with all connections to it, start it again, and :meth:`recover`."""
         self.stop("postgres")
         self.start("postgres")
-        return self.recover()
+        self.recover()
 
     def cli(self, *arguments: str, timeout: float = 180) -> str:
-        """
-        Run ``airflow …`` and return its standard output.
-
-        :param timeout: seconds
-        :raises RuntimeError: with all it wrote, if it fails
-        """
+        """Run ``airflow …`` and return its standard output; raise with all it wrote if it fails."""
         done = subprocess.run(
             [self.python, "-m", "airflow", *arguments],
             env=self.environment,
@@ -226,20 +207,12 @@ class LiveAirflow(Supervisor, AirflowApi):
         self.end(name for name in self.processes if name not in SERVICES)
         self.end(name for name in self.processes if name in SERVICES)
         self._session.close()
-        if self.directory != Path():
-            self._leave_files()
-
-    def _leave_files(self) -> None:
-        if self.log_dir:
-            shutil.copytree(self.logs, self.log_dir, dirs_exist_ok=True)
-            with suppress(FileNotFoundError):
-                shutil.copytree(self.home / "logs", self.log_dir / "tasks", dirs_exist_ok=True)
         if keep_files():
             print(f"kept: {self.directory}", file=sys.stderr)
-        else:
+        elif self.directory != Path():
             shutil.rmtree(self.directory, ignore_errors=True)
 
 
 def keep_files() -> bool:
-    """Tell whether the person at the keyboard wants to keep the files."""
+    """Return whether the person at the keyboard wants to keep the files."""
     return os.environ.get("KEEP") == "1"

@@ -25,12 +25,7 @@ POSTGRES_SETTINGS = {
 
 
 class Postgres:
-    """
-    A PostgreSQL cluster of its own in a directory, on loopback and a unix socket.
-
-    :param directory: existing, empty directory
-    :param port: free TCP port
-    """
+    """A PostgreSQL cluster of its own in an empty directory, on loopback and a unix socket."""
 
     def __init__(self, directory: Path, port: int, environment: Mapping[str, str]) -> None:
         self.directory = directory
@@ -46,11 +41,7 @@ class Postgres:
         return f"://airflow:{self.password}@127.0.0.1:{self.port}/postgres"
 
     def initialise(self) -> None:
-        """
-        Create the cluster, as the user who may run it: PostgreSQL refuses to be run by root.
-
-        :raises RuntimeError: with what initdb says
-        """
+        """Create the cluster, as the user who may run it: PostgreSQL refuses to be run by root."""
         password_file = self.directory / "password"
         password_file.write_text(self.password)
         password_file.chmod(0o600)
@@ -89,19 +80,14 @@ class Postgres:
         )
 
     def is_ready(self) -> bool:
-        """Tell whether the server takes connections."""
+        """Return whether the server takes connections."""
         program = str(self.programs / "pg_isready")
         command = [program, "--quiet", "--host=127.0.0.1", f"--port={self.port}"]
         return subprocess.run(command, env=self.environment, check=False).returncode == 0
 
 
 class Redis:
-    """
-    A Redis of its own, on loopback, without persistence.
-
-    :param directory: existing, empty directory
-    :param port: free TCP port
-    """
+    """A Redis of its own in an empty directory, on loopback, without persistence."""
 
     def __init__(self, directory: Path, port: int, environment: Mapping[str, str]) -> None:
         self.directory = directory
@@ -135,7 +121,7 @@ class Redis:
         )
 
     def is_ready(self) -> bool:
-        """Tell whether the server takes connections."""
+        """Return whether the server takes connections."""
         try:
             socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
         except OSError:
@@ -144,11 +130,7 @@ class Redis:
 
 
 def newest_postgres() -> Path:
-    """
-    Return the directory of the newest PostgreSQL's programs.
-
-    :raises RuntimeError: if there is none
-    """
+    """Return the directory of the newest PostgreSQL's programs."""
     found = [path for path in Path("/").glob(POSTGRES_GLOB.lstrip("/")) if (path / "initdb").exists()]
     if not found:
         raise RuntimeError(f"no PostgreSQL in {POSTGRES_GLOB}: install the Debian package 'postgresql'")
@@ -156,11 +138,7 @@ def newest_postgres() -> Path:
 
 
 def require_program(name: str, package: str) -> str:
-    """
-    Return where a program is.
-
-    :raises RuntimeError: naming the Debian package, if it is missing
-    """
+    """Return where a program is; raise, naming the Debian package, if it is missing."""
     found = shutil.which(name)
     if found is None:
         raise RuntimeError(f"no {name} on the path: install the Debian package '{package}'")

@@ -25,7 +25,7 @@ def children(pid: int) -> list[int]:
 
 
 def runs(pid: int) -> bool:
-    """Tell whether a process is there and is more than what its parent has not collected yet."""
+    """Return whether a process is there and is more than what its parent has not collected yet."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes() != b""
     except OSError:

@@ -15,14 +15,7 @@ def wait_until(
     failure: Callable[[], str],
     interval: float = 0.1,
 ) -> T:
-    """
-    Call ``check`` until it gives something true, and return that.
-
-    :param timeout: seconds until giving up; the check is made at least once, and once more at the end
-    :param failure: says what was waited for and how things stand
-    :param interval: seconds between two checks
-    :raises TimeoutError: with the text of ``failure``
-    """
+    """Call ``check`` until it gives something true, and return that; after ``timeout`` seconds, raise ``failure()``."""
     deadline = time.monotonic() + timeout
     while True:
         late = time.monotonic() >= deadline

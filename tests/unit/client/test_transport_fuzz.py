@@ -18,7 +18,7 @@ from airflow_provider_campaign.exceptions import CampaignError, CampaignUnavaila
 from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpRequest
 from tests.accounts import KORE_V1, client_of
 from tests.profiles import examples
-from tests.raw_server import RawServer
+from tests.servers import RawServer
 
 PATIENCE = 0.1
 """Seconds that a request may take to a server that leaves the connection open, and may have more to say."""

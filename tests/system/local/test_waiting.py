@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,13 +17,15 @@ from sqlalchemy import create_engine, text
 from airflow_provider_campaign.sandbox import Sandbox
 from tests.system.live_airflow import VERSION, LiveAirflow
 from tests.system.live_airflow.waiting import wait_until
+from tests.system.local.conftest import Deploy
 
 pytestmark = pytest.mark.timeout(400)
 
 SHARED = Version("3.3") <= VERSION
 """Whether waits share a poll, and tasks can start from their trigger."""
 
-MANY = 50  # so many reads need not wait for the next minute's; those of a hundred are in test_faults_live.py
+MANY = 50  # that many reads need not wait for the next minute's
+STOPS = 12
 INTERVAL = 3
 
 DAGS = f"""
@@ -46,7 +47,7 @@ def note(context):
 
 with DAG("stops"):
     stop = StopSmsCampaignOperator.partial(task_id="stop", deferrable=True, poll_interval={INTERVAL}).expand(
-        campaign_id=[f"cd-stop-{{number}}" for number in range(30)]
+        campaign_id=[f"cd-stop-{{number}}" for number in range({STOPS})]
     )
 
     @task
@@ -115,7 +116,7 @@ with DAG("report", schedule=[stopped]):
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(rate_limit=None) as sandbox:
-        for number in range(30):
+        for number in range(STOPS):
             sandbox.add_campaign(f"cd-stop-{number}", stop_delay=12.0)
         for number in range(MANY):
             sandbox.add_campaign(f"cd-many-{number}")
@@ -136,15 +137,8 @@ def watched() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def airflow(sandbox: Sandbox, watched: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveAirflow]:
-    folder = tmp_path_factory.mktemp("dags")
-    (folder / "waiting.py").write_text(DAGS)
-    environment = {
-        "AIRFLOW_CONN_CAMPAIGN_DEFAULT": json.dumps(sandbox.kore_connection()),
-        "AIRFLOW_CONN_WATCHED": json.dumps(watched.kore_connection()),
-    }
-    with LiveAirflow(folder, env=environment) as live:
-        yield live
+def airflow(sandbox: Sandbox, watched: Sandbox, deploy: Deploy) -> LiveAirflow:
+    return deploy(DAGS, campaign_default=sandbox.kore_connection(), watched=watched.kore_connection())
 
 
 def start(airflow: LiveAirflow, dag_id: str, **conf: Any) -> str:
@@ -167,16 +161,16 @@ def triggers(airflow: LiveAirflow) -> int:
     return found
 
 
-def test_stops_that_wind_down_at_once_are_all_ended_from_the_trigger(airflow: LiveAirflow, sandbox: Sandbox) -> None:
+def test_stops_of_many_campaigns_are_ended_from_the_trigger(airflow: LiveAirflow, sandbox: Sandbox) -> None:
     run_id = start(airflow, "stops")
     assert airflow.wait_for_run("stops", run_id)["state"] == "success"
-    assert states(airflow, "stops", run_id) == {("success", 1): 31}
-    assert airflow.xcom("stops", run_id, "stopped") == [f"cd-stop-{number}" for number in range(30)]
-    for number in range(30):
+    assert states(airflow, "stops", run_id) == {("success", 1): STOPS + 1}
+    assert airflow.xcom("stops", run_id, "stopped") == [f"cd-stop-{number}" for number in range(STOPS)]
+    for number in range(STOPS):
         record = airflow.xcom("stops", run_id, "stop", map_index=number)
         assert (record["campaign_id"], record["status"]) == (f"cd-stop-{number}", "Stopped")
         assert record["already_stopped"] is False
-    assert Counter(request.action for request in sandbox.requests)["stop"] == 30
+    assert Counter(request.action for request in sandbox.requests)["stop"] == STOPS
 
 
 def test_a_task_with_outlets_or_a_callback_ends_on_a_worker(airflow: LiveAirflow, tmp_path: Path) -> None:
@@ -188,7 +182,7 @@ def test_a_task_with_outlets_or_a_callback_ends_on_a_worker(airflow: LiveAirflow
     assert airflow.xcom("left_to_do", run_id, "outlet")["status"] == "Stopped"
 
 
-def test_a_sensor_that_starts_from_its_trigger_needs_a_worker_only_where_it_is_mapped_or_before_airflow_3_3(
+def test_a_sensor_that_starts_from_its_trigger_needs_no_worker_unless_mapped(
     airflow: LiveAirflow, sandbox: Sandbox
 ) -> None:
     run_id = start(airflow, "no_worker")
@@ -254,9 +248,7 @@ def reads_of(sandbox: Sandbox) -> Counter[str | None]:
     return Counter(request.campaign_id for request in sandbox.requests if request.action == "status")
 
 
-def test_a_wait_that_a_user_ends_or_clears_leaves_no_trigger_and_no_request_behind(
-    airflow: LiveAirflow, sandbox: Sandbox
-) -> None:
+def test_a_wait_that_a_user_ends_or_clears_leaves_no_trigger_behind(airflow: LiveAirflow, sandbox: Sandbox) -> None:
     run_id = start(airflow, "acted_on")
     wait_until(lambda: triggers(airflow) == 3, 60, lambda: f"{triggers(airflow)} triggers")
     body = {"dag_run_id": run_id, "task_ids": ["cleared"], "dry_run": False, "only_failed": False}
@@ -273,7 +265,7 @@ def test_a_wait_that_a_user_ends_or_clears_leaves_no_trigger_and_no_request_behi
 
 
 def asked_within(sandbox: Sandbox, seconds: float) -> bool:
-    """Tell whether the platform is asked anything in the next seconds."""
+    """Return whether the platform is asked anything in the next seconds."""
     sandbox.clear_requests()
     try:
         sandbox.wait_for(lambda sandbox: sandbox.requests, seconds)
@@ -282,9 +274,7 @@ def asked_within(sandbox: Sandbox, seconds: float) -> bool:
     return True
 
 
-def test_an_asset_starts_its_dag_each_time_the_campaign_is_stopped_and_at_no_other_time(
-    airflow: LiveAirflow, watched: Sandbox
-) -> None:
+def test_an_asset_starts_its_dag_each_time_its_campaign_is_stopped(airflow: LiveAirflow, watched: Sandbox) -> None:
     airflow.wait_for_dag("report")
     airflow.api("PATCH", "/dags/report", json={"is_paused": False})
     seen_by_watcher(watched)

@@ -7,7 +7,6 @@ from datetime import timedelta
 from airflow.sdk import DAG, task
 
 from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator, StopSmsCampaignOperator
-from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 
 RETRIES = {"retries": 3, "retry_delay": timedelta(seconds=1)}
 
@@ -16,17 +15,6 @@ with DAG("stop_one", default_args=RETRIES):
 
 with DAG("sweep", default_args=RETRIES):
     StopActiveCampaignsOperator(task_id="sweep", timeout=300)
-
-with DAG("watch_many"):
-    for number in range(100):
-        CampaignStatusSensor(
-            task_id=f"watch_{number}",
-            campaign_id=f"cd-{number}",
-            poke_interval=2,
-            timeout=600,
-            deferrable=True,
-            start_from_trigger=True,
-        )
 
 with DAG("stop_given", params={"campaign_ids": []}):
 

@@ -14,8 +14,8 @@ from playwright.sync_api import Locator, Page, expect
 
 from airflow_provider_campaign.get_provider_info import get_provider_info
 from airflow_provider_campaign.sandbox import Sandbox
+from tests.system.celery.pictures import take_picture
 from tests.system.live_airflow import VERSION, LiveAirflow
-from tests.system.pictures import take_picture
 
 pytestmark = [
     pytest.mark.timeout(400),

@@ -9,15 +9,15 @@ pytest.importorskip("airflow.sdk", reason="Airflow 3 is not installed")
 from playwright.sync_api import Page, expect
 
 from airflow_provider_campaign.sandbox import Sandbox
+from tests.system.celery.pictures import take_picture
 from tests.system.live_airflow import LiveAirflow
-from tests.system.pictures import take_picture
 
 pytestmark = pytest.mark.timeout(400)
 
 NAMES = ("Evening reminder", "Renewal call", "Payment due", "Delivery window", "Appointment", "Win-back")
 
 
-def test_a_finished_sweep_can_be_read_in_the_task_log_and_seen_on_the_sandboxs_page(
+def test_a_finished_sweep_can_be_read_in_airflow_and_on_the_sandboxs_page(
     airflow_page: Page, shared_airflow: LiveAirflow, platform: Sandbox
 ) -> None:
     for number, name in enumerate(NAMES * 2):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page
 
-IMAGES = Path(__file__).parents[2] / "docs/images"
+IMAGES = Path(__file__).parents[3] / "docs/images"
 
 
 def take_picture(subject: Locator | Page, name: str) -> None:

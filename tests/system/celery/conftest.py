@@ -18,7 +18,7 @@ from tests.system.live_airflow import LiveAirflow
 if TYPE_CHECKING:  # most system tests need no browser
     from playwright.sync_api import Browser, Page
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 SETTINGS = {
     # A task whose worker was killed is noticed after this many seconds.
@@ -26,20 +26,11 @@ SETTINGS = {
 }
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that share an Airflow last, so that it does not run beside those that bring up their own."""
-    items.sort(key=lambda item: "shared_airflow" in getattr(item, "fixturenames", ()))
-
-
 def close_now(file: Path) -> None:
     """Give a DAG calling hours that ended six hours ago: it acts on what time it is, and the tests run at any."""
     now, quarter = datetime.now(UTC), timedelta(hours=6)
-    hours = {
-        "frequency": "DAILY",
-        "timezone": "UTC",
-        "start": f"{now + quarter:%H:%M}",
-        "end": f"{now - quarter:%H:%M}",
-    }
+    span = {"start": f"{now + quarter:%H:%M}", "end": f"{now - quarter:%H:%M}"}
+    hours = {"frequency": "DAILY", "timezone": "UTC", **span}
     pattern = re.compile(r"^CALLING_HOURS = \{.*?^\}$", re.MULTILINE | re.DOTALL)
     text, count = pattern.subn(f"CALLING_HOURS = {hours}", file.read_text())
     assert count == 1
@@ -57,7 +48,7 @@ def shared_platform() -> Iterator[Sandbox]:
 def shared_airflow(shared_platform: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveAirflow]:
     """Bring up Airflow with the example DAGs, those of the tests, and a connection to each platform."""
     dags = tmp_path_factory.mktemp("shared") / "dags"
-    for folder in (REPOSITORY / "example_dags", REPOSITORY / "tests/system/dags"):
+    for folder in (REPOSITORY / "example_dags", REPOSITORY / "tests/system/celery/dags"):
         shutil.copytree(folder, dags, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     close_now(dags / "deadline_alert.py")
     connections = {

@@ -13,10 +13,10 @@ from airflow_provider_campaign.sandbox import Sandbox
 from tests.odd_texts import ODD
 from tests.system.live_airflow import LiveAirflow
 from tests.system.live_airflow.waiting import wait_until
+from tests.system.local.conftest import Deploy
 
 pytestmark = pytest.mark.timeout(400)
 
-ACCOUNTS = ("kore", "sonarly")
 INTERVAL = 3
 
 DAGS = f"""
@@ -28,20 +28,20 @@ from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
 ODD = range({len(ODD)})
 WAIT = {{"deferrable": True, "poll_interval": {INTERVAL}}}
 
-for account in {ACCOUNTS}:
-    with DAG(f"{{account}}_stops"):
-        for number in ODD:
-            # With an outlet the result goes to a worker; without, the triggerer puts it into XCom.
-            StopCampaignOperator(
-                task_id=f"stop_{{number}}",
-                campaign_id=f"{{account}}-{{number}}",
-                campaign_type="sms" if account == "kore" else None,
-                campaign_conn_id=account,
-                outlets=[Asset(f"{{account}}-{{number}}")] if number % 2 else [],
-                **WAIT,
-            )
-    with DAG(f"{{account}}_sweep"):
-        StopActiveCampaignsOperator(task_id="sweep", campaign_conn_id=account, deferrable=True)
+with DAG("odd_stops"):
+    for number in ODD:
+        # With an outlet the result goes to a worker; without, the triggerer puts it into XCom.
+        StopCampaignOperator(
+            task_id=f"stop_{{number}}",
+            campaign_id=f"kore-{{number}}",
+            campaign_type="sms",
+            campaign_conn_id="kore",
+            outlets=[Asset(f"kore-{{number}}")] if number % 2 else [],
+            **WAIT,
+        )
+
+with DAG("odd_sweep"):
+    StopActiveCampaignsOperator(task_id="sweep", campaign_conn_id="sonarly", deferrable=True)
 
 stopped = [
     Asset(
@@ -58,7 +58,7 @@ stopped = [
     for number in ODD
 ]
 
-with DAG("report", schedule=stopped):
+with DAG("odd_report", schedule=stopped):
 
     @task
     def report(triggering_asset_events=None):
@@ -79,15 +79,8 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def airflow(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveAirflow]:
-    folder = tmp_path_factory.mktemp("dags")
-    (folder / "odd.py").write_text(DAGS)
-    environment = {
-        "AIRFLOW_CONN_KORE": json.dumps(sandbox.kore_connection()),
-        "AIRFLOW_CONN_SONARLY": json.dumps(sandbox.sonarly_connection()),
-    }
-    with LiveAirflow(folder, env=environment) as live:
-        yield live
+def airflow(sandbox: Sandbox, deploy: Deploy) -> LiveAirflow:
+    return deploy(DAGS, kore=sandbox.kore_connection(), sonarly=sandbox.sonarly_connection())
 
 
 @pytest.fixture(autouse=True)
@@ -100,41 +93,35 @@ def triggerer_lives(airflow: LiveAirflow) -> Iterator[None]:
     assert airflow.health()["triggerer"]["status"] == "healthy"
 
 
-@pytest.mark.parametrize("account", ACCOUNTS)
-def test_deferred_stops_end_in_an_xcom(airflow: LiveAirflow, sandbox: Sandbox, account: str) -> None:
-    dag_id = f"{account}_stops"
-    run_id = airflow.trigger_dag(dag_id)["dag_run_id"]
-    assert airflow.wait_for_run(dag_id, run_id)["state"] == "success"
+def test_deferred_stops_end_in_an_xcom(airflow: LiveAirflow, sandbox: Sandbox) -> None:
+    run_id = airflow.trigger_dag("odd_stops")["dag_run_id"]
+    assert airflow.wait_for_run("odd_stops", run_id)["state"] == "success"
     for number in range(len(ODD)):
-        result = airflow.xcom(dag_id, run_id, f"stop_{number}")
-        assert (result["campaign_id"], result["status"]) == (f"{account}-{number}", "Stopped")
+        result = airflow.xcom("odd_stops", run_id, f"stop_{number}")
+        assert (result["campaign_id"], result["status"]) == (f"kore-{number}", "Stopped")
         assert len(json.dumps(result)) < 40_000
-        assert sandbox.campaign(f"{account}-{number}").status == "Stopped"
-    assert {task["try_number"] for task in airflow.task_instances(dag_id, run_id)} == {1}
+        assert sandbox.campaign(f"kore-{number}").status == "Stopped"
+    assert {task["try_number"] for task in airflow.task_instances("odd_stops", run_id)} == {1}
 
 
-@pytest.mark.parametrize("account", ACCOUNTS)
-def test_a_sweep_ends_in_an_xcom(airflow: LiveAirflow, sandbox: Sandbox, account: str) -> None:
-    for number in range(len(ODD)):
-        sandbox.set_status(f"{account}-{number}", "Active")
-    dag_id = f"{account}_sweep"
-    run_id = airflow.trigger_dag(dag_id)["dag_run_id"]
-    assert airflow.wait_for_run(dag_id, run_id)["state"] == "success"
-    result = airflow.xcom(dag_id, run_id, "sweep")
-    assert {each["campaign_id"] for each in result["stopped"]} == {f"{account}-{number}" for number in range(len(ODD))}
-    log = airflow.task_log(dag_id, run_id, "sweep")
+def test_a_sweep_ends_in_an_xcom(airflow: LiveAirflow, sandbox: Sandbox) -> None:
+    run_id = airflow.trigger_dag("odd_sweep")["dag_run_id"]
+    assert airflow.wait_for_run("odd_sweep", run_id)["state"] == "success"
+    result = airflow.xcom("odd_sweep", run_id, "sweep")
+    assert {each["campaign_id"] for each in result["stopped"]} == {f"sonarly-{number}" for number in range(len(ODD))}
+    log = airflow.task_log("odd_sweep", run_id, "sweep")
     assert not [line for line in log.splitlines() if line.startswith("[2026-03-02")]
 
 
 def test_asset_events_reach_a_dag(airflow: LiveAirflow, sandbox: Sandbox) -> None:
-    airflow.api("PATCH", f"/dags/{airflow.wait_for_dag('report')['dag_id']}", json={"is_paused": False})
+    airflow.api("PATCH", f"/dags/{airflow.wait_for_dag('odd_report')['dag_id']}", json={"is_paused": False})
     names = [f"watched-{number}" for number in range(len(ODD))]
     sandbox.clear_requests()
     sandbox.wait_for(lambda sandbox: [request.action for request in sandbox.requests].count("list") > 1, 60)
     for name in names:
         sandbox.set_status(name, "Stopped")
-    [run] = wait_until(lambda: airflow.pages("/dags/report/dagRuns", "dag_runs"), 120, lambda: "no asset events")
-    assert airflow.wait_for_run("report", run["dag_run_id"])["state"] == "success"
-    events = airflow.xcom("report", run["dag_run_id"], "report")
+    [run] = wait_until(lambda: airflow.pages("/dags/odd_report/dagRuns", "dag_runs"), 120, lambda: "no asset events")
+    assert airflow.wait_for_run("odd_report", run["dag_run_id"])["state"] == "success"
+    events = airflow.xcom("odd_report", run["dag_run_id"], "report")
     assert sorted(events) == names
     assert all("Stopped" in str(event) and name in str(event) for name, event in events.items())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ pytest.importorskip("airflow.sdk", reason="Airflow 3 is not installed")
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.request_log import ReceivedRequest
 from tests.system.live_airflow import LiveAirflow
+from tests.system.local.conftest import Deploy, SecretsBackend
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -24,10 +24,10 @@ from airflow.sdk import DAG
 
 from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator, StopCampaignOperator
 
-with DAG("sweep"):
+with DAG("rotated_sweep"):
     StopActiveCampaignsOperator(task_id="sweep", campaign_conn_id="rotated", retries=0)
 
-with DAG("waits"):
+with DAG("rotated_waits"):
     for number in range(10):
         StopCampaignOperator(
             task_id=f"stop_{number}", campaign_id=f"cd-{number}", campaign_type="sms", campaign_conn_id="in_backend",
@@ -43,23 +43,8 @@ def platform() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def connections(tmp_path_factory: pytest.TempPathFactory, platform: Sandbox) -> Path:
-    """Return the file that a secrets backend reads connections from."""
-    file: Path = tmp_path_factory.mktemp("secrets") / "connections.json"
-    file.write_text(json.dumps({"in_backend": platform.kore_connection("v2")}))
-    return file
-
-
-@pytest.fixture(scope="module")
-def airflow(tmp_path_factory: pytest.TempPathFactory, connections: Path) -> Iterator[LiveAirflow]:
-    folder = tmp_path_factory.mktemp("dags")
-    (Path(folder) / "sweep.py").write_text(DAGS)
-    backend = {
-        "AIRFLOW__SECRETS__BACKEND": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
-        "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps({"connections_file_path": str(connections)}),
-    }
-    with LiveAirflow(folder, parallelism=2, env=backend) as live:
-        yield live
+def airflow(platform: Sandbox, deploy: Deploy) -> LiveAirflow:
+    return deploy(DAGS, in_backend=platform.kore_connection("v2"))
 
 
 def in_the_form(connection: dict[str, Any]) -> dict[str, Any]:
@@ -76,28 +61,28 @@ def test_a_key_that_is_rotated_during_a_sweep_leaves_nothing_live(airflow: LiveA
             airflow.api("PATCH", "/connections/rotated", json=in_the_form(platform.kore_connection("v2")))
 
     platform.on_request(rotate)
-    run = airflow.trigger_dag("sweep")["dag_run_id"]
-    assert airflow.wait_for_run("sweep", run)["state"] == "success", airflow.describe("sweep", run)
+    run = airflow.trigger_dag("rotated_sweep")["dag_run_id"]
+    assert airflow.wait_for_run("rotated_sweep", run)["state"] == "success", airflow.describe("rotated_sweep", run)
     assert {campaign.status for campaign in campaigns} == {"Stopped"}
     assert 401 in {request.status_code for request in platform.requests}
-    log = airflow.task_log("sweep", run, "sweep")
+    log = airflow.task_log("rotated_sweep", run, "sweep")
     assert log.count("others are configured by now: continuing with those") == 1
     assert NEW_SECRET not in log
 
 
 def test_a_secret_that_is_rotated_in_a_secrets_backend_ends_no_deferred_wait(
-    airflow: LiveAirflow, platform: Sandbox, connections: Path
+    airflow: LiveAirflow, platform: Sandbox, backend: SecretsBackend
 ) -> None:
     platform.reset()
-    connections.write_text(json.dumps({"in_backend": platform.kore_connection("v2")}))
+    backend.store(in_backend=platform.kore_connection("v2"))
     campaigns = [platform.add_campaign(f"cd-{number}", stop_delay=100_000) for number in range(10)]
-    run = airflow.trigger_dag("waits")["dag_run_id"]
+    run = airflow.trigger_dag("rotated_waits")["dag_run_id"]
     platform.wait_for(lambda sandbox: sum(each.action == "stop" for each in sandbox.requests) == 10, timeout=120)
     platform.wait_for(lambda sandbox: sandbox.requests[-1].action in ("list", "status"), timeout=120)
     platform.config.client_secret = "another-secret-" * 8
-    connections.write_text(json.dumps({"in_backend": platform.kore_connection("v2")}))
+    backend.store(in_backend=platform.kore_connection("v2"))
     platform.wait_for(lambda sandbox: 401 in {request.status_code for request in sandbox.requests}, timeout=120)
     for campaign in campaigns:
         platform.set_status(campaign.id, "Stopped")
-    assert airflow.wait_for_run("waits", run)["state"] == "success", airflow.describe("waits", run)
+    assert airflow.wait_for_run("rotated_waits", run)["state"] == "success", airflow.describe("rotated_waits", run)
     assert [campaign.stop_requests for campaign in campaigns] == [1] * 10

@@ -147,11 +147,11 @@ def evening(end: datetime, until: datetime, dice: random.Random, *, guard: bool)
             yield guard_run(end, began, incident=number == incident_at)
 
 
-def history(now: datetime, evenings: int = 30, *, guarded: Collection[int] | None = None) -> list[Json]:
+def history(now: datetime, guarded: Collection[int], evenings: int = 30) -> list[Json]:
     """
     Return that many evenings, the last of them the one before ``now``: most go well, five as their constants say.
 
-    :param guarded: How many evenings ago there were runs every five minutes of the night, too; None for all of them.
+    :param guarded: How many evenings ago there were runs every five minutes of the night, too.
     """
     dice = random.Random(7)
     last = now.astimezone(ZONE).replace(hour=21, minute=0, second=0, microsecond=0)
@@ -168,7 +168,7 @@ def history(now: datetime, evenings: int = 30, *, guarded: Collection[int] | Non
         elif days == KILLED:
             runs.append(run(end - LEAD, 1250, None, "failed"))
         elif days != UNSEEN:
-            runs += evening(end, now, dice, guard=guarded is None or days in guarded)
+            runs += evening(end, now, dice, guard=days in guarded)
     return runs
 
 
@@ -221,7 +221,4 @@ def store(runs: list[Json]) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["history"]:
-        store(history(datetime.now(UTC)))
-    else:
-        store(json.load(sys.stdin))
+    store(json.load(sys.stdin))
