@@ -88,19 +88,14 @@ class StatusChange:
         raise refusal
 
     def _check_status(self, deadline: Deadline, refusal: CampaignError | None = None) -> Campaign | None:
-        """
-        Read the status, and return the campaign if there is nothing left to do.
-
-        A status that the platform dates before an attempt whose response is lost proves nothing, unless it explains a
-        refusal: it may lag behind.
-        """
+        """Read the status, and return the campaign if there is nothing left to do."""
         campaign = self._requester.read_status(self._request, deadline)
         state = self._condition.state_of(campaign.status)
         if state is WaitState.RETRY and not self._condition.is_in_progress(campaign.status):
             return None
         changed_since = self._has_changed_since(campaign, deadline)
         if changed_since is False and refusal is None:
-            return None
+            return None  # it may lag behind the attempt whose response is lost
         is_start = self._request.action is Action.START
         ran_already = is_start and campaign.status == CampaignStatus.COMPLETED and changed_since
         if state is WaitState.FAILURE and not ran_already:
@@ -108,11 +103,7 @@ class StatusChange:
         return replace(campaign, already_stopped=not is_start and self._sent_at is None)
 
     def _has_changed_since(self, campaign: Campaign, deadline: Deadline) -> bool | None:
-        """
-        Return whether the campaign has changed since the first attempt whose outcome is unknown; None if unknown.
-
-        Both times are the platform's: its clock is not ours.
-        """
+        """Return whether it has changed since the first attempt of unknown outcome, by the platform's clock."""
         ahead = self._requester.account.clock_offset
         if self._sent_at is None or ahead is None:
             return None
@@ -129,18 +120,14 @@ class StatusChange:
 
 
 class Deletion:
-    """
-    A delete, over all its attempts. Only the response to the delete itself counts: what a status request does not
-    find may be deleted, mistyped, or at another path.
-    """
+    """A delete, over all its attempts: what a status request alone does not find is not proven to be deleted."""
 
     def __init__(self, requester: Requester, request: ApiRequest) -> None:
         self._requester = requester
         self._request = request
         self._is_absent: bool | None = None
-        """Whether the campaign was not found before anything was sent; None until that was asked."""
+        """Whether the campaign was not found before anything was sent."""
         self._may_be_deleted = False
-        """Whether an attempt has left whose outcome is unknown."""
 
     def attempt(self, deadline: Deadline) -> Campaign | None:
         """Make one attempt; None if an earlier one, whose response is lost, has deleted the campaign."""

@@ -200,9 +200,7 @@ class CampaignClient:
         Yield the campaigns of a type whose status the list can't be filtered by, so that no filtered list shows them.
 
         One request counts all campaigns, one those in all statuses of the filter. Only if these differ the list is
-        read, those changed last first, up to :data:`MAX_SEARCHED_PAGES`. A status may be of a live campaign
-        (:func:`.is_live`: Rerun), or an undocumented one (:func:`.may_be_live`). Where lists always show all
-        campaigns, nothing is sent.
+        read, those changed last first, up to :data:`MAX_SEARCHED_PAGES`.
 
         :raises UnreliableListError: Once all that were found were yielded, if there are more, or unreadable rows.
         """

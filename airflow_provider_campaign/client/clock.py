@@ -73,10 +73,10 @@ class Deadline:
     """
     The moment by which an operation, with its requests, retries, and waits, must have ended.
 
-    :param seconds: How long the operation may take from now on.
+    :param seconds: How long it may take from now on.
     :param retries: Whether a failed request is sent a second time at all.
     :param max_rate_wait: Seconds that one request may be delayed for the rate limit, before it is sent or after a 429.
-    :param limit: When the whole operation that this is a part of must have ended, by the clock's monotonic seconds.
+    :param limit: When the operation that this is a part of must have ended, by the clock's monotonic seconds.
     """
 
     def __init__(
@@ -100,11 +100,7 @@ class Deadline:
     def sooner(
         self, seconds: float = math.inf, *, retries: bool | None = None, max_rate_wait: float | None = None
     ) -> Self:
-        """
-        Return a deadline for a part of the operation; retries and waits are as they are unless given.
-
-        :param seconds: The longest that the part may take, not counting what it waits for the rate limit.
-        """
+        """Return a deadline for a part of the operation, which may take longer by what it waits for the rate limit."""
         return type(self)(
             min(seconds, self._at - self.clock.monotonic()),
             self.clock,
@@ -158,9 +154,8 @@ def retrying(deadline: Deadline) -> Retrying:
     """
     Return the policy that calls until a call succeeds, fails for good, or times out; it raises the last error.
 
-    Tried again is what :class:`CampaignUnavailableError` stands for: network errors, time-outs, 429, 5xx, unreadable or
-    contradictory responses. The final attempt is made just before the deadline, so that a platform that is back by then
-    is not missed. A rate-limit error that would take longer than the deadline's ``max_rate_wait`` is raised at once.
+    Only a :class:`CampaignUnavailableError` is tried again. The final attempt is made just before the deadline, so that
+    a platform that is back by then is not missed. A wait longer than ``max_rate_wait`` is not begun.
     """
     backoff = wait_random_exponential(multiplier=INITIAL_RETRY_DELAY, max=MAX_RETRY_DELAY)
 

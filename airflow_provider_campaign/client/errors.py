@@ -65,8 +65,7 @@ def response_error(
     Return the error for a response that is not a success.
 
     :param subject: How the message begins: the action, the campaign, the connection.
-    :param document: The response's JSON object, None if it has none.
-    :param said: What that says of the request.
+    :param document: The response's JSON object, None if it has none; ``said`` is what it says of the request.
     """
     text, code, trace_id = (sanitize(each, platform.secrets) for each in (said.message, said.code, said.trace_id))
     kind, problem, advice = _classify(platform, response, document, text, is_own=said.is_own)
@@ -117,12 +116,7 @@ def _classify(
 
 
 def parse_retry_after(value: str | None, rate_window: float | None = None) -> float | None:
-    """
-    Read a ``Retry-After`` header in either of its forms, seconds or HTTP date.
-
-    :param rate_window: Seconds of the window that the platform documents for its limit, None if it does not.
-    :returns: Seconds from now, at the most those of the window and a bit; None if it is absent or unreadable.
-    """
+    """Read a ``Retry-After`` in either form, as seconds: at most those of the documented window and a bit."""
     longest = MAX_RETRY_AFTER if rate_window is None else rate_window + RETRY_AFTER_MARGIN
     try:
         return min(Retry().parse_retry_after(value or ""), longest)
@@ -147,8 +141,6 @@ def refusal_details(refusal: CampaignError | None) -> dict[str, Any]:
 def as_campaign_error(error: Exception, subject: str) -> CampaignError:
     """
     Return an error as one of this provider's, so that an unexpected one about one campaign does not affect the others.
-
-    The traceback of an unexpected error is logged. Its outcome counts as unknown, and Airflow may retry.
 
     :param subject: What failed, as a message begins: the action, the campaign, the connection.
     """

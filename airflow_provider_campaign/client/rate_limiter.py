@@ -85,8 +85,7 @@ class RateLimiter:
         """
         Hold back a request until it may leave; the deadline is extended by the wait.
 
-        :raises CampaignRateLimitError: When it may not leave before the whole operation's deadline, or as soon as
-            the deadline wants.
+        :raises CampaignRateLimitError: When it may not leave in time.
         """
         with self._queue:
             self._wait_for_slot(deadline)

@@ -74,14 +74,7 @@ class Account:
             return
 
     def renew(self, refused: Platform, subject: str) -> bool:
-        """
-        Return whether there are other credentials by now: look them up, unless another thread has.
-
-        :param refused: The account as the refused request was signed for.
-        :param subject: How a message begins.
-        :raises CampaignUnavailableError: When they can't be looked up.
-        :raises CampaignAuthError: When the connection is one to another account by now.
-        """
+        """Return whether there are other credentials by now: look them up, unless another thread has."""
         with self._lock:
             if self.platform is not refused or self._look_up is None:
                 return self.platform is not refused
@@ -160,13 +153,7 @@ class Requester:
         return self.perform(replace(request, action=Action.STATUS), deadline)
 
     def dated(self, campaign: Campaign, deadline: Deadline) -> Campaign:
-        """
-        Return a campaign that was read, with the platform's time of its last change; as it is if that is unknown.
-
-        Kore.ai's response to a status request has no date, so that one more request has to ask for it, once.
-
-        :raises CampaignUnavailableError: When that request fails for a passing reason.
-        """
+        """Return a campaign with the platform's time of its last change, which Kore.ai's status request leaves out."""
         if campaign.updated_at is not None:
             return campaign
         try:

@@ -7,30 +7,33 @@ import json
 import os
 import socket
 import ssl
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from contextlib import closing
 from functools import cached_property, partial
+from http.client import HTTPMessage, HTTPResponse
+from io import BufferedReader, RawIOBase
+from threading import Thread
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
-from requests.utils import (
-    DEFAULT_CA_BUNDLE_PATH,
-    get_auth_from_url,
-    get_environ_proxies,
-    select_proxy,
-)
-from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, make_headers
-from urllib3.connectionpool import HTTPConnectionPool
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_auth_from_url, get_environ_proxies, select_proxy
+from urllib3 import PoolManager, ProxyManager, make_headers
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ProxySchemeUnknown
 from urllib3.util import create_urllib3_context
 
-from airflow_provider_campaign.client.connection import Attempt, LimitedConnection, LimitedTLSConnection
 from airflow_provider_campaign.platforms.base import HttpRequest, HttpResponse
 
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 """Responses above this size are refused; a page of a hundred campaigns is well under 1 MiB."""
 
-_CHUNK_BYTES = 64 * 1024
+CONNECT_TIMEOUT = 10.0
+"""Seconds to look a host up and reach one of its addresses, or the request's time limit if that is shorter."""
+
+MAX_SILENT_ADDRESSES = 3
+"""The number of a host's addresses that are tried in this time, if none of them answers."""
 
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip", "Connection": "close"}
 
@@ -67,8 +70,8 @@ class HttpTransport:
     """
     Sends each request over a connection of its own; threads may share it.
 
-    A connection that was used before may hold bytes that a server, or a balancer in front of it, sent too many: the
-    next request would take them for its response. Or it was forgotten on the other side, and the request is lost.
+    A connection that was used before may hold bytes that the next request would take for its response, or was
+    forgotten on the other side.
 
     :param base_url: Scheme, host, and port, with no slash at the end.
     :param ca_bundle: Path of the certificates to trust instead of the usual ones.
@@ -79,46 +82,34 @@ class HttpTransport:
     ) -> None:
         self.base_url = base_url
         self._ca_bundle = ca_bundle
-        self._user_agent = user_agent
+        self._headers = {"User-Agent": user_agent, **_HEADERS}
 
     def send_request(self, request: HttpRequest, headers: Mapping[str, str], seconds: float) -> HttpResponse:
-        attempt, proxy = Attempt(seconds), None
+        attempt, proxy = _Attempt(seconds), None
+        body, all_headers = None if request.method == "GET" else b"", {**self._headers, **headers}
+        if request.json is not None:
+            body, all_headers["Content-Type"] = json.dumps(request.json).encode(), "application/json"
         try:
             proxy = _proxy_for(self.base_url)
-            response = self._pool(attempt, proxy).urlopen(
-                request.method,
-                request.path,
-                **self._content(request, headers),
-                retries=False,
-                redirect=False,
-                timeout=seconds,
-                preload_content=False,
-            )
-            with closing(response):
+            send = partial(self._pool(attempt, proxy).urlopen, retries=False, redirect=False, preload_content=False)
+            with closing(send(request.method, request.path, body, all_headers, timeout=seconds)) as response:
                 return HttpResponse(response.status, response.headers, _read_body(response))
         except (NotSent, OutcomeUnknown):
             raise
         except Exception as error:
+            reason = _reason(error, is_connected=attempt.is_connected)
             if attempt.is_connected:
-                raise OutcomeUnknown(_reason(error, is_connected=True)) from error
+                raise OutcomeUnknown(reason) from error
             kind = CertificateError if _holds(error, ssl.SSLCertVerificationError) else NotSent
-            by_way = ", by way of the proxy that the environment names" if proxy else ""
-            raise kind(_reason(error, is_connected=False) + by_way) from error
+            raise kind(f"{reason}{', by way of the proxy that the environment names' if proxy else ''}") from error
 
-    def _content(self, request: HttpRequest, headers: Mapping[str, str]) -> dict[str, Any]:
-        own = {"User-Agent": self._user_agent, **_HEADERS}
-        if request.json is not None:
-            body = json.dumps(request.json).encode()
-            return {"body": body, "headers": {**own, "Content-Type": "application/json", **headers}}
-        return {"body": None if request.method == "GET" else b"", "headers": {**own, **headers}}
-
-    def _pool(self, attempt: Attempt, proxy: str | None) -> HTTPConnectionPool:
+    def _pool(self, attempt: _Attempt, proxy: str | None) -> Any:
         is_tls = self.base_url.startswith("https:")
         tls = self._tls if is_tls else None
         manager = _proxy_manager(proxy, tls) if proxy else PoolManager(ssl_context=tls)
         pool: Any = manager.connection_from_url(self.base_url)
-        pool.ConnectionCls = partial(LimitedTLSConnection if is_tls else LimitedConnection, attempt=attempt)
-        return cast(HTTPConnectionPool, pool)
+        pool.ConnectionCls = partial(_TLSConnection if is_tls else _Connection, attempt=attempt)
+        return pool
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -132,6 +123,118 @@ class HttpTransport:
         except OSError as error:
             raise CertificateError(f"{path!r} (CA Bundle or REQUESTS_CA_BUNDLE) holds no certificate") from error
         return context
+
+
+class _Attempt:
+    """
+    One request: when it must have ended, and whether it may have been sent.
+
+    A socket's own time-out starts again with every byte.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._ends = time.monotonic() + seconds
+        self.is_connected = False
+
+    @property
+    def left(self) -> float:
+        """The seconds that are left; a :class:`TimeoutError` if there are none."""
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+    def note_connection(self) -> None:
+        self.is_connected = True
+
+
+class _Connection(HTTPConnection):
+    """A connection that one attempt bounds, from the look-up of the host to the last byte of the response."""
+
+    def __init__(self, *args: Any, attempt: _Attempt, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._attempt = attempt
+
+    def connect(self) -> None:
+        super().connect()
+        self._attempt.note_connection()
+
+    def response_class(  # type: ignore[override]
+        self, sock: socket.socket, method: str | None = None
+    ) -> HTTPResponse:
+        """Return the response, also a proxy's, that a socket carries."""
+        return _FinalResponse(sock, self._attempt, method)
+
+    def _new_conn(self) -> socket.socket:
+        """Connect in a thread: neither the system's resolver nor a host with many addresses keeps to a time-out."""
+        seconds = min(CONNECT_TIMEOUT, self._attempt.left)
+        self.timeout = seconds / MAX_SILENT_ADDRESSES
+        connected: Future[socket.socket] = Future()
+        Thread(target=_settle, args=(connected, super()._new_conn), daemon=True).start()
+        sock = connected.result(seconds)
+        sock.settimeout(self._attempt.left)
+        return sock
+
+
+class _TLSConnection(_Connection, HTTPSConnection):
+    """The same over TLS, whose handshake is part of connecting."""
+
+
+class _FinalResponse(HTTPResponse):
+    """A response that passes over interim ones (1xx), and is read within an attempt's time."""
+
+    def __init__(self, sock: socket.socket, attempt: _Attempt, method: str | None) -> None:
+        super().__init__(sock, method=method)
+        self.fp = _WholeLines(_LimitedReader(self.fp.detach(), sock, attempt))
+
+    def begin(self) -> None:
+        super().begin()
+        while self.status < 200:
+            self.headers = self.msg = None  # type: ignore[assignment] # what has begun is not begun again
+            super().begin()
+        parsed, self.headers = self.headers, HTTPMessage()
+        for name, value in parsed.items():  # urllib3 logs what else was there, and that may hold the request's token
+            self.headers[name] = value
+        self.msg = self.headers
+
+
+class _WholeLines(BufferedReader):
+    """A stream that never ends within a line: http.client takes what there is of a line for all of it."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        if not line.endswith(b"\n") and len(line) != size:
+            raise ConnectionError
+        return line
+
+
+class _LimitedReader(RawIOBase):
+    """A socket's stream, each read of which may take what is left of an attempt's time."""
+
+    def __init__(self, stream: RawIOBase, sock: socket.socket, attempt: _Attempt) -> None:
+        self._stream = stream
+        self._sock = sock
+        self._attempt = attempt
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(self._attempt.left)
+        count = cast("int | None", self._stream.readinto(buffer))
+        self._sock.settimeout(self._attempt.left)  # for the TLS handshake that follows a proxy's response
+        return count
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def _settle(future: Future[socket.socket], connect: Callable[[], socket.socket]) -> None:
+    try:
+        future.set_result(connect())
+    except Exception as error:  # noqa: BLE001 it is raised where the connection is waited for
+        future.set_exception(error)
 
 
 def is_loopback(host: str) -> bool:
@@ -158,18 +261,17 @@ def _proxy_manager(proxy: str, tls: ssl.SSLContext | None) -> ProxyManager:
     return ProxyManager(url, proxy_headers=headers, ssl_context=tls, proxy_ssl_context=tls)
 
 
-def _read_body(response: BaseHTTPResponse) -> bytes:
+def _read_body(response: Any) -> bytes:
     """Read the body piece by piece, so that its size can't hold the caller."""
-    raw: Any = response
-    declared = raw.headers.get("Content-Length")
-    if declared is not None and raw.length_remaining is None and not raw.chunked:
+    declared = response.headers.get("Content-Length")
+    if declared is not None and response.length_remaining is None and not response.chunked:
         raise OutcomeUnknown("the response's Content-Length is not a number")
-    if raw.length_remaining and raw.length_remaining > MAX_RESPONSE_BYTES:
+    if response.length_remaining and response.length_remaining > MAX_RESPONSE_BYTES:
         raise OutcomeUnknown(f"the response is {declared} bytes long, more than the {MAX_RESPONSE_BYTES} accepted")
     # Other encodings were not asked for, and not every installed library that reads them keeps to a size.
-    is_packed = raw.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip")
+    is_packed = response.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip")
     body = bytearray()
-    while piece := raw.read1(_CHUNK_BYTES, decode_content=is_packed):
+    while piece := response.read1(64 * 1024, decode_content=is_packed):
         body += piece
         if len(body) > MAX_RESPONSE_BYTES:
             raise OutcomeUnknown(f"the response is longer than the {MAX_RESPONSE_BYTES} bytes accepted")

@@ -63,6 +63,7 @@ def _endpoint_replacements(fields: ConnectionFields) -> dict[str, Any]:
     replacements = dict(fields.mapping("endpoints"))
     for name, path in replacements.items():
         if problem := replacement_problem(name, path):
-            fix = f"Known endpoints: {', '.join(ENDPOINTS)}. Known placeholders: {', '.join(PLACEHOLDERS)}."
+            known, placeholders = ", ".join(ENDPOINTS["v1"]), ", ".join(PLACEHOLDERS)
+            fix = f"Known endpoints: {known}. Known placeholders: {placeholders}."
             raise fields.error("endpoints", problem, fix)
     return replacements

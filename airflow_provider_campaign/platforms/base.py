@@ -42,12 +42,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class ApiRequest:
-    """
-    An action, and the campaign it is about.
-
-    :param campaign_id: The campaign, or None for a list.
-    :param campaign_type: ``sms`` or ``voice`` if the platform has types.
-    """
+    """An action, and the campaign it is about: no id for a list, no type if the platform has none."""
 
     action: Action
     campaign_id: str | None = None
@@ -61,12 +56,7 @@ class ApiRequest:
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """
-    A request as it goes over the wire, before it is signed.
-
-    :param path: The path with its query, percent-encoded.
-    :param json: The JSON body, or None for no body at all.
-    """
+    """A request before it is signed: its path with the query, percent-encoded, and its JSON body, if it has one."""
 
     method: str
     path: str
@@ -85,7 +75,7 @@ class HttpResponse:
 @dataclass(frozen=True)
 class ApiStatus:
     """
-    What a platform's JSON says about the request itself, whatever the HTTP status.
+    What a response's JSON says about the request itself, whatever the HTTP status.
 
     :param is_own: Whether it has the form of the platform's responses, and is not a gateway's.
     """
@@ -103,14 +93,7 @@ class InvalidResponseError(Exception):
 
 @dataclass(frozen=True)
 class ListQuery:
-    """
-    A list to read.
-
-    :param campaign_type: The type of its campaigns, if the platform has types.
-    :param statuses: Only campaigns in one of these; all of them where empty.
-    :param newest_first: Those changed last come first.
-    :param page_size: Rows to ask for, if the platform lets it choose.
-    """
+    """A list to read: of one type, only campaigns in some statuses (all if empty), those changed last first."""
 
     campaign_type: str | None = None
     statuses: Collection[str] = ()
@@ -122,8 +105,7 @@ class Pager(ABC):
     """
     The reading of a list, page by page: it says what to request next, and is given the response.
 
-    An unreadable row, or a page that contradicts itself, does not hide the others: it is kept in
-    ``problems``, and a list that has any is no proof of what is not in it.
+    An unreadable row, or a page that contradicts itself, hides no others: a list that has ``problems`` is no proof.
     """
 
     def __init__(self) -> None:
@@ -140,18 +122,10 @@ class Pager(ABC):
 
     @abstractmethod
     def read_page(self, document: Mapping[str, Any]) -> list[Campaign]:
-        """
-        Take in the page that was requested, and return its campaigns that no page before it had.
-
-        :raises InvalidResponseError: When it is no page at all; it may be requested again then.
-        """
+        """Take in a page, and return its campaigns that no page before it had; raise if it is no page at all."""
 
     def read_rows(self, rows: Iterable[Any], read: Callable[[Mapping[str, Any]], Campaign]) -> list[Campaign]:
-        """
-        Return the campaigns of a page that no page before had; one that has rows in several statuses once in each.
-
-        A row that is no JSON object, or for which ``read`` raises anything, is a problem.
-        """
+        """Return the campaigns of a page that no page before had; one with rows in several statuses once in each."""
         fresh: dict[tuple[str, str], Campaign] = {}
         for row in rows:
             fields = row if isinstance(row, Mapping) else {}
@@ -187,11 +161,7 @@ class Pager(ABC):
 
 
 class Platform(ABC):
-    """
-    One account on one platform, as pure data: requests out, documents in, no I/O.
-
-    The class says what is true of the platform, an instance holds the credentials.
-    """
+    """One account on one platform, as pure data: requests out, documents in, no I/O."""
 
     name: ClassVar[str]
     """What messages call it."""
@@ -231,11 +201,7 @@ class Platform(ABC):
         """What must never be shown, even if the platform echoes it."""
 
     def check_type(self, campaign_type: str | None) -> None:
-        """
-        Raise if the platform has no campaigns of a type.
-
-        :raises CampaignConfigError: The message says which types there are.
-        """
+        """Raise a :class:`CampaignConfigError` if the platform has no campaigns of a type."""
         if campaign_type is None or campaign_type in self.campaign_types:
             return
         use = "Leave the type out, or use StopCampaignOperator"
@@ -245,19 +211,11 @@ class Platform(ABC):
 
     @abstractmethod
     def signed_headers(self, now: float) -> Mapping[str, str]:
-        """
-        Return the headers that sign one request, with a token of its own if the platform takes tokens.
-
-        :param now: Seconds since the epoch.
-        """
+        """Return the headers that sign one request, with a token of its own if the platform takes tokens."""
 
     @abstractmethod
     def http_request(self, request: ApiRequest) -> HttpRequest:
-        """
-        Return a request as it goes over the wire.
-
-        :raises CampaignConfigError: When the platform has no such action, or needs more arguments.
-        """
+        """Return a request; raise a :class:`CampaignConfigError` if there is no such action, or an argument lacks."""
 
     @abstractmethod
     def api_status(self, document: Mapping[str, Any]) -> ApiStatus:
@@ -265,26 +223,14 @@ class Platform(ABC):
 
     @abstractmethod
     def read_campaign(self, request: ApiRequest, document: Mapping[str, Any]) -> Campaign:
-        """
-        Return the campaign that a response shows.
-
-        :raises InvalidResponseError: When it does not show one.
-        """
+        """Return the campaign that a response shows; raise an :class:`InvalidResponseError` if it shows none."""
 
     @abstractmethod
     def pager(self, query: ListQuery) -> Pager:
-        """
-        Return the reading of a list.
-
-        :param query: What to ask for; the platform may be able to filter, to sort and to page, or not.
-        """
+        """Return the reading of a list, which the platform may be able to filter, to sort, and to page, or not."""
 
     def describe_list(self, document: Mapping[str, Any]) -> str:
-        """
-        Say in a few words what a page of a list shows, to who checks the connection.
-
-        :raises InvalidResponseError: When it is not one of this platform.
-        """
+        """Return in a few words what a page of a list shows, for the check of a connection."""
         return "the account answers."
 
 

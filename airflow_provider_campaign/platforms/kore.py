@@ -31,44 +31,30 @@ _V2_VOICE = "/api/v2/public/{iid}/campaign"  # without the prefix that every oth
 _ACCOUNT = "accountId={account_id}"
 
 ENDPOINTS: Mapping[str, Mapping[str, str]] = {
-    "stop_sms": {
-        "v1": f"{_V1_STOP}?campaignType=sms&trigger=stop",
-        "v2": f"POST {_V2}/trigger/{{campaign_id}}?{_ACCOUNT}&campaignType=sms&trigger=stop",
+    "v1": {
+        "stop_sms": f"{_V1_STOP}?campaignType=sms&trigger=stop",
+        "stop_voice": f"{_V1_STOP}?campaignType=voice&trigger=stop",
+        "start_sms": f"{_V1_STOP}?campaignType=sms&trigger=play",
+        "start_voice": f"{_V1_STOP}?campaignType=voice&trigger=play",
+        "delete_sms": f"DELETE {_V1}/{{campaign_id}}?campaignType=sms",
+        "delete_voice": f"DELETE {_V1}/{{campaign_id}}?campaignType=voice",
+        "status": f"POST {_V1}/{{campaign_id}}/status?view=status",
+        "list": f"POST {_V1}/getAllCampaignDetails",
+        "get": f"GET {_V1}/{{campaign_id}}",
     },
-    "stop_voice": {
-        "v1": f"{_V1_STOP}?campaignType=voice&trigger=stop",
-        "v2": f"POST {_V2_VOICE}/trigger/{{campaign_id}}?{_ACCOUNT}&campaignType=voice&trigger=stop",
-    },
-    "start_sms": {
-        "v1": f"{_V1_STOP}?campaignType=sms&trigger=play",
-        "v2": f"POST {_V2}/trigger/{{campaign_id}}?{_ACCOUNT}&campaignType=sms&trigger=play",
-    },
-    "start_voice": {
-        "v1": f"{_V1_STOP}?campaignType=voice&trigger=play",
-        "v2": f"POST {_V2_VOICE}/trigger/{{campaign_id}}?{_ACCOUNT}&campaignType=voice&trigger=play",
-    },
-    "delete_sms": {
-        "v1": f"DELETE {_V1}/{{campaign_id}}?campaignType=sms",
-        "v2": f"DELETE {_V2}/{{campaign_id}}?{_ACCOUNT}&campaignType=sms",
-    },
-    "delete_voice": {
-        "v1": f"DELETE {_V1}/{{campaign_id}}?campaignType=voice",
-        "v2": f"DELETE {_V2}/{{campaign_id}}?{_ACCOUNT}&campaignType=voice",
-    },
-    "status": {
-        "v1": f"POST {_V1}/{{campaign_id}}/status?view=status",
-        "v2": f"POST {_V2}/{{campaign_id}}/status?{_ACCOUNT}&view=status",
-    },
-    "list": {
-        "v1": f"POST {_V1}/getAllCampaignDetails",
-        "v2": f"POST {_V2}/getAllCampaignDetails?{_ACCOUNT}",
-    },
-    "get": {
-        "v1": f"GET {_V1}/{{campaign_id}}",
-        "v2": f"GET {_V2}/{{campaign_id}}?{_ACCOUNT}",
+    "v2": {
+        "stop_sms": f"POST {_V2}/trigger/{{campaign_id}}?{_ACCOUNT}&campaignType=sms&trigger=stop",
+        "stop_voice": f"POST {_V2_VOICE}/trigger/{{campaign_id}}?{_ACCOUNT}&campaignType=voice&trigger=stop",
+        "start_sms": f"POST {_V2}/trigger/{{campaign_id}}?{_ACCOUNT}&campaignType=sms&trigger=play",
+        "start_voice": f"POST {_V2_VOICE}/trigger/{{campaign_id}}?{_ACCOUNT}&campaignType=voice&trigger=play",
+        "delete_sms": f"DELETE {_V2}/{{campaign_id}}?{_ACCOUNT}&campaignType=sms",
+        "delete_voice": f"DELETE {_V2}/{{campaign_id}}?{_ACCOUNT}&campaignType=voice",
+        "status": f"POST {_V2}/{{campaign_id}}/status?{_ACCOUNT}&view=status",
+        "list": f"POST {_V2}/getAllCampaignDetails?{_ACCOUNT}",
+        "get": f"GET {_V2}/{{campaign_id}}?{_ACCOUNT}",
     },
 }
-"""Method and path of every request, as the platform's pages print them (their slips settled)."""
+"""Method and path of every request of each version, as the platform's pages print them (their slips settled)."""
 
 SCHEDULE_OFF = f"POST {_V2}/schedule?enableSchedule=false&campaignName={{campaign_name}}"
 """Method and path of a request that only API v2 has, and that finds the campaign by its name."""
@@ -87,11 +73,7 @@ class KorePlatform(Platform):
     """
     One account of Kore.ai, and the client app that signs.
 
-    :param client_id: Sent as the claim ``appId``.
-    :param iid: The Application ID, sent as the header ``iid``.
-    :param account_id: Sent as the header ``accountId``.
     :param key: The Client Secret, or the PEM private key for RS256 and ES256.
-    :param api_version: ``v1`` or ``v2``.
     :param endpoint_replacements: Paths that replace single entries of the endpoint table.
     """
 
@@ -130,11 +112,7 @@ class KorePlatform(Platform):
         return (self.key,)
 
     def signed_headers(self, now: float) -> Mapping[str, str]:
-        """
-        Return the app's headers with a fresh token, which has a ``jti`` never used before.
-
-        It has no ``iat``: no document asks for it, and if the platform's clock is behind ours it is in the future.
-        """
+        """Return the app's headers with a fresh token; no document asks for ``iat``, which clocks could contradict."""
         claims = {
             "sub": self.subject,
             "appId": self.client_id,
@@ -160,7 +138,7 @@ class KorePlatform(Platform):
                 "campaign_type is missing. Nothing was sent. Give 'sms' or 'voice' (command line: --campaign-type)."
             )
         name = f"{request.action}_{request.campaign_type}" if typed else request.action.value
-        method, template = ENDPOINTS[name][self.api_version].split(" ", 1)
+        method, template = ENDPOINTS[self.api_version][name].split(" ", 1)
         template = self.endpoint_replacements.get(name, template)
         path = _fill(template, iid=self.iid, account_id=self.account_id, campaign_id=request.campaign_id or "")
         return HttpRequest(method, path, _EMPTY if method == "POST" else None)
@@ -216,13 +194,13 @@ def _fill(template: str, **values: str) -> str:
 
 def replacement_problem(name: str, path: object) -> str | None:
     """Return what is wrong with an entry that replaces a path; None if nothing is."""
-    if name not in ENDPOINTS:
+    if name not in ENDPOINTS["v1"]:
         return f"replaces {name!r}, which is not an endpoint"
     if not isinstance(path, str) or not path.startswith("/") or path.startswith("//") or not path.isprintable():
         return f"gives {name} something that is not a path beginning with one /"
     if "#" in path or not all(map(is_path_segment, path.partition("?")[0].split("/"))):
         return f"gives {name} a path that leads elsewhere: it holds one of .. . # or an encoded / \\ ? #"
-    if "{campaign_id}" in ENDPOINTS[name]["v1"] and "{campaign_id}" not in path:
+    if "{campaign_id}" in ENDPOINTS["v1"][name] and "{campaign_id}" not in path:
         return f"gives {name} a path without {{campaign_id}}"
     for placeholder in PLACEHOLDERS:
         path = path.replace(placeholder, "")

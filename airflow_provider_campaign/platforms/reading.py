@@ -18,16 +18,11 @@ def optional_text(document: Mapping[str, Any], key: str) -> str | None:
 
 
 def optional_word(document: Mapping[str, Any], *keys: str, max_length: int = MAX_LINE_LENGTH) -> str | None:
-    """
-    Return the first field's text or whole number that there is, exactly as it has to go back to the platform.
-
-    :param max_length: Characters.
-    :raises InvalidResponseError: When it is not a word.
-    """
+    """Return the first field's text or whole number that there is, exactly as it has to go back to the platform."""
     for key in keys:
         value = document.get(key)
         if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
-            return validate_word(str(value), key, max_length)
+            return _validated(str(value), key, max_length)
     return None
 
 
@@ -37,6 +32,14 @@ def required_word(document: Mapping[str, Any], *keys: str) -> str:
     if word is None:
         raise InvalidResponseError(f"the response has no {' or '.join(keys)}")
     return word
+
+
+def required_text(document: Mapping[str, Any], key: str) -> str:
+    """Return a field's text; raise if it is missing, or not a word."""
+    value = document.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidResponseError(f"the response has no {key}")
+    return _validated(value.strip(), key, MAX_LINE_LENGTH)
 
 
 def check_id(found: str | None, expected: str | None) -> None:
@@ -49,22 +52,6 @@ def optional_count(document: Mapping[str, Any], key: str) -> int | None:
     """Return a field's whole number; None if it is absent or anything else."""
     value = document.get(key)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-def required_text(document: Mapping[str, Any], key: str) -> str:
-    """Return a field's text; raise if it is missing, or not a word."""
-    value = document.get(key)
-    if not isinstance(value, str) or not value.strip():
-        raise InvalidResponseError(f"the response has no {key}")
-    return validate_word(value.strip(), key)
-
-
-def validate_word(text: str, key: str, max_length: int = MAX_LINE_LENGTH) -> str:
-    """Return a field's text if it can be an id or a status: printable, bounded, and not changed when it was cleaned."""
-    is_changed = text != text.strip() or MASK in text or REPLACEMENT in text or text.endswith(CUT)
-    if is_changed or not text.isprintable() or len(text) > max_length:
-        raise InvalidResponseError(f"the response's {key} is not a word")
-    return text
 
 
 def required_object(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -81,3 +68,11 @@ def required_rows(document: Mapping[str, Any], key: str) -> list[Any]:
     if not isinstance(value, list):
         raise InvalidResponseError(f"the response has no list {key}")
     return value
+
+
+def _validated(text: str, key: str, max_length: int) -> str:
+    """Return a text if it can be an id or a status: printable, bounded, and not changed when it was cleaned."""
+    is_changed = text != text.strip() or MASK in text or REPLACEMENT in text or text.endswith(CUT)
+    if is_changed or not text.isprintable() or len(text) > max_length:
+        raise InvalidResponseError(f"the response's {key} is not a word")
+    return text

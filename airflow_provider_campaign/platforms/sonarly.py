@@ -95,7 +95,7 @@ class SonarlyPlatform(Platform):
         Return the campaign in an envelope.
 
         The status words are not documented, so that ``success`` on a stop or start is the platform's word for it,
-        unless the status shown next to it is known to say otherwise; ``raw`` keeps what it called the status.
+        unless the status shown next to it is known to say otherwise.
         """
         data = required_object(document, "data")
         if request.action not in (Action.STOP, Action.START):

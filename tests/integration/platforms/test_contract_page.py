@@ -21,7 +21,7 @@ def rows(title: str) -> list[list[str]]:
 
 
 def test_every_kore_endpoint_is_on_the_page() -> None:
-    endpoints = {(name, version): path for name, paths in kore.ENDPOINTS.items() for version, path in paths.items()}
+    endpoints = {(name, version): path for version, paths in kore.ENDPOINTS.items() for name, path in paths.items()}
     endpoints["schedule_off", "v2"] = kore.SCHEDULE_OFF
     assert {(name, version): path for name, version, path, _ in rows("Kore.ai")} == endpoints
 
