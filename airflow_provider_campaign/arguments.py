@@ -7,7 +7,6 @@ the fix. It runs at parse time for what is no template, and after rendering for 
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -16,11 +15,13 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_provider_campaign.calling_hours import CallingRules
-from airflow_provider_campaign.calling_hours.fields import parse_literal
+from airflow_provider_campaign.calling_hours.reading import parse_literal, text_list
 from airflow_provider_campaign.campaign import (
     STOP_CONDITION,
     CampaignStatus,
     canonical_status,
+    is_template_text,
+    is_unset,
     pattern_problem,
     validate_campaign_id,
 )
@@ -35,19 +36,12 @@ BOOLEANS = {
     **dict.fromkeys(("false", "no", "0", "off"), False),
 }
 
-MIN_POLL_INTERVAL = 1.0
-"""Seconds between two polls, at the least."""
-
-MAX_SECONDS = 1e9
-"""Thirty years: longer durations overflow dates."""
-
-MAX_REASON_LENGTH = 1000
-"""Characters of a reason that are kept."""
+MIN_POLL_INTERVAL = 1.0  # seconds between two polls, at the least
+MAX_SECONDS = 1e9  # thirty years: longer durations overflow dates
+MAX_REASON_LENGTH = 1000  # characters of a reason that are kept
 
 EVIDENCE = ("records_path", "reason")
 """The arguments that only the record needs: they keep no campaign from being stopped."""
-
-_MISSING = ("none", "null", "undefined")
 
 
 def argument_error(
@@ -58,9 +52,8 @@ def argument_error(
 
     :param nothing_sent: Whether the platform was asked for nothing yet, which the message says then.
     """
-    return CampaignConfigError(
-        f"{name} is {shown(value)}, {problem}. {'Nothing was sent. ' if nothing_sent else ''}{fix}"
-    )
+    sent = "Nothing was sent. " if nothing_sent else ""
+    return CampaignConfigError(f"{name} is {shown(value)}, {problem}. {sent}{fix}")
 
 
 def read_bool(name: str, value: Any) -> bool:
@@ -73,22 +66,22 @@ def read_bool(name: str, value: Any) -> bool:
     return BOOLEANS[text]
 
 
-def read_seconds(name: str, value: Any) -> float:
-    """Return a positive number of seconds, given as such, as a ``timedelta``, or as the text of a number."""
-    seconds = read_duration(name, value)
-    if not seconds:
-        raise argument_error(name, value, "which is not a positive number of seconds", "Give, for example, 900.")
-    return seconds
-
-
 def read_duration(name: str, value: Any) -> float:
-    """Return a number of seconds that may be 0, given as :func:`read_seconds` takes it."""
+    """Return a number of seconds that may be 0, given as such, as a ``timedelta``, or as the text of a number."""
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     try:
         seconds = math.nan if isinstance(seconds, bool) else float(seconds)
     except (TypeError, ValueError, OverflowError):
         seconds = math.nan
     if not 0 <= seconds <= MAX_SECONDS:
+        raise argument_error(name, value, "which is not a positive number of seconds", "Give, for example, 900.")
+    return seconds
+
+
+def read_seconds(name: str, value: Any) -> float:
+    """Return a positive number of seconds, given as :func:`read_duration` takes it."""
+    seconds = read_duration(name, value)
+    if not seconds:
         raise argument_error(name, value, "which is not a positive number of seconds", "Give, for example, 900.")
     return seconds
 
@@ -105,15 +98,14 @@ def read_text(name: str, value: Any) -> str:
     """Return a text that is there: not blank, not a rendered ``None``, not a template that was not rendered."""
     if not isinstance(value, str):
         raise argument_error(name, value, f"which is not a text but {type(value).__name__}", "Give a text.")
-    text = value.strip()
-    if not text:
+    if not value.strip():
         raise argument_error(name, value, "which is empty", "Leave the argument out, or say what is meant.")
-    if text.casefold() in _MISSING:
+    if is_unset(value):
         fix = "Check what the template or the upstream task gives."
         raise argument_error(name, value, "which looks like an unset value", fix)
-    if _is_template_text(text):
+    if is_template_text(value):
         raise argument_error(name, value, "which is a template that was not rendered", "Check its braces.")
-    return text
+    return value.strip()
 
 
 def read_optional_text(name: str, value: Any) -> str | None:
@@ -142,8 +134,14 @@ def read_words(name: str, value: Any) -> tuple[str, ...]:
 
 
 def _items(name: str, value: Any) -> Collection[Any]:
-    """Return the items of a list that has some, given as such, as one text with commas, or as the text of a list."""
-    items = _split(name, read_text(name, value)) if isinstance(value, str) else value
+    items = value
+    if isinstance(value, str):
+        text = read_text(name, value)
+        items = [word.strip() for word in re.split("[,\n]", text) if word.strip()] or [text]
+        if text.startswith(("[", "(", "{")):
+            items = None
+            with suppress(CampaignConfigError):
+                items = parse_literal(name, text)
     if isinstance(items, Mapping | str | bytes) or not isinstance(items, Collection):
         raise argument_error(name, value, "which is not a list", "Give a list, or one text with commas.")
     if not items:
@@ -165,20 +163,11 @@ def read_live_statuses(name: str, value: Any) -> tuple[str, ...]:
 
 
 def check_documented(name: str, statuses: Collection[str], platform: Platform, *, nothing_sent: bool = True) -> None:
-    """
-    Refuse a status word that a platform does not have, if all of its words are documented.
-
-    :param nothing_sent: Whether the platform was asked for nothing yet.
-    :raises CampaignConfigError: With the word that was probably meant.
-    """
-    if not platform.has_closed_status_set:
-        return
+    """Refuse a status word that a platform does not have, if all of its words are documented."""
     documented = [status.value for status in CampaignStatus if status is not CampaignStatus.DRAFT]
     for status in statuses:
-        if status not in documented:
-            near = difflib.get_close_matches(status.capitalize(), documented, 1, 0.5)
-            problem = f"which is no status of {platform.name}"
-            fix = f"Did you mean {near[0]}?" if near else f"Use some of {', '.join(documented)}."
+        if platform.has_closed_status_set and status not in documented:
+            problem, fix = f"which is no status of {platform.name}", f"Use some of {', '.join(documented)}."
             raise argument_error(name, status, problem, fix, nothing_sent=nothing_sent)
 
 
@@ -186,9 +175,9 @@ def read_name_patterns(name: str, value: Any) -> tuple[str, ...] | None:
     """Return patterns, given as one, as a list, or as the text of a list; None if the argument is absent."""
     if value is None:
         return None
-    if isinstance(value, str):
-        listed = _parsed(value)  # a list like this is also a set of characters, but hardly meant as one
-        value = listed if isinstance(listed, list) and all(isinstance(each, str) for each in listed) else [value]
+    if isinstance(value, str):  # the text of a list is also a set of characters, but hardly meant as one
+        listed = text_list(value)
+        value = [value] if listed is None else listed
     patterns = tuple(read_text(name, pattern) for pattern in _items(name, value))
     for pattern in patterns:
         if problem := pattern_problem(pattern):
@@ -202,7 +191,7 @@ def read_records_path(name: str, value: Any) -> str | None:
         return None
     path = value.strip() if isinstance(value, str) else ""
     scheme, mark, rest = path.partition("://")
-    if _is_template_text(path) or not (path.startswith("/") or (scheme and mark)):
+    if is_template_text(path) or not (path.startswith("/") or (scheme and mark)):
         fix = "Give, for example, s3://aws_default@bucket/records or file:///records."
         raise argument_error(name, value, "which is neither a URL nor an absolute path", fix, nothing_sent=False)
     host = rest.partition("/")[0].rpartition("@")[2]
@@ -227,7 +216,7 @@ def read_calling_rules(name: str, value: Any) -> CallingRules | None:
 def is_template(value: Any) -> bool:
     """Return whether a value is only known once Airflow has rendered it, or a part of it."""
     if isinstance(value, str):
-        return _is_template_text(value)
+        return is_template_text(value)
     if isinstance(value, Mapping):
         return any(map(is_template, value.values()))
     if isinstance(value, list | tuple | set):
@@ -265,24 +254,3 @@ def read_arguments(task: Any, readers: Mapping[str, Reader], templates: Collecti
     if "records_path" in templates:
         values["records_path"] = str(values["records_path"])
     return {name: value if name == "records_path" else readers[name](name, value) for name, value in values.items()}
-
-
-def _is_template_text(text: str) -> bool:
-    return "{{" in text or "{%" in text
-
-
-def _split(name: str, text: str) -> Any:
-    """Return the words of a text; a list that a template rendered to comes as the text of one."""
-    if text.startswith(("[", "(", "{")):
-        value = _parsed(text)
-        if value is None:
-            raise argument_error(name, text, "which can't be read", "Give a list or an object, or the text of one.")
-        return value
-    return [word.strip() for word in re.split("[,\n]", text) if word.strip()] or [text]
-
-
-def _parsed(text: str) -> Any:
-    """Return what a text stands for, as JSON or as Python writes it; None if it is unreadable."""
-    with suppress(CampaignConfigError):
-        return parse_literal("", text)
-    return None

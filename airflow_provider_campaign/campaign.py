@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from enum import Enum, StrEnum
+from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any, Self
@@ -137,14 +137,6 @@ class Campaign:
         return {"campaign_id": self.id, "name": self.name, "campaign_type": self.campaign_type, "status": self.status}
 
 
-class WaitState(Enum):
-    """What a campaign's present status means to a wait."""
-
-    SUCCESS = "success"
-    RETRY = "retry"
-    FAILURE = "failure"
-
-
 @dataclass(frozen=True)
 class WaitCondition:
     """
@@ -159,15 +151,17 @@ class WaitCondition:
     failure: tuple[str, ...] = ()
     in_progress: tuple[str, ...] = ()
 
-    def state_of(self, status: str) -> WaitState:
-        """Return what a status means to this wait."""
-        if _contains(self.success, status):
-            return WaitState.SUCCESS
-        return WaitState.FAILURE if _contains(self.failure, status) else WaitState.RETRY
-
     def is_met_by(self, status: str) -> bool:
         """Return whether a status ends the wait well."""
-        return self.state_of(status) is WaitState.SUCCESS
+        return _contains(self.success, status)
+
+    def is_ruled_out_by(self, status: str) -> bool:
+        """Return whether the awaited status can no longer come."""
+        return _contains(self.failure, status)
+
+    def is_final(self, status: str) -> bool:
+        """Return whether a status ends the wait, well or not."""
+        return self.is_met_by(status) or self.is_ruled_out_by(status)
 
     def is_in_progress(self, status: str) -> bool:
         """Return whether the platform is at it already."""
@@ -215,9 +209,6 @@ def plain_text(text: str) -> str:
 _SET = re.compile(r"\[!?+]?+[^]]*]")
 """A set of characters in a pattern, such as ``[ab]``, ``[!a]``, or ``[]]``."""
 
-_WIDE_BRACKETS = re.compile("[\N{FULLWIDTH LEFT SQUARE BRACKET}\N{PRESENTATION FORM FOR VERTICAL LEFT SQUARE BRACKET}]")
-"""They are letters of a name, but NFKC makes ``[`` of them."""
-
 
 def matches_pattern(name: str | None, patterns: Iterable[str], *, ignore_case: bool = False) -> bool:
     """
@@ -225,16 +216,14 @@ def matches_pattern(name: str | None, patterns: Iterable[str], *, ignore_case: b
 
     Both are compared as :func:`plain_text` returns them.
     """
-    text = plain_text(name or "")
-    wanted = [plain_text(_WIDE_BRACKETS.sub("[[]", pattern)) for pattern in patterns]
-    if ignore_case:
-        text, wanted = text.casefold(), [pattern.casefold() for pattern in wanted]
-    return any(fnmatchcase(text, pattern) for pattern in wanted)
+    fold = str.casefold if ignore_case else str
+    text = fold(plain_text(name or ""))
+    return any(fnmatchcase(text, fold(plain_text(pattern))) for pattern in patterns)
 
 
 def pattern_problem(pattern: str) -> tuple[str, str] | None:
     """Return what is wrong with a pattern, and the fix; None if nothing is."""
-    is_open = pattern.rfind("[") > pattern.rfind("]")  # where none is, the expression below takes linear time
+    is_open = pattern.rfind("[") > pattern.rfind("]")  # where none is, the expression above takes linear time
     rest = pattern if is_open else _SET.sub("", pattern)
     if "[" in rest:
         return "which has a [ that is not closed", "Close it, or write [[] for a [ in the name."
@@ -250,33 +239,39 @@ def is_path_segment(text: str) -> bool:
     return text != "." and ".." not in text and not any(mark in text for mark in "/\\?#")
 
 
+def is_unset(text: str) -> bool:
+    """Return whether a text is what a missing value is rendered to."""
+    return text.strip().casefold() in ("none", "null", "undefined")
+
+
+def is_template_text(text: str) -> bool:
+    return "{{" in text or "{%" in text
+
+
 def validate_campaign_id(campaign_id: object) -> str:
     """
     Return the id, a text or a whole number, if it can stand in a path as one segment.
 
     :raises CampaignConfigError: When it is empty, blank, ``None``, or would change the path it is put into.
     """
-
-    def refuse(problem: str) -> CampaignConfigError:
-        return CampaignConfigError(
+    if isinstance(campaign_id, int) and not isinstance(campaign_id, bool):
+        return str(campaign_id)
+    problem = _id_problem(campaign_id) if isinstance(campaign_id, str) else "is not a string"
+    if problem:
+        raise CampaignConfigError(
             f"campaign_id {shown(campaign_id)} {problem}. Nothing was sent. Give the id that the platform shows for "
             "the campaign; if it comes from a template or an upstream task, check what that rendered to."
         )
+    return str(campaign_id)
 
-    if isinstance(campaign_id, int) and not isinstance(campaign_id, bool):
-        return str(campaign_id)
-    if not isinstance(campaign_id, str):
-        raise refuse(f"is not a string but {type(campaign_id).__name__}")
-    if not campaign_id.strip():
-        raise refuse("is empty")
-    if campaign_id.strip().casefold() in ("none", "null"):
-        raise refuse("looks like an unset value")
-    if "{{" in campaign_id or "{%" in campaign_id:
-        raise refuse("is a template that was not rendered")
-    if campaign_id != campaign_id.strip():
-        raise refuse("has blanks around it")
-    if not is_path_segment(campaign_id):
-        raise refuse("looks like a path: it holds one of / \\ ? # ..")
-    if not campaign_id.isprintable():
-        raise refuse("holds a control character")
-    return campaign_id
+
+def _id_problem(campaign_id: str) -> str | None:
+    problems = {
+        "is empty": not campaign_id.strip(),
+        "looks like an unset value": is_unset(campaign_id),
+        "is a template that was not rendered": is_template_text(campaign_id),
+        "has blanks around it": campaign_id != campaign_id.strip(),
+        "looks like a path: it holds one of / \\ ? # ..": not is_path_segment(campaign_id),
+        "holds a control character": not campaign_id.isprintable(),
+    }
+    return next((problem for problem, is_found in problems.items() if is_found), None)

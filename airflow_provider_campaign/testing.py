@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_campaign.sandbox.task_runs import Outcome, TaskRunner
     from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 
-BEGAN_ON = datetime(2020, 1, 1, tzinfo=UTC)
-"""The date that the clock shows at first: any date after it can be tested."""
+BEGAN_ON = datetime(2020, 1, 1, tzinfo=UTC)  # the date that the clock shows at first: any date after it can be tested
 
 
 def use_clock(clock: Clock, patch: pytest.MonkeyPatch) -> None:

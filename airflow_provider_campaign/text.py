@@ -12,17 +12,10 @@ from functools import cache, partial
 from typing import Any
 from urllib.parse import unquote
 
-MAX_TEXT_LENGTH = 4096
-"""Characters of a text in a document; a text message has 1,600 at the most."""
-
-MAX_LINE_LENGTH = 300
-"""Characters of a name, a status, or a quotation; a database's column for names usually has 255."""
-
-MAX_SHOWN = 200
-"""Characters of a value that an error shows."""
-
-MAX_DEPTH = 20
-"""Levels of a document; documented ones have eight, and Airflow fails at some hundreds."""
+MAX_TEXT_LENGTH = 4096  # characters of a text in a document; a text message has 1,600 at the most
+MAX_LINE_LENGTH = 300  # characters of a name, a status, or a quotation; a database's column for names usually has 255
+MAX_SHOWN = 200  # characters of a value that an error shows
+MAX_DEPTH = 20  # levels of a document; documented ones have eight, and Airflow fails at some hundreds
 
 INTEGERS = range(-(2**63), 2**63)
 """Whole numbers that fit into 64 bits; another one is kept as text, as it may be an id."""
@@ -30,19 +23,11 @@ INTEGERS = range(-(2**63), 2**63)
 MAX_DOCUMENT_BYTES = 32 * 1024
 """Bytes of a campaign's ``raw`` as JSON: on MySQL, Airflow keeps a trigger's arguments, encrypted, in 64 KiB."""
 
-MIN_SECRET_LENGTH = 8
-"""Characters of a secret that is masked wherever it stands; a shorter one may be part of any word."""
-
-MAX_ENCODINGS = 3
-"""How often a text is decoded in search of a secret: a URL in JSON within JSON, for example."""
-
-MIN_TOKEN_LENGTH = 12
-"""Characters of the first part of a token; ``{"alg":"none"}`` has 19."""
+MIN_SECRET_LENGTH = 8  # characters of a secret that is masked wherever it stands; a shorter one may be part of any word
+MAX_ENCODINGS = 3  # how often a text is decoded in search of a secret: a URL in JSON within JSON, for example
+MIN_TOKEN_LENGTH = 12  # characters of the first part of a token; ``{"alg":"none"}`` has 19
 
 MASK, CUT, REPLACEMENT = "***", "…", "\ufffd"
-
-MAX_DIGITS = 20
-"""Digits of the longest number that has 64 bits; Python refuses to read one of some thousands."""
 
 _UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters, and halves of surrogate pairs: PostgreSQL refuses NUL, a half ends the triggerer's process."""
@@ -74,8 +59,7 @@ def parse_json(body: bytes, secrets: Iterable[str] = ()) -> Mapping[str, Any] | 
     :param secrets: Masked in all its texts: they go into logs and XCom.
     """
     try:
-        text = body.decode(json.detect_encoding(body), "replace")
-        document = json.loads(text, strict=False, parse_int=_integer)
+        document = json.loads(body.decode(json.detect_encoding(body), "replace"), strict=False)
     except (ValueError, RecursionError):
         return None
     return clean(document, secrets) if isinstance(document, dict) else None
@@ -123,6 +107,10 @@ def fitted(value: Any, max_bytes: int = MAX_DOCUMENT_BYTES) -> Any:
     return kept
 
 
+def _size(value: Any) -> int:
+    return len(json.dumps(value))
+
+
 def _cleaned(value: Any, clean_text: Callable[[str], str], levels: int) -> Any:
     if isinstance(value, str):
         return clean_text(value)
@@ -160,18 +148,13 @@ def _cut(text: str, max_length: int) -> str:
 
 
 def _masked(text: str, hidden: Sequence[str]) -> str:
-    """Return a text without secrets and tokens; a word that holds one in another encoding is masked whole."""
+    """Return a text without secrets and tokens; one that holds a secret in another encoding is masked whole."""
     if "eyJ" in text:
         text = _WORD.sub(_without_token, text)
-    if not hidden or len(text) < len(hidden[-1]):
-        return text
     for secret in hidden:
         while secret in text:
             text = text.replace(secret, MASK)
-    if not _encodes(text, hidden):
-        return text
-    text = " ".join(MASK if _encodes(word, hidden) else word for word in text.split(" "))
-    return MASK if _encodes(text, hidden) else text
+    return MASK if hidden and _encodes(text, hidden) else text
 
 
 def _without_token(word: re.Match[str]) -> str:
@@ -196,7 +179,7 @@ def _encodes(text: str, hidden: Sequence[str]) -> bool:
 
 def _decoded(text: str) -> str:
     text = text.replace("\\/", "/").replace('\\"', '"').replace("\\\\", "\\")
-    text = _CODE_POINT.sub(lambda code: chr(int(code[1], 16)), text) if "\\u" in text else text
+    text = _CODE_POINT.sub(lambda code: chr(int(code[1], 16)), text)
     return _visible(html.unescape(unquote(text)))
 
 
@@ -211,11 +194,3 @@ def _base64(secret: str, offset: int) -> str:
     """Return the base64 of a secret that stands after others' bytes, without what depends on its neighbors."""
     data = bytes(offset) + secret.encode(errors="surrogatepass")
     return base64.b64encode(data)[math.ceil(offset * 4 / 3) : len(data) * 4 // 3].decode()
-
-
-def _size(value: Any) -> int:
-    return len(json.dumps(value))
-
-
-def _integer(digits: str) -> int | str:
-    return int(digits) if len(digits) <= MAX_DIGITS else digits

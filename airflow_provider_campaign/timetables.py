@@ -10,21 +10,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from airflow_provider_campaign.calling_hours import (
-    MINUTE,
     MINUTES_A_DAY,
     MINUTES_A_WEEK,
     CallingHours,
     calling_hours_error,
 )
 from airflow_provider_campaign.exceptions import CampaignConfigError
-from airflow_provider_campaign.version_compat import trigger_timetables
 
 if TYPE_CHECKING:
     from airflow.sdk import CronTriggerTimetable, MultipleCronTriggerTimetable
 
+    Timetable = CronTriggerTimetable | MultipleCronTriggerTimetable
+
 __all__ = ["calling_hours_closed", "calling_hours_end", "calling_hours_start", "log_missed_deadline"]
 
 log = logging.getLogger(__name__)
+
+MINUTE = timedelta(minutes=1)
 
 MAX_DESCRIPTION = 1000
 """Characters of a schedule's description in words that Airflow's database takes (``dag.timetable_description``)."""
@@ -35,29 +37,41 @@ NO_CRON_KEYS = ("open", "closed_dates", "overrides", "name_pattern", "campaign_t
 Key = TypeVar("Key", bound=Hashable)
 
 
-def calling_hours_end(
-    calling_hours: Mapping[str, Any], offset: timedelta = timedelta(0)
-) -> CronTriggerTimetable | MultipleCronTriggerTimetable:
+def trigger_timetables() -> tuple[type[CronTriggerTimetable], type[MultipleCronTriggerTimetable] | None]:
+    """
+    Return Airflow's timetables for one cron expression and for several; for several 2.11 has none.
+
+    They are imported no earlier, because they bring the cron parser, which only a DAG with a cron schedule needs.
+    """
+    try:
+        from airflow.sdk import CronTriggerTimetable, MultipleCronTriggerTimetable  # Airflow 3.2
+    except ImportError:
+        from airflow.timetables import trigger
+
+        several = getattr(trigger, "MultipleCronTriggerTimetable", None)
+        return trigger.CronTriggerTimetable, several  # type: ignore[return-value]
+    return CronTriggerTimetable, MultipleCronTriggerTimetable
+
+
+def calling_hours_end(calling_hours: Mapping[str, Any], offset: timedelta = timedelta(0)) -> Timetable:
     """
     Return the schedule of the moments at which the calling hours end.
 
     :param calling_hours: The platform's ``callingHours`` object.
     :param offset: How long after the end to run, in whole minutes; negative for before.
-    :raises CampaignConfigError: When an argument is unreadable, or the hours have no end.
+    :raises CampaignConfigError: When an argument is unreadable.
     """
     hours, shift = _read(calling_hours), _minutes("offset", offset)
     return _timetable(hours.zone, (window.stop + shift for window in hours.windows))
 
 
-def calling_hours_start(
-    calling_hours: Mapping[str, Any], offset: timedelta = timedelta(0)
-) -> CronTriggerTimetable | MultipleCronTriggerTimetable:
+def calling_hours_start(calling_hours: Mapping[str, Any], offset: timedelta = timedelta(0)) -> Timetable:
     """
     Return the schedule of the moments at which the calling hours start.
 
     :param calling_hours: The platform's ``callingHours`` object.
     :param offset: How long after the start to run, in whole minutes; negative for before.
-    :raises CampaignConfigError: When an argument is unreadable, or the hours have no start.
+    :raises CampaignConfigError: When an argument is unreadable.
     """
     hours, shift = _read(calling_hours), _minutes("offset", offset)
     return _timetable(hours.zone, (window.start + shift for window in hours.windows))
@@ -65,20 +79,21 @@ def calling_hours_start(
 
 def calling_hours_closed(
     calling_hours: Mapping[str, Any], every: timedelta = timedelta(minutes=5), offset: timedelta = timedelta(0)
-) -> CronTriggerTimetable | MultipleCronTriggerTimetable:
+) -> Timetable:
     """
     Return the schedule of the moments at which the calling hours end, and of every so often until they start again.
 
     :param calling_hours: The platform's ``callingHours`` object.
     :param every: How long from one run to the next, in whole minutes; counted from the first one.
     :param offset: How long after the end to run first, in whole minutes; negative for before.
-    :raises CampaignConfigError: When an argument is unreadable, or the hours have no end.
+    :raises CampaignConfigError: When an argument is unreadable.
     """
     hours, shift, step = _read(calling_hours), _minutes("offset", offset), _minutes("every", every)
     if step < 1:
         raise calling_hours_error("every", every, "less than a minute", "Give it as timedelta(minutes=…).")
+    starts = [window.start for window in hours.windows]
     moments: list[int] = []
-    for window, next_start in zip(hours.windows, _next_starts(hours), strict=True):
+    for window, next_start in zip(hours.windows, [*starts[1:], starts[0] + MINUTES_A_WEEK], strict=True):
         if not window.start < window.stop + shift < next_start:
             fix = "Give one that is shorter than every window and than the time between them."
             raise calling_hours_error("offset", offset, "which leads into another window", fix)
@@ -94,12 +109,11 @@ async def log_missed_deadline(context: Mapping[str, Any]) -> None:
 
     :param context: What Airflow passes about the deadline: ``dag_run`` and ``deadline``.
     """
-    run, deadline = context["dag_run"], context["deadline"]
     log.error(
         "Run %s of DAG %s has not succeeded by its deadline, %s: campaigns may be live outside their calling hours",
-        run["dag_run_id"],
-        run["dag_id"],
-        deadline["deadline_time"],
+        context["dag_run"]["dag_run_id"],
+        context["dag_run"]["dag_id"],
+        context["deadline"]["deadline_time"],
     )
 
 
@@ -119,21 +133,39 @@ def _read(calling_hours: Mapping[str, Any]) -> CallingHours:
 
 
 def _minutes(argument: str, value: Any) -> int:
-    fix = "Give it as timedelta(minutes=…)."
-    if not isinstance(value, timedelta):
-        raise calling_hours_error(argument, value, "not a timedelta", fix)
-    if value % MINUTE:
-        raise calling_hours_error(argument, value, "not a number of whole minutes", fix)
+    if not isinstance(value, timedelta) or value % MINUTE:
+        fix = "Give it as timedelta(minutes=…)."
+        raise calling_hours_error(argument, value, "not a timedelta of whole minutes", fix)
     return value // MINUTE
 
 
-def _next_starts(hours: CallingHours) -> list[int]:
-    """Return for each window the start of the one that follows it."""
-    starts = [window.start for window in hours.windows]
-    return [*starts[1:], starts[0] + MINUTES_A_WEEK]
+def _timetable(zone: ZoneInfo, moments: Iterable[int]) -> Timetable:
+    """
+    Return Airflow's timetable for minutes of the week.
+
+    :param moments: Minutes since Monday 00:00, those of the weeks before and after too.
+    """
+    crons = _crons({moment % MINUTES_A_WEEK for moment in moments})
+    one, several = trigger_timetables()
+    if len(crons) == 1:
+        return one(crons[0], timezone=zone.key)
+    if several is None:
+        raise CampaignConfigError(
+            f"Calling hours: this schedule takes {len(crons)} cron expressions ({'; '.join(crons)}), and Airflow 2 has "
+            f"no timetable for several. Give each a DAG of its own, with CronTriggerTimetable('{crons[0]}', "
+            f"timezone='{zone.key}') and so on, or use Airflow 3."
+        )
+    from airflow.timetables.trigger import MultipleCronTriggerTimetable as SchedulersTimetable
+
+    if len(SchedulersTimetable(*crons, timezone=zone.key).description) > MAX_DESCRIPTION:
+        raise CampaignConfigError(
+            f"Calling hours: this schedule takes {len(crons)} cron expressions, more than Airflow can store. "
+            "Give an `every` that divides an hour, such as timedelta(minutes=5), or fewer different windows."
+        )
+    return several(*crons, timezone=zone.key)
 
 
-def _weekly_crons(moments: Iterable[int]) -> list[str]:
+def _crons(moments: Iterable[int]) -> list[str]:
     """Return few cron expressions for minutes of the week: times that share their days share one where it fits."""
     days_at = _grouped((moment % MINUTES_A_DAY, moment // MINUTES_A_DAY + 1) for moment in sorted(moments))
     hours_at = _grouped(((at % 60, days), at // 60) for at, days in sorted(days_at.items()))
@@ -167,34 +199,3 @@ def _minute_field(minutes: Sequence[int]) -> str:
         return _field(minutes, of=60)
     first, last, step = minutes[0], minutes[-1], steps.pop()
     return f"*/{step}" if first == 0 and last + step >= 60 else f"{first}-{last}/{step}"
-
-
-def _timetable(zone: ZoneInfo, moments: Iterable[int]) -> CronTriggerTimetable | MultipleCronTriggerTimetable:
-    """
-    Return Airflow's timetable for minutes of the week.
-
-    :param moments: Minutes since Monday 00:00, those of the weeks before and after too.
-    """
-    crons = _weekly_crons({moment % MINUTES_A_WEEK for moment in moments})
-    one, several = trigger_timetables()
-    if len(crons) == 1:
-        return one(crons[0], timezone=zone.key)
-    if several is None:
-        raise CampaignConfigError(
-            f"Calling hours: this schedule takes {len(crons)} cron expressions ({'; '.join(crons)}), and Airflow 2 has "
-            f"no timetable for several. Give each a DAG of its own, with CronTriggerTimetable('{crons[0]}', "
-            f"timezone='{zone.key}') and so on, or use Airflow 3."
-        )
-    _check_length(crons, zone)
-    return several(*crons, timezone=zone.key)
-
-
-def _check_length(crons: Sequence[str], zone: ZoneInfo) -> None:
-    """Refuse a schedule whose description does not fit into Airflow's database; PostgreSQL would refuse the DAG."""
-    from airflow.timetables.trigger import MultipleCronTriggerTimetable
-
-    if len(MultipleCronTriggerTimetable(*crons, timezone=zone.key).description) > MAX_DESCRIPTION:
-        raise CampaignConfigError(
-            f"Calling hours: this schedule takes {len(crons)} cron expressions, more than Airflow can store. "
-            "Give an `every` that divides an hour, such as timedelta(minutes=5), or fewer different windows."
-        )

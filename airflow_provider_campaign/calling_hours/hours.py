@@ -1,52 +1,34 @@
-"""When campaigns may run: in the windows of a week, except on closed dates, except where an override says otherwise."""
+"""
+When campaigns may run: in the windows of a week, except on closed dates, except where an override says otherwise.
+
+A time that the clock skips takes effect at the jump; of a time that it shows twice, what is open ends at the first and
+starts at the second, so that nobody is called late or early.
+"""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
+from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from airflow_provider_campaign.calling_hours.dates import (
-    Override,
-    endless_exemptions,
-    read_closed_dates,
-    read_overrides,
-)
-from airflow_provider_campaign.calling_hours.fields import calling_hours_error, read_flag, read_object
-from airflow_provider_campaign.calling_hours.openings import MINUTE, Opening, as_moments, joined, without
-from airflow_provider_campaign.calling_hours.weekly import MINUTES_A_WEEK, WEEKLY_KEYS, read_windows, read_zone
+from airflow_provider_campaign.calling_hours.reading import Override, read_hours
+from airflow_provider_campaign.campaign import Campaign, matches_pattern
 
-HOURS_KEYS = (*WEEKLY_KEYS, "timezone", "open", "closed_dates", "overrides")
-
-MAX_SEARCH = timedelta(days=400)
-"""How far ahead or back an end or a start is looked for."""
+ALL = "*"  # the name of a rule that applies to every campaign, and the pattern of every name
+MAX_SEARCH = timedelta(days=400)  # how far ahead or back an end or a start is looked for
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-DAY = timedelta(days=1)
-WEEK = timedelta(weeks=1)
+MINUTE, DAY, WEEK = timedelta(minutes=1), timedelta(days=1), timedelta(weeks=1)
 
-PERIOD_DAYS = 28
-"""The openings of a period are computed together, and once."""
+PERIOD = timedelta(days=28)  # the openings of a period are computed together, and once
+MARGIN = timedelta(days=3)  # longer than any clock differs from UTC, and than any change of it
 
-MARGIN = timedelta(days=3)
-"""Longer than any clock differs from UTC, and than any change of it."""
-
-
-@dataclass(frozen=True)
-class _Period:
-    """
-    The openings (UTC) of a period and a bit around it.
-
-    :param changes: The starts and the ends in the period itself.
-    """
-
-    openings: list[Opening]
-    changes: tuple[list[datetime], list[datetime]]
-
+Opening = tuple[datetime, datetime]
+"""Start and end."""
 
 STARTS, ENDS = 0, 1
 
@@ -54,12 +36,15 @@ STARTS, ENDS = 0, 1
 @dataclass(frozen=True)
 class CallingHours:
     """
-    When campaigns may run.
+    When campaigns may run; as one of several rules, also which campaigns.
 
     :param windows: Minutes since Monday 00:00, in order; no two touch, and the last may reach into the next week.
     :param closed_dates: Days of the zone on which none may run, from midnight to midnight.
     :param overrides: What applies in place of windows and closed dates; a later one in place of an earlier one.
     :param warnings: What can be read, but is hardly meant.
+    :param name: The rule's name, unique among the rules.
+    :param name_patterns: Patterns of the campaign's name.
+    :param campaign_types: Types of campaigns; none for every type.
     """
 
     zone: ZoneInfo
@@ -67,6 +52,10 @@ class CallingHours:
     closed_dates: tuple[date, ...] = ()
     overrides: tuple[Override, ...] = ()
     warnings: tuple[str, ...] = ()
+    name: str = ALL
+    name_patterns: tuple[str, ...] = (ALL,)
+    campaign_types: tuple[str, ...] = ()
+    ignore_case: bool = False
 
     @classmethod
     def read(cls, calling_hours: Mapping[str, Any]) -> CallingHours:
@@ -75,13 +64,21 @@ class CallingHours:
 
         :raises CampaignConfigError: When a key of it is unknown, or a field is unreadable.
         """
-        return CallingHours(**read_hours("callingHours", calling_hours))
+        return cls(**read_hours("callingHours", calling_hours))
+
+    def matches(self, campaign: Campaign) -> bool:
+        """Return whether these are the hours of a campaign, if no earlier rule's are."""
+        if self.campaign_types and campaign.campaign_type not in self.campaign_types:
+            return False
+        return matches_pattern(campaign.name, self.name_patterns, ignore_case=self.ignore_case)
+
+    @property
+    def matches_all(self) -> bool:
+        return not self.campaign_types and ALL in self.name_patterns
 
     def is_open(self, at: datetime) -> bool:
         """Return whether campaigns may run; at the moment of an end they may no longer."""
-        openings = self._period(_period_of(at)).openings
-        latest = bisect_right(openings, at, key=_start) - 1
-        return latest >= 0 and at < openings[latest][1]
+        return any(opens <= at < closes for opens, closes in self._openings(_period_of(at)))
 
     def next_end(self, after: datetime) -> datetime | None:
         """Return the first end (UTC) that is later than a moment, if one comes within 400 days."""
@@ -93,11 +90,11 @@ class CallingHours:
 
     def last_end(self, at: datetime) -> datetime | None:
         """Return the latest end (UTC) that is not later than a moment, if there is one in the 400 days before."""
-        latest = _period_of(at)
-        for number in range(latest, latest - MAX_SEARCH.days // PERIOD_DAYS - 2, -1):
-            ends = self._period(number).changes[ENDS]
-            if found := bisect_right(ends, at):
-                return ends[found - 1]
+        until = at
+        while until > at - MAX_SEARCH:
+            if found := self.ends(until - PERIOD, until):
+                return found[-1]
+            until -= PERIOD
         return None
 
     def ends(self, start: datetime, until: datetime) -> list[datetime]:
@@ -110,26 +107,27 @@ class CallingHours:
 
     def _changes(self, which: int, after: datetime, until: datetime) -> Iterator[datetime]:
         for number in range(_period_of(after), _period_of(until) + 1):
-            changes = self._period(number).changes[which]
-            yield from changes[bisect_right(changes, after) : bisect_right(changes, until)]
+            openings = self._openings(number)
+            for change in (opening[which] for opening in openings):
+                if _period_of(change) == number and after < change <= until:
+                    yield change
 
     @cached_property
-    def _periods(self) -> dict[int, _Period]:
+    def _periods(self) -> dict[int, list[Opening]]:
         return {}
 
-    def _period(self, number: int) -> _Period:
+    def _openings(self, number: int) -> list[Opening]:
+        """Return the openings (UTC) of a period and a bit around it."""
         if number not in self._periods:
-            first, last = (EPOCH + (number + following) * PERIOD_DAYS * DAY for following in (0, 1))
-            local = self._local(first.replace(tzinfo=None) - MARGIN, last.replace(tzinfo=None) + MARGIN)
-            openings = as_moments(local, self.zone)
-            starts = [opens for opens, _ in openings if first <= opens < last]
-            ends = [closes for _, closes in openings if first <= closes < last]
-            self._periods[number] = _Period(openings, (starts, ends))
+            first = (EPOCH + number * PERIOD).replace(tzinfo=None)
+            local = self._local(first - MARGIN, first + PERIOD + MARGIN)
+            moments = [(_moment(opens, self.zone, 1), _moment(closes, self.zone, 0)) for opens, closes in local]
+            self._periods[number] = _joined((opens, closes) for opens, closes in moments if opens < closes)
         return self._periods[number]
 
     def _local(self, first: datetime, last: datetime) -> list[Opening]:
         """Return the openings between two local times."""
-        monday = datetime.combine(first.date(), datetime.min.time()) - first.weekday() * DAY - WEEK
+        monday = datetime.combine(first, time()) - first.weekday() * DAY - WEEK
         openings = [
             (monday + week * WEEK + window.start * MINUTE, monday + week * WEEK + window.stop * MINUTE)
             for week in range((last - monday) // WEEK + 1)
@@ -137,52 +135,44 @@ class CallingHours:
         ]
         for day in self.closed_dates:
             if first.date() <= day <= last.date():
-                midnight = datetime.combine(day, datetime.min.time())
-                openings = without(openings, midnight, midnight + DAY)
+                midnight = datetime.combine(day, time())
+                openings = _without(openings, midnight, midnight + DAY)
         for override in self.overrides:
             start, end = max(override.start, first), min(override.end or last, last)
             if start < end:
-                openings = without(openings, start, end) + [(start, end)] * override.is_open
-        return joined(openings)
+                openings = _without(openings, start, end) + [(start, end)] * override.is_open
+        return _joined(openings)
 
 
 def _period_of(moment: datetime) -> int:
-    return int(moment.timestamp() // (PERIOD_DAYS * DAY.total_seconds()))
+    return int(moment.timestamp() // PERIOD.total_seconds())
 
 
-def _start(opening: Opening) -> datetime:
-    return opening[0]
+def _without(openings: Iterable[Opening], start: datetime, end: datetime) -> list[Opening]:
+    """Return what is left of openings when a span is cut out."""
+    parts = (part for opens, closes in openings for part in ((opens, min(closes, start)), (max(opens, end), closes)))
+    return [(opens, closes) for opens, closes in parts if opens < closes]
 
 
-def read_hours(field: str, calling_hours: Any) -> dict[str, Any]:
+def _joined(openings: Iterable[Opening]) -> list[Opening]:
+    """Return openings in order; those that touch or overlap are one."""
+    found: list[Opening] = []
+    for opens, closes in sorted(openings):
+        if found and opens <= found[-1][1]:
+            opens, closes = found[-1][0], max(found.pop()[1], closes)
+        found.append((opens, closes))
+    return found
+
+
+def _moment(local: datetime, zone: ZoneInfo, fold: int) -> datetime:
     """
-    Return the fields of :class:`CallingHours`.
+    Return the moment (UTC) at which the clock shows a time, or jumps over it.
 
-    :param field: What errors and warnings call the object.
+    :param fold: 0 for the first of two such moments, 1 for the second.
     """
-    read_object(field, calling_hours, HOURS_KEYS, "Give the object that the platform shows.")
-    given = {key: value for key, value in calling_hours.items() if value is not None}
-    needs_zone = "open" not in given or "closed_dates" in given or "overrides" in given
-    zone = read_zone(f"{field}.timezone", given.get("timezone", None if needs_zone else "UTC"))
-    windows, warnings = _read_constant(field, given) if "open" in given else read_windows(field, given)
-    closed_dates = read_closed_dates(f"{field}.closed_dates", given.get("closed_dates"))
-    if "closed_dates" in given and not closed_dates:
-        warnings.append(f"Calling hours: {field}.closed_dates is empty. Look whether its years were given.")
-    overrides = read_overrides(f"{field}.overrides", given.get("overrides"), zone)
-    warnings += endless_exemptions(f"{field}.overrides", overrides)
-    return {
-        "zone": zone,
-        "windows": windows,
-        "closed_dates": closed_dates,
-        "overrides": overrides,
-        "warnings": tuple(warnings),
-    }
-
-
-def _read_constant(field: str, given: Mapping[str, Any]) -> tuple[tuple[range, ...], list[str]]:
-    """Return the windows of hours that are open, or closed, at all times."""
-    for key in filter(given.__contains__, WEEKLY_KEYS):
-        fix = "Give hours, or 'open' in their place."
-        raise calling_hours_error(f"{field}.{key}", given[key], "which can't be given with 'open'", fix)
-    windows = (range(MINUTES_A_WEEK),) if read_flag(f"{field}.open", given["open"]) else ()
-    return windows, []
+    first, second = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if first <= second:
+        return (first, second)[fold]
+    jump_or_before = second.replace(second=0, microsecond=0)
+    moments = (jump_or_before + minutes * MINUTE for minutes in count())
+    return next(moment for moment in moments if moment.astimezone(zone).replace(tzinfo=None) >= local)

@@ -16,7 +16,7 @@ from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.client.list_reader import ListReader
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignNotFoundError
 from airflow_provider_campaign.text import sanitize
-from airflow_provider_campaign.waiting.wait import wait_for_effect
+from airflow_provider_campaign.waiting.account_poller import wait_for_effect
 
 SAME, DIFFERS, UNKNOWN = "as documented", "differs", "can't tell"
 

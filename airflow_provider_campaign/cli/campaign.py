@@ -24,7 +24,7 @@ from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.operators.task_record import TaskRecord
 from airflow_provider_campaign.platforms.base import Action
 from airflow_provider_campaign.records.progress import ActionProgress
-from airflow_provider_campaign.waiting.wait import wait_for_effect
+from airflow_provider_campaign.waiting.account_poller import wait_for_effect
 
 COLUMNS = ("conn_id", "campaign_id", "name", "status", "message")
 

@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from airflow_provider_campaign.campaign import Campaign, CampaignStatus, WaitCondition, WaitState, is_live
+from airflow_provider_campaign.campaign import Campaign, CampaignStatus, WaitCondition, is_live
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.errors import quote_refusal, refusal_details, remediation
 from airflow_provider_campaign.client.requester import Requester
@@ -58,7 +58,7 @@ class StatusChange:
             raise explained_not_found(self._requester, self._request, error, deadline) from error
         except (CampaignConflictError, CampaignRequestError) as refusal:
             return self._explain(refusal, deadline)
-        if self._condition.state_of(campaign.status) is WaitState.FAILURE:
+        if self._condition.is_ruled_out_by(campaign.status):
             raise self._conflict(campaign)
         return campaign
 
@@ -90,15 +90,14 @@ class StatusChange:
     def _check_status(self, deadline: Deadline, refusal: CampaignError | None = None) -> Campaign | None:
         """Read the status, and return the campaign if there is nothing left to do."""
         campaign = self._requester.read_status(self._request, deadline)
-        state = self._condition.state_of(campaign.status)
-        if state is WaitState.RETRY and not self._condition.is_in_progress(campaign.status):
+        if not (self._condition.is_final(campaign.status) or self._condition.is_in_progress(campaign.status)):
             return None
         changed_since = self._has_changed_since(campaign, deadline)
         if changed_since is False and refusal is None:
             return None  # it may lag behind the attempt whose response is lost
         is_start = self._request.action is Action.START
         ran_already = is_start and campaign.status == CampaignStatus.COMPLETED and changed_since
-        if state is WaitState.FAILURE and not ran_already:
+        if self._condition.is_ruled_out_by(campaign.status) and not ran_already:
             raise self._conflict(campaign, refusal)
         return replace(campaign, already_stopped=not is_start and self._sent_at is None)
 

@@ -19,7 +19,7 @@ from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignEr
 from airflow_provider_campaign.get_provider_info import connection_type_info
 from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
 from airflow_provider_campaign.platforms.base import Platform
-from airflow_provider_campaign.waiting.wait import wait_for_effect
+from airflow_provider_campaign.waiting.account_poller import wait_for_effect
 
 DEFAULT_STOP_TIMEOUT = 900.0
 """Seconds that a stop may take with the wait for it, as in the operators."""

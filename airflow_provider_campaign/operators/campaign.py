@@ -27,7 +27,7 @@ from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperato
 from airflow_provider_campaign.platforms.base import Action
 from airflow_provider_campaign.records.progress import ActionProgress
 from airflow_provider_campaign.triggers.wait import TRIGGERER_GRACE, defer_wait, value_of
-from airflow_provider_campaign.waiting.wait import wait_for_effect
+from airflow_provider_campaign.waiting.account_poller import wait_for_effect
 
 __all__ = [
     "CampaignOperator",
@@ -208,10 +208,8 @@ class _StatusChangeOperator(CampaignOperator):
     def _defer(self, result: dict[str, Any], deadline: Deadline, progress: ActionProgress) -> None:
         defer_wait(
             self,
-            self.hook.clock.time(),
             deadline.remaining,
             timeout=self.timeout,
-            is_seen=True,
             resume_with={"carried": progress.carry()} if self.records_path is not None else None,
             campaign_id=self.campaign_id,
             campaign_conn_id=self.campaign_conn_id,

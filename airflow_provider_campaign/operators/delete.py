@@ -16,7 +16,7 @@ from airflow_provider_campaign.client.errors import refusal_details
 from airflow_provider_campaign.exceptions import CampaignNotFoundError
 from airflow_provider_campaign.operators.base import CampaignOperator, is_retry
 from airflow_provider_campaign.platforms.base import Action
-from airflow_provider_campaign.waiting.wait import wait_for_effect
+from airflow_provider_campaign.waiting.account_poller import wait_for_effect
 
 UNKNOWN_TRIES = (
     "A previous try of this task may have deleted it, but nothing shows that it has sent a delete. "

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from airflow_provider_campaign.calling_hours import CallingRule, CallingRules
+from airflow_provider_campaign.calling_hours import CallingHours, CallingRules
 
 log = logging.getLogger(__name__)
 
 MAX_MISSED_AGE = timedelta(days=31)
 """How far back missed ends are reported."""
 
-End = tuple[CallingRule, datetime]
+End = tuple[CallingHours, datetime]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from airflow_provider_campaign.calling_hours import CallingRule, CallingRules
+from airflow_provider_campaign.calling_hours import CallingHours, CallingRules
 from airflow_provider_campaign.campaign import Campaign, may_be_live
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
@@ -61,7 +61,7 @@ class StartGuard:
             cancellation=deadline.cancellation,
         )
 
-    def _rule_for(self, campaign: Campaign) -> CallingRule:
+    def _rule_for(self, campaign: Campaign) -> CallingHours:
         rule = self.rules.rule_for(campaign)
         if rule is None:
             names = ", ".join(repr(rule.name) for rule in self.rules.rules)
@@ -72,7 +72,7 @@ class StartGuard:
             )
         return rule
 
-    def _check_not_live(self, campaign_id: str, rule: CallingRule, deadline: Deadline) -> None:
+    def _check_not_live(self, campaign_id: str, rule: CallingHours, deadline: Deadline) -> None:
         status = self.client.get_campaign_status(campaign_id, deadline=deadline).status
         if may_be_live(status):
             raise CampaignConflictError(
@@ -81,7 +81,7 @@ class StartGuard:
                 "sweep has."
             )
 
-    def _why_not(self, campaign: Campaign, rule: CallingRule, now: datetime) -> str:
+    def _why_not(self, campaign: Campaign, rule: CallingHours, now: datetime) -> str:
         end, start = rule.next_end(now), rule.next_start(now)
         state = f"close at {rule.local(end)}" if end and rule.is_open(now) else "are closed"
         opens = f"They open next at {rule.local(start)}." if start else "They do not open again within 400 days."

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from airflow_provider_campaign.calling_hours import CallingRule, CallingRules
+from airflow_provider_campaign.calling_hours import CallingHours, CallingRules
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.records.progress import JSON
 from airflow_provider_campaign.records.record import Titles, run_name, title, titles
@@ -43,7 +43,7 @@ class _Evidence:
 class _Closing:
     """One end, and what the records say of it."""
 
-    rule: CallingRule
+    rule: CallingHours
     end: datetime
     # The earliest, by the ids of the live campaigns that were left out.
     verified: dict[frozenset[str], _Evidence] = field(default_factory=dict)

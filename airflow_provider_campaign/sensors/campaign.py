@@ -7,39 +7,16 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any, ClassVar
 
-from airflow.providers.common.compat.sdk import (
-    AirflowSensorTimeout,
-    AirflowSkipException,
-    BaseSensorOperator,
-    Context,
-    PokeReturnValue,
-    conf,
-)
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, BaseSensorOperator, Context, PokeReturnValue, conf
 from airflow.triggers.base import StartTriggerArgs
 
-from airflow_provider_campaign.arguments import (
-    Reader,
-    check_arguments,
-    check_documented,
-    read_arguments,
-    read_bool,
-    read_campaign_id,
-    read_poll_interval,
-    read_statuses,
-    read_text,
-)
-from airflow_provider_campaign.campaign import CampaignStatus, WaitCondition, status_condition
+from airflow_provider_campaign import arguments
+from airflow_provider_campaign.campaign import CampaignStatus, status_condition
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
-from airflow_provider_campaign.exceptions import CampaignError, CampaignTimeoutError
+from airflow_provider_campaign.exceptions import CampaignTimeoutError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.triggers.wait import (
-    TRIGGERER_GRACE,
-    CampaignWaitTrigger,
-    can_finish_in_triggerer,
-    defer_wait,
-    value_of,
-)
-from airflow_provider_campaign.version_compat import SHARED_STREAMS
+from airflow_provider_campaign.triggers import wait as waits
+from airflow_provider_campaign.triggers.base import SHARED_STREAMS
 from airflow_provider_campaign.waiting.account_poller import AccountPoller
 from airflow_provider_campaign.waiting.pending import PendingWait
 
@@ -66,12 +43,12 @@ class CampaignStatusSensor(BaseSensorOperator):
     template_fields: Sequence[str] = ("campaign_id", "campaign_conn_id", "target_statuses")
     ui_color = "#fbe3d6"
 
-    readers: ClassVar[Mapping[str, Reader]] = {
-        "campaign_id": read_campaign_id,
-        "campaign_conn_id": read_text,
-        "target_statuses": read_statuses,
-        "deferrable": read_bool,
-        "start_from_trigger": read_bool,
+    readers: ClassVar[Mapping[str, arguments.Reader]] = {
+        "campaign_id": arguments.read_campaign_id,
+        "campaign_conn_id": arguments.read_text,
+        "target_statuses": arguments.read_statuses,
+        "deferrable": arguments.read_bool,
+        "start_from_trigger": arguments.read_bool,
     }
     """How each argument is read."""
 
@@ -90,13 +67,19 @@ class CampaignStatusSensor(BaseSensorOperator):
         self.campaign_conn_id = campaign_conn_id
         self.target_statuses = target_statuses
         self.deferrable = deferrable
-        wanted = read_bool("start_from_trigger", start_from_trigger) and read_bool("deferrable", deferrable)
-        self.start_from_trigger = wanted and SHARED_STREAMS
+        flags = {"start_from_trigger": start_from_trigger, "deferrable": deferrable}
+        self.start_from_trigger = SHARED_STREAMS and all(arguments.read_bool(*flag) for flag in flags.items())
         self._cancellation = Cancellation()
-        self._templates = check_arguments(self, self.readers)
-        read_poll_interval("poke_interval", self.poke_interval)
+        self._templates = arguments.check_arguments(self, self.readers)
+        arguments.read_poll_interval("poke_interval", self.poke_interval)
         if self.start_from_trigger:
-            self.start_trigger_args = self._start_trigger_args()
+            trigger = waits.CampaignWaitTrigger
+            self.start_trigger_args = StartTriggerArgs(
+                trigger_cls=f"{trigger.__module__}.{trigger.__qualname__}",
+                trigger_kwargs={**self._wait(), "end_task": waits.can_finish_in_triggerer(self)},
+                next_method="execute_complete",
+                timeout=timedelta(seconds=self.timeout + waits.TRIGGERER_GRACE),
+            )
 
     @cached_property
     def hook(self) -> CampaignHook:
@@ -106,86 +89,42 @@ class CampaignStatusSensor(BaseSensorOperator):
     def _poller(self) -> AccountPoller:
         return AccountPoller(self.hook.client)
 
-    @cached_property
-    def _condition(self) -> WaitCondition:
-        """What is waited for, now that the arguments are read."""
-        check_documented("target_statuses", self.target_statuses, self.hook.client.platform)
-        return status_condition(self.target_statuses)
-
     def execute(self, context: Context) -> Any:
         """Poll until a target is reached; if deferrable, poll once and leave the rest to the triggerer."""
-        vars(self).update(read_arguments(self, self.readers, self._templates))
-        if not self.deferrable:
-            return super().execute(context)
-        first = self._first_poll(context)
-        if first.is_done:
-            return first.xcom_value
-        return defer_wait(
-            self,
-            self.hook.clock.time(),
-            self.timeout,
-            timeout=self.timeout,
-            is_seen=first.xcom_value is not None,
-            **self._wait(self._condition.success),
-        )
+        vars(self).update(arguments.read_arguments(self, self.readers, self._templates))
+        return super().execute(context)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Read the status once, and return it with whether it ends the wait; a passing failure is logged."""
-        wait, client = PendingWait(self.campaign_id, self._condition), self.hook.client
-        shown = self._poller.poll([wait], deadline=self._deadline())
+        client = self.hook.client
+        arguments.check_documented("target_statuses", self.target_statuses, client.platform)
+        wait = PendingWait(self.campaign_id, status_condition(self.target_statuses))
+        deadline = Deadline(self.timeout, self.hook.clock, cancellation=self._cancellation)
+        shown = self._poller.poll([wait], deadline=deadline)
         is_reached = wait.reached(shown, client.description) is not None
         self.log.info("Campaign %s is %s", self.campaign_id, wait.last_status or "not known at the moment")
-        if not self.reschedule and not self.deferrable:  # leave a platform that is rate-limited alone for as long
-            self._deadline().sleep(shown.delay - self.poke_interval)
+        if self.deferrable and not is_reached:
+            waits.defer_wait(self, self.timeout, **self._wait())
+        if not self.reschedule:  # leave a platform that is rate-limited alone for as long
+            deadline.sleep(shown.delay - self.poke_interval)
         return PokeReturnValue(is_reached, wait.last_status)
 
     def execute_complete(self, context: Context, event: Any) -> Any:
         """Return the status that the trigger saw, or raise what ended its wait."""
         try:
-            return value_of(event, str)
+            return waits.value_of(event, str)
         except CampaignTimeoutError as error:
             raise AirflowSensorTimeout(str(error)) from error
-        except CampaignError as error:
-            if self.never_fail:  # Airflow 2.11 does not look at it for a task that was deferred
-                raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
-            raise
 
     def on_kill(self) -> None:
         self._cancellation.request()
 
-    def _first_poll(self, context: Context) -> PokeReturnValue:
-        """Poll as Airflow's own loop would: a failure skips the task if the arguments say so."""
-        try:
-            return self.poke(context)
-        except CampaignError as error:
-            for setting in ("soft_fail", "never_fail"):
-                if getattr(self, setting):
-                    raise AirflowSkipException(f"Skipping due to {setting} is set to True.") from error
-            raise
-
-    def _deadline(self) -> Deadline:
-        return Deadline(self.timeout, self.hook.clock, cancellation=self._cancellation)
-
-    def _wait(self, target_statuses: Collection[str]) -> dict[str, Any]:
+    def _wait(self) -> dict[str, Any]:
         """Return what the trigger waits for, and how often it polls."""
-        longest = self.max_wait.total_seconds() if self.max_wait else self.timeout
         return {
             "campaign_id": self.campaign_id,
             "campaign_conn_id": self.campaign_conn_id,
-            "target_statuses": target_statuses,
+            "target_statuses": self.target_statuses,
+            "timeout": self.timeout,
             "poll_interval": self.poke_interval,
-            "max_interval": longest if self.exponential_backoff else None,
         }
-
-    def _start_trigger_args(self) -> StartTriggerArgs:
-        """Return what Airflow starts the trigger with; templates in it are rendered in the triggerer."""
-        return StartTriggerArgs(
-            trigger_cls=f"{CampaignWaitTrigger.__module__}.{CampaignWaitTrigger.__qualname__}",
-            trigger_kwargs={
-                **self._wait(self.target_statuses),
-                "timeout": self.timeout,
-                "end_task": can_finish_in_triggerer(self),
-            },
-            next_method="execute_complete",
-            timeout=timedelta(seconds=self.timeout + TRIGGERER_GRACE),
-        )

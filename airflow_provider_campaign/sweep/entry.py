@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from airflow_provider_campaign import exceptions
-from airflow_provider_campaign.campaign import DELETED, STOP_CONDITION, Campaign, WaitState
+from airflow_provider_campaign.campaign import DELETED, STOP_CONDITION, Campaign
 from airflow_provider_campaign.client.changes import seconds_of
 from airflow_provider_campaign.exceptions import (
     CampaignAuthError,
@@ -168,11 +168,10 @@ class SweepEntry:
             message=seen.message or self.campaign.message,
             already_stopped=not self.may_have_acted,
         )
-        state = STOP_CONDITION.state_of(seen.status)
         self.error, self.was_read = None, True
-        if state is WaitState.SUCCESS:
+        if STOP_CONDITION.is_met_by(seen.status):
             self.confirmed_at = now
-        elif state is WaitState.FAILURE:
+        elif STOP_CONDITION.is_ruled_out_by(seen.status):
             self._note_refusal(CampaignConflictError(f"is {seen.status}, neither live nor stopped: it may start"), now)
 
     def note_not_found(self, error: CampaignNotFoundError, now: float) -> None:

@@ -1,27 +1,16 @@
-"""The event of an asset: a campaign reaches a status, whoever has changed it."""
+"""The event of an asset: a campaign reaches a status, whichever client has changed it."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
-from typing import Any
 
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_campaign.arguments import (
-    check_documented,
-    read_campaign_id,
-    read_optional_text,
-    read_poll_interval,
-    read_statuses,
-    read_text,
-)
-from airflow_provider_campaign.campaign import Campaign, CampaignStatus, WaitCondition, status_condition
-from airflow_provider_campaign.client.changes import seconds_of
-from airflow_provider_campaign.exceptions import CampaignConfigError
+from airflow_provider_campaign import arguments
+from airflow_provider_campaign.campaign import Campaign, CampaignStatus, status_condition
+from airflow_provider_campaign.exceptions import CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.platforms.base import Platform
-from airflow_provider_campaign.triggers.base import AccountTrigger
-from airflow_provider_campaign.triggers.shared_poll import SharedPoll
+from airflow_provider_campaign.triggers.base import AccountTrigger, SharedPoll
 from airflow_provider_campaign.waiting.pending import PendingWait, Snapshot
 
 
@@ -48,85 +37,60 @@ class CampaignStatusTrigger(AccountTrigger):
         poll_interval: float = 30.0,
     ) -> None:
         super().__init__(
-            read_campaign_id("campaign_id", campaign_id),
-            read_text("campaign_conn_id", campaign_conn_id),
-            read_optional_text("campaign_type", campaign_type),
-            read_poll_interval("poll_interval", poll_interval),
+            arguments.read_campaign_id("campaign_id", campaign_id),
+            arguments.read_text("campaign_conn_id", campaign_conn_id),
+            arguments.read_optional_text("campaign_type", campaign_type),
+            arguments.read_poll_interval("poll_interval", poll_interval),
         )
-        self.target_statuses = list(read_statuses("target_statuses", target_statuses))
+        self.target_statuses = list(arguments.read_statuses("target_statuses", target_statuses))
         self.condition = status_condition(self.target_statuses)
 
     async def events(self, poll: SharedPoll, snapshots: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
         """Yield an event for each transition."""
-        wait = PendingWait(self.campaign_id, self.condition, self.campaign_type)
-        known = await self._kept()
-        with poll.subscribed(wait):
+        was_short = await self._load()
+        with poll.subscribed(PendingWait(self.campaign_id, self.condition, self.campaign_type)):
             async for snapshot in snapshots:
-                error = snapshot.error or snapshot.failed.get(self.campaign_id) or self._misspelling(poll.platform)
-                if error:
-                    self.log.error("Campaign %s can't be watched: %s", self.campaign_id, error)
-                elif campaign := snapshot.campaigns.get(self.campaign_id):
-                    before, (known, fires) = known, _updated(known, campaign, self.condition)
-                    if known != before:
-                        await self._keep(known)
-                    if fires:
-                        event = {"campaign_id": campaign.id, "status": campaign.status, "name": campaign.name}
-                        event["updated_at"] = campaign.updated_at
-                        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+                campaign = self._shown(poll, snapshot)
+                if campaign is None:
+                    continue
+                is_short = not self.condition.is_met_by(campaign.status)
+                if is_short != was_short:
+                    await self._store(is_short)
+                if was_short and not is_short:
+                    event = {**campaign.summary(), "updated_at": campaign.updated_at}
+                    del event["campaign_type"]
+                    yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+                was_short = is_short
 
-    def _misspelling(self, platform: Platform | None) -> CampaignConfigError | None:
-        """Return the error for a target status that can never come, because the platform has no such word."""
+    def _shown(self, poll: SharedPoll, snapshot: Snapshot) -> Campaign | None:
+        """Return the campaign if a poll shows it; log what keeps it from being watched."""
         try:
-            if platform:
-                check_documented("target_statuses", self.target_statuses, platform, nothing_sent=False)
-        except CampaignConfigError as error:
-            return error
-        return None
+            if error := snapshot.error or snapshot.failed.get(self.campaign_id):
+                raise error
+            if poll.platform:
+                targets = self.target_statuses
+                arguments.check_documented("target_statuses", targets, poll.platform, nothing_sent=False)
+        except CampaignError as error:
+            self.log.error("Campaign %s can't be watched: %s", self.campaign_id, error)
+            return None
+        return snapshot.campaigns.get(self.campaign_id)
 
-    async def _kept(self) -> dict[str, Any]:
-        """Return what Airflow has kept of the asset (3.3 and later), so that it outlives the triggerer."""
+    async def _load(self) -> bool:
+        """Return whether the campaign was short of the status, as Airflow stores it for an asset (3.3 and later)."""
         try:
             store = getattr(self, "asset_state_store", None)
-            kept = await store.aget(self._key) if store is not None else None
-        except ValueError:  # one trigger for several assets has no store of its own
-            kept = None
-        except Exception as error:  # noqa: BLE001 whatever the store raises, the watch goes on
+            return bool(store is not None and await store.aget(self._key))
+        except Exception as error:  # noqa: BLE001 one trigger for several assets has no store
             self.log.warning("Could not read the watcher's state (%s): %s", self._key, error)
-            kept = None
-        kept = kept if isinstance(kept, dict) else {}
-        return {"short": bool(kept.get("short")), "stamp": kept.get("stamp")}
+            return False
 
-    async def _keep(self, known: dict[str, Any]) -> None:
+    async def _store(self, is_short: bool) -> None:
         try:
             if (store := getattr(self, "asset_state_store", None)) is not None:
-                await store.aset(self._key, known)
-        except ValueError:  # as above
-            return
-        except Exception as error:  # noqa: BLE001 whatever the store raises, the watch goes on
+                await store.aset(self._key, is_short)
+        except Exception as error:  # noqa: BLE001 as above
             self.log.warning("Could not persist the watcher's state (%s): %s", self._key, error)
 
     @property
     def _key(self) -> str:
         return f"{self.campaign_id}:{self.condition}"
-
-
-def _updated(known: dict[str, Any], campaign: Campaign, condition: WaitCondition) -> tuple[dict[str, Any], bool]:
-    """
-    Return what is known of a campaign now that it was read, and whether it has met the condition since it was before.
-
-    If it was stopped, started, and stopped again between two polls, the time of its last change shows that. Only times
-    of the platform are compared: its clock is not ours.
-
-    :param known: Whether it was ``short`` of the condition, and the ``stamp`` of the change that met it last.
-    """
-    is_met = condition.is_met_by(campaign.status)
-    fires = is_met and (known["short"] or _is_later(campaign.updated_at, known["stamp"]))
-    is_newer = is_met and (fires or known["stamp"] is None)
-    return {"short": not is_met, "stamp": campaign.updated_at if is_newer else known["stamp"]}, fires
-
-
-def _is_later(updated_at: str | None, known: str | None) -> bool:
-    if updated_at is None or known is None:
-        return False
-    later, earlier = seconds_of(updated_at), seconds_of(known)
-    return updated_at != known if later is None or earlier is None else later > earlier

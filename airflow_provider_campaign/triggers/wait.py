@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection
 from datetime import UTC, timedelta
 from typing import Any, NoReturn, TypeVar
 
@@ -11,21 +11,19 @@ from airflow.providers.common.compat.sdk import BaseOperator, XCom
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_campaign import exceptions
-from airflow_provider_campaign.arguments import check_documented, read_statuses
+from airflow_provider_campaign.arguments import read_statuses
 from airflow_provider_campaign.campaign import Campaign, WaitCondition, status_condition
 from airflow_provider_campaign.client.changes import seconds_of
+from airflow_provider_campaign.client.clock import SYSTEM_CLOCK
 from airflow_provider_campaign.exceptions import CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.triggers.base import AccountTrigger
-from airflow_provider_campaign.triggers.shared_poll import SharedPoll, run_in_thread
-from airflow_provider_campaign.version_compat import has_post_execute
+from airflow_provider_campaign.triggers.base import AccountTrigger, SharedPoll, run_in_thread
 from airflow_provider_campaign.waiting.pending import PendingWait, Snapshot
 
 FINAL_POLL_GRACE = 75.0
 """Seconds after a deadline in which a wait is still read: one window of the platform's limit, and a bit."""
 
-TRIGGERER_GRACE = 120.0
-"""Seconds after the deadline before the scheduler ends the wait, should the triggerer not do it."""
+TRIGGERER_GRACE = 120.0  # seconds after the deadline before the scheduler ends the wait, should the triggerer not do it
 
 Value = TypeVar("Value", str, dict[str, Any])
 
@@ -42,21 +40,14 @@ def value_of(payload: Any, kind: type[Value]) -> Value:
     :raises CampaignError: What ended the wait; or, for a retry, when the event carries anything else: what is unknown
         is no success.
     """
-    if not isinstance(payload, Mapping) or payload.keys() != event_payload().keys():
-        raise _unreadable(payload)
-    value, error, message = payload["value"], payload["error"], payload["message"]
-    if not isinstance(error, str | None) or not isinstance(message, str):
-        raise _unreadable(payload)
-    if error is not None:
-        raise getattr(exceptions, error if error in exceptions.__all__ else CampaignError.__name__)(message)
-    if isinstance(value, kind) and (isinstance(value, str) or value.keys() >= Campaign("", "").as_dict().keys()):
-        return value
-    raise _unreadable(value)
-
-
-def _unreadable(event: object) -> CampaignError:
-    return CampaignError(
-        f"The wait ended with an unreadable event: {event!r:.300}. Whether the campaign has reached its status "
+    match payload:
+        case {"error": str(name), "message": str(message)}:
+            raise getattr(exceptions, name if name in exceptions.__all__ else CampaignError.__name__)(message)
+        case {"error": None, "value": value} if isinstance(value, kind):
+            if isinstance(value, str) or value.keys() >= Campaign("", "").as_dict().keys():
+                return value
+    raise CampaignError(
+        f"The wait ended with an unreadable event: {payload!r:.300}. Whether the campaign has reached its status "
         "is not known: look at it in the platform's console, or clear the task, which reads the status first."
     )
 
@@ -66,8 +57,8 @@ class CampaignWaitTrigger(AccountTrigger):
     Wait until a campaign's status is one of the targets, and end the task that waits.
 
     :param target_statuses: The statuses to wait for, compared without regard to case.
-    :param failure_statuses: Those from which no target can come; what the sensor takes for such if None.
     :param timeout: Seconds that the task may take, as messages name them.
+    :param failure_statuses: Those from which no target can come; what the sensor takes for such if None.
     :param deadline: The end of that time (seconds since the epoch); if None, by when Airflow has the task time out.
     :param result: What the task has to return so far, completed by what is seen; None to return the status.
     :param end_task: Whether to end the task right here instead of resuming it on a worker.
@@ -82,13 +73,12 @@ class CampaignWaitTrigger(AccountTrigger):
         failure_statuses: Collection[str] | None = None,
         campaign_type: str | None = None,
         poll_interval: float = 30.0,
-        max_interval: float | None = None,
         since: float | None = None,
         deadline: float | None = None,
         result: dict[str, Any] | None = None,
         end_task: bool = False,
     ) -> None:
-        super().__init__(campaign_id, campaign_conn_id, campaign_type, poll_interval, max_interval, since)
+        super().__init__(campaign_id, campaign_conn_id, campaign_type, poll_interval, since)
         self.target_statuses = target_statuses if isinstance(target_statuses, str) else list(target_statuses)
         self.timeout = timeout
         self.failure_statuses = None if failure_statuses is None else list(failure_statuses)
@@ -99,32 +89,34 @@ class CampaignWaitTrigger(AccountTrigger):
     async def events(self, poll: SharedPoll, snapshots: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
         """Yield the one event that ends the wait."""
         try:
-            wait = self._wait(self._ends_at(poll.clock.time()))
+            wait = self._wait(SYSTEM_CLOCK.time())
             with poll.subscribed(wait):
-                payload = event_payload(self._value(await self._reached(wait, poll, snapshots)))
+                campaign = await self._reached(wait, poll, snapshots)
+            self.log.info("Campaign %s is %s", campaign.id, campaign.status)
+            value = campaign.status if self.result is None else campaign.completing(self.result).as_dict()
         except CampaignError as error:
-            payload = event_payload(error=error)
-        yield await self._end(payload)
+            yield TriggerEvent(event_payload(error=error))  # type: ignore[no-untyped-call]
+            return
+        if self.end_task and await self._push_xcom(value):
+            event = TaskSuccessEvent()
+            event.payload = event_payload(value)  # ``dags test`` resumes the task even so
+            yield event
+        else:
+            yield TriggerEvent(event_payload(value))  # type: ignore[no-untyped-call]
 
-    def _wait(self, ends_at: float) -> PendingWait:
+    def _wait(self, now: float) -> PendingWait:
         """Return what is waited for; raise if a template rendered to no target at all."""
-        targets = read_statuses("target_statuses", self.target_statuses)
-        failures = self.failure_statuses
+        targets, failures = read_statuses("target_statuses", self.target_statuses), self.failure_statuses
         condition = status_condition(targets) if failures is None else WaitCondition(targets, tuple(failures))
+        ends_at = self.deadline
+        if ends_at is None:
+            cut_off = getattr(self, "timeout_after", None)  # set by Airflow
+            ends_at = cut_off.replace(tzinfo=UTC).timestamp() - TRIGGERER_GRACE if cut_off else now + self.timeout
         wait = PendingWait(self.campaign_id, condition, self.campaign_type, deadline=ends_at)
         if self.result is not None:
             wait.last_status = self.result.get("status")
             wait.acted_at, wait.changed_at = self.since, seconds_of(self.result["updated_at"])
         return wait
-
-    def _ends_at(self, now: float) -> float:
-        """Return when the wait ends (seconds since the epoch)."""
-        if self.deadline is not None:
-            return self.deadline
-        cut_off = getattr(self, "timeout_after", None)  # set by Airflow
-        if cut_off is None:
-            return now + self.timeout
-        return float(cut_off.replace(tzinfo=UTC).timestamp()) - TRIGGERER_GRACE
 
     async def _reached(self, wait: PendingWait, poll: SharedPoll, snapshots: AsyncIterator[Snapshot]) -> Campaign:
         """
@@ -132,31 +124,17 @@ class CampaignWaitTrigger(AccountTrigger):
 
         :raises CampaignError: When it is unreadable, can no longer reach a target, or times out.
         """
-        left = (wait.deadline or 0.0) - poll.clock.time()
+        deadline = wait.deadline or 0.0
         try:
-            async with asyncio.timeout(max(0.0, left) + FINAL_POLL_GRACE):
+            async with asyncio.timeout(max(0.0, deadline - SYSTEM_CLOCK.time()) + FINAL_POLL_GRACE):
                 async for snapshot in snapshots:
-                    if poll.platform:
-                        check_documented("target_statuses", wait.condition.success, poll.platform, nothing_sent=False)
                     if campaign := wait.reached(snapshot, poll.description):
                         return campaign
-                    if self.campaign_id in snapshot.campaigns and snapshot.began >= (wait.deadline or 0.0):
+                    if self.campaign_id in snapshot.campaigns and snapshot.began >= deadline:
                         break
         except TimeoutError:
             self.log.warning("Campaign %s could not be read after the deadline", self.campaign_id)
         raise wait.timed_out(round(self.timeout), poll.description)
-
-    def _value(self, campaign: Campaign) -> Any:
-        self.log.info("Campaign %s is %s", campaign.id, campaign.status)
-        return campaign.status if self.result is None else campaign.completing(self.result).as_dict()
-
-    async def _end(self, payload: dict[str, Any]) -> TriggerEvent:
-        """End the task here, if it may, or hand the outcome to a worker."""
-        if self.end_task and payload["error"] is None and await self._push_xcom(payload["value"]):
-            event = TaskSuccessEvent()
-            event.payload = payload  # ``dags test`` resumes the task even so
-            return event
-        return TriggerEvent(payload)  # type: ignore[no-untyped-call]
 
     async def _push_xcom(self, value: Any) -> bool:
         """
@@ -178,31 +156,19 @@ class CampaignWaitTrigger(AccountTrigger):
 
 
 def defer_wait(
-    task: BaseOperator,
-    now: float,
-    seconds: float,
-    *,
-    is_seen: bool,
-    resume_with: dict[str, Any] | None = None,
-    **wait: Any,
+    task: BaseOperator, seconds: float, *, resume_with: dict[str, Any] | None = None, **wait: Any
 ) -> NoReturn:
     """
     Defer a task that has just polled its campaign.
 
     :param task: An operator or sensor with the method ``execute_complete``.
-    :param now: Seconds since the epoch.
     :param seconds: How long the wait may take.
-    :param is_seen: Whether it saw the campaign, short of the target.
     :param resume_with: What ``execute_complete`` is given on a worker, if there is something left to do.
     :param wait: The other arguments of :class:`CampaignWaitTrigger`.
     """
+    now, end_task = SYSTEM_CLOCK.time(), resume_with is None and can_finish_in_triggerer(task)
     task.defer(
-        trigger=CampaignWaitTrigger(
-            since=now if is_seen else None,
-            deadline=now + seconds,
-            end_task=resume_with is None and can_finish_in_triggerer(task),
-            **wait,
-        ),
+        trigger=CampaignWaitTrigger(since=now, deadline=now + seconds, end_task=end_task, **wait),
         method_name="execute_complete",
         kwargs=resume_with,
         timeout=timedelta(seconds=seconds + TRIGGERER_GRACE),
@@ -217,14 +183,9 @@ def can_finish_in_triggerer(task: BaseOperator) -> bool:
     A task that resumes on a worker right after it was deferred can be failed by a stale event of the executor
     (apache/airflow issues 66374, 67287, 72716); one that its trigger ends can not.
     """
-    package = __name__.partition(".")[0]
+    overrides_post_execute = type(task).post_execute is not BaseOperator.post_execute
+    has_post_execute = overrides_post_execute or getattr(task, "_post_execute_hook", None) is not None
     execute_complete = getattr(type(task), "execute_complete", None)
-    left_to_do = (
-        task.outlets,
-        task.on_success_callback,
-        has_post_execute(task),
-        not task.do_xcom_push,
-        task.multiple_outputs,
-        getattr(execute_complete, "__module__", "").partition(".")[0] != package,  # a subclass has its own
-    )
-    return not any(left_to_do)
+    completes_itself = not getattr(execute_complete, "__module__", "").startswith("airflow_provider_campaign.")
+    has_callbacks = bool(task.outlets or task.on_success_callback or has_post_execute)
+    return task.do_xcom_push and not (has_callbacks or completes_itself or task.multiple_outputs)

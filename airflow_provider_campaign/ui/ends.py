@@ -21,8 +21,7 @@ from airflow_provider_campaign.exceptions import CampaignConfigError
 MAX_BODY = 32 * 1024
 """Bytes; Airflow keeps 4,096 characters of what an argument is rendered to, unless configured otherwise."""
 
-MAX_WINDOWS = 1000
-"""Windows of a week, of all rules together."""
+MAX_WINDOWS = 1000  # windows of a week, of all rules together
 
 MAX_SPAN = timedelta(days=62)
 

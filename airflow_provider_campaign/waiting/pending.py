@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from airflow_provider_campaign.campaign import Campaign, WaitCondition, WaitState
+from airflow_provider_campaign.campaign import Campaign, WaitCondition
 from airflow_provider_campaign.client.changes import seconds_of
 from airflow_provider_campaign.exceptions import CampaignError, CampaignStateError, CampaignTimeoutError
 
@@ -48,7 +48,7 @@ class PendingWait:
     :param changed_at: The campaign's last change by then, by the platform's clock; None if unknown.
     :param last_status: The campaign's status as it was seen last.
     :param problem: What kept it from being seen in the last poll.
-    :param not_before: When another poll may show something newer (seconds since the epoch).
+    :param was_refused: Whether the platform has refused to show it since it was seen last.
     """
 
     campaign_id: str
@@ -59,7 +59,7 @@ class PendingWait:
     changed_at: float | None = None
     last_status: str | None = None
     problem: str | None = None
-    not_before: float = 0.0
+    was_refused: bool = False
 
     def accepts(self, campaign: Campaign, read_at: float) -> bool:
         """
@@ -69,7 +69,7 @@ class PendingWait:
 
         :param read_at: Seconds since the epoch, by our clock.
         """
-        if self.acted_at is None or self.condition.state_of(campaign.status) is WaitState.RETRY:
+        if self.acted_at is None or not self.condition.is_final(campaign.status):
             return True
         changed_at = seconds_of(campaign.updated_at)
         if changed_at is None or self.changed_at is None or changed_at == self.changed_at:
@@ -81,26 +81,28 @@ class PendingWait:
         Return the campaign if a poll shows that it has met the condition; note what the poll shows if not.
 
         :param description: The connection, as messages name it.
-        :raises CampaignError: When the campaign can't be read, or the condition can no longer be met.
+        :raises CampaignError: When the campaign can't be read, for an acknowledged stop or start twice in a row; or
+            when the condition can no longer be met.
         """
         self.problem = snapshot.problem
         if error := snapshot.error or snapshot.failed.get(self.campaign_id):
-            raise error
+            if self.acted_at is None or self.was_refused:
+                raise error
+            self.problem, self.was_refused = str(error), True
         campaign = snapshot.campaigns.get(self.campaign_id)
         if campaign is None:
             return None
+        self.was_refused = False
         if not self.accepts(campaign, snapshot.began):
             self.problem = f"it was read as {campaign.status}, which may be how it was before."
-            self.not_before = (self.acted_at or 0.0) + MAX_READ_LAG
             return None
         self.last_status = campaign.status
-        state = self.condition.state_of(campaign.status)
-        if state is WaitState.FAILURE:
+        if self.condition.is_ruled_out_by(campaign.status):
             raise CampaignStateError(
                 f"Campaign {campaign.id!r} ({description}) is {campaign.status}: it will not become {self.condition} "
                 "any more. Look at it in the platform's console; another user may have changed it."
             )
-        return campaign if state is WaitState.SUCCESS else None
+        return campaign if self.condition.is_met_by(campaign.status) else None
 
     def timed_out(self, seconds: float, description: str) -> CampaignTimeoutError:
         """Return the error for a wait that ran out of time; the parameters are those of :meth:`reached`."""

@@ -1,4 +1,4 @@
-"""Statuses, wait conditions and ids, which mean the same on every platform."""
+"""Statuses, wait conditions, patterns, and ids, which mean the same on every platform; and which errors are final."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from airflow_provider_campaign.campaign import (
     STOP_CONDITION,
     Campaign,
     CampaignStatus,
-    WaitState,
+    WaitCondition,
     canonical_status,
+    is_live,
     matches_pattern,
+    may_be_live,
     pattern_problem,
     status_condition,
     validate_campaign_id,
 )
 from airflow_provider_campaign.exceptions import CampaignConfigError
 
-WORDS = ["Ready", "Scheduled", "Rescheduled", "Preparing", "Active", "Rerun", "Paused", "Stopped", "Completed", "Draft"]
 
-
-@pytest.mark.parametrize("word", WORDS)
-def test_a_known_status_is_spelled_in_one_way(word: str) -> None:
-    assert canonical_status(f" {word.upper()} ") == canonical_status(word.lower()) == word
-
-
-def test_an_unknown_status_stays_as_the_platform_wrote_it() -> None:
-    assert canonical_status("windingDown") == "windingDown"
+@pytest.mark.parametrize("word", [*map(str, CampaignStatus), "windingDown"])
+def test_a_known_status_is_spelled_in_one_way_and_an_unknown_one_stays_as_it_is(word: str) -> None:
+    assert canonical_status(f" {word} ") == word
+    if word in set(CampaignStatus):
+        assert canonical_status(word.upper()) == canonical_status(word.lower()) == word
+    assert is_live(word) == (word in LIVE_STATUSES)
+    assert may_be_live(word) == (word in (*LIVE_STATUSES, "windingDown"))
 
 
 def test_every_status_but_paused_is_live_ended_or_waiting() -> None:
@@ -43,134 +43,84 @@ def test_every_status_but_paused_is_live_ended_or_waiting() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "state"),
+    ("condition", "success", "failure", "others"),
     [
-        *((word, WaitState.SUCCESS) for word in ("Stopped", "Completed", "stopped", "COMPLETED")),
-        *((word, WaitState.RETRY) for word in ("Active", "Preparing", "Rerun", "Paused", "windingDown")),
-        *((word, WaitState.FAILURE) for word in ("Ready", "Scheduled", "Rescheduled", "draft")),
+        (STOP_CONDITION, "Stopped COMPLETED", "Ready Scheduled Rescheduled draft", "Active Rerun Paused windingDown"),
+        (START_CONDITION, "active", "Completed", "Preparing Stopped Ready Scheduled"),
+        (status_condition(["Paused", "windingdown"]), "Paused windingDown", "Completed", "Stopped Active"),
+        (status_condition(["Paused", "Completed"]), "Paused completed", "", "Stopped Active"),
     ],
 )
-def test_what_a_status_means_to_a_stop(status: str, state: WaitState) -> None:
-    assert STOP_CONDITION.state_of(status) is state
-
-
-@pytest.mark.parametrize(
-    ("status", "state"),
-    [
-        ("active", WaitState.SUCCESS),
-        *((word, WaitState.RETRY) for word in ("Preparing", "Stopped", "Ready", "Scheduled")),
-        ("Completed", WaitState.FAILURE),
-    ],
-)
-def test_what_a_status_means_to_a_start(status: str, state: WaitState) -> None:
-    assert START_CONDITION.state_of(status) is state
-
-
-def test_what_a_status_means_to_a_sensor() -> None:
-    assert status_condition(["Paused"]).state_of("Completed") is WaitState.FAILURE
-    assert status_condition(["Paused", "Completed"]).state_of("completed") is WaitState.SUCCESS
-    assert status_condition(["windingdown"]).state_of("windingDown") is WaitState.SUCCESS
-
-
-def test_a_wait_condition_reads_as_its_statuses() -> None:
+def test_what_a_status_means_to_a_wait(condition: WaitCondition, success: str, failure: str, others: str) -> None:
+    meanings = {
+        status: (condition.is_met_by(status), condition.is_ruled_out_by(status), condition.is_final(status))
+        for status in f"{success} {failure} {others}".split()
+    }
+    assert meanings == {
+        **dict.fromkeys(success.split(), (True, False, True)),
+        **dict.fromkeys(failure.split(), (False, True, True)),
+        **dict.fromkeys(others.split(), (False, False, False)),
+    }
+    assert START_CONDITION.is_in_progress("preparing")
     assert str(STOP_CONDITION) == "Stopped or Completed"
 
 
-def test_an_id_may_be_a_number() -> None:
-    assert validate_campaign_id(17) == "17"
+@pytest.mark.parametrize("campaign_id", ["cd-3aefda80-f98e-5f4f", "507f1f77bcf86cd799439011", "a b", "ü.1", 17])
+def test_whatever_can_stand_in_a_path_is_an_id(campaign_id: Any) -> None:
+    assert validate_campaign_id(campaign_id) == str(campaign_id)
 
 
 @pytest.mark.parametrize(
-    "campaign_id", ["cd-3aefda80-f98e-5f4f-ad41-92803abb0000", "507f1f77bcf86cd799439011", "a b", "ü.1"]
+    ("campaign_ids", "problem"),
+    [
+        (["", " \t "], "is empty"),
+        (["None", "none", "null"], "looks like an unset value"),
+        (["{{ x }}"], "is a template that was not rendered"),
+        ([None, True, 17.5, ["cd-1"]], "is not a string"),
+        ([" cd-1", "cd-1\n"], "has blanks around it"),
+        (["a/b", "a\\b", "a?b", "a#b", ".", "..", "a..b", "%2e%2E", "a%252fb"], "looks like a path"),
+        (["a\nb", "a\x00b", "a\u200bb"], "holds a control character"),
+    ],
 )
-def test_whatever_can_stand_in_a_path_is_an_id(campaign_id: str) -> None:
-    assert validate_campaign_id(campaign_id) == campaign_id
+def test_an_id_that_can_be_no_campaigns_is_refused(campaign_ids: list[Any], problem: str) -> None:
+    for campaign_id in campaign_ids:
+        with pytest.raises(CampaignConfigError) as caught:
+            validate_campaign_id(campaign_id)
+        assert f"campaign_id {campaign_id!r} {problem}" in str(caught.value)
+        assert "Nothing was sent" in str(caught.value)
 
 
-UNUSABLE_IDS = [
-    ("", "is empty"),
-    (" \t ", "is empty"),
-    ("None", "looks like an unset value"),
-    ("none", "looks like an unset value"),
-    ("null", "looks like an unset value"),
-    (None, "is not a string but NoneType"),
-    (True, "is not a string but bool"),
-    (17.5, "is not a string but float"),
-    (["cd-1"], "is not a string but list"),
-    (" cd-1", "has blanks around it"),
-    ("cd-1\n", "has blanks around it"),
-    ("a/b", "looks like a path"),
-    ("a\\b", "looks like a path"),
-    ("a?trigger=play", "looks like a path"),
-    ("a#b", "looks like a path"),
-    (".", "looks like a path"),
-    ("..", "looks like a path"),
-    ("a..b", "looks like a path"),
-    ("%2e%2E", "looks like a path"),
-    ("a%252fb", "looks like a path"),
-    ("a\nb", "holds a control character"),
-    ("a\x00b", "holds a control character"),
-    ("a\u200bb", "holds a control character"),
-]
-
-
-@pytest.mark.parametrize(("campaign_id", "problem"), UNUSABLE_IDS)
-def test_an_id_that_can_be_no_campaigns_is_refused(campaign_id: Any, problem: str) -> None:
-    with pytest.raises(CampaignConfigError) as caught:
-        validate_campaign_id(campaign_id)
-    assert f"campaign_id {campaign_id!r} {problem}" in str(caught.value)
-    assert "Nothing was sent" in str(caught.value)
-
-
-def test_a_record_has_the_same_keys_whatever_is_known() -> None:
-    assert Campaign("c-1", "Active").as_dict() == {
-        "campaign_id": "c-1",
-        "status": "Active",
-        "message": None,
-        "updated_at": None,
-        "already_stopped": False,
-        "raw": {},
-    }
-
-
-def test_the_platforms_response_is_not_in_a_campaigns_repr() -> None:
+def test_a_result_has_the_same_keys_whatever_is_known_and_no_repr_shows_the_response() -> None:
+    unknown = dict.fromkeys(["message", "updated_at"])
+    expected = {"campaign_id": "c-1", "status": "Active", **unknown, "already_stopped": False, "raw": {}}
+    assert Campaign("c-1", "Active").as_dict() == expected
     assert "secret" not in repr(Campaign("c-1", "Active", raw={"phone": "secret"}))
 
 
-MENDED_BY_A_RETRY = {
-    "CampaignRecordError",
-    "CampaignUnavailableError",
-    "CampaignRateLimitError",
-    "CampaignTimeoutError",
-    "CampaignSweepError",
-}
+def test_only_errors_that_a_retry_may_fix_use_up_retries() -> None:
+    fixed_by_a_retry = {"CampaignError", "CampaignRecordError", "CampaignUnavailableError", "CampaignRateLimitError"}
+    fixed_by_a_retry |= {"CampaignTimeoutError", "CampaignSweepError"}
+    for name in exceptions.__all__:
+        error = getattr(exceptions, name)
+        assert issubclass(error, exceptions.CampaignError)
+        assert issubclass(error, AirflowException)
+        assert issubclass(error, AirflowFailException) == (name not in fixed_by_a_retry)
 
 
-@pytest.mark.parametrize("name", sorted(set(exceptions.__all__) - {"CampaignError"}))
-def test_only_what_a_retry_can_mend_uses_up_retries(name: str) -> None:
-    error = getattr(exceptions, name)
-    assert issubclass(error, exceptions.CampaignError)
-    assert issubclass(error, AirflowException)
-    assert issubclass(error, AirflowFailException) == (name not in MENDED_BY_A_RETRY)
-
-
-WIDE = "\N{FULLWIDTH LEFT SQUARE BRACKET}{}\N{FULLWIDTH RIGHT SQUARE BRACKET}"
 SAME_NAMES = [
     ("Café", "Cafe\N{COMBINING ACUTE ACCENT}"),
-    ("Evening\N{NO-BREAK SPACE}1", "Evening 1"),
     ("Evening\N{NARROW NO-BREAK SPACE}1", "Evening 1"),
     ("Evening\N{ZERO WIDTH SPACE} 1", "Evening 1"),
     ("Evening  1", "Evening 1"),
     ("\N{FULLWIDTH LATIN CAPITAL LETTER E}vening", "Evening"),
-    ("[a] 1", WIDE.format("a") + " 1"),
 ]
 
 
 @pytest.mark.parametrize(("one", "other"), SAME_NAMES)
-@pytest.mark.parametrize("tail", ["", "*"])
-def test_names_that_look_alike_match_each_others_pattern(one: str, other: str, tail: str) -> None:
-    assert matches_pattern(one, [other.replace("[", "[[]") + tail])
-    assert matches_pattern(other, [one.replace("[", "[[]") + tail])
+def test_names_that_look_alike_match_each_others_pattern(one: str, other: str) -> None:
+    for tail in ("", "*"):
+        assert matches_pattern(one, [other + tail])
+        assert matches_pattern(other, ["x", one + tail])
 
 
 @pytest.mark.parametrize(
@@ -179,12 +129,9 @@ def test_names_that_look_alike_match_each_others_pattern(one: str, other: str, t
         ("Evening 1", "Evening *", True),
         ("Evening 1", "evening *", False),
         ("Evening 1", "Evening", False),
-        ("Evening 1", "* ?", True),
-        (" Evening 1 ", "Evening 1", True),
+        (" Evening 1 ", "* ?", True),
         ("b", "[ab]", True),
         ("c", "[!ab]", True),
-        ("é", "[e\N{COMBINING ACUTE ACCENT}]", True),
-        ("a 1", WIDE.format("a") + "*", False),
         ("*", "[*]", True),
         ("x", "[*]", False),
         (None, "*", True),
@@ -195,11 +142,6 @@ def test_a_pattern_matches_the_whole_name(name: str | None, pattern: str, matche
     assert matches_pattern(name, [pattern]) is matches
 
 
-def test_one_of_several_patterns_is_enough() -> None:
-    assert matches_pattern("b 1", ["a *", "b *"])
-    assert not matches_pattern("b 1", [])
-
-
 @pytest.mark.parametrize(("name", "pattern"), [("EVENING 1", "evening [0-9]"), ("Straße", "STRASSE"), ("a", "[A-Z]")])
 def test_case_is_ignored_where_that_is_wanted(name: str, pattern: str) -> None:
     assert matches_pattern(name, [pattern], ignore_case=True)
@@ -207,21 +149,15 @@ def test_case_is_ignored_where_that_is_wanted(name: str, pattern: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "problem"),
+    ("patterns", "problem"),
     [
-        ("Evening [", "which has a [ that is not closed"),
-        ("[a] [b", "which has a [ that is not closed"),
-        ("[]", "which has a [ that is not closed"),
-        ("FL *, GA *", "which has a , in it"),
-        ("FL *|GA *", "which has a | in it"),
+        (["Evening [", "[a] [b", "[]"], "which has a [ that is not closed"),
+        (["FL *, GA *"], "which has a , in it"),
+        (["FL *|GA *"], "which has a | in it"),
+        (["*", "[[]x", "[]]x", "[!]]", "a[,]b[|]", "[!,]", "x]"], None),
     ],
 )
-def test_a_pattern_that_is_probably_not_meant_has_a_problem_and_a_fix(pattern: str, problem: str) -> None:
-    found = pattern_problem(pattern)
-    assert found
-    assert found[0] == problem
-
-
-@pytest.mark.parametrize("pattern", ["*", "[[]x", "[]]x", "[!]]", "a[,]b[|]", "[!,]", "x]", WIDE[:-1]])
-def test_a_pattern_can_name_every_character(pattern: str) -> None:
-    assert pattern_problem(pattern) is None
+def test_a_pattern_that_is_probably_not_meant_has_a_problem(patterns: list[str], problem: str | None) -> None:
+    for pattern in patterns:
+        found = pattern_problem(pattern)
+        assert (found and found[0]) == problem

@@ -17,7 +17,6 @@ LAYERS: dict[str, set[str]] = {
     "text": set(),
     "get_provider_info": set(),
     "ui": {"calling_hours", "exceptions"},
-    "version_compat": set(),
     "campaign": {"exceptions", "text"},
     "calling_hours": BOTTOM,
     "arguments": {*BOTTOM, "calling_hours", "platforms"},
@@ -25,8 +24,8 @@ LAYERS: dict[str, set[str]] = {
     "client": {*BOTTOM, "platforms"},
     "waiting": {*BOTTOM, "client", "platforms"},
     "check": {*BOTTOM, "calling_hours", "client", "platforms", "waiting"},
-    "hooks": {*BOTTOM, "client", "platforms", "waiting", "get_provider_info", "version_compat"},
-    "triggers": {*BOTTOM, "arguments", "client", "hooks", "platforms", "waiting", "version_compat"},
+    "hooks": {*BOTTOM, "client", "platforms", "waiting", "get_provider_info"},
+    "triggers": {*BOTTOM, "arguments", "client", "hooks", "platforms", "waiting"},
 }
 LAYERS["records"] = {*BOTTOM, "calling_hours", "client", "platforms"}
 LAYERS["sweep"] = {*LAYERS["records"], "records", "waiting"}
@@ -34,7 +33,7 @@ BELOW = {*LAYERS, "triggers"}
 LAYERS |= {
     "operators": BELOW,
     "sensors": BELOW,
-    "timetables": {"calling_hours", "exceptions", "version_compat"},
+    "timetables": {"calling_hours", "exceptions"},
 }
 """What each folder or module may import, besides itself; what is not here is no part of the layers."""
 

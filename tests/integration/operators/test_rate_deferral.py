@@ -18,7 +18,7 @@ from airflow_provider_campaign.exceptions import CampaignTimeoutError
 from airflow_provider_campaign.operators.campaign import MIN_RATE_DEFERRAL, RATE_JITTER, RESUME_TIME, CampaignOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, run
-from airflow_provider_campaign.version_compat import SHARED_STREAMS
+from airflow_provider_campaign.triggers.base import SHARED_STREAMS
 from tests.kinds import KORE_KINDS, SONARLY, Connect, Kind
 from tests.triggerer import Triggerer
 

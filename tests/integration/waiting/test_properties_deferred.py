@@ -21,7 +21,7 @@ from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.config import API_KEY, CLIENT_SECRET
 from airflow_provider_campaign.sandbox.faults import FRAMINGS
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, run
-from airflow_provider_campaign.triggers.shared_poll import MIN_EXTRA_INTERVAL
+from airflow_provider_campaign.triggers.base import MAX_SLEEP
 from airflow_provider_campaign.triggers.wait import FINAL_POLL_GRACE, CampaignWaitTrigger
 from tests.fragile import fragile, unforeseen_id
 from tests.kinds import KINDS, SONARLY, Connect, Kind
@@ -294,7 +294,7 @@ class Run:
             or any(restart > stop for restart in self.plan.restarts)
         ):
             return
-        latest = stop + polls * max(self.plan.poll_interval, MIN_EXTRA_INTERVAL) + LONGEST_DELAY
+        latest = stop + polls * max(self.plan.poll_interval, MAX_SLEEP) + LONGEST_DELAY
         if latest < self.plan.timeout and self.plan.is_in_order(stop, latest):
             event("prompt")
             assert end.at <= self.began + latest
@@ -302,7 +302,7 @@ class Run:
     def check_requests(self) -> None:
         moments = sorted(request.at for request in self.sandbox.requests)
         within = max((sum(moment <= other < moment + 60 for other in moments) for moment in moments), default=0)
-        alone = len(self.ids) * (60 / MIN_EXTRA_INTERVAL + 2)
+        alone = len(self.ids) * (60 / MAX_SLEEP + 2)
         assert within <= max(60, alone if self.plan.way == "alone" else 0) * (1 + len(self.plan.restarts))
         if self.plan.way == "shared" and not self.plan.restarts:
             refused = [request for request in self.sandbox.requests if request.status_code == 429]

@@ -483,7 +483,6 @@ EVENTS: list[Any] = [
     {"value": {"status": "Stopped"}, "error": None, "message": ""},
     {"value": "Stopped", "error": 5, "message": ""},
     {"value": None, "error": "CampaignError", "message": None},
-    {"value": "Stopped", "error": None, "message": "", "more": 1},
 ]
 """What this version's triggers never send, but others may have left behind."""
 

@@ -32,12 +32,10 @@ CHANGED_AT = 1_000_000.0
 def test_a_reading_that_would_end_the_wait_must_be_newer_than_the_stop(
     status: str, dated: str | None, known: float | None, seconds: float, counts: bool
 ) -> None:
+    campaign = Campaign("c-1", status, updated_at=dated)
     wait = PendingWait("c-1", STOP_CONDITION, acted_at=ACTED_AT, changed_at=known)
-    assert wait.accepts(Campaign("c-1", status, updated_at=dated), ACTED_AT + seconds) is counts
-
-
-def test_a_sensor_takes_whatever_is_read() -> None:
-    assert PendingWait("c-1", STOP_CONDITION).accepts(Campaign("c-1", "Stopped"), 0.0)
+    assert wait.accepts(campaign, ACTED_AT + seconds) is counts
+    assert PendingWait("c-1", STOP_CONDITION).accepts(campaign, 0.0)  # a sensor takes whatever is read
 
 
 def snapshot(status: str, began: float = ACTED_AT) -> Snapshot:
@@ -57,19 +55,24 @@ def test_a_wait_is_over_once_its_campaign_has_met_the_condition() -> None:
 def test_a_wait_that_has_seen_nothing_newer_than_the_stop_says_what_it_has_read() -> None:
     wait = PendingWait("c-1", STOP_CONDITION, acted_at=ACTED_AT, last_status="Active")
     assert wait.reached(snapshot("Stopped"), "connection 'a'") is None
-    assert wait.not_before == ACTED_AT + MAX_READ_LAG
     assert "last seen: Active. The last problem: it was read as Stopped, which may be" in str(wait.timed_out(9, "a"))
 
 
-@pytest.mark.parametrize(
-    ("shown", "error"),
-    [
-        (snapshot("Ready"), CampaignStateError),
-        (Snapshot(failed={"c-1": CampaignNotFoundError("gone")}), CampaignNotFoundError),
-        (Snapshot(error=CampaignError("nobody may")), CampaignError),
-    ],
-)
-def test_a_wait_that_can_not_succeed_any_more_ends_at_once(shown: Snapshot, error: type[CampaignError]) -> None:
-    with pytest.raises(error):
+REFUSED = [Snapshot(failed={"c-1": CampaignNotFoundError("gone")}), Snapshot(error=CampaignError("nobody may"))]
+
+
+@pytest.mark.parametrize("shown", [snapshot("Ready"), *REFUSED])
+def test_a_wait_that_can_not_succeed_any_more_ends_at_once(shown: Snapshot) -> None:
+    expected = shown.error or shown.failed.get("c-1") or CampaignStateError()
+    with pytest.raises(type(expected)):
         PendingWait("c-1", STOP_CONDITION).reached(shown, "connection 'a'")
     assert PendingWait("c-2", STOP_CONDITION).reached(Snapshot(failed=shown.failed), "connection 'a'") is None
+
+
+@pytest.mark.parametrize("refused", REFUSED)
+def test_a_wait_for_an_acknowledged_stop_ends_when_it_is_refused_twice_in_a_row(refused: Snapshot) -> None:
+    wait = PendingWait("c-1", STOP_CONDITION, acted_at=ACTED_AT)
+    for shown in (refused, snapshot("Active"), refused, Snapshot(problem="nobody answers.")):
+        assert wait.reached(shown, "connection 'a'") is None
+    with pytest.raises(CampaignError):
+        wait.reached(refused, "connection 'a'")

@@ -1,0 +1,232 @@
+"""Calling hours are read as the platform means them, and followed through every change of the clock."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_campaign.calling_hours import CallingHours
+from airflow_provider_campaign.exceptions import CampaignConfigError
+from tests.calling_hours import DAYS, daily, weekly
+
+HOURS = daily("America/New_York", ("8:00 AM", "9:00 PM"))
+NEW_YEAR = {"from": "2026-12-31T12:00", "until": "2027-01-02T00:00"}
+MONDAY = {"day": "MO", "start": "9:00 AM", "end": "6:00 PM"}
+
+
+def shown(minute: int) -> str:
+    """Return a minute of the week as one reads it: "MO 09:00"."""
+    return f"{DAYS[minute // 1440 % 7]} {minute % 1440 // 60:02}:{minute % 60:02}"
+
+
+def read(hours: Any) -> list[str]:
+    """Return the windows as one reads them: "MO 09:00 - MO 18:00"."""
+    return [f"{shown(window.start)} - {shown(window.stop)}" for window in CallingHours.read(hours).windows]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [
+        ("12:00 AM", "12:00 PM", "MO 00:00 - MO 12:00"),
+        ("12:30 PM", "12:30 AM", "MO 12:30 - TU 00:30"),
+        ("9:00 PM", "2:00 AM", "MO 21:00 - TU 02:00"),
+        ("6:00 PM", "6:00 PM", "MO 18:00 - TU 18:00"),
+        ("09:00", "18:05", "MO 09:00 - MO 18:05"),
+        ("9:00am", "06:00 pm", "MO 09:00 - MO 18:00"),
+        ("9:00\N{NARROW NO-BREAK SPACE}AM", "6:00\N{THIN SPACE}PM", "MO 09:00 - MO 18:00"),
+        ("\N{FULLWIDTH DIGIT NINE}\N{FULLWIDTH COLON}00 AM", "\N{LEFT-TO-RIGHT MARK}6:00 PM", "MO 09:00 - MO 18:00"),
+    ],
+)
+def test_an_end_that_is_not_after_its_start_is_on_the_next_day(start: str, end: str, expected: str) -> None:
+    assert read(weekly("MO", start, end)) == [expected]
+
+
+@pytest.mark.parametrize("day", ["SU", "su", "Sun", "SUNDAY", " Su "])
+def test_a_day_may_be_written_out(day: str) -> None:
+    assert read({"timezone": "UTC", "days": [{**MONDAY, "day": day}]}) == ["SU 09:00 - SU 18:00"]
+
+
+@pytest.mark.parametrize(
+    "hours",
+    [
+        {"frequency": "DAILY", "timezone": "UTC", "start": "9:00 AM", "end": "6:00 PM"},
+        {"frequency": "daily", "timezone": "Etc/UTC", "days": [{**MONDAY, "day": None}]},
+        {**weekly(" ".join(DAYS), "9:00 AM", "6:00 PM"), "frequency": "CUSTOM"},
+    ],
+)
+def test_daily_hours_are_open_every_day_in_whichever_form_they_come(hours: dict[str, Any]) -> None:
+    assert read(hours) == [f"{day} 09:00 - {day} 18:00" for day in DAYS]
+
+
+def test_windows_that_overlap_or_touch_are_one_over_the_end_of_the_week_too() -> None:
+    hours = weekly("SA SU", "6:00 PM", "9:30 PM")
+    hours["days"] += weekly("SA SU", "9:00 PM", "2:00 AM")["days"] + weekly("MO", "2:00", "5:00")["days"]
+    assert read(hours) == ["SA 18:00 - SU 02:00", "SU 18:00 - MO 05:00"]
+
+
+def test_closed_dates_and_overrides_may_be_what_a_template_renders_to() -> None:
+    dated = {"closed_dates": ["2026-12-25"], "overrides": [{**NEW_YEAR, "open": True}]}
+    texts = {key: json.dumps(value) for key, value in dated.items()}
+    native = {"closed_dates": [date(2026, 12, 25)], "overrides": str(dated["overrides"])}
+    expected = CallingHours.read({**HOURS, **dated})
+    assert CallingHours.read({**HOURS, **texts}) == CallingHours.read({**HOURS, **native}) == expected
+
+
+@pytest.mark.parametrize("blank", ["", " ", "[]", [], None])
+def test_a_variable_that_was_emptied_lifts_all_overrides(blank: Any) -> None:
+    assert CallingHours.read({**HOURS, "overrides": blank}).overrides == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "warning"),
+    [
+        ({"days": [{"start": "6:00 AM", "end": "10:00 PM"}]}, None),
+        ({"days": [{"start": "9:00 AM", "end": "8:00 AM"}]}, "days[0] is open for 23 hours. Look whether AM stands"),
+        ({"closed_dates": []}, "closed_dates is empty. Look whether its years were given."),
+        ({"overrides": [NEW_YEAR, {"from": "2026-11-03T12:00", "until": None}]}, None),
+        (
+            {"overrides": [NEW_YEAR, {"from": "2026-11-03T12:00", "open": True, "reason": "storm alerts"}]},
+            "overrides[1] is open until further notice (storm alerts): nothing is stopped from then on. Give it",
+        ),
+    ],
+)
+def test_what_is_hardly_meant_is_a_warning(change: dict[str, Any], warning: str | None) -> None:
+    warnings = CallingHours.read({**HOURS, **change}).warnings
+    assert len(warnings) == (warning is not None)
+    assert all(f"Calling hours: callingHours.{warning}" in each for each in warnings)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"frequency": "MONTHLY"}, "frequency is 'MONTHLY'"),
+        ({"frequency": 0}, "frequency is 0"),
+        ({"timezone": "Mars/Olympus"}, "timezone is 'Mars/Olympus'"),
+        ({"timezone": "../../etc/passwd"}, "timezone is '../../etc/passwd'"),
+        ({"timezone": "America"}, "timezone is 'America'"),
+        ({"timezone": ""}, "timezone is ''"),
+        ({"timezone": None}, "timezone is None"),
+        ({"timezone": ["UTC"]}, "timezone is ['UTC']"),
+        ({"timezone": "EST"}, "timezone is 'EST', which is not the clock of a region"),
+        ({"timezone": "Etc/GMT+5"}, "timezone is 'Etc/GMT+5', which is not the clock of a region"),
+        ({"timezone": "Singapore"}, "timezone is 'Singapore', which is not the clock of a region"),
+        ({"days": []}, "days is []"),
+        ({"days": {"MO": MONDAY}}, "days is {'MO'"),
+        ({"days": None}, "start is None"),
+        ({"days": ["MO"]}, "days[0] is 'MO'"),
+        ({"days": [MONDAY, {**MONDAY, "day": "XX"}]}, "days[1].day is 'XX'"),
+        ({"days": [{**MONDAY, "day": "M"}]}, "days[0].day is 'M'"),
+        ({"days": [{**MONDAY, "day": None}]}, "days[0].day is None"),
+        ({"frequency": "DAILY", "days": [{**MONDAY, "day": 0}]}, "days[0].day is 0"),
+        ({"frequency": "CUSTOM", "days": [{**MONDAY, "day": None}]}, "days[0].day is"),
+        ({"days": [{**MONDAY, "start": 9}]}, "days[0].start is 9"),
+        ({"days": [{**MONDAY, "end": "9"}]}, "days[0].end is '9'"),
+        ({"days": [{**MONDAY, "end": "13:00 PM"}]}, "days[0].end is '13:00 PM'"),
+        ({"days": [{**MONDAY, "end": "0:00 AM"}]}, "days[0].end is '0:00 AM'"),
+        ({"days": [{**MONDAY, "end": "6:60 PM"}]}, "days[0].end is '6:60 PM'"),
+        ({"days": [{**MONDAY, "end": "24:00"}]}, "days[0].end is '24:00'"),
+        ({"open": True}, "frequency is 'WEEKLY', which can't be given with 'open'"),
+        ({"open": 1}, "frequency is 'WEEKLY', which can't be given with 'open'"),
+        ({"closed_dates": "2026-12-25"}, "closed_dates is '2026-12-25'"),
+        ({"closed_dates": {}}, "closed_dates is {}"),
+        ({"closed_dates": ["2026-12-25", "25.12.2026"]}, "closed_dates[1] is '25.12.2026'"),
+        ({"closed_dates": [datetime(2026, 12, 25)]}, "closed_dates[0] is datetime"),
+        ({"overrides": NEW_YEAR}, "overrides is {"),
+        ({"overrides": "{{ var.value.emergency }}"}, "overrides is '{{ var.value.emergency }}'"),
+        ({"overrides": ["closed"]}, "overrides[0] is 'closed'"),
+        ({"overrides": [{"until": None}]}, "overrides[0].from is None"),
+        ({"overrides": [{**NEW_YEAR, "from": "2026-12-31"}]}, "overrides[0].from is '2026-12-31'"),
+        ({"overrides": [{**NEW_YEAR, "until": date(2027, 1, 1)}]}, "overrides[0].until is datetime.date"),
+        ({"overrides": [{**NEW_YEAR, "until": "2026-12-31T12:00"}]}, "overrides[0].until is"),
+        ({"overrides": [{**NEW_YEAR, "open": "false"}]}, "overrides[0].open is 'false'"),
+        ({"overrides": [{**NEW_YEAR, "from": "0001-01-01T00:00+14:00"}]}, "overrides[0].from is"),
+    ],
+)
+def test_the_error_names_field_and_value_and_the_fix(change: dict[str, Any], error: str) -> None:
+    with pytest.raises(CampaignConfigError) as caught:
+        CallingHours.read({"frequency": "WEEKLY", "timezone": "UTC", "days": [MONDAY], **change})
+    assert str(caught.value).startswith(f"Calling hours: callingHours.{error}")
+    assert any(word in str(caught.value) for word in ("Use ", "Give "))
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"holidays": ["2026-12-25"]}, "callingHours has the key 'holidays'"),
+        ({7: 1}, "callingHours has the key 7"),
+        ({"overrides": [{**NEW_YEAR, "to": ""}]}, "callingHours.overrides[0] has the key 'to'"),
+        ({"days": [{"start": "9:00", "ends": "18:00"}]}, "callingHours.days[0] has the key 'ends'"),
+    ],
+)
+def test_an_unknown_key_is_an_error_with_those_that_there_are(change: dict[str, Any], key: str) -> None:
+    with pytest.raises(CampaignConfigError) as caught:
+        CallingHours.read({**HOURS, **change})
+    assert str(caught.value).startswith(f"Calling hours: {key}, which is unknown. Use some of ")
+
+
+@pytest.mark.parametrize("hours", [None, "WEEKLY", [], 9])
+def test_what_is_no_object_is_refused(hours: Any) -> None:
+    with pytest.raises(CampaignConfigError, match=r"callingHours is .*not an object"):
+        CallingHours.read(hours)
+
+
+@pytest.mark.parametrize("timezone", ["Asia/Calcutta", "US/Eastern", "America/Argentina/Buenos_Aires"])
+def test_another_name_of_a_regions_clock_is_taken(timezone: str) -> None:
+    assert CallingHours.read(weekly("MO", "9:00 AM", "6:00 PM", timezone)).zone.key == timezone
+
+
+@pytest.mark.parametrize("windows", [[("12:00 AM", "12:00 AM")], [("8:00 AM", "8:00 PM"), ("8:00 PM", "8:00 AM")]])
+def test_hours_around_the_clock_neither_end_nor_start(windows: list[tuple[str, str]]) -> None:
+    with pytest.raises(CampaignConfigError, match=r"callingHours\.days cover the whole week"):
+        CallingHours.read(daily("UTC", *windows))
+
+
+KEYS = ["frequency", "timezone", "days", "day", "start", "end", "open", "closed_dates", "overrides", "from", "until"]
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=9) | st.sampled_from(["MO", "9:00 AM", "UTC"]),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=6),
+    )
+)
+def test_whatever_json_comes_only_the_one_error_comes_out(document: Any) -> None:
+    with contextlib.suppress(CampaignConfigError):
+        CallingHours.read(document)
+
+
+@pytest.mark.parametrize(
+    ("window", "day", "opens", "closes"),
+    [
+        (("9:00 AM", "9:00 PM"), "2026-03-08", "03-08 09:00 -0400", "03-08 21:00 -0400"),
+        (("9:00 PM", "2:30 AM"), "2026-03-07", "03-07 21:00 -0500", "03-08 03:00 -0400"),
+        (("2:30 AM", "9:00 PM"), "2026-03-08", "03-08 03:00 -0400", "03-08 21:00 -0400"),
+        (("2:10 AM", "2:50 AM"), "2026-03-08", "03-09 02:10 -0400", "03-09 02:50 -0400"),
+        (("9:00 PM", "1:30 AM"), "2026-10-31", "10-31 21:00 -0400", "11-01 01:30 -0400"),
+        (("1:30 AM", "9:00 PM"), "2026-11-01", "11-01 01:30 -0500", "11-01 21:00 -0500"),
+        (("1:10 AM", "1:50 AM"), "2026-11-01", "11-02 01:10 -0500", "11-02 01:50 -0500"),
+    ],
+)
+def test_nobody_is_called_early_or_late_when_the_clock_changes(
+    window: tuple[str, str], day: str, opens: str, closes: str
+) -> None:
+    """New York's clock skips 2:00 to 3:00 on 2026-03-08, and repeats 1:00 to 2:00 on 2026-11-01."""
+    zone = ZoneInfo("America/New_York")
+    hours = CallingHours.read(daily(zone.key, window))
+    start = hours.next_start(datetime.fromisoformat(day).replace(tzinfo=zone))
+    assert start
+    moments = [start, hours.next_end(start)]
+    assert [moment.astimezone(zone).strftime("%m-%d %H:%M %z") for moment in moments if moment] == [opens, closes]
+
+
+def test_a_weeks_only_window_that_the_clock_skips_comes_in_the_next_week() -> None:
+    hours = CallingHours.read(weekly("SU", "2:10 AM", "2:50 AM", "America/New_York"))
+    assert hours.next_end(datetime(2026, 3, 1, 12, tzinfo=UTC)) == datetime(2026, 3, 15, 6, 50, tzinfo=UTC)
+    assert hours.last_end(datetime(2026, 3, 9, 5, tzinfo=UTC)) == datetime(2026, 3, 1, 7, 50, tzinfo=UTC)

@@ -1,0 +1,209 @@
+"""Which campaign has which calling hours, and what closed dates and overrides make of them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_campaign.calling_hours import CallingHours, CallingRules
+from airflow_provider_campaign.campaign import Campaign
+from airflow_provider_campaign.exceptions import CampaignConfigError
+from tests.calling_hours import daily
+
+HOURS = daily("America/New_York", ("8:00 AM", "9:00 PM"))
+UTC_HOURS = daily("UTC", ("8:00 AM", "9:00 PM"))
+SOUTH = [{**HOURS, "name_pattern": ["FL-*", "GA-*"], "name": "south"}, {"open": True}]
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def campaign(name: str | None = "Evening 1", campaign_type: str | None = "sms") -> Campaign:
+    return Campaign("cd-1", "Active", name, campaign_type)
+
+
+def ends(value: Any, start: str, until: str) -> list[str]:
+    found = CallingRules.read(value).ends(utc(start), utc(until))
+    return [f"{rule.name} {end:%m-%d %H:%M}" for rule, end in found]
+
+
+@pytest.mark.parametrize("value", [SOUTH, tuple(SOUTH), json.dumps(SOUTH), f" {SOUTH!r}\n"])
+def test_a_list_is_taken_as_python_and_as_text(value: Any) -> None:
+    rules = CallingRules.read(value)
+    assert [(rule.name, rule.name_patterns) for rule in rules.rules] == [("south", ("FL-*", "GA-*")), ("*", ("*",))]
+    assert rules.warnings == ()
+
+
+@pytest.mark.parametrize("value", [HOURS, json.dumps(HOURS), str(HOURS)])
+def test_a_plain_object_is_a_rule_for_every_campaign(value: Any) -> None:
+    rules = CallingRules.read(value)
+    assert rules.rule_for(campaign(None, None)) == rules.rules[0] == CallingHours.read(HOURS)
+
+
+def test_patterns_and_types_may_be_what_a_template_renders_to() -> None:
+    listed = CallingRules.read({"open": True, "name_pattern": ["FL-*", "[ab]*"], "campaign_types": ["sms", "voice"]})
+    for patterns in ("['FL-*', '[ab]*']", '["FL-*", "[ab]*"]'):
+        rendered = {"open": True, "name_pattern": patterns, "campaign_types": '["SMS", "voice"]'}
+        assert CallingRules.read(rendered) == listed
+
+
+RULES = CallingRules.read(
+    [
+        {"name_pattern": "FL-lower *", "open": True},
+        {"name_pattern": ["fl-*", "Café *"], "ignore_case": True, "campaign_types": "SMS", "open": True},
+        {"campaign_types": ["voice"], "open": True},
+        {"name_pattern": "FL-*", "open": False},
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "campaign_type", "rule"),
+    [
+        ("FL-lower 1", "sms", "FL-lower *"),
+        ("FL-Lower 1", "sms", "fl-*, Café * (sms)"),
+        ("CAFE\N{COMBINING ACUTE ACCENT}\N{NO-BREAK SPACE}1", "sms", "fl-*, Café * (sms)"),
+        ("FL-Lower 1", "voice", "* (voice)"),
+        (None, "voice", "* (voice)"),
+        ("FL-Lower 1", None, "FL-*"),
+        ("fl-upper 1", None, None),
+        (None, None, None),
+    ],
+)
+def test_the_first_rule_that_matches_applies(name: str | None, campaign_type: str | None, rule: str | None) -> None:
+    found = RULES.rule_for(campaign(name, campaign_type))
+    assert (found.name if found else None) == rule
+
+
+def test_a_campaign_that_no_rule_matches_is_closed_at_all_times() -> None:
+    now, unmatched = utc("2026-11-03T12:00"), campaign("Evening 1")
+    assert not RULES.is_open(unmatched, now)
+    assert RULES.next_start(unmatched, now) is RULES.next_end(unmatched, now) is None
+
+
+def test_the_rule_of_a_campaign_answers_for_it() -> None:
+    rules = CallingRules.read([{**HOURS, "name_pattern": "FL-*"}, {"open": True}])
+    now, florida = utc("2026-11-03T12:00"), campaign("FL-1")
+    assert (rules.is_open(florida, now), rules.is_open(campaign(), now)) == (False, True)
+    assert rules.next_start(florida, now) == utc("2026-11-03T13:00")
+    assert rules.next_end(florida, now) == utc("2026-11-04T02:00")
+
+
+def test_the_ends_of_all_rules_come_in_order() -> None:
+    texas = daily("America/New_York", ("8:00 AM", "12:00 PM"), ("1:00 PM", "8:00 PM"))
+    rules = [{**HOURS, "name": "east"}, {"open": True}, {**texas, "name": "texas"}]
+    expected = ["texas 11-03 17:00", "texas 11-04 01:00", "east 11-04 02:00"]
+    assert ends(rules, "2026-11-03T02:00", "2026-11-04T02:00") == expected
+
+
+def test_names_are_unique_also_where_none_are_given() -> None:
+    rules = CallingRules.read([{"name_pattern": "FL-*", "open": flag} for flag in (True, False, True)])
+    assert [rule.name for rule in rules.rules] == ["FL-*", "FL-* (2)", "FL-* (3)"]
+
+
+def test_rules_that_never_apply_are_a_warning() -> None:
+    rules = CallingRules.read([{"name": "emergency", "open": False}, {**HOURS, "name_pattern": "FL-*"}, HOURS])
+    assert rules.warnings == (
+        "Calling hours: rule 'emergency' applies to every campaign, so that 'FL-*', '*' never will.",
+    )
+
+
+def test_a_closed_date_cuts_a_window_over_midnight_at_that_midnight() -> None:
+    hours = {**daily("UTC", ("9:00 PM", "2:00 AM")), "closed_dates": ["2026-12-25"]}
+    expected = ["* 12-25 00:00", "* 12-26 02:00", "* 12-27 02:00"]
+    assert ends(hours, "2026-12-24T02:00", "2026-12-27T02:00") == expected
+    assert CallingRules.read(hours).rules[0].next_start(utc("2026-12-24T22:00")) == utc("2026-12-26T00:00")
+
+
+def test_an_override_applies_in_place_of_dates_and_a_later_one_in_place_of_an_earlier_one() -> None:
+    closed = {"from": "2026-12-25T12:00", "until": "2026-12-25T13:00"}
+    allowed = {"from": "2026-12-25T10:00", "until": "2026-12-25T15:00", "open": True}
+    for overrides, expected in (
+        ([allowed, closed], ["* 12-25 12:00", "* 12-25 15:00"]),
+        ([closed, allowed], ["* 12-25 15:00"]),
+    ):
+        hours = {**UTC_HOURS, "closed_dates": ["2026-12-25"], "overrides": overrides}
+        assert ends(hours, "2026-12-25T00:00", "2026-12-26T00:00") == expected
+
+
+def test_where_it_goes_on_being_open_there_is_no_end() -> None:
+    allowed = {"from": "2026-11-03T20:00", "until": "2026-11-05T08:00", "open": True}
+    assert ends({**UTC_HOURS, "overrides": [allowed]}, "2026-11-02T21:00", "2026-11-05T21:00") == ["* 11-05 21:00"]
+
+
+def test_until_further_notice_there_is_no_start() -> None:
+    for start in ("2026-11-03T17:00Z", "2026-11-03T18:00:00+01:00", utc("2026-11-03T17:00"), "2026-11-03 12:00"):
+        hours = CallingHours.read({**HOURS, "overrides": [{"from": start, "until": None}]})
+        assert hours.next_end(utc("2026-11-03T14:00")) == utc("2026-11-03T17:00")
+        assert hours.next_start(utc("2026-11-03T17:00")) is None
+        assert hours.last_end(utc("2027-06-01T00:00")) == utc("2026-11-03T17:00")
+
+
+@pytest.mark.parametrize(
+    ("override", "closes", "opens"),
+    [
+        ({"from": "2026-03-08T02:10", "until": "2026-03-08T02:50"}, "03-08 09:00", "03-08 13:00"),
+        ({"from": "2026-03-08T02:10:30", "until": "2026-03-08T04:00"}, "03-08 07:00", "03-08 08:00"),
+        ({"from": "2026-11-01T01:10", "until": "2026-11-01T01:50"}, "11-01 05:10", "11-01 06:50"),
+    ],
+)
+def test_nobody_is_called_while_an_emergency_may_last(override: dict[str, str], closes: str, opens: str) -> None:
+    """New York's clock skips 2:00 to 3:00 on 2026-03-08, and repeats 1:00 to 2:00 on 2026-11-01."""
+    night = daily("America/New_York", ("9:00 AM", "8:00 PM"), ("9:00 PM", "5:00 AM"))
+    hours = CallingHours.read({**night, "overrides": [override]})
+    before = utc(override["from"][:10])  # the evening before, there
+    found = [hours.next_end(before + timedelta(hours=1)), hours.next_start(before + timedelta(hours=2))]
+    assert [f"{moment:%m-%d %H:%M}" for moment in found if moment] == [closes, opens]
+
+
+def test_never_closed_and_never_open() -> None:
+    now = utc("2026-11-03T12:00")
+    for is_open in (True, False):
+        hours = CallingHours.read({"open": is_open})
+        assert hours.is_open(now) == is_open
+        assert hours.next_end(now) is hours.next_start(now) is hours.last_end(now) is None
+    dated = {"open": True, "timezone": "Asia/Kolkata", "closed_dates": ["2026-12-25"]}
+    assert ends(dated, "2026-01-01T00:00", "2027-01-01T00:00") == ["* 12-24 18:30"]
+
+
+def test_dates_until_the_end_of_time_cost_nothing() -> None:
+    always = [{"from": "0001-01-01T00:00", "until": "9999-12-31T23:59"}]
+    hours = CallingHours.read({**HOURS, "closed_dates": ["9999-12-31", "0001-01-01"], "overrides": always})
+    assert not hours.is_open(utc("2026-11-03T15:00"))
+    assert hours.next_start(utc("2026-11-03T15:00")) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ([], "has no rule"),
+        ("[]", "has no rule"),
+        ([[]], "callingHours[0] is [], not an object"),
+        (None, "callingHours is None, not an object"),
+        ("half a list [", "callingHours is 'half a list [', which can't be read"),
+        ("[" * 100_000, "which can't be read"),
+        ('{"overrides": [], "overrides": []}', "the keys overrides stands twice"),
+        ([{"open": 1}], "callingHours[0].open is 1"),
+        ([{"open": True, "closed_dates": ["2026-12-25"]}], "callingHours[0].timezone is None"),
+        ([{**HOURS, "name": "south"}, {**HOURS, "name": "south"}], "callingHours[1].name is 'south'"),
+        ({**HOURS, "name": ["a", "b"]}, "callingHours.name is ['a', 'b']"),
+        ({**HOURS, "name": " "}, "callingHours.name is ' '"),
+        ({**HOURS, "name_patterns": "FL-*"}, "callingHours has the key 'name_patterns', which is unknown."),
+        ({**HOURS, "name_pattern": "FL-[*"}, "callingHours.name_pattern is 'FL-[*'"),
+        ({**HOURS, "name_pattern": ["FL-*", "GA-*, TX-*"]}, "callingHours.name_pattern is 'GA-*, TX-*'"),
+        ({**HOURS, "name_pattern": "None"}, "callingHours.name_pattern is 'None'"),
+        ({**HOURS, "name_pattern": ["FL-*", 7]}, "callingHours.name_pattern is 7"),
+        ({**HOURS, "campaign_types": "sms,"}, "callingHours.campaign_types is 'sms,'"),
+        ({**HOURS, "campaign_types": ["sms", "email"]}, "callingHours.campaign_types is 'email'"),
+        ({**HOURS, "ignore_case": "yes"}, "callingHours.ignore_case is 'yes'"),
+    ],
+)
+def test_what_is_no_rule_is_refused_with_the_field_and_the_value(value: Any, problem: str) -> None:
+    with pytest.raises(CampaignConfigError) as caught:
+        CallingRules.read(value)
+    assert problem in str(caught.value)
+    assert len(str(caught.value)) < 1000
