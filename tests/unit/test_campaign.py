@@ -92,7 +92,13 @@ def test_an_id_that_can_be_no_campaigns_is_refused(campaign_ids: list[Any], prob
 
 def test_a_result_has_the_same_keys_whatever_is_known_and_no_repr_shows_the_response() -> None:
     unknown = dict.fromkeys(["message", "updated_at"])
-    expected = {"campaign_id": "c-1", "status": "Active", **unknown, "already_stopped": False, "raw": {}}
+    expected: dict[str, Any] = {
+        "campaign_id": "c-1",
+        "status": "Active",
+        **unknown,
+        "already_stopped": False,
+        "raw": {},
+    }
     assert Campaign("c-1", "Active").as_dict() == expected
     assert "secret" not in repr(Campaign("c-1", "Active", raw={"phone": "secret"}))
 

@@ -68,7 +68,9 @@ def test_hours_that_never_close_have_no_end_and_those_that_never_open_again_no_o
 def test_what_cannot_be_read_is_named() -> None:
     status, problem = ask({**NEW_YORK, "holidays": []})
     assert status == 400
-    assert problem["detail"].startswith("Calling hours: callingHours has the key 'holidays', which is unknown. Use some")
+    assert problem["detail"].startswith(
+        "Calling hours: callingHours has the key 'holidays', which is unknown. Use some"
+    )
     assert ask("Truncated. You can change this behaviour in [core]max_templated_field_length. {'a': ...")[0] == 400
 
 
