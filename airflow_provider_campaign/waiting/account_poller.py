@@ -146,7 +146,6 @@ class AccountPoller:
         for number, campaign_id in enumerate(oldest_first[:most]):
             if (number and not deadline.remaining) or (self._is_refused and len(self._problems) >= MAX_REFUSALS):
                 return
-            self._read_in[campaign_id] = self._polls
             try:
                 self._note(self._read(campaign_id, deadline))
             except Exception as failure:
@@ -157,6 +156,7 @@ class AccountPoller:
                     self._note_problem(error)
                 else:
                     self._snapshot.failed[campaign_id] = error
+            self._read_in[campaign_id] = self._polls
 
     def _read(self, campaign_id: str, deadline: Deadline) -> Campaign:
         """Read a campaign's status, with the date of its last change if one of the waits can't do without."""
