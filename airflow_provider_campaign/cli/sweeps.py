@@ -32,8 +32,8 @@ from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.operators.task_record import TaskRecord
 from airflow_provider_campaign.sweep.account import SweptAccount
-from airflow_provider_campaign.sweep.closing import Schedule
 from airflow_provider_campaign.sweep.loop import Sweep
+from airflow_provider_campaign.sweep.plan import Schedule
 from airflow_provider_campaign.sweep.result import SweepResult
 from airflow_provider_campaign.sweep.scope import SweepScope
 
@@ -95,7 +95,7 @@ class Sweeps:
 
         def refresh() -> None:
             for conn_id, sweep in dict(sweeps).items():
-                result = sweep.result()
+                result = SweepResult(sweep.account)
                 found = len(result.entries)
                 output.progress(conn_id, f"{found} live, {found - len(result.left)} stopped" if found else "listing")
 
@@ -136,7 +136,7 @@ def _stop_all(sweeps: Sweeps, open_record: Callable[[str, CampaignClient], TaskR
 
     def run(conn_id: str, sweep: Sweep) -> SweepResult:
         records[conn_id] = record = open_record(conn_id, sweep.account.client)
-        record.describe(lambda: sweep.result().progress())
+        record.describe(lambda: SweepResult(sweep.account).progress())
         try:
             result = sweep.run()
         except Exception as error:
@@ -203,6 +203,7 @@ def report(outcomes: Outcomes, output: Output) -> None:
     for conn_id, outcome in outcomes.items():
         result = outcome.value
         if result is not None:
-            output.say(f"{conn_id}: {result.summary()} ({result.requests} requests, {result.seconds} s)")
+            requests = result.account.traffic.requests
+            output.say(f"{conn_id}: {result.summary()} ({requests} requests, {result.seconds} s)")
         if outcome.error is not None:
             output.problem(f"{conn_id}: {outcome.error}")

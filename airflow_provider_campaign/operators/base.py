@@ -126,14 +126,14 @@ class CampaignOperator(BaseOperator):
         :param carried: What :meth:`.ActionProgress.carry` gave before the task was deferred.
         :returns: The result for the campaign; all requests go through its client.
         """
-        campaign = Campaign(self.campaign_id, "unknown", campaign_type=self.campaign_type)
-        progress = ActionProgress(self.hook.client, campaign, action, carried)
+        client, campaign = self.hook.client, Campaign(self.campaign_id, "unknown", campaign_type=self.campaign_type)
+        progress = ActionProgress(client, campaign, action, carried)
         self._record = record = TaskRecord.of_task(self, context, action.value, self.records_path, self._cancellation)
         record.describe(
             progress.current,
             began_at=progress.began_at,
             connection_id=self.campaign_conn_id,
-            platform=self.hook.client.platform,
+            platform=client.platform,
             scope={"campaign_id": self.campaign_id, "campaign_type": self.campaign_type},
             reason=self.reason,
         )
@@ -146,7 +146,7 @@ class CampaignOperator(BaseOperator):
                 raise
             except Exception as error:
                 request = ApiRequest(action, self.campaign_id, self.campaign_type)
-                unexpected = as_campaign_error(error, progress.client.requester.subject(request))
+                unexpected = as_campaign_error(error, client.requester.subject(request))
                 progress.note_failure(unexpected)
                 raise unexpected from error
 

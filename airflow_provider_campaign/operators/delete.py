@@ -59,11 +59,11 @@ class DeleteCampaignOperator(CampaignOperator):
 
     def _delete(self, client: CampaignClient, deadline: Deadline, *, is_retry: bool) -> Campaign:
         """Delete the campaign and return it as it was, as far as the platform shows it."""
-        campaign = None
+        gone = Campaign(self.campaign_id, "Deleted", message="The campaign is not there any more")
         try:
             if self.stop_first:
                 self._stop(client, deadline)
-            campaign = client.delete_campaign(self.campaign_id, self.campaign_type, deadline=deadline)
+            return client.delete_campaign(self.campaign_id, self.campaign_type, deadline=deadline) or gone
         except CampaignNotFoundError as error:
             if error.shown_status is not None:
                 raise
@@ -75,7 +75,7 @@ class DeleteCampaignOperator(CampaignOperator):
                 raise CampaignNotFoundError(f"{error} {UNKNOWN_TRIES}", **refusal_details(error)) from error
             else:
                 raise
-        return campaign or Campaign(self.campaign_id, "Deleted", message="The campaign is not there any more")
+        return gone
 
     def _was_sent_before(self) -> bool:
         """Return whether a previous try of this task has deleted the campaign, or sent a delete without a response."""
@@ -90,11 +90,10 @@ class DeleteCampaignOperator(CampaignOperator):
             status = client.get_campaign_status(self.campaign_id, deadline=deadline).status
         except CampaignNotFoundError:
             return  # the delete itself has to say so
-        if not may_be_live(status):
-            return
-        campaign = client.stop_campaign(self.campaign_id, self.campaign_type, deadline=deadline)
-        wait_for_effect(client, campaign, deadline)
-        self.log.info("Campaign %s is stopped, and will be deleted", self.campaign_id)
+        if may_be_live(status):
+            campaign = client.stop_campaign(self.campaign_id, self.campaign_type, deadline=deadline)
+            wait_for_effect(client, campaign, deadline)
+            self.log.info("Campaign %s is stopped, and will be deleted", self.campaign_id)
 
 
 class DeleteSmsCampaignOperator(DeleteCampaignOperator):

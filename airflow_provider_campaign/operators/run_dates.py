@@ -1,5 +1,5 @@
 """
-What a run's date means: which ends of calling hours it was scheduled for, and which of them no run has verified.
+What Airflow knows of a run's date, and of the last successful run: which ends of calling hours they were for.
 
 A sweep acts on what time it is. Dates decide about alarms alone.
 """
@@ -7,10 +7,9 @@ A sweep acts on what time it is. Dates decide about alarms alone.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any
 
 from airflow_provider_campaign.calling_hours import CallingHours, CallingRules
 
@@ -19,71 +18,65 @@ log = logging.getLogger(__name__)
 MAX_MISSED_AGE = timedelta(days=31)
 """How far back missed ends are reported."""
 
-End = tuple[CallingHours, datetime]
+RuleEnd = tuple[CallingHours, datetime]
 
 
-@dataclass(frozen=True)
-class RunDates:
+def scheduled_ends(rules: CallingRules, look_ahead: timedelta, context: Mapping[str, Any]) -> list[RuleEnd]:
     """
-    The dates of a run, and the calling hours that they are about.
+    Return the ends that the run was scheduled for, none if it was triggered manually.
 
-    :param scheduled_at: When the run was scheduled for, None if it was triggered manually.
-    :param previous: When the last successful run before it was scheduled for, None if there was none.
-    :param is_known: Whether Airflow has reported when that was.
-    :param look_ahead: A run closes what ends within this time.
+    A run is scheduled for the end of its data interval. The logical date is that of the run before where a cron
+    expression has intervals: Airflow 2's default.
     """
+    moment = context.get("data_interval_end")
+    if moment is None or context["dag_run"].run_type not in ("scheduled", "backfill"):
+        return []
+    at = datetime.fromisoformat(moment.isoformat())
+    closed = [(rule, rule.last_end(at)) for rule in rules.rules if not rule.is_open(at)]
+    return [*((rule, end) for rule, end in closed if end), *rules.ends(at, at + look_ahead)]
 
-    rules: CallingRules
-    look_ahead: timedelta
-    scheduled_at: datetime | None
-    previous: datetime | None
-    is_known: bool = True
 
-    @classmethod
-    def of_run(cls, rules: CallingRules, look_ahead: float, context: Mapping[str, Any]) -> Self:
-        """
-        Return the dates of the run that a task's context is about.
+def last_success(context: Mapping[str, Any]) -> tuple[datetime | None, bool]:
+    """Return when the last successful run was scheduled for, and whether it is known that there was none."""
+    try:  # Airflow looks it up when it is asked for
+        found = context.get("prev_data_interval_end_success")
+        return (datetime.fromisoformat(found.isoformat()), False) if found else (None, True)
+    except Exception as error:  # noqa: BLE001 whatever Airflow raises, it keeps nothing from being stopped
+        log.warning("When this DAG last ran can't be read, so that incidents and missed ends are not seen: %r", error)
+        return None, False
 
-        A run is scheduled for the end of its data interval. The logical date is that of the run before where a cron
-        expression has intervals: Airflow 2's default.
 
-        :param look_ahead: Seconds.
-        """
-        moment = context.get("data_interval_end")
-        is_scheduled = moment is not None and context["dag_run"].run_type in ("scheduled", "backfill")
-        scheduled_at = datetime.fromisoformat(moment.isoformat()) if moment is not None and is_scheduled else None
-        previous, is_known = None, True
-        try:  # Airflow looks it up when it is asked for
-            if found := context.get("prev_data_interval_end_success"):
-                previous = datetime.fromisoformat(found.isoformat())
-        except Exception as error:  # noqa: BLE001 whatever Airflow raises, it keeps nothing from being stopped
-            is_known = False
-            log.warning(
-                "When this DAG last ran can't be read, so that incidents and missed ends are not seen: %r", error
-            )
-        return cls(rules, timedelta(seconds=look_ahead), scheduled_at, previous, is_known)
+def missed_ends(rules: CallingRules, look_ahead: timedelta, previous: datetime | None, now: datetime) -> list[RuleEnd]:
+    """
+    Return the ends that have passed since the last successful run, of calling hours that are open again.
 
-    def scheduled_ends(self) -> list[End]:
-        """Return the ends that the run was scheduled for."""
-        at = self.scheduled_at
-        if at is None:
-            return []
-        closed = [(rule, rule.last_end(at)) for rule in self.rules.rules if not rule.is_open(at)]
-        return [*((rule, end) for rule, end in closed if end), *self.rules.ends(at, at + self.look_ahead)]
+    :param previous: When that was scheduled for, None if there was none.
+    """
+    if previous is None:
+        return []
+    since = max(previous + look_ahead, now - MAX_MISSED_AGE)
+    ends = rules.ends(since, now) if since < now else []
+    return [(rule, end) for rule, end in ends if rule.is_open(now)]
 
-    def is_late(self, now: datetime) -> bool:
-        """Return whether all that the run was scheduled to close is open again."""
-        ends = self.scheduled_ends()
-        return bool(ends) and all(end <= now and rule.is_open(now) for rule, end in ends)
 
-    def covers(self, end: datetime) -> bool:
-        """Return whether the last successful run was scheduled to close what ends at this moment."""
-        return self.previous is not None and self.previous + self.look_ahead >= end
+def verified_closings(context: Mapping[str, Any]) -> list[tuple[str | None, str]] | None:
+    """
+    Return rule and end of each closing that the last run has verified, None if its result is unknown.
 
-    def missed_ends(self, now: datetime) -> list[End]:
-        """Return the ends that have passed since the last successful run, of calling hours that are open again."""
-        if self.previous is None:
-            return []
-        since = max(self.previous + self.look_ahead, now - MAX_MISSED_AGE)
-        ends: Iterable[End] = self.rules.ends(since, now) if since < now else ()
-        return [(rule, end) for rule, end in ends if rule.is_open(now)]
+    The dates alone don't show that an override has been declared since.
+    """
+    ti = context.get("ti")
+    try:
+        map_index = ti.map_index if ti.map_index >= 0 else None  # type: ignore[union-attr]
+        result = ti.xcom_pull(  # type: ignore[union-attr]
+            task_ids=ti.task_id,  # type: ignore[union-attr]
+            key="return_value",
+            include_prior_dates=True,
+            map_indexes=map_index,
+        )
+        if result["outcome"] != "success":
+            return None
+        return [(each["rule"], each["end"]) for each in result["closings"] if each["verified_at"]]
+    except Exception as error:  # noqa: BLE001 whatever an XCom backend raises, the dates say enough
+        log.debug("The result of the last run is not known: %r", error)
+        return None

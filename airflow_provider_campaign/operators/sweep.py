@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator, Context, conf
@@ -28,15 +29,14 @@ from airflow_provider_campaign.arguments import (
     read_words,
 )
 from airflow_provider_campaign.campaign import LIVE_STATUSES, CampaignType
-from airflow_provider_campaign.client.clock import SYSTEM_CLOCK, Cancellation
+from airflow_provider_campaign.client.clock import Cancellation
+from airflow_provider_campaign.exceptions import CampaignError, CampaignSweepError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operators.dry_run import DryRunArgument
-from airflow_provider_campaign.operators.incidents import incident_alias, read_incident_outlet, send_incident_event
-from airflow_provider_campaign.operators.sweep_run import SweepArguments, SweepRun, resuming
+from airflow_provider_campaign.operators.sweep_run import SweepRun
 from airflow_provider_campaign.operators.task_record import TaskRecord
 
 if TYPE_CHECKING:
-    from airflow.sdk import Asset
+    from airflow.sdk import Asset, AssetAlias
 
 MIN_DEFERRAL = 30.0
 """Seconds; a shorter wait is not worth a deferral, and resuming right after one can be failed by a stale event."""
@@ -46,6 +46,9 @@ RESUME_LEAD = 2.0
 
 RESUME_TIMEOUT = 600.0
 """Seconds after which Airflow fails a deferred sweep that the triggerer has not resumed."""
+
+EVENT_KEYS = ("incidents", "missed_closings", "window_end", "connection_id", "record")
+"""What an event of ``incident_outlet`` carries of the task's result."""
 
 
 class StopActiveCampaignsOperator(BaseOperator):
@@ -59,8 +62,8 @@ class StopActiveCampaignsOperator(BaseOperator):
 
     :param campaign_conn_id: The connection id; its type selects the platform. (templated)
     :param campaign_types: The types to stop, if the platform has types (Kore.ai). (templated)
-    :param statuses: The statuses that count as live, compared without regard to case. Sonarly does not document its
-        words: by default, an unknown one counts as live there; name those that are to end that. (templated)
+    :param statuses: The statuses that count as live, without regard to case. Sonarly does not document its words: by
+        default, an unknown one counts as live there. (templated)
     :param name_pattern: Only campaigns whose name matches, with ``*``, ``?``, and ``[…]``; one, or a list. (templated)
     :param campaign_ids: Only these campaigns, of any type. Those that are not live are read once; one that the platform
         does not know fails the task, after all others are stopped. (templated)
@@ -81,13 +84,7 @@ class StopActiveCampaignsOperator(BaseOperator):
     :param deferrable: Whether each wait of half a minute or more is in the triggerer, without a worker slot; by default
         what Airflow's option ``[operators] default_deferrable`` says.
     :param timeout: Seconds for the whole sweep, counted from the last end that it waits for.
-    :returns: ``stopped``, ``already_stopped``, ``failed`` and, for a dry run, ``live``: lists with an entry for each
-        campaign, those of previous tries included; ``open_until`` (live campaigns whose calling hours go on);
-        ``closings`` (``rule``, ``end``, ``verified_at``, and the ids ``live_at_end``); ``missed_closings`` (``rule``
-        and ``end``); ``excluded`` (live campaigns outside the scope), ``may_start`` (before their calling hours do),
-        ``incidents`` (ids), ``total``; of this try ``requests``, ``refused`` (429), ``seconds``, ``began_at``,
-        ``ended_at``, ``outcome``, ``error``; ``earlier_tries``, ``connection_id``, ``platform``, ``window_end`` (the
-        last end), ``reason``; and ``record``: the ``path`` and ``sha256`` of the record, or None.
+    :returns: The campaigns by outcome, and what else docs/sweep.md lists.
     :raises CampaignConfigError: When an argument is wrong, at parse time unless it is a template.
     :raises CampaignSweepError: When a campaign is not verified stopped; its subclass
         :class:`.CampaignSweepFinalError` when no retry can fix it.
@@ -106,8 +103,6 @@ class StopActiveCampaignsOperator(BaseOperator):
         "reason",
     )
     ui_color = "#f6cdb4"
-
-    dry_run = DryRunArgument()
 
     readers: ClassVar[Mapping[str, Reader]] = {
         "campaign_conn_id": read_text,
@@ -153,7 +148,7 @@ class StopActiveCampaignsOperator(BaseOperator):
         self.statuses = statuses
         self.name_pattern = name_pattern
         self.campaign_ids = campaign_ids
-        self.dry_run = dry_run
+        self.dry_run = dry_run  # type: ignore[method-assign, assignment]
         self.calling_hours = calling_hours
         self.records_path = records_path
         self.reason = reason
@@ -166,16 +161,11 @@ class StopActiveCampaignsOperator(BaseOperator):
         self._cancellation = Cancellation()
         self._record: TaskRecord | None = None
         self._templates = check_arguments(self, self.readers)
-        self._check_calling_hours()
         if incident_outlet is not None:
-            self.outlets = [*self.outlets, incident_alias(incident_outlet)]
-
-    def _check_calling_hours(self) -> None:
-        """Refuse arguments that do nothing without calling hours."""
-        switch = read_bool("switch_schedules_off", self.switch_schedules_off)
-        outlet = read_incident_outlet("incident_outlet", self.incident_outlet)
-        for name, value in (("switch_schedules_off", switch), ("incident_outlet", outlet)):
-            if value and self.calling_hours is None:
+            self.outlets = [*self.outlets, _incident_alias(incident_outlet)]
+        given = {"switch_schedules_off": read_bool("switch_schedules_off", switch_schedules_off)}
+        for name, value in {**given, "incident_outlet": incident_outlet}.items():
+            if value and calling_hours is None:
                 raise argument_error(name, value, "which needs calling_hours", "Give calling_hours, or leave it out.")
 
     @cached_property
@@ -204,33 +194,46 @@ class StopActiveCampaignsOperator(BaseOperator):
         records_path = str(self.records_path) if "records_path" in self._templates else self.records_path
         self._record = TaskRecord.of_task(self, context, "sweep", records_path, self._cancellation)
         with self._record as record:
-            arguments = SweepArguments(**read_arguments(self, self.readers, self._templates))
-            record.describe(
-                connection_id=arguments.campaign_conn_id, scope=arguments.described_scope(), reason=arguments.reason
-            )
-            with resuming(carried):
-                run = SweepRun(arguments, context or {}, record, self.hook.client, self._cancellation, carried)
+            arguments = SimpleNamespace(**read_arguments(self, self.readers, self._templates))
+            try:
+                run = SweepRun(arguments, context or {}, record, self.hook, self._cancellation, carried)
+            except Exception as error:
+                if not carried or isinstance(error, CampaignError):
+                    raise
+                raise CampaignSweepError(
+                    f"What this task did before it was deferred can't be read ({error!r}): was the provider upgraded "
+                    "meanwhile? Nothing more was sent. A retry lists all live campaigns anew."
+                ) from error
             if not carried:
                 run.check_date()
-            run.sweep(self._pause_for(run) if arguments.deferrable else None)
-        if self.incident_outlet is not None and (record.result["incidents"] or record.result["missed_closings"]):
-            send_incident_event(self.incident_outlet, context, record.result)
-        return record.result
+            run.sweep(partial(self._pause, run) if arguments.deferrable else None)
+        result = record.result
+        if self.incident_outlet is not None and (result["incidents"] or result["missed_closings"]):
+            event = {name: result[name] for name in EVENT_KEYS}
+            context["outlet_events"][_incident_alias(self.incident_outlet)].add(self.incident_outlet, extra=event)
+        return result
 
-    def _pause_for(self, run: SweepRun) -> Callable[[float], None]:
-        """Return the pause of a sweep that lets a long wait pass in the triggerer."""
+    def _pause(self, run: SweepRun, moment: float) -> None:
+        """Let the time until a moment pass, in the triggerer if that is worth a deferral."""
+        left = moment - self.hook.clock.time()
+        if left - RESUME_LEAD < MIN_DEFERRAL:
+            run.deadline.sleep(left)
+            return
+        seconds = left - RESUME_LEAD
+        self.log.info("Waiting %.0f s in the triggerer", seconds)
+        self.defer(
+            trigger=TimeDeltaTrigger(timedelta(seconds=seconds)),
+            method_name="resume",
+            kwargs={"carried": run.carry()},
+            timeout=timedelta(seconds=seconds + RESUME_TIMEOUT),
+        )
 
-        def pause(moment: float) -> None:
-            seconds = moment - RESUME_LEAD - SYSTEM_CLOCK.time()
-            if seconds < MIN_DEFERRAL:
-                run.deadline.sleep(moment - SYSTEM_CLOCK.time())
-                return
-            self.log.info("Waiting %.0f s in the triggerer", seconds)
-            self.defer(
-                trigger=TimeDeltaTrigger(timedelta(seconds=seconds)),
-                method_name="resume",
-                kwargs={"carried": run.carry()},
-                timeout=timedelta(seconds=seconds + RESUME_TIMEOUT),
-            )
 
-        return pause
+def _incident_alias(asset: Any) -> AssetAlias:
+    """Return the outlet through which an event of an asset is sent only if there is an incident."""
+    from airflow.providers.common.compat.sdk import Asset, AssetAlias  # only those who give one need it
+
+    if not isinstance(asset, Asset):
+        fix = "Give, for example, Asset('campaign_incidents')."
+        raise argument_error("incident_outlet", asset, "which is not an asset", fix)
+    return AssetAlias(f"{getattr(asset, 'name', asset.uri)}_from_sweeps")

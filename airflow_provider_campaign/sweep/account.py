@@ -1,9 +1,9 @@
-"""The account that a sweep sees: its live campaigns, the outcome for each, and how to stop them."""
+"""The account that a sweep sees: its live campaigns, and the outcome for each."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,19 +13,13 @@ from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.client.list_reader import UnreliableListError
 from airflow_provider_campaign.exceptions import CampaignError
-from airflow_provider_campaign.sweep.campaign_requests import CampaignRequests
-from airflow_provider_campaign.sweep.closing import Closing, Schedule
 from airflow_provider_campaign.sweep.entry import SweepEntry
-from airflow_provider_campaign.sweep.lists import LiveLists
-from airflow_provider_campaign.sweep.plan import NOW
+from airflow_provider_campaign.sweep.plan import NOW, Closing, End, Schedule
 from airflow_provider_campaign.sweep.scope import SweepScope
-from airflow_provider_campaign.sweep.startable import may_start_before, switch_schedules_off
+from airflow_provider_campaign.sweep.startable import STARTABLE_STATUSES, may_start_before, switch_schedules_off
 from airflow_provider_campaign.sweep.traffic import Traffic
-from airflow_provider_campaign.sweep.workers import PROGRESS_INTERVAL
 
 log = logging.getLogger(__name__)
-
-WasVerified = Callable[[str | None, float | None], bool]
 
 
 class SweptAccount:
@@ -45,88 +39,59 @@ class SweptAccount:
         scope: SweepScope,
         deadline: Deadline,
         schedule: Schedule | None = None,
-        was_verified: WasVerified = lambda rule, end: False,
+        was_verified: Callable[[str | None, float | None], bool] = lambda rule, end: False,
         began_at: float | None = None,
     ) -> None:
-        self.traffic = Traffic(client, self._note_stop_sent)
-        self.client = self.traffic.client
         self.scope = scope
         self.deadline = deadline
         self.schedule = schedule or Schedule()
+        self.traffic = Traffic(client, self.schedule, deadline)
+        self.client = self.traffic.client
+        self.types = scope.listed_types(client.platform)
+        for campaign_type in self.types:
+            client.read_list(campaign_type)  # refuses a type that the platform does not have; nothing is sent
         self.excluded: dict[str, tuple[Campaign, str]] = {}
         """Live campaigns outside the scope, with the argument that leaves them out, by id."""
         self.left_open: dict[str, tuple[Campaign, Closing]] = {}
         """Live campaigns whose calling hours go on, by id."""
-        self.verified: dict[tuple[str | None, float], float] = {}
-        """When this run has verified the end of a rule, by the rule's name and the end."""
+        self.verified: dict[End, float] = {}
+        """When this run has verified an end of calling hours."""
+        self._statuses = scope.listed_statuses(client.platform)
         self._began_at = client.clock.time() if began_at is None else began_at
         self._was_verified = was_verified
         self._entries: dict[str, SweepEntry] = {}
-        self.requests = CampaignRequests(self.traffic, self.schedule, deadline, self._report)
-        self.lists = LiveLists(self.client, scope, deadline)
-        self._reported_at = float("-inf")
+        self._startable: dict[str, Campaign] = {}
+        """Campaigns that are not live but may start, by id."""
 
     @property
     def entries(self) -> list[SweepEntry]:
         """All campaigns that were found live and have to be stopped, the most urgent first."""
-        return _by_urgency(self._entries.values())
+        return sorted(self._entries.values(), key=lambda entry: entry.urgency)
 
     @property
     def open_entries(self) -> list[SweepEntry]:
         """Those about which there is still something to be done, the most urgent first."""
-        return _by_urgency(entry for entry in self._entries.values() if entry.is_open)
+        return [entry for entry in self.entries if entry.is_open]
 
     @property
     def unsent_entries(self) -> list[SweepEntry]:
         """Those whose stop still has to be requested, the most urgent first."""
-        return _by_urgency(entry for entry in self._entries.values() if entry.needs_stop)
+        return [entry for entry in self.entries if entry.needs_stop]
 
     @property
     def requests_of_listing(self) -> int:
         """How many requests a listing takes where little has changed; campaigns that are stopping are in more lists."""
-        is_stopping = any(entry.acknowledged for entry in self._entries.values() if entry.is_open)
-        return len(self.lists.types) * (2 if is_stopping else 1)
+        return len(self.types) * (2 if any(entry.acknowledged for entry in self.open_entries) else 1)
 
-    def list_only(self) -> None:
-        """Note the live campaigns."""
-        for campaign in self.client.list_campaigns(self.lists.types, self.lists.statuses, deadline=self.deadline):
-            self._take_in(campaign)
+    @property
+    def unverified(self) -> list[End]:
+        """The ends that this run has to verify and has not."""
+        return sorted(self.schedule.required(self._began_at) - self.verified.keys(), key=lambda end: end[1])
 
-    def list_live(self, after_page: Callable[[], None] = lambda: None) -> CampaignError | None:
-        """Note the live campaigns; return what keeps the listing from being a proof, one type not hiding another."""
-        problem, listed, unreadable = None, set[str](), set[str | None]()
-        may_close = self.schedule.rules is None or bool(self.schedule.required(self.client.clock.time()))
-        with_startable = may_close and not self.open_entries
-        self.left_open.clear()
-        for campaign_type in self.lists.types:
-            try:
-                for campaign in self.lists.read(campaign_type, with_startable=with_startable, after_page=after_page):
-                    if self._take_in(campaign):
-                        listed.add(campaign.id)
-            except Exception as error:  # noqa: BLE001 whatever goes wrong with one list, the others show what has to be stopped
-                problem = as_campaign_error(error, f"List of campaigns ({self.client.description})")
-                self._note_problem(problem)
-                if not isinstance(problem, UnreliableListError):  # which shows all the rows that it has
-                    unreadable.add(campaign_type)
-        unlisted = {
-            entry.campaign.id: entry
-            for entry in self.open_entries
-            if not (entry.is_unread or entry.campaign.id in listed or entry.campaign.campaign_type in unreadable)
-        }
-        for entry in unlisted.values():
-            entry.is_listed = False
-        self.requests.poll(unlisted)
-        self._report()
-        return problem
-
-    def list_excluded_types(self) -> None:
-        """Note the live campaigns of the types that are left out; they are of interest, but nothing depends on them."""
-        for campaign_type in self.scope.excluded_types(self.client.platform):
-            try:
-                live = [each for each in self.lists.read(campaign_type) if is_live(each.status)]
-                self.excluded.update({campaign.id: (campaign, "campaign_types") for campaign in live})
-            except Exception as error:  # noqa: BLE001 this is for information only
-                log.warning("Live campaigns of type %s, which is left out, can't be listed: %s", campaign_type, error)
+    @property
+    def is_all_refused(self) -> bool:
+        """Whether the platform has refused the credentials for every stop."""
+        return bool(self._entries) and all(entry.is_refused for entry in self._entries.values())
 
     @property
     def has_closed_anything(self) -> bool:
@@ -134,7 +99,43 @@ class SweptAccount:
         is_first = any(not self._was_verified(rule, end) for rule, end in self.verified)
         return self.schedule.rules is None or bool(self._entries) or is_first
 
-    def find_others(self, *, retries: bool = True) -> CampaignError | None:
+    def list_live(
+        self, after_page: Callable[[], None] = lambda: None, *, retries: bool = False
+    ) -> CampaignError | None:
+        """Note the live campaigns; return what keeps the listing from being a proof, one type not hiding another."""
+        problem, listed, unreadable = None, set[str](), set[str | None]()
+        self.left_open.clear()
+        for campaign_type in self.types:
+            try:
+                for campaign in self._list(campaign_type, after_page, retries=retries):
+                    if self._take_in(campaign):
+                        listed.add(campaign.id)
+            except Exception as error:  # noqa: BLE001 whatever goes wrong with one list, the others are read
+                problem = self._noted(error)
+                if not isinstance(problem, UnreliableListError):  # which shows all the rows that it has
+                    unreadable.add(campaign_type)
+        unlisted = {
+            entry.campaign.id: entry
+            for entry in self.open_entries
+            if not (entry.is_only_read or entry.campaign.id in listed or entry.campaign.campaign_type in unreadable)
+        }
+        for entry in unlisted.values():
+            entry.is_listed = False
+        self.traffic.poll(unlisted)
+        return problem
+
+    def list_excluded_types(self) -> None:
+        """Note a page of live campaigns of each type that is left out; nothing depends on them."""
+        for campaign_type in self.scope.excluded_types(self.client.platform):
+            live = filter(lambda each: is_live(each.status), self._page(campaign_type, self._statuses))
+            self.excluded |= {campaign.id: (campaign, "campaign_types") for campaign in live}
+
+    def list_startable(self) -> None:
+        """Note a page of campaigns of each type that are not live, but may start; nothing depends on them."""
+        for campaign_type in self.types:
+            self._startable |= {campaign.id: campaign for campaign in self._page(campaign_type, STARTABLE_STATUSES)}
+
+    def find_others(self, *, retries: bool = False) -> CampaignError | None:
         """
         Note live campaigns in statuses that no list can be filtered by.
 
@@ -143,14 +144,14 @@ class SweptAccount:
         """
         deadline, unknown = self.deadline.sooner(retries=retries), list[Campaign]()
         problem: CampaignError | None = None
-        for campaign_type in self.lists.types:
+        for campaign_type in self.types:
             try:
                 for campaign in self.client.find_undocumented(campaign_type, deadline):
-                    if not self._take_in(campaign) and may_be_live(campaign.status) and self.scope.covers(campaign):
+                    is_to_stop, may_send = self._take_in(campaign), may_be_live(campaign.status)
+                    if may_send and not (is_to_stop or self.scope.exclusion(campaign)):
                         unknown.append(campaign)
-            except Exception as error:  # noqa: BLE001 whatever goes wrong with one list, the others may show more
-                problem = as_campaign_error(error, f"List of campaigns ({self.client.description})")
-                self._note_problem(problem)
+            except Exception as error:  # noqa: BLE001 whatever goes wrong with one list, the others are read
+                problem = self._noted(error)
         if unknown:
             names = ", ".join(f"{each.id} ({each.name}) is {each.status}" for each in unknown)
             problem = UnreliableListError(
@@ -166,55 +167,39 @@ class SweptAccount:
         :param are_given: Whether the user has named them, so that one that the platform does not know is an error.
         :returns: Whether any of them is new.
         """
-        new = {
-            campaign.id: SweepEntry(campaign, is_given=are_given, is_only_read=True, is_listed=False)
-            for campaign in campaigns
-            if campaign.id not in self._entries
-        }
-        self._entries.update(new)
+        new = [campaign for campaign in campaigns if campaign.id not in self._entries]
+        for each in new:
+            self._entries[each.id] = SweepEntry(each, is_given=are_given, is_only_read=True, is_listed=False)
         return bool(new)
 
     def read_unlisted(self) -> None:
         """Read campaigns that were taken in by their ids and that no listing has shown, as the rate limit allows."""
-        unread = [entry for entry in self._entries.values() if entry.is_unread]
-        self.requests.read(unread)
+        unread = [entry for entry in self._entries.values() if entry.needs_read]
+        self.traffic.read(unread)
         for entry in unread:
-            if not entry.was_read or entry.confirmed_at is not None:
-                continue
-            is_idle = not may_be_live(entry.campaign.status)
-            if entry.is_given and is_idle:  # neither live nor stopped: it may start
-                self.lists.note_startable(entry.campaign)
-                del self._entries[entry.campaign.id]
-            elif not entry.is_given and entry.error is None:
-                entry.note_left_alone(self.client.clock.time())
+            campaign = entry.campaign
+            if entry.is_given and entry.confirmed_at is None and not may_be_live(campaign.status):
+                self._startable[campaign.id] = campaign
+                del self._entries[campaign.id]
 
     def note_verified(self, began: float) -> None:
         """Note which ends a listing has verified that began at a moment, and has ended before they are open again."""
         now = self.client.clock.time()
         left = {(entry.closing.rule, entry.closing.end) for entry in self._entries.values() if not entry.confirmed_at}
-        for closing in self.schedule.closed(began) & self.schedule.closed(now) - left:
-            self.verified.setdefault(closing, now)
-
-    @property
-    def unverified(self) -> list[tuple[str | None, float]]:
-        """The ends that this run has to verify and has not, by the rule's name and the end."""
-        return sorted(self.schedule.required(self._began_at) - self.verified.keys(), key=lambda closing: closing[1])
+        for end in self.schedule.closed(began) & self.schedule.closed(now) - left:
+            self.verified.setdefault(end, now)
 
     def may_start(self) -> list[Campaign]:
         """Return the campaigns that are not live, but may start before their calling hours do."""
-        return list(filter(self._may_start, self.lists.startable))
+        return [
+            each for each in self._startable.values() if each.status in STARTABLE_STATUSES and self._may_start(each)
+        ]
 
     def switch_schedules_off(self) -> list[str]:
         """Switch off the schedules of campaigns that may start, and return the reasons for those not verified off."""
-        seen, problems = switch_schedules_off(self.client, self.lists.types, self.deadline, self._may_start)
-        self.lists.note_seen(seen)
+        seen, problems = switch_schedules_off(self.client, self.types, self.deadline, self._may_start)
+        self._startable |= {campaign.id: campaign for campaign in seen}
         return problems
-
-    def _may_start(self, campaign: Campaign) -> bool:
-        now = self.client.clock.time()
-        if not self.scope.covers(campaign) or self.schedule.closing_of(campaign, now).stop_by is None:
-            return False
-        return may_start_before(campaign, now, self.schedule.next_start(campaign, now))
 
     def update_closings(self) -> None:
         """Note by when each campaign has to be stopped, as of now; one whose calling hours are open again is let be."""
@@ -225,6 +210,17 @@ class SweptAccount:
                 if closing.stop_by is None and entry.is_settled_when_open(now):
                     del self._entries[entry.campaign.id]
                 entry.closing = replace(entry.closing, stop_by=None) if closing.stop_by is None else closing
+
+    def log_progress(self) -> None:
+        """Log how many campaigns are stopped, if there are any to stop."""
+        entries = [entry for entry in self._entries.values() if entry.closing.stop_by is not None]
+        if any(entry.asked_at is not None for entry in entries):
+            stopped = sum(1 for entry in entries if entry.confirmed_at)
+            stopping = sum(1 for entry in entries if entry.acknowledged and entry.is_open)
+            problems = [entry.error for entry in entries if entry.error]
+            last = f", the last: {problems[-1]}" if problems else ""
+            text = "Stopped %s of %s, %s stopping, %s with a problem%s"
+            log.info(text, stopped, len(entries), stopping, len(problems), last)
 
     def carry(self) -> dict[str, Any]:
         """Return what has to be known to continue after a deferral, in plain JSON types."""
@@ -240,29 +236,59 @@ class SweptAccount:
         self.verified = {(rule, end): at for rule, end, at in carried["verified"]}
         self.traffic.restore(carried["traffic"])
 
+    def _list(self, campaign_type: str | None, after_page: Callable[[], None], *, retries: bool) -> Iterator[Campaign]:
+        reader = self.client.read_list(campaign_type, self._statuses)
+        while not reader.is_finished:
+            yield from reader.read_page(self.deadline.sooner(retries=retries))
+            after_page()
+        reader.check()
+
+    def _page(self, campaign_type: str | None, statuses: Collection[str]) -> list[Campaign]:
+        """Return the first page of a list that nothing depends on."""
+        try:
+            return self.client.read_list(campaign_type, statuses).read_page(self.deadline.sooner(retries=False))
+        except Exception as error:  # noqa: BLE001 this is for information only
+            log.warning("Campaigns (%s) can't be listed, which are not to be stopped: %s", ", ".join(statuses), error)
+            return []
+
+    def _may_start(self, campaign: Campaign) -> bool:
+        now, is_to_stop = self.client.clock.time(), self.scope.has_status(campaign, self.client.platform)
+        if campaign.status not in STARTABLE_STATUSES or is_to_stop or self.scope.exclusion(campaign):
+            return False
+        is_closing = self.schedule.closing_of(campaign, now).stop_by is not None
+        return is_closing and may_start_before(campaign, now, self.schedule.next_start(campaign, now))
+
     def _take_in(self, campaign: Campaign) -> bool:
         """Note a campaign that is listed; return whether it is one to stop."""
-        platform, now = self.client.platform, self.client.clock.time()
-        known = self._entries.get(campaign.id)
+        now, known = self.client.clock.time(), self._entries.get(campaign.id)
         self.excluded.pop(campaign.id, None)
-        if argument := self.scope.exclusion(campaign, platform):
-            self.excluded[campaign.id] = (campaign, argument)
-            if known is not None and known.is_only_listed:  # it was renamed, for example
+        if not self._is_included(campaign):
+            if known and known.is_only_listed and campaign.id in self.excluded:  # it was renamed, for example
                 del self._entries[campaign.id]
-        if not self.scope.includes(campaign, platform):
             return False
         closing = self.schedule.closing_of(campaign, now)
         if closing.stop_by is None and (known is None or known.is_settled_when_open(now)):
-            if known is not None and known.confirmed_at is None:
+            if known and known.confirmed_at is None:
                 del self._entries[campaign.id]
             self.left_open[campaign.id] = (campaign, closing)
             return False
         entry = self._entries.setdefault(campaign.id, SweepEntry(campaign, closing, campaign.status))
-        is_live_again = entry.confirmed_at is not None
+        is_new = entry.asked_at is None or entry.confirmed_at is not None
         entry.note_listed(campaign, now)
-        if (is_live_again or not entry.is_open or entry.asked_at is None) and self._is_incident(closing):
-            entry.is_incident = True
+        entry.is_incident = entry.is_incident or (is_new and self._is_incident(closing))
         return True
+
+    def _is_included(self, campaign: Campaign) -> bool:
+        """Return whether a listed campaign is live and in scope; note one that is live and not."""
+        if self.scope.has_status(campaign, self.client.platform):
+            argument = self.scope.exclusion(campaign)
+        elif may_be_live(campaign.status):
+            argument = "statuses"
+        else:
+            return False
+        if argument:
+            self.excluded[campaign.id] = (campaign, argument)
+        return argument is None
 
     def _is_incident(self, closing: Closing) -> bool:
         """Return whether a campaign that is live now was seen stopped after its calling hours had ended."""
@@ -273,27 +299,8 @@ class SweptAccount:
         is_before_run = closing.end is None or closing.end <= self._began_at
         return is_before_run and self._was_verified(closing.rule, closing.end)
 
-    def _note_problem(self, error: CampaignError) -> None:
-        log.warning("Live campaigns can't be listed: %s", error)
-        self.traffic.pause_after(error)
-
-    def _note_stop_sent(self, campaign_id: str, was_sent: bool) -> None:
-        if campaign_id in self._entries:
-            self._entries[campaign_id].note_asked(self.client.clock.time(), was_sent=was_sent)
-
-    def _report(self) -> None:
-        """Write a line about the progress, not more often than each second."""
-        now = self.client.clock.monotonic()
-        entries = list(self._entries.values())
-        if now - self._reported_at >= PROGRESS_INTERVAL and any(entry.asked_at is not None for entry in entries):
-            self._reported_at = now
-            stopped = sum(1 for entry in entries if entry.confirmed_at)
-            stopping = sum(1 for entry in entries if entry.acknowledged and entry.is_open)
-            problems = [entry.error for entry in entries if entry.error]
-            last = f", the last: {problems[-1]}" if problems else ""
-            text = "Stopped %s of %s, %s stopping, %s with a problem%s"
-            log.info(text, stopped, len(entries), stopping, len(problems), last)
-
-
-def _by_urgency(entries: Iterable[SweepEntry]) -> list[SweepEntry]:
-    return sorted(entries, key=lambda entry: entry.urgency)
+    def _noted(self, error: Exception) -> CampaignError:
+        problem = as_campaign_error(error, f"List of campaigns ({self.client.description})")
+        log.warning("Live campaigns can't be listed: %s", problem)
+        self.traffic.pause_after(problem)
+        return problem

@@ -20,19 +20,22 @@ from airflow_provider_campaign.exceptions import (
     CampaignTimeoutError,
     CampaignUnavailableError,
 )
-from airflow_provider_campaign.sweep.closing import Closing
+from airflow_provider_campaign.sweep.plan import Closing
 from airflow_provider_campaign.waiting.pending import PendingWait
 
 log = logging.getLogger(__name__)
 
 RESTART_PATIENCE = 60.0
-"""Seconds after the second request to stop a campaign, and each later one, before it is asked again."""
+"""Seconds after a stop before it is sent again to a campaign that has changed since."""
 
 STOP_PATIENCE = 300.0
-"""Seconds after a request to stop a campaign before it is asked again, although nothing has changed since."""
+"""Seconds after a stop before it is sent again to a campaign that has not."""
 
-REFUSAL_DELAYS = (5.0, 15.0, 45.0, 60.0)
-"""Seconds after each final refusal of a stop before a campaign that is still listed as live is asked again."""
+REFUSAL_DELAY = 30.0
+"""Seconds after a final refusal before a stop is sent again to a campaign that is still listed as live."""
+
+MAX_REFUSALS = 5
+"""Final refusals after which it is not."""
 
 
 def is_retryable(error: CampaignError) -> bool:
@@ -43,29 +46,25 @@ def is_retryable(error: CampaignError) -> bool:
 @dataclass
 class SweepEntry:
     """
-    One campaign that was found live.
+    One campaign that was found live, or that was named by its id.
 
     :param campaign: The campaign as it was seen last.
     :param closing: The end of the calling hours that it has to be stopped for.
     :param status_before: Its status when it was found.
     :param is_incident: Whether it was live although an earlier listing had shown its calling hours closed.
-    :param asked_at: When the request to stop it last left (seconds since the epoch), None if none did.
-    :param asked_before: The same of the request before that one.
+    :param asked_at: When the last stop left (seconds since the epoch), None if none did; before it, `asked_before`.
     :param confirmed_at: When it was seen stopped (seconds since the epoch).
-    :param acknowledged: Whether the platform has accepted the request, so that it must not be sent again.
-    :param outcome_unknown: Whether an earlier request may have reached the platform, so that the status is read first.
+    :param acknowledged: Whether the platform has accepted the stop, so that it must not be sent again.
+    :param outcome_unknown: Whether a stop may have reached the platform, so that the status is read first.
     :param may_have_acted: Whether any request of this sweep may have stopped it.
     :param changed_at: The campaign's last change, by the platform's clock, as of the acknowledgment.
-    :param restarts: How often it was seen live again after it was asked to stop.
-    :param may_be_stopped: Whether it was asked, and only a list that may lag behind shows it live.
+    :param restarts: How often it was seen live again after its stop.
     :param refusals: How often a stop was refused with an error that another request does not change.
-    :param not_before: When it may be asked again (seconds since the epoch).
+    :param not_before: When the stop may be sent again (seconds since the epoch).
     :param is_listed: Whether the last listing showed it live.
-    :param is_given: Whether it was named by its id, so that it is an error if the platform does not know it.
-    :param is_only_read: Whether no listing of this sweep has shown it live, so that it is read and not stopped.
-    :param was_read: Whether its status was read.
+    :param is_given: Whether the user has named it, so that it is an error if the platform does not know it.
+    :param is_only_read: Whether no listing of this sweep has shown it live, so that it is read and never stopped.
     :param error: What kept it from being stopped.
-    :param types: Those under which it was listed, and whether the platform does not know it as one of these.
     """
 
     campaign: Campaign
@@ -80,60 +79,47 @@ class SweepEntry:
     may_have_acted: bool = False
     changed_at: float | None = None
     restarts: int = 0
-    may_be_stopped: bool = False
     refusals: int = 0
     not_before: float = 0.0
     is_listed: bool = True
     is_given: bool = False
     is_only_read: bool = False
-    was_read: bool = False
     error: CampaignError | None = None
-    types: dict[str | None, bool] = field(default_factory=dict)
 
     @property
     def urgency(self) -> tuple[bool, float, float, str]:
-        """
-        What campaigns are sorted by: those that only a list which may lag behind shows live come last, then the
-        earliest moment first, then the highest priority.
-        """
+        """What campaigns are sorted by: those that may be stopped last, else by the moment, then by the priority."""
         try:
             rank = -float(self.campaign.priority or "-inf")
         except ValueError:
             rank = math.inf
         stop_by = math.inf if self.closing.stop_by is None else self.closing.stop_by
-        return self.may_be_stopped, stop_by, rank, self.campaign.id
-
-    @property
-    def is_abandoned(self) -> bool:
-        """Whether this sweep has stopped asking: it was refused for good, and again and again if it stays live."""
-        if self.error is None or is_retryable(self.error):
-            return False
-        return not self.is_listed or self.refusals > len(REFUSAL_DELAYS)
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether the platform has refused the credentials for every request to stop it."""
-        return isinstance(self.error, CampaignAuthError | CampaignConfigError) and not self.may_have_acted
+        return self.outcome_unknown, stop_by, rank, self.campaign.id
 
     @property
     def is_open(self) -> bool:
         """Whether there is still something to be done about it."""
-        return self.confirmed_at is None and self.closing.stop_by is not None and not self.is_abandoned
+        is_abandoned = self.error is not None and not is_retryable(self.error)
+        is_abandoned = is_abandoned and not (self.is_listed and self.refusals < MAX_REFUSALS)
+        return self.confirmed_at is None and self.closing.stop_by is not None and not is_abandoned
 
     @property
     def needs_stop(self) -> bool:
-        """Whether it still has to be asked to stop."""
         return self.is_open and not self.acknowledged and not self.is_only_read
 
     @property
-    def is_unread(self) -> bool:
-        """Whether it has to be read, because this sweep knows nothing of it but its id."""
-        return self.is_only_read and self.is_open and not self.was_read
+    def needs_read(self) -> bool:
+        return self.is_open and self.is_only_read
 
     @property
     def is_only_listed(self) -> bool:
         """Whether nothing is known of it but that a listing of this sweep has shown it live."""
         return self.asked_at is None and self.confirmed_at is None and not self.is_only_read
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the platform has refused the credentials for every request to stop it."""
+        return isinstance(self.error, CampaignAuthError | CampaignConfigError) and not self.may_have_acted
 
     def is_settled_when_open(self, now: float) -> bool:
         """Return whether nothing is left to be done, or to be said, about it if its calling hours go on."""
@@ -147,14 +133,14 @@ class SweepEntry:
         return self.confirmed_at is None or self.confirmed_at > end or (self.asked_at or 0.0) >= end
 
     def note_asked(self, now: float, *, was_sent: bool) -> None:
-        """Note that a request to stop it leaves; or that it was not sent after all, or not carried out (429)."""
+        """Note that a stop leaves; or that it was not sent after all, or not carried out (429)."""
         if was_sent:
             self.asked_before, self.asked_at = self.asked_at, now
         else:
             self.asked_at = self.asked_before
 
     def note_stop(self, campaign: Campaign, now: float) -> None:
-        """Note the platform's response to the request to stop it."""
+        """Note the platform's response to the stop."""
         self.may_have_acted = self.may_have_acted or not campaign.already_stopped
         self.note_status(campaign, now)
         self.acknowledged = True
@@ -162,28 +148,16 @@ class SweepEntry:
 
     def note_status(self, seen: Campaign, now: float) -> None:
         """Note the campaign as it was read."""
-        self.campaign = replace(
-            self.campaign,
-            status=seen.status,
-            message=seen.message or self.campaign.message,
-            already_stopped=not self.may_have_acted,
-        )
-        self.error, self.was_read = None, True
+        message = seen.message or self.campaign.message
+        already_stopped = not self.may_have_acted
+        self.campaign = replace(self.campaign, status=seen.status, message=message, already_stopped=already_stopped)
+        self.error = None
         if STOP_CONDITION.is_met_by(seen.status):
             self.confirmed_at = now
         elif STOP_CONDITION.is_ruled_out_by(seen.status):
-            self._note_refusal(CampaignConflictError(f"is {seen.status}, neither live nor stopped: it may start"), now)
-
-    def note_not_found(self, error: CampaignNotFoundError, now: float) -> None:
-        """Note that the request to stop it was answered by a 404."""
-        if error.shown_status is not None:
-            self.note_status(replace(self.campaign, status=error.shown_status, message=None), now)
-            if self.confirmed_at is None and not self._takes_other_type():
-                self._note_refusal(error, now)
-        elif error.is_confirmed:
-            self.note_deleted(error, now)
-        else:
-            self.error = CampaignUnavailableError(str(error))  # whether it is there could not be read
+            self._note_refusal(f"is {seen.status}, neither live nor stopped: it may start", now)
+        elif self.is_only_read:
+            self._note_refusal(f"is {seen.status}, and no listing shows it in scope: look at it in the console", now)
 
     def note_deleted(self, error: CampaignError, now: float) -> None:
         """Note that the platform does not know it any more: it sends nothing. One that was named may be mistyped."""
@@ -194,43 +168,35 @@ class SweepEntry:
         self.campaign = replace(self.campaign, status=DELETED, already_stopped=not self.acknowledged, message=message)
         self.error, self.confirmed_at = None, now
 
-    def note_left_alone(self, now: float) -> None:
-        """Note that it is live, and that only an earlier attempt knows it: nothing of this one shows it in scope."""
-        text = (
-            f"is {self.campaign.status}, was left by an earlier attempt, and no listing of this one shows it in scope"
-        )
-        self._note_refusal(CampaignConflictError(f"{text}: stop it in the platform's console"), now)
-
     def note_failure(self, error: CampaignError, now: float) -> None:
         """Note why it could not be stopped, or read."""
         is_unknown = bool(getattr(error, "outcome_unknown", False))
-        self.error = error
         self.outcome_unknown = self.outcome_unknown or is_unknown
         self.may_have_acted = self.may_have_acted or is_unknown
-        self.may_be_stopped = self.may_be_stopped or (is_unknown and (error.http_status or 0) < 500)
-        if not is_retryable(error):
+        if is_retryable(error):
+            self.error = error
+        else:
             self._note_refusal(error, now)
 
     def note_listed(self, listed: Campaign, now: float) -> None:
         """Note that a listing shows it live: it is stopping, was started again, or could not be stopped."""
-        self.types.setdefault(listed.campaign_type, False)
         self.campaign = replace(self.campaign, name=listed.name, priority=listed.priority)
         if self.is_only_read:
             self.campaign, self.status_before = listed, listed.status
         self.is_listed, self.is_only_read = True, False
         if self.confirmed_at is not None and self.campaign.status == DELETED:
             self.confirmed_at = None
-            error = CampaignNotFoundError(
+            text = (
                 f"is listed as {listed.status}, but neither a stop nor a status request finds it: "
                 "check the connection's Endpoints, and stop it in the platform's console"
             )
-            self._note_refusal(error, now)
-        elif self.confirmed_at is not None:
-            log.warning("Campaign %s was %s and is listed as %s", listed.id, self.campaign.status, listed.status)
-            self._reopen(listed)
-        elif self.acknowledged and self._should_ask_again(listed, now):
-            log.warning("Campaign %s is live although it was asked to stop: asking again", listed.id)
-            self._reopen(listed)
+            self._note_refusal(CampaignNotFoundError(text), now)
+        elif self.confirmed_at is not None or (self.acknowledged and self._is_live_again(listed, now)):
+            before = self.campaign.status if self.confirmed_at else "asked to stop"
+            log.warning("Campaign %s was %s and is listed as %s", listed.id, before, listed.status)
+            self.campaign = replace(self.campaign, status=listed.status)
+            self.restarts += 1
+            self.confirmed_at, self.acknowledged, self.outcome_unknown = None, False, True
 
     def wait(self) -> PendingWait:
         """Return what to poll for until it is stopped."""
@@ -243,45 +209,22 @@ class SweepEntry:
         known = (kind.__name__ for kind in type(self.error).__mro__ if kind.__name__ in exceptions.__all__)
         error = None if self.error is None else [next(known), str(self.error)]
         campaign = {**asdict(replace(self.campaign, raw={})), "raw": {}}
-        types = [[campaign_type, is_unknown] for campaign_type, is_unknown in self.types.items()]
-        return {**vars(self), "campaign": campaign, "closing": asdict(self.closing), "error": error, "types": types}
+        return {**vars(self), "campaign": campaign, "closing": asdict(self.closing), "error": error}
 
     @classmethod
     def carried(cls, state: Mapping[str, Any]) -> Self:
         """Return the entry that :meth:`carry` has returned before a deferral."""
         error = state["error"] and getattr(exceptions, state["error"][0])(state["error"][1])
         closing = Closing(**state["closing"])
-        known = {"campaign": Campaign(**state["campaign"]), "closing": closing, "error": error}
-        return cls(**{**state, **known, "types": dict(state["types"])})
+        return cls(**{**state, "campaign": Campaign(**state["campaign"]), "closing": closing, "error": error})
 
-    def _note_refusal(self, error: CampaignError, now: float) -> None:
+    def _note_refusal(self, error: CampaignError | str, now: float) -> None:
         """Note an error that another request does not change by itself; the campaign may change, though."""
-        self.error = error
-        self.not_before = now + REFUSAL_DELAYS[min(self.refusals, len(REFUSAL_DELAYS) - 1)]
+        self.error = CampaignConflictError(error) if isinstance(error, str) else error
+        self.not_before = now + REFUSAL_DELAY
         self.refusals += 1
 
-    def _takes_other_type(self) -> bool:
-        """Have it stopped as one of another type whose list shows it, too; return whether there is one."""
-        self.types[self.campaign.campaign_type] = True
-        others = [campaign_type for campaign_type, is_unknown in self.types.items() if not is_unknown]
-        if others:
-            log.warning("Campaign %s is in several lists: stopping it as %s", self.campaign.id, others[0])
-            self.campaign = replace(self.campaign, campaign_type=others[0])
-        return bool(others)
-
-    def _has_changed(self, listed: Campaign) -> bool:
-        """Return whether a listing is newer than the acknowledgment, as far as the platform shows."""
-        return (seconds_of(listed.updated_at) or 0.0) > (self.changed_at or math.inf)
-
-    def _should_ask_again(self, listed: Campaign, now: float) -> bool:
-        """Return whether it changed after it was asked, or takes very long; what changes often is asked rarely."""
-        waited = now - (self.asked_at or 0.0)
-        if self._has_changed(listed):
-            return not self.restarts or waited >= RESTART_PATIENCE
-        return waited >= STOP_PATIENCE
-
-    def _reopen(self, listed: Campaign) -> None:
-        self.campaign = replace(self.campaign, status=listed.status)
-        self.may_be_stopped = not self._has_changed(listed)
-        self.restarts += 1
-        self.confirmed_at, self.acknowledged, self.outcome_unknown = None, False, True
+    def _is_live_again(self, listed: Campaign, now: float) -> bool:
+        """Return whether its stop is to be sent again: it has changed since, as the platform says, or takes long."""
+        has_changed = (seconds_of(listed.updated_at) or 0.0) > (self.changed_at or math.inf)
+        return now - (self.asked_at or 0.0) >= (RESTART_PATIENCE if has_changed else STOP_PATIENCE)

@@ -8,12 +8,11 @@ from typing import Any
 
 from airflow_provider_campaign.client.list_reader import UnreliableListError
 from airflow_provider_campaign.client.rate_limiter import LOG_WAIT_THRESHOLD
-from airflow_provider_campaign.exceptions import CampaignError, CampaignTimeoutError, CampaignUnavailableError
+from airflow_provider_campaign.exceptions import CampaignError, CampaignTimeoutError
 from airflow_provider_campaign.sweep.account import SweptAccount
 from airflow_provider_campaign.sweep.entry import SweepEntry, is_retryable
 from airflow_provider_campaign.sweep.plan import EARLINESS, NOW, latest_starts
 from airflow_provider_campaign.sweep.result import SweepResult
-from airflow_provider_campaign.sweep.startable import may_start_entry
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +34,6 @@ SLOW_LISTING = 10.0
 MAX_DOUBTFUL_LISTINGS = 5
 """Listings in a row that prove nothing, before a sweep with nothing left to stop ends."""
 
-Pause = Callable[[float], None]
-
 
 class Sweep:
     """
@@ -51,27 +48,22 @@ class Sweep:
         self._max_delay = max_delay
         self._delay = 0.0
         self._doubtful_listings = 0
-        self._acted_at = 0.0
+        self._listed_at = self._acted_at = 0.0
         self._has_stopped = False
         """Whether campaigns were stopped since the last listing began."""
-        self._is_warned = False
         self._stops_first = False
         """Whether the last listing was slow or failed: no list holds up a stop."""
+        self._is_warned = False
         self._is_looking_for_others = True
         self._others_problem: CampaignError | None = None
 
     def list_only(self) -> SweepResult:
         """List live campaigns, and stop none."""
-        problem = None
-        try:
-            self.account.list_only()
-            problem = self.account.find_others()
-            self.account.list_excluded_types()
-        except CampaignError as error:
-            problem = error
-        return self.result(problem, is_dry_run=True)
+        problem = self.account.list_live(retries=True) or self.account.find_others(retries=True)
+        self.account.list_excluded_types()
+        return SweepResult(self.account, problem, is_dry_run=True)
 
-    def run(self, pause: Pause | None = None) -> SweepResult:
+    def run(self, pause: Callable[[float], None] | None = None) -> SweepResult:
         """
         Stop campaigns until a listing after the last end shows none, or the sweep times out.
 
@@ -84,27 +76,11 @@ class Sweep:
                     problem = problem or CampaignTimeoutError("timed out before the next listing")
                     break
             self.account.list_excluded_types()
+            if self.account.schedule.rules and self.account.has_closed_anything:
+                self.account.list_startable()
         except CampaignError as error:  # cancelled
             problem = error
-        return self.result(problem or self._others_problem)
-
-    def result(self, problem: CampaignError | None = None, *, is_dry_run: bool = False) -> SweepResult:
-        """Return what is known by now, and what keeps the listing from proving anything."""
-        account = self.account
-        return SweepResult(
-            entries=account.entries,
-            excluded=account.excluded,
-            left_open=account.left_open,
-            verified=account.verified,
-            unverified=account.unverified,
-            problem=problem,
-            description=account.client.description,
-            requests=account.traffic.requests,
-            seconds=round(account.deadline.elapsed, 1),
-            refused=account.traffic.refused,
-            is_dry_run=is_dry_run,
-            may_start=[may_start_entry(campaign) for campaign in account.may_start()],
-        )
+        return SweepResult(self.account, problem or self._others_problem)
 
     def carry(self) -> dict[str, Any]:
         """Return what has to be known to continue after a deferral, in plain JSON types."""
@@ -121,7 +97,7 @@ class Sweep:
         if self._stops_first and not self._stop_due():
             return problem  # the rate limit is reached
         self._has_stopped = False
-        began = self._acted_at = self._clock.time()
+        began = self._listed_at = self._acted_at = self._clock.time()
         problem = self.account.list_live(self._after_page)
         self._stops_first = problem is not None or self._clock.time() - began > SLOW_LISTING
         self.account.update_closings()
@@ -130,6 +106,7 @@ class Sweep:
             self.account.note_verified(began)
         if self._stop_due():
             self.account.read_unlisted()
+        self.account.log_progress()
         return problem
 
     def _after_page(self) -> None:
@@ -144,7 +121,7 @@ class Sweep:
         if not due or not self.account.deadline.remaining:
             return not due
         self._has_stopped = True
-        return self.account.requests.stop(due) == len(due)
+        return self.account.traffic.stop(due) == len(due)
 
     def _due(self) -> list[SweepEntry]:
         """Return the campaigns whose stop has to be sent now, the most urgent first."""
@@ -154,39 +131,37 @@ class Sweep:
 
     def _starts(self) -> list[tuple[SweepEntry, float]]:
         """Return the latest moment to send each stop that was not sent yet."""
-        limit = self.account.traffic.rate_limit
+        traffic = self.account.traffic
         entries = sorted(self.account.unsent_entries, key=lambda entry: entry.closing.stop_by or NOW)
         moments = [entry.closing.stop_by or NOW for entry in entries]
-        stops = limit.stops(self.account.requests_of_listing)
-        return list(zip(entries, latest_starts(moments, stops, limit.interval), strict=True))
+        stops = traffic.burst(self.account.requests_of_listing)
+        return list(zip(entries, latest_starts(moments, stops, traffic.interval), strict=True))
 
     def _is_over(self, problem: CampaignError | None) -> bool:
         """Return whether a listing proves that no campaign is live that should not be, or nothing more can be done."""
-        left = self.account.open_entries
-        if self.account.entries and all(entry.is_refused for entry in self.account.entries):
+        account, left = self.account, self.account.open_entries
+        if account.is_all_refused:
             return True
         if problem is not None and not is_retryable(problem):
             return all(entry.acknowledged for entry in left)
-        until = self.account.schedule.until
-        if until is not None and self._acted_at < until:
+        if self._listed_at < (account.schedule.until or 0.0):
             return False
         if problem is None:
             self._doubtful_listings = 0
-            return not left and not self._has_stopped and self._has_found_others()
+            return not (left or self._has_stopped) and self._has_found_others()
         self._doubtful_listings += int(isinstance(problem, UnreliableListError) and not left)
         return self._doubtful_listings >= MAX_DOUBTFUL_LISTINGS
 
     def _has_found_others(self) -> bool:
-        """Look once, after all stops, for live campaigns that no list shows; return whether that is settled."""
+        """Look once, after all stops, for live campaigns that no list shows; return whether none is left."""
         if self._is_looking_for_others and self.account.has_closed_anything:
-            problem = self._others_problem = self.account.find_others(retries=False)
-            self._is_looking_for_others = isinstance(problem, CampaignUnavailableError) and not isinstance(
-                problem, UnreliableListError
-            )
-            return not self._is_looking_for_others and not self.account.open_entries
-        return not self.account.open_entries
+            problem = self._others_problem = self.account.find_others()
+            is_final = problem is None or not is_retryable(problem) or isinstance(problem, UnreliableListError)
+            self._is_looking_for_others = not is_final
+            return is_final and not self.account.open_entries
+        return True
 
-    def _wait(self, problem: CampaignError | None, pause: Pause) -> bool:
+    def _wait(self, problem: CampaignError | None, pause: Callable[[float], None]) -> bool:
         """Wait until there is something to do; return whether there is time left for it."""
         now, remaining = self._clock.time(), self.account.deadline.remaining
         moment = self._next_moment(problem, now)
@@ -197,28 +172,24 @@ class Sweep:
 
     def _next_moment(self, problem: CampaignError | None, now: float) -> float:
         """Return when there is something to do (seconds since the epoch)."""
-        limiter_delay = self.account.client.rate_limiter.delay
-        waiting = {entry.campaign.id: start for entry, start in self._starts() if start > now + EARLINESS}
-        moments = list(waiting.values())
-        unsettled = [
-            entry
-            for entry in self.account.entries
-            if (entry.is_open and entry.campaign.id not in waiting) or entry.restarts
-        ]
-        is_blocked = bool(self._due()) and limiter_delay > 0
-        if is_blocked:
-            if limiter_delay >= LOG_WAIT_THRESHOLD:
-                log.info("Rate limit reached; resuming in %.0f s", limiter_delay)
-            moments.append(now + limiter_delay)
-        elif unsettled or problem or self._others_problem:
+        account, delay = self.account, self.account.client.rate_limiter.delay
+        planned = {entry.campaign.id: start for entry, start in self._starts() if start > now + EARLINESS}
+        moments = list(planned.values())
+        is_unsettled = any(
+            entry.restarts or (entry.is_open and entry.campaign.id not in planned) for entry in account.entries
+        )
+        if delay and self._due():
+            if delay >= LOG_WAIT_THRESHOLD:
+                log.info("Rate limit reached; resuming in %.0f s", delay)
+            moments.append(now + delay)
+        elif is_unsettled or problem or self._others_problem:
             self._delay = min(2 * self._delay, self._max_delay) or INITIAL_DELAY
-            moments.append(now + max(self._delay, limiter_delay))
+            moments.append(now + max(self._delay, delay))
         else:
             self._delay = 0.0
-            moments += [now + limiter_delay] * self._has_stopped
-        look = self.account.schedule.next_look(now)
-        if look is not None:
-            moments += [look, now + LISTING_INTERVAL]
+            moments += [now + delay] * self._has_stopped
+        look = account.schedule.next_look(now)
+        moments += [] if look is None else [look, now + LISTING_INTERVAL]
         return max(now, min(moments, default=now))
 
     def _warn_if_late(self) -> None:

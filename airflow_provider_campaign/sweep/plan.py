@@ -1,17 +1,18 @@
 """
-When stops are sent: as late as the account's rate limit allows, and early enough for all of them.
+By when each campaign must be stopped, and when its stop is sent: as late as the rate limit allows, in time for all.
 
-The plan is pure: moments by which campaigns must be stopped, and what the rate limit allows, become the latest moment
-at which each stop may be sent. Other clients of the account are not modeled, beyond a reserve and what 429 responses
-have shown of them; the sweep's margin covers the rest.
+It is pure. Other clients of the account are no part of it, beyond a reserve and what 429 responses have shown of them.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from airflow_provider_campaign.calling_hours import CallingRules
+from airflow_provider_campaign.campaign import Campaign
 
 NOW = 0.0
 """The moment of a campaign that must be stopped at once (seconds since the epoch: long ago)."""
@@ -22,7 +23,7 @@ STOPPING_TIME = 15.0
 EARLINESS = 5.0
 """Seconds that a stop may be sent too early, so that one burst has all those of nearly the same moment."""
 
-WINDOW_RESERVE = 1.0
+BURST_GAP = 1.0
 """Seconds between two bursts, besides the rate limit's window."""
 
 RESERVED_SHARE = 1 / 4
@@ -31,42 +32,96 @@ RESERVED_SHARE = 1 / 4
 MIN_SHARE = 1 / 6
 """The part of the rate limit that the plan counts on, whatever other clients use."""
 
+End = tuple[str | None, float]
+"""A rule's name, and when its calling hours end (seconds since the epoch)."""
+
 
 @dataclass(frozen=True)
-class RateLimit:
+class Closing:
     """
-    What the account's rate limit allows.
+    The end of calling hours that a campaign has to be stopped for.
 
-    :param limit: Requests in a window, None for any number.
-    :param window: Seconds.
+    :param rule: The rule's name, None if no rule matches or there are no calling hours.
+    :param end: When the calling hours end, or ended (seconds since the epoch); None if there is no such moment.
+    :param stop_by: When the stop has to be sent (seconds since the epoch); None if the campaign stays open.
+    """
+
+    rule: str | None = None
+    end: float | None = None
+    stop_by: float | None = NOW
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """
+    The closings of one run.
+
+    :param rules: None if there are no calling hours: everything must be stopped now.
+    :param margin: Seconds before an end by which campaigns are to be verified stopped.
+    :param until: The last end that the run waits for (seconds since the epoch), None if it waits for none.
+    """
+
+    rules: CallingRules | None = None
+    margin: float = 0.0
+    until: float | None = None
+
+    @classmethod
+    def of_run(cls, rules: CallingRules | None, margin: float, look_ahead: float, now: float) -> Schedule:
+        """Return the closings of a run that begins now and waits for ends no further away than ``look_ahead``."""
+        ends = rules.ends(moment_of(now), moment_of(now + look_ahead)) if rules else ()
+        return cls(rules, margin, ends[-1][1].timestamp() if ends else None)
+
+    def closing_of(self, campaign: Campaign, now: float) -> Closing:
+        """Return the closing that a campaign has to be stopped for, as of a moment."""
+        rule = self.rules.rule_for(campaign) if self.rules else None
+        if rule is None:
+            return Closing()
+        at = moment_of(now)
+        is_open = rule.is_open(at)
+        found = rule.next_end(at) if is_open else rule.last_end(at)
+        end = found.timestamp() if found else None
+        if not is_open:
+            return Closing(rule.name, end)
+        if end is None or self.until is None or end > self.until:
+            return Closing(rule.name, end, None)
+        return Closing(rule.name, end, end - self.margin - STOPPING_TIME)
+
+    def next_look(self, after: float) -> float | None:
+        """Return when live campaigns have to be listed next, whatever is known of them; None if not again."""
+        if self.rules is None or self.until is None or after >= self.until:
+            return None
+        ends = [end.timestamp() for _, end in self.rules.ends(moment_of(after), moment_of(self.until))]
+        looks = [end - before for end in ends for before in (self.margin + STOPPING_TIME, STOPPING_TIME, 0.0)]
+        return min(look for look in looks if look > after)
+
+    def closed(self, now: float) -> set[End]:
+        """Return the ends of the rules that are closed."""
+        at = moment_of(now)
+        closed = [rule for rule in (self.rules.rules if self.rules else ()) if not rule.is_open(at)]
+        return {(rule.name, end.timestamp()) for rule in closed if (end := rule.last_end(at))}
+
+    def required(self, now: float) -> set[End]:
+        """Return the ends that a run which begins now has to verify."""
+        ends = self.rules.ends(moment_of(now), moment_of(self.until)) if self.rules and self.until else ()
+        return self.closed(now) | {(rule.name, end.timestamp()) for rule, end in ends}
+
+    def next_start(self, campaign: Campaign, now: float) -> datetime | None:
+        """Return when a campaign's calling hours start next, None if unknown."""
+        return self.rules.next_start(campaign, moment_of(now)) if self.rules else None
+
+
+def stops_in_burst(limit: int | None, listing: int, others: int) -> int | None:
+    """
+    Return how many stops a burst may have, None for any number.
+
+    :param limit: Requests in a window of the rate limit, None for any number.
+    :param listing: Requests that are needed for lists in the same window.
     :param others: Requests that other clients were seen to use in a window.
     """
-
-    limit: int | None
-    window: float
-    others: int = 0
-
-    @property
-    def interval(self) -> float:
-        """Seconds between two bursts."""
-        return self.window + WINDOW_RESERVE
-
-    def stops(self, listing: int) -> int | None:
-        """
-        Return how many stops a burst may have, None for any number.
-
-        :param listing: Requests that are needed for lists in the same window.
-        """
-        if self.limit is None:
-            return None
-        reserve = max(math.ceil(RESERVED_SHARE * self.limit), self.others)
-        return max(math.ceil(MIN_SHARE * self.limit), self.limit - listing - reserve)
-
-    def after_burst(self, requests: int, refused: int) -> Self:
-        """Return the rate limit with what a burst has shown of other clients."""
-        if self.limit is None or not refused:
-            return self
-        return replace(self, others=max(0, self.limit - requests + refused))
+    if limit is None:
+        return None
+    reserve = max(math.ceil(RESERVED_SHARE * limit), others)
+    return max(math.ceil(MIN_SHARE * limit), limit - listing - reserve)
 
 
 def latest_starts(moments: Sequence[float], stops: int | None, interval: float) -> list[float]:
@@ -84,3 +139,8 @@ def latest_starts(moments: Sequence[float], stops: int | None, interval: float) 
             start = min(start, starts[-stops] - interval)
         starts.append(start)
     return starts[::-1]
+
+
+def moment_of(seconds: float) -> datetime:
+    """Return seconds since the epoch as a time in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)

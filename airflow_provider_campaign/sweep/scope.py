@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from airflow_provider_campaign.campaign import LIVE_STATUSES, Campaign, is_live, matches_pattern, may_be_live
+from airflow_provider_campaign.campaign import LIVE_STATUSES, Campaign, matches_pattern, may_be_live
 from airflow_provider_campaign.platforms.base import Platform
 
 
@@ -15,8 +15,7 @@ class SweepScope:
     Which campaigns a sweep stops.
 
     :param campaign_types: If the platform has types.
-    :param statuses: Those that count as live; left as they are by default, a word that the platform does not
-        document counts too.
+    :param statuses: Those that count as live; by default, so does a word that the platform does not document.
     :param name_patterns: Only campaigns whose name matches one of them; None for all.
     :param campaign_ids: Only these campaigns; None for all.
     """
@@ -28,13 +27,9 @@ class SweepScope:
 
     def as_dict(self) -> dict[str, list[str] | None]:
         """Return the scope as records have it, by the names of the sweep's arguments."""
-        given = {
-            "campaign_types": self.campaign_types,
-            "statuses": self.statuses,
-            "name_pattern": self.name_patterns,
-            "campaign_ids": self.campaign_ids,
-        }
-        return {name: None if value is None else sorted(value) for name, value in given.items()}
+        fields = {**vars(self), "name_pattern": self.name_patterns}
+        names = ("campaign_types", "statuses", "name_pattern", "campaign_ids")
+        return {name: None if fields[name] is None else sorted(fields[name]) for name in names}
 
     def listed_types(self, platform: Platform) -> Collection[str | None]:
         return self.campaign_types if platform.campaign_types else (None,)
@@ -43,25 +38,17 @@ class SweepScope:
         return [campaign_type for campaign_type in platform.campaign_types if campaign_type not in self.campaign_types]
 
     def listed_statuses(self, platform: Platform) -> Collection[str]:
-        """Return the statuses to ask the platform for, including live ones that are left out."""
+        """Return the statuses to ask the platform for, live ones that are left out included; none for all."""
         return () if self._takes_unknown_statuses(platform) else tuple({*self.statuses, *LIVE_STATUSES})
 
-    def includes(self, campaign: Campaign, platform: Platform) -> bool:
-        """Return whether the campaign is live and one of those to stop."""
-        return self._has_status(campaign, platform) and self._exclusion(campaign) is None
+    def has_status(self, campaign: Campaign, platform: Platform) -> bool:
+        """Return whether the campaign's status is one of those to stop."""
+        if self._takes_unknown_statuses(platform):
+            return may_be_live(campaign.status)
+        return campaign.status.casefold() in map(str.casefold, self.statuses)
 
-    def exclusion(self, campaign: Campaign, platform: Platform) -> str | None:
-        """Return the argument that leaves a live campaign out; None if it is included or not live."""
-        if self._has_status(campaign, platform):
-            return self._exclusion(campaign)
-        is_left_out = may_be_live if platform.has_closed_status_set else is_live
-        return "statuses" if is_left_out(campaign.status) else None
-
-    def covers(self, campaign: Campaign) -> bool:
-        """Return whether name and id are those of a campaign to stop, whatever its status."""
-        return self._exclusion(campaign) is None
-
-    def _exclusion(self, campaign: Campaign) -> str | None:
+    def exclusion(self, campaign: Campaign) -> str | None:
+        """Return the argument by which name or id leave the campaign out, None if neither does."""
         if self.campaign_ids is not None and campaign.id not in self.campaign_ids:
             return "campaign_ids"
         if self.name_patterns is not None and not matches_pattern(campaign.name or "", self.name_patterns):
@@ -69,10 +56,4 @@ class SweepScope:
         return None
 
     def _takes_unknown_statuses(self, platform: Platform) -> bool:
-        """Return whether an undocumented status word counts as live."""
         return set(self.statuses) == set(LIVE_STATUSES) and not platform.has_closed_status_set
-
-    def _has_status(self, campaign: Campaign, platform: Platform) -> bool:
-        if self._takes_unknown_statuses(platform):
-            return may_be_live(campaign.status)
-        return campaign.status.casefold() in map(str.casefold, self.statuses)

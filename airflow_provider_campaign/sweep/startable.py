@@ -26,11 +26,6 @@ STARTABLE_STATUSES = (*SCHEDULED_STATUSES, CampaignStatus.READY.value, CampaignS
 """A campaign in one of these starts by itself, or when a user starts it."""
 
 
-def is_startable(status: str) -> bool:
-    """Return whether a status is one of a campaign that is not live, but may start."""
-    return status in STARTABLE_STATUSES
-
-
 def may_start_before(campaign: Campaign, now: float, until: datetime | None) -> bool:
     """
     Return whether a campaign may start before a moment; false if its list row names another time.
@@ -81,38 +76,27 @@ def switch_schedules_off(
     :param is_due: Returns whether the schedule of a campaign, which is Scheduled or Rescheduled, has to be off.
     :returns: The campaigns as they were read back; and, one line each, what is not verified switched off.
     """
-    problems: list[str] = []
-    due = [each for each_type in campaign_types for each in _scheduled(client, each_type, deadline, problems)]
-    seen = []
-    for campaign in filter(is_due, due):
+    scheduled, seen, problems = list[Campaign](), list[Campaign](), list[str]()
+    for campaign_type in campaign_types:
+        reader = client.read_list(campaign_type, SCHEDULED_STATUSES)
+        try:  # all of it, before anything is changed: a campaign that leaves the list moves others to earlier pages
+            scheduled.extend(reader.read_all(deadline))
+            reader.check()
+        except Exception as error:  # noqa: BLE001 what is known of is switched off all the same
+            failure = as_campaign_error(error, f"List of scheduled campaigns ({client.description})")
+            problems.append(f"Other campaigns may start by themselves: {failure}")
+    for campaign in scheduled:
         try:
-            seen.append(switch_schedule_off(client, campaign, deadline))
+            if campaign.status in SCHEDULED_STATUSES and is_due(campaign):
+                seen.append(_switch_off(client, campaign, deadline))
         except Exception as error:  # noqa: BLE001 an error with one must not stop the others
             failure = as_campaign_error(error, f"Schedule of campaign {campaign.id!r} ({client.description})")
             problems.append(f"{campaign.id} ({campaign.name}): its schedule is not verified switched off: {failure}")
     return seen, problems
 
 
-def _scheduled(
-    client: CampaignClient, campaign_type: str | None, deadline: Deadline, problems: list[str]
-) -> list[Campaign]:
-    """Return the campaigns that start by themselves, and note what keeps the list from being complete."""
-    campaigns = []
-    reader = client.read_list(campaign_type, SCHEDULED_STATUSES)
-    try:  # all of it, before anything is changed: a campaign that leaves the list moves the others to earlier pages
-        for campaign in reader.read_all(deadline):
-            campaigns.append(campaign)
-        reader.check()
-    except Exception as error:  # noqa: BLE001 what is known of is switched off all the same
-        failure = as_campaign_error(error, f"List of scheduled campaigns ({client.description})")
-        problems.append(f"Other campaigns may start by themselves: {failure}")
-    return [campaign for campaign in campaigns if campaign.status in SCHEDULED_STATUSES]
-
-
-def switch_schedule_off(client: CampaignClient, campaign: Campaign, deadline: Deadline) -> Campaign:
-    """Switch a campaign's schedule off, if it has one; return it as it is read back, or raise if it is on still."""
-    if campaign.status not in SCHEDULED_STATUSES:
-        return campaign
+def _switch_off(client: CampaignClient, campaign: Campaign, deadline: Deadline) -> Campaign:
+    """Switch a campaign's schedule off; return it as it is read back, or raise if it is on still."""
     client.switch_schedule_off(_exact_name(campaign), deadline=deadline)
     seen = client.get_campaign(campaign.id, deadline=deadline)
     if not is_off(seen):

@@ -1,86 +1,159 @@
-"""The requests of a sweep: how many there were, what the rate limit allows, and the rest after a 429 response."""
+"""A sweep's requests about single campaigns: several at once, as many as the rate limit allows, and counted."""
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from airflow_provider_campaign.client.client import CampaignClient
-from airflow_provider_campaign.client.errors import RETRY_AFTER_MARGIN
-from airflow_provider_campaign.exceptions import CampaignError, CampaignRateLimitError
+from airflow_provider_campaign.client.clock import Deadline
+from airflow_provider_campaign.client.errors import RETRY_AFTER_MARGIN, as_campaign_error
+from airflow_provider_campaign.client.rate_limiter import LOG_WAIT_THRESHOLD
+from airflow_provider_campaign.exceptions import CampaignError, CampaignNotFoundError, CampaignRateLimitError
 from airflow_provider_campaign.platforms.base import Action, ApiRequest
-from airflow_provider_campaign.sweep.plan import RateLimit
+from airflow_provider_campaign.sweep.entry import SweepEntry
+from airflow_provider_campaign.sweep.plan import BURST_GAP, Schedule, stops_in_burst
+from airflow_provider_campaign.waiting.account_poller import AccountPoller
 
-INITIAL_BACKOFF = 1.0
-"""Seconds that nothing is sent after a 429 response without ``Retry-After``; they double each time."""
+log = logging.getLogger(__name__)
 
-MAX_BACKOFF = 60.0
-"""The longest of these rests, in seconds."""
+CONCURRENCY = 10
+"""Requests in flight at the same time; as many get a 429 response if another client has used up the rate limit."""
+
+DEFAULT_PAUSE = 60.0
+"""Seconds that nothing is sent after a 429 response without ``Retry-After``."""
 
 
 class Traffic:
     """
-    Count the requests of a sweep, from any number of threads.
+    Stop and read campaigns, and note each outcome; whatever goes wrong with one, the others are stopped and read.
 
-    :param on_stop: Called with the campaign's id when a request to stop it leaves, and whether it did so after all.
+    :param schedule: No stop is sent to a campaign whose calling hours have started meanwhile.
     """
 
-    def __init__(self, client: CampaignClient, on_stop: Callable[[str, bool], None]) -> None:
+    def __init__(self, client: CampaignClient, schedule: Schedule, deadline: Deadline) -> None:
         self.client = client.observed_by(self._note_request, self._note_refusal, self._note_unsent)
         self.requests = 0
         self.refused = 0
-        self.rate_limit = RateLimit(client.platform.rate_limit, client.platform.rate_window or 0.0)
-        self._on_stop = on_stop
-        self._backoff = 0.0
-        """Seconds of the last rest, 0 once a stop was accepted since."""
+        self._schedule = schedule
+        self._deadline = deadline
+        self._others = 0
+        """Requests that other clients were seen to use in a window of the rate limit."""
+        self._stopping: dict[str | None, SweepEntry] = {}
         self._lock = threading.Lock()
+        self._poller = AccountPoller(self.client)
 
-    @contextmanager
-    def burst(self) -> Iterator[None]:
-        """Learn from the requests within the block what other clients use of the rate limit."""
-        requests, refused = self.requests, self.refused
-        yield
-        self.rate_limit = self.rate_limit.after_burst(self.requests - requests, self.refused - refused)
+    @property
+    def interval(self) -> float:
+        """Seconds between two bursts of stops."""
+        return (self.client.platform.rate_window or 0.0) + BURST_GAP
 
-    def note_accepted(self) -> None:
-        """Note that a stop was accepted."""
-        self._backoff = 0.0
+    def burst(self, listing: int) -> int | None:
+        """Return how many stops a burst may have beside that many list requests, None for any number."""
+        return stops_in_burst(self.client.platform.rate_limit, listing, self._others)
+
+    def stop(self, entries: Sequence[SweepEntry]) -> int:
+        """Stop as many campaigns as the rate limit allows now or in a moment, and return how many that are."""
+        requests, refused, limit = self.requests, self.refused, self.client.platform.rate_limit
+        attempted = self._in_parallel(self._stop, entries)
+        if limit is not None and (refused := self.refused - refused):
+            self._others = max(0, limit - (self.requests - requests) + refused)
+        return attempted
+
+    def read(self, entries: Sequence[SweepEntry]) -> None:
+        """Read the status of as many campaigns as the rate limit allows now or in a moment."""
+        self._in_parallel(self._read, entries)
+
+    def poll(self, entries: Mapping[str, SweepEntry]) -> None:
+        """Read the status of campaigns that have left the list of live ones, by few requests."""
+        if not entries:
+            return
+        try:
+            snapshot = self._poller.poll([entry.wait() for entry in entries.values()], lists_live=False)
+        except CampaignError as error:
+            log.warning("Status check failed, retrying at the next poll: %s", error)
+            return
+        now = self.client.clock.time()
+        for campaign_id, campaign in snapshot.campaigns.items():
+            if entries[campaign_id].wait().accepts(campaign, snapshot.began):
+                entries[campaign_id].note_status(campaign, now)
+        for campaign_id, failure in snapshot.failed.items():
+            is_gone = isinstance(failure, CampaignNotFoundError)
+            note = entries[campaign_id].note_deleted if is_gone else entries[campaign_id].note_failure
+            note(failure, now)
 
     def pause_after(self, error: CampaignError) -> None:
-        """Send nothing for a while after a 429 response: longer each time, if it does not say how long."""
-        if not isinstance(error, CampaignRateLimitError) or error.http_status is None:
-            return
+        """Send nothing for a while after a 429 response."""
         limiter = self.client.rate_limiter
-        delay = error.retry_after
-        with self._lock:
-            if not delay and not limiter.delay:
-                delay = self._backoff = min(2 * self._backoff, MAX_BACKOFF) or INITIAL_BACKOFF
-            limiter.pause(delay or 0.0)
+        if isinstance(error, CampaignRateLimitError) and error.http_status is not None:
+            limiter.pause(error.retry_after or limiter.delay or DEFAULT_PAUSE)
 
     def carry(self) -> dict[str, Any]:
         """Return what has to be known to continue after a deferral, in plain JSON types."""
+        limiter = self.client.rate_limiter
         return {
             "requests": self.requests,
             "refused": self.refused,
-            "others": self.rate_limit.others,
-            "responded_at": self.client.rate_limiter.recent(),
-            "backoff": self._backoff,
-            "resumes_at": self.client.clock.time() + self.client.rate_limiter.delay,
+            "others": self._others,
+            "responded_at": limiter.recent(),
+            "resumes_at": self.client.clock.time() + limiter.delay,
         }
 
     def restore(self, carried: Mapping[str, Any]) -> None:
         """Take in what :meth:`carry` has returned before a deferral."""
-        self.requests, self.refused = carried["requests"], carried["refused"]
-        self.rate_limit = replace(self.rate_limit, others=carried["others"])
-        self._backoff = carried["backoff"]
-        self.client.rate_limiter.note_earlier(carried["responded_at"])
-        longest = (
-            self.client.platform.rate_window or MAX_BACKOFF
-        ) + RETRY_AFTER_MARGIN  # another worker's clock differs
-        self.client.rate_limiter.pause(min(carried["resumes_at"] - self.client.clock.time(), longest))
+        self.requests, self.refused, self._others = carried["requests"], carried["refused"], carried["others"]
+        limiter, window = self.client.rate_limiter, self.client.platform.rate_window or DEFAULT_PAUSE
+        limiter.note_earlier(carried["responded_at"])
+        delay = carried["resumes_at"] - self.client.clock.time()
+        limiter.pause(min(delay, window + RETRY_AFTER_MARGIN))  # another worker's clock may differ
+
+    def _in_parallel(self, work: Callable[[SweepEntry, Deadline], None], entries: Sequence[SweepEntry]) -> int:
+        allowed = entries[: self.client.rate_limiter.available_within(LOG_WAIT_THRESHOLD)]
+
+        def attempt(entry: SweepEntry) -> None:
+            try:
+                work(entry, self._deadline.sooner(retries=False, max_rate_wait=LOG_WAIT_THRESHOLD))
+            except Exception as error:  # noqa: BLE001 one campaign must not keep the others from being stopped
+                failure = as_campaign_error(error, f"Campaign {entry.campaign.id!r} ({self.client.description})")
+                log.debug("Campaign %s is not stopped yet: %s", entry.campaign.id, failure)
+                if not isinstance(failure, CampaignRateLimitError) or failure.http_status is not None:
+                    entry.note_failure(failure, self.client.clock.time())
+                self.pause_after(failure)
+
+        pool = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="sweep")
+        try:
+            list(pool.map(attempt, allowed))
+        except BaseException:
+            self._deadline.cancellation.request()  # the task is to end: nothing more is sent
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return len(allowed)
+
+    def _stop(self, entry: SweepEntry, deadline: Deadline) -> None:
+        campaign, clock = entry.campaign, self.client.clock
+        if self._schedule.closing_of(campaign, clock.time()).stop_by is None:
+            return
+        self._stopping[campaign.id] = entry
+        try:
+            stopped = self.client.stop_campaign(
+                campaign.id, campaign.campaign_type, check_first=entry.outcome_unknown, deadline=deadline
+            )
+            entry.note_stop(stopped, clock.time())
+        except CampaignNotFoundError as error:
+            if not error.is_confirmed:
+                raise
+            entry.note_deleted(error, clock.time())
+
+    def _read(self, entry: SweepEntry, deadline: Deadline) -> None:
+        try:
+            seen = self.client.get_campaign_status(entry.campaign.id, deadline=deadline, retry=False)
+            entry.note_status(seen, self.client.clock.time())
+        except CampaignNotFoundError as error:
+            entry.note_deleted(error, self.client.clock.time())
 
     def _note_request(self, request: ApiRequest) -> None:
         with self._lock:
@@ -98,5 +171,5 @@ class Traffic:
         self._note_stop(request, was_sent=False)  # the platform has not carried it out
 
     def _note_stop(self, request: ApiRequest, *, was_sent: bool) -> None:
-        if request.action is Action.STOP and request.campaign_id is not None:
-            self._on_stop(request.campaign_id, was_sent)
+        if request.action is Action.STOP:
+            self._stopping[request.campaign_id].note_asked(self.client.clock.time(), was_sent=was_sent)

@@ -12,7 +12,7 @@ from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignEr
 from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
-from airflow_provider_campaign.sweep.entry import REFUSAL_DELAYS
+from airflow_provider_campaign.sweep.entry import MAX_REFUSALS
 from tests.kinds import KINDS, Connect
 
 SMS = KINDS[0]
@@ -103,21 +103,11 @@ def test_a_list_that_ignores_filter_and_order_is_read_for_what_it_shows(sandbox:
     assert live(sandbox) == set()
 
 
-def test_a_list_that_ignores_the_type_keeps_no_type_from_being_stopped(sandbox: Sandbox) -> None:
-    sandbox.config.ignore_type = True
-    add(sandbox, 12, ("sms", "voice"))
-    result = sweep()
-    assert live(sandbox) == set()
-    assert {each["campaign_id"]: each["campaign_type"] for each in result["stopped"]} == {
-        campaign.id: campaign.campaign_type for campaign in sandbox.campaigns()
-    }
-
-
-def test_a_list_that_ignores_the_type_fails_a_sweep_of_one_type(sandbox: Sandbox) -> None:
+def test_a_list_that_ignores_the_type_is_a_failure_that_names_campaigns_of_the_other(sandbox: Sandbox) -> None:
     sandbox.config.ignore_type = True
     add(sandbox, 2, ("sms", "voice"))
     with pytest.raises(CampaignError, match=r"c-1 .*Check whether it is of type 'sms'"):
-        sweep(campaign_types=("sms",))
+        sweep()
     assert live(sandbox) == {"c-1"}
 
 
@@ -172,7 +162,7 @@ def test_a_stop_that_finds_nothing_where_list_and_status_do_is_sent_again(sandbo
     ) as caught:
         sweep()
     assert not isinstance(caught.value, AirflowFailException)
-    assert sent(sandbox, "stop") == 2 + 1 + len(REFUSAL_DELAYS)
+    assert sent(sandbox, "stop") == 2 + MAX_REFUSALS
     assert live(sandbox) == {"c-1"}
 
 
@@ -181,7 +171,7 @@ def test_a_listed_campaign_that_no_request_finds_is_not_taken_for_deleted(sandbo
     for action in ("stop", "status"):
         sandbox.add_fault(Fault("not_found", action=action, campaign_id="c-1", count=None))
     with pytest.raises(CampaignError, match=r"(?s)^c-1 .*listed as Active.*1 of 3 campaigns"):
-        sweep(campaign_types=("sms",))
+        sweep()
     assert live(sandbox) == {"c-1"}
 
 

@@ -15,7 +15,8 @@ from airflow.providers.common.compat.sdk import Asset, TaskDeferred, XCom
 from airflow.providers.common.compat.standard.triggers import TimeDeltaTrigger
 
 from airflow_provider_campaign.exceptions import CampaignTimeoutError
-from airflow_provider_campaign.operators.campaign import MIN_RATE_DEFERRAL, RATE_JITTER, RESUME_TIME, CampaignOperator
+from airflow_provider_campaign.operators.campaign import CampaignOperator
+from airflow_provider_campaign.operators.status_change import MIN_RATE_DEFERRAL, RATE_JITTER, RESUME_TIME
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, run
 from airflow_provider_campaign.triggers.base import SHARED_STREAMS

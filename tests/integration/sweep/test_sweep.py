@@ -17,7 +17,7 @@ from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.task_runs import Outcome
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
-from airflow_provider_campaign.sweep.workers import CONCURRENCY
+from airflow_provider_campaign.sweep.traffic import CONCURRENCY
 from tests.integration.sweep.runs import WINDOW, Dag, add, ids, live, on_monday, received, stops, use
 from tests.kinds import KINDS, SONARLY, Connect, Kind
 
@@ -344,7 +344,10 @@ def test_what_is_live_but_left_out_is_counted_and_named(
     [row] = outcome.result["stopped"]
     assert f"evening-1 (Evening 1): asked {row['asked_at']}, Stopped {row['confirmed_at']}: Campaign" in caplog.text
     assert "Stopped 1 of 1 live campaigns, 4 left out" in caplog.text
-    left_out = "2 live, left out by name_pattern: morning-1 (Morning 1), morning-2 (Morning 2)"
+    left_out = (
+        "4 live, left out: morning-1 (Morning 1) by name_pattern, morning-2 (Morning 2) by name_pattern, "
+        "prep-1 (Evening 2) by statuses, call-1 (Evening call) by campaign_types"
+    )
     assert left_out in caplog.text
     dag.sweep(campaign_types="sms", statuses="Active", name_pattern="Nothing *")
     assert left_out in [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]

@@ -1,8 +1,9 @@
-"""A sweep of an account whose lists, status words or limits are not as documented."""
+"""A sweep of an account that is slow, or whose lists, status words, and limits are not as documented."""
 
 from __future__ import annotations
 
 import re
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,16 +11,19 @@ import pytest
 
 from airflow_provider_campaign.calling_hours import CallingRules
 from airflow_provider_campaign.client.clock import Deadline
+from airflow_provider_campaign.client.rate_limiter import WINDOW_MARGIN
 from airflow_provider_campaign.exceptions import CampaignSweepError, CampaignUnavailableError
-from airflow_provider_campaign.platforms.base import HttpResponse
+from airflow_provider_campaign.platforms.base import HttpResponse, Platform
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.sweep.account import SweptAccount
-from airflow_provider_campaign.sweep.closing import Schedule
 from airflow_provider_campaign.sweep.loop import Sweep
+from airflow_provider_campaign.sweep.plan import Schedule
 from airflow_provider_campaign.sweep.result import SweepResult
 from airflow_provider_campaign.sweep.scope import SweepScope
-from tests.accounts import KORE_V1, SONARLY, client_of
+from tests.accounts import KORE_V2, SONARLY, client_of
 from tests.scripted_transport import ScriptedTransport, SentRequest, response
+
+Row = tuple[str | None, str]
 
 
 class OddAccount:
@@ -30,26 +34,36 @@ class OddAccount:
     :param hidden: What its list does not show all the same.
     :param winding_down: Seconds from a stop until the campaign is stopped.
     :param lag: Seconds until the list shows that.
+    :param takes: Seconds that a request takes, and `list_takes` those that a page of a list takes.
     """
 
     def __init__(
-        self, *rows: tuple[str | None, str], hidden: str = "", winding_down: float = 0.0, lag: float = 0.0
+        self,
+        *rows: Row,
+        hidden: str = "",
+        winding_down: float = 0.0,
+        lag: float = 0.0,
+        takes: float = 0.0,
+        list_takes: float = 0.0,
     ) -> None:
         self.clock = VirtualClock()
-        self.rows = list(rows)
+        self.transport = ScriptedTransport(self._respond)
         self.voice: list[HttpResponse] = []
         self.stopped_at: dict[str | None, float] = {}
         self.is_mute = False
         """Whether a stop is responded to with 204 and nothing else."""
+        self._rows = rows
         self._hidden = hidden
         self._winding_down = winding_down
         self._lag = lag
+        self._takes = {"list": list_takes, "stop": takes, "status": takes}
+        self._lock = threading.Lock()
 
-    def sweep(self, *, dry_run: bool = False, before_end: float = 0.0) -> SweepResult:
-        client = client_of(KORE_V1, ScriptedTransport(self._respond), self.clock)
+    def sweep(self, *types: str, before_end: float = 0.0, is_dry_run: bool = False) -> SweepResult:
         schedule = self._schedule(before_end) if before_end else None
-        sweep = Sweep(SweptAccount(client, SweepScope(("sms", "voice")), Deadline(1200, self.clock), schedule))
-        return sweep.list_only() if dry_run else sweep.run()
+        scope, client = SweepScope(types or ("sms", "voice")), client_of(KORE_V2, self.transport, self.clock)
+        sweep = Sweep(SweptAccount(client, scope, Deadline(1200, self.clock), schedule))
+        return sweep.list_only() if is_dry_run else sweep.run()
 
     def _schedule(self, before_end: float) -> Schedule:
         """Return calling hours that end on the minute, once the clock shows that so many seconds are left."""
@@ -64,25 +78,32 @@ class OddAccount:
         return "Stopped" if is_stopped else status
 
     def _respond(self, request: SentRequest) -> HttpResponse:
-        if request.action == "list":
-            is_voice = (request.http.json or {})["type"] == "voice"
-            if is_voice and self.voice:
-                return self.voice.pop(0)
-            rows = [
-                {"id": key, "status": self._status(key, word, self._lag)}
-                for key, word in ([] if is_voice else self.rows)
-            ]
-            shown = [row for row in rows if row["status"] != self._hidden]
-            data: Any = {"results": shown, "totalResults": len(shown), "hasMore": False}
-            return response({"status": "success", "data": data})
-        [campaign_id] = re.findall(r"/campaign/([^/?]+)", request.http.path.rpartition("/public/")[2])
+        with self._lock:
+            self.clock.advance(self._takes[request.action])
+            return self._list(request.http.json) if request.action == "list" else self._act(request)
+
+    def _list(self, body: Any) -> HttpResponse:
+        if body["type"] == "voice" and self.voice:
+            return self.voice.pop(0)
+        rows = [(key, self._status(key, word, self._lag)) for key, word in self._rows if body["type"] == "sms"]
+        shown = [{"id": key, "status": word} for key, word in rows if word != self._hidden]
+        page = shown[body["skip"] : body["skip"] + body["limit"]]
+        data = {"results": page, "totalResults": len(shown), "hasMore": body["skip"] + len(page) < len(shown)}
+        return response({"status": "success", "data": data})
+
+    def _act(self, request: SentRequest) -> HttpResponse:
+        [campaign_id] = re.findall(r"/(c-\d+)", request.http.path)
         if request.action == "stop":
             self.stopped_at.setdefault(campaign_id, self.clock.now + self._winding_down)
             if self.is_mute:
                 return response(status=204, body=b"")
-        status = self._status(campaign_id, dict(self.rows)[campaign_id])
+        status = self._status(campaign_id, dict(self._rows)[campaign_id])
         document = {"status": status} if request.action == "stop" else {"status": "success", "data": {"status": status}}
         return response(document)
+
+
+def active(count: int) -> list[Row]:
+    return [(f"c-{number}", "Active") for number in range(count)]
 
 
 def test_a_campaign_of_which_one_row_is_live_is_stopped() -> None:
@@ -91,24 +112,23 @@ def test_a_campaign_of_which_one_row_is_live_is_stopped() -> None:
     assert account.stopped_at.keys() == {"c-1"}
 
 
-def test_an_unknown_word_in_a_list_of_what_is_live_is_no_proof_that_nothing_is() -> None:
+def test_an_unknown_word_in_a_list_of_live_campaigns_is_no_proof() -> None:
     account = OddAccount(("c-1", "Running"), ("c-2", "Active"), hidden="Stopped")
     with pytest.raises(CampaignUnavailableError, match="c-1 as Running"):
-        account.sweep(dry_run=True).raise_for_failure()
+        account.sweep(is_dry_run=True).raise_for_failure()
     with pytest.raises(CampaignSweepError, match=r"it shows c-1 as Running, which is not documented"):
         account.sweep().raise_for_failure()
     assert account.stopped_at.keys() == {"c-2"}
 
 
-def test_a_row_that_can_not_be_read_does_not_keep_others_from_being_seen_stopped() -> None:
-    account = OddAccount(("c-1", "Active"), (None, "Active"), winding_down=20)
-    result = account.sweep()
+def test_an_unreadable_row_keeps_no_other_from_being_seen_stopped() -> None:
+    result = OddAccount(("c-1", "Active"), (None, "Active"), winding_down=20).sweep()
     assert result.left == []
     with pytest.raises(CampaignSweepError, match="All listed campaigns are stopped, but the list was incomplete"):
         result.raise_for_failure()
 
 
-def test_what_is_down_and_wants_to_be_left_alone_holds_no_stop_back() -> None:
+def test_a_list_that_is_down_holds_no_stop_back() -> None:
     account = OddAccount(("c-1", "Active"))
     account.voice = [response({}, 503, Retry_After="120")] * 2
     began = account.clock.now
@@ -116,9 +136,9 @@ def test_what_is_down_and_wants_to_be_left_alone_holds_no_stop_back() -> None:
     assert account.stopped_at == {"c-1": began}
 
 
-@pytest.mark.parametrize("headers", [{}, {"Retry_After": "0"}], ids=["not", "none"])
-def test_a_platform_that_counts_what_it_refuses_and_says_not_how_long_gets_its_rest(headers: dict[str, Any]) -> None:
-    clock, sent, live = VirtualClock(), list[float](), [f"c-{number}" for number in range(60)]
+@pytest.mark.parametrize("headers", [{}, {"Retry_After": "0"}], ids=["absent", "zero"])
+def test_a_platform_that_counts_429s_and_says_no_time_gets_a_pause(headers: dict[str, Any]) -> None:
+    clock, sent, live = VirtualClock(), list[float](), [key for key, _ in active(60)]
     refused = 0
 
     def respond(request: SentRequest) -> HttpResponse:
@@ -133,35 +153,49 @@ def test_a_platform_that_counts_what_it_refuses_and_says_not_how_long_gets_its_r
         live.remove(campaign_id)
         return response({"success": True, "data": {"campaign": {"id": campaign_id, "status": "stopped"}}})
 
-    client = client_of(SONARLY, ScriptedTransport(respond), clock)
-    began = clock.now
+    platform: Platform = SONARLY
+    client, began = client_of(platform, ScriptedTransport(respond), clock), clock.now
     Sweep(SweptAccount(client, SweepScope(()), Deadline(900, clock))).run().raise_for_failure()
     assert live == []
     assert refused < 60
     assert clock.now - began < 300
 
 
-def test_a_list_that_lags_behind_is_not_asked_all_the_time() -> None:
+def test_a_list_that_lags_is_not_read_all_the_time() -> None:
     account = OddAccount(("c-1", "Active"), lag=60)
     result = account.sweep()
     result.raise_for_failure()
     assert [each["asked_at"] for each in result.progress().campaigns if each["already_stopped"]] == []
-    assert result.requests < 36
+    assert len(account.transport.requests) < 36
 
 
-def test_a_list_that_lags_behind_does_not_keep_others_from_being_asked_first() -> None:
-    account = OddAccount(*((f"c-{number}", "Active") for number in range(90)), lag=90)
+@pytest.mark.parametrize(
+    ("count", "details", "before_end", "longest"),
+    [(90, {"lag": 90}, 0, 120), (130, {"winding_down": 100}, 0, 121), (130, {"winding_down": 100}, 300, 240)],
+    ids=["a late list", "no response", "no response before an end"],
+)
+def test_campaigns_that_may_be_stopped_come_after_the_others(
+    count: int, details: dict[str, float], before_end: float, longest: float
+) -> None:
+    account = OddAccount(*active(count), **details)  # type: ignore[arg-type]
+    account.is_mute = "winding_down" in details
+    account.sweep(before_end=before_end).raise_for_failure()
+    assert len(account.stopped_at) == count
+    assert max(account.stopped_at.values()) - min(account.stopped_at.values()) < longest
+
+
+def test_it_lists_once_for_each_window_and_uses_all_of_it() -> None:
+    account = OddAccount(*active(300), hidden="Stopped", takes=0.05, list_takes=0.05)
     began = account.clock.now
-    account.sweep().raise_for_failure()
-    assert len(account.stopped_at) == 90
-    assert max(account.stopped_at.values()) - began < 2 * 60
+    account.sweep("sms").raise_for_failure()
+    actions = account.transport.actions
+    assert actions.count("stop") == len(account.stopped_at) == 300
+    assert actions.count("list") <= 18  # in seven listings, up to three pages each; the excluded type, two counts, …
+    assert account.clock.now - began < 5 * (60 + WINDOW_MARGIN) + 2 * 60 * 0.05
 
 
-@pytest.mark.parametrize(("before_end", "last"), [(0, 121), (300, 240)], ids=["at the end", "in time"])
-def test_what_may_have_been_stopped_does_not_keep_others_from_being_asked_first(before_end: float, last: float) -> None:
-    account = OddAccount(*((f"c-{number}", "Active") for number in range(130)), winding_down=100)
-    account.is_mute = True
-    result = account.sweep(before_end=before_end)
-    result.raise_for_failure()
-    assert len(account.stopped_at) == 130
-    assert max(account.stopped_at.values()) - 100 - min(account.stopped_at.values()) < last
+def test_what_a_slow_list_has_shown_is_stopped_before_its_next_page() -> None:
+    account = OddAccount(*active(250), hidden="Stopped", takes=0.05, list_takes=25)
+    account.sweep("sms").raise_for_failure()
+    assert len(account.stopped_at) == 250
+    assert account.transport.actions[:2] == ["list", "stop"]

@@ -1,20 +1,24 @@
-"""How a sweep ends that leaves campaigns: whether another try may mend it."""
+"""How a sweep ends that leaves campaigns: whether a retry may fix it."""
 
 from __future__ import annotations
 
 import pytest
 
 from airflow_provider_campaign.campaign import Campaign
+from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.exceptions import (
     CampaignAuthError,
     CampaignError,
-    CampaignNotFoundError,
     CampaignSweepError,
     CampaignSweepFinalError,
     CampaignUnavailableError,
 )
-from airflow_provider_campaign.sweep.entry import SweepEntry
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from airflow_provider_campaign.sweep.account import SweptAccount
 from airflow_provider_campaign.sweep.result import SweepResult
+from airflow_provider_campaign.sweep.scope import SweepScope
+from tests.accounts import SONARLY, client_of
+from tests.scripted_transport import ScriptedTransport
 
 FORBIDDEN, AWAY = CampaignAuthError("HTTP 403"), CampaignUnavailableError("HTTP 503")
 
@@ -24,7 +28,7 @@ FORBIDDEN, AWAY = CampaignAuthError("HTTP 403"), CampaignUnavailableError("HTTP 
     [
         ([FORBIDDEN, FORBIDDEN], None, CampaignSweepFinalError),
         ([FORBIDDEN, AWAY], None, CampaignSweepError),
-        ([FORBIDDEN, None], None, CampaignSweepError),  # winds down
+        ([FORBIDDEN, None], None, CampaignSweepError),  # is stopping
         ([None], AWAY, CampaignSweepError),
         ([AWAY], FORBIDDEN, CampaignSweepFinalError),
     ],
@@ -32,14 +36,11 @@ FORBIDDEN, AWAY = CampaignAuthError("HTTP 403"), CampaignUnavailableError("HTTP 
 def test_airflow_tries_again_only_if_that_may_stop_one_of_them(
     errors: list[CampaignError | None], problem: CampaignError | None, kind: type[CampaignError]
 ) -> None:
-    entries = [SweepEntry(Campaign(f"c-{number}", "Active"), error=error) for number, error in enumerate(errors)]
+    clock = VirtualClock()
+    account = SweptAccount(client_of(SONARLY, ScriptedTransport(()), clock), SweepScope(()), Deadline(900, clock))
+    account.add_unlisted([Campaign(f"c-{number}", "Active") for number in range(len(errors))], are_given=False)
+    for entry, error in zip(account.entries, errors, strict=True):
+        entry.error = error
     with pytest.raises(CampaignSweepError) as raised:
-        SweepResult(entries, {}, problem, "campaign_default", requests=2, seconds=1.0).raise_for_failure()
+        SweepResult(account, problem).raise_for_failure()
     assert type(raised.value) is kind
-
-
-@pytest.mark.parametrize(("said", "message"), [("no such campaign", "no such campaign"), (None, "deleted meanwhile")])
-def test_a_campaign_that_is_gone_keeps_what_the_platform_said_of_it(said: str | None, message: str) -> None:
-    entry = SweepEntry(Campaign("c-1", "Active"))
-    entry.note_deleted(CampaignNotFoundError("HTTP 404", platform_text=said), 1.0)
-    assert entry.campaign.message == message
