@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_campaign.exceptions import CampaignError, CampaignNotFoundError, CampaignUnavailableError
+from airflow_provider_campaign.exceptions import (
+    CampaignAuthError,
+    CampaignError,
+    CampaignNotFoundError,
+    CampaignUnavailableError,
+)
 from airflow_provider_campaign.operators.campaign import DeleteSmsCampaignOperator
 from airflow_provider_campaign.records.shape import canonical
 from airflow_provider_campaign.records.store import RecordStore
@@ -70,20 +75,32 @@ def lose_the_response(sandbox: Sandbox) -> None:
     sandbox.add_fault(Fault("error", action="delete", count=None))
 
 
+@pytest.mark.parametrize("delay", [0.0, 20.0])
+def test_a_live_campaign_is_stopped_before_it_is_deleted_on_request(
+    sandbox: Sandbox, tmp_path: Path, delay: float
+) -> None:
+    campaign = sandbox.add_campaign("live", stop_delay=delay)
+    Task(tmp_path, None, campaign_id="live", stop_first=True).run()
+    assert [status for _, status in campaign.history] == ["Active", "Stopped"]
+    assert "live" not in [campaign.id for campaign in sandbox.campaigns()]
+
+
 @pytest.mark.parametrize("way", [*WAYS, None])
 def test_a_mistyped_id_is_not_deleted_by_clearing_the_task(sandbox: Sandbox, tmp_path: Path, way: str | None) -> None:
     task = Task(tmp_path, way, campaign_id="mistyped")
-    task.run_in_vain(CampaignNotFoundError)
+    task.run_in_vain(CampaignNotFoundError, ignore_missing="False")
     for _ in range(2):
         text = task.run_in_vain(CampaignNotFoundError)
         assert "campaign 'mistyped' (connection 'campaign_default'" in text
         assert "set ignore_missing=True" in text
-    assert task.run(ignore_missing=True)["status"] == "Deleted"
+    record = task.run(ignore_missing=True)
+    assert (record["campaign_id"], record["status"]) == ("mistyped", "Deleted")
+    sandbox.add_fault(Fault("forbidden", action="delete"))
+    task.run_in_vain(CampaignAuthError, ignore_missing=True)
     assert "ignore_missing" in task.run_in_vain(CampaignNotFoundError)
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("stop_first", [False, True])
+@pytest.mark.parametrize(("way", "stop_first"), [(WAYS[0], False), (WAYS[1], True)])
 def test_a_delete_whose_response_was_lost_is_done_by_the_404_to_the_next_try(
     sandbox: Sandbox, tmp_path: Path, way: str, stop_first: bool
 ) -> None:
@@ -115,8 +132,9 @@ def test_without_a_record_a_retry_does_not_claim_what_the_try_before_may_have_do
     assert "nothing shows that it has sent a delete" in task.run_in_vain(CampaignNotFoundError)
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("fault", ["rate_limit", "forbidden", "unreachable"])
+@pytest.mark.parametrize(
+    ("way", "fault"), [(WAYS[0], "rate_limit"), (WAYS[1], "forbidden"), *((way, "unreachable") for way in WAYS)]
+)
 def test_a_delete_that_was_refused_or_never_left_proves_nothing(
     sandbox: Sandbox, connect: Connect, tmp_path: Path, way: str, fault: str
 ) -> None:
