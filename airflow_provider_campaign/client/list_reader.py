@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.errors import remediation
 from airflow_provider_campaign.client.requester import Requester
-from airflow_provider_campaign.exceptions import CampaignUnavailableError
+from airflow_provider_campaign.client.transport import OutcomeUnknown
+from airflow_provider_campaign.exceptions import CampaignRequestError, CampaignUnavailableError
 from airflow_provider_campaign.platforms.base import ApiRequest, Pager
 from airflow_provider_campaign.text import sanitize
+
+log = logging.getLogger(__name__)
+
+TOO_MANY_ROWS = (400, 413, 422, 504)
+"""The HTTP statuses of a page that may have too many rows, or be too slow; no platform documents any."""
 
 
 class UnreliableListError(CampaignUnavailableError):
@@ -37,15 +44,28 @@ class ListReader:
         return self._pager.total
 
     def read_page(self, deadline: Deadline) -> list[Campaign]:
-        """Return the campaigns of the next page that no page before it had; a page that can't be had is next again."""
-        http_request = self._pager.next_request
-        if http_request is None:
+        """
+        Return the campaigns of the next page that no page before it had; a page that can't be had is next again.
+
+        One that may have too many rows for the platform is requested again with half as many.
+        """
+        if self.is_finished:
             return []
-        campaigns = self._requester.retrying(deadline)(
-            lambda deadline: self._requester.send(self._request, http_request, deadline, self._pager.read_page)
-        )
+        campaigns = self._requester.retrying(deadline)(self._request_page)
         self.pages_read += 1
         return campaigns
+
+    def _request_page(self, deadline: Deadline) -> list[Campaign]:
+        http_request = self._pager.next_request
+        assert http_request is not None, "there is a page"  # noqa: S101
+        try:
+            return self._requester.send(self._request, http_request, deadline, self._pager.read_page)
+        except (CampaignRequestError, CampaignUnavailableError) as error:
+            is_too_long = error.http_status in TOO_MANY_ROWS or isinstance(error.__cause__, OutcomeUnknown)
+            if not is_too_long or not self._pager.halve_page():
+                raise
+            log.warning("The next page is requested with fewer rows: %s", error)
+        return self._request_page(deadline)
 
     def describe_page(self, deadline: Deadline) -> str:
         """Request the next page once, and return in a few words what it shows."""

@@ -124,6 +124,10 @@ class Pager(ABC):
     def read_page(self, document: Mapping[str, Any]) -> list[Campaign]:
         """Take in a page, and return its campaigns that no page before it had; raise if it is no page at all."""
 
+    def halve_page(self) -> bool:
+        """Ask for half as many rows from now on, and return whether that is possible."""
+        return False
+
     def read_rows(self, rows: Iterable[Any], read: Callable[[Mapping[str, Any]], Campaign]) -> list[Campaign]:
         """Return the campaigns of a page that no page before had; one with rows in several statuses once in each."""
         fresh: dict[tuple[str, str], Campaign] = {}

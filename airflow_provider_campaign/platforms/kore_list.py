@@ -28,6 +28,9 @@ from airflow_provider_campaign.platforms.reading import (
 LISTABLE_STATUSES = frozenset(word.value for word in CampaignStatus) - {CampaignStatus.DRAFT, CampaignStatus.RERUN}
 """The words that the list's filter accepts, by the API's documentation; another one may have it refuse the request."""
 
+MIN_PAGE_SIZE = 10
+"""Rows that a list request asks for at the least: a page that fails with so few has another problem."""
+
 PRIORITIES = ("1", "2", "3", "4", "5")
 """A campaign's priority is one of these; 1 is the lowest."""
 
@@ -46,9 +49,9 @@ class KorePager(Pager):
         super().__init__()
         self._request = request
         self._campaign_type = query.campaign_type
-        self._page_size = query.page_size
+        self._limit = query.page_size
         order = {"updatedAt": "desc"} if query.newest_first else {"createdAt": "asc"}
-        self._body: dict[str, Any] = {"type": query.campaign_type, "limit": self._page_size, "sortBy": order}
+        self._body: dict[str, Any] = {"type": query.campaign_type, "sortBy": order}
         if wanted := {canonical_status(status) for status in query.statuses} & LISTABLE_STATUSES:
             self._body["filters"] = {"status": sorted(wanted)}
         self._marks: set[str] = set()
@@ -59,7 +62,14 @@ class KorePager(Pager):
 
     @property
     def next_request(self) -> HttpRequest | None:
-        return None if self._at_end else replace(self._request, json={**self._body, "skip": self._skip})
+        body = {**self._body, "limit": self._limit, "skip": self._skip}
+        return None if self._at_end else replace(self._request, json=body)
+
+    def halve_page(self) -> bool:
+        if self._limit <= MIN_PAGE_SIZE:
+            return False
+        self._limit = max(MIN_PAGE_SIZE, self._limit // 2)
+        return True
 
     def read_page(self, document: Mapping[str, Any]) -> list[Campaign]:
         data = required_object(document, "data")
@@ -101,7 +111,7 @@ class KorePager(Pager):
         if self._pages_without_progress >= MAX_PAGES_WITHOUT_PROGRESS:
             self.note_problem("its rows are others each time that they are shown")
             return False
-        self._skip = max(0, self._skip - self._page_size)
+        self._skip = max(0, self._skip - self._limit)
         self._overlaps = bool(self._skip)
         return True
 

@@ -13,8 +13,10 @@ import pytest
 from airflow_provider_campaign.campaign import LIVE_STATUSES, Campaign, is_live
 from airflow_provider_campaign.client.client import MAX_SEARCHED_PAGES
 from airflow_provider_campaign.client.list_reader import UnreliableListError
+from airflow_provider_campaign.exceptions import CampaignRequestError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.sandbox import Sandbox
+from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
+from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.statuses import KORE_STATUSES
 from tests.kinds import KORE_KINDS, SONARLY, Connect, Kind
 
@@ -121,6 +123,38 @@ def test_all_that_changed_last_come_first_where_the_platform_can_sort(
     types = [kore_kind.campaign_type or ""]
     hook = CampaignHook.for_conn_id("campaign_default")
     assert next(hook.client.list_campaigns(types, newest_first=True)).id == ids[1]
+
+
+TOO_MANY_ROWS: dict[str, dict[str, Any]] = {
+    "refused": {"kind": "bad_request"},
+    "too-long": {"kind": "huge"},
+    "too-slow": {"kind": "html", "status": 504},
+    "no-response": {"kind": "hang", "seconds": 0.1},
+}
+
+
+@pytest.mark.parametrize("problem", TOO_MANY_ROWS)
+def test_pages_that_are_refused_or_too_long_or_too_slow_are_requested_with_half_as_many_rows(
+    unlimited: Sandbox, connect: Connect, problem: str
+) -> None:
+    connect(V1_SMS.connection(unlimited))
+    for _ in range(200):
+        V1_SMS.add_campaign(unlimited)
+    unlimited.add_fault(Fault(rows=30, count=None, **TOO_MANY_ROWS[problem]))
+    StopActiveCampaignsOperator(task_id="sweep").execute({})
+    assert {campaign.status for campaign in unlimited.campaigns()} == {"Stopped"}
+    sizes = [request.rows for request in unlimited.requests if request.action == "list" and request.rows != 1]
+    assert sizes[:3] == [100, 50, 25]
+
+
+def test_a_list_that_is_refused_whatever_its_size_fails_after_few_requests(
+    unlimited: Sandbox, connect: Connect
+) -> None:
+    connect(V1_SMS.connection(unlimited))
+    unlimited.add_fault(Fault("bad_request", count=None))
+    with pytest.raises(CampaignRequestError):
+        list(listing(V1_SMS))
+    assert [body["limit"] for body in bodies(unlimited)] == [100, 50, 25, 12, 10]
 
 
 def undocumented(kind: Kind) -> Iterator[Campaign]:

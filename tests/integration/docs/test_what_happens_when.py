@@ -271,6 +271,9 @@ SCENES: dict[str, tuple[Scene, ...]] = {
         scene(sweep, Fault("contradiction", how="short", count=None)),
         scene(sweep, Fault("unreadable_row", campaign_id="cd-1", count=None)),
     ),
+    "A page of a list was refused, longer than 8 MiB, or too slow": (
+        scene(sweep, Fault("bad_request", rows=50, count=None)),
+    ),
     "The stop of one campaign was refused again and again (400, 401, 403, 404, 409) while a list shows it as live": (
         scene(sweep, Fault("not_found", action="stop", campaign_id="cd-1", count=None)),
     ),

@@ -354,7 +354,7 @@ def test_a_429_ends_the_poll_and_says_how_long_to_leave_the_platform_alone(
 
 
 @pytest.mark.parametrize(
-    ("fault", "skip", "shown"), [("error", 0, 0), ("html", 1, 0), ("reset", 2, 100), ("broken_json", 3, 199)]
+    ("fault", "skip", "shown"), [("error", 0, 0), ("html", 1, 0), ("empty", 2, 100), ("broken_json", 3, 199)]
 )
 def test_a_failure_in_the_middle_of_a_poll_loses_nothing(sms: Account, fault: str, skip: int, shown: int) -> None:
     ids = sms.add(250)

@@ -456,7 +456,7 @@ READS: dict[str, tuple[Step, str, type[CampaignError] | None]] = {
     "server-error": (refuses(500), "X X", None),
     "another-shape": (response([]), "X X", None),
     "conflict": (refuses(409), "X", CampaignConflictError),
-    "bad-request": (refuses(400), "X", CampaignRequestError),
+    "not-allowed": (refuses(405), "X", CampaignRequestError),
     "forbidden": (refuses(403), "X", CampaignAuthError),
     "not-found": (refuses(404), "X", CampaignNotFoundError),
     "redirect": (REDIRECT, "X", CampaignRequestError),
