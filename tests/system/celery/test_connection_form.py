@@ -173,43 +173,34 @@ def test_the_form_shows_exactly_the_fields_with_their_help_texts(connections_pag
     expect(form.dialog.get_by_role("button", name="Save")).to_be_enabled(enabled=not REQUIRED)
 
 
-def test_a_saved_connection_is_shown_again_without_its_secret(
+def test_a_saved_connection_is_tested_and_shown_again_without_its_secret(
     connections_page: Page, platform: Sandbox, shared_airflow: LiveAirflow, conn_type: str
 ) -> None:
-    values = entries(platform, conn_type)
-    enter(connections_page, f"{conn_type}_evening", conn_type, values)
-    row(connections_page, f"{conn_type}_evening").get_by_role("button", name="Edit Connection").click()
+    conn_id, values = f"{conn_type}_evening", entries(platform, conn_type)
+    platform.add_campaign(campaign_type="sonarly" if conn_type == "sonarly" else "sms")
+    enter(connections_page, conn_id, conn_type, values)
+    expected = "account group ag-sandbox-0000 has 1" if conn_type == "sonarly" else "account acc-sandbox-0000 has 1"
+    expect(press_test(connections_page, conn_id)).to_contain_text(expected)
+    assert [request.action for request in platform.requests].count("list") == 1
+
+    row(connections_page, conn_id).get_by_role("button", name="Edit Connection").click()
     form = Form(connections_page)
     for title, labels in (("Standard Fields", STANDARD_FIELDS), ("Extra Fields", EXTRA_FIELDS)):
         form.open_section(title)
         for label in filter(values.__contains__, labels[conn_type]):
             expect(form.input(label)).to_have_value("***" if label in MASKED else values[label])
     take_picture(form.dialog, f"connection-form-{conn_type}")
-    stored: dict[str, Any] = shared_airflow.api("GET", f"/connections/{conn_type}_evening")
+    stored: dict[str, Any] = shared_airflow.api("GET", f"/connections/{conn_id}")
     assert values[SECRET_LABEL[conn_type]] not in str(stored)
-    shared_airflow.delete_connection(f"{conn_type}_evening")
-
-
-def test_the_test_button_says_what_the_platform_has(
-    connections_page: Page, platform: Sandbox, shared_airflow: LiveAirflow, conn_type: str
-) -> None:
-    platform.add_campaign(campaign_type="sonarly" if conn_type == "sonarly" else "sms")
-    enter(connections_page, f"{conn_type}_right", conn_type, entries(platform, conn_type))
-    toast = press_test(connections_page, f"{conn_type}_right")
-    expected = "account group ag-sandbox-0000 has 1" if conn_type == "sonarly" else "account acc-sandbox-0000 has 1"
-    expect(toast).to_contain_text(expected)
-    assert [request.action for request in platform.requests].count("list") == 1
-    shared_airflow.delete_connection(f"{conn_type}_right")
+    shared_airflow.delete_connection(conn_id)
 
 
 def test_the_test_button_says_what_to_fix_if_the_secret_is_wrong(
-    connections_page: Page, platform: Sandbox, shared_airflow: LiveAirflow, conn_type: str
+    connections_page: Page, platform: Sandbox, shared_airflow: LiveAirflow
 ) -> None:
-    label = SECRET_LABEL[conn_type]
-    enter(connections_page, f"{conn_type}_wrong", conn_type, {**entries(platform, conn_type), label: "not-the-secret"})
-    toast = press_test(connections_page, f"{conn_type}_wrong")
-    expect(toast).to_contain_text("HTTP 401")
-    expect(toast).to_contain_text(label)
-    if conn_type == "kore":
-        take_picture(toast, "connection-test-kore")
-    shared_airflow.delete_connection(f"{conn_type}_wrong")
+    enter(connections_page, "wrong", "kore", {**entries(platform, "kore"), "Client Secret": "not-the-secret"})
+    toast = press_test(connections_page, "wrong")
+    for text in ("HTTP 401", "Client Secret"):
+        expect(toast).to_contain_text(text)
+    take_picture(toast, "connection-test-kore")
+    shared_airflow.delete_connection("wrong")

@@ -1,4 +1,4 @@
-"""Records in a live Airflow: three tries and a campaign that is stuck, a task that is told to end, a path in use."""
+"""Records in a live Airflow: three tries and a campaign that is stuck, and a task that is told to end."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from airflow.sdk import DAG
 from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
 
 KEPT = "file://FOLDER/records"
-PLACES = {"kept": KEPT, "killed": KEPT, "in_the_way": "file://FOLDER/file", "nowhere": None}
+PLACES = {"kept": KEPT, "killed": KEPT, "nowhere": None}
 for name, place in PLACES.items():
     timeout = 300 if name == "killed" else 12
     with DAG(name):
@@ -44,9 +44,7 @@ for name, place in PLACES.items():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("records_live")
-    (folder / "file").write_text("a file, where there should be a folder")
-    return folder
+    return tmp_path_factory.mktemp("records_live")
 
 
 @pytest.fixture(scope="module")
@@ -116,26 +114,6 @@ def test_a_task_that_is_told_to_end_leaves_what_it_did(
         **{"c-0": True, "c-1": True, "c-2": True, "c-3": False}
     }
     assert verify_records(store.read()) == []
-
-
-def test_a_path_in_the_way_fails_after_the_stops_and_the_retry_writes_it(
-    airflow: LiveAirflow, platform: Sandbox, folder: Path
-) -> None:
-    run_id = airflow.trigger_dag("in_the_way")["dag_run_id"]
-    wait_until(
-        lambda: airflow.task_instances("in_the_way", run_id)[0]["state"] == "up_for_retry",
-        timeout=90,
-        failure=lambda: airflow.describe("in_the_way", run_id),
-    )
-    assert not any(campaign.live for campaign in platform.campaigns())
-    (folder / "file").unlink()
-    assert airflow.wait_for_run("in_the_way", run_id)["state"] == "success"
-    assert "The record can't be written" in airflow.task_log("in_the_way", run_id, "sweep", try_number=1)
-    [record] = [file.record or {} for file in read_all(RecordStore(f"file://{folder}/file"))]
-    assert record["outcome"] == "success"
-    has_state = Version("3.3") <= VERSION
-    assert len(record["campaigns"]) == (4 if has_state else 0)
-    assert [each["outcome"] for each in record["earlier_tries"]] == ["failed" if has_state else None]
 
 
 @pytest.mark.skipif(Version("3.3") > VERSION, reason="before 3.3 there is no task state store")
