@@ -160,6 +160,7 @@ def test_a_plain_install_asks_for_no_more_than_airflow_has_already(wheel: Path) 
     }
 
 
+@pytest.mark.skipif(not IS_FULL, reason="Airflow starts slowly where it has never run: only in full")
 @pytest.mark.skipif(
     Version("3.0") <= Version(airflow.__version__) < Version("3.1"), reason="3.0 makes one up for every provider"
 )

@@ -72,10 +72,7 @@ EXEMPTION = {"from": "2026-01-01T00:00", "until": "2100-01-01T00:00", "open": Tr
 EMERGENCY = {"from": "2026-01-01T00:00", "until": None}
 
 EXAMPLES = {
-    "account_with_rules, an emergency": Example(
-        ALL_STOPPED, variables={"campaign_emergency": json.dumps([EXEMPTION, EMERGENCY])}
-    ),
-    "account_with_rules, an exemption": Example({}, variables={"campaign_emergency": json.dumps([EXEMPTION])}),
+    "account_with_rules": Example(ALL_STOPPED, variables={"campaign_emergency": json.dumps([EXEMPTION, EMERGENCY])}),
     "calling_hours_guard": Example(ALL_STOPPED),
     "closing_with_alarms": Example(ALL_STOPPED),
     # With a deadline, ``dags test`` fails once all tasks have succeeded (seen on 3.1.8 and 3.3.2).
@@ -93,13 +90,6 @@ EXAMPLES = {
     "emergency_stop, of which a part fails": Example(
         {}, form={"name_pattern": ["["], "reason": "the report must not hide it"}, failure="DagRun failed"
     ),
-    "emergency_stop, only to list": Example(
-        {}, form={"dry_run": True, "name_pattern": None, "reason": "to see what is live, the field Names emptied"}
-    ),
-    "emergency_stop, of two campaigns": Example(
-        {"cd-sms-evening-1": "Stopped", "cd-voice-evening-2": "Stopped"},
-        form={"campaign_ids": ["cd-sms-evening-1", "cd-voice-evening-2"]},  # no reason is none not to stop
-    ),
     "end_of_window": Example(ALL_STOPPED),
     "incident_alarm": Example({}),
     "kore_v2": Example({"cd-voice-evening-1": DELETED}),
@@ -111,7 +101,6 @@ EXAMPLES = {
     "several_accounts": Example({**ALL_STOPPED, **ALL_SONARLY_STOPPED}),
     "sonarly": Example({"650000000000000000000001": "Stopped"}),
     "start_of_window": Example({"cd-sms-morning-1": "Active", "cd-voice-tomorrow-1": "Active"}),
-    "start_of_window_at_night": Example({}),
     "stop_campaigns": Example({"cd-sms-evening-1": DELETED, "cd-voice-evening-1": "Stopped"}),
 }
 
