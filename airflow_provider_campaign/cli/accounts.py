@@ -121,7 +121,7 @@ def run_on_all(
 
     Whatever it raises is the error of its account alone. Meanwhile, ``refresh`` shows the progress now and then.
     """
-    with _signals_request(cancellation), ThreadPoolExecutor(len(work), thread_name_prefix="account") as pool:
+    with signals_request(cancellation), ThreadPoolExecutor(len(work), thread_name_prefix="account") as pool:
         futures = {conn_id: pool.submit(_outcome, conn_id, task) for conn_id, task in work.items()}
         while wait(futures.values(), REFRESH_INTERVAL).not_done:
             with suppress(Exception):  # progress that can't be shown keeps no result from being shown
@@ -137,7 +137,7 @@ def _outcome(conn_id: str, work: Callable[[], Outcome[Result]]) -> Outcome[Resul
 
 
 @contextmanager
-def _signals_request(cancellation: Cancellation) -> Iterator[None]:
+def signals_request(cancellation: Cancellation) -> Iterator[None]:
     """Have Ctrl-C and SIGTERM request it; ignore SIGHUP, so that a lost terminal aborts no stops."""
     previous = {
         number: signal.signal(number, lambda *_: cancellation.request()) for number in (signal.SIGINT, signal.SIGTERM)

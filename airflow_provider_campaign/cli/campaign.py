@@ -3,44 +3,37 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from airflow_provider_campaign.arguments import read_campaign_id, read_optional_text, read_seconds
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.cli.accounts import (
-    Outcome,
     connect,
-    exit_status,
     read_conn_id,
     record_opener,
     report_records,
-    run_on_all,
+    signals_request,
 )
-from airflow_provider_campaign.cli.output import NOT_VERIFIED, Output, command
+from airflow_provider_campaign.cli.output import NOT_VERIFIED, SUCCESS, Output, command
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.client.errors import as_campaign_error
-from airflow_provider_campaign.operators.task_record import TaskRecord
 from airflow_provider_campaign.platforms.base import Action
 from airflow_provider_campaign.records.progress import ActionProgress
 from airflow_provider_campaign.waiting.account_poller import wait_for_effect
 
 COLUMNS = ("conn_id", "campaign_id", "name", "status", "message")
 
-Work = Callable[[str, CampaignClient, Deadline], dict[str, Any]]
-
 
 @command
 def status(options: Namespace, output: Output) -> int:
     """Show the status of one campaign."""
     campaign_id = read_campaign_id("CAMPAIGN_ID", options.campaign_id)
-
-    def read(_: str, client: CampaignClient, deadline: Deadline) -> dict[str, Any]:
+    with _on_campaign(options, output, "Reading", Cancellation()) as (conn_id, client, deadline):
         campaign = client.get_campaign_status(campaign_id, deadline=deadline)
-        return {"name": campaign.name, **campaign.as_dict()}
-
-    return exit_status([_on_one_campaign(options, output, "Reading", read, Cancellation())])
+    _show(conn_id, campaign, output)
+    return SUCCESS
 
 
 @command
@@ -50,11 +43,9 @@ def stop(options: Namespace, output: Output) -> int:
     campaign_type = read_optional_text("--campaign-type", options.campaign_type)
     scope, cancellation = {"campaign_id": campaign_id, "campaign_type": campaign_type}, Cancellation()
     open_record = record_opener(options, "stop", "stop", scope, cancellation)
-    records: dict[str, TaskRecord] = {}
-
-    def stop_it(conn_id: str, client: CampaignClient, deadline: Deadline) -> dict[str, Any]:
+    with _on_campaign(options, output, "Stopping", cancellation) as (conn_id, client, deadline):
         progress = ActionProgress(client, Campaign(campaign_id, "unknown", campaign_type=campaign_type), Action.STOP)
-        records[conn_id] = record = open_record(conn_id, client)
+        record = open_record(conn_id, client)
         record.describe(progress.current)
         try:
             campaign = progress.client.stop_campaign(campaign_id, campaign_type, deadline=deadline)
@@ -63,36 +54,30 @@ def stop(options: Namespace, output: Output) -> int:
         except Exception as error:
             progress.note_failure(error)
             record.end(error)
+            report_records({conn_id: record}, output)
             raise
-        record.end(None)
-        return campaign.as_dict()
-
-    outcome = _on_one_campaign(options, output, "Stopping", stop_it, cancellation)
-    return exit_status([outcome]) if report_records(records, output) else NOT_VERIFIED
+    record.end(None)
+    _show(conn_id, campaign, output)
+    return SUCCESS if report_records({conn_id: record}, output) else NOT_VERIFIED
 
 
-def _on_one_campaign(
-    options: Namespace, output: Output, doing: str, work: Work, cancellation: Cancellation
-) -> Outcome[dict[str, Any]]:
-    """Do the work on one campaign, and show its outcome."""
-    seconds = read_seconds("--timeout", options.timeout)
+@contextmanager
+def _on_campaign(
+    options: Namespace, output: Output, doing: str, cancellation: Cancellation
+) -> Iterator[tuple[str, CampaignClient, Deadline]]:
+    """Yield an account, and the deadline of the work on a campaign in it, which Ctrl-C ends."""
     conn_id = read_conn_id(options.conn_id)
+    seconds = read_seconds("--timeout", options.timeout)
     client = connect([conn_id])[0][conn_id]
-    deadline = Deadline(seconds, client.clock, cancellation=cancellation)
+    try:
+        with signals_request(cancellation):
+            yield conn_id, client, Deadline(seconds, client.clock, cancellation=cancellation)
+    except Exception as error:
+        output.rows([], COLUMNS)
+        subject = f"{doing} campaign {options.campaign_id!r} ({client.description})"
+        raise as_campaign_error(error, subject) from None
 
-    def work_on_it() -> Outcome[dict[str, Any]]:
-        try:
-            return Outcome(work(conn_id, client, deadline))
-        except Exception as error:  # noqa: BLE001 it is shown, with its traceback in the log
-            subject = f"{doing} campaign {options.campaign_id!r} ({client.description})"
-            return Outcome(error=as_campaign_error(error, subject))
 
-    def refresh() -> None:
-        output.progress(conn_id, f"{doing} {options.campaign_id}")
-
-    outcome = run_on_all({conn_id: work_on_it}, refresh, cancellation)[conn_id]
-    row = {key: value for key, value in (outcome.value or {}).items() if key != "raw"}
-    output.rows([{"conn_id": conn_id, **row}] if row else [], COLUMNS)
-    if outcome.error is not None:
-        output.problem(str(outcome.error))
-    return outcome
+def _show(conn_id: str, campaign: Campaign, output: Output) -> None:
+    row = {"conn_id": conn_id, "name": campaign.name, **campaign.as_dict()}
+    output.rows([{key: value for key, value in row.items() if key != "raw"}], COLUMNS)

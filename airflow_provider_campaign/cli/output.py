@@ -88,22 +88,18 @@ class Output:
     def logging(self) -> Iterator[None]:
         """Show warnings and others' errors on stderr, if verbose all of the log, whatever Airflow is configured to."""
         root, package = logging.getLogger(), logging.getLogger(PACKAGE_LOGGER)
-        console = (sys.stdout, sys.stderr)
-        shown = [handler for handler in root.handlers if getattr(handler, "stream", None) in console]
-        level, handler = package.level, logging.StreamHandler(sys.stderr)
+        handlers, level = list(root.handlers), package.level
+        handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
         handler.addFilter(lambda each: each.name.startswith(PACKAGE_LOGGER) or each.levelno >= logging.ERROR)
-        for each in shown:
-            root.removeHandler(each)
-        root.addHandler(handler)
+        console = (sys.stdout, sys.stderr)
+        root.handlers[:] = [handler, *(each for each in handlers if getattr(each, "stream", None) not in console)]
         package.setLevel(logging.DEBUG if self.is_verbose else logging.WARNING)
         try:
             yield
         finally:
+            root.handlers[:] = handlers
             package.setLevel(level)
-            root.removeHandler(handler)
-            for each in shown:
-                root.addHandler(each)
 
 
 def command(run: Callable[[Namespace, Output], int]) -> Callable[[Namespace], None]:
