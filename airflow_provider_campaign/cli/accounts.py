@@ -150,22 +150,16 @@ def signals_request(cancellation: Cancellation) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def record_opener(
-    options: Namespace, command: str, action: str, scope: Mapping[str, Any], cancellation: Cancellation
-) -> Callable[[str, CampaignClient], TaskRecord]:
-    """Return what begins the record of a command's work on an account."""
+def open_record(
+    options: Namespace, client: CampaignClient, cancellation: Cancellation, command: str, **known: Any
+) -> TaskRecord:
+    """Return the record of a command's work on an account, of which fields of the draft are known."""
     store = open_store("--records-path", options.records_path, has_default=True)
-    reason = read_reason("--reason", options.reason)
-
-    def open_record(conn_id: str, client: CampaignClient) -> TaskRecord:
-        run: dict[str, str | None] = {"command": command, "user": None}
-        with suppress(OSError, KeyError):  # the machine may have no name for the user
-            run["user"] = getpass.getuser()
-        began_at = client.clock.time()
-        draft = RecordDraft(action, run, began_at, conn_id, client.platform, scope=scope, reason=reason)
-        return TaskRecord(draft, store, cancellation)
-
-    return open_record
+    run: dict[str, str | None] = {"command": command, "user": None}
+    with suppress(OSError, KeyError):  # the machine may have no name for the user
+        run["user"] = getpass.getuser()
+    known |= {"platform": client.platform, "reason": read_reason("--reason", options.reason)}
+    return TaskRecord(RecordDraft(run=run, began_at=client.clock.time(), **known), store, cancellation)
 
 
 def report_records(records: Mapping[str, TaskRecord], output: Output) -> bool:

@@ -5,63 +5,59 @@ imports nothing but Airflow's own parser classes.
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.cli.cli_config import ARG_OUTPUT, ARG_VERBOSE, ARG_YES, ActionCommand, Arg, GroupCommand, lazy_load_command
 
 LIVE = "Active,Preparing,Rerun"
 
-CAMPAIGN_ID = Arg(("campaign_id",), metavar="CAMPAIGN_ID", help="The campaign's id on its platform")
-CAMPAIGN_TYPE = Arg(("--campaign-type",), metavar="TYPE", help="sms or voice, if the platform has types")
-CONN_ID = Arg(
-    ("--conn-id",),
-    action="append",
-    metavar="CONN_ID",
-    help="The connection id (default: campaign_default; for records, all); live, watch, stop-active and records take "
-    "several",
-)
-TIMEOUT = Arg(("--timeout",), metavar="SECONDS", default="900", help="When to time out (default: 900)")
+
+def _option(name: str, metavar: str, text: str, **more: Any) -> Arg:
+    return Arg((name,), metavar=metavar, help=text, **more)
+
+
+def _flag(name: str, text: str) -> Arg:
+    return Arg((name,), action="store_true", help=text)
+
+
+CAMPAIGN_ID = _option("campaign_id", "CAMPAIGN_ID", "The campaign's id on its platform")
+CAMPAIGN_TYPE = _option("--campaign-type", "TYPE", "sms or voice, if the platform has types")
+CONN_IDS = "default: campaign_default; for records, all; live, watch, stop-active and records take several"
+CONN_ID = _option("--conn-id", "CONN_ID", f"The connection id ({CONN_IDS})", action="append")
+TIMEOUT = _option("--timeout", "SECONDS", "When to time out (default: 900)", default="900")
 SCOPE = (
-    Arg(("--campaign-types",), metavar="TYPES", default="sms,voice", help="Those to stop (default: sms,voice)"),
-    Arg(("--statuses",), metavar="STATUSES", default=LIVE, help=f"Those that are live (default: {LIVE})"),
-    Arg(("--name-pattern",), metavar="PATTERN", help="Only campaigns whose name matches, with * ? and […]"),
+    _option("--campaign-types", "TYPES", "Those to stop (default: sms,voice)", default="sms,voice"),
+    _option("--statuses", "STATUSES", f"Those that are live (default: {LIVE})", default=LIVE),
+    _option("--name-pattern", "PATTERN", "Only campaigns whose name matches, with * ? and […]"),
 )
-DRY_RUN = Arg(("--dry-run",), action="store_true", help="List what would be stopped, and stop nothing")
-FAIL_IF_ANY = Arg(("--fail-if-any",), action="store_true", help="Exit status 1 if a campaign is live")
+FAIL_IF_ANY = _flag("--fail-if-any", "Exit status 1 if a campaign is live")
+DRY_RUN = _flag("--dry-run", "List what would be stopped, and stop nothing")
+DEFAULT_PATH = "default: [campaign] records_path of Airflow's configuration"
 RECORD = (
-    Arg(("--reason",), metavar="TEXT", help="Why, for the record"),
-    Arg(
-        ("--records-path",),
-        metavar="PATH",
-        help="Where to keep the record, for example s3://aws_default@bucket/records or file:///records "
-        "(default: [campaign] records_path of Airflow's configuration)",
-    ),
+    _option("--reason", "TEXT", "Why, for the record"),
+    _option("--records-path", "PATH", f"Where to keep the record, for example file:///records ({DEFAULT_PATH})"),
 )
 CHECK = (
-    Arg(("--campaign-id",), metavar="CAMPAIGN_ID", help="The campaign to look at closely (default: any)"),
-    Arg(("--allow-stop",), action="store_true", help="Stop that campaign, or try an unknown id"),
-    Arg(("--strict",), action="store_true", help="Exit status 1 also if a point can't be determined"),
-    Arg(("--save",), metavar="FILE", help="Write what was seen as JSON, without ids, names, and texts"),
+    _option("--campaign-id", "CAMPAIGN_ID", "The campaign to look at closely (default: any)"),
+    _flag("--allow-stop", "Stop that campaign, or try an unknown id"),
+    _flag("--strict", "Exit status 1 also if a point can't be determined"),
+    _option("--save", "FILE", "Write what was seen as JSON, without ids, names, and texts"),
 )
-CALLING_HOURS = Arg(
-    ("--calling-hours",),
-    action="append",
-    metavar="[CONN_ID=]FILE",
-    help="A YAML or JSON file with the calling hours of an account, or of those of --conn-id; repeatable",
-)
+HOURS = "A YAML or JSON file with the calling hours of an account, or of those of --conn-id; repeatable"
+CALLING_HOURS = _option("--calling-hours", "[CONN_ID=]FILE", HOURS, action="append")
 WATCH = (
-    Arg(("--records-path",), metavar="PATH", help="Where records are; without it none is looked for"),
-    Arg(("--newest-record",), metavar="SECONDS", help="How old an account's newest record may be"),
+    _option("--records-path", "PATH", "Where records are; without it none is looked for"),
+    _option("--newest-record", "SECONDS", "How old an account's newest record may be"),
 )
-READ_PATH = Arg(("records_path",), metavar="RECORDS_PATH", help="For example s3://aws_default@bucket/records")
-MONTH = Arg(("--month",), metavar="MONTH", help="For example 2026-11, in the local time of the calling hours")
+READ_PATH = _option("records_path", "RECORDS_PATH", "For example s3://aws_default@bucket/records")
+MONTH = _option("--month", "MONTH", "For example 2026-11, in the local time of the calling hours")
 DAYS_AND_STYLE = (
-    Arg(("--from",), dest="since", metavar="DATE", help="Only this day or later, in the calling hours' time zone"),
-    Arg(("--to",), dest="until", metavar="DATE", help="Only this day or earlier, in the calling hours' time zone"),
-    Arg(("--csv",), action="store_true", help="Print CSV; of records a line for each campaign"),
-    Arg(("--html",), action="store_true", help="Print one page of HTML, whole in itself"),
+    _option("--from", "DATE", "Only this day or later, in the calling hours' time zone", dest="since"),
+    _option("--to", "DATE", "Only this day or earlier, in the calling hours' time zone", dest="until"),
+    _flag("--csv", "Print CSV; of records a line for each campaign"),
+    _flag("--html", "Print one page of HTML that needs nothing else"),
 )
-EXPECT = Arg(
-    ("--expect",), action="append", metavar="SHA256", help="A hash that a run has logged; its record must be there"
-)
+EXPECT = _option("--expect", "SHA256", "A hash that a run has logged; its record must be there", action="append")
 
 EXIT_STATUS = (
     "Exit status 0: done and verified. 1: something is not verified stopped, or could not be read (stderr says what). "
@@ -89,11 +85,11 @@ def get_commands() -> list[GroupCommand]:
     closings = "List every end of calling hours, and what records show of it"
     records = "List and verify the records below a path"
     commands = (
-        _command("live", "sweeps", live, *SCOPE, FAIL_IF_ANY, TIMEOUT),
-        _command("watch", "watch", watch, CALLING_HOURS, *WATCH, *SCOPE, TIMEOUT),
-        _command("status", "campaign", status, CAMPAIGN_ID, TIMEOUT),
-        _command("stop", "campaign", stop, CAMPAIGN_ID, CAMPAIGN_TYPE, *RECORD, TIMEOUT),
-        _command("stop-active", "sweeps", stop_active, *SCOPE, DRY_RUN, *RECORD, ARG_YES, TIMEOUT),
+        _command("live", "campaigns", live, *SCOPE, FAIL_IF_ANY, TIMEOUT),
+        _command("watch", "reports", watch, CALLING_HOURS, *WATCH, *SCOPE, TIMEOUT),
+        _command("status", "campaigns", status, CAMPAIGN_ID, TIMEOUT),
+        _command("stop", "campaigns", stop, CAMPAIGN_ID, CAMPAIGN_TYPE, *RECORD, TIMEOUT),
+        _command("stop-active", "campaigns", stop_active, *SCOPE, DRY_RUN, *RECORD, ARG_YES, TIMEOUT),
         _command("check", "check", check, CAMPAIGN_TYPE, *CHECK, TIMEOUT),
         _command("closings", "reports", closings, READ_PATH, CALLING_HOURS, MONTH, *DAYS_AND_STYLE),
         _command("records", "reports", records, READ_PATH, EXPECT, *DAYS_AND_STYLE),

@@ -64,19 +64,14 @@ class Output:
         self._messages.print(f"{question} [y/N] ", end="")
         return sys.stdin.readline().strip().casefold() in ("y", "yes")
 
-    def say(self, text: str) -> None:
-        """Print a message."""
-        if not self.is_for_machines:
-            self._messages.print(_lines(text))
+    def say(self, text: str, *, is_problem: bool = False) -> None:
+        """Print a message; only a problem is shown to programs, too."""
+        if is_problem or not self.is_for_machines:
+            lines = "\n".join(map(printable, text.splitlines()))
+            self._messages.print(lines, style="bold red" if is_problem else None)
 
     def problem(self, text: str) -> None:
-        """Print a problem."""
-        self._messages.print(_lines(text), style="bold red")
-
-    def verdict(self, text: str, *, is_good: bool) -> bool:
-        """Print a message or a problem, and return which it is."""
-        self.say(text) if is_good else self.problem(text)
-        return is_good
+        self.say(text, is_problem=True)
 
     def progress(self, account: str, text: str) -> None:
         """Print how far the work on an account is, if that has changed, and some time has passed."""
@@ -139,20 +134,14 @@ def _csv_cell(value: Any) -> Any:
 
 def _cells(rows: Sequence[Row], columns: Collection[str]) -> list[dict[str, str]]:
     """Return rows as a person reads them: moments to the second."""
-    return [
-        {
-            column: f"{row[column][:19]}Z" if column.endswith("_at") and row[column] else printable(row.get(column))
-            for column in columns
-        }
-        for row in rows
-    ]
+
+    def cell(column: str, value: Any) -> str:
+        return f"{value[:19]}Z" if value and column.endswith("_at") else printable(value)
+
+    return [{column: cell(column, row.get(column)) for column in columns} for row in rows]
 
 
 def printable(value: object) -> str:
     """Return a value as a cell: the name of a campaign must not steer a terminal."""
     text = "" if value is None else str(value)
     return "".join(mark if mark.isprintable() else " " for mark in text)
-
-
-def _lines(text: str) -> str:
-    return "\n".join(map(printable, text.splitlines()))

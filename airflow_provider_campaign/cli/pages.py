@@ -119,7 +119,6 @@ def _cell(name: str, value: object) -> str:
 
 
 def _shown(value: object) -> str:
-    """Return a stored value as a part of a page."""
     return escape(printable(value))
 
 

@@ -1,21 +1,34 @@
-"""The commands that read records: all that there are, and those of each end of calling hours."""
+"""The commands that read records: all that there are, those of each closing, and those that are missing."""
 
 from __future__ import annotations
 
 from argparse import Namespace
 from calendar import monthrange
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from airflow_provider_campaign.arguments import argument_error, read_records_path, read_words
-from airflow_provider_campaign.cli.accounts import read_conn_ids, read_rules
+from airflow_provider_campaign.arguments import argument_error, read_records_path, read_seconds, read_words
+from airflow_provider_campaign.calling_hours import CallingRules
+from airflow_provider_campaign.cli.accounts import exit_status, read_conn_ids, read_rules
+from airflow_provider_campaign.cli.campaigns import Sweeps, live_rows, report
 from airflow_provider_campaign.cli.output import NOT_VERIFIED, SUCCESS, Output, Row, command, printable, write_csv
 from airflow_provider_campaign.cli.pages import closing_line, closings_page, records_page, write_page
 from airflow_provider_campaign.client.clock import SYSTEM_CLOCK
+from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.records.chain import Discrepancy, RecordChain, verdict
-from airflow_provider_campaign.records.closings import IN_TIME, ROW, SOURCE, ExpectedClosings, day_limit
+from airflow_provider_campaign.records.closings import (
+    DRY_RUN,
+    IN_TIME,
+    NO_EVIDENCE,
+    NOT_CLOSED,
+    ROW,
+    SKIPPED,
+    SOURCE,
+    ExpectedClosings,
+    day_limit,
+)
 from airflow_provider_campaign.records.record import run_name, titles
 from airflow_provider_campaign.records.shape import DEFAULTS, RecordFile
 from airflow_provider_campaign.records.store import RecordStore
@@ -27,6 +40,12 @@ CAMPAIGN_COLUMNS = (
     *("confirmed_at", "status", "message", "is_incident", "unanswered", "try_number", "path", "sha256"),
 )
 CLOSING_COLUMNS = ("connection_id", "rule", "local_end", "outcome", "campaigns", "live_again", "run")
+WATCH_COLUMNS = ("conn_id", "found", "campaign_id", "name", "status", "rule", "end")
+
+LIVE_WHILE_CLOSED, NO_RECORD = 3, 4  # the exit statuses of what watch finds
+GRACE = timedelta(minutes=10)  # how long after an end its record is waited for: a run writes it once it has ended
+LOOK_BACK = timedelta(days=1)  # for how long an end without a record is reported
+UNVERIFIED = (NO_EVIDENCE, NOT_CLOSED, DRY_RUN, SKIPPED)
 
 
 @command
@@ -88,7 +107,6 @@ def _read_path(options: Namespace) -> str:
 
 
 def _read_day(name: str, text: str | None) -> date | None:
-    """Return a day, of a time zone that is not known yet."""
     try:
         return None if text is None else date.fromisoformat(text)
     except ValueError:
@@ -96,7 +114,6 @@ def _read_day(name: str, text: str | None) -> date | None:
 
 
 def _read_span(options: Namespace) -> tuple[date, date]:
-    """Return the first and the last day."""
     since, until = _read_day("--from", options.since), _read_day("--to", options.until)
     if options.month is None and since is not None and until is not None:
         return since, until
@@ -118,10 +135,9 @@ def _is_chosen(record: Mapping[str, Any], conn_ids: Sequence[str], since: date |
 
 
 def _zone(name: str | None) -> ZoneInfo:
-    """Return the time zone of a record, UTC if it has none that is known."""
     try:
         return ZoneInfo(name or "UTC")
-    except (KeyError, ValueError, OSError):
+    except (KeyError, ValueError, OSError):  # it was stored
         return ZoneInfo("UTC")
 
 
@@ -158,7 +174,6 @@ def campaign_rows(row: Row, file: RecordFile) -> list[Row]:
 
 
 def _scope_text(scope: Mapping[str, Any]) -> str:
-    """Return what a run was limited to, empty if to nothing."""
     limits = {name: each for name, each in scope.items() if name != "dry_run" and each != DEFAULTS["scope"].get(name)}
     texts = {name: each if isinstance(each, str) else ", ".join(each or ()) for name, each in limits.items()}
     return "; ".join(f"{name} {text}" for name, text in texts.items())
@@ -169,11 +184,64 @@ def _verdict(
 ) -> int:
     """Print what the chain of records shows, and the text; return the exit status."""
     for each in discrepancies:
-        output.verdict(f"{each.kind}: {each.path} {each.text}", is_good=not each.is_error)
+        output.say(f"{each.kind}: {each.path} {each.text}", is_problem=each.is_error)
     is_unchanged, chain_text = verdict(discrepancies)
     if len(chain):
-        output.verdict(f"Chain of {len(chain)} records: {chain_text}.", is_good=is_unchanged)
+        output.say(f"Chain of {len(chain)} records: {chain_text}.", is_problem=not is_unchanged)
     else:
         output.problem("No record is there: check the path.")
-    output.verdict(text, is_good=is_good)
+    output.say(text, is_problem=not is_good)
     return SUCCESS if is_good and is_unchanged and len(chain) else NOT_VERIFIED
+
+
+@command
+def watch(options: Namespace, output: Output) -> int:
+    """List campaigns that are live although closed, and the ends of calling hours without a record."""
+    path = read_records_path("--records-path", options.records_path)
+    newest = options.newest_record and read_seconds("--newest-record", options.newest_record)
+    if newest and not path:
+        fix = "Give --records-path, too."
+        raise argument_error("--newest-record", options.newest_record, "without a path to look for records", fix)
+    rules = read_rules(options.calling_hours, options.conn_id)
+    outcomes = Sweeps.read(options, rules).list_all(output)
+    live = [{"found": "live while closed", **row} for row in live_rows(outcomes)]
+    unproven = [each for conn_id in rules for each in _unproven(path, conn_id, rules[conn_id], newest)]
+    output.rows([*live, *unproven], WATCH_COLUMNS)
+    report(outcomes, output)
+    for each in live:
+        output.problem(f"{each['conn_id']}: {each['campaign_id']} ({each['name']}) is live although closed. Stop it.")
+    for each in unproven:
+        text = f"{each['conn_id']}: {each['found']}, {each['detail']}."
+        output.problem(f"{text} Is the DAG paused, or the scheduler dead?")
+    if live:
+        return LIVE_WHILE_CLOSED
+    return NO_RECORD if unproven else exit_status(outcomes.values())
+
+
+def _unproven(path: str | None, conn_id: str, rules: CallingRules, newest: float | None) -> list[dict[str, Any]]:
+    try:
+        return list(_missing_records(RecordStore(path), conn_id, rules, newest)) if path else []
+    except Exception as error:  # noqa: BLE001 the records of one account hide nothing of the others
+        problem = as_campaign_error(error, f"Records of connection {conn_id!r}")
+        return [{"conn_id": conn_id, "found": "unreadable records", "detail": str(problem)}]
+
+
+def _missing_records(
+    store: RecordStore, conn_id: str, rules: CallingRules, newest: float | None
+) -> Iterator[dict[str, Any]]:
+    """Yield the ends of the last day that no record has verified, and whether the newest record is too old."""
+    now = datetime.fromtimestamp(SYSTEM_CLOCK.time(), UTC)
+    oldest = now - timedelta(seconds=newest or 0)
+    since, until = now - GRACE - LOOK_BACK, now - GRACE
+    closings = ExpectedClosings({conn_id: rules}, since, until, until)
+    files = store.recent(conn_id, min(since, oldest) - LOOK_BACK, now)
+    for file in files:
+        closings.add(file)
+    for row in closings.rows():
+        if row["outcome"] in UNVERIFIED:
+            detail = f"rule {row['rule']} at {row['local_end']}"
+            end = {"rule": row["rule"], "end": row["end"]}
+            yield {"conn_id": conn_id, "found": row["outcome"], "detail": detail, **end}
+    ended = max((file.record["ended_at"] for file in files if file.record), default=None)
+    if newest and (ended is None or datetime.fromisoformat(ended) < oldest):
+        yield {"conn_id": conn_id, "found": "old records", "detail": f"the newest is of {ended or 'no day'}"}

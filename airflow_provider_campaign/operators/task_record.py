@@ -12,7 +12,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator, TaskDeferred, conf
+from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator, Context, TaskDeferred, conf
 
 from airflow_provider_campaign.arguments import read_records_path
 from airflow_provider_campaign.client.clock import SYSTEM_CLOCK, Cancellation
@@ -54,18 +54,12 @@ class TaskRecord:
         self._context = context
         self._keeps_tries = keeps_tries
         self._progress: Callable[[], Progress] = Progress
-        self._has_earlier = False
         self._lock = threading.RLock()
         self._counted = (0, 0)
 
     @classmethod
     def of_task(
-        cls,
-        task: BaseOperator,
-        context: Mapping[str, Any] | None,
-        action: str,
-        records_path: Any,
-        cancellation: Cancellation,
+        cls, task: BaseOperator, context: Context | None, action: str, records_path: Any, cancellation: Cancellation
     ) -> Self:
         """Return the record of a task's try; without a records path only sweeps have a default."""
         draft = RecordDraft(action, run_of(task, context or {}), SYSTEM_CLOCK.time())
@@ -128,8 +122,7 @@ class TaskRecord:
 
     def load_earlier_tries(self) -> EarlierTries:
         """Return what previous tries have left; connection, platform, and scope of this one have to be known."""
-        if self._keeps_tries and not self._has_earlier and self.draft.run["try_number"] > 1:
-            self._has_earlier = True
+        if self._keeps_tries and not self.draft.earlier.tries and self.draft.run["try_number"] > 1:
             self.describe(earlier=EarlierTries.compare(self._stored_tries(), self.draft.header()))
             if missing := self.draft.earlier.missing:
                 log.warning("No record is there of what these tries did: %s", ", ".join(map(str, missing)))
@@ -188,7 +181,6 @@ class TaskRecord:
             log.warning("What this try did can't be kept for the next one: %s", error)
 
     def _push_result(self) -> None:
-        """Push the result of a try that returns none."""
         try:
             if self._context and "ti" in self._context:
                 self._context["ti"].xcom_push(key="return_value", value=self.result)
@@ -258,5 +250,5 @@ def send_metrics(record: Mapping[str, Any], requests: int = 0, refused: int = 0)
 
 
 def _seconds_after_end(campaign: Mapping[str, Any]) -> float:
-    confirmed_at, end = (datetime.fromisoformat(campaign[name]) for name in ("confirmed_at", "end"))
+    confirmed_at, end = map(datetime.fromisoformat, (campaign["confirmed_at"], campaign["end"]))
     return (confirmed_at - end).total_seconds()

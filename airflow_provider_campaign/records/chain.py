@@ -106,7 +106,6 @@ def _days(folder: ObjectStoragePath, ended_at: str) -> Iterator[str]:
 
 
 def _links(folder: ObjectStoragePath, day: str) -> Iterator[re.Match[str]]:
-    """Yield the names of a day's links, the newest first."""
     return filter(None, map(LINK.fullmatch, reversed(names_in(folder / day))))
 
 

@@ -98,7 +98,6 @@ class _Closing:
         return sorted((each for each in self.others.values() if each.outcome == outcome), key=_moment)
 
     def _verified(self, seen: Sequence[_Evidence]) -> tuple[str, _Evidence, list[str]]:
-        """Return the outcome if all records together have left nothing out."""
         seconds_late = round(max(each.seconds_late for each in seen), 1)
         last = replace(seen[-1], seconds_late=seconds_late)
         if not seconds_late:
@@ -175,7 +174,6 @@ class ExpectedClosings:
     def _note(
         self, closing: _Closing, file: RecordFile, verified_at: str | None, live_at_end: Iterable[str] = ()
     ) -> None:
-        """Note what a record says of an end."""
         record: Mapping[str, Any] = file.record or {}
         ended_at = _at(record["ended_at"])
         own = [each for each in record["campaigns"] if self._is_of(closing, record, each)]

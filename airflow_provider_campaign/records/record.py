@@ -205,7 +205,6 @@ def title(campaign: Mapping[str, Any]) -> str:
 
 
 def _subject_of(record: Mapping[str, Any]) -> str:
-    """Return what a try is about as a text that can be compared."""
     return json.dumps({name: record[name] for name in SUBJECT}, sort_keys=True)
 
 

@@ -107,7 +107,6 @@ class RecordStore:
         return [file for file, sha256 in found if file.record and file.sha256 == sha256]
 
     def _create(self, root: ObjectStoragePath, record: Mapping[str, Any], content: bytes) -> str:
-        """Create the record's file, and return its path below the root."""
         stem = record_path(record["run"], record["began_at"])
         make_folder((root / stem).parent)
         for copy in range(1, MAX_COPIES + 1):

@@ -1,46 +1,57 @@
-"""The commands that list live campaigns and stop them, in several accounts at once."""
+"""The commands that list, read and stop campaigns: all live ones of several accounts, or one."""
 
 from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from airflow_provider_campaign.arguments import (
     check_documented,
+    read_campaign_id,
     read_live_statuses,
     read_name_patterns,
+    read_optional_text,
     read_seconds,
     read_words,
 )
 from airflow_provider_campaign.calling_hours import CallingRules
+from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.cli.accounts import (
     Outcome,
     connect,
     exit_status,
+    open_record,
+    read_conn_id,
     read_conn_ids,
-    record_opener,
     report_records,
     run_on_all,
+    signals_request,
 )
 from airflow_provider_campaign.cli.output import NOT_VERIFIED, SUCCESS, Output, command
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
+from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.operators.task_record import TaskRecord
+from airflow_provider_campaign.platforms.base import Action
+from airflow_provider_campaign.records.progress import ActionProgress
 from airflow_provider_campaign.sweep.account import SweptAccount
 from airflow_provider_campaign.sweep.loop import Sweep
 from airflow_provider_campaign.sweep.plan import Schedule
 from airflow_provider_campaign.sweep.result import SweepResult
 from airflow_provider_campaign.sweep.scope import SweepScope
+from airflow_provider_campaign.waiting.wait import wait_for_effect
 
-LIST_TIMEOUT = 60.0  # seconds after which a listing for ``live`` times out
+LIST_TIMEOUT = 60.0  # seconds after which a listing times out
 
 LIVE_COLUMNS = ("conn_id", "campaign_id", "name", "campaign_type", "status")
-COLUMNS = ("conn_id", "campaign_id", "name", "status", "confirmed_at")
+STOPPED_COLUMNS = ("conn_id", "campaign_id", "name", "status", "confirmed_at")
+ONE_COLUMNS = ("conn_id", "campaign_id", "name", "status", "message")
 
 Outcomes = Mapping[str, Outcome[SweepResult]]
 
@@ -121,21 +132,22 @@ def stop_active(options: Namespace, output: Output) -> int:
             "stop-active asks before it stops, and there is no terminal to ask on. Nothing was sent. Give --yes."
         )
     sweeps = Sweeps.read(options)
-    scope = {**sweeps.scope.as_dict(), "dry_run": False}
-    open_record = record_opener(options, "stop-active", "sweep", scope, sweeps.cancellation)
     if options.dry_run:
         return _show_live(sweeps, output)
     if not (options.yes or _is_confirmed(sweeps, output)):
         output.problem("Nothing was stopped.")
         return NOT_VERIFIED
-    return _stop_all(sweeps, open_record, output)
+    return _stop_all(sweeps, options, output)
 
 
-def _stop_all(sweeps: Sweeps, open_record: Callable[[str, CampaignClient], TaskRecord], output: Output) -> int:
+def _stop_all(sweeps: Sweeps, options: Namespace, output: Output) -> int:
+    scope = {**sweeps.scope.as_dict(), "dry_run": False}
     records: dict[str, TaskRecord] = {}
 
     def run(conn_id: str, sweep: Sweep) -> SweepResult:
-        records[conn_id] = record = open_record(conn_id, sweep.account.client)
+        known = {"action": "sweep", "connection_id": conn_id, "scope": scope}
+        record = open_record(options, sweep.account.client, sweeps.cancellation, "stop-active", **known)
+        records[conn_id] = record
         record.describe(lambda: SweepResult(sweep.account).progress())
         try:
             result = sweep.run()
@@ -149,7 +161,7 @@ def _stop_all(sweeps: Sweeps, open_record: Callable[[str, CampaignClient], TaskR
     outcomes = sweeps.on_all(output, run, sweeps.seconds)
     if sweeps.cancellation.is_requested:
         output.problem("Interrupted: nothing more is sent.")
-    output.rows(_rows(outcomes, "stopped", "already_stopped", "failed"), COLUMNS)
+    output.rows(_rows(outcomes, "stopped", "already_stopped", "failed"), STOPPED_COLUMNS)
     report(outcomes, output)
     return exit_status(outcomes.values()) if report_records(records, output) else NOT_VERIFIED
 
@@ -190,7 +202,6 @@ def live_rows(outcomes: Outcomes) -> list[dict[str, Any]]:
 
 
 def _rows(outcomes: Outcomes, *results: str) -> list[dict[str, Any]]:
-    """Return a row for each campaign with one of these results."""
     rows = []
     for conn_id, outcome in outcomes.items():
         lists = outcome.value.lists() if outcome.value is not None else {}
@@ -207,3 +218,60 @@ def report(outcomes: Outcomes, output: Output) -> None:
             output.say(f"{conn_id}: {result.summary()} ({requests} requests, {result.seconds} s)")
         if outcome.error is not None:
             output.problem(f"{conn_id}: {outcome.error}")
+
+
+@command
+def status(options: Namespace, output: Output) -> int:
+    """Show the status of one campaign."""
+    campaign_id = read_campaign_id("CAMPAIGN_ID", options.campaign_id)
+    with _on_campaign(options, output, "Reading", Cancellation()) as (conn_id, client, deadline):
+        campaign = client.get_campaign_status(campaign_id, deadline=deadline)
+    _show(conn_id, campaign, output)
+    return SUCCESS
+
+
+@command
+def stop(options: Namespace, output: Output) -> int:
+    """Stop one campaign, and wait until the platform says that it is stopped."""
+    campaign_id = read_campaign_id("CAMPAIGN_ID", options.campaign_id)
+    campaign_type = read_optional_text("--campaign-type", options.campaign_type)
+    scope, cancellation = {"campaign_id": campaign_id, "campaign_type": campaign_type}, Cancellation()
+    with _on_campaign(options, output, "Stopping", cancellation) as (conn_id, client, deadline):
+        progress = ActionProgress(client, Campaign(campaign_id, "unknown", campaign_type=campaign_type), Action.STOP)
+        known = {"action": "stop", "connection_id": conn_id, "scope": scope}
+        record = open_record(options, client, cancellation, "stop", **known)
+        record.describe(progress.current)
+        try:
+            campaign = progress.client.stop_campaign(campaign_id, campaign_type, deadline=deadline)
+            progress.note(campaign, is_confirmed=False)
+            progress.note(campaign := wait_for_effect(progress.client, campaign, deadline), is_confirmed=True)
+        except Exception as error:
+            progress.note_failure(error)
+            record.end(error)
+            report_records({conn_id: record}, output)
+            raise
+    record.end(None)
+    _show(conn_id, campaign, output)
+    return SUCCESS if report_records({conn_id: record}, output) else NOT_VERIFIED
+
+
+@contextmanager
+def _on_campaign(
+    options: Namespace, output: Output, doing: str, cancellation: Cancellation
+) -> Iterator[tuple[str, CampaignClient, Deadline]]:
+    """Yield an account, and the deadline of the work on a campaign in it, which Ctrl-C ends."""
+    conn_id = read_conn_id(options.conn_id)
+    seconds = read_seconds("--timeout", options.timeout)
+    client = connect([conn_id])[0][conn_id]
+    try:
+        with signals_request(cancellation):
+            yield conn_id, client, Deadline(seconds, client.clock, cancellation=cancellation)
+    except Exception as error:  # noqa: BLE001 it is raised as one of ours
+        output.rows([], ONE_COLUMNS)
+        subject = f"{doing} campaign {options.campaign_id!r} ({client.description})"
+        raise as_campaign_error(error, subject) from None
+
+
+def _show(conn_id: str, campaign: Campaign, output: Output) -> None:
+    row = {"conn_id": conn_id, "name": campaign.name, **campaign.as_dict()}
+    output.rows([{key: value for key, value in row.items() if key != "raw"}], ONE_COLUMNS)
