@@ -31,27 +31,19 @@ from airflow_provider_campaign.text import clean, one_line, shown
 
 Reader = Callable[[str, Any], Any]
 
-BOOLEANS = {
-    **dict.fromkeys(("true", "yes", "1", "on"), True),
-    **dict.fromkeys(("false", "no", "0", "off"), False),
-}
+BOOLEANS = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
 
 MIN_POLL_INTERVAL = 1.0  # seconds between two polls, at the least
 MAX_SECONDS = 1e9  # thirty years: longer durations overflow dates
 MAX_REASON_LENGTH = 1000  # characters of a reason that are kept
 
-EVIDENCE = ("records_path", "reason")
-"""The arguments that only the record needs: they keep no campaign from being stopped."""
+EVIDENCE = ("records_path", "reason")  # only the record needs them: they keep no campaign from being stopped
 
 
 def argument_error(
     name: str, value: object, problem: str, fix: str, *, nothing_sent: bool = True
 ) -> CampaignConfigError:
-    """
-    Return the error that names an argument, its value, and the fix.
-
-    :param nothing_sent: Whether the platform was asked for nothing yet, which the message says then.
-    """
+    """Return the error that names an argument, its value, and the fix."""
     sent = "Nothing was sent. " if nothing_sent else ""
     return CampaignConfigError(f"{name} is {shown(value)}, {problem}. {sent}{fix}")
 
@@ -118,11 +110,7 @@ def read_campaign_id(name: str, value: Any) -> str:
 
 
 def read_campaign_ids(name: str, value: Any) -> tuple[str, ...] | None:
-    """
-    Return campaign ids, each once, given as a list, as one text with commas, or as the text of a list.
-
-    :returns: None if the argument was left out, or is ``*``, which a template can say for all campaigns.
-    """
+    """Return campaign ids, each once, given as :func:`read_words` takes them; None, or ``*``, stands for all."""
     if value is None or value == "*":
         return None
     return tuple(dict.fromkeys(map(validate_campaign_id, _items(name, value))))
@@ -225,12 +213,7 @@ def is_template(value: Any) -> bool:
 
 
 def check_arguments(task: Any, readers: Mapping[str, Reader]) -> set[str]:
-    """
-    Read, at parse time, what is no template, and return the names of what is one.
-
-    :param readers: How each argument is read, by its name.
-    :raises CampaignConfigError: When an argument is wrong.
-    """
+    """Read, at parse time, what is no template, and return the names of what is one."""
     templates = {name for name in readers if name in task.template_fields and is_template(vars(task)[name])}
     for name, read in readers.items():
         if name not in templates:

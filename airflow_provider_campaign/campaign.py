@@ -43,33 +43,21 @@ class CampaignStatus(StrEnum):
     COMPLETED = "Completed"
 
 
-DELETED = "Deleted"
-"""Stands for the status of a campaign that the platform no longer knows."""
+DELETED = "Deleted"  # stands for the status of a campaign that the platform no longer knows
 
+# Campaigns that send messages, or are about to; that send none unless they are started again; and that may start later.
+LIVE_STATUSES = (CampaignStatus.ACTIVE.value, CampaignStatus.PREPARING.value, CampaignStatus.RERUN.value)
+ENDED_STATUSES = (CampaignStatus.STOPPED.value, CampaignStatus.COMPLETED.value)
+NOT_STARTED_STATUSES = tuple(
+    status.value
+    for status in (CampaignStatus.DRAFT, CampaignStatus.READY, CampaignStatus.SCHEDULED, CampaignStatus.RESCHEDULED)
+)
 _CANONICAL = {status.casefold(): status.value for status in CampaignStatus}
 
 
 def canonical_status(word: str) -> str:
     """Spell a platform's status word as :class:`.CampaignStatus` does; an unknown word stays as it is."""
     return _CANONICAL.get(word.strip().casefold(), word.strip())
-
-
-LIVE_STATUSES = (CampaignStatus.ACTIVE.value, CampaignStatus.PREPARING.value, CampaignStatus.RERUN.value)
-"""A campaign in one of these sends messages, or is about to."""
-
-ENDED_STATUSES = (CampaignStatus.STOPPED.value, CampaignStatus.COMPLETED.value)
-"""A campaign in one of these sends nothing more unless it is started again."""
-
-NOT_STARTED_STATUSES = (
-    CampaignStatus.DRAFT.value,
-    CampaignStatus.READY.value,
-    CampaignStatus.SCHEDULED.value,
-    CampaignStatus.RESCHEDULED.value,
-)
-"""A campaign in one of these has not started, so that there is nothing to stop, but it may start later."""
-
-
-_IDLE_STATUSES = (*ENDED_STATUSES, *NOT_STARTED_STATUSES, CampaignStatus.PAUSED.value)
 
 
 def is_live(status: str) -> bool:
@@ -79,7 +67,11 @@ def is_live(status: str) -> bool:
 
 def may_be_live(status: str) -> bool:
     """Return whether a campaign may be sending: it is live, or in a status that no documentation explains."""
-    return not _contains(_IDLE_STATUSES, status)
+    return not _contains((*ENDED_STATUSES, *NOT_STARTED_STATUSES, CampaignStatus.PAUSED), status)
+
+
+def _contains(statuses: Iterable[str], status: str) -> bool:
+    return status.casefold() in map(str.casefold, statuses)
 
 
 @dataclass(frozen=True)
@@ -120,11 +112,7 @@ class Campaign:
         }
 
     def completing(self, result: Mapping[str, Any]) -> Self:
-        """
-        Return the campaign as a wait read it last, with the fields that only the action's response contains.
-
-        :param result: What :meth:`as_dict` gave of that response.
-        """
+        """Return the campaign as a wait read it last, with what :meth:`as_dict` gave of the action's response."""
         return replace(
             self,
             message=self.message or result["message"],
@@ -171,51 +159,30 @@ class WaitCondition:
         return " or ".join(self.success)
 
 
-def _contains(statuses: Iterable[str], status: str) -> bool:
-    return status.casefold() in map(str.casefold, statuses)
-
-
 STOP_CONDITION = WaitCondition(success=ENDED_STATUSES, failure=NOT_STARTED_STATUSES)
-
 START_CONDITION = WaitCondition(
-    success=(CampaignStatus.ACTIVE.value,),
-    failure=(CampaignStatus.COMPLETED.value,),
-    in_progress=(CampaignStatus.PREPARING.value,),
+    (CampaignStatus.ACTIVE.value,), (CampaignStatus.COMPLETED.value,), in_progress=(CampaignStatus.PREPARING.value,)
 )
 
 
 def status_condition(target_statuses: Iterable[str]) -> WaitCondition:
-    """
-    Return the condition of a sensor: one of the targets; from Completed, unless that is one, none can come any more.
-
-    :param target_statuses: Status words, as :func:`.read_statuses` spells them.
-    """
+    """Return the condition of a sensor: from Completed, unless that is a target, none can come any more."""
     targets, completed = tuple(target_statuses), CampaignStatus.COMPLETED.value
     return WaitCondition(success=targets, failure=() if completed in targets else (completed,))
 
 
 @lru_cache(maxsize=4096)
 def plain_text(text: str) -> str:
-    """
-    Return a text in the form in which texts that look alike are equal.
-
-    That is Unicode's compatibility normalization (NFKC) without invisible characters, with one space for all blanks
-    between two words, and without blanks around them.
-    """
+    """Return a text in the form in which texts that look alike are equal: NFKC, no invisible characters, one blank."""
     visible = "".join(character for character in text if unicodedata.category(character) != "Cf")
     return " ".join(unicodedata.normalize("NFKC", visible).split())
 
 
-_SET = re.compile(r"\[!?+]?+[^]]*]")
-"""A set of characters in a pattern, such as ``[ab]``, ``[!a]``, or ``[]]``."""
+_SET = re.compile(r"\[!?+]?+[^]]*]")  # a set of characters in a pattern, such as [ab], [!a], or []]
 
 
 def matches_pattern(name: str | None, patterns: Iterable[str], *, ignore_case: bool = False) -> bool:
-    """
-    Return whether a campaign's whole name matches one of the patterns (``*``, ``?``, ``[…]``).
-
-    Both are compared as :func:`plain_text` returns them.
-    """
+    """Return whether a campaign's whole name matches a pattern (``*``, ``?``, ``[…]``), both as plain texts."""
     fold = str.casefold if ignore_case else str
     text = fold(plain_text(name or ""))
     return any(fnmatchcase(text, fold(plain_text(pattern))) for pattern in patterns)

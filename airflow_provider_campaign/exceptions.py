@@ -22,8 +22,6 @@ If no retry can help, the error is also an ``AirflowFailException``: it fails th
 
 from __future__ import annotations
 
-from typing import Any
-
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 __all__ = [
@@ -48,29 +46,18 @@ class CampaignError(AirflowException):
     Anything this provider raises on purpose; the message is made for the person on call.
 
     :param message: Which campaign, which connection, what the platform said, what to do.
-    :param http_status: The HTTP status of the platform's response, if there was one.
-    :param code: The platform's own error code, if it gave one.
-    :param trace_id: The platform's trace id, if it gave one.
-    :param platform_text: The platform's own words, if it gave any.
-    :param shown_status: The campaign's status, if the platform showed it.
+    :param details: What is known of the attributes below.
     """
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        http_status: int | None = None,
-        code: str | None = None,
-        trace_id: str | None = None,
-        platform_text: str | None = None,
-        shown_status: str | None = None,
-    ) -> None:
+    http_status: int | None = None  # of the platform's response
+    code: str | None = None  # the platform's own error code
+    trace_id: str | None = None  # the platform's
+    platform_text: str | None = None  # the platform's own words
+    shown_status: str | None = None  # the campaign's, if the platform showed it
+
+    def __init__(self, message: str = "", **details: bool | float | str | None) -> None:
         super().__init__(message)
-        self.http_status = http_status
-        self.code = code
-        self.trace_id = trace_id
-        self.platform_text = platform_text
-        self.shown_status = shown_status
+        vars(self).update(details)
 
 
 class CampaignConfigError(CampaignError, AirflowFailException):
@@ -82,16 +69,9 @@ class CampaignAuthError(CampaignError, AirflowFailException):
 
 
 class CampaignNotFoundError(CampaignError, AirflowFailException):
-    """
-    The platform does not know the campaign (404).
+    """The platform does not know the campaign (404); a status request may show it all the same (``shown_status``)."""
 
-    :param is_confirmed: Whether a request for its status does not find the campaign either; if that shows it all the
-        same, ``shown_status`` says how.
-    """
-
-    def __init__(self, message: str = "", *, is_confirmed: bool = False, **details: Any) -> None:
-        super().__init__(message, **details)
-        self.is_confirmed = is_confirmed
+    is_confirmed: bool = False  # whether a request for its status does not find the campaign either
 
 
 class CampaignConflictError(CampaignError, AirflowFailException):
@@ -107,20 +87,10 @@ class CampaignStateError(CampaignError, AirflowFailException):
 
 
 class CampaignUnavailableError(CampaignError):
-    """
-    The platform could not be reached, failed (5xx), or gave an unreadable response.
+    """The platform could not be reached, failed (5xx), or gave an unreadable response."""
 
-    :param outcome_unknown: Whether the platform may have acted on the request although its response is missing.
-    :param retry_after: Seconds to wait: what the platform asks for, else the window of its rate limit where that is
-        reached and documented; None if unknown.
-    """
-
-    def __init__(
-        self, message: str = "", *, outcome_unknown: bool = False, retry_after: float | None = None, **details: Any
-    ) -> None:
-        super().__init__(message, **details)
-        self.outcome_unknown = outcome_unknown
-        self.retry_after = retry_after
+    outcome_unknown: bool = False  # whether it may have acted on the request although its response is missing
+    retry_after: float | None = None  # seconds: what it asks for, or else the window of a rate limit that is reached
 
     def note_unknown_outcome(self) -> None:
         """Note that the platform may have acted on this request, or on one before it."""

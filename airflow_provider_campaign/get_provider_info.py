@@ -21,10 +21,7 @@ def _optional_field(label: str, description: str, kind: str = "string", **schema
 
 _COMMON_FIELDS: JSON = {
     "timeout": _optional_field(
-        "Request Timeout (seconds)",
-        "The longest that one request may take. Default: 30.",
-        "number",
-        exclusiveMinimum=0,
+        "Request Timeout (seconds)", "The longest that one request may take. Default: 30.", "number", exclusiveMinimum=0
     ),
     "retry_budget": _optional_field(
         "Retry Budget (seconds)",
@@ -52,10 +49,7 @@ _KORE: JSON = {
         "iid": _field("Application ID", "The app's id, st-…, sent as the header iid."),
         "account_id": _field("Account ID", "The account's id, sent as the header accountId."),
         "api_version": _optional_field(
-            "API Version",
-            "Which version of the campaign API to use. Default: v1.",
-            enum=["v1", "v2"],
-            default="v1",
+            "API Version", "Which version of the campaign API to use. Default: v1.", enum=["v1", "v2"], default="v1"
         ),
         "jwt_algorithm": _optional_field(
             "JWT Algorithm",

@@ -9,12 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from airflow_provider_campaign.calling_hours import (
-    MINUTES_A_DAY,
-    MINUTES_A_WEEK,
-    CallingHours,
-    calling_hours_error,
-)
+from airflow_provider_campaign.calling_hours import MINUTES_A_DAY, MINUTES_A_WEEK, CallingHours, calling_hours_error
 from airflow_provider_campaign.exceptions import CampaignConfigError
 
 if TYPE_CHECKING:
@@ -28,22 +23,15 @@ log = logging.getLogger(__name__)
 
 MINUTE = timedelta(minutes=1)
 
-MAX_DESCRIPTION = 1000
-"""Characters of a schedule's description in words that Airflow's database takes (``dag.timetable_description``)."""
-
-NO_CRON_KEYS = ("open", "closed_dates", "overrides", "name_pattern", "campaign_types")
-"""What no cron expression can follow."""
+MAX_DESCRIPTION = 1000  # characters that Airflow's database takes (``dag.timetable_description``)
+NO_CRON_KEYS = ("open", "closed_dates", "overrides", "name_pattern", "campaign_types")  # no cron expression follows
 
 Key = TypeVar("Key", bound=Hashable)
 
 
 def trigger_timetables() -> tuple[type[CronTriggerTimetable], type[MultipleCronTriggerTimetable] | None]:
-    """
-    Return Airflow's timetables for one cron expression and for several; for several 2.11 has none.
-
-    They are imported no earlier, because they bring the cron parser, which only a DAG with a cron schedule needs.
-    """
-    try:
+    """Return Airflow's timetables for one cron expression and for several, which 2.11 has not."""
+    try:  # no earlier, for they bring the cron parser, which only a DAG with a cron schedule needs
         from airflow.sdk import CronTriggerTimetable, MultipleCronTriggerTimetable  # Airflow 3.2
     except ImportError:
         from airflow.timetables import trigger
@@ -66,13 +54,7 @@ def calling_hours_end(calling_hours: Mapping[str, Any], offset: timedelta = time
 
 
 def calling_hours_start(calling_hours: Mapping[str, Any], offset: timedelta = timedelta(0)) -> Timetable:
-    """
-    Return the schedule of the moments at which the calling hours start.
-
-    :param calling_hours: The platform's ``callingHours`` object.
-    :param offset: How long after the start to run, in whole minutes; negative for before.
-    :raises CampaignConfigError: When an argument is unreadable.
-    """
+    """Return the schedule of the moments at which the calling hours start; all else as :func:`calling_hours_end`."""
     hours, shift = _read(calling_hours), _minutes("offset", offset)
     return _timetable(hours.zone, (window.start + shift for window in hours.windows))
 
@@ -83,10 +65,8 @@ def calling_hours_closed(
     """
     Return the schedule of the moments at which the calling hours end, and of every so often until they start again.
 
-    :param calling_hours: The platform's ``callingHours`` object.
     :param every: How long from one run to the next, in whole minutes; counted from the first one.
     :param offset: How long after the end to run first, in whole minutes; negative for before.
-    :raises CampaignConfigError: When an argument is unreadable.
     """
     hours, shift, step = _read(calling_hours), _minutes("offset", offset), _minutes("every", every)
     if step < 1:
@@ -106,8 +86,6 @@ async def log_missed_deadline(context: Mapping[str, Any]) -> None:
     Write an error into the triggerer's log that names the run which has not succeeded in time.
 
     Deadline alerts run this in the triggerer, which imports installed packages, but no DAG files.
-
-    :param context: What Airflow passes about the deadline: ``dag_run`` and ``deadline``.
     """
     log.error(
         "Run %s of DAG %s has not succeeded by its deadline, %s: campaigns may be live outside their calling hours",
@@ -140,11 +118,7 @@ def _minutes(argument: str, value: Any) -> int:
 
 
 def _timetable(zone: ZoneInfo, moments: Iterable[int]) -> Timetable:
-    """
-    Return Airflow's timetable for minutes of the week.
-
-    :param moments: Minutes since Monday 00:00, those of the weeks before and after too.
-    """
+    """Return Airflow's timetable for minutes since Monday 00:00, those of the weeks before and after too."""
     crons = _crons({moment % MINUTES_A_WEEK for moment in moments})
     one, several = trigger_timetables()
     if len(crons) == 1:

@@ -30,32 +30,23 @@ from airflow_provider_campaign.waiting.pending import PendingWait, Snapshot
 
 log = logging.getLogger(__name__)
 
-SHARED_STREAMS = hasattr(BaseEventTrigger, "shared_stream_key")
-"""Whether triggers can share one poll, and a task whose arguments are templates can start from its trigger (3.3)."""
-
 Result = TypeVar("Result")
 
-BATCH_DELAY = 1.0
-"""Seconds before the first poll of a campaign that was not read yet: triggers that start together poll together."""
+# From Airflow 3.3 on triggers can share one poll, and a task whose arguments are templates can start from its trigger.
+SHARED_STREAMS = hasattr(BaseEventTrigger, "shared_stream_key")
 
-INITIAL_JITTER = (0.5, 1.0)
-"""The first poll of another comes after this part of a poll interval, at random: waits don't move in step."""
-
-MAX_SLEEP = 10.0
-"""Seconds after which a sleep notices that a wait has reached its deadline, so that it is polled once more."""
-
+BATCH_DELAY = 1.0  # seconds before a campaign is read first: triggers that start together poll together
+INITIAL_JITTER = (0.5, 1.0)  # the first poll of another comes after this part of an interval: waits don't move in step
+MAX_SLEEP = 10.0  # seconds after which a sleep notices that a wait has reached its deadline
 MAX_THREADS = 8  # polls at the same time; those of other providers' triggers have threads of their own
 
 _threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="campaign-poll")
 
 
 async def run_in_thread(function: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
-    """
-    Call a function in a thread.
-
-    Not by ``asyncio.to_thread``: what asks the triggerer's supervisor in there, if only to have a secret masked, must
-    find the way back to this event loop, or the triggerer ends (seen on Airflow 3.1.8).
-    """
+    """Call a function in a thread."""
+    # Not by asyncio.to_thread: what asks the triggerer's supervisor in there, if only to have a secret masked, must
+    # find the way back to this event loop, or the triggerer ends (seen on Airflow 3.1.8).
     return await sync_to_async(function, thread_sensitive=False, executor=_threads)(*arguments, **named)
 
 
@@ -79,7 +70,7 @@ class SharedPoll:
 
     @contextmanager
     def subscribed(self, wait: PendingWait) -> Iterator[None]:
-        """Poll for a wait as long as the block lasts, and once more at its deadline."""
+        """Poll for a wait as long as the block lasts."""
         self._waits.append(wait)
         try:
             yield
@@ -127,12 +118,7 @@ class SharedPoll:
         return Snapshot(began, problem=str(snapshot.error))
 
     async def _look_up(self) -> CampaignClient:
-        """
-        Return a client of the account that the connection stands for now.
-
-        :raises CampaignConfigError: When it is not one of a campaign platform.
-        :raises CampaignUnavailableError: When it is not found, or can't be looked up now.
-        """
+        """Return a client of the account that the connection stands for now."""
         try:
             connection = await get_async_connection(self.campaign_conn_id)
         except Exception as error:  # whatever a secrets backend or Airflow's API raises may pass
@@ -143,28 +129,13 @@ class SharedPoll:
 
 
 class AccountTrigger(BaseEventTrigger):
-    """
-    A trigger that is given what each poll of its account shows.
+    """A trigger that is given what each poll of its account shows."""
 
-    :param campaign_type: ``sms`` or ``voice`` if known; it saves a request a poll.
-    :param poll_interval: Seconds between two polls.
-    :param since: When the campaign was last seen short of the target (seconds since the epoch), None if never.
-    """
-
-    def __init__(
-        self,
-        campaign_id: str,
-        campaign_conn_id: str,
-        campaign_type: str | None,
-        poll_interval: float,
-        since: float | None = None,
-    ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.campaign_id = campaign_id
-        self.campaign_conn_id = campaign_conn_id
-        self.campaign_type = campaign_type
-        self.poll_interval = poll_interval
-        self.since = since
+    campaign_id: str
+    campaign_conn_id: str
+    campaign_type: str | None
+    poll_interval: float
+    since: float | None = None  # when the campaign was last seen short of the target (seconds since the epoch)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments: each is kept in the attribute of its name."""

@@ -36,12 +36,11 @@ class CampaignStatusTrigger(AccountTrigger):
         campaign_type: str | None = None,
         poll_interval: float = 30.0,
     ) -> None:
-        super().__init__(
-            arguments.read_campaign_id("campaign_id", campaign_id),
-            arguments.read_text("campaign_conn_id", campaign_conn_id),
-            arguments.read_optional_text("campaign_type", campaign_type),
-            arguments.read_poll_interval("poll_interval", poll_interval),
-        )
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.campaign_id = arguments.read_campaign_id("campaign_id", campaign_id)
+        self.campaign_conn_id = arguments.read_text("campaign_conn_id", campaign_conn_id)
+        self.campaign_type = arguments.read_optional_text("campaign_type", campaign_type)
+        self.poll_interval = arguments.read_poll_interval("poll_interval", poll_interval)
         self.target_statuses = list(arguments.read_statuses("target_statuses", target_statuses))
         self.condition = status_condition(self.target_statuses)
 

@@ -20,9 +20,7 @@ from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.triggers.base import AccountTrigger, SharedPoll, run_in_thread
 from airflow_provider_campaign.waiting.pending import PendingWait, Snapshot
 
-FINAL_POLL_GRACE = 75.0
-"""Seconds after a deadline in which a wait is still read: one window of the platform's limit, and a bit."""
-
+FINAL_POLL_GRACE = 75.0  # seconds after a deadline in which a wait is read: a window of the platform's limit, and a bit
 TRIGGERER_GRACE = 120.0  # seconds after the deadline before the scheduler ends the wait, should the triggerer not do it
 
 Value = TypeVar("Value", str, dict[str, Any])
@@ -78,7 +76,12 @@ class CampaignWaitTrigger(AccountTrigger):
         result: dict[str, Any] | None = None,
         end_task: bool = False,
     ) -> None:
-        super().__init__(campaign_id, campaign_conn_id, campaign_type, poll_interval, since)
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.campaign_id = campaign_id
+        self.campaign_conn_id = campaign_conn_id
+        self.campaign_type = campaign_type
+        self.poll_interval = poll_interval
+        self.since = since
         self.target_statuses = target_statuses if isinstance(target_statuses, str) else list(target_statuses)
         self.timeout = timeout
         self.failure_statuses = None if failure_statuses is None else list(failure_statuses)
@@ -119,11 +122,7 @@ class CampaignWaitTrigger(AccountTrigger):
         return wait
 
     async def _reached(self, wait: PendingWait, poll: SharedPoll, snapshots: AsyncIterator[Snapshot]) -> Campaign:
-        """
-        Return the campaign once it has reached a target. After the deadline it must be read once more.
-
-        :raises CampaignError: When it is unreadable, can no longer reach a target, or times out.
-        """
+        """Return the campaign once it has reached a target. After the deadline it must be read once more."""
         deadline = wait.deadline or 0.0
         try:
             async with asyncio.timeout(max(0.0, deadline - SYSTEM_CLOCK.time()) + FINAL_POLL_GRACE):
@@ -137,12 +136,8 @@ class CampaignWaitTrigger(AccountTrigger):
         raise wait.timed_out(round(self.timeout), poll.description)
 
     async def _push_xcom(self, value: Any) -> bool:
-        """
-        Push what the task returns, and return whether that went well.
-
-        ``TaskSuccessEvent(xcoms=...)`` would do it too, but Airflow 3 then stores it encoded twice, so that the next
-        task is given a text of JSON, and passes the XCom backend by.
-        """
+        """Push what the task returns, and return whether that went well."""
+        # With TaskSuccessEvent(xcoms=...) Airflow 3 stores it encoded twice, and passes the XCom backend by.
         task = self.task_instance
         if task is None:  # ``dags test`` on Airflow 2.11
             return False

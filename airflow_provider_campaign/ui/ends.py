@@ -18,15 +18,13 @@ from starlette.responses import JSONResponse, Response
 from airflow_provider_campaign.calling_hours import CallingRules
 from airflow_provider_campaign.exceptions import CampaignConfigError
 
-MAX_BODY = 32 * 1024
-"""Bytes; Airflow keeps 4,096 characters of what an argument is rendered to, unless configured otherwise."""
-
+MAX_BODY = 32 * 1024  # bytes; Airflow keeps 4,096 characters of a rendered argument, unless configured otherwise
 MAX_WINDOWS = 1000  # windows of a week, of all rules together
 
 MAX_SPAN = timedelta(days=62)
 
+# A closed date, as Airflow before 3.2 writes what is no JSON.
 _DATE = re.compile(r"datetime\.date\((\d+), (\d+), (\d+)\)")
-"""A closed date, as Airflow before 3.2 writes what is no JSON."""
 
 _computing = asyncio.Lock()
 
@@ -63,10 +61,12 @@ def expected_ends(body: bytes) -> list[dict[str, str | None]]:
     if sum(len(rule.windows) for rule in rules.rules) > MAX_WINDOWS:
         raise ValueError(f"Calling hours with more than {MAX_WINDOWS} windows a week are not read.")
     return [
-        {"rule": rule.name, "zone": rule.zone.key, "end": end.isoformat(), "opens": _iso(rule.next_start(end))}
+        {
+            "rule": rule.name,
+            "zone": rule.zone.key,
+            "end": end.isoformat(),
+            "opens": opens.isoformat() if opens else None,
+        }
         for rule, end in rules.ends(start, until)
+        for opens in [rule.next_start(end)]
     ]
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()

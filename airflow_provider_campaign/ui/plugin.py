@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowPlugin
 
 PREFIX = "/campaign-shutdowns"
 
+# Airflow shows pages of plugins, and its API accepts the cookie of its UI (3.1).
 HAS_EXTERNAL_VIEWS = hasattr(AirflowPlugin, "external_views")
-"""Whether Airflow shows pages of plugins, and its API accepts the cookie of its UI (3.1)."""
 
 
-async def serve_page(
-    scope: MutableMapping[str, Any],
-    receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
-    send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
-) -> None:
+async def serve_page(scope: Any, receive: Any, send: Any) -> None:
     """Serve the files of the page. Airflow loads plugins also in processes that have no use for a web framework."""
     from airflow_provider_campaign.ui.static_page import PAGE
 

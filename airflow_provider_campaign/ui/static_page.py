@@ -7,7 +7,6 @@ Airflow's REST API.
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ HEADERS = {
 class StaticPage(StaticFiles):
     """Starlette's static files, with headers that let the page load and ask nothing but its own server."""
 
-    async def get_response(self, path: str, scope: MutableMapping[str, Any]) -> Response:
+    async def get_response(self, path: str, scope: Any) -> Response:
         response = await super().get_response(path, scope)
         response.headers.update(HEADERS)
         return response

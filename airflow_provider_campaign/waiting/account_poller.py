@@ -43,8 +43,7 @@ class AccountPoller:
         self.client = client
         self._lock = threading.Lock()  # a poll whose triggers have left may still be in its thread
         self._polls = 0
-        self._read_in: dict[str, int] = {}
-        """The poll that has read a campaign directly since it was listed last, by id."""
+        self._read_in: dict[str, int] = {}  # the poll that has read a campaign directly since it was listed last
 
     def poll(
         self, waits: Collection[PendingWait], *, lists_live: bool = True, deadline: Deadline | None = None
@@ -79,8 +78,7 @@ class AccountPoller:
             self._waits.setdefault(wait.campaign_id, []).append(wait)
         self._read_in = {each: poll for each, poll in self._read_in.items() if each in self._waits}
         self._snapshot = Snapshot(began=self.client.clock.time())
-        self._seen: set[str] = set()
-        """The campaigns of which something was read that all who wait for them accept."""
+        self._seen: set[str] = set()  # the campaigns of which something was read that all who wait for them accept
         self._problems: list[CampaignError] = []
 
     def _unseen(self, campaign_type: str | None = None) -> set[str]:
@@ -135,12 +133,7 @@ class AccountPoller:
             self._read_directly(left_the_lists if are_complete else others, self._allowance(MAX_DIRECT_READS))
 
     def _read_directly(self, campaign_ids: Iterable[str], most: int | None = None) -> None:
-        """
-        Read campaigns one by one, those first that were not read for the longest time.
-
-        :param most: The number of campaigns; None for all, whenever the rate limit allows it.
-        :raises CampaignUnavailableError: When the platform asks to be left alone.
-        """
+        """Read campaigns one by one, the least recently read first; raise if the platform asks to be left alone."""
         deadline = self._part()
         oldest_first = sorted(campaign_ids, key=lambda campaign_id: (self._read_in.get(campaign_id, 0), campaign_id))
         for number, campaign_id in enumerate(oldest_first[:most]):

@@ -8,11 +8,9 @@ from airflow_provider_campaign.campaign import Campaign, WaitCondition
 from airflow_provider_campaign.client.changes import seconds_of
 from airflow_provider_campaign.exceptions import CampaignError, CampaignStateError, CampaignTimeoutError
 
+# Seconds by which a status without a date may lag behind: half as much again as the minute that lists were seen to lag.
+# Longer would hold up each stop on a platform that dates nothing.
 MAX_READ_LAG = 90.0
-"""
-Seconds by which a status without a date may lag behind: half as much again as the minute that lists were seen to lag.
-Longer would hold up each stop on a platform that dates nothing.
-"""
 
 
 @dataclass(frozen=True)
@@ -66,8 +64,6 @@ class PendingWait:
         Return whether a reading counts: one that would end the wait must be newer than the stop or start.
 
         The platform's own dates decide. One without a date, or with the same, counts once nothing lags any more.
-
-        :param read_at: Seconds since the epoch, by our clock.
         """
         if self.acted_at is None or not self.condition.is_final(campaign.status):
             return True
@@ -80,7 +76,6 @@ class PendingWait:
         """
         Return the campaign if a poll shows that it has met the condition; note what the poll shows if not.
 
-        :param description: The connection, as messages name it.
         :raises CampaignError: When the campaign can't be read, for an acknowledged stop or start twice in a row; or
             when the condition can no longer be met.
         """
@@ -105,7 +100,7 @@ class PendingWait:
         return campaign if self.condition.is_met_by(campaign.status) else None
 
     def timed_out(self, seconds: float, description: str) -> CampaignTimeoutError:
-        """Return the error for a wait that ran out of time; the parameters are those of :meth:`reached`."""
+        """Return the error for a wait that ran out of time."""
         return CampaignTimeoutError(
             f"Campaign {self.campaign_id!r} ({description}) is not {self.condition} after {seconds:g} s; "
             f"last seen: {self.last_status or 'unknown'}. "
