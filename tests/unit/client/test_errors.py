@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from datetime import UTC, datetime, timedelta
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_campaign.client.errors import MAX_RETRY_AFTER, RETRY_AFTER_MARGIN, parse_retry_after
 from airflow_provider_campaign.exceptions import (
     CampaignAuthError,
     CampaignConflictError,
@@ -33,89 +38,72 @@ ERRORS = {
     400: CampaignRequestError,
     401: CampaignAuthError,
     403: CampaignAuthError,
+    404: CampaignNotFoundError,
     405: CampaignRequestError,
     408: CampaignUnavailableError,
-    418: CampaignRequestError,
+    409: CampaignConflictError,
     425: CampaignUnavailableError,
     429: CampaignRateLimitError,
     500: CampaignUnavailableError,
-    503: CampaignUnavailableError,
     599: CampaignUnavailableError,
 }
 
 
-@pytest.mark.parametrize("platform", PLATFORMS.values(), ids=PLATFORMS)
-@pytest.mark.parametrize("status", [*ERRORS, 404, 409])
+@pytest.mark.parametrize("platform", [KORE_V1, SONARLY], ids=["kore", "sonarly"])
+@pytest.mark.parametrize("status", ERRORS)
 def test_each_http_status_is_the_error_that_its_meaning_demands(status: int, platform: Platform) -> None:
     client = client_of(platform, ScriptedTransport(lambda _: refuses(status, "The reason")))
     with pytest.raises(CampaignError) as caught:
         client.get_campaign_status("c-1", retry=False)
     error = caught.value
-    assert type(error) is {**ERRORS, 404: CampaignNotFoundError, 409: CampaignConflictError}[status]
+    assert type(error) is ERRORS[status]
     assert (error.http_status, error.code, error.trace_id) == (status, f"E-{status}", "t-1")
     assert error.platform_text == "The reason"
     said = f"Status of campaign 'c-1' (connection 'a_connection', {platform.name}): HTTP {status}, The reason"
     assert str(error).startswith(f"{said} [code E-{status}, trace id t-1]. ")
-    assert len(str(error)) > len(said) + 40, "the message says what to do"
-
-
-@pytest.mark.parametrize("body", [b"", HTML, b"[]", b'{"status": "Stop', b"Stopped"])
-@pytest.mark.parametrize("platform", PLATFORMS.values(), ids=PLATFORMS)
-def test_a_success_without_a_json_object_is_none_and_may_have_been_acted_on(platform: Platform, body: bytes) -> None:
-    error = error_of(response(body=body), platform)
-    assert type(error) is CampaignUnavailableError
-    assert "HTTP 200, the response is not a JSON object" in str(error)
-    assert "check that the connection's Host points to the platform's API" in str(error)
-    assert error.outcome_unknown
 
 
 @pytest.mark.parametrize(
-    ("document", "platform"),
+    ("told", "kind", "text"),
     [
-        ({"status": "failure", "message": "Broken"}, KORE_V1),
-        ({"status": "error", "message": "Broken"}, KORE_V1),
-        ({"status": "Stopped", "errors": [{"msg": "Broken"}]}, KORE_V1),
-        ({"success": False, "error": {"message": "Broken"}}, SONARLY),
-        ({"data": {"campaign": {"id": "c-1", "status": "stopped"}}, "error": {"message": "Broken"}}, SONARLY),
+        *(
+            (response(body=body), CampaignUnavailableError, "is not a JSON object")
+            for body in (b"", HTML, b"[]", b'{"')
+        ),
+        (response({"status": "failure", "message": "Broken"}), CampaignUnavailableError, "HTTP 200, Broken"),
+        (response({"errors": [{"msg": "Broken"}]}), CampaignUnavailableError, "HTTP 200, Broken"),
+        (response(body=HTML, status=404), CampaignRequestError, "not the platform's. Check the connection's Host"),
+        (response(body=b"", status=404), CampaignNotFoundError, "HTTP 404"),
+        (response(body=RATE_LIMIT_TEXT, status=400), CampaignRateLimitError, "60 requests a minute"),
+        (response(body=RATE_LIMIT_TEXT, status=500), CampaignRateLimitError, "60 requests a minute"),
+        *(
+            (response(status=status, Location="https://x.test/secret"), CampaignRequestError, "which is not followed")
+            for status in (301, 302, 303, 307, 308)
+        ),
     ],
+    ids=range(15),
 )
-def test_a_success_that_says_itself_that_it_failed_is_none(document: object, platform: Platform) -> None:
-    error = error_of(response(document), platform)
-    assert type(error) is CampaignUnavailableError
-    assert "HTTP 200, Broken" in str(error)
-    assert isinstance(error, CampaignUnavailableError)
-    assert error.outcome_unknown
+def test_a_response_that_is_no_success_says_what_it_is(
+    told: HttpResponse, kind: type[CampaignError], text: str
+) -> None:
+    error = error_of(told)
+    assert type(error) is kind
+    assert text in str(error)
+    assert "secret" not in str(error)
+    if kind is CampaignUnavailableError:
+        assert isinstance(error, CampaignUnavailableError)
+        assert error.outcome_unknown
 
 
-@pytest.mark.parametrize("platform", PLATFORMS.values(), ids=PLATFORMS)
-def test_what_is_refused_for_the_rate_was_not_acted_on(platform: Platform) -> None:
-    error = error_of(refuses(429, Retry_After="17"), platform)
-    assert isinstance(error, CampaignRateLimitError)
-    assert (error.outcome_unknown, error.retry_after) == (False, 17)
-    error = error_of(refuses(429), platform)
-    assert isinstance(error, CampaignRateLimitError)
-    assert error.retry_after == platform.rate_window
-
-
-@pytest.mark.parametrize("status", [400, 403, 500])
-def test_kores_text_for_the_rate_is_such_a_refusal_under_any_status(status: int) -> None:
-    error = error_of(response(body=RATE_LIMIT_TEXT, status=status))
-    assert type(error) is CampaignRateLimitError
-    assert "60 requests a minute" in str(error)
-
-
-def test_the_same_text_means_nothing_of_the_kind_on_another_platform() -> None:
+def test_kores_text_for_the_rate_means_nothing_on_another_platform() -> None:
     assert type(error_of(response(body=RATE_LIMIT_TEXT, status=403), SONARLY)) is CampaignUnavailableError
 
 
 GATEWAYS = [
     HTML,
     b"",
-    b"RBAC: access denied",
     b"[]",
-    b'"Forbidden"',
     b'{"message": "Forbidden"}',
-    b'{"message": "Missing Authentication Token"}',
     b'{"statusCode": 401, "message": "Access denied due to invalid subscription key."}',
     b'{"timestamp": "2026-11-30T21:00:00Z", "status": 403, "error": "Forbidden", "path": "/campaign"}',
     b'{"errors": [{"msg": "Unautho',
@@ -123,66 +111,45 @@ GATEWAYS = [
 
 
 @pytest.mark.parametrize("body", GATEWAYS, ids=range(len(GATEWAYS)))
-@pytest.mark.parametrize("status", [400, 401, 403, 405, 409, 413])
-@pytest.mark.parametrize("platform", PLATFORMS.values(), ids=PLATFORMS)
+@pytest.mark.parametrize("status", [400, 401, 403, 409])
+@pytest.mark.parametrize("platform", [KORE_V1, SONARLY], ids=["kore", "sonarly"])
 def test_a_gateways_refusal_is_not_the_platforms_word(platform: Platform, status: int, body: bytes) -> None:
     error = error_of(response(body=body, status=status), platform)
     assert type(error) is CampaignUnavailableError
     assert error.outcome_unknown
-    assert f"HTTP {status}, " in str(error)
     assert "the response is not the platform's. A gateway or proxy in front of it may refuse the request." in str(error)
-    assert len(str(error).partition("may refuse the request. ")[2]) > 40, "the message says what to do"
 
 
-@pytest.mark.parametrize(("status", "seconds"), [(429, 40), (503, 40), (500, None)])
-def test_a_retry_after_counts_where_http_defines_it(status: int, seconds: float | None) -> None:
-    error = error_of(refuses(status, Retry_After="40"))
-    assert isinstance(error, CampaignUnavailableError)
-    assert error.retry_after == seconds
-
-
-@pytest.mark.parametrize(("platform", "seconds"), [(KORE_V1, 65), (SONARLY, 300)], ids=["kore", "sonarly"])
-@pytest.mark.parametrize("status", [429, 503])
-def test_a_retry_after_is_bounded_by_what_the_platform_documents(
-    status: int, platform: Platform, seconds: float
+@pytest.mark.parametrize(
+    ("status", "header", "platform", "seconds"),
+    [
+        (429, "17", KORE_V1, 17),
+        (429, None, KORE_V1, 60),
+        (429, "30000", KORE_V1, 65),
+        (429, None, SONARLY, None),
+        (503, "40", KORE_V1, 40),
+        (503, "30000", SONARLY, 300),
+        (500, "40", KORE_V1, None),
+    ],
+)
+def test_a_retry_after_counts_where_http_defines_it_within_what_is_documented(
+    status: int, header: str | None, platform: Platform, seconds: float | None
 ) -> None:
-    error = error_of(refuses(status, Retry_After="30000"), platform)
+    error = error_of(refuses(status, **({"Retry_After": header} if header else {})), platform)
     assert isinstance(error, CampaignUnavailableError)
-    assert error.retry_after == seconds
-
-
-def test_a_404_page_of_some_other_server_points_to_the_host() -> None:
-    error = error_of(response(body=HTML, status=404))
-    assert type(error) is CampaignRequestError
-    assert "no such path, and the response is not the platform's. Check the connection's Host" in str(error)
-
-
-def test_an_empty_404_is_the_campaigns() -> None:
-    assert type(error_of(response(body=b"", status=404))) is CampaignNotFoundError
-
-
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_points_to_the_host_and_shows_no_address(status: int) -> None:
-    error = error_of(response(status=status, Location="https://elsewhere.test/secret-path"))
-    assert type(error) is CampaignRequestError
-    assert "it redirects, which is not followed" in str(error)
-    assert "field Host" in str(error)
-    assert "elsewhere" not in str(error)
+    assert (error.retry_after, error.outcome_unknown) == (seconds, status != 429)
 
 
 REMEDIES = {
     ("kore-v1", 401): ("Client ID (login)", "Client Secret (password)", "JWT Algorithm", "clock"),
     ("kore-v1", 403): ("scope Campaign Management", "Application ID (iid)", "Account ID (account_id)"),
-    ("kore-v1", 429): ("60 requests a minute",),
+    ("kore-v1", 400): ("check the campaign's type and the connection's fields",),
+    ("kore-v1", 404): ("Check the id in the platform's console",),
     ("sonarly", 401): ("API Key (password)",),
     ("sonarly", 403): ("campaigns:read", "campaigns:execute"),
     ("sonarly", 404): ("Account Group ID (account_group_id)",),
-    ("kore-v1", 400): ("check the campaign's type and the connection's fields",),
-    ("kore-v1", 404): ("Check the id in the platform's console",),
     ("sonarly", 409): ("look at it, and at its schedule",),
-    ("sonarly", 418): ("check the campaign's type and the connection's fields",),
     ("sonarly", 429): ("wait for the next window",),
-    ("sonarly", 500): ("check its status page",),
     ("sonarly", 503): ("Check that the platform is up and reachable",),
     ("sonarly", 599): ("check its status page",),
 }
@@ -195,32 +162,52 @@ def test_what_to_do_is_said_in_the_words_of_the_connections_form(name: str, stat
         assert part in message
 
 
-@pytest.mark.parametrize("platform", PLATFORMS.values(), ids=PLATFORMS)
-@pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 409, 429, 500])
+@pytest.mark.parametrize("platform", [KORE_V1, SONARLY], ids=["kore", "sonarly"])
+@pytest.mark.parametrize("status", [200, 401, 404, 409, 500])
 def test_a_secret_that_the_platform_echoes_is_masked_in_the_error(status: int, platform: Platform) -> None:
     transport = ScriptedTransport(lambda sent: echo(sent.headers, status, platform))
     client = client_of(platform, transport)
     with pytest.raises(CampaignError) as caught:
         client.stop_campaign("c-1", type_on(platform), deadline=client.deadline(100, retries=False))
     shown = f"{caught.value} {caught.value!r} {vars(caught.value)}"
-    assert "***" in shown or status == 302
-    for secret in (
-        CONFIG.client_secret,
-        CONFIG.api_key,
-        *(sent.headers.get("auth", "") for sent in transport.requests),
-    ):
-        assert not secret or secret not in shown
+    assert "***" in shown
+    tokens = [sent.headers.get("auth", "") for sent in transport.requests]
+    assert not [secret for secret in (CONFIG.client_secret, CONFIG.api_key, *tokens) if secret and secret in shown]
 
 
 def echo(headers: object, status: int, platform: Platform) -> HttpResponse:
     """Return a failure that quotes what was sent, and the secrets, wherever a text may stand."""
     told = f"{headers} {' '.join(platform.secrets)}"
-    document = {
-        "status": "failure",
-        "success": False,
-        "message": told,
-        "traceId": told,
-        "errors": [{"msg": told, "code": told}],
-        "error": {"message": told, "code": told, "details": told},
-    }
-    return response(document, status, Location=f"https://{platform.secrets[0]}.test/{platform.secrets[0]}")
+    error = {"message": told, "code": told, "details": told}
+    errors = [{"msg": told, "code": told}]
+    return response({"success": False, "message": told, "traceId": told, "errors": errors, "error": error}, status)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0),
+        (" 7 ", 7),
+        ("301", MAX_RETRY_AFTER),
+        ("9" * 400, MAX_RETRY_AFTER),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", MAX_RETRY_AFTER),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 0),
+        *((value, None) for value in (None, "", "soon", "-3", "1.5", "٣", "Mon, 99 Foo 2020")),
+    ],
+)
+def test_retry_after_is_read_in_both_its_forms_and_capped(value: str | None, seconds: float | None) -> None:
+    assert parse_retry_after(value) == seconds
+
+
+def test_a_retry_after_that_is_a_date_counts_from_now() -> None:
+    date = datetime.now(UTC) + timedelta(seconds=200)
+    seconds = parse_retry_after(date.strftime("%a, %d %b %Y %H:%M:%S GMT"))
+    assert seconds is not None
+    assert 0 < seconds <= 200
+
+
+@given(st.text() | st.integers().map(str), st.none() | st.floats(1, 3600))
+def test_any_retry_after_is_absent_or_within_its_bounds(value: str, rate_window: float | None) -> None:
+    seconds = parse_retry_after(value, rate_window)
+    longest = MAX_RETRY_AFTER if rate_window is None else rate_window + RETRY_AFTER_MARGIN
+    assert seconds is None or 0 <= seconds <= longest

@@ -1,33 +1,39 @@
-"""The one request path: signed, sent, classified."""
+"""The one request path: signed, sent, classified; and credentials that are looked up once more if they are refused."""
 
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+from dataclasses import replace
+from typing import Any
 
+import jwt
 import pytest
 
+from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.client.requester import MIN_REQUEST_TIMEOUT
 from airflow_provider_campaign.client.transport import CertificateError, NotSent, OutcomeUnknown
 from airflow_provider_campaign.exceptions import (
     CampaignAuthError,
     CampaignConfigError,
-    CampaignRateLimitError,
     CampaignTimeoutError,
     CampaignUnavailableError,
 )
-from airflow_provider_campaign.platforms.base import ApiRequest, Platform
+from airflow_provider_campaign.platforms.base import ApiRequest, HttpResponse, Platform
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
-from tests.accounts import KORE_V1, PLATFORMS, SONARLY, client_of, done, refuses, shows, type_on
-from tests.scripted_transport import ScriptedTransport, response
+from tests.accounts import KORE_V1, SONARLY, client_of, done, refuses, shows, type_on
+from tests.scripted_transport import ScriptedTransport, SentRequest, response
 
 
 @pytest.mark.parametrize(("failure", "outcome_unknown"), [(NotSent, False), (OutcomeUnknown, True)])
-@pytest.mark.parametrize("platform", PLATFORMS.values(), ids=PLATFORMS)
 def test_a_request_without_a_response_says_whether_the_platform_may_have_acted(
-    platform: Platform, failure: type[Exception], outcome_unknown: bool
+    failure: type[Exception], outcome_unknown: bool
 ) -> None:
-    client = client_of(platform, ScriptedTransport([failure("the cable was cut")]))
+    client = client_of(SONARLY, ScriptedTransport([failure("the cable was cut")]))
     with pytest.raises(CampaignUnavailableError, match=r"the cable was cut \(https://platform.test\)\. ") as caught:
         client.get_campaign_status("c-1", retry=False)
     assert caught.value.outcome_unknown is outcome_unknown
@@ -40,32 +46,15 @@ def test_a_certificate_that_is_not_trusted_ends_it_and_points_to_the_field_for_i
     assert len(transport.requests) == 1
 
 
-def test_kores_401_is_worth_a_fresh_token_and_a_second_one_is_final() -> None:
-    transport = ScriptedTransport([refuses(401), done("Stopped")])
-    assert client_of(KORE_V1, transport).stop_campaign("c-1", "sms").status == "Stopped"
-    first, second = (sent.headers["auth"] for sent in transport.requests)
-    assert first != second
-    transport = ScriptedTransport([refuses(401), refuses(401)])
-    with pytest.raises(CampaignAuthError):
-        client_of(KORE_V1, transport).stop_campaign("c-1", "sms")
-
-
-def test_an_api_key_that_was_refused_is_not_sent_again() -> None:
-    transport = ScriptedTransport([refuses(401)])
-    with pytest.raises(CampaignAuthError):
-        client_of(SONARLY, transport).stop_campaign("c-1")
-
-
-@pytest.mark.parametrize("platform", PLATFORMS.values(), ids=PLATFORMS)
-def test_every_request_carries_a_token_or_key_of_its_account(platform: Platform) -> None:
-    transport = ScriptedTransport([shows("Active")] * 3)
-    for _ in range(3):
-        client_of(platform, transport).get_campaign_status("c-1")
-    if platform is SONARLY:
-        assert {sent.headers["Authorization"] for sent in transport.requests} == {f"Bearer {SONARLY.api_key}"}
-    else:
-        assert len({sent.headers["auth"] for sent in transport.requests}) == 3
-        assert {(sent.headers["iid"], sent.headers["accountId"]) for sent in transport.requests} == {("st-1", "acc-1")}
+def test_each_request_of_kores_has_a_token_of_its_own() -> None:
+    transport = ScriptedTransport([refuses(401), done("Stopped"), done("Stopped")])
+    told: list[ApiRequest] = []
+    client = client_of(KORE_V1, transport).observed_by(told.append)
+    for _ in range(2):
+        assert client.stop_campaign("c-1", "sms").status == "Stopped"
+    assert len({sent.headers["auth"] for sent in transport.requests}) == 3, "a 401 is worth a fresh one"
+    assert {(sent.headers["iid"], sent.headers["accountId"]) for sent in transport.requests} == {("st-1", "acc-1")}
+    assert list(map(str, told)) == ["Stop of SMS campaign 'c-1'"] * 3
 
 
 def test_a_request_may_take_as_long_as_its_timeout_but_no_longer_than_the_time_left() -> None:
@@ -78,65 +67,36 @@ def test_a_request_may_take_as_long_as_its_timeout_but_no_longer_than_the_time_l
     assert [sent.seconds for sent in transport.requests] == [30, 12, MIN_REQUEST_TIMEOUT]
 
 
-def test_each_request_is_told_when_it_leaves_also_one_that_is_repeated() -> None:
-    told: list[ApiRequest] = []
-    transport = ScriptedTransport([refuses(401), done("Stopped")])
-    client_of(KORE_V1, transport).observed_by(told.append).stop_campaign("c-1", "voice")
-    assert list(map(str, told)) == ["Stop of voice campaign 'c-1'"] * 2
-
-
-def test_a_request_that_is_rate_limited_is_told() -> None:
+@pytest.mark.parametrize("step", [refuses(429), NotSent("refused"), CertificateError("unknown")])
+def test_a_request_that_was_not_carried_out_is_taken_back(step: HttpResponse | Exception) -> None:
     left: list[ApiRequest] = []
-    observed = client_of(KORE_V1, ScriptedTransport([refuses(429)])).observed_by(left.append, left.remove)
-    with pytest.raises(CampaignRateLimitError):
-        observed.get_campaign_status("c-1", retry=False)
-    assert left == []
-
-
-@pytest.mark.parametrize("error", [NotSent("refused"), CertificateError("unknown")])
-def test_a_request_that_did_not_leave_is_taken_back(error: Exception) -> None:
-    left: list[ApiRequest] = []
-    observed = client_of(KORE_V1, ScriptedTransport([error])).observed_by(left.append, on_unsent=left.remove)
+    observed = client_of(KORE_V1, ScriptedTransport([step])).observed_by(left.append, left.remove, left.remove)
     with pytest.raises((CampaignConfigError, CampaignUnavailableError)):
         observed.get_campaign_status("c-1", retry=False)
     assert left == []
 
 
-def test_a_response_shows_no_body_where_it_is_logged() -> None:
-    assert "evening" not in repr(response(body=b'{"name": "evening"}'))
-
-
-def test_a_cancelled_operation_sends_nothing_more() -> None:
-    clock = VirtualClock()
-    cancellation = Cancellation()
-    transport = ScriptedTransport([])
-    cancellation.request()
-    with pytest.raises(CampaignTimeoutError, match="cancelled"):
-        client_of(SONARLY, transport).stop_campaign("c-1", deadline=Deadline(100, clock, cancellation=cancellation))
-    assert transport.requests == []
-
-
-def test_an_operation_that_is_cancelled_between_two_attempts_sends_no_second() -> None:
-    clock = VirtualClock()
-    cancellation = Cancellation()
+@pytest.mark.parametrize("is_at_once", [True, False])
+def test_a_cancelled_operation_sends_nothing_more(is_at_once: bool) -> None:
+    clock, cancellation = VirtualClock(), Cancellation()
 
     def respond(_: object) -> NotSent:
         cancellation.request()
         return NotSent("the connection was refused")
 
     transport = ScriptedTransport(respond)
-    with pytest.raises(CampaignTimeoutError):
+    if is_at_once:
+        cancellation.request()
+    with pytest.raises(CampaignTimeoutError, match="cancelled"):
         client_of(SONARLY, transport, clock).stop_campaign(
             "c-1", deadline=Deadline(100, clock, cancellation=cancellation)
         )
-    assert transport.actions == ["stop"]
+    assert transport.actions == ([] if is_at_once else ["stop"])
 
 
-@pytest.mark.parametrize("platform", PLATFORMS.values(), ids=PLATFORMS)
-def test_a_retry_is_logged_with_its_reason(platform: Platform, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_retry_is_logged_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
-    transport = ScriptedTransport([NotSent("the connection was refused"), done("Stopped")])
-    client_of(platform, transport).stop_campaign("c-1", type_on(platform))
+    client_of(SONARLY, ScriptedTransport([NotSent("the connection was refused"), done("Stopped")])).stop_campaign("c-1")
     [line] = [record.getMessage() for record in caplog.records]
     assert line.startswith("Trying again in ")
     assert "the connection was refused" in line
@@ -145,16 +105,8 @@ def test_a_retry_is_logged_with_its_reason(platform: Platform, caplog: pytest.Lo
 @pytest.mark.parametrize(
     ("platform", "document", "problem"),
     [
-        (KORE_V1, {}, "the response has no status"),
-        (KORE_V1, {"status": 7}, "the response has no status"),
         (KORE_V1, {"status": "a\nb"}, "the response's status is not a word"),
         (SONARLY, {"success": True}, "the response has no object data"),
-        (SONARLY, {"success": True, "data": {"campaign": {"id": "c-1"}}}, "the response has no status"),
-        (
-            SONARLY,
-            {"success": True, "data": {"campaign": {"id": "c-2", "status": "stopped"}}},
-            "the response is about another campaign, 'c-2'",
-        ),
     ],
 )
 def test_a_success_of_another_shape_is_named_and_may_have_been_acted_on(
@@ -164,3 +116,125 @@ def test_a_success_of_another_shape_is_named_and_may_have_been_acted_on(
     with pytest.raises(CampaignUnavailableError, match=f"{problem}. The response's format is unexpected") as caught:
         client.stop_campaign("c-1", type_on(platform), deadline=client.deadline(10, retries=False))
     assert caught.value.outcome_unknown
+
+
+# Credentials that are refused.
+
+URL = ScriptedTransport.base_url
+NEW_KORE = replace(KORE_V1, key="a-new-secret-" * 8)
+NEW_SONARLY = replace(SONARLY, api_key="sk_live_a_new_key")
+ROTATED: dict[str, tuple[Platform, Platform]] = {"kore": (KORE_V1, NEW_KORE), "sonarly": (SONARLY, NEW_SONARLY)}
+"""The account before and after."""
+
+
+class Account:
+    """A platform that takes one account's credentials and no others."""
+
+    def __init__(self, valid: Platform | None) -> None:
+        self.valid = valid
+        self.transport = ScriptedTransport(self.respond)
+        self.looked_up: list[str] = []
+
+    def respond(self, sent: SentRequest) -> HttpResponse:
+        return shows("Active") if self.is_valid(sent) else refuses(401)
+
+    def is_valid(self, sent: SentRequest) -> bool:
+        if self.valid is None:
+            return False
+        if self.valid.name == "Sonarly":
+            return sent.headers["Authorization"] == self.valid.signed_headers(0)["Authorization"]
+        try:
+            return bool(jwt.decode(sent.headers["auth"], self.valid.secrets[0], ["HS256"]))
+        except jwt.InvalidSignatureError:
+            return False
+
+    def client(self, known: Platform, look_up: Callable[[], Any]) -> CampaignClient:
+        def counted() -> Any:
+            self.looked_up.append(threading.current_thread().name)
+            return look_up()
+
+        return client_of(known, self.transport, look_up=counted)
+
+
+@pytest.mark.parametrize("name", ROTATED)
+def test_credentials_that_were_rotated_are_taken_up(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    old, new = ROTATED[name]
+    account = Account(new)
+    client = account.client(old, lambda: (new, URL))
+    assert client.get_campaign_status("c-1").status == "Active"
+    assert len(account.transport.requests) == 2
+    assert client.platform == new
+    client.observed_by(lambda _: None).get_campaign_status("c-1")
+    assert len(account.transport.requests) == 3, "from now on they are used at once, by all"
+    assert (len(account.looked_up), len(caplog.records)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "requests"),
+    [
+        (KORE_V1, copy(KORE_V1), 2),  # the second has another token
+        (SONARLY, copy(SONARLY), 1),
+        (KORE_V1, NEW_KORE, 2),
+        (SONARLY, NEW_SONARLY, 2),
+    ],
+    ids=["the same of kore", "the same of sonarly", "others of kore", "others of sonarly"],
+)
+def test_credentials_that_are_refused_again_are_refused_for_good(old: Platform, new: Platform, requests: int) -> None:
+    account = Account(None)
+    with pytest.raises(CampaignAuthError, match="HTTP 401"):
+        account.client(old, lambda: (new, URL)).get_campaign_status("c-1")
+    assert (len(account.transport.requests), len(account.looked_up)) == (requests, 1)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (replace(NEW_KORE, account_id="acc-2"), URL),
+        (replace(NEW_KORE, iid="st-2"), URL),
+        (NEW_KORE, "https://elsewhere.test"),
+        (SONARLY, URL),
+    ],
+    ids=["account", "application", "host", "platform"],
+)
+def test_another_account_is_sent_nothing(other: tuple[Platform, str]) -> None:
+    account = Account(NEW_KORE)
+    client = account.client(KORE_V1, lambda: other)
+    with pytest.raises(CampaignAuthError, match=r"HTTP 401.* By now the connection is one to another account"):
+        client.get_campaign_status("c-1")
+    assert (len(account.transport.requests), client.platform) == (1, KORE_V1)
+
+
+@pytest.mark.parametrize(
+    ("problem", "text"),
+    [
+        (RuntimeError("sk_live_secret"), "RuntimeError"),
+        (CampaignConfigError("the field API Key (password) is missing"), "the field API Key"),
+    ],
+)
+def test_credentials_that_can_not_be_looked_up_now_are_not_refused_for_good(problem: Exception, text: str) -> None:
+    def look_up() -> tuple[Platform, str]:
+        raise problem
+
+    client = Account(NEW_SONARLY).client(SONARLY, look_up)
+    with pytest.raises(CampaignUnavailableError, match=f"HTTP 401.* can't be looked up: {text}") as caught:
+        client.get_campaign_status("c-1", retry=False)
+    assert "sk_live_secret" not in str(caught.value)
+    assert not caught.value.outcome_unknown
+
+
+def test_threads_that_are_refused_at_the_same_time_look_them_up_once() -> None:
+    account, refused = Account(NEW_SONARLY), threading.Barrier(5)
+    respond = account.respond
+
+    def respond_together(sent: SentRequest) -> HttpResponse:
+        response = respond(sent)
+        if response.status == 401:
+            refused.wait(10)
+        return response
+
+    account.transport = ScriptedTransport(respond_together)
+    client = account.client(SONARLY, lambda: (NEW_SONARLY, URL))
+    with ThreadPoolExecutor(5) as pool:
+        statuses = list(pool.map(lambda _: client.get_campaign_status("c-1").status, range(5)))
+    assert statuses == ["Active"] * 5
+    assert (len(account.looked_up), len(account.transport.requests)) == (1, 10)

@@ -157,38 +157,33 @@ def test_a_response_counts_if_it_is_whole_and_only_then(
 
 
 HEADERS = (
-    *(
-        b"Content-Length: 21",
-        b"Content-Length: \xb2",
-        b"Content-Length: -1",
-        b"Content-Length: 7, 8",
-        b"Content-Length:",
-    ),
-    *(b"Content-Length: 99999999999999999999", b"Content-Length: 0x15", b"Content-Length: %d" % len(STOPPED)),
-    *(b"Transfer-Encoding: chunked", b"Transfer-Encoding: gzip, chunked", b"Transfer-Encoding: \xff"),
-    *(b"Content-Encoding: gzip", b"Content-Encoding: br, zstd", b"Content-Encoding: " + b"gzip, " * 50),
-    *(b"Content-Type: text/html; charset=\xff", b"Content-Type: application/json; charset=none", b"Connection: close"),
-    *(
-        b"Location: http://[::1",
-        b"Retry-After: \xff",
-        b"Set-Cookie: a=b; domain=;",
-        b"Date: \x80",
-        b" folded",
-        b":",
-        b"X",
-    ),
+    b"Content-Length: \xb2",
+    b"Content-Length: -1",
+    b"Content-Length: 99999999999999999999",
+    b"Content-Length: %d" % len(STOPPED),
+    b"Transfer-Encoding: chunked",
+    b"Transfer-Encoding: gzip, chunked",
+    b"Content-Encoding: gzip",
+    b"Content-Encoding: " + b"gzip, " * 50,
+    b"Content-Type: text/html; charset=\xff",
+    b"Location: http://[::1",
+    b"Retry-After: \xff",
+    b"Date: \x80",
+    b" folded",
+    b":",
+    b"X",
 )
 STATUS_LINES = (
-    *(b"HTTP/1.1 200 OK", b"HTTP/1.1 200", b"HTTP/1.0 200 OK", b"HTTP/1.1 204 No", b"HTTP/1.1 302 Found"),
-    *(
-        b"HTTP/1.1 103 X",
-        b"HTTP/1.1 404",
-        b"HTTP/1.1 099 X",
-        b"HTTP/1.1 1000 X",
-        b"HTTP/1.1 \xb2\xb2\xb2",
-        b"HTTP/2 200",
-    ),
-    *(b"HTTP/1.1 304 X", b"HTTP/1.1 101 X", b"HTTP/1.1  ", b"ICY 200 OK", b"\xff"),
+    b"HTTP/1.1 200 OK",
+    b"HTTP/1.0 200 OK",
+    b"HTTP/1.1 204 No",
+    b"HTTP/1.1 302 Found",
+    b"HTTP/1.1 103 X",
+    b"HTTP/1.1 404",
+    b"HTTP/1.1 1000 X",
+    b"HTTP/1.1 \xb2\xb2\xb2",
+    b"HTTP/2 200",
+    b"\xff",
 )
 
 

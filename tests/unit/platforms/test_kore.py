@@ -47,11 +47,6 @@ def test_a_single_path_can_be_replaced() -> None:
     assert platform.http_request(voice) == KORE_V2.http_request(voice)
 
 
-def test_a_path_with_a_blank_can_replace_another() -> None:
-    platform = replace(KORE_V2, endpoint_replacements={"status": "/my api/{campaign_id}"})
-    assert platform.http_request(ApiRequest(Action.STATUS, "c-1")) == HttpRequest("POST", "/my api/c-1", {})
-
-
 def test_a_schedule_is_switched_off_by_the_campaigns_name() -> None:
     request = KORE_V2.http_request(ApiRequest(Action.SCHEDULE, "Evening & night"))
     path = f"{V2}/schedule?enableSchedule=false&campaignName=Evening%20%26%20night"
@@ -126,24 +121,18 @@ def test_every_other_response_shows_it_under_data(key: str) -> None:
     campaign = KORE_V1.read_campaign(STATUS, document)
     assert (campaign.id, campaign.status, campaign.name, campaign.priority) == ("c-1", "Active", "Evening", "1")
     assert campaign.message == "Here it is"
-
-
-def test_a_status_response_need_not_repeat_the_id() -> None:
-    assert KORE_V1.read_campaign(STATUS, {"data": {"status": "Paused"}}).id == "c-1"
+    assert KORE_V1.read_campaign(STATUS, {"data": {"status": "Paused"}}).id == "c-1", "it need not repeat the id"
 
 
 @pytest.mark.parametrize(
     ("request_", "document", "problem"),
     [
         (STOP, {}, "no status"),
-        (STOP, {"status": None}, "no status"),
         (STOP, {"status": ["Stopped"]}, "no status"),
-        (STOP, {"status": " "}, "no status"),
         (STOP, {"status": "Stop\x00ped"}, "status is not a word"),
         (STOP, {"status": "x" * 301}, "status is not a word"),
         (STOP, {"data": {"id": "c-1", "status": "Stopped"}}, "no status"),
         (STOP, {"id": "c-2", "status": "Stopped"}, "about another campaign, 'c-2'"),
-        (STOP, {"_id": "c-2", "status": "Stopped"}, "about another campaign, 'c-2'"),
         (START, {"id": "c-2", "status": "Active"}, "about another campaign, 'c-2'"),
         (STATUS, {"status": "Stopped"}, "no object data"),
         (STATUS, {"data": []}, "no object data"),
@@ -277,7 +266,7 @@ def test_a_row_that_can_not_be_read_hides_no_other() -> None:
     ]
 
 
-UNREADABLE = [{"id": "c-99"}, {"id": "c-99", "status": 7}, {"name": "Evening"}, {}, None, 7, "c-99", ["c-99"]]
+UNREADABLE = [{"id": "c-99"}, {"name": "Evening"}, {}, None, 7, ["c-99"]]
 
 
 @pytest.mark.parametrize("last", UNREADABLE, ids=repr)
@@ -333,13 +322,6 @@ def test_a_total_that_is_none_hides_no_rows(total: object) -> None:
     assert (len(listed), bool(problems)) == (150, total == 10**400)
 
 
-def test_a_row_that_is_shown_ten_thousand_times_is_one_campaign() -> None:
-    pager = KORE_V1.pager(ListQuery("sms"))
-    page = {"data": {"results": rows_of(1) * 10_000, "totalResults": 10_000, "hasMore": False}}
-    assert [campaign.id for campaign in pager.read_page(page)] == ["c-0"]
-    assert pager.next_request is None
-
-
 def test_a_list_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "MAX_ROWS", 500)
     pager = KORE_V1.pager(ListQuery("sms"))
@@ -350,11 +332,10 @@ def test_a_list_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
     assert pager.problems == ["it does not end after 500 campaigns"]
 
 
-ODD_PRIORITIES = (0, -1, 6, "nan", "9" * 10**6, "٣", None, [5], True)
-PRIORITIES = [("5", "5"), (5, "5"), (5.0, "5"), (" 1 ", "1"), *((odd, None) for odd in ODD_PRIORITIES)]
+PRIORITIES = [("5", "5"), (5.0, "5"), (" 1 ", "1"), (0, None), ("٣", None), (None, None), (True, None)]
 
 
-@pytest.mark.parametrize(("shown", "read"), PRIORITIES, ids=lambda value: repr(value)[:20])
+@pytest.mark.parametrize(("shown", "read"), PRIORITIES)
 def test_a_priority_is_one_of_those_that_are_documented_or_none(shown: object, read: str | None) -> None:
     pager = KORE_V1.pager(ListQuery("sms"))
     page = {"data": {"results": [{"id": "c-1", "status": "Active", "priority": shown}], "totalResults": 1}}
@@ -386,12 +367,9 @@ def test_a_campaign_with_rows_in_several_statuses_is_shown_in_each() -> None:
 
 
 def test_a_list_that_ends_before_its_own_total_contradicts_itself() -> None:
-    pager = KORE_V1.pager(ListQuery("sms"))
-    page = {"data": {"results": rows_of(3), "totalResults": 5, "hasMore": False}}
-    assert len(pager.read_page(page)) == 3
-    assert pager.next_request is None
-    assert pager.total == 5
-    assert pager.problems == ["the list contradicts itself: it ends after 3 campaigns and says that it has 5"]
+    listed, problems, pages = read(rows_of(3), totalResults=5)
+    assert (len(listed), pages) == (3, 1)
+    assert problems == ["the list contradicts itself: it ends after 3 campaigns and says that it has 5"]
 
 
 @pytest.mark.parametrize(("total", "more"), [(3, False), (4, True)])

@@ -147,10 +147,7 @@ def test_a_list_that_has_more_and_does_not_say_where_contradicts_itself(data: di
         {},
         {"data": {}},
         {"data": {"items": {}}},
-        {"data": {"items": "c-1"}},
         {"data": {"items": [], "nextCursor": "\ud800"}},
-        {"data": {"items": [], "nextCursor": "a\ufffdb"}},
-        {"data": {"items": [], "nextCursor": "***"}},
         {"data": {"items": [], "nextCursor": "x" * 2001}},
     ],
 )
