@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
-from hypothesis import event, example, given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_campaign.client.clock import FINAL_ATTEMPT_RESERVE, MAX_RETRY_DELAY
@@ -80,16 +80,10 @@ class Plan:
     """
     What happens.
 
-    :param status: What the campaign is in.
-    :param delay: Seconds that it takes to wind down, or to start.
-    :param faults: What goes wrong, until the platform recovers.
-    :param recovery: Seconds after the beginning when that is.
-    :param timeout: Seconds that the operator is given.
-    :param tries: How often Airflow runs the task.
-    :param name: The campaign's.
-    :param rotation: Before which request the account's key is replaced, in the connection too; None for never.
+    :param delay: Seconds that the campaign takes to stop, or to start.
+    :param recovery: Seconds after the beginning when the platform recovers.
+    :param rotation: Before which request the account's key is replaced, in the connection too.
     :param unforeseen: The actions whose responses the platform's module has a bug with (one of Kore.ai's).
-    :param has_state_store: Whether Airflow keeps what a task hands on to its next try.
     :param framing: How each response is framed, where no fault is in its way.
     """
 
@@ -102,6 +96,7 @@ class Plan:
     timeout: float
     poll_interval: float
     tries: int
+    operation: str = "stop"
     stoppable: bool = True
     name: str = "Sale"
     rotation: int | None = None
@@ -110,61 +105,72 @@ class Plan:
     framing: str | None = None
 
     @property
+    def lasts(self) -> bool:
+        """Whether the platform may say what no retry can fix."""
+        kinds = [fault.kind for fault in self.faults if fault.kind != "html" or fault.options.get("status") == 404]
+        return not {*kinds}.isdisjoint({"unauthorized", "forbidden", "conflict", "bad_request", "not_found", "html"})
+
+    @property
     def silent(self) -> bool:
         return any(fault.kind in ("hang", "dribble") or fault.options.get("how") == "hang" for fault in self.faults)
 
 
+ANY_ACTION, A_FEW = st.sampled_from([None, "stop", "start", "delete", "status", "get"]), st.integers(0, 2)
+
+
 def fault(kind: str, **options: st.SearchStrategy[Any]) -> st.SearchStrategy[Fault]:
-    return st.builds(
-        Fault,
-        st.just(kind),
-        action=st.sampled_from([None, "stop", "start", "delete", "status", "get"]),
-        skip=st.integers(0, 2),
-        count=st.integers(1, 4) | st.none(),
-        **options,
-    )
+    count = st.integers(1, 4) | st.none()
+    return st.builds(Fault, st.just(kind), action=ANY_ACTION, skip=A_FEW, count=count, **options)
 
 
-silent = st.builds(
-    Fault,
-    st.sampled_from(["hang", "dribble"]),
-    action=st.sampled_from([None, "stop", "start", "delete", "status", "get"]),
-    skip=st.integers(0, 2),
-)
+lost = fault("lost", how=st.sampled_from([how for how in LOST_WAYS if how != "hang"]))
+silent = st.builds(Fault, st.sampled_from(["hang", "dribble"]), action=ANY_ACTION, skip=A_FEW)
 passing = st.one_of(
     *(fault(kind) for kind in ("html", "html_ok", "broken_json", "empty", "failure", "reset")),
     fault("error", status=st.sampled_from([500, 502, 503]), json=st.booleans()),
     fault("rate_limit", retry_after=st.sampled_from([None, "0", str(RETRY_AFTER)])),
     fault("wrong_shape", body=st.sampled_from([[], {}, {"status": 7}, {"data": None}, "Stopped"])),
-    fault("lost", how=st.sampled_from([how for how in LOST_WAYS if how != "hang"])),
-    fault("lost", how=st.sampled_from([how for how in LOST_WAYS if how != "hang"])),
+    lost,
+    lost,
     fault("slow", seconds=st.just(0.001)),
 )
 lasting = st.one_of(
     *(fault(kind) for kind in ("unauthorized", "forbidden", "conflict", "bad_request", "not_found")),
     fault("html", status=st.just(404)),
 )
-mixed = st.builds(lambda first, then: [*first, *then], st.lists(lasting, min_size=1, max_size=2), st.lists(passing))
+STATUSES = {
+    "stop": (*STOPPABLE, *ENDED) * 2 + NOT_STARTED,
+    "start": (*NOT_STARTED, "Stopped", "Paused", "Active"),
+    "delete": (*STOPPABLE, *ENDED),
+}
+FAULTS = {
+    "stop": st.lists(passing | silent, max_size=4) | st.lists(passing | lasting, min_size=1, max_size=3),
+    "start": st.lists(passing, max_size=4),
+    "delete": st.lists(passing, max_size=4),
+}
 
 
 def unnoticed(operation: str) -> Plan:
     """Return the plan in which the platform acts on the first try, which ends without knowing it."""
     broken = [Fault("error", action=action, count=None) for action in ("status", "get")]
-    return Plan("Active", 0.0, False, "conflict", (Fault("lost", action=operation), *broken), 70.0, 60.0, 5.0, 2)
+    faults = (Fault("lost", action=operation), *broken)
+    return Plan("Active", 0.0, False, "conflict", faults, 70.0, 60.0, 5.0, 2, operation)
 
 
-def plans(statuses: tuple[str, ...], faults: st.SearchStrategy[list[Fault]]) -> st.SearchStrategy[Plan]:
+def plans(operation: str) -> st.SearchStrategy[Plan]:
     return st.builds(
         Plan,
-        status=st.sampled_from(statuses),
-        delay=st.just(0.0) | st.sampled_from([1.0, 45.0, 200.0]),
+        status=st.sampled_from(STATUSES[operation]),
+        delay=st.just(0.0) | st.sampled_from([0.0] if operation == "delete" else [1.0, 45.0, 200.0]),
         completes=st.booleans(),
         stop_when_stopped=st.sampled_from(["conflict", "bad_request", "ok"]),
-        faults=faults.map(tuple),
+        faults=FAULTS[operation].map(tuple),
         recovery=st.floats(0, 1200),
         timeout=st.sampled_from([60.0, 300.0, 900.0]),
         poll_interval=st.sampled_from([5.0, 30.0, 120.0]),
         tries=st.integers(1, 3),
+        operation=st.just(operation),
+        stoppable=st.sampled_from([True] * 9 + [False]),
         name=st.just("Sale") | NAMES,
         rotation=st.none() | st.integers(1, 5),
         unforeseen=st.sampled_from(UNFORESEEN),
@@ -188,8 +194,9 @@ class Run:
     sent_before: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind is SONARLY:
-            self.plan = replace(self.plan, unforeseen=())
+        if self.kind is SONARLY:  # it stops what is active, and says so when it is done
+            status = "Active" if self.plan.status in STOPPABLE else self.plan.status
+            self.plan = replace(self.plan, unforeseen=(), delay=0.0, stoppable=True, status=status)
         self.sandbox.reset()
         config = self.sandbox.config
         config.stop_when_stopped = self.plan.stop_when_stopped  # type: ignore[assignment]
@@ -211,16 +218,16 @@ class Run:
         self.clock.framing = self.plan.framing
         self.clock.frame_responses()
 
-    def tries(self, operation: str) -> Iterator[dict[str, Any] | None]:
+    def tries(self) -> Iterator[dict[str, Any] | None]:
         """Run the task as Airflow does, and yield after each try what it returned, or None where it failed."""
         store = {"task_state_store": StateStore()} if self.plan.has_state_store else {}
         with pytest.MonkeyPatch.context() as patch:
             self._connect(patch)
             for number in range(1, self.plan.tries + 1):
                 self.number, self.began, self.sent_before = number, self.clock.now, len(self.sandbox.requests)
-                result = self._try(operation, {"ti": SimpleNamespace(try_number=number), **store})
+                result = self._try({"ti": SimpleNamespace(try_number=number), **store})
                 assert self.clock.now <= self.began + self.plan.timeout + 0.01
-                self.check_nothing_is_repeated(operation)
+                self.check_nothing_is_repeated()
                 yield result
                 if result is not None or isinstance(self.error, AirflowFailException):
                     return
@@ -238,11 +245,11 @@ class Run:
             self.sandbox.config.client_secret, self.sandbox.config.api_key = "a-new-secret-" * 8, "sk_live_a_new_key"
             self._connect(self._patch)
 
-    def _try(self, operation: str, context: Any) -> dict[str, Any] | None:
+    def _try(self, context: Any) -> dict[str, Any] | None:
         arguments = {"timeout": self.plan.timeout}
-        if operation != "delete":
+        if self.plan.operation != "delete":
             arguments["poll_interval"] = self.plan.poll_interval
-        operator = getattr(self.kind, operation)(self.campaign.id, **arguments)
+        operator = getattr(self.kind, self.plan.operation)(self.campaign.id, **arguments)
         self.error = None
         try:
             result = dict(operator.execute(context))
@@ -271,8 +278,9 @@ class Run:
             return recovers_at <= ends - kept_back - 0.01
         return recovers_at + LONGEST_PAUSE + self.plan.delay <= ends
 
-    def check_nothing_is_repeated(self, operation: str) -> None:
+    def check_nothing_is_repeated(self) -> None:
         """Check that the present try sent nothing again that had been done and answered."""
+        operation = self.plan.operation
         sent = [request for request in self.sandbox.requests[self.sent_before :] if request.action == operation]
         answered = [request.status_code == 200 and request.fault in (None, "slow", "framing") for request in sent]
         assert True not in answered[:-1], f"the {operation} was heard and sent again"
@@ -289,94 +297,60 @@ def platform() -> Iterator[tuple[Sandbox, RecoveringClock]]:
 
 
 Platform = tuple[Sandbox, RecoveringClock]
-thorough = examples(full=750, exhaustive=2250)
-moderate = examples(full=160, exhaustive=500)
-slow = examples(full=40, brief=10, exhaustive=100)  # each example uses up its time with retries
-any_kind = st.sampled_from(KINDS)
-any_kore_kind = st.sampled_from(KORE_KINDS)
-
-
-def fitting(kind: Kind, plan: Plan) -> Plan:
-    """Return the plan as a platform can play it: Sonarly stops what is active, and says so when it is done."""
-    if kind is not SONARLY:
-        return plan
-    return replace(plan, delay=0.0, status="Active" if plan.status in STOPPABLE else plan.status)
 
 
 def check_stop(run: Run) -> None:
-    """Run a stop to its end, and check what holds whatever goes wrong."""
-    for result in run.tries("stop"):
+    """A stop succeeds only when the campaign is stopped, and in time if it can be."""
+    plan = run.plan
+    for result in run.tries():
         if result is not None:
             assert run.campaign.status in ENDED, "a false success"
             assert result["status"] in ENDED
-    if not run.plan.delay and run.plan.status in STOPPABLE:
+    if not plan.delay and plan.status in STOPPABLE and plan.stoppable:
         assert run.campaign.stop_requests <= 1, "stopped again what was stopped"
-
-
-@thorough
-@given(kind=any_kind, plan=plans(STOPPABLE + ENDED, st.lists(passing | silent, max_size=4)))
-@example(kind=KORE_KINDS[0], plan=unnoticed("stop"))
-@example(kind=SONARLY, plan=unnoticed("stop"))
-def test_a_stop_succeeds_when_the_platform_recovers_in_time_and_only_when_the_campaign_is_stopped(
-    platform: Platform, kind: Kind, plan: Plan
-) -> None:
-    run = Run(*platform, kind, fitting(kind, plan))
-    check_stop(run)
-    event(f"{'failed' if run.error else 'succeeded'}, {'in time' if run.recovers_in_time else 'late'}")
-    if run.recovers_in_time:
+    if plan.lasts or not run.recovers_in_time:
+        return
+    if plan.status in NOT_STARTED:
+        assert isinstance(run.error, CampaignConflictError)
+    elif plan.status in STOPPABLE and not plan.stoppable:
+        assert isinstance(run.error, CampaignTimeoutError | CampaignUnavailableError)
+    else:
         assert run.error is None, f"a false alarm: {run.error}"
 
 
-@moderate
-@given(kind=any_kind, plan=plans(STOPPABLE + ENDED + NOT_STARTED, mixed))
-def test_a_stop_never_succeeds_falsely_when_the_platform_refuses_at_random(
-    platform: Platform, kind: Kind, plan: Plan
-) -> None:
-    check_stop(Run(*platform, kind, fitting(kind, plan)))
-
-
-@slow
-@given(kind=any_kore_kind, plan=plans(STOPPABLE, st.lists(passing, max_size=4)))
-def test_a_campaign_that_can_not_be_stopped_is_never_reported_stopped(
-    platform: Platform, kind: Kind, plan: Plan
-) -> None:
-    run = Run(*platform, kind, replace(plan, stoppable=False))
-    assert list(run.tries("stop")) == [None] * plan.tries
-    assert isinstance(run.error, CampaignTimeoutError | CampaignUnavailableError)
-
-
-@moderate
-@given(kind=any_kind, plan=plans(NOT_STARTED, st.lists(passing, max_size=4)))
-def test_a_campaign_that_has_not_started_is_a_conflict_once_the_platform_has_recovered(
-    platform: Platform, kind: Kind, plan: Plan
-) -> None:
-    run = Run(*platform, kind, replace(plan, delay=0.0))
-    assert set(run.tries("stop")) == {None}
-    if run.recovers_in_time:
-        assert isinstance(run.error, CampaignConflictError)
-
-
-@moderate
-@given(kind=any_kind, plan=plans((*NOT_STARTED, "Stopped", "Paused", "Active"), st.lists(passing, max_size=4)))
-def test_a_start_succeeds_when_the_platform_recovers_in_time_and_only_when_the_campaign_is_active(
-    platform: Platform, kind: Kind, plan: Plan
-) -> None:
-    run = Run(*platform, kind, fitting(kind, plan))
-    for result in run.tries("start"):
+def check_start(run: Run) -> None:
+    for result in run.tries():
         assert result is None or result["status"] == run.campaign.status == "Active"
     if run.recovers_in_time:
         assert run.error is None, f"a false alarm: {run.error}"
     assert [status for _, status in run.campaign.history].count("Active") <= 1, "started twice"
 
 
-@moderate
-@given(kind=any_kore_kind, plan=plans(STOPPABLE + ENDED, st.lists(passing, max_size=4)))
+def check_delete(run: Run) -> None:
+    for result in run.tries():
+        assert result is None or run.sandbox.campaigns() == []
+    if run.recovers_in_time and (run.plan.has_state_store or run.number == 1):  # without it no try knows of others
+        assert run.error is None, f"a false alarm: {run.error}"
+
+
+@examples(full=1000, brief=60, exhaustive=3000)
+@given(kind=st.sampled_from(KINDS), plan=plans("stop"))
+@example(kind=KORE_KINDS[0], plan=unnoticed("stop"))
+@example(kind=SONARLY, plan=unnoticed("stop"))
+def test_a_stop_ends_by_what_the_platform_says_whatever_goes_wrong(platform: Platform, kind: Kind, plan: Plan) -> None:
+    check_stop(Run(*platform, kind, plan))
+
+
+@examples(full=160, brief=15, exhaustive=500)
+@given(kind=st.sampled_from(KINDS), plan=plans("start"))
+def test_a_start_ends_by_what_the_platform_says_whatever_goes_wrong(platform: Platform, kind: Kind, plan: Plan) -> None:
+    check_start(Run(*platform, kind, plan))
+
+
+@examples(full=160, brief=15, exhaustive=500)
+@given(kind=st.sampled_from(KORE_KINDS), plan=plans("delete"))
 @example(kind=KORE_KINDS[3], plan=unnoticed("delete"))
-def test_a_delete_succeeds_when_the_platform_recovers_in_time_and_only_when_the_campaign_is_gone(
+def test_a_delete_ends_by_what_the_platform_says_whatever_goes_wrong(
     platform: Platform, kind: Kind, plan: Plan
 ) -> None:
-    run = Run(*platform, kind, replace(plan, delay=0.0))
-    for result in run.tries("delete"):
-        assert result is None or run.sandbox.campaigns() == []
-    if run.recovers_in_time and (plan.has_state_store or run.number == 1):  # without it no try knows of those before
-        assert run.error is None, f"a false alarm: {run.error}"
+    check_delete(Run(*platform, kind, plan))
