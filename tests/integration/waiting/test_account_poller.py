@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from airflow_provider_campaign.campaign import (
-    START_CONDITION,
-    STOP_CONDITION,
     WaitCondition,
     status_condition,
 )
@@ -31,7 +26,6 @@ from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.waiting.account_poller import MAX_DIRECT_READS, AccountPoller
 from airflow_provider_campaign.waiting.pending import PendingWait, Snapshot
 from tests.kinds import KINDS, SONARLY, Connect, Kind
-from tests.profiles import examples
 
 STOPPED = status_condition(["Stopped"])
 INTERVAL = 30.0
@@ -466,50 +460,3 @@ def test_what_nobody_foresaw_about_one_campaign_fails_no_other_wait(
     assert any(record.exc_info and record.exc_info[0] is KeyError for record in caplog.records)
     unforeseen.campaign_id = ""
     assert account.stop(ids[:1]) == account.poll()
-
-
-# Whatever happens.
-
-STATUSES = ["Active", "Paused", "Stopped", "Completed", "Preparing"]
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("join"), st.integers(0, 7), st.sampled_from([STOPPED, STOP_CONDITION, START_CONDITION])),
-        st.tuples(st.just("become"), st.integers(0, 7), st.sampled_from(STATUSES)),
-        st.tuples(st.just("fail"), st.integers(0, 3), st.sampled_from(["error", "reset", "rate_limit"])),
-        st.tuples(st.just("poll"), st.just(0), st.none()),
-    ),
-    max_size=40,
-)
-
-
-@examples(full=100, brief=20)
-@given(steps=STEPS, typed=st.booleans(), kind=st.sampled_from(KINDS), chance=st.randoms(use_true_random=False))
-def test_whatever_happens_a_wait_ends_by_what_the_platform_says_and_by_nothing_else(
-    sandbox: Sandbox, virtual_clock: VirtualClock, connect: Connect, steps: Any, typed: bool, kind: Kind, chance: Random
-) -> None:
-    sandbox.reset()
-    connect(kind.connection(sandbox))
-    account = Account(sandbox, virtual_clock, kind)
-    ids = account.add(8)
-
-    def settle() -> None:
-        before = list(account.waits)
-        over = account.poll()
-        for campaign_id, status in over.items():
-            assert sandbox.campaign(campaign_id).status == status
-        assert {wait.campaign_id for wait in before} >= over.keys()
-
-    for step, number, what in steps:
-        campaign = sandbox.campaign(ids[number])
-        if step == "join":
-            account.wait([campaign.id], what, **({} if typed else {"campaign_type": None}))
-        elif step == "become":
-            sandbox.set_status(campaign.id, what)
-        elif step == "fail":
-            sandbox.add_fault(Fault(what, skip=number))
-        else:
-            settle()
-    sandbox.clear_faults()
-    settle()
-    for wait in account.waits:
-        assert not wait.condition.is_final(sandbox.campaign(wait.campaign_id).status)
