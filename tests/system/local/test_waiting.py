@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from packaging.version import Version
 from sqlalchemy import create_engine, text
 
 from airflow_provider_campaign.sandbox import Sandbox
+from tests.odd_texts import ODD
 from tests.system.live_airflow import VERSION, LiveAirflow
 from tests.system.live_airflow.waiting import wait_until
 from tests.system.local.conftest import Deploy
@@ -116,8 +119,8 @@ with DAG("report", schedule=[stopped]):
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(rate_limit=None) as sandbox:
-        for number in range(STOPS):
-            sandbox.add_campaign(f"cd-stop-{number}", stop_delay=12.0)
+        for number, fields in zip(range(STOPS), itertools.cycle(ODD.values()), strict=False):
+            sandbox.add_campaign(f"cd-stop-{number}", stop_delay=12.0, **fields)
         for number in range(MANY):
             sandbox.add_campaign(f"cd-many-{number}")
         sandbox.add_campaign("cd-outlet", stop_delay=8.0)
@@ -132,7 +135,7 @@ def sandbox() -> Iterator[Sandbox]:
 def watched() -> Iterator[Sandbox]:
     """The account that the asset is watched in."""
     with Sandbox(rate_limit=None) as sandbox:
-        sandbox.add_campaign("cd-watched", status="Stopped")
+        sandbox.add_campaign("cd-watched", status="Stopped", **ODD["half an emoji"])
         yield sandbox
 
 
@@ -161,7 +164,9 @@ def triggers(airflow: LiveAirflow) -> int:
     return found
 
 
-def test_stops_of_many_campaigns_are_ended_from_the_trigger(airflow: LiveAirflow, sandbox: Sandbox) -> None:
+def test_stops_of_campaigns_with_odd_names_are_ended_from_the_trigger(airflow: LiveAirflow, sandbox: Sandbox) -> None:
+    """A name that Airflow can't keep would end the triggerer's process, and each one that takes the trigger over."""
+    before = airflow.processes["triggerer"].pids()
     run_id = start(airflow, "stops")
     assert airflow.wait_for_run("stops", run_id)["state"] == "success"
     assert states(airflow, "stops", run_id) == {("success", 1): STOPS + 1}
@@ -170,6 +175,9 @@ def test_stops_of_many_campaigns_are_ended_from_the_trigger(airflow: LiveAirflow
         record = airflow.xcom("stops", run_id, "stop", map_index=number)
         assert (record["campaign_id"], record["status"]) == (f"cd-stop-{number}", "Stopped")
         assert record["already_stopped"] is False
+        assert len(json.dumps(record)) < 40_000
+    assert before
+    assert set(before) <= set(airflow.processes["triggerer"].pids())
     assert Counter(request.action for request in sandbox.requests)["stop"] == STOPS
 
 
