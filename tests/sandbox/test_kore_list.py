@@ -63,13 +63,6 @@ def test_the_order_is_newest_first_unless_asked_otherwise(
     assert names(kore, sortBy={"name": "desc"}) == ["c", "b", "a"]
 
 
-def test_ties_are_broken_by_the_id(sandbox: Sandbox, kore: KoreClient) -> None:
-    for campaign_id in ("cd-2", "cd-3", "cd-1"):
-        sandbox.add_campaign(campaign_id, name=campaign_id)
-    for order in ("asc", "desc"):
-        assert names(kore, sortBy={"createdAt": order}) == ["cd-1", "cd-2", "cd-3"]
-
-
 def test_pages_cover_everything_once_and_have_at_most_a_hundred_rows(sandbox: Sandbox, kore: KoreClient) -> None:
     for number in range(25):
         sandbox.add_campaign(name=f"{number:03}")
@@ -113,14 +106,3 @@ def test_a_body_that_is_not_documented_is_a_bad_request(sandbox: Sandbox, kore: 
     assert [kore.list(**body).status_code for body in bodies] == [400] * len(bodies)
     kore.list("voice")
     assert sandbox.requests[-1].campaign_type == "voice"
-
-
-def test_a_server_may_ignore_order_and_filters(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
-    sandbox.config.ignore_sort = sandbox.config.ignore_filters = True
-    for name, status in (("b", "Active"), ("a", "Stopped"), ("c", "Active")):
-        sandbox.add_campaign(name=name, status=status)
-        clock.advance(1)
-    for order in ({"name": "asc"}, {"updatedAt": "desc"}, None):
-        assert names(kore, sortBy=order, filters={"status": ["Active"]}) == ["b", "a", "c"]
-    assert data(kore, filters={"status": ["Active"]})["totalResults"] == 3
-    assert kore.list(sortBy={"size": "asc"}).status_code == 400

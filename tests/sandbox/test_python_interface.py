@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import socket
 import threading
@@ -12,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import requests
 
-from airflow_provider_campaign.sandbox import Fault, Sandbox, SandboxConfig
+from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
-from tests.sandbox.clients import KoreClient, SonarlyClient
+from tests.sandbox.clients import KoreClient
 
 
 def test_it_listens_on_the_loopback_interface_only(sandbox: Sandbox) -> None:
@@ -58,44 +57,11 @@ def test_its_end_does_not_wait_for_hanging_clients() -> None:
     assert campaign.status == "Active"
 
 
-def test_a_connection_is_kept_for_the_next_request(sandbox: Sandbox, kore: KoreClient) -> None:
-    campaign = sandbox.add_campaign()
-    for _ in range(3):
-        assert kore.status(campaign.id).json()["status"] == "success"
-    pools = kore.session.get_adapter(sandbox.url).poolmanager.pools  # type: ignore[attr-defined]
-    assert pools.get(next(iter(pools.keys()))).num_connections == 1
-
-
-def test_settings_may_be_given_either_way() -> None:
-    assert Sandbox(SandboxConfig(latency=1.0), stop_delay=2.0).config == SandboxConfig(latency=1.0, stop_delay=2.0)
-    with pytest.raises(TypeError):
-        Sandbox(stop_dealy=2.0)
-
-
-def test_latency_delays_the_response_but_not_the_execution(clock: VirtualClock) -> None:
-    with Sandbox(latency=0.05, clock=clock) as sandbox:
-        campaign = sandbox.add_campaign()
-        response = KoreClient(sandbox).stop(campaign.id)
-        assert response.elapsed >= timedelta(seconds=0.05)
-        assert campaign.history[-1] == (sandbox.requests[0].at, "Stopped")
-
-
 def test_generated_ids_have_the_platforms_format(sandbox: Sandbox) -> None:
     for campaign_type, form in (("sms", r"cd-[0-9a-f-]{36}"), ("sonarly", r"[0-9a-f]{24}")):
         first, second = (sandbox.add_campaign(campaign_type=campaign_type) for _ in range(2))
         assert re.fullmatch(form, first.id)
         assert first.id != second.id
-
-
-def test_campaigns_can_be_looked_up_changed_and_removed(sandbox: Sandbox) -> None:
-    campaign = sandbox.add_campaign("cd-1", status="active", name="One")
-    assert sandbox.campaign("cd-1") is campaign
-    sandbox.set_status("cd-1", "Completed")
-    assert (campaign.status, campaign.live) == ("Completed", False)
-    sandbox.remove_campaign("cd-1")
-    for look_up in (sandbox.campaign, sandbox.remove_campaign):
-        with pytest.raises(KeyError):
-            look_up("cd-1")
 
 
 def test_an_invalid_campaign_is_an_error(sandbox: Sandbox) -> None:
@@ -129,21 +95,6 @@ def test_requests_are_recorded_as_they_came(sandbox: Sandbox, kore_v2: KoreClien
     assert sandbox.requests == []
 
 
-def test_the_connections_are_those_that_the_platforms_accept(sandbox: Sandbox) -> None:
-    kore = json.loads(json.dumps(sandbox.kore_connection("v2", jwt_subject="someone")))
-    assert (kore["conn_type"], kore["host"]) == ("kore", sandbox.url)
-    assert (kore["login"], kore["password"]) == (sandbox.config.client_id, sandbox.config.client_secret)
-    assert kore["extra"] == {
-        "iid": sandbox.config.iid,
-        "account_id": sandbox.config.account_id,
-        "api_version": "v2",
-        "jwt_subject": "someone",
-    }
-    sonarly = json.loads(json.dumps(sandbox.sonarly_connection(timeout=3)))
-    assert (sonarly["conn_type"], sonarly["password"]) == ("sonarly", sandbox.config.api_key)
-    assert sonarly["extra"] == {"account_group_id": sandbox.config.account_group_id, "timeout": 3}
-
-
 def test_waiting_ends_at_a_change_made_elsewhere_or_by_the_clock(sandbox: Sandbox, clock: VirtualClock) -> None:
     campaign = sandbox.add_campaign()
     thread = threading.Thread(target=lambda: KoreClient(sandbox).stop(campaign.id))
@@ -171,23 +122,3 @@ def test_a_reset_keeps_only_the_settings(sandbox: Sandbox) -> None:
     sandbox.add_campaign("cd-1")
     assert kore.status("cd-1").status_code == 200
     assert sandbox.config.require_jti
-
-
-def test_many_clients_at_once_lose_nothing() -> None:
-    with Sandbox(rate_limit=None) as sandbox:
-        campaigns = [sandbox.add_campaign(campaign_type=kind) for kind in ("sms", "sonarly") * 20]
-
-        def stop(index: int) -> None:
-            campaign = campaigns[index]
-            if campaign.campaign_type == "sms":
-                KoreClient(sandbox).stop(campaign.id)
-            else:
-                SonarlyClient(sandbox).stop(campaign.id)
-
-        threads = [threading.Thread(target=stop, args=(index,)) for index in range(len(campaigns))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(20)
-        assert {campaign.status for campaign in campaigns} == {"Stopped"}
-        assert sorted(received.status_code or 0 for received in sandbox.requests) == [200] * 40

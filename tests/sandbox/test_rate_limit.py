@@ -45,16 +45,6 @@ def test_unauthorized_requests_and_those_for_other_accounts_do_not_count(sandbox
     assert kore.stop(campaign.id).status_code == 200
 
 
-def test_retry_after_is_the_time_until_the_window_has_room(
-    sandbox: Sandbox, kore: KoreClient, clock: VirtualClock
-) -> None:
-    sandbox.config.rate_limit, sandbox.config.retry_after_header = 1, True
-    campaign = sandbox.add_campaign()
-    kore.status(campaign.id)
-    clock.advance(12.5)
-    assert kore.status(campaign.id).headers["Retry-After"] == "48"
-
-
 @pytest.mark.parametrize("limit", [None, 3])
 def test_sonarly_has_a_limit_of_its_own(
     sandbox: Sandbox, kore: KoreClient, sonarly: SonarlyClient, limit: int | None

@@ -6,7 +6,6 @@ import pytest
 import requests
 
 from airflow_provider_campaign.sandbox import Sandbox
-from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.sandbox.clients import SonarlyClient
 
 FIELDS = {
@@ -79,13 +78,6 @@ def test_a_list_comes_in_one_response_or_in_pages(sandbox: Sandbox, sonarly: Son
     assert_error(sonarly.list("?cursor=never"), 400, "VALIDATION_ERROR")
 
 
-def test_the_account_groups_need_no_permission(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
-    sandbox.config.sonarly_permissions = set()
-    data = sonarly.send("GET", "/v1/accounts").json()["data"]
-    assert [item["id"] for item in data["items"]] == [sandbox.config.account_group_id]
-    assert (data["nextCursor"], data["hasMore"]) == (None, False)
-
-
 @pytest.mark.parametrize("header", [None, "sk_live_sandbox_not_a_real_key", "Bearer wrong", "Basic abc"])
 def test_a_missing_or_wrong_key_is_unauthorized(sandbox: Sandbox, header: str | None) -> None:
     headers = {} if header is None else {"Authorization": header}
@@ -134,26 +126,3 @@ def test_only_an_active_campaign_can_be_stopped_and_without_a_body(sandbox: Sand
 def test_an_unknown_path_is_a_gateways_404_page(sonarly: SonarlyClient) -> None:
     response = sonarly.send("GET", "/v1/campaigns")
     assert (response.status_code, response.headers["Content-Type"]) == (404, "text/html")
-
-
-def test_a_delayed_start_or_stop_shows_its_status_until_then(
-    sandbox: Sandbox, sonarly: SonarlyClient, clock: VirtualClock
-) -> None:
-    starting = sandbox.add_campaign(campaign_type="sonarly", status="Draft", start_delay=5)
-    stopping = sandbox.add_campaign(campaign_type="sonarly", stop_delay=5)
-    for response, status in ((sonarly.start(starting.id), "preparing"), (sonarly.stop(stopping.id), "active")):
-        document = response.json()
-        assert (document["success"], document["data"]["campaign"]["status"]) == (True, status)
-    assert sonarly.get(starting.id).json()["data"]["startedAt"] is None
-    clock.advance(5)
-    started = sonarly.get(starting.id).json()["data"]
-    assert (started["status"], started["startedAt"]) == ("active", starting.updated_at)
-    assert sonarly.get(stopping.id).json()["data"]["status"] == "stopped"
-
-
-def test_a_response_may_have_a_status_of_its_own(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
-    sandbox.config.start_status_word, sandbox.config.stop_status_word = "queued", "stopping"
-    campaign = sandbox.add_campaign(campaign_type="sonarly", status="Draft")
-    for act, word, status in ((sonarly.start, "queued", "active"), (sonarly.stop, "stopping", "stopped")):
-        assert act(campaign.id).json()["data"]["campaign"]["status"] == word
-        assert sonarly.get(campaign.id).json()["data"]["status"] == status

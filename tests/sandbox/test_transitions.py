@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
-from tests.sandbox.clients import KoreClient, SonarlyClient
+from tests.sandbox.clients import KoreClient
 
 
 def status_of(kore: KoreClient, campaign_id: str) -> str:
@@ -29,15 +29,6 @@ def test_a_delayed_stop_takes_effect_in_time(sandbox: Sandbox, kore: KoreClient,
     assert campaign.updated_at > started
 
 
-def test_a_campaign_may_ignore_stops_or_complete(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
-    deaf, brief = sandbox.add_campaign(stoppable=False), sandbox.add_campaign(completes=True, restarts=1)
-    assert kore.stop(deaf.id).json()["status"] == "Active"
-    assert kore.stop(brief.id).json()["status"] == "Completed"
-    clock.advance(10_000)
-    assert (deaf.status, deaf.stop_requests) == ("Active", 1)
-    assert (brief.status, brief.restarts) == ("Completed", 1)
-
-
 def test_a_campaign_that_runs_can_be_stopped_and_no_other(sandbox: Sandbox, kore: KoreClient) -> None:
     for status in ("Active", "Preparing", "Paused"):
         assert kore.stop(sandbox.add_campaign(status=status).id).json()["status"] == "Stopped"
@@ -58,17 +49,6 @@ def test_a_stop_of_an_ended_campaign_is_answered_as_configured(
     assert code != 200 or response.json()["status"] == status
 
 
-def test_a_delayed_start_is_preparing_until_then(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
-    sandbox.config.start_delay = 10
-    started, stopped = sandbox.add_campaign(status="Scheduled"), sandbox.add_campaign(status="Ready")
-    for campaign in (started, stopped):
-        assert kore.start(campaign.id).json()["status"] == "Preparing"
-    assert kore.stop(stopped.id).json()["status"] == "Stopped"
-    clock.advance(15)
-    assert started.history[1:] == [(1000.0, "Preparing"), (1010.0, "Active")]
-    assert stopped.status == "Stopped"
-
-
 def test_a_status_can_be_set_now_or_later_and_be_any_word(
     sandbox: Sandbox, kore: KoreClient, clock: VirtualClock
 ) -> None:
@@ -81,13 +61,6 @@ def test_a_status_can_be_set_now_or_later_and_be_any_word(
     assert status_of(kore, campaign.id) == "Paused"
     clock.advance(5)
     assert status_of(kore, campaign.id) == "on fire"
-
-
-def test_a_sonarly_campaign_lags_only_by_a_delay_of_its_own(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
-    sandbox.config.stop_delay = 30
-    prompt, lagging = (sandbox.add_campaign(campaign_type="sonarly", stop_delay=delay) for delay in (None, 5))
-    assert sonarly.stop(prompt.id).json()["data"]["campaign"]["status"] == "stopped"
-    assert sonarly.stop(lagging.id).json()["data"]["campaign"]["status"] == "active"
 
 
 def test_waiting_sees_a_delayed_stop_on_the_real_clock() -> None:
