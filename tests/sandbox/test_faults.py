@@ -170,7 +170,7 @@ def test_faults_come_in_the_order_in_which_they_were_planned(
     assert codes == [500, 409, 200, 502, 502]
 
 
-def test_a_request_that_is_not_executed_does_not_count_against_the_rate_limit(
+def test_a_request_that_is_not_executed_does_not_count_as_one(
     sandbox: Sandbox, kore: KoreClient, campaign: Campaign
 ) -> None:
     sandbox.config.rate_limit = 1

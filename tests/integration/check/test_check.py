@@ -66,7 +66,7 @@ def test_a_platform_that_is_as_documented_differs_in_nothing(connect: Connect, a
     assert {request.action for request in account.requests} <= {"list", "status", "get"}
 
 
-def test_an_unexpected_error_at_one_point_keeps_no_other_from_being_checked(connect: Connect, account: Sandbox) -> None:
+def test_an_unexpected_error_at_one_point_keeps_no_other_from_its_check(connect: Connect, account: Sandbox) -> None:
     odd = account.add_campaign(unforeseen_id(("status",))).id
     connect(fragile(account.kore_connection("v1")))
     client = CampaignHook.for_conn_id("campaign_default").client

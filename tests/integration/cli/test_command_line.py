@@ -264,7 +264,7 @@ def test_an_unexpected_error_of_one_account_keeps_no_other_from_its_turn(
 
 
 @pytest.mark.parametrize("arguments", [STOP_ONE, ("status", "sms-1")], ids=lambda arguments: arguments[0])
-def test_an_unexpected_error_names_the_campaign_and_shows_the_traceback_once(
+def test_an_unexpected_error_names_the_campaign_and_shows_its_traceback(
     accounts: Sandbox, command: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr(KorePlatform, "read_campaign", bug)
@@ -497,9 +497,7 @@ print(json.dumps(statuses))
 """
 
 
-def test_a_connection_in_the_database_is_found_while_no_part_of_airflow_runs(
-    tmp_path: Path, shared_folder: Path
-) -> None:
+def test_a_connection_in_the_database_is_found_while_airflow_is_down(tmp_path: Path, shared_folder: Path) -> None:
     with Sandbox() as sandbox:
         sandbox.add_campaign("sms-1", "sms", "Active")
         process = AirflowProcess(tmp_path, {})

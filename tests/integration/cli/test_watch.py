@@ -122,7 +122,7 @@ def test_records_that_have_become_too_old_are_4(guarded: Guarded) -> None:
 @pytest.mark.parametrize(
     ("path", "found"), [("file://{}/records", "no evidence"), ("nosuch://records", "unreadable records")]
 )
-def test_a_live_campaign_counts_more_than_records_that_are_missing_or_unreadable(
+def test_a_live_campaign_counts_more_than_missing_or_unreadable_records(
     guarded: Guarded, path: str, found: str
 ) -> None:
     guarded.platform.add_campaign("cd-1")

@@ -374,7 +374,7 @@ def test_a_certificate_that_can_not_be_verified_is_refused(
     ],
     ids=["field", "environment"],
 )
-def test_a_private_authority_is_trusted_by_the_field_or_else_by_the_environment(
+def test_a_private_authority_is_trusted_by_field_or_environment(
     connect: Connect,
     authority: Authority,
     tmp_path: Path,

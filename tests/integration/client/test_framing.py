@@ -54,7 +54,7 @@ LATE = {
 
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("how", LATE)
-def test_what_follows_a_response_is_never_taken_for_the_response_to_the_next_request(stop: Stop, how: str) -> None:
+def test_a_late_response_is_never_taken_for_that_to_the_next_request(stop: Stop, how: str) -> None:
     first, late = LATE[how]
     used: set[socket.socket] = set()
 

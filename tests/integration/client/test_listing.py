@@ -134,7 +134,7 @@ TOO_MANY_ROWS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("problem", TOO_MANY_ROWS)
-def test_pages_that_are_refused_or_too_long_or_too_slow_are_requested_with_half_as_many_rows(
+def test_a_page_that_is_refused_too_long_or_too_slow_is_halved(
     unlimited: Sandbox, connect: Connect, problem: str
 ) -> None:
     connect(V1_SMS.connection(unlimited))
@@ -168,7 +168,7 @@ def bodies(sandbox: Sandbox) -> list[dict[str, Any]]:
     return [json.loads(request.body) for request in sandbox.requests]
 
 
-def test_campaigns_in_a_status_that_the_filter_does_not_take_are_found_by_what_the_list_counts(
+def test_campaigns_in_an_undocumented_status_are_found_by_counting(
     unlimited: Sandbox, connect: Connect, kore_kind: Kind
 ) -> None:
     connect(kore_kind.connection(unlimited))
@@ -185,9 +185,7 @@ def test_campaigns_in_a_status_that_the_filter_does_not_take_are_found_by_what_t
     assert newest["sortBy"] == {"updatedAt": "desc"}
 
 
-def test_campaigns_in_an_undocumented_status_that_changed_long_ago_are_reported_once_the_others_were_yielded(
-    unlimited: Sandbox, connect: Connect
-) -> None:
+def test_undocumented_statuses_beyond_the_searched_pages_are_reported(unlimited: Sandbox, connect: Connect) -> None:
     connect(V1_SMS.connection(unlimited))
     V1_SMS.add_campaign(unlimited, status="Rerun")
     for _ in range(100 * MAX_SEARCHED_PAGES):

@@ -103,7 +103,7 @@ def test_a_list_that_ignores_filter_and_order_is_read_for_what_it_shows(sandbox:
     assert live(sandbox) == set()
 
 
-def test_a_list_that_ignores_the_type_is_a_failure_that_names_campaigns_of_the_other(sandbox: Sandbox) -> None:
+def test_a_list_that_ignores_the_type_names_campaigns_of_the_other(sandbox: Sandbox) -> None:
     sandbox.config.ignore_type = True
     add(sandbox, 2, ("sms", "voice"))
     with pytest.raises(CampaignError, match=r"c-1 .*Check whether it is of type 'sms'"):

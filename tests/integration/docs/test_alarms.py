@@ -31,7 +31,7 @@ def example(name: str) -> Any:
     return runpy.run_path(str(EXAMPLE_DAGS / f"{name}.py"))["dag"]
 
 
-def test_a_closing_that_fails_for_good_sends_one_mail_that_names_the_campaign(
+def test_a_closing_that_fails_sends_one_mail_that_names_the_campaign(
     campaign_sandbox: Sandbox, run_dag: RunDag, smtp: SmtpServer
 ) -> None:
     campaign_sandbox.add_campaign("cd-<b>stuck", stoppable=False)

@@ -58,7 +58,7 @@ def test_every_campaign_of_the_sandbox_is_down_and_every_request_is_shown(tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_account_of_ones_own_is_used_and_a_campaign_that_is_not_down_fails_the_demo(tmp_path: Path) -> None:
+def test_a_campaign_of_ones_own_account_that_is_not_down_fails_the_demo(tmp_path: Path) -> None:
     with Sandbox() as sandbox:
         sandbox.add_campaign("cd-own-sms", "sms")
         sandbox.add_campaign("cd-own-voice", "voice", "Scheduled")
@@ -71,7 +71,7 @@ def test_an_account_of_ones_own_is_used_and_a_campaign_that_is_not_down_fails_th
         assert "CampaignConflictError" in log.read_text()
 
 
-def test_an_account_of_ones_own_is_left_alone_until_its_campaigns_are_named(tmp_path: Path) -> None:
+def test_an_account_of_ones_own_is_left_alone_until_campaigns_are_named(tmp_path: Path) -> None:
     with Sandbox() as sandbox:
         done = demo(tmp_path, *DAGS, **account(sandbox), SMS_CAMPAIGN_ID="cd-own-sms")
         assert done.returncode == 2

@@ -65,7 +65,7 @@ REFUSED: dict[str, tuple[Callable[[Sandbox], dict[str, Any]], tuple[str, ...]]] 
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_credentials_that_are_refused_point_to_the_fields_that_may_be_wrong(
+def test_refused_credentials_point_to_the_fields_that_may_be_wrong(
     sandbox: Sandbox, connect: Connect, name: str
 ) -> None:
     connection, parts = REFUSED[name]

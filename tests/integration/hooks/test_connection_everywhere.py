@@ -89,7 +89,7 @@ def test_a_watchers_connection_id_has_no_blanks_around_it() -> None:
 
 
 @each_use
-def test_a_connection_that_is_not_found_is_named_and_may_be_found_by_a_retry(
+def test_a_connection_that_is_not_found_is_named_and_may_be_retried(
     virtual_clock: VirtualClock, capsys: pytest.CaptureFixture[str], use: Use
 ) -> None:
     """Neither in the environment nor in the database, which is not there."""

@@ -50,7 +50,7 @@ def rendered(operator: type[Any], field: str, value: object, **arguments: Any) -
 
 
 @pytest.mark.parametrize("path", UNUSABLE)
-def test_an_unusable_path_in_the_configuration_fails_a_sweep_once_all_is_stopped(
+def test_an_unusable_configured_path_fails_a_sweep_once_all_is_stopped(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, working_folder: Path, path: str
 ) -> None:
     monkeypatch.setenv(RECORDS_PATH, path)
@@ -60,7 +60,7 @@ def test_an_unusable_path_in_the_configuration_fails_a_sweep_once_all_is_stopped
     assert list(working_folder.iterdir()) == []
 
 
-def test_an_option_that_airflow_can_not_read_fails_a_sweep_once_all_is_stopped(
+def test_an_unreadable_option_fails_a_sweep_once_all_is_stopped(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(RECORDS_PATH)

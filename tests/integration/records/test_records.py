@@ -133,9 +133,7 @@ def test_a_stop_between_two_tries_is_read_and_confirmed_by_the_next(sandbox: San
     assert row["asked_at"] <= result["began_at"] <= row["confirmed_at"]
 
 
-def test_a_campaign_that_is_neither_live_nor_stopped_fails_the_next_try_too(
-    sandbox: Sandbox, store: RecordStore
-) -> None:
+def test_a_campaign_neither_live_nor_stopped_fails_the_next_try_too(sandbox: Sandbox, store: RecordStore) -> None:
     stick(sandbox)
     attempt(1, timeout=30)
     sandbox.set_status("c-3", "Scheduled")
@@ -221,7 +219,7 @@ class StateStore(dict[str, Any]):
 
 
 @pytest.mark.parametrize("has_state", [True, False])
-def test_without_a_records_path_airflows_task_state_store_keeps_what_was_done(
+def test_without_a_records_path_the_task_state_store_keeps_the_result(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, has_state: bool
 ) -> None:
     monkeypatch.delenv(RECORDS_PATH)
@@ -269,7 +267,7 @@ def test_a_planted_record_attests_nothing_where_airflow_keeps_the_record(sandbox
     assert attempt(2, context).result["earlier_tries"] == result["earlier_tries"]
 
 
-def test_a_retry_on_another_account_does_not_report_the_other_accounts_work(
+def test_a_retry_on_another_account_reports_its_own_work_only(
     sandbox: Sandbox, store: RecordStore, connect: Connect
 ) -> None:
     stick(sandbox)

@@ -36,7 +36,7 @@ def smtp(shared_airflow: LiveAirflow) -> Iterator[SmtpServer]:
         yield server
 
 
-def test_a_mail_is_sent_for_the_run_that_misses_its_deadline_and_for_no_other(
+def test_a_mail_is_sent_for_the_run_that_misses_its_deadline_only(
     shared_airflow: LiveAirflow, platform: Sandbox, smtp: SmtpServer
 ) -> None:
     deadline = datetime.now(UTC) + timedelta(seconds=60)

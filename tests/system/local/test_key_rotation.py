@@ -70,7 +70,7 @@ def test_a_key_that_is_rotated_during_a_sweep_leaves_nothing_live(airflow: LiveA
     assert NEW_SECRET not in log
 
 
-def test_a_secret_that_is_rotated_in_a_secrets_backend_ends_no_deferred_wait(
+def test_a_secret_rotated_in_a_secrets_backend_ends_no_deferred_wait(
     airflow: LiveAirflow, platform: Sandbox, backend: SecretsBackend
 ) -> None:
     platform.reset()

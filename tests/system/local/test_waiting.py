@@ -190,9 +190,7 @@ def test_a_task_with_outlets_or_a_callback_ends_on_a_worker(airflow: LiveAirflow
     assert airflow.xcom("left_to_do", run_id, "outlet")["status"] == "Stopped"
 
 
-def test_a_sensor_that_starts_from_its_trigger_needs_no_worker_unless_mapped(
-    airflow: LiveAirflow, sandbox: Sandbox
-) -> None:
+def test_a_sensor_that_starts_from_its_trigger_needs_no_worker(airflow: LiveAirflow, sandbox: Sandbox) -> None:
     run_id = start(airflow, "no_worker")
     for number in range(5):
         airflow.wait_for_task_state("no_worker", run_id, f"wait_{number}", "deferred")
