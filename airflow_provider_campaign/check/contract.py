@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import partial
+from typing import Any
 
+from airflow_provider_campaign.calling_hours import CallingHours
 from airflow_provider_campaign.campaign import STOP_CONDITION, Campaign, CampaignStatus
 from airflow_provider_campaign.check.report import UNKNOWN_ID, RecordingTransport
 from airflow_provider_campaign.client.changes import seconds_of
@@ -25,6 +28,9 @@ MAX_PAGES = 3
 
 MAX_CLOCK_DIFFERENCE = 60.0
 """Seconds by which a response's ``Date`` and our time may differ although the clocks agree."""
+
+RATE_HEADER = re.compile("rate-?limit|retry-after|quota")
+"""How the names of headers about a rate limit look; no platform documents one."""
 
 POINTS: Mapping[str, tuple[str, str]] = {
     "rows and pages": (
@@ -47,7 +53,16 @@ POINTS: Mapping[str, tuple[str, str]] = {
         "the same id and status that the list shows",
         "does not believe a response that it can't read, and says so",
     ),
+    "get of one campaign": (
+        "the same id and status that the list shows",
+        "does not believe a response that it can't read, and says so",
+    ),
+    "calling hours": (
+        "data.dialingStrategy.callingHours with frequency, timezone, and start and end of each day",
+        "an operator that is given them refuses what it can't read, and warns of what is hardly meant",
+    ),
     "an unknown id": ("HTTP 404, as JSON", "takes nothing but a 404 for a campaign that is not there"),
+    "rate-limit headers": ("none", "honors Retry-After with a 429 or 503, else keeps to the documented limit"),
     "clock": ("the platform's clock is ours", "signs by ours; a token is valid for 5 minutes"),
     "stop": (
         "the response to the stop says that it is stopped",
@@ -113,6 +128,7 @@ class ContractCheck:
         self._campaign_type = campaign_type
         self._allow_stop = allow_stop
         self._listed: list[Campaign] = []
+        self._document: Mapping[str, Any] = {}
 
     def run(self) -> Iterator[CheckRow]:
         """Yield each point as soon as it is known; raise if the account is unreadable."""
@@ -124,8 +140,11 @@ class ContractCheck:
                 yield _row("filter", partial(self._filter, campaign_type), of)
                 yield _row("order", partial(self._order, campaign_type), of)
         yield _row("status words", self._words)
-        yield _row("status of one campaign", self._status)
+        yield _row("status of one campaign", partial(self._campaign, self._client.get_campaign_status))
+        yield _row("get of one campaign", partial(self._campaign, self._client.get_campaign))
+        yield _row("calling hours", self._calling_hours)
         yield _row("an unknown id", self._unknown_id)
+        yield _row("rate-limit headers", self._rate_headers)
         yield _row("clock", self._clock)
         if self._allow_stop and self._campaign_id:
             yield _row("stop", partial(self._stop, self._campaign_id))
@@ -173,13 +192,27 @@ class ContractCheck:
             return f"not documented: {', '.join(others)}", DIFFERS
         return ", ".join(words) or "no campaign is listed", SAME if words else UNKNOWN
 
-    def _status(self) -> Seen:
+    def _campaign(self, read: Callable[..., Campaign]) -> Seen:
         sample = self._campaign_id or next((campaign.id for campaign in self._listed), None)
         if sample is None:
             return "no campaign is listed", UNKNOWN
-        shown = self._client.get_campaign_status(sample, deadline=self._part()).status
-        listed = next((each.status for each in self._listed if each.id == sample), shown)
-        return f"{shown}, and the list says {listed}", SAME if listed == shown else DIFFERS
+        shown = read(sample, deadline=self._part())
+        self._document = shown.raw
+        listed = next((each.status for each in self._listed if each.id == sample), shown.status)
+        return f"{shown.status}, and the list says {listed}", SAME if listed == shown.status else DIFFERS
+
+    def _calling_hours(self) -> Seen:
+        """Return whether the calling hours of the campaign that was read last can be read, and are hardly a mistake."""
+        hours: Any = self._document
+        for key in ("data", "dialingStrategy", "callingHours"):
+            hours = hours.get(key) if isinstance(hours, Mapping) else None
+        if hours is None:
+            return "none shown", UNKNOWN
+        try:
+            warnings = CallingHours.read(hours).warnings
+        except CampaignConfigError as error:
+            return str(error), DIFFERS
+        return "; ".join(warnings) or "they can be read", DIFFERS if warnings else SAME
 
     def _unknown_id(self) -> Seen:
         try:
@@ -193,6 +226,11 @@ class ContractCheck:
         response = self.transport.exchanges[-1].response
         content_type = sanitize(response.headers.get("Content-Type"), self._client.platform.secrets)
         return f"HTTP {response.status}, {content_type or 'no content type'}, {len(response.body)} bytes"
+
+    def _rate_headers(self) -> Seen:
+        names = {name.casefold() for each in self.transport.exchanges for name in each.response.headers}
+        found = ", ".join(sorted(filter(RATE_HEADER.search, names)))
+        return sanitize(found, self._client.platform.secrets) or "none", DIFFERS if found else SAME
 
     def _clock(self) -> Seen:
         differences = []

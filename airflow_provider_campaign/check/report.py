@@ -167,6 +167,8 @@ def _headers(response: HttpResponse) -> Iterator[tuple[str, str]]:
         "content-type": _MEDIA_TYPE.fullmatch,
         "date": _is_date,
         "retry-after": _NUMBER.fullmatch,
+        "x-ratelimit-limit": _NUMBER.fullmatch,
+        "x-ratelimit-remaining": _NUMBER.fullmatch,
     }
     for name, value in response.headers.items():
         if name.casefold() in checks and checks[name.casefold()](value):

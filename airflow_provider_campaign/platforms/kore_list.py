@@ -51,7 +51,7 @@ class KorePager(Pager):
         self._campaign_type = query.campaign_type
         self._limit = query.page_size
         order = {"updatedAt": "desc"} if query.newest_first else {"createdAt": "asc"}
-        self._body: dict[str, Any] = {"type": query.campaign_type, "sortBy": order}
+        self._body: dict[str, Any] = {"type": query.campaign_type, "limit": self._limit, "sortBy": order}
         if wanted := {canonical_status(status) for status in query.statuses} & LISTABLE_STATUSES:
             self._body["filters"] = {"status": sorted(wanted)}
         self._marks: set[str] = set()
