@@ -289,7 +289,7 @@ def test_a_key_that_is_rotated_meanwhile_ends_no_command(accounts: Sandbox, conn
 # What is refused: status 2, before anything is sent.
 
 REFUSED = {
-    "an unknown status": (("live", "--statuses", "Activ"), "Did you mean Active"),
+    "an unknown status": (("live", "--statuses", "Activ"), "which is no status of Kore.ai"),
     "a status that is not live": (("stop-active", "--yes", "--statuses", "Stopped"), "--statuses"),
     "an unknown type": (("stop-active", "--yes", "--campaign-types", "fax"), "'fax'"),
     "a type that is empty": (("live", "--campaign-types", " "), "--campaign-types"),

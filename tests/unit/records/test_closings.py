@@ -207,7 +207,7 @@ def test_an_end_that_a_later_run_has_reported_names_that_run() -> None:
 
 
 def test_spans_are_local_days_and_moments() -> None:
-    kolkata = CallingRules.read(daily("Asia/Kolkata", ("10:00", "24:00")))
+    kolkata = CallingRules.read(daily("Asia/Kolkata", ("10:00", "00:00")))
 
     def ends(since: date, until: date) -> list[str]:
         return [row["local_end"] for row in closing_rows(kolkata, [], since, until)]
