@@ -37,7 +37,8 @@ needs_several = pytest.mark.skipif(not SEVERAL, reason="Airflow 2 has no timetab
 
 DAG_SERIALIZATION = "DagSerialization" if hasattr(serialized_objects, "DagSerialization") else "SerializedDAG"
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-EVERY_DAY, WORKDAYS = " ".join(DAYS), " ".join(DAYS[:5])
+WORKDAYS = " ".join(DAYS[:5])
+MAKERS = [calling_hours_end, calling_hours_start, calling_hours_closed]
 
 
 def scheduled(timetable: Any) -> Any:
@@ -71,186 +72,157 @@ def local_runs(timetable: Any, timezone: str, start: str, end: str) -> list[str]
     ]
 
 
-class TestExpressions:
-    def test_the_weekdays_of_the_platforms_own_sample_make_one_expression(self) -> None:
-        hours = weekly(WORKDAYS, "9:00 AM", "6:00 PM")
-        assert crons(calling_hours_end(hours)) == ["0 18 * * 1-5"]
-        assert crons(calling_hours_start(hours)) == ["0 9 * * 1-5"]
+NINE_TO_SIX = ("9:00 AM", "6:00 PM")
 
-    def test_an_end_on_sunday_at_midnight_is_on_monday(self) -> None:
-        assert crons(calling_hours_end(weekly("SU", "9:00 AM", "12:00 AM"))) == ["0 0 * * 1"]
 
-    def test_they_are_kept_in_the_campaigns_time_zone(self) -> None:
-        timetable = calling_hours_end(weekly("MO", "9:00 AM", "6:00 PM"))
-        assert runs(timetable, datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 6, 2, tzinfo=UTC)) == [
-            datetime(2026, 6, 1, 12, 30, tzinfo=UTC)
-        ]
+@pytest.mark.parametrize(
+    ("hours", "end", "start"),
+    [
+        (weekly(WORKDAYS, *NINE_TO_SIX), "0 18 * * 1-5", "0 9 * * 1-5"),
+        (weekly("SU", "9:00 AM", "12:00 AM"), "0 0 * * 1", "0 9 * * 7"),
+        (daily("UTC", ("9:00", "12:00"), ("12:00", "15:00"), ("14:00", "18:00")), "0 18 * * *", "0 9 * * *"),
+        (daily("Europe/Berlin", ("9:30", "12:30"), ("13:30", "18:30")), "30 12,18 * * *", "30 9,13 * * *"),
+        (daily("UTC", ("9:00", "12:00"), ("9:30", "12:30")), "30 12 * * *", "0 9 * * *"),
+    ],
+)
+def test_windows_that_share_their_times_make_one_expression(hours: dict[str, Any], end: str, start: str) -> None:
+    assert (crons(calling_hours_end(hours)), crons(calling_hours_start(hours))) == ([end], [start])
 
-    def test_windows_that_touch_end_and_start_once(self) -> None:
-        hours = daily("UTC", ("9:00", "12:00"), ("12:00", "15:00"), ("14:00", "18:00"), ("16:00", "17:00"))
-        assert crons(calling_hours_end(hours)) == ["0 18 * * *"]
-        assert crons(calling_hours_start(hours)) == ["0 9 * * *"]
 
-    def test_several_windows_a_day_share_an_expression_where_one_can_say_it(self) -> None:
-        hours = daily("Europe/Berlin", ("9:00", "12:30"), ("13:00", "18:30"))
-        assert crons(calling_hours_end(hours)) == ["30 12,18 * * *"]
-        assert crons(calling_hours_end(daily("UTC", ("9:00", "12:00"), ("12:10", "12:30")))) == ["0,30 12 * * *"]
+def test_a_schedule_is_kept_in_the_campaigns_time_zone() -> None:
+    found = runs(
+        calling_hours_end(weekly("MO", *NINE_TO_SIX)),
+        datetime(2026, 6, 1, tzinfo=UTC),
+        datetime(2026, 6, 2, tzinfo=UTC),
+    )
+    assert found == [datetime(2026, 6, 1, 12, 30, tzinfo=UTC)]
 
-    @needs_several
-    def test_days_with_different_ends_take_one_expression_each(self) -> None:
-        hours = weekly("MO TU WE TH", "9:00 AM", "6:00 PM")
-        hours["days"] += weekly("FR SA", "9:00 AM", "1:00 PM")["days"]
+
+def test_days_with_different_ends_take_one_expression_each() -> None:
+    hours = weekly("MO TU WE TH", *NINE_TO_SIX)
+    hours["days"] += weekly("FR SA", "9:00 AM", "1:00 PM")["days"]
+    if SEVERAL:
         assert crons(calling_hours_end(hours)) == ["0 18 * * 1-4", "0 13 * * 5-6"]
-
-    @pytest.mark.skipif(SEVERAL, reason="this Airflow has a timetable for several cron expressions")
-    def test_what_takes_several_expressions_is_refused_on_airflow_2_with_the_way_out(self) -> None:
-        hours = weekly("MO", "9:00 AM", "6:00 PM")
-        hours["days"] += weekly("SA", "9:00 AM", "1:00 PM")["days"]
-        with pytest.raises(
-            CampaignConfigError, match=r"0 18 \* \* 1; 0 13 \* \* 6.*a DAG of its own.*or use Airflow 3"
-        ):
+    else:
+        with pytest.raises(CampaignConfigError, match=r"0 18 \* \* 1-4; 0 13 .*a DAG of its own.*or use Airflow 3"):
             calling_hours_end(hours)
 
 
-class TestArguments:
-    @pytest.mark.parametrize(
-        ("offset", "expected"),
-        [
-            (timedelta(minutes=-5), "55 17 * * 1-5"),
-            (timedelta(minutes=10), "10 18 * * 1-5"),
-            (timedelta(hours=6), "0 0 * * 2-6"),
-            (timedelta(hours=-18, minutes=-1), "59 23 * * 1-4,7"),
-            (timedelta(days=2), "0 18 * * 3-7"),
-        ],
-    )
-    def test_an_offset_moves_the_schedule_over_midnight_too(self, offset: timedelta, expected: str) -> None:
-        hours = weekly(WORKDAYS, "9:00 AM", "6:00 PM")
-        assert crons(calling_hours_end(hours, offset)) == [expected]
-
-    def test_a_start_can_be_moved_as_well(self) -> None:
-        hours = weekly("MO", "12:05 AM", "6:00 PM")
-        assert crons(calling_hours_start(hours, timedelta(minutes=-10))) == ["55 23 * * 7"]
-
-    @pytest.mark.parametrize("make", [calling_hours_end, calling_hours_start, calling_hours_closed])
-    @pytest.mark.parametrize(
-        ("change", "what"),
-        [
-            ({"closed_dates": ["2026-12-25"]}, "calling hours with closed_dates"),
-            ({"closed_dates": [], "overrides": []}, "calling hours with closed_dates and overrides"),
-            ({"open": True}, "calling hours with open"),
-            ({"name_pattern": "FL-*"}, "calling hours with name_pattern"),
-        ],
-    )
-    def test_what_no_cron_expression_follows_is_refused(
-        self, make: Callable[[Any], Any], change: dict[str, Any], what: str
-    ) -> None:
-        hours = daily("UTC", ("9:00 AM", "6:00 PM"))
-        for value, named in (({**hours, **change}, what), ([hours], "a list of rules")):
-            with pytest.raises(
-                CampaignConfigError, match=rf"follows {named}\. Give the DAG schedule='\*/5 \* \* \* \*'"
-            ):
-                make(value)
-
-    @pytest.mark.parametrize("make", [calling_hours_end, calling_hours_start, calling_hours_closed])
-    @pytest.mark.parametrize("offset", [timedelta(seconds=30), timedelta(minutes=-1, seconds=-1), 5, "5", None, True])
-    def test_an_offset_that_is_no_timedelta_of_minutes_is_refused(self, make: Any, offset: Any) -> None:
-        with pytest.raises(CampaignConfigError, match=r"offset is .*Give it as timedelta\(minutes=…\)"):
-            make(weekly("MO", "9:00 AM", "6:00 PM"), offset=offset)
-
-    @pytest.mark.parametrize("every", [timedelta(0), timedelta(minutes=-5), timedelta(seconds=90), 5, "5", None])
-    def test_runs_that_are_not_minutes_apart_are_refused(self, every: Any) -> None:
-        with pytest.raises(CampaignConfigError, match=r"every is .*Give it as timedelta\(minutes=…\)"):
-            calling_hours_closed(daily("UTC", ("9:00 AM", "6:00 PM")), every)
-
-    @pytest.mark.parametrize("offset", [timedelta(hours=-9), timedelta(hours=15)])
-    def test_an_offset_that_leads_into_another_window_is_refused_for_the_closed_time(self, offset: timedelta) -> None:
-        with pytest.raises(CampaignConfigError, match=r"offset is .*leads into another window.*Give one"):
-            calling_hours_closed(daily("UTC", ("9:00 AM", "6:00 PM")), offset=offset)
-
-    @pytest.mark.parametrize("make", [calling_hours_end, calling_hours_start, calling_hours_closed])
-    def test_hours_that_cant_be_read_have_no_schedule(self, make: Any) -> None:
-        with pytest.raises(CampaignConfigError, match=r"callingHours\.timezone is 'EST'"):
-            make(daily("EST", ("9:00 AM", "6:00 PM")))
-
-    def test_hours_that_are_hardly_meant_are_logged(self, caplog: pytest.LogCaptureFixture) -> None:
-        with caplog.at_level(logging.WARNING):
-            calling_hours_end(daily("UTC", ("9:00 AM", "8:00 AM")))
-        assert "callingHours.days[0] is open for 23 hours" in caplog.text
+@pytest.mark.parametrize(
+    ("offset", "expected"),
+    [
+        (timedelta(minutes=-5), "55 17 * * 1-5"),
+        (timedelta(hours=6), "0 0 * * 2-6"),
+        (timedelta(hours=-18, minutes=-1), "59 23 * * 1-4,7"),
+        (timedelta(days=2), "0 18 * * 3-7"),
+    ],
+)
+def test_an_offset_moves_the_schedule_over_midnight_too(offset: timedelta, expected: str) -> None:
+    assert crons(calling_hours_end(weekly(WORKDAYS, *NINE_TO_SIX), offset)) == [expected]
+    assert crons(calling_hours_start(weekly("MO", "12:05 AM", "6:00 PM"), timedelta(minutes=-10))) == ["55 23 * * 7"]
 
 
-class TestClosed:
-    def test_the_whole_night_is_one_expression(self) -> None:
-        hours = daily("America/New_York", ("8:00 AM", "9:00 PM"))
-        assert crons(calling_hours_closed(hours)) == ["*/5 0-7,21-23 * * *"]
-        assert crons(calling_hours_closed(hours, MINUTE)) == ["* 0-7,21-23 * * *"]
-        assert crons(calling_hours_closed(hours, 20 * MINUTE, 2 * MINUTE)) == ["2-42/20 0-7,21-23 * * *"]
-        assert crons(calling_hours_closed(hours, HOUR)) == ["0 0-7,21-23 * * *"]
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"closed_dates": [], "overrides": []}, "calling hours with closed_dates and overrides"),
+        ({"open": True}, "calling hours with open"),
+        ({"name_pattern": "FL-*"}, "calling hours with name_pattern"),
+        (None, "a list of rules"),
+    ],
+)
+def test_what_no_cron_expression_follows_is_refused(make: Callable[[Any], Any], change: Any, what: str) -> None:
+    hours = daily("UTC", NINE_TO_SIX)
+    with pytest.raises(CampaignConfigError, match=rf"follows {what}\. Give the DAG schedule='\*/5 \* \* \* \*'"):
+        make([hours] if change is None else {**hours, **change})
 
-    @needs_several
-    def test_it_runs_all_weekend_where_the_weekend_is_closed(self) -> None:
-        hours = weekly(WORKDAYS, "9:00 AM", "6:00 PM", "America/New_York")
-        assert crons(calling_hours_closed(hours)) == ["*/5 0-8,18-23 * * *", "*/5 9-17 * * 6-7"]
-        weekend = calling_hours_closed(hours, every=9 * HOUR)
-        assert local_runs(weekend, "America/New_York", "2026-06-05T12:00", "2026-06-08T12:00") == [
-            "06-05 18:00 -0400",
-            "06-06 03:00 -0400",
-            "06-06 12:00 -0400",
-            "06-06 21:00 -0400",
-            "06-07 06:00 -0400",
-            "06-07 15:00 -0400",
-            "06-08 00:00 -0400",
-        ]
 
-    @needs_several
-    def test_an_offset_before_the_end_counts_from_there(self) -> None:
-        timetable = calling_hours_closed(daily("UTC", ("8:00 AM", "9:00 PM")), every=4 * HOUR, offset=-2 * MINUTE)
-        assert local_runs(timetable, "UTC", "2026-06-01T12:00", "2026-06-02T12:00") == [
-            "06-01 20:58 +0000",
-            "06-02 00:58 +0000",
-            "06-02 04:58 +0000",
-        ]
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        *(({"offset": value}, "offset is .*minutes=…") for value in (timedelta(seconds=30), 5, "5", None)),
+        *(({"every": value}, "every is .*minutes=…") for value in (timedelta(0), -MINUTE, timedelta(seconds=90), 5)),
+        *(({"offset": value * HOUR}, "offset is .*leads into another window.*Give one") for value in (-9, 15)),
+    ],
+)
+def test_an_argument_that_is_no_time_between_two_windows_is_refused(arguments: Any, problem: str) -> None:
+    for make in MAKERS[2:] if "every" in arguments or "leads" in problem else MAKERS:
+        with pytest.raises(CampaignConfigError, match=problem):
+            make(daily("UTC", NINE_TO_SIX), **arguments)
 
-    @needs_several
-    def test_a_schedule_that_airflow_cant_store_is_refused_with_the_way_out(self) -> None:
-        with pytest.raises(CampaignConfigError, match=r"34 cron expressions.*divides an hour.*fewer different windows"):
-            calling_hours_closed(weekly(WORKDAYS, "9:00 AM", "6:00 PM"), every=7 * MINUTE)
 
-    @needs_several
-    @examples(full=100, exhaustive=200)
-    @given(
-        windows(quarters, quarters),
-        st.sampled_from([1, 5, 10, 15, 30, 60, 90, 1440]).map(lambda minutes: minutes * MINUTE),
-        st.sampled_from([0, 0, 2, 30, -2, -30]).map(lambda minutes: minutes * MINUTE),
-    )
-    def test_every_run_is_at_an_end_or_so_often_later_until_the_next_start(
-        self, drawn: list[Window], every: timedelta, offset: timedelta
-    ) -> None:
-        document = as_calling_hours("Asia/Kolkata", drawn)
-        timetable = accepted(document, every, offset)
-        zone, week = ZoneInfo("Asia/Kolkata"), datetime(2026, 6, 1, tzinfo=UTC)
-        moments = closed_moments(CallingHours.read(document), every, offset, week, week + 7 * DAY)
-        local = [moment.astimezone(zone) for moment in moments]
-        assert {(run.weekday(), run.hour, run.minute) for run in local} == times_of(crons(timetable))
-        assert len(scheduled(timetable).description) <= 1000
+@pytest.mark.parametrize("make", MAKERS)
+def test_hours_that_cant_be_read_have_no_schedule_and_what_is_hardly_meant_is_logged(
+    make: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(CampaignConfigError, match=r"callingHours\.timezone is 'EST'"):
+        make(daily("EST", NINE_TO_SIX))
+    make(daily("UTC", ("9:00 AM", "8:00 AM")))
+    assert "callingHours.days[0] is open for 23 hours" in caplog.text
 
-    @needs_several
-    @examples(full=100, brief=10)
-    @given(
-        st.sampled_from(["America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Africa/Cairo", "UTC"]),
-        windows(times_by_day, quarters),
-        st.sampled_from([20, 30, 60]).map(lambda minutes: minutes * MINUTE),
-        st.sampled_from(["2026-03-07", "2026-03-28", "2026-04-04", "2026-04-23", "2026-10-24", "2026-10-31"]),
-    )
-    def test_what_is_closed_is_never_alone_for_more_than_an_hour_longer_when_the_clock_changes(
-        self, zone: str, drawn: list[Window], every: timedelta, day: str
-    ) -> None:
-        document = as_calling_hours(zone, drawn)
-        timetable, hours = accepted(document, every, timedelta(0)), CallingHours.read(document)
-        start = datetime.fromisoformat(day).replace(tzinfo=UTC)
-        made = runs(timetable, start - HOUR, start + 2 * DAY)
-        assert not [run for run in made if hours.is_open(run)]
-        for moment in closed_moments(hours, every, timedelta(0), start, start + 2 * DAY - HOUR):
-            assert any(moment - every < run <= moment + HOUR for run in made), moment
+
+def test_the_whole_night_is_one_expression() -> None:
+    hours = daily("America/New_York", ("8:00 AM", "9:00 PM"))
+    assert crons(calling_hours_closed(hours)) == ["*/5 0-7,21-23 * * *"]
+    assert crons(calling_hours_closed(hours, MINUTE)) == ["* 0-7,21-23 * * *"]
+    assert crons(calling_hours_closed(hours, 20 * MINUTE, 2 * MINUTE)) == ["2-42/20 0-7,21-23 * * *"]
+    assert crons(calling_hours_closed(hours, HOUR)) == ["0 0-7,21-23 * * *"]
+
+
+@needs_several
+def test_it_runs_all_weekend_where_the_weekend_is_closed() -> None:
+    hours = weekly(WORKDAYS, *NINE_TO_SIX, "America/New_York")
+    assert crons(calling_hours_closed(hours)) == ["*/5 0-8,18-23 * * *", "*/5 9-17 * * 6-7"]
+    weekend = calling_hours_closed(hours, every=9 * HOUR, offset=-2 * MINUTE)
+    found = local_runs(weekend, "America/New_York", "2026-06-05T12:00", "2026-06-08T12:00")
+    moments = ["05 17:58", "06 02:58", "06 11:58", "06 20:58", "07 05:58", "07 14:58", "07 23:58", "08 08:58"]
+    assert found == [f"06-{moment} -0400" for moment in moments]
+
+
+@needs_several
+def test_a_schedule_that_airflow_cant_store_is_refused_with_the_way_out() -> None:
+    with pytest.raises(CampaignConfigError, match=r"34 cron expressions.*divides an hour.*fewer different windows"):
+        calling_hours_closed(weekly(WORKDAYS, *NINE_TO_SIX), every=7 * MINUTE)
+
+
+@needs_several
+@examples(full=100, exhaustive=200)
+@given(
+    windows(quarters, quarters),
+    st.sampled_from([1, 5, 10, 15, 30, 60, 90, 1440]).map(lambda minutes: minutes * MINUTE),
+    st.sampled_from([0, 0, 2, 30, -2, -30]).map(lambda minutes: minutes * MINUTE),
+)
+def test_every_run_is_at_an_end_or_so_often_later_until_the_next_start(
+    drawn: list[Window], every: timedelta, offset: timedelta
+) -> None:
+    document = as_calling_hours("Asia/Kolkata", drawn)
+    timetable = accepted(document, every, offset)
+    zone, week = ZoneInfo("Asia/Kolkata"), datetime(2026, 6, 1, tzinfo=UTC)
+    moments = closed_moments(CallingHours.read(document), every, offset, week, week + 7 * DAY)
+    local = [moment.astimezone(zone) for moment in moments]
+    assert {(run.weekday(), run.hour, run.minute) for run in local} == times_of(crons(timetable))
+    assert len(scheduled(timetable).description) <= 1000
+
+
+@needs_several
+@examples(full=100, brief=10)
+@given(
+    st.sampled_from(["America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Africa/Cairo", "UTC"]),
+    windows(times_by_day, quarters),
+    st.sampled_from([20, 30, 60]).map(lambda minutes: minutes * MINUTE),
+    st.sampled_from(["2026-03-07", "2026-03-28", "2026-04-04", "2026-04-23", "2026-10-24", "2026-10-31"]),
+)
+def test_what_is_closed_is_never_alone_for_more_than_an_hour_longer_when_the_clock_changes(
+    zone: str, drawn: list[Window], every: timedelta, day: str
+) -> None:
+    document = as_calling_hours(zone, drawn)
+    timetable, hours = accepted(document, every, timedelta(0)), CallingHours.read(document)
+    start = datetime.fromisoformat(day).replace(tzinfo=UTC)
+    made = runs(timetable, start - HOUR, start + 2 * DAY)
+    assert not [run for run in made if hours.is_open(run)]
+    for moment in closed_moments(hours, every, timedelta(0), start, start + 2 * DAY - HOUR):
+        assert any(moment - every < run <= moment + HOUR for run in made), moment
 
 
 def accepted(document: dict[str, Any], every: timedelta, offset: timedelta) -> Any:
@@ -290,53 +262,32 @@ def times_of(expressions: list[str]) -> set[tuple[int, int, int]]:
     return times
 
 
-class TestWhenTheClockChanges:
-    """Real dates: clocks go forward on 2026-03-08 and back on 2026-11-01 in New York, 03-29 and 10-25 in Berlin."""
+@pytest.mark.parametrize(
+    ("timezone", "end", "night", "expected"),
+    [
+        ("America/New_York", "9:00 PM", "2026-03-08", "03-08 21:00 -0400"),
+        ("Europe/Berlin", "9:00 PM", "2026-10-25", "10-25 21:00 +0100"),
+        ("Australia/Lord_Howe", "9:00 PM", "2026-04-05", "04-05 21:00 +1030"),
+        ("America/New_York", "2:00 AM", "2026-03-08", "03-08 03:00 -0400"),
+        ("America/New_York", "2:30 AM", "2026-03-08", "03-08 03:30 -0400"),
+        ("America/New_York", "12:59 AM", "2026-11-01", "11-01 00:59 -0400"),
+        ("America/New_York", "1:30 AM", "2026-11-01", "11-01 01:30 -0500"),
+        ("Asia/Beirut", "12:00 AM", "2026-03-29", "03-29 01:00 +0300"),
+    ],
+)
+def test_when_the_clock_changes_airflow_comes_to_a_skipped_or_repeated_end_late(
+    timezone: str, end: str, night: str, expected: str
+) -> None:
+    timetable = calling_hours_end(daily(timezone, ("9:00 AM", end)))
+    after = (datetime.fromisoformat(night) + DAY).date().isoformat()
+    assert local_runs(timetable, timezone, night, after) == [expected]
 
-    @pytest.mark.parametrize(
-        ("timezone", "day", "expected"),
-        [
-            ("America/New_York", "2026-03-07", ["03-07 21:00 -0500", "03-08 21:00 -0400", "03-09 21:00 -0400"]),
-            ("America/New_York", "2026-10-31", ["10-31 21:00 -0400", "11-01 21:00 -0500", "11-02 21:00 -0500"]),
-            ("Europe/Berlin", "2026-03-28", ["03-28 21:00 +0100", "03-29 21:00 +0200", "03-30 21:00 +0200"]),
-            ("Europe/Berlin", "2026-10-24", ["10-24 21:00 +0200", "10-25 21:00 +0100", "10-26 21:00 +0100"]),
-            ("Australia/Lord_Howe", "2026-04-04", ["04-04 21:00 +1100", "04-05 21:00 +1030", "04-06 21:00 +1030"]),
-            ("Australia/Lord_Howe", "2026-10-03", ["10-03 21:00 +1030", "10-04 21:00 +1100", "10-05 21:00 +1100"]),
-        ],
-    )
-    def test_an_evening_end_stays_at_its_time_of_day(self, timezone: str, day: str, expected: list[str]) -> None:
-        timetable = calling_hours_end(daily(timezone, ("9:00 AM", "9:00 PM")))
-        end = (datetime.fromisoformat(day) + 3 * DAY).date().isoformat()
-        assert local_runs(timetable, timezone, day, end) == expected
 
-    @pytest.mark.parametrize(
-        ("timezone", "end", "night", "expected"),
-        [
-            ("America/New_York", "2:00 AM", "2026-03-08", "03-08 03:00 -0400"),
-            ("America/New_York", "2:30 AM", "2026-03-08", "03-08 03:30 -0400"),
-            ("America/New_York", "12:59 AM", "2026-11-01", "11-01 00:59 -0400"),
-            ("America/New_York", "1:30 AM", "2026-11-01", "11-01 01:30 -0500"),
-            ("America/New_York", "2:00 AM", "2026-11-01", "11-01 02:00 -0500"),
-            ("Australia/Lord_Howe", "1:45 AM", "2026-04-05", "04-05 01:45 +1030"),
-            ("Asia/Beirut", "12:00 AM", "2026-03-29", "03-29 01:00 +0300"),
-        ],
-    )
-    def test_airflow_comes_to_an_end_in_a_skipped_or_repeated_hour_late(
-        self, timezone: str, end: str, night: str, expected: str
-    ) -> None:
-        timetable = calling_hours_end(daily(timezone, ("9:00 AM", end)))
-        after = (datetime.fromisoformat(night) + DAY).date().isoformat()
-        assert local_runs(timetable, timezone, night, after) == [expected]
-
-    def test_airflow_leaves_a_repeated_hour_out_the_first_time(self) -> None:
-        timetable = calling_hours_closed(daily("America/New_York", ("8:00 AM", "9:00 PM")), every=30 * MINUTE)
-        assert local_runs(timetable, "America/New_York", "2026-11-01", "2026-11-01T02:30") == [
-            "11-01 00:00 -0400",
-            "11-01 00:30 -0400",
-            "11-01 01:00 -0500",
-            "11-01 01:30 -0500",
-            "11-01 02:00 -0500",
-        ]
+def test_airflow_leaves_a_repeated_hour_out_the_first_time() -> None:
+    timetable = calling_hours_closed(daily("America/New_York", ("8:00 AM", "9:00 PM")), every=30 * MINUTE)
+    found = local_runs(timetable, "America/New_York", "2026-11-01", "2026-11-01T02:30")
+    moments = ["00:00 -0400", "00:30 -0400", "01:00 -0500", "01:30 -0500", "02:00 -0500"]
+    assert found == [f"11-01 {moment}" for moment in moments]
 
 
 STEADY_ZONES = ("UTC", "Asia/Kolkata")
@@ -355,34 +306,34 @@ same_on_some_days = st.builds(
 """Windows that one cron expression can say."""
 
 
-class TestEveryEndIsRunAt:
-    @examples(full=100, exhaustive=200)
-    @given(
-        st.sampled_from((*STEADY_ZONES, *CHANGING_ZONES)),
-        windows(quarters, quarters) if SEVERAL else same_on_some_days,
-        st.sampled_from(QUIET),
-        st.integers(-3000, 3000),
-    )
-    def test_the_runs_of_two_weeks_are_the_moments_at_which_a_window_ends(
-        self, zone: str, drawn: list[Window], start: datetime, offset: int
-    ) -> None:
-        document, moved = as_calling_hours(zone, drawn), offset * MINUTE
-        expected = [moment + moved for moment in ends(document, start - moved, start + TWO_WEEKS - moved)]
-        assert runs(calling_hours_end(document, moved), start, start + TWO_WEEKS) == expected
+@examples(full=100, exhaustive=200)
+@given(
+    st.sampled_from((*STEADY_ZONES, *CHANGING_ZONES)),
+    windows(quarters, quarters) if SEVERAL else same_on_some_days,
+    st.sampled_from(QUIET),
+    st.integers(-3000, 3000),
+)
+def test_the_runs_of_two_weeks_are_the_moments_at_which_a_window_ends(
+    zone: str, drawn: list[Window], start: datetime, offset: int
+) -> None:
+    document, moved = as_calling_hours(zone, drawn), offset * MINUTE
+    expected = [moment + moved for moment in ends(document, start - moved, start + TWO_WEEKS - moved)]
+    assert runs(calling_hours_end(document, moved), start, start + TWO_WEEKS) == expected
 
-    @examples(full=100, exhaustive=200)
-    @given(
-        st.sampled_from(CHANGING_ZONES),
-        windows(times_by_day, quarters) if SEVERAL else same_on_some_days,
-        st.sampled_from(CHANGING),
-    )
-    def test_no_end_goes_without_a_run_within_the_hour_when_the_clock_changes(
-        self, zone: str, drawn: list[Window], start: datetime
-    ) -> None:
-        document = as_calling_hours(zone, drawn)
-        made = runs(calling_hours_end(document), start - DAY, start + TWO_WEEKS + DAY)
-        for end in ends(document, start, start + TWO_WEEKS):
-            assert any(end <= run <= end + HOUR for run in made), end
+
+@examples(full=100, exhaustive=200)
+@given(
+    st.sampled_from(CHANGING_ZONES),
+    windows(times_by_day, quarters) if SEVERAL else same_on_some_days,
+    st.sampled_from(CHANGING),
+)
+def test_no_end_goes_without_a_run_within_the_hour_when_the_clock_changes(
+    zone: str, drawn: list[Window], start: datetime
+) -> None:
+    document = as_calling_hours(zone, drawn)
+    made = runs(calling_hours_end(document), start - DAY, start + TWO_WEEKS + DAY)
+    for end in ends(document, start, start + TWO_WEEKS):
+        assert any(end <= run <= end + HOUR for run in made), end
 
 
 def ends(document: dict[str, Any], start: datetime, last: datetime) -> list[datetime]:
