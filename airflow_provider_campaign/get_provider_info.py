@@ -138,7 +138,9 @@ def get_provider_info() -> JSON:
             {"integration-name": name, "python-modules": [f"{_PACKAGE}.hooks.{module}"]}
             for module, name in _PLATFORMS.items()
         ],
-        "operators": _of_each_platform("operators.campaign", "operators.delete", "operators.sweep"),
+        "operators": _of_each_platform(
+            *(f"operators.{name}" for name in ("campaign", "delete", "status_change", "sweep"))
+        ),
         "sensors": _of_each_platform("sensors.campaign"),
         "triggers": _of_each_platform("triggers.campaign", "triggers.wait"),
         "connection-types": [_KORE, _SONARLY],

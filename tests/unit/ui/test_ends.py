@@ -44,7 +44,7 @@ def test_each_end_of_a_span_is_returned_with_its_rule_and_zone_and_when_it_opens
     assert [each["opens"] for each in ends] == ["2026-11-19T13:00:00+00:00", "2026-11-20T13:00:00+00:00"]
 
 
-def test_rules_are_told_apart_and_closed_dates_have_no_end() -> None:
+def test_rules_have_ends_of_their_own_and_closed_dates_none() -> None:
     florida = {**NEW_YORK, "name_pattern": "FL-*", "end": "8:00 PM", "closed_dates": ["2026-11-19"]}
     _, ends = ask([florida, {**NEW_YORK, "name": "all others"}])
     assert [(each["rule"], each["end"]) for each in ends] == [
@@ -52,47 +52,36 @@ def test_rules_are_told_apart_and_closed_dates_have_no_end() -> None:
         ("all others", "2026-11-19T02:00:00+00:00"),
         ("all others", "2026-11-20T02:00:00+00:00"),
     ]
-
-
-def test_dates_as_airflow_before_3_2_writes_them_are_read() -> None:
-    assert ask(str({**NEW_YORK, "closed_dates": [date(2026, 11, 18), date(2026, 11, 19)]})) == (200, [])
-
-
-def test_hours_that_never_close_have_no_end_and_those_that_never_open_again_no_opening() -> None:
-    assert ask({"open": True}) == (200, [])
-    overrides = [{"from": "2026-11-19T12:00", "until": None, "open": False}]
-    [_, last] = ask({**NEW_YORK, "overrides": overrides})[1]
+    dates_of_airflow_before_3_2 = str({**NEW_YORK, "closed_dates": [date(2026, 11, 18), date(2026, 11, 19)]})
+    assert ask(dates_of_airflow_before_3_2) == ask({"open": True}) == (200, [])
+    [_, last] = ask({**NEW_YORK, "overrides": [{"from": "2026-11-19T12:00", "until": None}]})[1]
     assert (last["end"], last["opens"]) == ("2026-11-19T17:00:00+00:00", None)
 
 
 def test_what_cannot_be_read_is_named() -> None:
     status, problem = ask({**NEW_YORK, "holidays": []})
-    assert status == 400
-    assert problem["detail"].startswith(
-        "Calling hours: callingHours has the key 'holidays', which is unknown. Use some"
-    )
-    assert ask("Truncated. You can change this behaviour in [core]max_templated_field_length. {'a': ...")[0] == 400
+    assert (status, "callingHours has the key 'holidays', which is unknown" in problem["detail"]) == (400, True)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"", b"null", b"[]", b"3", b"\xff", b"{}", b"[" * 30_000, b'{"calling_hours": {}, "from": 1, "until": 2}'],
-)
+QUESTION = b'{"calling_hours": {}, "from": 1, "until": 2}'
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b"3", b"\xff", b"{}", b"[" * 30_000, QUESTION])
 def test_what_is_no_question_is_refused(body: bytes) -> None:
     assert send(body)[0] == 400
 
 
 @pytest.mark.parametrize(
-    "span",
+    ("start", "until"),
     [
-        {"until": "2027-02-20T12:00:00Z"},
-        {"until": "2026-11-20T12:00:00"},
-        {"from": "0001-01-01T00:00:00Z", "until": "0001-02-01T00:00:00Z"},
-        {"from": "9999-12-01T00:00:00Z", "until": "9999-12-31T00:00:00Z"},
+        (DAYS["from"], "2027-02-20T12:00:00Z"),
+        (DAYS["from"], "2026-11-20T12:00:00"),
+        ("0001-01-01T00:00:00Z", "0001-02-01T00:00:00Z"),
+        ("9999-12-01T00:00:00Z", "9999-12-31T00:00:00Z"),
     ],
 )
-def test_spans_that_are_too_long_or_no_times_are_refused(span: dict[str, str]) -> None:
-    assert ask(NEW_YORK, **span)[0] == 400
+def test_spans_that_are_too_long_or_no_times_are_refused(start: str, until: str) -> None:
+    assert ask(NEW_YORK, **{"from": start, "until": until})[0] == 400
 
 
 def test_calling_hours_that_would_take_long_are_refused() -> None:
@@ -100,9 +89,3 @@ def test_calling_hours_that_would_take_long_are_refused() -> None:
     many = {"frequency": "DAILY", "timezone": "UTC", "days": minutes[: MAX_WINDOWS // 7 + 1]}
     assert ask(many) == (400, {"detail": "Calling hours with more than 1000 windows a week are not read."})
     assert ask({**NEW_YORK, "name": "x" * MAX_BODY})[0] == 413
-
-
-def test_only_questions_are_answered() -> None:
-    app = FastAPI()
-    app.mount(PREFIX, serve_page)
-    assert TestClient(app).get(f"{PREFIX}/ends").status_code == 404
