@@ -9,6 +9,7 @@ from typing import Any
 
 from requests.structures import CaseInsensitiveDict
 
+from airflow_provider_campaign.client.transport import Transport
 from airflow_provider_campaign.platforms.base import HttpRequest, HttpResponse
 
 
@@ -42,7 +43,7 @@ Step = HttpResponse | Exception
 Respond = Callable[[SentRequest], Step]
 
 
-class ScriptedTransport:
+class ScriptedTransport(Transport):
     """
     Give one response after the other, or raise it where it is an exception.
 
@@ -53,6 +54,7 @@ class ScriptedTransport:
     base_url = "https://platform.test"
 
     def __init__(self, script: Iterable[Step] | Respond) -> None:
+        super().__init__(self.base_url)
         self.requests: list[SentRequest] = []
         self._respond = script if callable(script) else _one_by_one(iter(script))
 

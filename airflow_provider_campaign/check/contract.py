@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
 from airflow_provider_campaign.calling_hours import CallingHours
 from airflow_provider_campaign.campaign import STOP_CONDITION, Campaign, CampaignStatus
-from airflow_provider_campaign.check.report import UNKNOWN_ID, RecordingTransport
+from airflow_provider_campaign.check.report import UNKNOWN_ID, Exchange
 from airflow_provider_campaign.client.changes import seconds_of
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
@@ -23,11 +22,8 @@ from airflow_provider_campaign.waiting.account_poller import wait_for_effect
 
 SAME, DIFFERS, UNKNOWN = "as documented", "differs", "can't tell"
 
-MAX_PAGES = 3
-"""Pages of a list that are read, at the most."""
-
-MAX_CLOCK_DIFFERENCE = 60.0
-"""Seconds by which a response's ``Date`` and our time may differ although the clocks agree."""
+MAX_PAGES = 3  # pages of a list that are read, at the most
+MAX_CLOCK_DIFFERENCE = 60.0  # seconds by which a response's ``Date`` and our time may differ although the clocks agree
 
 RATE_HEADER = re.compile("rate-?limit|retry-after|quota")
 """How the names of headers about a rate limit look; no platform documents one."""
@@ -75,24 +71,8 @@ POINTS: Mapping[str, tuple[str, str]] = {
 }
 """Each point: what is documented, and what the provider does if an account differs."""
 
-Seen = tuple[str, str]
-"""What an account showed of a point, and the verdict."""
-
-
-@dataclass(frozen=True)
-class CheckRow:
-    """
-    A point, and what an account showed of it.
-
-    :param verdict: ``as documented``, ``differs``, or ``can't tell``.
-    :param provider: What the provider does if it differs.
-    """
-
-    subject: str
-    documented: str
-    seen: str
-    verdict: str
-    provider: str
+Row = Mapping[str, str]  # subject, documented, seen, verdict; and provider: what it does if the account differs
+Seen = tuple[str, str]  # what an account showed of a point, and the verdict
 
 
 class ContractCheck:
@@ -113,15 +93,8 @@ class ContractCheck:
         allow_stop: bool = False,
         campaign_type: str | None = None,
     ) -> None:
-        self.transport = RecordingTransport(client.transport, client.clock)
-        self._client = CampaignClient(
-            client.platform,
-            self.transport,
-            description=client.description,
-            timeout=client.requester.timeout,
-            clock=client.clock,
-            rate_limiter=client.rate_limiter,
-        ).observed_by(self.transport.note_request)
+        self.exchanges: list[Exchange] = []
+        self._client = client.observed_by(on_response=lambda *exchange: self.exchanges.append(exchange))
         self._types = client.platform.campaign_types or (None,)
         self._deadline = deadline
         self._campaign_id = campaign_id
@@ -130,7 +103,7 @@ class ContractCheck:
         self._listed: list[Campaign] = []
         self._document: Mapping[str, Any] = {}
 
-    def run(self) -> Iterator[CheckRow]:
+    def run(self) -> Iterator[Row]:
         """Yield each point as soon as it is known; raise if the account is unreadable."""
         self._client.probe()
         for campaign_type in self._types:
@@ -223,23 +196,23 @@ class ContractCheck:
         return f"shown as {campaign.status}", DIFFERS
 
     def _last_response(self) -> str:
-        response = self.transport.exchanges[-1].response
+        response = self.exchanges[-1][2]
         content_type = sanitize(response.headers.get("Content-Type"), self._client.platform.secrets)
         return f"HTTP {response.status}, {content_type or 'no content type'}, {len(response.body)} bytes"
 
     def _rate_headers(self) -> Seen:
-        names = {name.casefold() for each in self.transport.exchanges for name in each.response.headers}
+        names = {name.casefold() for _, _, response, _ in self.exchanges for name in response.headers}
         found = ", ".join(sorted(filter(RATE_HEADER.search, names)))
         return sanitize(found, self._client.platform.secrets) or "none", DIFFERS if found else SAME
 
     def _clock(self) -> Seen:
         differences = []
-        for exchange in self.transport.exchanges:
+        for _, _, response, sent_at in self.exchanges:
             try:
-                moment = parsedate_to_datetime(exchange.response.headers.get("Date", "")).timestamp()
+                moment = parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
             except (TypeError, ValueError):
                 continue
-            differences.append(moment - exchange.sent_at - exchange.seconds / 2)
+            differences.append(moment - sent_at)
         if not differences:
             return "no Date header", UNKNOWN
         least = min(differences, key=abs)
@@ -267,7 +240,7 @@ class ContractCheck:
         return f"shown as {campaign.status}", DIFFERS
 
 
-def _row(point: str, look: Callable[[], Seen], of: str = "") -> CheckRow:
+def _row(point: str, look: Callable[[], Seen], of: str = "") -> Row:
     """Return what an account shows of a point; one that fails keeps no other from being checked."""
     try:
         seen, verdict = look()
@@ -276,4 +249,5 @@ def _row(point: str, look: Callable[[], Seen], of: str = "") -> CheckRow:
     except Exception as error:  # noqa: BLE001 whatever it is, it is what was seen of this point
         seen, verdict = str(as_campaign_error(error, point)), DIFFERS
     documented, provider = POINTS[point]
-    return CheckRow(f"{of}{point}", documented, seen, verdict, provider)
+    row = {"subject": f"{of}{point}", "documented": documented, "seen": seen}
+    return {**row, "verdict": verdict, "provider": provider}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
@@ -13,18 +12,13 @@ from zoneinfo import available_timezones
 from airflow_provider_campaign import __version__
 from airflow_provider_campaign.campaign import CampaignStatus, CampaignType
 from airflow_provider_campaign.client.changes import seconds_of
-from airflow_provider_campaign.client.clock import Clock
-from airflow_provider_campaign.client.transport import Transport
-from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpRequest, HttpResponse, Platform
+from airflow_provider_campaign.platforms.base import ApiRequest, HttpRequest, HttpResponse, Platform
 from airflow_provider_campaign.text import parse_json
 
 SCHEMA = "campaign-check/2"
 
-UNKNOWN_ID = "no-such-campaign-airflow-check"
-"""An id that no account has."""
-
-MAX_NUMBER = 99_999
-"""The largest number that is kept: a longer one may be a telephone's."""
+UNKNOWN_ID = "no-such-campaign-airflow-check"  # an id that no account has
+MAX_NUMBER = 99_999  # the largest number that is kept: a longer one may be a telephone's
 
 KEPT_KEYS = frozenset(
     (
@@ -67,43 +61,8 @@ HARMLESS: Mapping[str, Callable[[str], bool]] = {
 """Documented fields, and which of their texts are documented: only these are kept."""
 
 
-@dataclass(frozen=True)
-class Exchange:
-    """
-    One request and its response.
-
-    :param about: What was asked for.
-    :param sent_at: Seconds since the epoch.
-    :param seconds: From the request to the end of the response.
-    """
-
-    about: ApiRequest
-    request: HttpRequest
-    response: HttpResponse
-    sent_at: float
-    seconds: float
-
-
-class RecordingTransport:
-    """A transport that keeps every exchange; what signs a request is not kept."""
-
-    def __init__(self, transport: Transport, clock: Clock) -> None:
-        self.base_url = transport.base_url
-        self.exchanges: list[Exchange] = []
-        self._transport = transport
-        self._clock = clock
-        self._about = ApiRequest(Action.LIST)
-
-    def note_request(self, request: ApiRequest) -> None:
-        """Note what the next request asks for."""
-        self._about = request
-
-    def send_request(self, request: HttpRequest, headers: Mapping[str, str], seconds: float) -> HttpResponse:
-        """Send a request once, and keep it with its response."""
-        sent_at, began = self._clock.time(), self._clock.monotonic()
-        response = self._transport.send_request(request, headers, seconds)
-        self.exchanges.append(Exchange(self._about, request, response, sent_at, self._clock.monotonic() - began))
-        return response
+Exchange = tuple[ApiRequest, HttpRequest, HttpResponse, float]
+"""What was asked for, the request, the response, and when it was sent (seconds since the epoch)."""
 
 
 def check_report(platform: Platform, verdicts: Mapping[str, str], exchanges: Iterable[Exchange]) -> dict[str, Any]:
@@ -143,18 +102,17 @@ def _documented(value: Any, stand_ins: dict[tuple[str, str], str], key: str = ""
 
 
 def _exchange(exchange: Exchange, stand_ins: dict[tuple[str, str], str]) -> dict[str, Any]:
-    about, response = exchange.about, exchange.response
+    about, request, response, sent_at = exchange
     campaign = about.campaign_id and _stand_in("campaign", about.campaign_id, stand_ins)
     document = parse_json(response.body)
     text = f"({len(response.body)} bytes that are no JSON object)" if response.body else ""
     body = {"text": text} if document is None else {"json": _documented(document, stand_ins)}
     return {
-        "sent_at": datetime.fromtimestamp(exchange.sent_at, UTC).isoformat(),
-        "seconds": round(exchange.seconds, 3),
+        "sent_at": datetime.fromtimestamp(sent_at, UTC).isoformat(),
         "action": about.action,
         "campaign": campaign,
         "type": about.campaign_type,
-        "request": _documented(exchange.request.json, stand_ins),
+        "request": _documented(request.json, stand_ins),
         "status": response.status,
         "headers": dict(_headers(response)),
         **body,

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 
 from airflow_provider_campaign.arguments import read_campaign_id, read_optional_text, read_seconds
-from airflow_provider_campaign.check.contract import DIFFERS, SAME, UNKNOWN, CheckRow, ContractCheck
+from airflow_provider_campaign.check.contract import DIFFERS, SAME, UNKNOWN, ContractCheck, Row
 from airflow_provider_campaign.check.report import check_report
 from airflow_provider_campaign.cli.accounts import Outcome, connect, exit_status, read_conn_id, run_on_all
 from airflow_provider_campaign.cli.output import NOT_VERIFIED, SUCCESS, Output, command
@@ -34,17 +33,17 @@ def check(options: Namespace, output: Output) -> int:
         allow_stop=options.allow_stop,
         campaign_type=read_optional_text("--campaign-type", options.campaign_type),
     )
-    rows: list[CheckRow] = []
+    rows: list[Row] = []
 
     def run() -> Outcome[None]:
         rows.extend(check.run())
         return Outcome()
 
     outcome = run_on_all({conn_id: run}, lambda: None, cancellation)[conn_id]
-    output.rows([asdict(row) for row in rows], _COLUMNS)
-    verdicts = {row.subject: row.verdict for row in rows}
+    output.rows(rows, _COLUMNS)
+    verdicts = {row["subject"]: row["verdict"] for row in rows}
     if path is not None:
-        report = check_report(client.platform, verdicts, check.transport.exchanges)
+        report = check_report(client.platform, verdicts, check.exchanges)
         path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         output.say(f"Saved: {path}. Ids, names and texts are replaced, and so is all that is not documented.")
     if outcome.error is not None:

@@ -124,8 +124,7 @@ class Deletion:
     def __init__(self, requester: Requester, request: ApiRequest) -> None:
         self._requester = requester
         self._request = request
-        self._is_absent: bool | None = None
-        """Whether the campaign was not found before anything was sent."""
+        self._is_absent: bool | None = None  # whether the campaign was not found before anything was sent
         self._may_be_deleted = False
 
     def attempt(self, deadline: Deadline) -> Campaign | None:

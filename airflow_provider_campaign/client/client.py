@@ -13,16 +13,21 @@ from airflow_provider_campaign.client.changes import Deletion, StatusChange
 from airflow_provider_campaign.client.clock import SYSTEM_CLOCK, Clock, Deadline
 from airflow_provider_campaign.client.list_reader import ListReader
 from airflow_provider_campaign.client.rate_limiter import RateLimiter
-from airflow_provider_campaign.client.requester import Account, LookUp, Requester
+from airflow_provider_campaign.client.requester import Account, LookUp, Requester, ignore
 from airflow_provider_campaign.client.transport import Transport
-from airflow_provider_campaign.platforms.base import PAGE_SIZE, Action, ApiRequest, ListQuery, Platform
+from airflow_provider_campaign.platforms.base import (
+    PAGE_SIZE,
+    Action,
+    ApiRequest,
+    HttpRequest,
+    HttpResponse,
+    ListQuery,
+    Platform,
+)
 from airflow_provider_campaign.text import sanitize
 
-DEFAULT_REQUEST_TIMEOUT = 30.0
-"""Seconds that one request may take, unless the connection says."""
-
-MAX_SEARCHED_PAGES = 5
-"""Pages of a list that a search for campaigns in undocumented statuses reads."""
+DEFAULT_REQUEST_TIMEOUT = 30.0  # seconds that one request may take, unless the connection says
+MAX_SEARCHED_PAGES = 5  # pages of a list that a search for campaigns in undocumented statuses reads
 
 
 class CampaignClient:
@@ -66,13 +71,20 @@ class CampaignClient:
 
     def observed_by(
         self,
-        on_request: Callable[[ApiRequest], None],
-        on_refusal: Callable[[ApiRequest], None] = lambda request: None,
-        on_unsent: Callable[[ApiRequest], None] = lambda request: None,
+        on_request: Callable[[ApiRequest], None] = ignore,
+        on_refusal: Callable[[ApiRequest], None] = ignore,
+        on_unsent: Callable[[ApiRequest], None] = ignore,
+        on_response: Callable[[ApiRequest, HttpRequest, HttpResponse, float], None] = ignore,
     ) -> Self:
-        """Return the same client, which calls these with each request that leaves, is rate-limited, or was not sent."""
+        """Return the same client with callbacks, which are those of :class:`.Requester`."""
         observed = copy(self)
-        observed.requester = replace(self.requester, on_request=on_request, on_refusal=on_refusal, on_unsent=on_unsent)
+        observed.requester = replace(
+            self.requester,
+            on_request=on_request,
+            on_refusal=on_refusal,
+            on_unsent=on_unsent,
+            on_response=on_response,
+        )
         return observed
 
     def deadline(self, seconds: float, *, retries: bool = True) -> Deadline:

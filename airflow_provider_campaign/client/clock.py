@@ -22,17 +22,12 @@ log = logging.getLogger(__name__)
 INITIAL_RETRY_DELAY = 1.0
 """Seconds: the upper bound of the first delay. It doubles with every attempt (exponential, full jitter)."""
 
-MAX_RETRY_DELAY = 30.0
-"""Seconds: the upper bound of any delay after a failure other than a rate-limit error."""
-
+MAX_RETRY_DELAY = 30.0  # seconds: the upper bound of any delay after a failure other than a rate-limit error
 FINAL_ATTEMPT_RESERVE = 5.0
 """Seconds kept back at the end of a deadline, so that the final attempt is made with time for a response."""
 
-CLOCK_ROUNDING = 0.001
-"""Seconds: a moment as near as this has come. Sums of floats don't meet exactly."""
-
-CANCEL_CHECK_INTERVAL = 0.25
-"""Seconds after which a sleep notices that its operation was cancelled."""
+CLOCK_ROUNDING = 0.001  # seconds: a moment as near as this has come. Sums of floats don't meet exactly
+CANCEL_CHECK_INTERVAL = 0.25  # seconds after which a sleep notices that its operation was cancelled
 
 
 class Clock:
@@ -54,8 +49,7 @@ class Clock:
             time.sleep(min(left, CANCEL_CHECK_INTERVAL))
 
 
-SYSTEM_CLOCK = Clock()
-"""The clock of all that are given no other."""
+SYSTEM_CLOCK = Clock()  # the clock of all that are given no other
 
 
 class Cancellation:

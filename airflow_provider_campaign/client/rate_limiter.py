@@ -13,11 +13,8 @@ from airflow_provider_campaign.exceptions import CampaignRateLimitError
 
 log = logging.getLogger(__name__)
 
-WINDOW_MARGIN = 0.25
-"""Seconds added to the platform's window, for clocks that don't run alike."""
-
-LOG_WAIT_THRESHOLD = 5.0
-"""Seconds; a wait from here on gets a line in the log."""
+WINDOW_MARGIN = 0.25  # seconds added to the platform's window, for clocks that don't run alike
+LOG_WAIT_THRESHOLD = 5.0  # seconds; a wait from here on gets a line in the log
 
 
 class RateLimiter:

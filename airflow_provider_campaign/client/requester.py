@@ -42,11 +42,13 @@ Result = TypeVar("Result")
 LookUp = Callable[[], tuple[Platform, str]]
 """Returns an account as it is configured now: its platform, and the address (scheme, host, and port) of that."""
 
-MIN_REQUEST_TIMEOUT = 1.0
-"""Seconds that even the last request before a deadline is given."""
-
+MIN_REQUEST_TIMEOUT = 1.0  # seconds that even the last request before a deadline is given
 DEFAULT_RETRY_BUDGET = 120.0
 """Seconds that a single client method may take with its retries, unless the connection or the caller says."""
+
+
+def ignore(*_: object) -> None:
+    """Do nothing, as a callback that is not given."""
 
 
 class Account:
@@ -58,8 +60,7 @@ class Account:
     """
 
     def __init__(self, platform: Platform, base_url: str, look_up: LookUp | None = None) -> None:
-        self.platform = platform
-        """The account, with the credentials that are known last."""
+        self.platform = platform  # the account, with the credentials that are known last
         self.clock_offset: float | None = None
         """Seconds that the platform's clock is ahead of ours by, by the header ``Date``; None if unknown."""
         self._base_url = base_url
@@ -101,6 +102,7 @@ class Requester:
     :param on_request: Called with each request when it leaves.
     :param on_refusal: Called with each request that is rate-limited (429).
     :param on_unsent: Called with each request that did not leave after all, because no connection could be made.
+    :param on_response: Called with each request, as it went over the wire, its response, and when it left.
     """
 
     account: Account
@@ -110,9 +112,10 @@ class Requester:
     description: str
     timeout: float
     retry_budget: float | None = None
-    on_request: Callable[[ApiRequest], None] = lambda request: None
-    on_refusal: Callable[[ApiRequest], None] = lambda request: None
-    on_unsent: Callable[[ApiRequest], None] = lambda request: None
+    on_request: Callable[[ApiRequest], None] = ignore
+    on_refusal: Callable[[ApiRequest], None] = ignore
+    on_unsent: Callable[[ApiRequest], None] = ignore
+    on_response: Callable[[ApiRequest, HttpRequest, HttpResponse, float], None] = ignore
 
     @property
     def platform(self) -> Platform:
@@ -177,10 +180,12 @@ class Requester:
             platform = self.platform
             with self._explained(request), self.rate_limiter.slot(deadline):
                 self.on_request(request)
-                headers = platform.signed_headers(self.clock.time())
+                sent_at = self.clock.time()
+                headers = platform.signed_headers(sent_at)
                 seconds = min(self.timeout, max(MIN_REQUEST_TIMEOUT, deadline.remaining))
                 response = self.transport.send_request(http_request, headers, seconds)
                 self.account.note_date(response.headers.get("Date"), self.clock.time())
+            self.on_response(request, http_request, response, sent_at)
             if response.status != 401 or is_repeated:
                 break
             # With other credentials, or with a token of its own, another signature may be accepted.

@@ -15,7 +15,7 @@ from functools import cached_property, partial
 from http.client import HTTPMessage, HTTPResponse
 from io import BufferedReader, RawIOBase
 from threading import Thread
-from typing import Any, Protocol, cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_auth_from_url, get_environ_proxies, select_proxy
@@ -32,8 +32,7 @@ MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 CONNECT_TIMEOUT = 10.0
 """Seconds to look a host up and reach one of its addresses, or the request's time limit if that is shorter."""
 
-MAX_SILENT_ADDRESSES = 3
-"""The number of a host's addresses that are tried in this time, if none of them answers."""
+MAX_SILENT_ADDRESSES = 3  # the number of a host's addresses that are tried in this time, if none of them answers
 
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip", "Connection": "close"}
 
@@ -50,25 +49,9 @@ class OutcomeUnknown(Exception):
     """The request was sent, the response is missing or unusable: the platform may have acted on it."""
 
 
-class Transport(Protocol):
-    """The way to a host: sends one request, and returns the response whole."""
-
-    base_url: str
-
-    def send_request(self, request: HttpRequest, headers: Mapping[str, str], seconds: float) -> HttpResponse:
-        """
-        Send a request once.
-
-        :param headers: What signs it.
-        :param seconds: The longest that all of it may take, from the look-up of the host to the end of the response.
-        :raises NotSent: When no connection could be made.
-        :raises OutcomeUnknown: When the request left and no complete response came back.
-        """
-
-
-class HttpTransport:
+class Transport:
     """
-    Sends each request over a connection of its own; threads may share it.
+    The way to a host: sends each request over a connection of its own; threads may share it.
 
     A connection that was used before may hold bytes that the next request would take for its response, or was
     forgotten on the other side.
@@ -85,6 +68,13 @@ class HttpTransport:
         self._headers = {"User-Agent": user_agent, **_HEADERS}
 
     def send_request(self, request: HttpRequest, headers: Mapping[str, str], seconds: float) -> HttpResponse:
+        """
+        Send a request once, signed by these headers, and return the response whole.
+
+        :param seconds: The longest that all of it may take, from the look-up of the host to the end of the response.
+        :raises NotSent: When no connection could be made.
+        :raises OutcomeUnknown: When the request left and no complete response came back.
+        """
         attempt, proxy = _Attempt(seconds), None
         body, all_headers = None if request.method == "GET" else b"", {**self._headers, **headers}
         if request.json is not None:

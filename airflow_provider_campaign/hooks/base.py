@@ -14,15 +14,14 @@ from airflow_provider_campaign import __version__
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.client.client import DEFAULT_REQUEST_TIMEOUT, CampaignClient
 from airflow_provider_campaign.client.clock import SYSTEM_CLOCK, Clock
-from airflow_provider_campaign.client.transport import HttpTransport
+from airflow_provider_campaign.client.transport import Transport
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError, CampaignUnavailableError
 from airflow_provider_campaign.get_provider_info import connection_type_info
 from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
 from airflow_provider_campaign.platforms.base import Platform
 from airflow_provider_campaign.waiting.account_poller import wait_for_effect
 
-DEFAULT_STOP_TIMEOUT = 900.0
-"""Seconds that a stop may take with the wait for it, as in the operators."""
+DEFAULT_STOP_TIMEOUT = 900.0  # seconds that a stop may take with the wait for it, as in the operators
 
 
 class CampaignHook(BaseHook, ABC):
@@ -136,7 +135,7 @@ class CampaignHook(BaseHook, ABC):
         platform = self.create_platform(fields)
         return CampaignClient(
             platform,
-            HttpTransport(fields.base_url(), fields.text("ca_bundle") or None, user_agent),
+            Transport(fields.base_url(), fields.text("ca_bundle") or None, user_agent),
             description=f"connection {self.connection.conn_id!r}, {platform.name}",
             timeout=fields.seconds("timeout") or DEFAULT_REQUEST_TIMEOUT,
             retry_budget=fields.seconds("retry_budget"),

@@ -19,8 +19,7 @@ from airflow_provider_campaign.text import shown
 
 log = logging.getLogger(__name__)
 
-MAX_SECONDS = 86_400.0
-"""A day: longer values overflow socket timeouts."""
+MAX_SECONDS = 86_400.0  # A day: longer values overflow socket timeouts
 
 
 class ConnectionFields:

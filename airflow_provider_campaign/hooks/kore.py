@@ -10,8 +10,7 @@ from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.connection_fields import ConnectionFields, form_behaviour, form_widgets
 from airflow_provider_campaign.platforms.kore import ENDPOINTS, PLACEHOLDERS, KorePlatform, replacement_problem
 
-CLIENT_ID_PREFIX = "cs-"
-"""How the ids of client apps begin."""
+CLIENT_ID_PREFIX = "cs-"  # how the ids of client apps begin
 
 
 class KoreHook(CampaignHook):

@@ -15,17 +15,12 @@ from airflow_provider_campaign.text import fitted, one_line
 
 log = logging.getLogger(__name__)
 
-PAGE_SIZE = 100
-"""Rows that a list request asks for, if the platform lets it choose."""
-
+PAGE_SIZE = 100  # rows that a list request asks for, if the platform lets it choose
 MAX_PAGES_WITHOUT_PROGRESS = 3
 """Pages of a list that may show nothing new before one that does: rows move while the list is read."""
 
-MAX_ROWS = 100_000
-"""Campaigns of the longest list that is read to its end."""
-
-MAX_MARK_LENGTH = 60
-"""Characters of an id or name by which a message names an unreadable row."""
+MAX_ROWS = 100_000  # campaigns of the longest list that is read to its end
+MAX_MARK_LENGTH = 60  # characters of an id or name by which a message names an unreadable row
 
 
 class Action(StrEnum):
@@ -110,8 +105,7 @@ class Pager(ABC):
 
     def __init__(self) -> None:
         self.problems: list[str] = []
-        self.total: int | None = None
-        """How many campaigns the platform says that the list has, None if it does not say."""
+        self.total: int | None = None  # how many campaigns the platform says that the list has, None if it does not say
         self._rows: set[tuple[str, str]] = set()
         self._pages_without_progress = 0
 
@@ -167,9 +161,7 @@ class Pager(ABC):
 class Platform(ABC):
     """One account on one platform, as pure data: requests out, documents in, no I/O."""
 
-    name: ClassVar[str]
-    """What messages call it."""
-
+    name: ClassVar[str]  # what messages call it
     campaign_types: ClassVar[tuple[str, ...]] = ()
     """The types that its requests distinguish; empty if there is only one."""
 
@@ -182,17 +174,10 @@ class Platform(ABC):
     retries_unauthorized: ClassVar[bool] = False
     """Whether each request carries a fresh token, so that one 401 is worth a second try."""
 
-    rate_limit: ClassVar[int | None] = None
-    """Requests that it accepts in a window, if its documentation says so."""
-
-    rate_window: ClassVar[float | None] = None
-    """Seconds of that window."""
-
-    rate_limit_text: ClassVar[str | None] = None
-    """The text of a rate-limit error, if its HTTP status varies."""
-
-    remediation: ClassVar[Mapping[int, str]] = {}
-    """What to do about an HTTP status."""
+    rate_limit: ClassVar[int | None] = None  # requests that it accepts in a window, if its documentation says so
+    rate_window: ClassVar[float | None] = None  # seconds of that window
+    rate_limit_text: ClassVar[str | None] = None  # the text of a rate-limit error, if its HTTP status varies
+    remediation: ClassVar[Mapping[int, str]] = {}  # what to do about an HTTP status
 
     @property
     def account(self) -> str | None:

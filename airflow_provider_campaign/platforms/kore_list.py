@@ -28,11 +28,8 @@ from airflow_provider_campaign.platforms.reading import (
 LISTABLE_STATUSES = frozenset(word.value for word in CampaignStatus) - {CampaignStatus.DRAFT, CampaignStatus.RERUN}
 """The words that the list's filter accepts, by the API's documentation; another one may have it refuse the request."""
 
-MIN_PAGE_SIZE = 10
-"""Rows that a list request asks for at the least: a page that fails with so few has another problem."""
-
-PRIORITIES = ("1", "2", "3", "4", "5")
-"""A campaign's priority is one of these; 1 is the lowest."""
+MIN_PAGE_SIZE = 10  # rows that a list request asks for at the least: a page that fails with so few has another problem
+PRIORITIES = ("1", "2", "3", "4", "5")  # A campaign's priority is one of these; 1 is the lowest
 
 
 class KorePager(Pager):
@@ -54,8 +51,7 @@ class KorePager(Pager):
         self._body: dict[str, Any] = {"type": query.campaign_type, "limit": self._limit, "sortBy": order}
         if wanted := {canonical_status(status) for status in query.statuses} & LISTABLE_STATUSES:
             self._body["filters"] = {"status": sorted(wanted)}
-        self._marks: set[str] = set()
-        """The keys of the rows that were shown."""
+        self._marks: set[str] = set()  # the keys of the rows that were shown
         self._skip = 0
         self._overlaps = False
         self._at_end = False

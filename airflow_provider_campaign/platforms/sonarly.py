@@ -40,8 +40,7 @@ ENDPOINTS: Mapping[Action, str] = {
 }
 """Method and path of every request; none of them carries a body."""
 
-MAX_CURSOR_LENGTH = 2000
-"""Characters of a cursor that is sent back: servers take addresses of some thousands."""
+MAX_CURSOR_LENGTH = 2000  # characters of a cursor that is sent back: servers take addresses of some thousands
 
 
 @dataclass(frozen=True)

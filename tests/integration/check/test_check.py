@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_campaign.check.contract import DIFFERS, SAME, UNKNOWN, CheckRow, ContractCheck
+from airflow_provider_campaign.check.contract import DIFFERS, SAME, UNKNOWN, ContractCheck, Row
 from airflow_provider_campaign.check.report import HARMLESS, KEPT_KEYS, STAND_INS, UNKNOWN_ID, check_report
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpResponse, Platform
@@ -44,26 +44,24 @@ def account(sandbox: Sandbox, virtual_clock: VirtualClock) -> Sandbox:
     return sandbox
 
 
-def check(
-    connect: Connect, sandbox: Sandbox, name: str = "v1", **options: Any
-) -> tuple[list[CheckRow], dict[str, Any]]:
+def check(connect: Connect, sandbox: Sandbox, name: str = "v1", **options: Any) -> tuple[list[Row], dict[str, Any]]:
     """Return the rows of a check, and its report."""
     connect(sandbox.sonarly_connection() if name == "sonarly" else sandbox.kore_connection(name))
     client = CampaignHook.for_conn_id("campaign_default").client
     checked = ContractCheck(client, client.deadline(300), **options)
     rows = list(checked.run())
-    return rows, check_report(client.platform, verdicts(rows), checked.transport.exchanges)
+    return rows, check_report(client.platform, verdicts(rows), checked.exchanges)
 
 
-def verdicts(rows: list[CheckRow]) -> dict[str, str]:
-    return {row.subject: row.verdict for row in rows}
+def verdicts(rows: list[Row]) -> dict[str, str]:
+    return {row["subject"]: row["verdict"] for row in rows}
 
 
 @pytest.mark.parametrize("name", ACCOUNTS)
 def test_a_platform_that_is_as_documented_differs_in_nothing(connect: Connect, account: Sandbox, name: str) -> None:
     rows, _ = check(connect, account, name)
     hours = UNKNOWN if name == "sonarly" else SAME  # Sonarly shows none
-    assert verdicts(rows) == {row.subject: hours if row.subject == "calling hours" else SAME for row in rows}
+    assert verdicts(rows) == {row["subject"]: hours if row["subject"] == "calling hours" else SAME for row in rows}
     assert {request.action for request in account.requests} <= {"list", "status", "get"}
 
 
@@ -121,10 +119,10 @@ def test_each_difference_is_found_and_named(connect: Connect, account: Sandbox, 
     differ, text = DIFFERENCES[subject]
     differ(account)
     rows, _ = check(connect, account)
-    [row] = [row for row in rows if row.subject == subject]
-    assert (row.verdict, text in row.seen) == (DIFFERS, True), row
-    assert row.documented
-    assert row.provider
+    [row] = [row for row in rows if row["subject"] == subject]
+    assert (row["verdict"], text in row["seen"]) == (DIFFERS, True), row
+    assert row["documented"]
+    assert row["provider"]
 
 
 @pytest.mark.parametrize(("stop_delay", "verdict"), [(0, SAME), (30, DIFFERS)])
@@ -133,8 +131,8 @@ def test_with_permission_it_stops_one_campaign_and_times_it(
 ) -> None:
     account.config.stop_delay = stop_delay
     rows, _ = check(connect, account, campaign_id="id-of-voice-Active", allow_stop=True)
-    assert (rows[-1].subject, rows[-1].verdict) == ("stop", verdict)
-    assert "stopped after" in rows[-1].seen
+    assert (rows[-1]["subject"], rows[-1]["verdict"]) == ("stop", verdict)
+    assert "stopped after" in rows[-1]["seen"]
     assert account.campaign("id-of-voice-Active").status == "Stopped"
     assert account.campaign("id-of-sms-Active").status == "Active"
 
@@ -148,8 +146,8 @@ def test_the_permission_to_stop_shows_by_a_stop_of_an_unknown_id(
     if not is_permitted:
         plan(account, "forbidden", action="stop")
     rows, _ = check(connect, account, name, allow_stop=True)
-    assert (rows[-1].subject, rows[-1].verdict) == ("permission to stop", verdict)
-    assert f"HTTP {404 if is_permitted else 403}" in rows[-1].seen
+    assert (rows[-1]["subject"], rows[-1]["verdict"]) == ("permission to stop", verdict)
+    assert f"HTTP {404 if is_permitted else 403}" in rows[-1]["seen"]
     assert {request.campaign_id for request in account.requests if request.action == "stop"} == {UNKNOWN_ID}
 
 
@@ -166,11 +164,11 @@ def replayed(report: Mapping[str, Any]) -> tuple[Platform, ScriptedTransport]:
         path = platform.http_request(about).path
         body = {"body": exchange["text"].encode()} if "text" in exchange else {}
         answer = response(exchange.get("json"), exchange["status"], **body, **exchange["headers"])
-        answers[path, json.dumps(exchange["request"])].append(answer)
+        answers[path, json.dumps(exchange["request"], sort_keys=True)].append(answer)
 
     def respond(sent: SentRequest) -> HttpResponse:
         path = sent.http.path.partition("?cursor=")[0]
-        known = answers[path, json.dumps(sent.http.json)]
+        known = answers[path, json.dumps(sent.http.json, sort_keys=True)]
         return known.pop(0) if len(known) > 1 else known[0]
 
     return platform, ScriptedTransport(respond)

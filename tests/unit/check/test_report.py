@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from airflow_provider_campaign.check.report import HARMLESS, KEPT_KEYS, STAND_INS, UNKNOWN_ID, Exchange, check_report
+from airflow_provider_campaign.check.report import HARMLESS, KEPT_KEYS, STAND_INS, UNKNOWN_ID, check_report
 from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpRequest, HttpResponse
 from tests.accounts import KORE_V2
 from tests.profiles import examples
@@ -21,7 +21,7 @@ STATUS = ApiRequest(Action.STATUS, "spring-sale", "sms")
 def reported(*responses: bytes | HttpResponse, about: ApiRequest = STATUS) -> list[dict[str, Any]]:
     """Return what a report says of responses, or of these bodies."""
     answers = [response(body=each) if isinstance(each, bytes) else each for each in responses]
-    exchanges = [Exchange(about, HttpRequest("GET", "/spring-sale"), each, 0.0, 0.1) for each in answers]
+    exchanges = [(about, HttpRequest("GET", "/spring-sale"), each, 0.0) for each in answers]
     described: list[dict[str, Any]] = check_report(KORE_V2, {}, exchanges)["exchanges"]
     return described
 

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_campaign.campaign import Campaign
-from airflow_provider_campaign.client.transport import HttpTransport, NotSent
+from airflow_provider_campaign.client.transport import NotSent, Transport
 from airflow_provider_campaign.exceptions import CampaignError, CampaignUnavailableError
 from airflow_provider_campaign.platforms.base import Action, ApiRequest, HttpRequest
 from tests.accounts import KORE_V1, client_of
@@ -52,7 +52,7 @@ class Platform(RawServer):
         super().__init__(self._answer, keeps_open=True)
         self.script = Script()
         self._used: set[socket.socket] = set()
-        self._transport = HttpTransport(self.url)
+        self._transport = Transport(self.url)
 
     def stop(self, campaign_id: str, seconds: float = AMPLE) -> Campaign:
         """Send one stop, and no second."""
@@ -224,7 +224,7 @@ def test_any_bytes_are_a_response_or_an_error_of_ours(
     check_that_the_next_stop_gets_its_own_response(platform)
 
 
-FAR = HttpTransport("https://platform.test")
+FAR = Transport("https://platform.test")
 """The way to a host that only a proxy leads to."""
 
 
