@@ -7,6 +7,7 @@ the fix. It runs at parse time for what is no template, and after rendering for 
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -155,8 +156,9 @@ def check_documented(name: str, statuses: Collection[str], platform: Platform, *
     documented = [status.value for status in CampaignStatus if status is not CampaignStatus.DRAFT]
     for status in statuses:
         if platform.has_closed_status_set and status not in documented:
-            problem, fix = f"which is no status of {platform.name}", f"Use some of {', '.join(documented)}."
-            raise argument_error(name, status, problem, fix, nothing_sent=nothing_sent)
+            near = difflib.get_close_matches(status.capitalize(), documented, 1)
+            fix = f"Did you mean {near[0]}?" if near else f"Use some of {', '.join(documented)}."
+            raise argument_error(name, status, f"which is no status of {platform.name}", fix, nothing_sent=nothing_sent)
 
 
 def read_name_patterns(name: str, value: Any) -> tuple[str, ...] | None:

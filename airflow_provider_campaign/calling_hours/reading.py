@@ -32,6 +32,12 @@ OVERRIDE_KEYS = ("from", "until", "open", "reason")
 MINUTES_A_DAY = 24 * 60
 MINUTES_A_WEEK = 7 * MINUTES_A_DAY
 MAX_USUAL_WINDOW = 16 * 60  # minutes; a longer window is probably AM written for PM
+PROBABLE_ZONES = {  # by the names that are a fixed offset, or not known at all: 9 p.m. EST is 10 p.m. there in July
+    **dict.fromkeys(("EST", "EDT", "EST5EDT"), "America/New_York"),
+    **dict.fromkeys(("CST", "CDT", "CST6CDT"), "America/Chicago"),
+    **dict.fromkeys(("MST", "MDT", "MST7MDT"), "America/Denver"),
+    **dict.fromkeys(("PST", "PDT", "PST8PDT"), "America/Los_Angeles"),
+}
 NOT_REGIONS = ("Etc", "SystemV", "posix", "right")  # names of time zones begin with their area; these do not
 
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?: ?([AP])M)?", re.IGNORECASE | re.ASCII)
@@ -73,7 +79,8 @@ def read_hours(field: str, calling_hours: Any) -> dict[str, Any]:
 
 def read_zone(field: str, name: Any) -> ZoneInfo:
     """Return a time zone that is the clock of a region, or UTC."""
-    fix = "Give a name of the IANA database, such as 'Asia/Kolkata' or 'America/New_York'."
+    probable = PROBABLE_ZONES.get(str(name).upper())
+    fix = f"Give a name of the IANA database, such as {probable or 'Asia/Kolkata'!r}."
     try:
         zone = ZoneInfo(name)
     except (ValueError, TypeError, OSError, LookupError):

@@ -243,7 +243,7 @@ def test_an_operator_of_one_type_takes_no_other(action: str) -> None:
 
 
 def test_a_status_that_kore_does_not_document_is_refused_with_those_that_it_does(sandbox: Sandbox) -> None:
-    with pytest.raises(CampaignConfigError, match=r"'Stoped', which is no status of Kore\.ai.*Use some of Ready"):
+    with pytest.raises(CampaignConfigError, match=r"'Stoped', which is no status of Kore\.ai.*Did you mean Stopped\?"):
         CampaignStatusSensor(task_id="task", campaign_id="cd-1", target_statuses=["Stoped"]).execute({})
     assert sandbox.requests == []
 

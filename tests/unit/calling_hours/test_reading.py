@@ -114,7 +114,16 @@ def test_what_is_hardly_meant_is_a_warning(change: dict[str, Any], warning: str 
         ({"timezone": ""}, "timezone is ''"),
         ({"timezone": None}, "timezone is None"),
         ({"timezone": ["UTC"]}, "timezone is ['UTC']"),
-        ({"timezone": "EST"}, "timezone is 'EST', which is not the clock of a region"),
+        (
+            {"timezone": "EST"},
+            "timezone is 'EST', which is not the clock of a region. "
+            "Give a name of the IANA database, such as 'America/New_York'.",
+        ),
+        (
+            {"timezone": "pst"},
+            "timezone is 'pst', which is not a time zone. "
+            "Give a name of the IANA database, such as 'America/Los_Angeles'.",
+        ),
         ({"timezone": "Etc/GMT+5"}, "timezone is 'Etc/GMT+5', which is not the clock of a region"),
         ({"timezone": "Singapore"}, "timezone is 'Singapore', which is not the clock of a region"),
         ({"days": []}, "days is []"),
