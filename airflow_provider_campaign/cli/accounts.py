@@ -8,15 +8,14 @@ from argparse import Namespace
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import yaml
 
 from airflow_provider_campaign.arguments import argument_error, read_reason, read_words
 from airflow_provider_campaign.calling_hours import CallingRules
-from airflow_provider_campaign.cli.output import NOT_VERIFIED, NOTHING_SENT, SUCCESS, Output
+from airflow_provider_campaign.cli.output import Output
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation
 from airflow_provider_campaign.client.errors import as_campaign_error
@@ -26,24 +25,6 @@ from airflow_provider_campaign.operators.task_record import TaskRecord, open_sto
 from airflow_provider_campaign.records.record import RecordDraft
 
 REFRESH_INTERVAL = 0.2  # seconds between two looks at the progress
-
-Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Outcome(Generic[Result]):
-    """The outcome of the work on one account: what it returned, None if nothing, and the error."""
-
-    value: Result | None = None
-    error: CampaignError | None = None
-
-
-def exit_status(outcomes: Collection[Outcome[Any]]) -> int:
-    """Return 0 if all is done and verified, 2 if nothing was sent to any account, else 1."""
-    if all(each.error is None for each in outcomes):
-        return SUCCESS
-    nothing_sent = all(each.value is None and isinstance(each.error, CampaignConfigError) for each in outcomes)
-    return NOTHING_SENT if nothing_sent else NOT_VERIFIED
 
 
 def read_conn_ids(given: Sequence[str] | None) -> list[str]:
@@ -114,26 +95,24 @@ def connect(conn_ids: Collection[str]) -> tuple[dict[str, CampaignClient], dict[
 
 
 def run_on_all(
-    work: Mapping[str, Callable[[], Outcome[Result]]], refresh: Callable[[], Any], cancellation: Cancellation
-) -> dict[str, Outcome[Result]]:
+    work: Mapping[str, Callable[[], Any]], refresh: Callable[[], Any], cancellation: Cancellation
+) -> dict[str, CampaignError]:
     """
-    Do the work on each account at once; Ctrl-C and SIGTERM end it within the requests under way.
+    Do the work on each account at once, and return the errors by connection id.
 
-    Whatever it raises is the error of its account alone. Meanwhile, ``refresh`` shows the progress now and then.
+    Ctrl-C and SIGTERM end it within the requests under way. Meanwhile, ``refresh`` shows the progress now and then.
     """
     with signals_request(cancellation), ThreadPoolExecutor(len(work), thread_name_prefix="account") as pool:
-        futures = {conn_id: pool.submit(_outcome, conn_id, task) for conn_id, task in work.items()}
+        futures = {conn_id: pool.submit(task) for conn_id, task in work.items()}
         while wait(futures.values(), REFRESH_INTERVAL).not_done:
             with suppress(Exception):  # progress that can't be shown keeps no result from being shown
                 refresh()
-        return {conn_id: future.result() for conn_id, future in futures.items()}
-
-
-def _outcome(conn_id: str, work: Callable[[], Outcome[Result]]) -> Outcome[Result]:
-    try:
-        return work()
-    except Exception as error:  # noqa: BLE001 an error with one account must not stop the others
-        return Outcome(error=as_campaign_error(error, f"Connection {conn_id!r}"))
+    found = {conn_id: future.exception() for conn_id, future in futures.items()}
+    return {
+        conn_id: as_campaign_error(error, f"Connection {conn_id!r}")
+        for conn_id, error in found.items()
+        if isinstance(error, Exception)
+    }
 
 
 @contextmanager

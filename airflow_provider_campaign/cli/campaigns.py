@@ -22,9 +22,7 @@ from airflow_provider_campaign.arguments import (
 from airflow_provider_campaign.calling_hours import CallingRules
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.cli.accounts import (
-    Outcome,
     connect,
-    exit_status,
     open_record,
     read_conn_id,
     read_conn_ids,
@@ -32,7 +30,7 @@ from airflow_provider_campaign.cli.accounts import (
     run_on_all,
     signals_request,
 )
-from airflow_provider_campaign.cli.output import NOT_VERIFIED, SUCCESS, Output, command
+from airflow_provider_campaign.cli.output import NOT_VERIFIED, NOTHING_SENT, SUCCESS, Output, command
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.client.errors import as_campaign_error
@@ -53,7 +51,8 @@ LIVE_COLUMNS = ("conn_id", "campaign_id", "name", "campaign_type", "status")
 STOPPED_COLUMNS = ("conn_id", "campaign_id", "name", "status", "confirmed_at")
 ONE_COLUMNS = ("conn_id", "campaign_id", "name", "status", "message")
 
-Outcomes = Mapping[str, Outcome[SweepResult]]
+Results = Mapping[str, SweepResult]
+Errors = Mapping[str, CampaignError]
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Sweeps:
     """The same sweep of several accounts, by their connection ids."""
 
     clients: Mapping[str, CampaignClient]
-    failures: Mapping[str, CampaignError]  # why other accounts can't be reached
+    failures: Errors  # why other accounts can't be reached
     scope: SweepScope
     seconds: float  # after which each times out
     rules: Mapping[str, CallingRules] = field(default_factory=dict)  # inside which campaigns are left alone
@@ -94,28 +93,30 @@ class Sweeps:
         schedule = Schedule.of_run(self.rules.get(conn_id), 0.0, 0.0, client.clock.time())
         return Sweep(SweptAccount(client, self.scope, deadline, schedule))
 
-    def on_all(self, output: Output, run: Callable[[str, Sweep], SweepResult], seconds: float) -> Outcomes:
-        """Run a sweep of each account."""
+    def list_all(self, output: Output) -> tuple[Results, Errors]:
+        """List the live campaigns of all accounts."""
+        return self.on_all(output, lambda _, sweep: sweep.list_only(), min(self.seconds, LIST_TIMEOUT), is_dry_run=True)
+
+    def on_all(
+        self, output: Output, run: Callable[[str, Sweep], SweepResult], seconds: float, *, is_dry_run: bool = False
+    ) -> tuple[Results, Errors]:
+        """Run a sweep of each account; return results and errors by connection id, of some accounts both."""
         sweeps: dict[str, Sweep] = {}
 
-        def work(conn_id: str) -> Outcome[SweepResult]:
+        def work(conn_id: str) -> None:
             sweeps[conn_id] = self.create(conn_id, seconds)
-            result = run(conn_id, sweeps[conn_id])
-            error = failure_of(result)
-            return Outcome(None if error and not result.entries else result, error)
+            run(conn_id, sweeps[conn_id]).raise_for_failure()
+
+        def results() -> Results:
+            return {key: SweepResult(each.account, is_dry_run=is_dry_run) for key, each in dict(sweeps).items()}
 
         def refresh() -> None:
-            for conn_id, sweep in dict(sweeps).items():
-                result = SweepResult(sweep.account)
-                found = len(result.entries)
-                output.progress(conn_id, f"{found} live, {found - len(result.left)} stopped" if found else "listing")
+            for conn_id, result in results().items():
+                output.progress(conn_id, result.summary() if result.entries else "listing")
 
-        outcomes = run_on_all({conn_id: partial(work, conn_id) for conn_id in self.clients}, refresh, self.cancellation)
-        return {**outcomes, **{conn_id: Outcome(error=error) for conn_id, error in self.failures.items()}}
-
-    def list_all(self, output: Output) -> Outcomes:
-        """List the live campaigns of all accounts."""
-        return self.on_all(output, lambda _, sweep: sweep.list_only(), min(self.seconds, LIST_TIMEOUT))
+        tasks = {conn_id: partial(work, conn_id) for conn_id in self.clients}
+        errors = {**self.failures, **run_on_all(tasks, refresh, self.cancellation)}
+        return {key: each for key, each in results().items() if each.entries or key not in errors}, errors
 
 
 @command
@@ -151,73 +152,64 @@ def _stop_all(sweeps: Sweeps, options: Namespace, output: Output) -> int:
         record.describe(lambda: SweepResult(sweep.account).progress())
         try:
             result = sweep.run()
+            result.raise_for_failure()
         except Exception as error:
             record.end(error)
             raise
-        record.describe(result.progress)
-        record.end(failure_of(result))
+        record.end(None)
         return result
 
-    outcomes = sweeps.on_all(output, run, sweeps.seconds)
+    results, errors = sweeps.on_all(output, run, sweeps.seconds)
     if sweeps.cancellation.is_requested:
         output.problem("Interrupted: nothing more is sent.")
-    output.rows(_rows(outcomes, "stopped", "already_stopped", "failed"), STOPPED_COLUMNS)
-    report(outcomes, output)
-    return exit_status(outcomes.values()) if report_records(records, output) else NOT_VERIFIED
+    output.rows(_rows(results, "stopped", "already_stopped", "failed"), STOPPED_COLUMNS)
+    status = report(results, errors, output)
+    return status if report_records(records, output) else NOT_VERIFIED
 
 
 def _show_live(sweeps: Sweeps, output: Output, *, fail_if_any: bool = False) -> int:
-    outcomes = sweeps.list_all(output)
-    rows = live_rows(outcomes)
+    results, errors = sweeps.list_all(output)
+    rows = live_rows(results)
     output.rows(rows, LIVE_COLUMNS)
-    report(outcomes, output)
-    return exit_status(outcomes.values()) or (NOT_VERIFIED if fail_if_any and rows else SUCCESS)
+    return report(results, errors, output) or (NOT_VERIFIED if fail_if_any and rows else SUCCESS)
 
 
 def _is_confirmed(sweeps: Sweeps, output: Output) -> bool:
     """Show what would be stopped, and ask; nothing to stop needs no question."""
-    outcomes = sweeps.list_all(output)
-    rows = live_rows(outcomes)
+    results, errors = sweeps.list_all(output)
+    rows = live_rows(results)
     output.preview(rows, LIVE_COLUMNS)
-    report(outcomes, output)
+    report(results, errors, output)
     if sweeps.cancellation.is_requested:
         return False
-    if not rows and exit_status(outcomes.values()) == SUCCESS:
-        return True
-    return output.ask(f"Stop these {len(rows)} campaigns, and what else goes live meanwhile?")
+    is_asked = bool(rows or errors)
+    return not is_asked or output.ask(f"Stop these {len(rows)} campaigns, and what else goes live meanwhile?")
 
 
-def failure_of(result: SweepResult) -> CampaignError | None:
-    """Return the error that names what is not verified stopped, None if all is."""
-    try:
-        result.raise_for_failure()
-    except CampaignError as error:
-        return error
-    return None
-
-
-def live_rows(outcomes: Outcomes) -> list[dict[str, Any]]:
+def live_rows(results: Results) -> list[dict[str, Any]]:
     """Return a row for each live campaign that was listed."""
-    return [{column: row[column] for column in LIVE_COLUMNS} for row in _rows(outcomes, "live")]
+    return [{column: row[column] for column in LIVE_COLUMNS} for row in _rows(results, "live")]
 
 
-def _rows(outcomes: Outcomes, *results: str) -> list[dict[str, Any]]:
+def _rows(results: Results, *names: str) -> list[dict[str, Any]]:
     rows = []
-    for conn_id, outcome in outcomes.items():
-        lists = outcome.value.lists() if outcome.value is not None else {}
-        rows += [{"conn_id": conn_id, "result": result, **row} for result in results for row in lists.get(result, ())]
+    for conn_id, result in results.items():
+        lists = result.lists()
+        rows += [{"conn_id": conn_id, "result": name, **row} for name in names for row in lists[name]]
     return rows
 
 
-def report(outcomes: Outcomes, output: Output) -> None:
-    """Say how it ended for each account, and name what is not verified stopped."""
-    for conn_id, outcome in outcomes.items():
-        result = outcome.value
-        if result is not None:
-            requests = result.account.traffic.requests
-            output.say(f"{conn_id}: {result.summary()} ({requests} requests, {result.seconds} s)")
-        if outcome.error is not None:
-            output.problem(f"{conn_id}: {outcome.error}")
+def report(results: Results, errors: Errors, output: Output) -> int:
+    """Say how it ended for each account, name what is not verified stopped, and return the exit status."""
+    for conn_id, result in results.items():
+        requests = result.account.traffic.requests
+        output.say(f"{conn_id}: {result.summary()} ({requests} requests, {result.seconds} s)")
+    for conn_id, error in errors.items():
+        output.problem(f"{conn_id}: {error}")
+    if not errors:
+        return SUCCESS
+    nothing_sent = not results and all(isinstance(error, CampaignConfigError) for error in errors.values())
+    return NOTHING_SENT if nothing_sent else NOT_VERIFIED
 
 
 @command

@@ -10,7 +10,7 @@ from pathlib import Path
 from airflow_provider_campaign.arguments import read_campaign_id, read_optional_text, read_seconds
 from airflow_provider_campaign.check.contract import DIFFERS, SAME, UNKNOWN, ContractCheck, Row
 from airflow_provider_campaign.check.report import check_report
-from airflow_provider_campaign.cli.accounts import Outcome, connect, exit_status, read_conn_id, run_on_all
+from airflow_provider_campaign.cli.accounts import connect, read_conn_id, run_on_all
 from airflow_provider_campaign.cli.output import NOT_VERIFIED, SUCCESS, Output, command
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.exceptions import CampaignConfigError
@@ -35,20 +35,15 @@ def check(options: Namespace, output: Output) -> int:
     )
     rows: list[Row] = []
 
-    def run() -> Outcome[None]:
-        rows.extend(check.run())
-        return Outcome()
-
-    outcome = run_on_all({conn_id: run}, lambda: None, cancellation)[conn_id]
+    errors = run_on_all({conn_id: lambda: rows.extend(check.run())}, lambda: None, cancellation)
     output.rows(rows, _COLUMNS)
     verdicts = {row["subject"]: row["verdict"] for row in rows}
     if path is not None:
         report = check_report(client.platform, verdicts, check.exchanges)
         path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         output.say(f"Saved: {path}. Ids, names and texts are replaced, and so is all that is not documented.")
-    if outcome.error is not None:
-        output.problem(str(outcome.error))
-        return exit_status([outcome])
+    for error in errors.values():
+        raise error
     return _status(verdicts, output, is_strict=options.strict)
 
 

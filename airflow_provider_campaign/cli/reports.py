@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from airflow_provider_campaign.arguments import argument_error, read_records_path, read_seconds, read_words
 from airflow_provider_campaign.calling_hours import CallingRules
-from airflow_provider_campaign.cli.accounts import exit_status, read_conn_ids, read_rules
+from airflow_provider_campaign.cli.accounts import read_conn_ids, read_rules
 from airflow_provider_campaign.cli.campaigns import Sweeps, live_rows, report
 from airflow_provider_campaign.cli.output import NOT_VERIFIED, SUCCESS, Output, Row, command, printable, write_csv
 from airflow_provider_campaign.cli.pages import closing_line, closings_page, records_page, write_page
@@ -203,11 +203,11 @@ def watch(options: Namespace, output: Output) -> int:
         fix = "Give --records-path, too."
         raise argument_error("--newest-record", options.newest_record, "without a path to look for records", fix)
     rules = read_rules(options.calling_hours, options.conn_id)
-    outcomes = Sweeps.read(options, rules).list_all(output)
-    live = [{"found": "live while closed", **row} for row in live_rows(outcomes)]
+    results, errors = Sweeps.read(options, rules).list_all(output)
+    live = [{"found": "live while closed", **row} for row in live_rows(results)]
     unproven = [each for conn_id in rules for each in _unproven(path, conn_id, rules[conn_id], newest)]
     output.rows([*live, *unproven], WATCH_COLUMNS)
-    report(outcomes, output)
+    status = report(results, errors, output)
     for each in live:
         output.problem(f"{each['conn_id']}: {each['campaign_id']} ({each['name']}) is live although closed. Stop it.")
     for each in unproven:
@@ -215,7 +215,7 @@ def watch(options: Namespace, output: Output) -> int:
         output.problem(f"{text} Is the DAG paused, or the scheduler dead?")
     if live:
         return LIVE_WHILE_CLOSED
-    return NO_RECORD if unproven else exit_status(outcomes.values())
+    return NO_RECORD if unproven else status
 
 
 def _unproven(path: str | None, conn_id: str, rules: CallingRules, newest: float | None) -> list[dict[str, Any]]:
