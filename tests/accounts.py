@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_provider_campaign.client.client import CampaignClient
+from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.transport import Transport
 from airflow_provider_campaign.platforms.base import HttpResponse, Platform
 from airflow_provider_campaign.platforms.kore import KorePlatform
@@ -18,6 +19,7 @@ CONFIG = SandboxConfig()
 KORE_V1 = KorePlatform(CONFIG.client_id, "st-1", "acc-1", "HS256", "airflow", CONFIG.client_secret)
 KORE_V2 = replace(KORE_V1, api_version="v2")
 SONARLY = SonarlyPlatform("ag-1", CONFIG.api_key)
+ONCE = Deadline(60, VirtualClock(), retries=False)
 PLATFORMS: dict[str, Platform] = {"kore-v1": KORE_V1, "kore-v2": KORE_V2, "sonarly": SONARLY}
 
 

@@ -37,8 +37,7 @@ class StatusChange:
         self._request = request
         self._condition = condition
         self._must_check = check_first
-        self._sent_at: float | None = None
-        """When the first attempt of unknown outcome may have left (seconds since the epoch)."""
+        self._sent_at: float | None = None  # when the first attempt of unknown outcome may have left
 
     def attempt(self, deadline: Deadline) -> Campaign:
         """Make one attempt; an error says whether the platform may have acted on this one or on one before it."""

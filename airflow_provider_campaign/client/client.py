@@ -13,14 +13,12 @@ from airflow_provider_campaign.client.changes import Deletion, StatusChange
 from airflow_provider_campaign.client.clock import SYSTEM_CLOCK, Clock, Deadline
 from airflow_provider_campaign.client.list_reader import ListReader
 from airflow_provider_campaign.client.rate_limiter import RateLimiter
-from airflow_provider_campaign.client.requester import Account, LookUp, Requester, ignore
+from airflow_provider_campaign.client.requester import Account, LookUp, Requester
 from airflow_provider_campaign.client.transport import Transport
 from airflow_provider_campaign.platforms.base import (
     PAGE_SIZE,
     Action,
     ApiRequest,
-    HttpRequest,
-    HttpResponse,
     ListQuery,
     Platform,
 )
@@ -69,22 +67,10 @@ class CampaignClient:
         """What messages call the account."""
         return self.requester.description
 
-    def observed_by(
-        self,
-        on_request: Callable[[ApiRequest], None] = ignore,
-        on_refusal: Callable[[ApiRequest], None] = ignore,
-        on_unsent: Callable[[ApiRequest], None] = ignore,
-        on_response: Callable[[ApiRequest, HttpRequest, HttpResponse, float], None] = ignore,
-    ) -> Self:
-        """Return the same client with callbacks, which are those of :class:`.Requester`."""
+    def observed_by(self, **callbacks: Callable[..., None]) -> Self:
+        """Return the same client with some of the callbacks of :class:`.Requester`."""
         observed = copy(self)
-        observed.requester = replace(
-            self.requester,
-            on_request=on_request,
-            on_refusal=on_refusal,
-            on_unsent=on_unsent,
-            on_response=on_response,
-        )
+        observed.requester = replace(self.requester, **callbacks)  # type: ignore[arg-type]
         return observed
 
     def deadline(self, seconds: float, *, retries: bool = True) -> Deadline:
@@ -147,18 +133,9 @@ class CampaignClient:
         """Return a campaign with everything that the platform returns about it in ``raw``."""
         return self._read(ApiRequest(Action.GET, campaign_id), deadline)
 
-    def get_campaign_status(
-        self, campaign_id: str, *, deadline: Deadline | None = None, retry: bool = True
-    ) -> Campaign:
-        """
-        Return a campaign with its status, by the cheapest request there is.
-
-        :param retry: Whether to try again after a passing failure; not for those who will look again anyway.
-        """
-        request = ApiRequest(Action.STATUS, campaign_id)
-        if retry:
-            return self._read(request, deadline)
-        return self.requester.perform(self._validated(request), deadline or self.requester.default_deadline())
+    def get_campaign_status(self, campaign_id: str, *, deadline: Deadline | None = None) -> Campaign:
+        """Return a campaign with its status, by the cheapest request there is."""
+        return self._read(ApiRequest(Action.STATUS, campaign_id), deadline)
 
     def list_campaigns(
         self,

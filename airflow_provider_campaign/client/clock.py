@@ -19,13 +19,9 @@ from airflow_provider_campaign.exceptions import (
 
 log = logging.getLogger(__name__)
 
-INITIAL_RETRY_DELAY = 1.0
-"""Seconds: the upper bound of the first delay. It doubles with every attempt (exponential, full jitter)."""
-
+INITIAL_RETRY_DELAY = 1.0  # seconds: the upper bound of the first delay, which doubles with every attempt
 MAX_RETRY_DELAY = 30.0  # seconds: the upper bound of any delay after a failure other than a rate-limit error
-FINAL_ATTEMPT_RESERVE = 5.0
-"""Seconds kept back at the end of a deadline, so that the final attempt is made with time for a response."""
-
+FINAL_ATTEMPT_RESERVE = 5.0  # seconds kept back at the end of a deadline, so that the final attempt may be answered
 CLOCK_ROUNDING = 0.001  # seconds: a moment as near as this has come. Sums of floats don't meet exactly
 CANCEL_CHECK_INTERVAL = 0.25  # seconds after which a sleep notices that its operation was cancelled
 

@@ -23,11 +23,8 @@ from airflow_provider_campaign.text import sanitize
 
 log = logging.getLogger(__name__)
 
-MAX_RETRY_AFTER = 300.0
-"""Seconds: the most that a ``Retry-After`` is respected if the platform documents no window for its limit."""
-
-RETRY_AFTER_MARGIN = 5.0
-"""Seconds past the documented window that a ``Retry-After`` is believed: what is longer is milliseconds or a date."""
+MAX_RETRY_AFTER = 300.0  # seconds: the most that a Retry-After is respected if no window is documented
+RETRY_AFTER_MARGIN = 5.0  # seconds past the documented window: what is longer is milliseconds or a date
 
 _ERRORS: Mapping[int, type[CampaignError]] = {
     401: CampaignAuthError,

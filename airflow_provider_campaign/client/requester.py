@@ -43,8 +43,7 @@ LookUp = Callable[[], tuple[Platform, str]]
 """Returns an account as it is configured now: its platform, and the address (scheme, host, and port) of that."""
 
 MIN_REQUEST_TIMEOUT = 1.0  # seconds that even the last request before a deadline is given
-DEFAULT_RETRY_BUDGET = 120.0
-"""Seconds that a single client method may take with its retries, unless the connection or the caller says."""
+DEFAULT_RETRY_BUDGET = 120.0  # seconds that a client method may take with its retries, unless someone says
 
 
 def ignore(*_: object) -> None:
@@ -61,8 +60,7 @@ class Account:
 
     def __init__(self, platform: Platform, base_url: str, look_up: LookUp | None = None) -> None:
         self.platform = platform  # the account, with the credentials that are known last
-        self.clock_offset: float | None = None
-        """Seconds that the platform's clock is ahead of ours by, by the header ``Date``; None if unknown."""
+        self.clock_offset: float | None = None  # seconds that the platform's clock is ahead of ours by, if known
         self._base_url = base_url
         self._look_up = look_up
         self._lock = threading.Lock()
@@ -140,7 +138,9 @@ class Requester:
 
     def retrying(self, deadline: Deadline | None) -> Callable[[Callable[[Deadline], Result]], Result]:
         """Return what makes attempts until one succeeds, fails for good, or times out."""
-        part = self.default_deadline() if deadline is None else deadline.sooner(self.retry_budget or math.inf)
+        part = deadline or self.default_deadline()
+        if part.retries:
+            part = part.sooner(self.retry_budget or math.inf)
         return partial(retrying(part), deadline=part)
 
     def perform(self, request: ApiRequest, deadline: Deadline) -> Campaign:

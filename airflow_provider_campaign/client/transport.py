@@ -26,12 +26,8 @@ from urllib3.util import create_urllib3_context
 
 from airflow_provider_campaign.platforms.base import HttpRequest, HttpResponse
 
-MAX_RESPONSE_BYTES = 8 * 1024 * 1024
-"""Responses above this size are refused; a page of a hundred campaigns is well under 1 MiB."""
-
-CONNECT_TIMEOUT = 10.0
-"""Seconds to look a host up and reach one of its addresses, or the request's time limit if that is shorter."""
-
+MAX_RESPONSE_BYTES = 8 * 1024 * 1024  # a page of a hundred campaigns is well under 1 MiB
+CONNECT_TIMEOUT = 10.0  # seconds to look a host up and reach one of its addresses
 MAX_SILENT_ADDRESSES = 3  # the number of a host's addresses that are tried in this time, if none of them answers
 
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip", "Connection": "close"}

@@ -16,9 +16,7 @@ from airflow_provider_campaign.text import fitted, one_line
 log = logging.getLogger(__name__)
 
 PAGE_SIZE = 100  # rows that a list request asks for, if the platform lets it choose
-MAX_PAGES_WITHOUT_PROGRESS = 3
-"""Pages of a list that may show nothing new before one that does: rows move while the list is read."""
-
+MAX_PAGES_WITHOUT_PROGRESS = 3  # pages of a list that may show nothing new: rows move while the list is read
 MAX_ROWS = 100_000  # campaigns of the longest list that is read to its end
 MAX_MARK_LENGTH = 60  # characters of an id or name by which a message names an unreadable row
 
@@ -162,18 +160,10 @@ class Platform(ABC):
     """One account on one platform, as pure data: requests out, documents in, no I/O."""
 
     name: ClassVar[str]  # what messages call it
-    campaign_types: ClassVar[tuple[str, ...]] = ()
-    """The types that its requests distinguish; empty if there is only one."""
-
-    listable_statuses: ClassVar[Set[str]] = frozenset()
-    """The status words that its lists can be filtered by; empty if they always show all campaigns."""
-
-    has_closed_status_set: ClassVar[bool] = True
-    """Whether all its status words are documented, so that any other word means that the campaign is not live."""
-
-    retries_unauthorized: ClassVar[bool] = False
-    """Whether each request carries a fresh token, so that one 401 is worth a second try."""
-
+    campaign_types: ClassVar[tuple[str, ...]] = ()  # that its requests distinguish
+    listable_statuses: ClassVar[Set[str]] = frozenset()  # words that its lists can be filtered by; empty if by none
+    has_closed_status_set: ClassVar[bool] = True  # whether all its words are documented: no other one is live
+    retries_unauthorized: ClassVar[bool] = False  # whether each token is another, so that a 401 is worth a second try
     rate_limit: ClassVar[int | None] = None  # requests that it accepts in a window, if its documentation says so
     rate_window: ClassVar[float | None] = None  # seconds of that window
     rate_limit_text: ClassVar[str | None] = None  # the text of a rate-limit error, if its HTTP status varies

@@ -56,13 +56,11 @@ ENDPOINTS: Mapping[str, Mapping[str, str]] = {
 }
 """Method and path of every request of each version, as the platform's pages print them (their slips settled)."""
 
+# Only API v2 has this request, which finds the campaign by its name.
 SCHEDULE_OFF = f"POST {_V2}/schedule?enableSchedule=false&campaignName={{campaign_name}}"
-"""Method and path of a request that only API v2 has, and that finds the campaign by its name."""
-
 PLACEHOLDERS = ("{iid}", "{campaign_id}", "{account_id}")
 
-TOKEN_LIFETIME = 300
-"""Seconds that a token is valid for: it is used once, at once, but the platform's clock may be ahead of ours."""
+TOKEN_LIFETIME = 300  # seconds: a token is used once, at once, but the platform's clock may be ahead of ours
 
 _TYPED_ACTIONS = (Action.STOP, Action.START, Action.DELETE)
 _EMPTY: Mapping[str, Any] = {}

@@ -34,7 +34,9 @@ class ActionProgress:
     def __init__(
         self, client: CampaignClient, campaign: Campaign, action: Action, carried: Mapping[str, Any] | None = None
     ) -> None:
-        self.client = client.observed_by(self._note_request, self._note_refusal, self._note_unsent)
+        self.client = client.observed_by(
+            on_request=self._note_request, on_refusal=self._note_refusal, on_unsent=self._note_unsent
+        )
         before = carried or {}
         self.began_at: float = before.get("began_at", client.clock.time())
         self.requests: int = before.get("requests", 0)

@@ -35,7 +35,9 @@ class Traffic:
     """
 
     def __init__(self, client: CampaignClient, schedule: Schedule, deadline: Deadline) -> None:
-        self.client = client.observed_by(self._note_request, self._note_refusal, self._note_unsent)
+        self.client = client.observed_by(
+            on_request=self._note_request, on_refusal=self._note_refusal, on_unsent=self._note_unsent
+        )
         self.requests = 0
         self.refused = 0
         self._schedule = schedule
@@ -150,7 +152,7 @@ class Traffic:
 
     def _read(self, entry: SweepEntry, deadline: Deadline) -> None:
         try:
-            seen = self.client.get_campaign_status(entry.campaign.id, deadline=deadline, retry=False)
+            seen = self.client.get_campaign_status(entry.campaign.id, deadline=deadline)
             entry.note_status(seen, self.client.clock.time())
         except CampaignNotFoundError as error:
             entry.note_deleted(error, self.client.clock.time())

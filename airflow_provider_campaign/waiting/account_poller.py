@@ -153,7 +153,7 @@ class AccountPoller:
 
     def _read(self, campaign_id: str, deadline: Deadline) -> Campaign:
         """Read a campaign's status, with the date of its last change if one of the waits can't do without."""
-        campaign = self.client.get_campaign_status(campaign_id, deadline=deadline, retry=False)
+        campaign = self.client.get_campaign_status(campaign_id, deadline=deadline)
         unsure = (each for each in self._waits[campaign_id] if not each.accepts(campaign, self._snapshot.began))
         needs_date = any(wait.changed_at is not None for wait in unsure)
         return self.client.requester.dated(campaign, deadline) if needs_date else campaign

@@ -14,6 +14,7 @@ from airflow_provider_campaign.exceptions import CampaignUnavailableError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.platforms.base import Action, ApiRequest
 from airflow_provider_campaign.sandbox import Fault, Sandbox
+from tests.accounts import ONCE
 from tests.kinds import KORE_KINDS, SONARLY, Connect, Kind
 
 V1_SMS = KORE_KINDS[0]
@@ -95,10 +96,10 @@ def test_a_request_may_take_as_long_as_the_timeout(sandbox: Sandbox, connect: Co
     campaign = kind.add_campaign(sandbox)
     sandbox.add_fault(Fault("slow", seconds=0.4, count=None))
     connect(kind.connection(sandbox, timeout=30))
-    assert the_hook().client.get_campaign_status(campaign.id, retry=False).status == "Active"
+    assert the_hook().client.get_campaign_status(campaign.id, deadline=ONCE).status == "Active"
     connect(kind.connection(sandbox, timeout=0.1))
     with pytest.raises(CampaignUnavailableError, match="within the time-out"):
-        the_hook().client.get_campaign_status(campaign.id, retry=False)
+        the_hook().client.get_campaign_status(campaign.id, deadline=ONCE)
 
 
 @pytest.mark.parametrize(

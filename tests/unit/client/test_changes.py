@@ -417,12 +417,6 @@ def test_a_read_that_meets_a_fault_is_repeated_where_that_may_help(action: str, 
     assert transport.actions == [action] * (1 if error else 2)
 
 
-def test_a_read_without_retries_sends_one_request() -> None:
-    transport = ScriptedTransport([refuses(500)])
-    with pytest.raises(CampaignUnavailableError):
-        client_for(transport).get_campaign_status("c-1", retry=False)
-
-
 @pytest.mark.parametrize(
     "text", ["0001-01-01T00:00:00+05:30", "2026-01-01T00:00:00", "1767225600000", "yesterday", "", None]
 )

@@ -21,7 +21,6 @@ ACTIONS: dict[str, Callable[[CampaignClient, Any], object]] = {
     "delete": lambda client, campaign_id: client.delete_campaign(campaign_id, type_on(client.platform)),
     "get": lambda client, campaign_id: client.get_campaign(campaign_id),
     "status": lambda client, campaign_id: client.get_campaign_status(campaign_id),
-    "one-status": lambda client, campaign_id: client.get_campaign_status(campaign_id, retry=False),
 }
 
 

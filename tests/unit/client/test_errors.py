@@ -19,7 +19,7 @@ from airflow_provider_campaign.exceptions import (
     CampaignUnavailableError,
 )
 from airflow_provider_campaign.platforms.base import HttpResponse, Platform
-from tests.accounts import CONFIG, KORE_V1, PLATFORMS, SONARLY, client_of, refuses, type_on
+from tests.accounts import CONFIG, KORE_V1, ONCE, PLATFORMS, SONARLY, client_of, refuses, type_on
 from tests.scripted_transport import ScriptedTransport, response
 
 RATE_LIMIT_TEXT = b"You have exceeded the per-minute rate limit."
@@ -54,7 +54,7 @@ ERRORS = {
 def test_each_http_status_is_the_error_that_its_meaning_demands(status: int, platform: Platform) -> None:
     client = client_of(platform, ScriptedTransport(lambda _: refuses(status, "The reason")))
     with pytest.raises(CampaignError) as caught:
-        client.get_campaign_status("c-1", retry=False)
+        client.get_campaign_status("c-1", deadline=ONCE)
     error = caught.value
     assert type(error) is ERRORS[status]
     assert (error.http_status, error.code, error.trace_id) == (status, f"E-{status}", "t-1")

@@ -25,7 +25,7 @@ from airflow_provider_campaign.exceptions import (
 )
 from airflow_provider_campaign.platforms.base import ApiRequest, HttpResponse, Platform
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
-from tests.accounts import KORE_V1, SONARLY, client_of, done, refuses, shows, type_on
+from tests.accounts import KORE_V1, ONCE, SONARLY, client_of, done, refuses, shows, type_on
 from tests.scripted_transport import ScriptedTransport, SentRequest, response
 
 
@@ -35,7 +35,7 @@ def test_a_request_without_a_response_says_whether_the_platform_may_have_acted(
 ) -> None:
     client = client_of(SONARLY, ScriptedTransport([failure("the cable was cut")]))
     with pytest.raises(CampaignUnavailableError, match=r"the cable was cut \(https://platform.test\)\. ") as caught:
-        client.get_campaign_status("c-1", retry=False)
+        client.get_campaign_status("c-1", deadline=ONCE)
     assert caught.value.outcome_unknown is outcome_unknown
 
 
@@ -49,7 +49,7 @@ def test_a_certificate_that_is_not_trusted_ends_it_and_points_to_the_field_for_i
 def test_each_request_of_kores_has_a_token_of_its_own() -> None:
     transport = ScriptedTransport([refuses(401), done("Stopped"), done("Stopped")])
     told: list[ApiRequest] = []
-    client = client_of(KORE_V1, transport).observed_by(told.append)
+    client = client_of(KORE_V1, transport).observed_by(on_request=told.append)
     for _ in range(2):
         assert client.stop_campaign("c-1", "sms").status == "Stopped"
     assert len({sent.headers["auth"] for sent in transport.requests}) == 3, "a 401 is worth a fresh one"
@@ -70,9 +70,11 @@ def test_a_request_may_take_as_long_as_its_timeout_but_no_longer_than_the_time_l
 @pytest.mark.parametrize("step", [refuses(429), NotSent("refused"), CertificateError("unknown")])
 def test_a_request_that_was_not_carried_out_is_taken_back(step: HttpResponse | Exception) -> None:
     left: list[ApiRequest] = []
-    observed = client_of(KORE_V1, ScriptedTransport([step])).observed_by(left.append, left.remove, left.remove)
+    observed = client_of(KORE_V1, ScriptedTransport([step])).observed_by(
+        on_request=left.append, on_refusal=left.remove, on_unsent=left.remove
+    )
     with pytest.raises((CampaignConfigError, CampaignUnavailableError)):
-        observed.get_campaign_status("c-1", retry=False)
+        observed.get_campaign_status("c-1", deadline=ONCE)
     assert left == []
 
 
@@ -164,7 +166,7 @@ def test_credentials_that_were_rotated_are_taken_up(name: str, caplog: pytest.Lo
     assert client.get_campaign_status("c-1").status == "Active"
     assert len(account.transport.requests) == 2
     assert client.platform == new
-    client.observed_by(lambda _: None).get_campaign_status("c-1")
+    client.observed_by(on_request=lambda _: None).get_campaign_status("c-1")
     assert len(account.transport.requests) == 3, "from now on they are used at once, by all"
     assert (len(account.looked_up), len(caplog.records)) == (1, 1)
 
@@ -217,7 +219,7 @@ def test_credentials_that_can_not_be_looked_up_now_are_not_refused_for_good(prob
 
     client = Account(NEW_SONARLY).client(SONARLY, look_up)
     with pytest.raises(CampaignUnavailableError, match=f"HTTP 401.* can't be looked up: {text}") as caught:
-        client.get_campaign_status("c-1", retry=False)
+        client.get_campaign_status("c-1", deadline=ONCE)
     assert "sk_live_secret" not in str(caught.value)
     assert not caught.value.outcome_unknown
 
