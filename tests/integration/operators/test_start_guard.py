@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,9 +15,9 @@ from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignCo
 from airflow_provider_campaign.operators.campaign import StartCampaignOperator, StartSmsCampaignOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
-from tests.kinds import KINDS, Connect, Kind
+from tests.kinds import KINDS, SONARLY, Connect, Kind
 
-HOUR = timedelta(hours=1)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 RETRY: Any = {"ti": SimpleNamespace(try_number=2)}
 
 
@@ -48,24 +49,39 @@ def sent(sandbox: Sandbox) -> list[str | None]:
     return [request.action for request in sandbox.requests]
 
 
-def test_a_late_run_starts_nothing_and_is_skipped_with_the_reason(sandbox: Sandbox, now: datetime) -> None:
-    closed = {**hours(now - 6 * HOUR, now - HOUR), "timezone": "Asia/Kolkata"}
+def test_a_late_run_starts_nothing_and_is_skipped_with_the_reason(
+    sandbox: Sandbox, now: datetime, tmp_path: Path
+) -> None:
     local = now + timedelta(hours=5, minutes=30)
-    closed |= {"start": f"{local - 6 * HOUR:%H:%M}", "end": f"{local - HOUR:%H:%M}"}
+    closed = {**hours(local - 6 * HOUR, local - HOUR), "timezone": "Asia/Kolkata"}
     with pytest.raises(AirflowSkipException) as caught:
-        start(closed)
+        start(closed, records_path=f"file://{tmp_path}")
     assert str(caught.value) == (
         "Campaign 'cd-1' (connection 'campaign_default', Kore.ai) was not started: its calling hours (rule '*') are "
         f"closed, and it is {local:%Y-%m-%dT%H:%M}+05:30. They open next at {local + 18 * HOUR:%Y-%m-%dT%H:%M}+05:30."
     )
     assert sent(sandbox) == []
+    [path] = tmp_path.rglob("*.json")
+    record = json.loads(path.read_text())
+    assert (record["outcome"], record["requests"]) == ("skipped", 0)
+    assert "They open next at" in record["error"]
 
 
-def test_at_the_very_end_it_is_closed_and_at_the_very_start_open(sandbox: Sandbox, now: datetime) -> None:
-    with pytest.raises(AirflowSkipException):
-        start(hours(now - HOUR, now))
-    assert start(hours(now, now + HOUR))["status"] == "Active"
-    assert sent(sandbox) == ["start"]
+@pytest.mark.parametrize(
+    ("starts", "ends", "is_started"),
+    [(-60, 0, False), (0, 60, True), (-60, 5, False), (-60, 6, True)],
+    ids=["at the very end", "at the very start", "the last minutes", "just before the last minutes"],
+)
+def test_it_is_started_inside_the_hours_but_for_their_last_minutes(
+    sandbox: Sandbox, now: datetime, starts: int, ends: int, is_started: bool
+) -> None:
+    window = hours(now + starts * MINUTE, now + ends * MINUTE)
+    if is_started:
+        assert start(window)["status"] == "Active"
+    else:
+        with pytest.raises(AirflowSkipException, match=r"\(rule '\*'\) (are closed|close at .*\+00:00), and it is"):
+            start(window)
+    assert sent(sandbox) == (["start"] if is_started else [])
 
 
 @pytest.mark.parametrize("dump", [json.dumps, str])
@@ -79,13 +95,7 @@ def test_hours_may_come_from_a_template(sandbox: Sandbox, now: datetime, dump: A
     assert sent(sandbox) == []
 
 
-def test_what_closes_in_five_minutes_is_not_started(sandbox: Sandbox, now: datetime) -> None:
-    end = now + timedelta(minutes=5)
-    with pytest.raises(AirflowSkipException, match=rf"\(rule '\*'\) close at {end:%Y-%m-%dT%H:%M}\+00:00, and it is"):
-        start(hours(now - HOUR, end))
-    assert sent(sandbox) == []
-    start(hours(now - HOUR, end + timedelta(minutes=1)))
-    assert sent(sandbox) == ["start"]
+# Rules.
 
 
 def test_rules_that_go_by_names_cost_one_status_read(sandbox: Sandbox, now: datetime) -> None:
@@ -97,21 +107,22 @@ def test_rules_that_go_by_names_cost_one_status_read(sandbox: Sandbox, now: date
     assert sent(sandbox) == ["status", "start", "status"]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_the_name_is_read_on_every_platform(
-    sandbox: Sandbox, virtual_clock: VirtualClock, connect: Connect, kind: Kind
-) -> None:
+@pytest.mark.parametrize("kind", [KINDS[1], KINDS[2], SONARLY], ids=lambda kind: kind.label)
+def test_the_name_is_read_on_every_platform(sandbox: Sandbox, connect: Connect, kind: Kind) -> None:
     connect(kind.connection(sandbox))
     kind.add_campaign(sandbox, campaign_id="cd-2", name="FL-2", status="Ready")
     rules = [{"name_pattern": "FL-*", "open": False}, {"open": True}]
     with pytest.raises(AirflowSkipException, match=r"rule 'FL-\*'"):
-        kind.start_operator(task_id="start", campaign_id="cd-2", calling_hours=rules).execute({})
+        kind.start("cd-2", calling_hours=rules).execute({})
     assert len(sandbox.requests) == 1
 
 
-def test_rules_that_go_by_types_cost_nothing(sandbox: Sandbox, now: datetime) -> None:
-    start([{"campaign_types": ["voice"], "open": False}, {"campaign_types": ["sms"], "open": True}])
+def test_rules_that_go_by_types_cost_nothing(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    exemption = {"from": "2026-01-01T00:00", "open": True}
+    opened = {"campaign_types": ["sms"], "open": True, "timezone": "UTC", "overrides": [exemption]}
+    start([{"campaign_types": ["voice"], "open": False}, opened])
     assert sent(sandbox) == ["start"]
+    assert "overrides[0] is open until further notice" in caplog.text
 
 
 def test_a_campaign_that_no_rule_matches_is_an_error(sandbox: Sandbox) -> None:
@@ -127,18 +138,18 @@ def test_closed_until_further_notice(sandbox: Sandbox, now: datetime) -> None:
         start({**hours(now, now + HOUR), "overrides": [emergency]})
 
 
-def test_a_retry_outside_the_hours_is_skipped_if_nothing_runs(sandbox: Sandbox, now: datetime) -> None:
+# Retries, and what takes long.
+
+
+def test_a_retry_outside_the_hours_is_skipped_if_nothing_runs_and_fails_if_an_earlier_try_has_started_it(
+    sandbox: Sandbox, now: datetime, virtual_clock: VirtualClock
+) -> None:
     with pytest.raises(AirflowSkipException):
         start(hours(now - HOUR, now), RETRY)
     assert sent(sandbox) == ["status"]
-
-
-def test_a_retry_that_finds_live_outside_the_hours_what_an_earlier_try_may_have_started_fails(
-    sandbox: Sandbox, now: datetime, virtual_clock: VirtualClock
-) -> None:
     sandbox.add_fault(Fault("lost", action="start"))
     sandbox.add_fault(Fault("error", action="status", count=None))
-    window = hours(now - HOUR, now + 20 * timedelta(minutes=1))
+    window = hours(now - HOUR, now + 20 * MINUTE)
     with pytest.raises(CampaignError):
         start(window)
     sandbox.clear_faults()
@@ -155,7 +166,7 @@ def test_nothing_is_sent_once_the_last_minutes_have_begun(
     began = virtual_clock.monotonic()
     sandbox.add_fault(Fault(fault, action="start", count=None))
     with pytest.raises(CampaignError):
-        start(hours(now - HOUR, now + timedelta(minutes=8)), timeout=3600)
+        start(hours(now - HOUR, now + 8 * MINUTE), timeout=3600)
     assert sent(sandbox).count("start") >= 2
     last = max(request.at for request in sandbox.requests if request.action == "start")
     assert began + 120 < last <= began + 180
@@ -163,12 +174,9 @@ def test_nothing_is_sent_once_the_last_minutes_have_begun(
 
 def test_a_resumed_task_looks_at_the_hours_again(sandbox: Sandbox, now: datetime, virtual_clock: VirtualClock) -> None:
     sandbox.add_fault(Fault("rate_limit", action="start"))
+    window = hours(now - HOUR, now + 8 * MINUTE)
     task = StartSmsCampaignOperator(
-        task_id="start",
-        campaign_id="cd-1",
-        calling_hours=hours(now - HOUR, now + timedelta(minutes=8)),
-        deferrable=True,
-        timeout=3600,
+        task_id="start", campaign_id="cd-1", calling_hours=window, deferrable=True, timeout=3600
     )
     with pytest.raises(TaskDeferred) as deferred:
         task.execute({})
@@ -178,18 +186,3 @@ def test_a_resumed_task_looks_at_the_hours_again(sandbox: Sandbox, now: datetime
     with pytest.raises(AirflowSkipException):
         resume({}, event=event, **(deferred.value.kwargs or {}))
     assert sent(sandbox).count("start") == 1
-
-
-def test_a_warning_about_the_hours_is_logged(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
-    exemption = {"from": "2026-01-01T00:00", "open": True}
-    start({"open": True, "timezone": "UTC", "overrides": [exemption]})
-    assert "overrides[0] is open until further notice" in caplog.text
-
-
-def test_a_skip_is_on_record(sandbox: Sandbox, now: datetime, tmp_path: Any) -> None:
-    with pytest.raises(AirflowSkipException):
-        start(hours(now + HOUR, now + 2 * HOUR), records_path=f"file://{tmp_path}")
-    [path] = tmp_path.rglob("*.json")
-    record = json.loads(path.read_text())
-    assert (record["outcome"], record["requests"]) == ("skipped", 0)
-    assert "They open next at" in record["error"]
