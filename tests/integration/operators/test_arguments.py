@@ -242,7 +242,7 @@ def test_an_operator_of_one_type_takes_no_other(action: str) -> None:
             getattr(campaign, name)(task_id="task", campaign_id="cd-1", campaign_type=other)
 
 
-def test_a_status_that_kore_does_not_document_is_refused_with_those_that_it_does(sandbox: Sandbox) -> None:
+def test_an_undocumented_status_of_kore_is_refused(sandbox: Sandbox) -> None:
     with pytest.raises(CampaignConfigError, match=r"'Stoped', which is no status of Kore\.ai.*Did you mean Stopped\?"):
         CampaignStatusSensor(task_id="task", campaign_id="cd-1", target_statuses=["Stoped"]).execute({})
     assert sandbox.requests == []

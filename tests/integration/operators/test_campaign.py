@@ -58,7 +58,7 @@ def connected(sandbox: Sandbox, connect: Connect, kind: Kind) -> Sandbox:
         ("start", "Active", "Active", False, "start status"),
     ],
 )
-def test_an_action_costs_one_request_and_one_more_if_there_is_nothing_to_do(
+def test_an_action_costs_a_request_and_a_read_if_nothing_is_to_do(
     connected: Sandbox, kind: Kind, operation: str, before: str, after: str, is_already: bool, expected: str
 ) -> None:
     campaign = kind.add_campaign(connected, status=before)
@@ -129,9 +129,7 @@ def test_a_campaign_that_completes_while_it_is_stopping_has_ended(sandbox: Sandb
     assert (record["status"], record["already_stopped"]) == ("Completed", False)
 
 
-def test_a_word_of_success_is_enough_on_sonarly_where_the_status_is_not_known_to_be_live(
-    sandbox: Sandbox, connect: Connect
-) -> None:
+def test_success_is_enough_on_sonarly_if_the_status_is_unknown(sandbox: Sandbox, connect: Connect) -> None:
     connect(sandbox.sonarly_connection())
     campaign = SONARLY.add_campaign(sandbox)
     sandbox.config.stop_status_word = "winding-down"
@@ -207,9 +205,7 @@ def test_what_the_status_does_not_allow_is_a_conflict_that_says_so(connected: Sa
         kind.start(campaign.id).execute({})
 
 
-def test_a_secret_in_the_field_of_the_client_id_is_refused_before_it_travels_as_a_claim(
-    sandbox: Sandbox, connect: Connect
-) -> None:
+def test_a_secret_in_the_field_of_the_client_id_is_not_sent(sandbox: Sandbox, connect: Connect) -> None:
     connection = sandbox.kore_connection()
     secret = connection["password"]
     connect({**connection, "login": secret, "password": connection["login"]})

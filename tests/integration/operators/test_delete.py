@@ -101,7 +101,7 @@ def test_a_mistyped_id_is_not_deleted_by_clearing_the_task(sandbox: Sandbox, tmp
 
 
 @pytest.mark.parametrize(("way", "stop_first"), [(WAYS[0], False), (WAYS[1], True)])
-def test_a_delete_whose_response_was_lost_is_done_by_the_404_to_the_next_try(
+def test_a_delete_whose_response_was_lost_is_proven_by_a_404(
     sandbox: Sandbox, tmp_path: Path, way: str, stop_first: bool
 ) -> None:
     task = Task(tmp_path, way, stop_first=stop_first)
@@ -122,9 +122,7 @@ def test_a_delete_that_was_done_is_done_still_once_its_task_is_cleared(
     assert task.run()["status"] == "Deleted"
 
 
-def test_without_a_record_a_retry_does_not_claim_what_the_try_before_may_have_done(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_without_a_record_a_retry_claims_no_earlier_delete(sandbox: Sandbox, tmp_path: Path) -> None:
     task = Task(tmp_path, None)
     lose_the_response(sandbox)
     task.run_in_vain()
@@ -167,7 +165,7 @@ def test_what_was_deleted_elsewhere_is_no_proof(
         assert "ignore_missing" in task.run_in_vain(CampaignNotFoundError, **arguments)
 
 
-def test_a_record_that_was_planted_is_no_proof_where_airflow_keeps_the_hash(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_planted_record_is_no_proof(sandbox: Sandbox, tmp_path: Path) -> None:
     records = RecordStore(f"file://{tmp_path}/records")
     task = Task(tmp_path, "task state store", campaign_id="mistyped", records_path=records.records_path)
     task.run_in_vain(CampaignNotFoundError)

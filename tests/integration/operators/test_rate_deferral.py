@@ -107,7 +107,7 @@ def refused(action: str, **options: Any) -> Fault:
 
 @pytest.mark.parametrize("kind", [SMS, SONARLY], ids=lambda kind: kind.label)
 @pytest.mark.parametrize("action", ["stop", "start"])
-def test_a_refused_task_leaves_its_worker_at_once_and_sends_once_more_after_a_window(
+def test_a_rate_limited_task_leaves_its_worker_for_a_window(
     sandbox: Sandbox, clock: VirtualClock, connect: Connect, kind: Kind, action: str
 ) -> None:
     connect(kind.connection(sandbox))
@@ -164,7 +164,7 @@ def test_a_retry_after_is_kept_and_no_task_resumes_right_after_it_deferred(
     ],
     ids=["outcome unknown", "a retry", "a retry that has read", "dags test, which drops what is carried"],
 )
-def test_the_status_is_read_after_the_wait_where_a_stop_may_have_reached_the_platform(
+def test_a_stop_that_may_have_arrived_is_followed_by_a_status_read(
     sandbox: Sandbox,
     clock: VirtualClock,
     status: str,
@@ -202,9 +202,7 @@ def test_a_task_makes_its_last_attempt_in_time(sandbox: Sandbox, clock: VirtualC
     assert clock.now - began == pytest.approx(80 - RESUME_TIME, abs=0.5)
 
 
-def test_a_task_that_no_triggerer_took_up_before_its_deadline_sends_nothing(
-    sandbox: Sandbox, clock: VirtualClock
-) -> None:
+def test_a_task_that_no_triggerer_took_up_in_time_sends_nothing(sandbox: Sandbox, clock: VirtualClock) -> None:
     sandbox.add_fault(Fault("lost", action="stop"))
     sandbox.add_fault(refused("status"))
     task = Task.stop(sandbox.add_campaign().id).start()
@@ -215,9 +213,7 @@ def test_a_task_that_no_triggerer_took_up_before_its_deadline_sends_nothing(
     assert len(sandbox.requests) == sent
 
 
-def test_many_that_start_at_once_are_refused_about_as_often_as_the_windows_demand(
-    sandbox: Sandbox, clock: VirtualClock
-) -> None:
+def test_many_at_once_are_refused_as_often_as_the_windows_demand(sandbox: Sandbox, clock: VirtualClock) -> None:
     began = clock.now
     tasks = [Task.stop(sandbox.add_campaign().id).start() for _ in range(150)]
     deferred = [task for task in tasks if task.deferred]

@@ -141,7 +141,7 @@ def test_closed_until_further_notice(sandbox: Sandbox, now: datetime) -> None:
 # Retries, and what takes long.
 
 
-def test_a_retry_outside_the_hours_is_skipped_if_nothing_runs_and_fails_if_an_earlier_try_has_started_it(
+def test_a_retry_outside_the_hours_is_skipped_unless_the_campaign_runs(
     sandbox: Sandbox, now: datetime, virtual_clock: VirtualClock
 ) -> None:
     with pytest.raises(AirflowSkipException):

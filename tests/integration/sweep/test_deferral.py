@@ -53,23 +53,23 @@ def is_whole(sandbox: Sandbox, outcome: Outcome, began: datetime, count: int) ->
     ids=["the rate limit", "the rate limit five times", "campaigns that are stopping", "long names"],
 )
 def test_what_takes_long_is_waited_for_in_the_triggerer(
-    sandbox: Sandbox, clock: VirtualClock, dag: Dag, records: Path, count: int, details: dict[str, Any], seconds: int
+    sandbox: Sandbox, dag: Dag, records: Path, count: int, details: dict[str, Any], seconds: int
 ) -> None:
     add(sandbox, count, **details)
-    began = clock.date
+    began = dag.clock.date
     outcome = dag.sweep()
     is_whole(sandbox, outcome, began, count)
     assert len(outcome.waits) >= max(1, (count - 1) // 60)
     assert longest_wait_in_slot(sandbox, outcome) < MAX_SLOT_WAIT
-    assert clock.date - began <= timedelta(seconds=seconds)
+    assert dag.clock.date - began <= timedelta(seconds=seconds)
     assert sum(end - began for began, end in outcome.in_slot) <= 135
     assert 0 < max(len(json.dumps(each)) for each in outcome.carried) <= 400_000  # a row of Airflow's database
     assert [json.loads(path.read_bytes())["outcome"] for path in records.rglob("sweep.try*.json")] == ["success"]
 
 
-def test_without_deferrable_it_waits_where_it_is(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
+def test_without_deferrable_it_waits_where_it_is(sandbox: Sandbox, dag: Dag) -> None:
     add(sandbox, 100)
-    began = clock.date
+    began = dag.clock.date
     outcome = dag.sweep(deferrable=False)
     is_whole(sandbox, outcome, began, 100)
     assert outcome.waits == []
@@ -85,12 +85,10 @@ def test_all_waits_together_lose_nothing(sandbox: Sandbox, dag: Dag) -> None:
     assert ends == {"A": [], "B": []}
 
 
-def test_what_could_not_be_stopped_before_a_deferral_is_named_after_it(
-    sandbox: Sandbox, clock: VirtualClock, dag: Dag
-) -> None:
+def test_what_could_not_be_stopped_before_a_deferral_is_named_after_it(sandbox: Sandbox, dag: Dag) -> None:
     add(sandbox, 100)
     sandbox.add_fault(Fault("forbidden", action="stop", campaign_id="c-0", count=None))
-    clock.at(30, lambda: sandbox.set_status("c-1", "Active"))  # it is stopped again
+    dag.clock.at(30, lambda: sandbox.set_status("c-1", "Active"))  # it is stopped again
     outcome = dag.sweep(timeout=300)
     assert outcome.waits
     assert outcome.names("c-0")
@@ -108,9 +106,9 @@ def test_a_429_is_waited_out_over_a_deferral(sandbox: Sandbox, dag: Dag) -> None
     assert not [request for request in sandbox.requests if refused + 1 < request.at < refused + 60]
 
 
-def test_lists_that_fail_hold_up_no_stop_after_a_deferral(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
+def test_lists_that_fail_hold_up_no_stop_after_a_deferral(sandbox: Sandbox, dag: Dag) -> None:
     add(sandbox, 200)
-    clock.at(30, lambda: sandbox.add_fault(Fault("error", action="list", count=None)))
+    dag.clock.at(30, lambda: sandbox.add_fault(Fault("error", action="list", count=None)))
     outcome = dag.sweep(timeout=900)
     assert live(sandbox) == set()
     third = [request.action for request in sandbox.requests if request.at >= outcome.in_slot[2][0]]

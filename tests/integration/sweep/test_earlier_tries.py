@@ -132,9 +132,7 @@ def test_what_is_left_outside_the_scope_of_this_try_is_not_stopped_by_it(
 
 @pytest.mark.usefixtures("has_state_store")
 @pytest.mark.parametrize("fault", ["error", "forbidden", "html"])
-def test_a_retry_whose_list_is_down_names_what_is_left_and_does_not_stop_it(
-    sandbox: Sandbox, dag: Dag, fault: str
-) -> None:
+def test_a_retry_whose_list_is_down_names_what_is_left(sandbox: Sandbox, dag: Dag, fault: str) -> None:
     add(sandbox, 4, name="Sale")
     run = run_that_leaves(sandbox, dag, "c-2", "c-3")
     sandbox.add_fault(Fault(fault, action="list", count=None))
@@ -194,7 +192,7 @@ FORMS = st.sampled_from(["json", "json", "json", "json", "cut", "nested", "binar
 @given(
     campaigns=st.lists(CAMPAIGNS, min_size=1, max_size=4), odd=st.lists(ODD_CAMPAIGNS, max_size=1), top=TOP, form=FORMS
 )
-def test_whatever_is_planted_only_what_this_try_lists_in_its_scope_is_stopped(
+def test_whatever_is_planted_only_what_this_try_lists_is_stopped(
     connect: Connect,
     tmp_path_factory: pytest.TempPathFactory,
     campaigns: list[dict[str, Any]],

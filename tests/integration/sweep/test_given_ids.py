@@ -12,7 +12,6 @@ import pytest
 
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.sandbox import Fault, Sandbox
-from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.calling_hours import daily
 from tests.integration.sweep.runs import (
     A_MINUTE,
@@ -61,9 +60,7 @@ def test_only_these_are_stopped_whatever_their_types(
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_unknown_and_unstoppable_ids_fail_the_task_once_the_others_are_stopped(
-    account: Sandbox, dag: Dag, deferrable: bool
-) -> None:
+def test_unknown_and_unstoppable_ids_fail_the_task_in_the_end(account: Sandbox, dag: Dag, deferrable: bool) -> None:
     account.add_fault(Fault("error", action="stop", campaign_id="sms-3", count=None))
     given = ["mistyped-1", *ids(5, "sms"), "mistyped-2", "voice-0"]
     outcome = dag.sweep(campaign_ids=given, deferrable=deferrable)
@@ -104,7 +101,7 @@ def test_a_dry_run_names_them_and_stops_nothing(account: Sandbox, dag: Dag) -> N
     assert stops(account) == []
 
 
-def test_each_of_them_has_its_own_moment(account: Sandbox, clock: VirtualClock, dag: Dag) -> None:
+def test_each_of_them_has_its_own_moment(account: Sandbox, dag: Dag) -> None:
     rules = [
         {"name": "calls", "campaign_types": ["voice"], **daily("UTC", ("09:00", "20:30"))},
         {"name": "texts", **HOURS},
@@ -117,15 +114,15 @@ def test_each_of_them_has_its_own_moment(account: Sandbox, clock: VirtualClock, 
     assert outcome.ids("stopped") == ["sms-1", "voice-1"]
     before = timedelta(seconds=60)
     ends: dict[str, datetime] = {"voice-1": on_monday("20:30"), "sms-1": on_monday("21:00")}
-    assert all(before <= end - ended_at(account, clock, each) <= before + A_MINUTE for each, end in ends.items())
+    assert all(before <= end - ended_at(account, dag.clock, each) <= before + A_MINUTE for each, end in ends.items())
     assert len(live(account)) == 8
 
 
-def test_many_cost_a_request_each_and_a_few_lists(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
+def test_many_cost_a_request_each_and_a_few_lists(sandbox: Sandbox, dag: Dag) -> None:
     add(sandbox, 288, ("sms", "voice"))
     add(sandbox, 10, ("sms", "voice"), prefix="done", status="Stopped")
     add(sandbox, 40, ("sms", "voice"), prefix="not-given")
-    began = clock.now
+    began = dag.clock.now
     given = [*ids(288), *ids(10, "done"), "mistyped-1", "mistyped-2"]
     outcome = dag.sweep(campaign_ids=given, deferrable=True, timeout=900)
     assert outcome.names("mistyped-1")
@@ -134,15 +131,13 @@ def test_many_cost_a_request_each_and_a_few_lists(sandbox: Sandbox, clock: Virtu
     assert outcome.ids("already_stopped") == ids(10, "done")
     assert len(live(sandbox)) == 40
     assert {request.status_code for request in sandbox.requests} <= {200, 404}
-    assert clock.now - began <= 1.1 * 5 * WINDOW
+    assert dag.clock.now - began <= 1.1 * 5 * WINDOW
 
 
-def test_one_that_starts_while_the_others_are_stopped_is_stopped_too(
-    account: Sandbox, clock: VirtualClock, dag: Dag
-) -> None:
+def test_one_that_starts_while_the_others_are_stopped_is_stopped_too(account: Sandbox, dag: Dag) -> None:
     account.campaign("sms-1").stop_delay = 60.0
-    clock.at(10, lambda: account.set_status("stopped", "Active"))
+    dag.clock.at(10, lambda: account.set_status("stopped", "Active"))
     assert dag.sweep(campaign_ids=["sms-1", "stopped"]).error is None
     assert "stopped" not in live(account)
-    assert clock.passed < 300
+    assert dag.clock.passed < 300
     assert sorted(map(str, stops(account))) == ["sms-1", "stopped"]

@@ -55,13 +55,13 @@ def need(count: int) -> float:
     ("count", "margin", "deferrable"),
     [(1, 60, False), (20, 0, False), (20, 300, False), (30, 60, True), (120, 60, False), (300, 60, True)],
 )
-def test_all_are_verified_by_the_margin_and_none_is_stopped_earlier_than_needed(
-    sandbox: Sandbox, clock: VirtualClock, dag: Dag, count: int, margin: int, deferrable: bool
+def test_all_are_verified_by_the_margin_and_none_is_stopped_early(
+    sandbox: Sandbox, dag: Dag, count: int, margin: int, deferrable: bool
 ) -> None:
     add(sandbox, count, BOTH)
     outcome = dag.guard(on_monday("20:05"), deferrable=deferrable, margin=margin)
     assert outcome.error is None
-    before = seconds_before(sandbox, clock, END)
+    before = seconds_before(sandbox, dag.clock, END)
     assert margin <= before[0] <= before[-1] <= margin + need(count)
     assert {request.status_code for request in sandbox.requests} == {200}
     assert most_in_a_window(sandbox) <= 60
@@ -71,7 +71,7 @@ def test_all_are_verified_by_the_margin_and_none_is_stopped_earlier_than_needed(
     assert not closing["live_at_end"]
     confirmed = [datetime.fromisoformat(row["confirmed_at"]) for row in outcome.result["stopped"]]
     assert max(confirmed) <= END - timedelta(seconds=margin)
-    assert END <= clock.date <= END + A_MINUTE
+    assert END <= dag.clock.date <= END + A_MINUTE
     assert not deferrable or longest_wait_in_slot(sandbox, outcome) < 60
 
 
@@ -83,9 +83,7 @@ def test_all_are_verified_by_the_margin_and_none_is_stopped_earlier_than_needed(
     ],
     ids=["ends far apart", "ends that share the rate limit"],
 )
-def test_each_rule_has_its_own_end(
-    sandbox: Sandbox, clock: VirtualClock, dag: Dag, ends: dict[str, str], count: int
-) -> None:
+def test_each_rule_has_its_own_end(sandbox: Sandbox, dag: Dag, ends: dict[str, str], count: int) -> None:
     rules = [rule(name, end) for name, end in ends.items()]
     for name in ends:
         add(sandbox, count, prefix=name, name=f"{name}-1")
@@ -93,7 +91,7 @@ def test_each_rule_has_its_own_end(
     assert outcome.error is None
     for name, end in ends.items():
         if name != "XX":
-            before = seconds_before(sandbox, clock, on_monday(end), name)
+            before = seconds_before(sandbox, dag.clock, on_monday(end), name)
             assert MARGIN <= before[0] <= before[-1] <= MARGIN + need(3 * count), name
     assert live(sandbox) == {*ids(count, "XX")}
     assert not any(str(campaign_id).startswith("XX") for campaign_id in stops(sandbox))
@@ -103,62 +101,60 @@ def test_each_rule_has_its_own_end(
 
 
 @pytest.mark.parametrize("what", ["slow stops", "slow lists", "very slow lists", "another client"])
-def test_the_margin_covers_what_takes_time(sandbox: Sandbox, clock: VirtualClock, dag: Dag, what: str) -> None:
+def test_the_margin_covers_what_takes_time(sandbox: Sandbox, dag: Dag, what: str) -> None:
     def be_slow(request: ReceivedRequest) -> None:
         if request.action == "list":
-            clock.sleep(20.0 if what == "very slow lists" else 5.0)
+            dag.clock.sleep(20.0 if what == "very slow lists" else 5.0)
 
     add(sandbox, 120, BOTH, stop_delay=40.0 if what == "slow stops" else 0.0)
     if what.endswith("slow lists"):
         sandbox.on_request(be_slow)
     for number in range(25 * 20 if what == "another client" else 0):
-        clock.on(on_monday("20:40") + timedelta(seconds=3 * number), sandbox.spend)
+        dag.clock.on(on_monday("20:40") + timedelta(seconds=3 * number), sandbox.spend)
     assert dag.guard(on_monday("20:05")).error is None
-    assert live_at(sandbox, clock, END) == set()
+    assert live_at(sandbox, dag.clock, END) == set()
     assert all(campaign.stop_requests == 1 for campaign in sandbox.campaigns())
     assert len([request for request in received(sandbox, "stop") if request.status_code == 429]) <= 20
 
 
-def test_what_is_started_before_the_end_is_stopped_and_told_if_it_was_too_late(
-    sandbox: Sandbox, clock: VirtualClock, dag: Dag, caplog: pytest.LogCaptureFixture
+def test_what_is_started_before_the_end_is_stopped_too(
+    sandbox: Sandbox, dag: Dag, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     add(sandbox, 3)
-    clock.on(on_monday("20:20"), lambda: sandbox.add_campaign("new"))
-    clock.on(on_monday("20:55"), lambda: sandbox.add_campaign("newer"))
-    clock.on(END - timedelta(seconds=35), lambda: sandbox.add_campaign("late"))
-    clock.on(END - timedelta(seconds=1), lambda: sandbox.add_campaign("too-late", name="Slow", stop_delay=40.0))
+    dag.clock.on(on_monday("20:20"), lambda: sandbox.add_campaign("new"))
+    dag.clock.on(on_monday("20:55"), lambda: sandbox.add_campaign("newer"))
+    dag.clock.on(END - timedelta(seconds=35), lambda: sandbox.add_campaign("late"))
+    dag.clock.on(END - timedelta(seconds=1), lambda: sandbox.add_campaign("too-late", name="Slow", stop_delay=40.0))
     outcome = dag.guard(on_monday("20:05"))
     assert outcome.error is None
-    assert live_at(sandbox, clock, END) <= {"late", "too-late"}
-    assert ended_at(sandbox, clock, "late") <= END + timedelta(seconds=30)
+    assert live_at(sandbox, dag.clock, END) <= {"late", "too-late"}
+    assert ended_at(sandbox, dag.clock, "late") <= END + timedelta(seconds=30)
     assert live(sandbox) == set()
     [closing] = outcome.result["closings"]
     assert "too-late" in closing["live_at_end"]
     assert re.search(r"live when their calling hours ended: .*too-late \(Slow\).* \d\d s later", caplog.text)
 
 
-def test_one_that_can_not_be_stopped_fails_the_run_and_was_live_at_the_end(
-    sandbox: Sandbox, clock: VirtualClock, dag: Dag
-) -> None:
+def test_one_that_can_not_be_stopped_fails_the_run_and_was_live_at_the_end(sandbox: Sandbox, dag: Dag) -> None:
     add(sandbox, 20)
     sandbox.campaign("c-3").stoppable = False
     outcome = dag.guard(on_monday("20:05"), timeout=120)
     assert outcome.names("c-3")
     assert live(sandbox) == {"c-3"}
-    assert END + timedelta(seconds=110) <= clock.date <= END + timedelta(seconds=130)  # timeout counts from the end
+    assert END + timedelta(seconds=110) <= dag.clock.date <= END + timedelta(seconds=130)  # timeout counts from the end
     assert [closing["live_at_end"] for closing in outcome.result["closings"]] == [["c-3"]]
 
 
 def test_a_run_that_begins_too_late_sends_without_pacing_and_says_so(
-    sandbox: Sandbox, clock: VirtualClock, dag: Dag, caplog: pytest.LogCaptureFixture
+    sandbox: Sandbox, dag: Dag, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     add(sandbox, 200)
     begins = END - A_MINUTE
     outcome = dag.scheduled(on_monday("20:55")).attempt(at=begins)
     assert outcome.ids("stopped") == ids(200)
-    assert clock.date - begins <= timedelta(seconds=4 * 61 + 10)
+    assert dag.clock.date - begins <= timedelta(seconds=4 * 61 + 10)
     [closing] = outcome.result["closings"]
     assert closing["live_at_end"]
     assert caplog.text
@@ -168,9 +164,7 @@ def test_a_run_that_begins_too_late_sends_without_pacing_and_says_so(
 
 
 @pytest.mark.parametrize("time", ["15:00", "23:00"], ids=["open", "closed"])
-def test_a_run_with_nothing_to_close_costs_a_list_a_type_and_no_time(
-    sandbox: Sandbox, clock: VirtualClock, dag: Dag, time: str
-) -> None:
+def test_a_run_with_nothing_to_close_costs_a_list_a_type_and_no_time(sandbox: Sandbox, dag: Dag, time: str) -> None:
     add(sandbox, 90, BOTH, status="Active" if time == "15:00" else "Stopped")
     date = on_monday(time)
     assert dag.guard(date - 100 * A_MINUTE).error is None  # it has seen the last end
@@ -178,24 +172,22 @@ def test_a_run_with_nothing_to_close_costs_a_list_a_type_and_no_time(
     outcome = dag.guard(date)
     assert outcome.error is None
     assert [request.action for request in sandbox.requests] == ["list", "list"]
-    assert (clock.date, outcome.result["requests"]) == (date, 2)
+    assert (dag.clock.date, outcome.result["requests"]) == (date, 2)
     assert len(outcome.result["open_until"]) == (90 if time == "15:00" else 0)
 
 
 @pytest.mark.parametrize("look_ahead", [timedelta(minutes=30), 1800, "1800", None], ids=str)
-def test_an_end_out_of_sight_is_left_to_a_later_run(
-    sandbox: Sandbox, clock: VirtualClock, dag: Dag, look_ahead: Any
-) -> None:
+def test_an_end_out_of_sight_is_left_to_a_later_run(sandbox: Sandbox, dag: Dag, look_ahead: Any) -> None:
     add(sandbox, 4)
     arguments = {} if look_ahead is None else {"look_ahead": look_ahead}
     sight = timedelta(minutes=60 if look_ahead is None else 30)
     early = dag.guard(END - sight - 5 * A_MINUTE, **arguments)
-    assert (early.error, clock.date, stops(sandbox)) == (None, END - sight - 5 * A_MINUTE, [])
+    assert (early.error, dag.clock.date, stops(sandbox)) == (None, END - sight - 5 * A_MINUTE, [])
     assert {row["campaign_id"]: datetime.fromisoformat(row["open_until"]) for row in early.result["open_until"]} == (
         dict.fromkeys(ids(4), END)
     )
     assert dag.guard(END - sight + 5 * A_MINUTE, **arguments).ids("stopped") == ids(4)
-    assert END <= clock.date <= END + timedelta(seconds=30)
+    assert END <= dag.clock.date <= END + timedelta(seconds=30)
 
 
 def test_waiting_for_an_end_costs_few_requests_whatever_was_stopped_before(sandbox: Sandbox, dag: Dag) -> None:
@@ -205,29 +197,27 @@ def test_waiting_for_an_end_costs_few_requests_whatever_was_stopped_before(sandb
     assert len(received(sandbox, "list")) <= 70 * len(BOTH)
 
 
-def test_a_guard_around_the_clock_closes_the_evening_and_keeps_it_closed(
-    sandbox: Sandbox, clock: VirtualClock, dag: Dag
-) -> None:
+def test_a_guard_around_the_clock_closes_the_evening_and_keeps_it_closed(sandbox: Sandbox, dag: Dag) -> None:
     """A run every five minutes, one at a time, from the afternoon to the next morning."""
     add(sandbox, 30, BOTH)
-    clock.on(on_monday("23:02"), lambda: sandbox.set_status("c-7", "Active"))
+    dag.clock.on(on_monday("23:02"), lambda: sandbox.set_status("c-7", "Active"))
     opening = on_monday("09:00") + A_DAY
-    clock.on(opening + timedelta(seconds=30), lambda: sandbox.set_status("c-8", "Active"))
+    dag.clock.on(opening + timedelta(seconds=30), lambda: sandbox.set_status("c-8", "Active"))
     date, incidents = on_monday("19:30"), list[str]()
     while date < opening + 20 * A_MINUTE:
         outcome = dag.guard(date)
         assert outcome.error is None
         incidents += outcome.result["incidents"]
-        date += max(1, math.ceil((clock.date - date) / (5 * A_MINUTE))) * 5 * A_MINUTE
-    assert live_at(sandbox, clock, END) == set()
-    assert seconds_before(sandbox, clock, END)[-1] <= MARGIN + need(30)
+        date += max(1, math.ceil((dag.clock.date - date) / (5 * A_MINUTE))) * 5 * A_MINUTE
+    assert live_at(sandbox, dag.clock, END) == set()
+    assert seconds_before(sandbox, dag.clock, END)[-1] <= MARGIN + need(30)
     assert incidents == ["c-7"]
-    assert ended_at(sandbox, clock, "c-7") <= on_monday("23:06")
+    assert ended_at(sandbox, dag.clock, "c-7") <= on_monday("23:06")
     assert live(sandbox) == {"c-8"}
     assert len(sandbox.requests) <= 30 + 2 * 13 * 14 + 2 * 60  # a listing a minute while a run waits for the end
 
 
-def test_a_retry_before_the_end_goes_on_in_time(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
+def test_a_retry_before_the_end_goes_on_in_time(sandbox: Sandbox, dag: Dag) -> None:
     add(sandbox, 20)
     sandbox.add_fault(Fault("forbidden", action="list", count=4))
     run = dag.scheduled(on_monday("20:05"))
@@ -235,6 +225,6 @@ def test_a_retry_before_the_end_goes_on_in_time(sandbox: Sandbox, clock: Virtual
     sandbox.clear_faults()
     again = run.attempt(at=on_monday("20:10"))
     assert again.error is None
-    before = seconds_before(sandbox, clock, END)
+    before = seconds_before(sandbox, dag.clock, END)
     assert MARGIN <= before[0] <= before[-1] <= MARGIN + need(20)
     assert datetime.fromisoformat(again.result["ended_at"]).astimezone(UTC) >= END

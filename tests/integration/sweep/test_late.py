@@ -96,7 +96,7 @@ def test_a_late_retry_fails_although_no_try_left_a_record(
     assert sandbox.requests == []
 
 
-def test_a_task_that_is_cleared_in_the_morning_after_it_has_succeeded_is_skipped(sandbox: Sandbox, dag: Dag) -> None:
+def test_a_successful_task_that_is_cleared_in_the_morning_is_skipped(sandbox: Sandbox, dag: Dag) -> None:
     sandbox.add_campaign("c-1")
     run = dag.scheduled(END)
     assert run.attempt(at=END).ids("stopped") == ["c-1"]
@@ -111,19 +111,19 @@ def test_a_task_that_is_cleared_in_the_morning_after_it_has_succeeded_is_skipped
 
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_a_run_of_the_night_sends_no_stop_once_the_hours_are_open(
-    sandbox: Sandbox, clock: VirtualClock, known_dag: Dag, deferrable: bool
+    sandbox: Sandbox, known_dag: Dag, deferrable: bool
 ) -> None:
     begins = START - 2 * A_MINUTE
-    clock.on(START + timedelta(seconds=30), lambda: sandbox.add_campaign("morning"))
-    clock.go_to(begins)
+    known_dag.clock.on(START + timedelta(seconds=30), lambda: sandbox.add_campaign("morning"))
+    known_dag.clock.go_to(begins)
     sandbox.add_campaign("stuck")
     sandbox.add_fault(Fault("error", action="stop", campaign_id="stuck", count=None))
     an_hour_ago = DagRun(known_dag.dag_id, "scheduled", begins - A_DAY / 24, began=begins, ended=begins)
     known_dag.runner.runs.append(an_hour_ago)
     outcome = known_dag.scheduled(begins).attempt(timeout=900, deferrable=deferrable)
-    assert clock.date < START + A_MINUTE
-    clock.go_to(START + 60 * A_MINUTE)
-    assert all(request.at < clock.reading(START) for request in received(sandbox, "stop"))
+    assert known_dag.clock.date < START + A_MINUTE
+    known_dag.clock.go_to(START + 60 * A_MINUTE)
+    assert all(request.at < known_dag.clock.reading(START) for request in received(sandbox, "stop"))
     assert live(sandbox) == {"stuck", "morning"}
     assert outcome.names("stuck")
     assert not outcome.names("morning")
@@ -132,22 +132,24 @@ def test_a_run_of_the_night_sends_no_stop_once_the_hours_are_open(
 
 
 @pytest.mark.parametrize(("hangs", "most"), [("list", 0), ("stop", 20)])  # those that were under way already
-def test_a_request_that_hangs_until_the_hours_are_open_is_followed_by_no_stop(
-    sandbox: Sandbox, clock: VirtualClock, known_dag: Dag, hangs: str, most: int
+def test_a_request_that_hangs_until_the_opening_is_the_last(
+    sandbox: Sandbox, known_dag: Dag, hangs: str, most: int
 ) -> None:
     begins = START - 2 * A_MINUTE
-    clock.go_to(begins)
+    known_dag.clock.go_to(begins)
     for number in range(40):
         sandbox.add_campaign(f"c-{number:02}")
-    clock.on(START + timedelta(seconds=30), lambda: sandbox.add_campaign("morning"))
+    known_dag.clock.on(START + timedelta(seconds=30), lambda: sandbox.add_campaign("morning"))
 
     def hang(request: ReceivedRequest) -> None:
-        if request.action == hangs and clock.date < START:
-            clock.go_to(START + A_MINUTE)
+        if request.action == hangs and known_dag.clock.date < START:
+            known_dag.clock.go_to(START + A_MINUTE)
 
     sandbox.on_request(hang)
     outcome = known_dag.scheduled(begins).attempt(timeout=900)
-    assert len([request for request in received(sandbox, "stop") if request.at >= clock.reading(START)]) <= most
+    assert (
+        len([request for request in received(sandbox, "stop") if request.at >= known_dag.clock.reading(START)]) <= most
+    )
     assert sandbox.campaign("morning").live
     assert "morning" not in outcome.result["incidents"]
     assert outcome.is_failed
@@ -188,9 +190,7 @@ def test_a_late_run_whose_closing_another_run_has_verified_is_skipped(sandbox: S
     assert sandbox.requests == []
 
 
-def test_when_airflow_can_not_tell_when_it_last_ran_the_sweep_stops_and_a_late_run_fails(
-    sandbox: Sandbox, untold_dag: Dag
-) -> None:
+def test_a_dag_whose_last_run_is_unknown_has_run_before(sandbox: Sandbox, untold_dag: Dag) -> None:
     sandbox.add_campaign("c-1")
     fails_for_the_end(untold_dag.scheduled(END).attempt(at=LATE))
     outcome = untold_dag.guard(END + A_DAY)

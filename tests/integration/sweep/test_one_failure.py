@@ -20,7 +20,7 @@ from tests.kinds import Connect
     ],
     ids=str,
 )
-def test_a_key_error_while_one_response_of_thirty_is_read_leaves_the_others_stopped(
+def test_a_key_error_about_one_campaign_leaves_the_others_stopped(
     sandbox: Sandbox,
     connect: Connect,
     dag: Dag,

@@ -394,7 +394,7 @@ def tells_of(outcome: Outcome, campaign_id: str, rule: Rule | None) -> bool:
 
 @examples(full=24, brief=4, exhaustive=300)
 @given(plan=plans())
-def test_a_guard_closes_every_campaign_at_its_own_end_and_touches_none_that_is_open(
+def test_a_guard_closes_each_campaign_at_its_end_and_touches_no_open_one(
     connect: Connect, tmp_path_factory: pytest.TempPathFactory, plan: Plan
 ) -> None:
     clock = VirtualClock(BEGIN - timedelta(minutes=1))

@@ -75,8 +75,8 @@ def is_just_before(at: datetime, end: datetime) -> bool:
 
 
 @pytest.mark.parametrize(("form", "deferrable"), [(list, False), (json.dumps, True)], ids=["Python", "JSON"])
-def test_each_campaign_is_stopped_before_its_own_end_and_no_open_one_is_touched(
-    sandbox: Sandbox, clock: VirtualClock, dag: Dag, form: Callable[[Any], Any], deferrable: bool
+def test_each_campaign_is_stopped_before_its_own_end(
+    sandbox: Sandbox, dag: Dag, form: Callable[[Any], Any], deferrable: bool
 ) -> None:
     add_one_of_each(sandbox)
     begins = on_monday("20:05")
@@ -85,10 +85,10 @@ def test_each_campaign_is_stopped_before_its_own_end_and_no_open_one_is_touched(
     assert live(sandbox) == NEVER_CLOSED_ON_MONDAY
     assert asked_about(sandbox).isdisjoint(NEVER_CLOSED_ON_MONDAY)
     assert outcome.ids("stopped") == ["calls", "other", "sale"]
-    assert ended_at(sandbox, clock, "other") - begins < timedelta(seconds=10)
-    assert is_just_before(ended_at(sandbox, clock, "calls"), on_monday("20:30"))
-    assert is_just_before(ended_at(sandbox, clock, "sale"), on_monday("21:00"))
-    assert on_monday("21:00") <= clock.date < on_monday("21:01")
+    assert ended_at(sandbox, dag.clock, "other") - begins < timedelta(seconds=10)
+    assert is_just_before(ended_at(sandbox, dag.clock, "calls"), on_monday("20:30"))
+    assert is_just_before(ended_at(sandbox, dag.clock, "sale"), on_monday("21:00"))
+    assert on_monday("21:00") <= dag.clock.date < on_monday("21:01")
 
     opened = {row["campaign_id"]: row for row in outcome.result["open_until"]}
     rules = {campaign_id: row["rule"] for campaign_id, row in opened.items()}
@@ -102,7 +102,7 @@ def test_each_campaign_is_stopped_before_its_own_end_and_no_open_one_is_touched(
     assert "florida" not in ends
     for closing in outcome.result["closings"]:
         assert not closing["live_at_end"]
-        assert datetime.fromisoformat(closing["verified_at"]) <= clock.date
+        assert datetime.fromisoformat(closing["verified_at"]) <= dag.clock.date
 
 
 @pytest.mark.parametrize(
@@ -116,14 +116,12 @@ def test_each_campaign_is_stopped_before_its_own_end_and_no_open_one_is_touched(
     ],
     ids=["no rule matches", "the first rule wins", "a plain object", "no hours", "a closed date"],
 )
-def test_what_is_closed_is_stopped_now(
-    sandbox: Sandbox, clock: VirtualClock, dag: Dag, time: str, rules: Any, stopped: set[str]
-) -> None:
+def test_what_is_closed_is_stopped_now(sandbox: Sandbox, dag: Dag, time: str, rules: Any, stopped: set[str]) -> None:
     add_one_of_each(sandbox)
     outcome = dag.guard(on_monday(time), calling_hours=rules)
     assert outcome.error is None
     assert set(outcome.ids("stopped")) == stopped
-    assert clock.date - on_monday(time) < timedelta(seconds=30)
+    assert dag.clock.date - on_monday(time) < timedelta(seconds=30)
 
 
 def test_what_the_scope_leaves_out_is_not_stopped_at_its_end(sandbox: Sandbox, dag: Dag) -> None:
@@ -142,30 +140,26 @@ def test_what_needs_calling_hours_is_refused_without(argument: dict[str, Any]) -
 # Dates and overrides.
 
 
-def test_a_closed_date_ends_the_hours_of_the_evening_before_at_midnight(
-    sandbox: Sandbox, clock: VirtualClock, dag: Dag
-) -> None:
+def test_a_closed_date_ends_the_hours_of_the_evening_before_at_midnight(sandbox: Sandbox, dag: Dag) -> None:
     hours = {**daily("UTC", ("18:00", "02:00")), "closed_dates": ["2027-02-02"]}
     sandbox.add_campaign("late-show")
     assert dag.guard(on_monday("23:30"), calling_hours=hours).error is None
-    assert is_just_before(ended_at(sandbox, clock, "late-show"), on_monday("00:00") + A_DAY)
+    assert is_just_before(ended_at(sandbox, dag.clock, "late-show"), on_monday("00:00") + A_DAY)
 
 
-def test_an_emergency_is_declared_and_lifted_while_a_guard_runs_every_minute(
-    sandbox: Sandbox, clock: VirtualClock, dag: Dag
-) -> None:
+def test_an_emergency_is_declared_and_lifted_while_a_guard_runs(sandbox: Sandbox, dag: Dag) -> None:
     """Local times: 15:10 in New York is 20:10 UTC."""
     emergency = with_more("florida", overrides=[{"from": "2027-02-01T15:10", "until": None, "reason": "hurricane"}])
     sandbox.add_campaign("florida", name="FL-1")
     sandbox.add_campaign("sale", name="Sale 1")
-    clock.on(on_monday("20:15") + timedelta(seconds=20), lambda: sandbox.set_status("florida", "Active"))
-    clock.on(on_monday("20:20") + timedelta(seconds=30), lambda: sandbox.set_status("florida", "Active"))
+    dag.clock.on(on_monday("20:15") + timedelta(seconds=20), lambda: sandbox.set_status("florida", "Active"))
+    dag.clock.on(on_monday("20:20") + timedelta(seconds=30), lambda: sandbox.set_status("florida", "Active"))
     for minute in range(30):
         date = on_monday("20:00") + minute * A_MINUTE
         rules = json.dumps(emergency if 10 <= minute < 20 else RULES)
-        if clock.date <= date:
+        if dag.clock.date <= date:
             assert dag.guard(date, calling_hours=rules, look_ahead=2 * A_MINUTE).error is None
-    began = clock.reading(on_monday("20:00"))
+    began = dag.clock.reading(on_monday("20:00"))
     stopped = [at - began for at, word in sandbox.campaign("florida").history if word == "Stopped"]
     assert len(stopped) == 2
     assert 600 <= stopped[0] <= 600 + 120
@@ -174,7 +168,7 @@ def test_an_emergency_is_declared_and_lifted_while_a_guard_runs_every_minute(
 
 
 def test_an_alert_may_run_at_night_until_its_override_ends(
-    sandbox: Sandbox, clock: VirtualClock, dag: Dag, caplog: pytest.LogCaptureFixture
+    sandbox: Sandbox, dag: Dag, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     allowed = {"from": "2027-02-01T20:00", "open": True, "reason": "storm alerts"}
@@ -184,7 +178,7 @@ def test_an_alert_may_run_at_night_until_its_override_ends(
     assert dag.guard(on_monday("22:00")).ids("stopped") == []
     assert "further notice" not in caplog.text
     assert dag.guard(on_monday("22:30")).ids("stopped") == ["sale"]
-    assert is_just_before(ended_at(sandbox, clock, "sale"), on_monday("23:10"))
+    assert is_just_before(ended_at(sandbox, dag.clock, "sale"), on_monday("23:10"))
     assert dag.guard(on_monday("23:30"), calling_hours=with_more("sale", overrides=[allowed])).error is None
     assert "open until further notice" in caplog.text
 
@@ -254,14 +248,14 @@ def test_a_late_run_stops_what_is_closed_still_and_not_what_is_open_again(sandbo
     assert "early" in [each["rule"] for each in late.result["missed_closings"]]
 
 
-def test_a_run_that_is_triggered_by_hand_does_the_same(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
+def test_a_run_that_is_triggered_by_hand_does_the_same(sandbox: Sandbox, dag: Dag) -> None:
     sandbox.add_campaign("sale", name="Sale 1")
     days = [("15:00", []), ("20:05", ["sale"]), ("22:00", ["sale"]), ("23:00", ["sale"])]
     for time, stopped in days:
-        clock.go_to(on_monday(time))
+        dag.clock.go_to(on_monday(time))
         sandbox.set_status("sale", "Active")
         assert dag.sweep().ids("stopped") == stopped
-    clock.go_to(on_monday("09:30") + A_DAY)
+    dag.clock.go_to(on_monday("09:30") + A_DAY)
     sandbox.set_status("sale", "Active")
     assert dag.sweep().ids("stopped") == []
 

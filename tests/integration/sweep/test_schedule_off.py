@@ -59,9 +59,7 @@ def test_without_v2_and_a_name_nothing_is_sent(sandbox: Sandbox, connect: Connec
         ({"status": "Rescheduled"}, False),
     ],
 )
-def test_a_schedule_is_off_if_the_campaign_says_so_or_does_not_wait_for_its_start(
-    data: dict[str, Any], expected: bool
-) -> None:
+def test_a_schedule_is_off_if_the_campaign_says_so(data: dict[str, Any], expected: bool) -> None:
     assert is_off(Campaign("cd-1", data["status"], raw={"data": data})) is expected
 
 
@@ -114,7 +112,7 @@ def test_a_schedule_that_is_not_due_and_one_of_a_similar_name_stay_on(sandbox: S
     assert still_on(sandbox) == ["by-day", "another"]
 
 
-def test_each_schedule_that_is_not_verified_off_is_named_and_keeps_no_other_on(
+def test_each_schedule_that_is_not_verified_off_is_named(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     read = KorePlatform.read_campaign
@@ -137,7 +135,7 @@ def test_each_schedule_that_is_not_verified_off_is_named_and_keeps_no_other_on(
     assert "Traceback" in caplog.text
 
 
-def test_a_list_that_can_not_be_read_to_its_end_is_named_and_what_it_shows_is_switched_off(sandbox: Sandbox) -> None:
+def test_a_list_of_schedules_that_ends_too_early_is_named(sandbox: Sandbox) -> None:
     add_scheduled(sandbox, *ids(150))
     add_scheduled(sandbox, "voice-1", campaign_type="voice")
     sandbox.add_fault(Fault("forbidden", action="list", skip=1))
@@ -147,7 +145,7 @@ def test_a_list_that_can_not_be_read_to_its_end_is_named_and_what_it_shows_is_sw
 
 
 @pytest.mark.parametrize("name", ["Sale\x00", "Sale\u200b", " Sale", "Sale\ud83d", "Sale" * 100])
-def test_a_name_that_can_not_be_sent_as_it_is_switches_no_other_schedule_off(sandbox: Sandbox, name: str) -> None:
+def test_an_odd_name_switches_no_other_schedule_off(sandbox: Sandbox, name: str) -> None:
     add_scheduled(sandbox, "odd", name=name)
     for like in ("Sale", "Sale\ufffd", f"{'Sale' * 100:.299}…"):
         add_scheduled(sandbox, like, status="Ready")
@@ -226,9 +224,7 @@ def test_schedules_that_there_was_no_time_to_switch_off_are_named(sandbox: Sandb
 
 
 @pytest.mark.parametrize("how", ["switching", "reading back"])
-def test_a_schedule_that_is_not_verified_off_fails_the_task_once_all_is_stopped(
-    sandbox: Sandbox, dag: Dag, how: str
-) -> None:
+def test_a_schedule_that_is_still_on_fails_the_task_in_the_end(sandbox: Sandbox, dag: Dag, how: str) -> None:
     add_scheduled(sandbox, *ids(2, "s"))
     add(sandbox, 3)
     sandbox.campaign("c-1").stoppable = False

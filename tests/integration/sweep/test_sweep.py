@@ -16,7 +16,6 @@ import pytest
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.task_runs import Outcome
-from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.sweep.traffic import CONCURRENCY
 from tests.integration.sweep.runs import WINDOW, Dag, add, ids, live, on_monday, received, stops, use
 from tests.kinds import KINDS, SONARLY, Connect, Kind
@@ -55,7 +54,7 @@ def succeeds(outcome: Outcome, *stopped: str) -> None:
     [(0, ("sms", "voice"), 6, 0), (20, ("sms", "voice"), 8, 0), (50, ("sms",), 5, 0), (100, ("sms",), 8, 1)],
 )
 def test_a_sweep_costs_a_few_lists_and_a_stop_each(
-    sandbox: Sandbox, clock: VirtualClock, dag: Dag, count: int, types: tuple[str, ...], lists: int, windows: int
+    sandbox: Sandbox, dag: Dag, count: int, types: tuple[str, ...], lists: int, windows: int
 ) -> None:
     add(sandbox, 1000, types, "old", status="Stopped")
     add(sandbox, count, types)
@@ -66,7 +65,7 @@ def test_a_sweep_costs_a_few_lists_and_a_stop_each(
     assert calls(sandbox)["stop", 200] == outcome.result["total"] == count
     assert calls(sandbox)["list", 200] <= lists
     assert outcome.result["requests"] == len(sandbox.requests)
-    assert windows * WINDOW <= clock.passed <= windows * WINDOW * 1.01
+    assert windows * WINDOW <= dag.clock.passed <= windows * WINDOW * 1.01
 
 
 def test_what_another_client_has_spent_costs_few_429s(
@@ -85,9 +84,7 @@ def test_what_another_client_has_spent_costs_few_429s(
 
 
 @pytest.mark.parametrize("delay", [45.0, 200.0])
-def test_campaigns_that_are_stopping_are_watched_together(
-    sandbox: Sandbox, clock: VirtualClock, dag: Dag, delay: float
-) -> None:
+def test_campaigns_that_are_stopping_are_watched_together(sandbox: Sandbox, dag: Dag, delay: float) -> None:
     add(sandbox, 50, stop_delay=delay)
     sandbox.campaign("c-3").completes = True
     outcome = dag.sweep(campaign_types=("sms",))
@@ -95,18 +92,16 @@ def test_campaigns_that_are_stopping_are_watched_together(
     assert Counter(row["status"] for row in outcome.result["stopped"]) == {"Stopped": 49, "Completed": 1}
     assert is_each_asked_once(sandbox)
     assert len(sandbox.requests) <= 50 + delay / 3
-    assert clock.passed <= delay + WINDOW
+    assert dag.clock.passed <= delay + WINDOW
 
 
 # What it stops.
 
 
-def test_all_live_campaigns_are_stopped_on_every_platform(
-    sandbox: Sandbox, clock: VirtualClock, types: tuple[str, ...], dag: Dag
-) -> None:
+def test_all_live_campaigns_are_stopped_on_every_platform(sandbox: Sandbox, types: tuple[str, ...], dag: Dag) -> None:
     add(sandbox, 12, types)
     sandbox.add_campaign("preparing", types[0], "Preparing")
-    clock.at(10, lambda: sandbox.set_status("preparing", "Active"))  # Sonarly refuses the stop until then
+    dag.clock.at(10, lambda: sandbox.set_status("preparing", "Active"))  # Sonarly refuses the stop until then
     for status in ("Stopped", "Completed", "Paused", "Scheduled"):
         sandbox.add_campaign(status, types[0], status)
     outcome = dag.sweep()
@@ -139,23 +134,21 @@ def test_only_campaigns_in_the_scope_are_stopped(
     assert set(stops(sandbox)) == stopped
 
 
-def test_the_highest_priority_is_stopped_in_the_first_window(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
+def test_the_highest_priority_is_stopped_in_the_first_window(sandbox: Sandbox, dag: Dag) -> None:
     for number in range(100):
         sandbox.add_campaign(f"c-{number}", priority="5" if number >= 60 else "2")
     sandbox.add_campaign("without", priority="none")
     dag.sweep(campaign_types=("sms",))
-    first = {each.campaign_id for each in received(sandbox, "stop") if each.at < clock.began + WINDOW}
+    first = {each.campaign_id for each in received(sandbox, "stop") if each.at < dag.clock.began + WINDOW}
     assert {f"c-{number}" for number in range(60, 100)} < first
     assert "without" not in first
 
 
-def test_campaigns_that_start_meanwhile_are_stopped_too(
-    sandbox: Sandbox, clock: VirtualClock, types: tuple[str, ...], dag: Dag
-) -> None:
+def test_campaigns_that_start_meanwhile_are_stopped_too(sandbox: Sandbox, types: tuple[str, ...], dag: Dag) -> None:
     add(sandbox, 5, types)
     sandbox.add_fault(Fault("error", action="stop", campaign_id="c-4", count=3))
-    clock.at(1, lambda: sandbox.set_status("c-0", "Active"))
-    clock.at(2, lambda: sandbox.add_campaign("late", types[-1]))
+    dag.clock.at(1, lambda: sandbox.set_status("c-0", "Active"))
+    dag.clock.at(2, lambda: sandbox.add_campaign("late", types[-1]))
     outcome = dag.sweep()
     succeeds(outcome, *ids(5), "late")
     assert live(sandbox) == set()
@@ -164,12 +157,12 @@ def test_campaigns_that_start_meanwhile_are_stopped_too(
 
 
 def test_a_campaign_that_is_started_each_second_is_not_stopped_each_second(
-    sandbox: Sandbox, clock: VirtualClock, connect: Connect, dag: Dag
+    sandbox: Sandbox, connect: Connect, dag: Dag
 ) -> None:
     add(sandbox, 2, use("sonarly", sandbox, connect))
     sandbox.add_fault(Fault("error", action="stop", campaign_id="c-1"))
     for second in range(1, 1000):
-        clock.at(second, lambda: sandbox.set_status("c-0", "Active"))
+        dag.clock.at(second, lambda: sandbox.set_status("c-0", "Active"))
     outcome = dag.sweep()
     assert re.search(r"(?s)^c-0 .*is live again, Active\n1 of 2 campaigns", outcome.message)
     assert len(stops(sandbox)) < 30
@@ -178,31 +171,29 @@ def test_a_campaign_that_is_started_each_second_is_not_stopped_each_second(
 @pytest.mark.parametrize("kind", [KINDS[0], KINDS[3], SONARLY], ids=lambda kind: kind.label)
 @pytest.mark.parametrize("count", [1, 5])
 def test_what_a_late_list_shows_of_before_the_stop_is_no_proof(
-    sandbox: Sandbox, clock: VirtualClock, connect: Connect, dag: Dag, kind: Kind, count: int
+    sandbox: Sandbox, connect: Connect, dag: Dag, kind: Kind, count: int
 ) -> None:
     connect(kind.connection(sandbox))
     campaigns = [kind.add_campaign(sandbox, stop_delay=3 * LAG) for _ in range(count)]
     for status in ("Stopped", "Active"):
-        clock.advance(2 * LAG)
+        dag.clock.advance(2 * LAG)
         for campaign in campaigns:
             sandbox.set_status(campaign.id, status)
-    clock.advance(LAG / 6)
+    dag.clock.advance(LAG / 6)
 
     def lag_behind() -> None:
         sandbox.config.list_lag = sandbox.config.status_lag = LAG
 
-    clock.at(clock.passed + 0.5, lag_behind)  # once all are listed and asked to stop
+    dag.clock.at(dag.clock.passed + 0.5, lag_behind)  # once all are listed and asked to stop
     succeeds(dag.sweep(timeout=900), *(campaign.id for campaign in campaigns))
     assert live(sandbox) == set()
 
 
-def test_campaigns_that_others_stop_or_delete_meanwhile_are_no_failure(
-    sandbox: Sandbox, clock: VirtualClock, dag: Dag
-) -> None:
+def test_campaigns_that_others_stop_or_delete_meanwhile_are_no_failure(sandbox: Sandbox, dag: Dag) -> None:
     add(sandbox, 100, stop_delay=70.0)
-    clock.at(30, lambda: sandbox.remove_campaign("c-0"))  # asked, and stopping
-    clock.at(30, lambda: sandbox.remove_campaign("c-99"))  # not asked yet
-    clock.at(30, lambda: sandbox.set_status("c-98", "Stopped"))
+    dag.clock.at(30, lambda: sandbox.remove_campaign("c-0"))  # asked, and stopping
+    dag.clock.at(30, lambda: sandbox.remove_campaign("c-99"))  # not asked yet
+    dag.clock.at(30, lambda: sandbox.set_status("c-98", "Stopped"))
     outcome = dag.sweep(campaign_types=("sms",))
     assert outcome.error is None
     rows = {row["campaign_id"]: row for row in [*outcome.result["stopped"], *outcome.result["already_stopped"]]}
@@ -232,13 +223,13 @@ def test_a_stop_whose_response_was_lost_is_not_sent_again(
 )
 @pytest.mark.parametrize("platform", ["v2", "sonarly"])
 def test_what_a_late_list_shows_live_costs_no_failure_and_no_second_stop(
-    sandbox: Sandbox, connect: Connect, clock: VirtualClock, dag: Dag, platform: str, answer: str, becomes: str | None
+    sandbox: Sandbox, connect: Connect, dag: Dag, platform: str, answer: str, becomes: str | None
 ) -> None:
     add(sandbox, 10, use(platform, sandbox, connect))
     sandbox.config.list_lag = 3.0
     if answer:
         sandbox.config.stop_when_stopped = answer  # type: ignore[assignment]
-    clock.go_to(on_monday("00:10"))
+    dag.clock.go_to(on_monday("00:10"))
     if becomes == "Stopped":
         sandbox.set_status("c-3", "Stopped")
     elif becomes == "Deleted":
@@ -250,35 +241,31 @@ def test_what_a_late_list_shows_live_costs_no_failure_and_no_second_stop(
     assert {row["status"] for row in outcome.result["already_stopped"]} <= {becomes}
     assert ("c-3" in outcome.ids("already_stopped")) >= (becomes == "Stopped")
     assert is_each_asked_once(sandbox)
-    assert clock.passed < 600 + 60
+    assert dag.clock.passed < 600 + 60
 
 
 @pytest.mark.parametrize("conflict_status", [409, 400])
-def test_a_campaign_that_was_scheduled_when_it_was_asked_is_stopped_once_it_starts(
-    sandbox: Sandbox, clock: VirtualClock, dag: Dag, conflict_status: int
-) -> None:
+def test_a_scheduled_campaign_is_stopped_once_it_starts(sandbox: Sandbox, dag: Dag, conflict_status: int) -> None:
     sandbox.config.conflict_status = conflict_status
     add(sandbox, 10, stop_delay=60.0)  # so that there are listings after the one that shows it live
-    clock.go_to(on_monday("00:10"))
+    dag.clock.go_to(on_monday("00:10"))
     sandbox.config.list_lag = 3.0
-    clock.on(on_monday("00:20"), lambda: sandbox.set_status("c-3", "Scheduled"))
-    clock.go_to(on_monday("00:20") + timedelta(seconds=1))  # the list shows it Active still
+    dag.clock.on(on_monday("00:20"), lambda: sandbox.set_status("c-3", "Scheduled"))
+    dag.clock.go_to(on_monday("00:20") + timedelta(seconds=1))  # the list shows it Active still
     sandbox.set_status("c-3", "Active", delay=20.0)
     succeeds(dag.sweep(), *ids(10))
     assert live(sandbox) == set()
     assert all(sandbox.campaign(each).stop_requests == 1 for each in ids(10) if each != "c-3")
 
 
-def test_two_sweeps_at_once_claim_each_stop_once(
-    sandbox: Sandbox, clock: VirtualClock, connect: Connect, dag: Dag
-) -> None:
+def test_two_sweeps_at_once_claim_each_stop_once(sandbox: Sandbox, connect: Connect, dag: Dag) -> None:
     add(sandbox, 100)
     sandbox.config.rate_limit = None  # the two have one account, and each keeps to the limit of its own requests
     sandbox.config.list_lag = 300.0  # what one has stopped, the lists of the other show live
-    clock.go_to(on_monday("00:10"))
+    dag.clock.go_to(on_monday("00:10"))
     connect(sandbox.kore_connection("v2"), "another")
     meanwhile: list[Outcome] = []
-    clock.on(
+    dag.clock.on(
         on_monday("00:10") + timedelta(seconds=5),  # the first waits for the rate limit, with half of the stops sent
         lambda: meanwhile.append(dag.sweep(campaign_types=("sms",), campaign_conn_id="another", timeout=900)),
     )
@@ -296,11 +283,9 @@ def test_two_sweeps_at_once_claim_each_stop_once(
 # What it says.
 
 
-def test_the_result_says_what_an_auditor_wants_to_know(
-    sandbox: Sandbox, clock: VirtualClock, types: tuple[str, ...], dag: Dag
-) -> None:
+def test_the_result_says_what_an_auditor_wants_to_know(sandbox: Sandbox, types: tuple[str, ...], dag: Dag) -> None:
     add(sandbox, 4, types)
-    began = clock.date
+    began = dag.clock.date
     result = dag.sweep(reason="complaint 4711").result
     assert set(result) == RESULT
     assert (result["total"], result["requests"], result["seconds"]) == (4, len(sandbox.requests), 0)
@@ -317,12 +302,12 @@ def test_the_result_says_what_an_auditor_wants_to_know(
         assert row["message"]
 
 
-def test_a_stop_is_dated_when_it_left(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
+def test_a_stop_is_dated_when_it_left(sandbox: Sandbox, dag: Dag) -> None:
     add(sandbox, 70)
     outcome = dag.sweep(campaign_types=("sms",))
     left = {request.campaign_id: request.at for request in received(sandbox, "stop")}
     for row in outcome.result["stopped"]:
-        asked = clock.reading(datetime.fromisoformat(row["asked_at"]).astimezone(UTC))
+        asked = dag.clock.reading(datetime.fromisoformat(row["asked_at"]).astimezone(UTC))
         assert asked == pytest.approx(left[row["campaign_id"]], abs=0.5)
 
 
@@ -368,13 +353,13 @@ def test_a_dry_run_lists_and_stops_nothing(
     assert re.search(r"Would stop 4 campaigns: (c-\d \(Spring sale\)(, )?){4}", caplog.text)
 
 
-def test_progress_is_logged_at_most_once_a_second(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
+def test_progress_is_logged_at_most_once_a_second(sandbox: Sandbox, dag: Dag) -> None:
     lines: list[tuple[float, str]] = []
 
     class Recording(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if record.getMessage().startswith("Stopped "):
-                lines.append((clock.passed, record.getMessage()))
+                lines.append((dag.clock.passed, record.getMessage()))
 
     add(sandbox, 200, stop_delay=20.0)
     logger, handler = logging.getLogger("airflow_provider_campaign.sweep.account"), Recording()
@@ -392,7 +377,7 @@ def test_progress_is_logged_at_most_once_a_second(sandbox: Sandbox, clock: Virtu
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="no SIGALRM here")
-def test_a_task_that_airflow_times_out_sends_nothing_more(sandbox: Sandbox, clock: VirtualClock, dag: Dag) -> None:
+def test_a_task_that_airflow_times_out_sends_nothing_more(sandbox: Sandbox, dag: Dag) -> None:
     class TaskTimeout(BaseException):
         pass
 
@@ -400,7 +385,7 @@ def test_a_task_that_airflow_times_out_sends_nothing_more(sandbox: Sandbox, cloc
         raise TaskTimeout
 
     add(sandbox, 300)
-    clock.at(30, lambda: signal.raise_signal(signal.SIGALRM))
+    dag.clock.at(30, lambda: signal.raise_signal(signal.SIGALRM))
     before = signal.signal(signal.SIGALRM, time_out)
     try:
         with pytest.raises(TaskTimeout):

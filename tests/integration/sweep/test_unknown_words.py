@@ -9,7 +9,6 @@ import pytest
 
 from airflow_provider_campaign.sandbox import ReceivedRequest, Sandbox
 from airflow_provider_campaign.sandbox.statuses import KORE_STATUSES
-from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.integration.sweep.runs import (
     A_MINUTE,
     END,
@@ -80,7 +79,7 @@ def test_without_one_two_requests_a_type_count_after_the_stops(sandbox: Sandbox,
 
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_with_calling_hours_they_are_counted_at_the_end_and_fail_the_run(
-    sandbox: Sandbox, clock: VirtualClock, dag: Dag, deferrable: bool
+    sandbox: Sandbox, dag: Dag, deferrable: bool
 ) -> None:
     add(sandbox, 12, BOTH)
     sandbox.add_campaign("rerun", "voice", status="Rerun")
@@ -89,7 +88,7 @@ def test_with_calling_hours_they_are_counted_at_the_end_and_fail_the_run(
     assert outcome.names("odd")
     assert outcome.ids("stopped") == [*ids(12), "rerun"]
     assert counts(sandbox)
-    assert all(request.at >= clock.reading(END) for request in counts(sandbox))
+    assert all(request.at >= dag.clock.reading(END) for request in counts(sandbox))
     sandbox.remove_campaign("odd")
     sandbox.set_status("rerun", "Rerun")
     again = dag.guard(END + timedelta(hours=1), calling_hours=HOURS)  # where nothing else is live
@@ -97,9 +96,7 @@ def test_with_calling_hours_they_are_counted_at_the_end_and_fail_the_run(
     assert live(sandbox) == set()
 
 
-def test_such_a_status_on_sonarly_counts_as_live_unless_the_live_ones_are_named(
-    sandbox: Sandbox, connect: Connect, dag: Dag
-) -> None:
+def test_such_a_status_on_sonarly_counts_as_live(sandbox: Sandbox, connect: Connect, dag: Dag) -> None:
     connect(sandbox.sonarly_connection())
     add(sandbox, 2, ("sonarly",))
     sandbox.campaign("c-1").settled_status = "delivering"

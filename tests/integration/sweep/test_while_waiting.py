@@ -38,24 +38,22 @@ def dag(clock: VirtualClock) -> Dag:
     ids=["an emergency until further notice", "an emergency for the evening", "hours that are prolonged"],
 )
 def test_an_override_that_is_added_meanwhile_counts(
-    sandbox: Sandbox, clock: VirtualClock, dag: Dag, override: dict[str, Any], closes: bool
+    sandbox: Sandbox, dag: Dag, override: dict[str, Any], closes: bool
 ) -> None:
     sandbox.add_campaign("c-1")
     hours: dict[str, Any] = dict(HOURS)
-    clock.on(CHANGES, lambda: hours.update(overrides=[override]))
+    dag.clock.on(CHANGES, lambda: hours.update(overrides=[override]))
     outcome = dag.guard(BEGINS, calling_hours=hours)
     assert outcome.error is None
     assert outcome.ids("stopped") == (["c-1"] if closes else [])
     if closes:
-        assert ended_at(sandbox, clock, "c-1") - CHANGES <= 2 * A_MINUTE
+        assert ended_at(sandbox, dag.clock, "c-1") - CHANGES <= 2 * A_MINUTE
     else:
         assert [row["campaign_id"] for row in outcome.result["open_until"]] == ["c-1"]
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_a_campaign_has_the_hours_and_the_scope_of_the_name_that_it_has_now(
-    sandbox: Sandbox, clock: VirtualClock, dag: Dag, deferrable: bool
-) -> None:
+def test_a_campaign_has_the_hours_and_the_scope_of_its_new_name(sandbox: Sandbox, dag: Dag, deferrable: bool) -> None:
     rules = [
         {"name": "now", "name_pattern": "Closed *", "open": False},
         {"name": "late", "name_pattern": "Late *", **daily("UTC", ("09:00", "23:30"))},
@@ -70,11 +68,11 @@ def test_a_campaign_has_the_hours_and_the_scope_of_the_name_that_it_has_now(
         for campaign_id, name in renamed.items():
             sandbox.campaign(campaign_id).name = name
 
-    clock.on(CHANGES, rename)
+    dag.clock.on(CHANGES, rename)
     outcome = dag.guard(BEGINS, calling_hours=rules, deferrable=deferrable, name_pattern="* one")
     assert outcome.error is None
     assert live(sandbox) == {"late", "leaves"}
-    assert ended_at(sandbox, clock, "closed") - CHANGES <= 2 * A_MINUTE
+    assert ended_at(sandbox, dag.clock, "closed") - CHANGES <= 2 * A_MINUTE
     assert outcome.ids("stopped") == ["closed", "comes", "rest"]
     assert [row["name"] for row in outcome.result["open_until"]] == ["Late one"]
     excluded = [(row["campaign_id"], row["excluded_by"]) for row in outcome.result["excluded"]]
@@ -101,7 +99,7 @@ def without(document: dict[str, Any], *path: str) -> dict[str, Any]:
     return document
 
 
-def test_what_another_version_has_carried_fails_for_a_retry_and_sends_nothing(sandbox: Sandbox) -> None:
+def test_what_another_version_has_carried_fails_for_a_retry(sandbox: Sandbox) -> None:
     add(sandbox, 60)
     carried = deferred()
     newer = copy.deepcopy(carried)

@@ -118,7 +118,7 @@ def sms(sandbox: Sandbox, virtual_clock: VirtualClock, connect: Connect) -> Acco
 
 
 @pytest.mark.parametrize("count", [1, 3, 250])
-def test_every_campaign_that_reaches_its_status_is_seen_in_the_very_next_poll(account: Account, count: int) -> None:
+def test_a_status_that_is_reached_is_seen_in_the_next_poll(account: Account, count: int) -> None:
     account.sandbox.config.sonarly_page_size = 40
     ids = account.add(count)
     account.wait(ids)
@@ -189,9 +189,7 @@ def test_a_platform_with_odd_dates_is_understood(sms: Account, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("count", "cost"), [(1, {"status": 1}), (2, {"status": 2}), (3, {"list": 1}), (250, {"list": 3})]
 )
-def test_waits_for_live_campaigns_cost_a_page_of_their_list_for_each_hundred(
-    sms: Account, count: int, cost: dict[str, int]
-) -> None:
+def test_waits_for_live_campaigns_cost_a_page_for_each_hundred(sms: Account, count: int, cost: dict[str, int]) -> None:
     ids = sms.add(count)
     sms.wait(ids)
     sms.stop(sms.add(250))
@@ -204,7 +202,7 @@ def test_waits_for_live_campaigns_cost_a_page_of_their_list_for_each_hundred(
     assert sms.cost == (cost if count < 3 else {"list": -(-(count - len(stopped)) // 100) + 1 if count > 5 else 2})
 
 
-def test_waits_for_campaigns_that_are_not_live_cost_three_requests_a_poll_once_each_was_read(sms: Account) -> None:
+def test_waits_for_other_campaigns_cost_three_requests_a_poll(sms: Account) -> None:
     ids = sms.add(50, status="Paused")
     sms.wait(ids)
     assert [sms.poll() or sum(sms.cost.values()) for _ in range(5)] == [22, 22, 12, 3, 3]
@@ -228,7 +226,7 @@ def test_where_no_type_is_known_each_is_listed_once_while_nothing_changes(sms: A
     assert sms.snapshot.failed.keys() == {ids[3]}
 
 
-def test_a_list_that_was_much_changed_is_read_over_several_polls_within_the_limit(sms: Account) -> None:
+def test_thousands_of_changes_are_read_within_the_rate_limit(sms: Account) -> None:
     sms.sandbox.config.rate_limit = 60
     ids = sms.add(100)
     sms.wait(ids)
@@ -242,7 +240,7 @@ def test_a_list_that_was_much_changed_is_read_over_several_polls_within_the_limi
     assert polls <= 8
 
 
-def test_only_so_many_unknown_campaigns_are_read_in_one_poll_and_the_others_in_the_next(sms: Account) -> None:
+def test_only_so_many_campaigns_are_read_directly_in_one_poll(sms: Account) -> None:
     sms.wait(sms.add(2 * MAX_DIRECT_READS + 1, status="Stopped"))
     sms.sandbox.add_fault(Fault("bad_request", action="list", count=None))
     assert [len(sms.poll()) for _ in range(4)] == [MAX_DIRECT_READS, MAX_DIRECT_READS, 1, 0]
@@ -274,7 +272,7 @@ def test_many_waits_whose_time_is_up_at_once_are_found_in_the_list(sms: Account)
 # What concerns one campaign, and what concerns all.
 
 
-def test_a_deleted_campaign_is_found_out_in_as_many_polls_as_there_are_waits(account: Account) -> None:
+def test_a_deleted_campaign_is_found_out_in_a_few_polls(account: Account) -> None:
     ids = account.add(5)
     account.wait([*ids, "None"])
     account.poll()

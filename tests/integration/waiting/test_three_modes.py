@@ -314,9 +314,7 @@ def test_a_stop_whose_campaign_is_put_back_to_ready_fails_at_once(sandbox: Sandb
 
 
 @pytest.mark.parametrize("fault", ["not_found", "bad_request", "forbidden", "unauthorized"])
-def test_one_refused_status_ends_no_wait_for_a_stop_and_a_refusal_that_stays_does(
-    sandbox: Sandbox, act: Wait, fault: str
-) -> None:
+def test_one_refused_status_ends_no_wait_but_a_refusal_that_stays_does(sandbox: Sandbox, act: Wait, fault: str) -> None:
     count = 2 if fault == "unauthorized" else 1  # which is tried again at once
     campaign = sandbox.add_campaign(stop_delay=SOON)
     sandbox.add_fault(Fault(fault, action="status", count=count, skip=1))
@@ -459,7 +457,7 @@ def test_what_may_be_from_before_is_named_when_the_time_is_up(
         act(SMS.stop, campaign.id, timeout=LAG / 4)
 
 
-def test_a_platform_whose_dates_do_not_change_is_believed_once_nothing_lags(
+def test_a_platform_whose_dates_do_not_change_is_believed_at_last(
     sandbox: Sandbox, virtual_clock: VirtualClock, act: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Campaign, "updated_at", property(lambda campaign: campaign.created_at))
@@ -488,9 +486,7 @@ EVENTS: list[Any] = [
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=str)
-def test_a_resume_with_an_event_that_can_not_be_read_fails_and_may_be_retried(
-    event: Any, tmp_path: Path, sandbox: Sandbox
-) -> None:
+def test_an_unreadable_event_fails_for_a_retry(event: Any, tmp_path: Path, sandbox: Sandbox) -> None:
     tasks: list[Any] = [
         CampaignStatusSensor(task_id="wait", campaign_id="cd-1"),
         SMS.stop("cd-1", deferrable=True),

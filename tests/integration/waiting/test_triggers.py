@@ -196,7 +196,7 @@ def test_what_ends_a_stop_can_be_waited_for(sandbox: Sandbox, clock: VirtualCloc
         ([""], "CampaignConfigError"),
     ],
 )
-def test_what_a_template_rendered_to_in_the_triggerer_is_read_as_on_a_worker(
+def test_what_a_template_rendered_to_is_read_as_on_a_worker(
     sandbox: Sandbox, clock: VirtualClock, way: str, targets: Any, end: str
 ) -> None:
     campaign = sandbox.add_campaign(status="Stopped")
@@ -232,7 +232,7 @@ def test_waits_end_within_the_rate_limit_after_thousands_have_changed(sandbox: S
 
 
 @only_shared
-def test_many_stops_on_a_platform_whose_dates_do_not_change_are_over_in_few_requests(
+def test_stops_on_a_platform_without_new_dates_cost_few_requests(
     sandbox: Sandbox, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Campaign, "updated_at", property(lambda campaign: campaign.created_at))
@@ -278,7 +278,7 @@ HISTORIES = st.lists(st.lists(st.tuples(STATUSES, st.floats(0.1, 20)), max_size=
     way=WAYS[-1],
     is_dated=True,
 )
-def test_whatever_was_before_each_stop_is_over_when_its_campaign_is_stopped(
+def test_a_stop_is_over_when_its_campaign_is_whatever_was_before(
     sandbox: Sandbox,
     clock: VirtualClock,
     connect: Connect,
@@ -448,7 +448,7 @@ def test_a_triggerer_that_is_restarted_loses_nothing(sandbox: Sandbox, clock: Vi
 
 
 @pytest.mark.parametrize("interval", [INTERVAL, 10 * HOUR])
-def test_at_the_deadline_the_campaign_is_read_once_more_before_the_wait_fails(
+def test_at_the_deadline_each_campaign_is_read_once_more(
     sandbox: Sandbox, clock: VirtualClock, way: str, interval: float
 ) -> None:
     ids = add(sandbox, 4)
@@ -461,7 +461,7 @@ def test_at_the_deadline_the_campaign_is_read_once_more_before_the_wait_fails(
     assert "is not Stopped after 100 s; last seen: Active" in ends[0]["message"]
 
 
-def test_a_platform_that_is_silent_at_the_deadline_does_not_hold_the_wait_up(
+def test_a_platform_that_is_silent_at_the_deadline_holds_nothing_up(
     sandbox: Sandbox, clock: VirtualClock, way: str
 ) -> None:
     campaign, began = sandbox.add_campaign(), clock.now
@@ -473,9 +473,7 @@ def test_a_platform_that_is_silent_at_the_deadline_does_not_hold_the_wait_up(
     assert len(sandbox.requests) <= 3 + FINAL_POLL_GRACE / MAX_SLEEP
 
 
-def test_a_429_that_outlasts_the_deadline_is_followed_by_one_more_poll_there(
-    sandbox: Sandbox, clock: VirtualClock, way: str
-) -> None:
+def test_a_429_that_outlasts_the_deadline_is_polled_there(sandbox: Sandbox, clock: VirtualClock, way: str) -> None:
     campaign, began = sandbox.add_campaign(), clock.now
     sandbox.add_fault(Fault("rate_limit", retry_after="120"))
     sandbox.set_status(campaign.id, "Stopped", delay=10)
@@ -551,7 +549,7 @@ def test_a_connection_that_can_not_be_looked_up_for_a_while_ends_no_wait(
     assert values(ends) == ["Stopped"] * len(ids)
 
 
-def test_a_connection_that_can_not_be_looked_up_until_the_deadline_is_an_error_that_a_retry_may_mend(
+def test_a_look_up_that_fails_until_the_deadline_may_be_retried(
     sandbox: Sandbox, clock: VirtualClock, way: str, secrets_backend: SecretsBackend
 ) -> None:
     secrets_backend.fail(10 * HOUR)
@@ -608,9 +606,7 @@ async def until(predicate: Callable[[], object]) -> None:
 
 
 @pytest.mark.usefixtures("system_clock")
-def test_platforms_that_hang_hold_up_neither_another_platform_nor_another_provider(
-    sandbox: Sandbox, connect: Connect
-) -> None:
+def test_platforms_that_hang_hold_up_no_other(sandbox: Sandbox, connect: Connect) -> None:
     with Sandbox() as other:
         connect(other.kore_connection(), "other")
         campaign = other.add_campaign(status="Stopped")
@@ -731,9 +727,7 @@ def test_an_asset_does_not_fire_again_when_others_begin_to_wait(sandbox: Sandbox
     run(scene(), clock)
 
 
-def test_an_asset_fires_for_what_happened_while_no_triggerer_ran_and_not_twice(
-    sandbox: Sandbox, clock: VirtualClock
-) -> None:
+def test_an_asset_fires_once_for_what_happened_meanwhile(sandbox: Sandbox, clock: VirtualClock) -> None:
     campaign, store = sandbox.add_campaign(), KeptState()
 
     async def scene() -> list[int]:
