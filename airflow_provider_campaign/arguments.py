@@ -1,8 +1,6 @@
 """
-Reading the arguments of operators, sensor, and command line: an argument that would make a task do nothing is an error.
-
-Each function takes an argument's name and value, and returns what it means; or raises an error that names both, and
-the fix. It runs at parse time for what is no template, and after rendering for what is one.
+Reading the arguments of operators, sensor, and command line: an argument that would make a task do nothing is an error
+that names it, its value, and the fix; at parse time if it is no template, and after rendering if it is one.
 """
 
 from __future__ import annotations
@@ -22,8 +20,8 @@ from airflow_provider_campaign.campaign import (
     CampaignStatus,
     canonical_status,
     is_template_text,
-    is_unset,
     pattern_problem,
+    text_problem,
     validate_campaign_id,
 )
 from airflow_provider_campaign.exceptions import CampaignConfigError
@@ -44,7 +42,6 @@ EVIDENCE = ("records_path", "reason")  # only the record needs them: they keep n
 def argument_error(
     name: str, value: object, problem: str, fix: str, *, nothing_sent: bool = True
 ) -> CampaignConfigError:
-    """Return the error that names an argument, its value, and the fix."""
     sent = "Nothing was sent. " if nothing_sent else ""
     return CampaignConfigError(f"{name} is {shown(value)}, {problem}. {sent}{fix}")
 
@@ -80,7 +77,6 @@ def read_seconds(name: str, value: Any) -> float:
 
 
 def read_poll_interval(name: str, value: Any) -> float:
-    """Return the seconds between two polls, at least one."""
     seconds = read_seconds(name, value)
     if seconds < MIN_POLL_INTERVAL:
         raise argument_error(name, value, "which is less than a second", "Give 1 or more; 30 is usual.")
@@ -91,18 +87,13 @@ def read_text(name: str, value: Any) -> str:
     """Return a text that is there: not blank, not a rendered ``None``, not a template that was not rendered."""
     if not isinstance(value, str):
         raise argument_error(name, value, f"which is not a text but {type(value).__name__}", "Give a text.")
-    if not value.strip():
-        raise argument_error(name, value, "which is empty", "Leave the argument out, or say what is meant.")
-    if is_unset(value):
-        fix = "Check what the template or the upstream task gives."
-        raise argument_error(name, value, "which looks like an unset value", fix)
-    if is_template_text(value):
-        raise argument_error(name, value, "which is a template that was not rendered", "Check its braces.")
+    if problem := text_problem(value):
+        fix = "Leave the argument out, or check what the template or the upstream task gives."
+        raise argument_error(name, value, f"which {problem}", fix)
     return value.strip()
 
 
 def read_optional_text(name: str, value: Any) -> str | None:
-    """Return a text that is there, or None if the argument is absent."""
     return None if value is None else read_text(name, value)
 
 
@@ -139,7 +130,6 @@ def _items(name: str, value: Any) -> Collection[Any]:
 
 
 def read_statuses(name: str, value: Any) -> tuple[str, ...]:
-    """Return status words, spelled as the platforms do if they are known."""
     return tuple(map(canonical_status, read_words(name, value)))
 
 

@@ -121,26 +121,18 @@ class Campaign:
         )
 
     def summary(self) -> dict[str, Any]:
-        """Return the fields that records store."""
         return {"campaign_id": self.id, "name": self.name, "campaign_type": self.campaign_type, "status": self.status}
 
 
 @dataclass(frozen=True)
 class WaitCondition:
-    """
-    The statuses that end a wait; every other one is waited on. All are compared without regard to case.
-
-    :param success: Any of these ends it well.
-    :param failure: From any of these the awaited status can no longer come.
-    :param in_progress: These show that the platform is at it already, so that there is nothing to ask for.
-    """
+    """The statuses that end a wait; every other one is waited on. All are compared without regard to case."""
 
     success: tuple[str, ...]
-    failure: tuple[str, ...] = ()
-    in_progress: tuple[str, ...] = ()
+    failure: tuple[str, ...] = ()  # from these the awaited status can no longer come
+    in_progress: tuple[str, ...] = ()  # these show that the platform is at it already: there is nothing to ask for
 
     def is_met_by(self, status: str) -> bool:
-        """Return whether a status ends the wait well."""
         return _contains(self.success, status)
 
     def is_ruled_out_by(self, status: str) -> bool:
@@ -152,7 +144,6 @@ class WaitCondition:
         return self.is_met_by(status) or self.is_ruled_out_by(status)
 
     def is_in_progress(self, status: str) -> bool:
-        """Return whether the platform is at it already."""
         return _contains(self.in_progress, status)
 
     def __str__(self) -> str:
@@ -206,13 +197,17 @@ def is_path_segment(text: str) -> bool:
     return text != "." and ".." not in text and not any(mark in text for mark in "/\\?#")
 
 
-def is_unset(text: str) -> bool:
-    """Return whether a text is what a missing value is rendered to."""
-    return text.strip().casefold() in ("none", "null", "undefined")
-
-
 def is_template_text(text: str) -> bool:
     return "{{" in text or "{%" in text
+
+
+def text_problem(text: str) -> str | None:
+    """Return why a text is none that someone has given; None if it may be one."""
+    if not text.strip():
+        return "is empty"
+    if text.strip().casefold() in ("none", "null", "undefined"):
+        return "looks like an unset value"
+    return "is a template that was not rendered" if is_template_text(text) else None
 
 
 def validate_campaign_id(campaign_id: object) -> str:
@@ -223,22 +218,18 @@ def validate_campaign_id(campaign_id: object) -> str:
     """
     if isinstance(campaign_id, int) and not isinstance(campaign_id, bool):
         return str(campaign_id)
-    problem = _id_problem(campaign_id) if isinstance(campaign_id, str) else "is not a string"
+    if not isinstance(campaign_id, str):
+        problem: str | None = "is not a string"
+    elif not (problem := text_problem(campaign_id)):
+        if campaign_id != campaign_id.strip():
+            problem = "has blanks around it"
+        elif not is_path_segment(campaign_id):
+            problem = "looks like a path: it holds one of / \\ ? # .."
+        elif not campaign_id.isprintable():
+            problem = "holds a control character"
     if problem:
         raise CampaignConfigError(
             f"campaign_id {shown(campaign_id)} {problem}. Nothing was sent. Give the id that the platform shows for "
             "the campaign; if it comes from a template or an upstream task, check what that rendered to."
         )
     return str(campaign_id)
-
-
-def _id_problem(campaign_id: str) -> str | None:
-    problems = {
-        "is empty": not campaign_id.strip(),
-        "looks like an unset value": is_unset(campaign_id),
-        "is a template that was not rendered": is_template_text(campaign_id),
-        "has blanks around it": campaign_id != campaign_id.strip(),
-        "looks like a path: it holds one of / \\ ? # ..": not is_path_segment(campaign_id),
-        "holds a control character": not campaign_id.isprintable(),
-    }
-    return next((problem for problem, is_found in problems.items() if is_found), None)

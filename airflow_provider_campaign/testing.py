@@ -72,11 +72,9 @@ def campaign_runner(campaign_clock: VirtualClock) -> TaskRunner:
 
 @pytest.fixture
 def run_task(campaign_runner: TaskRunner) -> Callable[..., Outcome]:
-    """Return :meth:`TaskRunner.run_task`."""
     return campaign_runner.run_task
 
 
 @pytest.fixture
 def run_dag(campaign_runner: TaskRunner) -> Callable[..., dict[str, Outcome]]:
-    """Return :meth:`TaskRunner.run_dag`."""
     return campaign_runner.run_dag

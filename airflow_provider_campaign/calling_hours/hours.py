@@ -1,9 +1,6 @@
 """
 When campaigns may run: in the windows of a week, except on closed dates, except where an override says otherwise; and
 which campaign has which of such hours.
-
-A time that the clock skips takes effect at the jump; of a time that it shows twice, what is open ends at the first and
-starts at the second, so that nobody is called late or early.
 """
 
 from __future__ import annotations
@@ -16,16 +13,7 @@ from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from airflow_provider_campaign.calling_hours.reading import (
-    HOURS_KEYS,
-    Override,
-    calling_hours_error,
-    parse_literal,
-    read_flag,
-    read_hours,
-    read_object,
-    read_words,
-)
+from airflow_provider_campaign.calling_hours import reading
 from airflow_provider_campaign.campaign import Campaign, CampaignType, matches_pattern, pattern_problem
 
 RULE_KEYS = ("name", "name_pattern", "ignore_case", "campaign_types")
@@ -34,38 +22,25 @@ MAX_SEARCH = timedelta(days=400)  # how far ahead or back an end or a start is l
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MINUTE, DAY, WEEK = timedelta(minutes=1), timedelta(days=1), timedelta(weeks=1)
-
 PERIOD = timedelta(days=28)  # the openings of a period are computed together, and once
 MARGIN = timedelta(days=3)  # longer than any clock differs from UTC, and than any change of it
 
-Opening = tuple[datetime, datetime]
-"""Start and end."""
-
+Opening = tuple[datetime, datetime]  # start and end
 STARTS, ENDS = 0, 1
 
 
 @dataclass(frozen=True)
 class CallingHours:
-    """
-    When campaigns may run; as one of several rules, also which campaigns.
-
-    :param windows: Minutes since Monday 00:00, in order; no two touch, and the last may reach into the next week.
-    :param closed_dates: Days of the zone on which none may run, from midnight to midnight.
-    :param overrides: What applies in place of windows and closed dates; a later one in place of an earlier one.
-    :param warnings: What can be read, but is hardly meant.
-    :param name: The rule's name, unique among the rules.
-    :param name_patterns: Patterns of the campaign's name.
-    :param campaign_types: Types of campaigns; none for every type.
-    """
+    """When campaigns may run; as one of several rules, also which campaigns."""
 
     zone: ZoneInfo
-    windows: tuple[range, ...]
-    closed_dates: tuple[date, ...] = ()
-    overrides: tuple[Override, ...] = ()
-    warnings: tuple[str, ...] = ()
-    name: str = ALL
+    windows: tuple[range, ...]  # minutes since Monday 00:00, in order; the last may reach into the next week
+    closed_dates: tuple[date, ...] = ()  # days of the zone on which none may run, from midnight to midnight
+    overrides: tuple[reading.Override, ...] = ()  # in place of windows and dates; a later one before an earlier one
+    warnings: tuple[str, ...] = ()  # what can be read, but is hardly meant
+    name: str = ALL  # unique among the rules
     name_patterns: tuple[str, ...] = (ALL,)
-    campaign_types: tuple[str, ...] = ()
+    campaign_types: tuple[str, ...] = ()  # none for every type
     ignore_case: bool = False
 
     @classmethod
@@ -75,10 +50,9 @@ class CallingHours:
 
         :raises CampaignConfigError: When a key of it is unknown, or a field is unreadable.
         """
-        return cls(**read_hours("callingHours", calling_hours))
+        return cls(**reading.read_hours("callingHours", calling_hours))
 
     def matches(self, campaign: Campaign) -> bool:
-        """Return whether these are the hours of a campaign, if no earlier rule's are."""
         if self.campaign_types and campaign.campaign_type not in self.campaign_types:
             return False
         return matches_pattern(campaign.name, self.name_patterns, ignore_case=self.ignore_case)
@@ -133,7 +107,6 @@ class CallingHours:
         return self._periods[number]
 
     def _local(self, first: datetime, last: datetime) -> list[Opening]:
-        """Return the openings between two local times."""
         monday = datetime.combine(first, time()) - first.weekday() * DAY - WEEK
         openings = [
             (monday + week * WEEK + window.start * MINUTE, monday + week * WEEK + window.stop * MINUTE)
@@ -153,11 +126,7 @@ class CallingHours:
 
 @dataclass(frozen=True)
 class CallingRules:
-    """
-    Rules, of which the first that matches a campaign applies. A campaign that none matches is closed at all times.
-
-    :param warnings: What can be read, but is hardly meant.
-    """
+    """Rules: the first that matches a campaign applies, and a campaign that none matches is closed at all times."""
 
     rules: tuple[CallingHours, ...]
     warnings: tuple[str, ...] = ()
@@ -172,12 +141,12 @@ class CallingRules:
         if isinstance(value, CallingRules):
             return value
         if isinstance(value, str):
-            value = parse_literal("callingHours", value)
+            value = reading.parse_literal("callingHours", value)
         is_list = isinstance(value, list | tuple)
         given = {f"callingHours[{number}]": rule for number, rule in enumerate(value)} if is_list else {}
         if is_list and not given:
             fix = "Give at least one rule, or leave the calling hours out."
-            raise calling_hours_error("callingHours", value, "which has no rule", fix)
+            raise reading.calling_hours_error("callingHours", value, "which has no rule", fix)
         rules: list[CallingHours] = []
         for path, rule in (given or {"callingHours": value}).items():
             rules.append(_read_rule(path, rule, [other.name for other in rules]))
@@ -215,27 +184,29 @@ class CallingRules:
 
 
 def _read_rule(path: str, value: Any, taken: list[str]) -> CallingHours:
-    rule = read_object(path, value, (*RULE_KEYS, *HOURS_KEYS))
-    hours = read_hours(path, {key: rule[key] for key in rule if key not in RULE_KEYS})
-    patterns = read_words(f"{path}.name_pattern", rule.get("name_pattern")) or (ALL,)
+    rule = reading.read_object(path, value, (*RULE_KEYS, *reading.HOURS_KEYS))
+    hours = reading.read_hours(path, {key: rule[key] for key in rule if key not in RULE_KEYS})
+    patterns = reading.read_words(f"{path}.name_pattern", rule.get("name_pattern")) or (ALL,)
     for pattern in patterns:
         if problem := pattern_problem(pattern):
-            raise calling_hours_error(f"{path}.name_pattern", pattern, *problem)
-    types = tuple(word.casefold() for word in read_words(f"{path}.campaign_types", rule.get("campaign_types")))
+            raise reading.calling_hours_error(f"{path}.name_pattern", pattern, *problem)
+    types = tuple(word.casefold() for word in reading.read_words(f"{path}.campaign_types", rule.get("campaign_types")))
     for word in types:
         if word not in list(CampaignType):
             fix = f"Use some of {', '.join(CampaignType)}."
-            raise calling_hours_error(f"{path}.campaign_types", word, "which is no type of campaign", fix)
-    ignore_case = read_flag(f"{path}.ignore_case", rule.get("ignore_case") or False)
+            raise reading.calling_hours_error(f"{path}.campaign_types", word, "which is no type of campaign", fix)
+    ignore_case = reading.read_flag(f"{path}.ignore_case", rule.get("ignore_case") or False)
     default = ", ".join(patterns) + (f" ({', '.join(types)})" if types else "")
     name = _read_name(f"{path}.name", rule.get("name"), default, taken)
     return CallingHours(**hours, name=name, name_patterns=patterns, campaign_types=types, ignore_case=ignore_case)
 
 
 def _read_name(path: str, value: Any, default: str, taken: list[str]) -> str:
-    names = read_words(path, value) or (f"{default} ({len(taken) + 1})" if default in taken else default,)
+    names = reading.read_words(path, value) or (f"{default} ({len(taken) + 1})" if default in taken else default,)
     if len(names) > 1 or names[0] in taken:
-        raise calling_hours_error(path, value, "which is no name, or another rule's", "Give each rule its own name.")
+        raise reading.calling_hours_error(
+            path, value, "which is no name, or another rule's", "Give each rule its own name."
+        )
     return names[0]
 
 
@@ -253,13 +224,11 @@ def _period_of(moment: datetime) -> int:
 
 
 def _without(openings: Iterable[Opening], start: datetime, end: datetime) -> list[Opening]:
-    """Return what is left of openings when a span is cut out."""
     parts = (part for opens, closes in openings for part in ((opens, min(closes, start)), (max(opens, end), closes)))
     return [(opens, closes) for opens, closes in parts if opens < closes]
 
 
 def _joined(openings: Iterable[Opening]) -> list[Opening]:
-    """Return openings in order; those that touch or overlap are one."""
     found: list[Opening] = []
     for opens, closes in sorted(openings):
         if found and opens <= found[-1][1]:
@@ -272,7 +241,8 @@ def _moment(local: datetime, zone: ZoneInfo, fold: int) -> datetime:
     """
     Return the moment (UTC) at which the clock shows a time, or jumps over it.
 
-    :param fold: 0 for the first of two such moments, 1 for the second.
+    Of a time that it shows twice, what is open ends at the first (fold 0) and starts at the second (fold 1), so that
+    nobody is called late or early.
     """
     first, second = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
     if first <= second:

@@ -1,8 +1,4 @@
-"""
-Read an object of calling hours: the windows of a week as the platform has them, and what differs from the week.
-
-An unreadable value or an unknown key is an error that names field and value.
-"""
+"""Read an object of calling hours; an unreadable value or an unknown key is an error that names field and value."""
 
 from __future__ import annotations
 
@@ -17,7 +13,7 @@ from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from airflow_provider_campaign.campaign import is_unset, plain_text
+from airflow_provider_campaign.campaign import plain_text, text_problem
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.text import shown
 
@@ -45,28 +41,26 @@ _TIME = re.compile(r"(\d{1,2}):(\d{2})(?: ?([AP])M)?", re.IGNORECASE | re.ASCII)
 
 @dataclass(frozen=True)
 class Override:
-    """
-    A span of local time in which campaigns may run, or may not, whatever the week says.
-
-    :param end: None until further notice.
-    """
+    """A span of local time in which campaigns may run, or may not, whatever the week says."""
 
     start: datetime
-    end: datetime | None
+    end: datetime | None  # None until further notice
     is_open: bool
 
 
 def read_hours(field: str, calling_hours: Any) -> dict[str, Any]:
-    """
-    Return the fields of :class:`.CallingHours`.
-
-    :param field: What errors and warnings call the object.
-    """
+    """Return the fields of :class:`.CallingHours`; errors and warnings call the object by the name of its field."""
     given = {key: value for key, value in read_object(field, calling_hours, HOURS_KEYS).items() if value is not None}
     needs_zone = "open" not in given or "closed_dates" in given or "overrides" in given
     zone = read_zone(f"{field}.timezone", given.get("timezone", None if needs_zone else "UTC"))
     warnings: list[str] = []
-    windows = _read_constant(field, given) if "open" in given else _read_windows(field, given, warnings)
+    if "open" not in given:
+        windows = _read_windows(field, given, warnings)
+    elif any(key in given for key in WEEKLY_KEYS):
+        fix = f"Give {', '.join(WEEKLY_KEYS)}, or 'open' in their place."
+        raise calling_hours_error(f"{field}.open", given["open"], "which can't be given with hours", fix)
+    else:
+        windows = (range(MINUTES_A_WEEK),) if read_flag(f"{field}.open", given["open"]) else ()
     days = read_list(f"{field}.closed_dates", given.get("closed_dates"))
     closed_dates = sorted({_read_date(f"{field}.closed_dates[{number}]", day) for number, day in enumerate(days)})
     if "closed_dates" in given and not closed_dates:
@@ -78,7 +72,6 @@ def read_hours(field: str, calling_hours: Any) -> dict[str, Any]:
 
 
 def read_zone(field: str, name: Any) -> ZoneInfo:
-    """Return a time zone that is the clock of a region, or UTC."""
     probable = PROBABLE_ZONES.get(str(name).upper())
     fix = f"Give a name of the IANA database, such as {probable or 'Asia/Kolkata'!r}."
     try:
@@ -89,14 +82,6 @@ def read_zone(field: str, name: Any) -> ZoneInfo:
     if zone.key not in ("UTC", "Etc/UTC") and (not slash or area in NOT_REGIONS):
         raise calling_hours_error(field, name, "which is not the clock of a region", fix)
     return zone
-
-
-def _read_constant(field: str, given: Mapping[str, Any]) -> tuple[range, ...]:
-    """Return the windows of hours that are open, or closed, at all times."""
-    for key in filter(given.__contains__, WEEKLY_KEYS):
-        fix = "Give hours, or 'open' in their place."
-        raise calling_hours_error(f"{field}.{key}", given[key], "which can't be given with 'open'", fix)
-    return (range(MINUTES_A_WEEK),) if read_flag(f"{field}.open", given["open"]) else ()
 
 
 def _read_windows(field: str, given: Mapping[str, Any], warnings: list[str]) -> tuple[range, ...]:
@@ -205,12 +190,10 @@ def _read_time(field: str, value: Any, zone: ZoneInfo) -> datetime:
 
 
 def calling_hours_error(field: str, value: Any, problem: str, fix: str) -> CampaignConfigError:
-    """Return the error for a field, or an argument, that is unreadable."""
     return CampaignConfigError(f"Calling hours: {field} is {shown(value)}, {problem}. {fix}")
 
 
 def read_object(field: str, value: Any, keys: Collection[str]) -> Mapping[str, Any]:
-    """Return an object that has no other than some keys."""
     if not isinstance(value, Mapping):
         raise calling_hours_error(field, value, "not an object", f"Give an object with some of {', '.join(keys)}.")
     for key in value:
@@ -242,7 +225,7 @@ def read_words(field: str, value: Any) -> tuple[str, ...]:
     """Return one text or several, which may be the text of a list; null and an empty list are none."""
     words = text_list(value) or [value] if isinstance(value, str) else read_list(field, value)
     for word in words:
-        if not isinstance(word, str) or not word.strip() or is_unset(word):
+        if not isinstance(word, str) or text_problem(word):
             fix = "Leave the key out, or check what the template gives."
             raise calling_hours_error(field, word, "which is no text, or stands for a missing one", fix)
     return tuple(word.strip() for word in words)

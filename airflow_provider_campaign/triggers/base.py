@@ -44,7 +44,6 @@ _threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="campaign-poll")
 
 
 async def run_in_thread(function: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
-    """Call a function in a thread."""
     # Not by asyncio.to_thread: what asks the triggerer's supervisor in there, if only to have a secret masked, must
     # find the way back to this event loop, or the triggerer ends (seen on Airflow 3.1.8).
     return await sync_to_async(function, thread_sensitive=False, executor=_threads)(*arguments, **named)
@@ -118,7 +117,6 @@ class SharedPoll:
         return Snapshot(began, problem=str(snapshot.error))
 
     async def _look_up(self) -> CampaignClient:
-        """Return a client of the account that the connection stands for now."""
         try:
             connection = await get_async_connection(self.campaign_conn_id)
         except Exception as error:  # whatever a secrets backend or Airflow's API raises may pass

@@ -45,7 +45,6 @@ class CampaignStatusTrigger(AccountTrigger):
         self.condition = status_condition(self.target_statuses)
 
     async def events(self, poll: SharedPoll, snapshots: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
-        """Yield an event for each transition."""
         was_short = await self._load()
         with poll.subscribed(PendingWait(self.campaign_id, self.condition, self.campaign_type)):
             async for snapshot in snapshots:

@@ -90,7 +90,6 @@ class CampaignWaitTrigger(AccountTrigger):
         self.end_task = end_task
 
     async def events(self, poll: SharedPoll, snapshots: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
-        """Yield the one event that ends the wait."""
         try:
             wait = self._wait(SYSTEM_CLOCK.time())
             with poll.subscribed(wait):

@@ -1,7 +1,6 @@
 """
-The ends of calling hours that the page expects evidence of: the one rule of the page that is no JavaScript.
-
-Whoever reaches Airflow's server may ask, so that what one request costs is limited, and one at a time is computed.
+The ends of calling hours that the page expects evidence of. Whoever reaches Airflow's server may ask: what one request
+costs is limited, and one at a time is computed.
 """
 
 from __future__ import annotations
@@ -44,12 +43,7 @@ async def respond(request: Request) -> Response:
 
 
 def expected_ends(body: bytes) -> list[dict[str, str | None]]:
-    """
-    Return each end with its rule and time zone, and when the rule's calling hours start again.
-
-    :raises ValueError: When the request is invalid, or too large.
-    :raises CampaignConfigError: When the calling hours are unreadable.
-    """
+    """Return each end with its rule and time zone, and when the rule's calling hours start again."""
     asked = json.loads(body)
     start, until = (datetime.fromisoformat(asked[key]) for key in ("from", "until"))
     if until - start > MAX_SPAN:

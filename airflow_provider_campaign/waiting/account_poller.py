@@ -70,7 +70,6 @@ class AccountPoller:
             return replace(self._snapshot, error=error, problem=problem, delay=delay)
 
     def _begin(self, waits: Iterable[PendingWait], deadline: Deadline | None) -> None:
-        """Forget the last poll, and who has left."""
         self._polls += 1
         self._deadline = deadline
         self._waits: dict[str, list[PendingWait]] = {}
@@ -175,7 +174,6 @@ class AccountPoller:
         return bool(self._problems) and are_all and not self._snapshot.campaigns and not self._snapshot.failed
 
     def _allowance(self, most: int) -> int:
-        """Return how many more requests the rate limit allows, up to a maximum."""
         available = self.client.rate_limiter.available
         return most if available is None else min(most, available)
 
@@ -198,9 +196,7 @@ def wait_for_effect(
     Return a campaign that was stopped, or started, once its status meets the condition; poll it at the deadline, too.
 
     :param campaign: As the response to the stop or start shows it.
-    :param poll_interval: Seconds between two polls.
-    :raises CampaignTimeoutError: When the deadline comes first.
-    :raises CampaignError: As for :meth:`.PendingWait.reached`.
+    :raises CampaignError: As for :meth:`.PendingWait.reached`, or when the deadline comes first.
     """
     if condition.is_met_by(campaign.status):
         return campaign

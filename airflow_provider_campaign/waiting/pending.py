@@ -15,23 +15,14 @@ MAX_READ_LAG = 90.0
 
 @dataclass(frozen=True)
 class Snapshot:
-    """
-    What one poll has shown, of one campaign or of many.
+    """What one poll has shown, of one campaign or of many."""
 
-    :param began: When the poll began (seconds since the epoch).
-    :param campaigns: The campaigns that were read, by id; nothing new is known of any other.
-    :param failed: The error of each campaign that the platform refuses to show, by id.
-    :param error: What keeps everybody from reading anything.
-    :param problem: What kept something from being read this time.
-    :param delay: Seconds for which the platform asks to be left alone.
-    """
-
-    began: float = 0.0
-    campaigns: dict[str, Campaign] = field(default_factory=dict)
-    failed: dict[str, CampaignError] = field(default_factory=dict)
-    error: CampaignError | None = None
-    problem: str | None = None
-    delay: float = 0.0
+    began: float = 0.0  # seconds since the epoch
+    campaigns: dict[str, Campaign] = field(default_factory=dict)  # that were read; nothing new is known of any other
+    failed: dict[str, CampaignError] = field(default_factory=dict)  # campaigns that the platform refuses to show
+    error: CampaignError | None = None  # what keeps everybody from reading anything
+    problem: str | None = None  # what kept something from being read this time
+    delay: float = 0.0  # seconds for which the platform asks to be left alone
 
 
 @dataclass(eq=False)
@@ -39,14 +30,10 @@ class PendingWait:
     """
     A wait for a campaign's status, and what has been seen of it.
 
-    :param campaign_type: The campaign's type; None if unknown.
     :param deadline: When the wait ends (seconds since the epoch); None for never.
     :param acted_at: When the platform acknowledged the stop or start that is waited for (seconds since the epoch, by
         our clock): only what is newer counts. None for a sensor.
     :param changed_at: The campaign's last change by then, by the platform's clock; None if unknown.
-    :param last_status: The campaign's status as it was seen last.
-    :param problem: What kept it from being seen in the last poll.
-    :param was_refused: Whether the platform has refused to show it since it was seen last.
     """
 
     campaign_id: str
@@ -55,9 +42,9 @@ class PendingWait:
     deadline: float | None = None
     acted_at: float | None = None
     changed_at: float | None = None
-    last_status: str | None = None
-    problem: str | None = None
-    was_refused: bool = False
+    last_status: str | None = None  # as it was seen last
+    problem: str | None = None  # what kept it from being seen in the last poll
+    was_refused: bool = False  # whether the platform has refused to show it since it was seen last
 
     def accepts(self, campaign: Campaign, read_at: float) -> bool:
         """
@@ -76,8 +63,7 @@ class PendingWait:
         """
         Return the campaign if a poll shows that it has met the condition; note what the poll shows if not.
 
-        :raises CampaignError: When the campaign can't be read, for an acknowledged stop or start twice in a row; or
-            when the condition can no longer be met.
+        :raises CampaignError: When it can't be read, for an acknowledged stop twice in a row, or not end well any more.
         """
         self.problem = snapshot.problem
         if error := snapshot.error or snapshot.failed.get(self.campaign_id):
