@@ -22,7 +22,6 @@ from airflow_provider_campaign.platforms.base import (
     ListQuery,
     Platform,
 )
-from airflow_provider_campaign.text import sanitize
 
 DEFAULT_REQUEST_TIMEOUT = 30.0  # seconds that one request may take, unless the connection says
 MAX_SEARCHED_PAGES = 5  # pages of a list that a search for campaigns in undocumented statuses reads
@@ -229,10 +228,12 @@ class CampaignClient:
 
     def probe(self) -> str:
         """Make one cheap read, and say in a few words what was seen."""
-        platform, deadline = self.platform, self.deadline(self.requester.timeout)
-        campaign_type = next(iter(platform.campaign_types), None)
+        campaign_type = next(iter(self.platform.campaign_types), None)
         reader = self.read_list(campaign_type, page_size=1)
-        return sanitize(reader.describe_page(deadline), platform.secrets) or ""
+        campaigns = reader.read_page(self.deadline(self.requester.timeout, retries=False))
+        count = f"{len(campaigns)}{'' if reader.is_finished else ' or more'}" if reader.total is None else reader.total
+        kind = f" of type {campaign_type}" if campaign_type else ""
+        return f"account {self.platform.account or ''} has {count} campaigns{kind}."
 
     def _read(self, request: ApiRequest, deadline: Deadline | None) -> Campaign:
         request = self._validated(request)

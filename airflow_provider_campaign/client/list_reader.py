@@ -67,12 +67,6 @@ class ListReader:
             log.warning("The next page is requested with fewer rows: %s", error)
         return self._request_page(deadline)
 
-    def describe_page(self, deadline: Deadline) -> str:
-        """Request the next page once, and return in a few words what it shows."""
-        http_request = self._pager.next_request
-        assert http_request is not None, "there is a page"  # noqa: S101
-        return self._requester.send(self._request, http_request, deadline, self._requester.platform.describe_list)
-
     def read_all(self, deadline: Deadline, after_page: Callable[[], None] = lambda: None) -> Iterator[Campaign]:
         """
         Yield the campaigns of all pages that are left, each page as it is asked for.

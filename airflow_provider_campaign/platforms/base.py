@@ -208,10 +208,6 @@ class Platform(ABC):
     def pager(self, query: ListQuery) -> Pager:
         """Return the reading of a list, which the platform may be able to filter, to sort, and to page, or not."""
 
-    def describe_list(self, document: Mapping[str, Any]) -> str:
-        """Return in a few words what a page of a list shows, for the check of a connection."""
-        return "the account answers."
-
 
 def _mark(row: Mapping[str, Any]) -> str:
     """Return how a message names an unreadable row."""

@@ -22,7 +22,7 @@ from airflow_provider_campaign.platforms.base import (
     Platform,
 )
 from airflow_provider_campaign.platforms.kore_list import LISTABLE_STATUSES, KorePager, read_row
-from airflow_provider_campaign.platforms.reading import optional_text, required_object, required_rows
+from airflow_provider_campaign.platforms.reading import optional_text, required_object
 
 _V1_STOP = "POST /campaign/api/v1/public/{iid}/campaign/{campaign_id}"
 _V1 = "/agentassist/api/v1/public/{iid}/campaign"
@@ -168,12 +168,6 @@ class KorePlatform(Platform):
 
     def pager(self, query: ListQuery) -> Pager:
         return KorePager(self.http_request(ApiRequest(Action.LIST, None, query.campaign_type)), query)
-
-    def describe_list(self, document: Mapping[str, Any]) -> str:
-        data = required_object(document, "data")
-        required_rows(data, "results")
-        total = optional_text(data, "totalResults") or "an unknown number of"
-        return f"API {self.api_version} answers, account {self.account_id} has {total} SMS campaigns."
 
     def _schedule_off(self, request: ApiRequest) -> HttpRequest:
         name = request.campaign_id or ""

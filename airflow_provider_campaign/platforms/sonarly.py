@@ -111,11 +111,6 @@ class SonarlyPlatform(Platform):
         """Return the reading of the list; the platform documents neither filter nor order, but a cursor."""
         return SonarlyPager(self.http_request(ApiRequest(Action.LIST)))
 
-    def describe_list(self, document: Mapping[str, Any]) -> str:
-        data = required_object(document, "data")
-        count = f"{len(required_rows(data, 'items'))}{' or more' if _next_cursor(data) else ''}"
-        return f"account group {self.account_group_id} has {count} campaigns."
-
 
 class SonarlyPager(Pager):
     """The reading of the list, from the request for its first page on."""

@@ -29,7 +29,7 @@ def test_kores_account_is_described(sandbox: Sandbox, connect: Connect, version:
     connect(sandbox.kore_connection(version))
     assert check() == (
         True,
-        f"Connected to Kore.ai: API {version} answers, account acc-sandbox-0000 has 3 SMS campaigns.",
+        "Connected to Kore.ai: account acc-sandbox-0000/st-sandbox-0000 has 3 campaigns of type sms.",
     )
     assert [request.action for request in sandbox.requests] == ["list"]
 
@@ -42,7 +42,7 @@ def test_sonarlys_account_group_is_described(
     for _ in range(3):
         SONARLY.add_campaign(sandbox)
     connect(sandbox.sonarly_connection())
-    assert check() == (True, f"Connected to Sonarly: account group ag-sandbox-0000 has {count}.")
+    assert check() == (True, f"Connected to Sonarly: account ag-sandbox-0000 has {count}.")
     assert [request.action for request in sandbox.requests] == ["list"]
 
 

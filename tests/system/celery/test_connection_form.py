@@ -179,7 +179,9 @@ def test_a_saved_connection_is_tested_and_shown_again_without_its_secret(
     conn_id, values = f"{conn_type}_evening", entries(platform, conn_type)
     platform.add_campaign(campaign_type="sonarly" if conn_type == "sonarly" else "sms")
     enter(connections_page, conn_id, conn_type, values)
-    expected = "account group ag-sandbox-0000 has 1" if conn_type == "sonarly" else "account acc-sandbox-0000 has 1"
+    expected = (
+        "account ag-sandbox-0000 has 1" if conn_type == "sonarly" else "account acc-sandbox-0000/st-sandbox-0000 has"
+    )
     expect(press_test(connections_page, conn_id)).to_contain_text(expected)
     assert [request.action for request in platform.requests].count("list") == 1
 

@@ -139,8 +139,3 @@ def test_a_list_that_does_not_count_its_campaigns_is_no_proof() -> None:
 def test_a_platform_whose_lists_show_all_campaigns_is_not_asked_how_many_it_hides() -> None:
     client = client_of(SONARLY, ScriptedTransport([]))
     assert list(client.find_undocumented(None, client.deadline(100))) == []
-
-
-def test_the_check_of_a_connection_shows_what_the_platform_says_as_a_message_may_quote_it() -> None:
-    transport = ScriptedTransport([page(row("c-1"), totalResults="\x9b3 or\n4")])
-    assert client_of(KORE_V1, transport).probe() == "API v1 answers, account acc-1 has \ufffd3 or 4 SMS campaigns."

@@ -147,13 +147,6 @@ def test_a_response_that_is_not_as_documented_shows_no_campaign(
         KORE_V1.read_campaign(request_, document)
 
 
-def test_the_check_of_a_connection_shows_how_many_campaigns_there_are() -> None:
-    page = {"data": {"results": [], "totalResults": 3}}
-    assert KORE_V1.describe_list(page) == "API v1 answers, account acc-1 has 3 SMS campaigns."
-    with pytest.raises(InvalidResponseError):
-        KORE_V1.describe_list({"data": {"results": {}}})
-
-
 # The list.
 
 Row = dict[str, Any]

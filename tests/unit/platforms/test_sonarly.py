@@ -166,10 +166,3 @@ def test_a_list_that_makes_no_progress_is_given_up_and_reported() -> None:
         pages += 1
     assert pages == MAX_PAGES_WITHOUT_PROGRESS + 2
     assert pager.problems == ["the responses say that there is more, and show nothing new"]
-
-
-@pytest.mark.parametrize(("cursor", "count"), [(None, "3 campaigns."), ("x", "3 or more campaigns.")])
-def test_the_check_of_a_connection_says_how_many_campaigns_the_first_page_shows(cursor: str | None, count: str) -> None:
-    assert SONARLY.describe_list(page_of(range(3), cursor)) == f"account group ag-1 has {count}"
-    with pytest.raises(InvalidResponseError):
-        SONARLY.describe_list({"success": True, "data": {}})
