@@ -7,6 +7,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
@@ -87,8 +88,9 @@ class TaskRecord:
             send_metrics(self.draft.record(progress, SYSTEM_CLOCK.time(), "success"), *self._counted)
             return
         problem = self.end(error)
-        if (error or problem) and self.draft.action == "sweep":
-            self._push_result()
+        if (error or problem) and self.draft.action == "sweep" and self._context:
+            with suppress(Exception):  # whatever an XCom backend raises, the task's own error counts
+                self._context["ti"].xcom_push(key="return_value", value=self.result)
         if problem and self.result["outcome"] != "killed" and not isinstance(error, CampaignConfigError):
             raise CampaignRecordError(self.result["error"]) from (error or problem)
 
@@ -180,13 +182,6 @@ class TaskRecord:
         except Exception as error:  # noqa: BLE001 whatever Airflow raises, what was done counts
             log.warning("What this try did can't be kept for the next one: %s", error)
 
-    def _push_result(self) -> None:
-        try:
-            if self._context and "ti" in self._context:
-                self._context["ti"].xcom_push(key="return_value", value=self.result)
-        except Exception as error:  # noqa: BLE001 whatever an XCom backend raises, the task's own error counts
-            log.warning("The result can't be pushed to XCom: %s", error)
-
 
 def open_store(name: str, value: Any, *, has_default: bool) -> RecordStore | None:
     """
@@ -235,7 +230,8 @@ def send_metrics(record: Mapping[str, Any], requests: int = 0, refused: int = 0)
         "rate_limited": record["refused"] - refused,
         "requests": record["requests"] - requests,
     }
-    in_time = [each for each in confirmed if each["end"] and not each["is_incident"]]
+    moments = [(each["confirmed_at"], each["end"]) for each in confirmed if each["end"] and not each["is_incident"]]
+    seconds = [(datetime.fromisoformat(at) - datetime.fromisoformat(end)).total_seconds() for at, end in moments]
     # For a tag with a colon in it, Airflow drops the whole metric.
     names = {name: (record[name] or "unknown")[:MAX_TAG_LENGTH] for name in ("platform", "connection_id")}
     tags = {name: re.sub(r"[^\w.-]", "_", text, flags=re.ASCII) for name, text in names.items()}
@@ -243,12 +239,7 @@ def send_metrics(record: Mapping[str, Any], requests: int = 0, refused: int = 0)
         for name, count in counts.items():
             if count:
                 Stats.incr(f"campaign.{name}", count, tags=tags)
-        if in_time:
-            Stats.gauge("campaign.seconds_after_window_end", max(map(_seconds_after_end, in_time)), tags=tags)
+        if seconds:
+            Stats.gauge("campaign.seconds_after_window_end", max(seconds), tags=tags)
     except Exception as error:  # noqa: BLE001 whatever the metrics' backend raises, what was done counts
         log.warning("The metrics can't be sent: %s", error)
-
-
-def _seconds_after_end(campaign: Mapping[str, Any]) -> float:
-    confirmed_at, end = map(datetime.fromisoformat, (campaign["confirmed_at"], campaign["end"]))
-    return (confirmed_at - end).total_seconds()

@@ -7,7 +7,6 @@ its small files are compared with the records, and what goes wrong there is a wa
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections import defaultdict
@@ -60,7 +59,7 @@ def find_predecessors(root: ObjectStoragePath, connection_id: str | None, ended_
                     named.update(names)
                 elif max(len(found), len(doubtful)) < MAX_NAMED:
                     record = {"path": _linked_path(folder, f"{day}/{link[0]}"), "sha256": sha256}
-                    is_found = _exists(root, record, connection_id)
+                    is_found = _exists(root, record)
                     (found if is_found else doubtful).append(record)
                     named.update([sha256[:SHORT_HASH]], names if is_found else ())
     except Exception as error:  # noqa: BLE001 whatever a file system's library raises
@@ -118,12 +117,11 @@ def _linked_path(folder: ObjectStoragePath, link: str) -> str:
     return text if PATH.fullmatch(text) and text.isprintable() else ""
 
 
-def _exists(root: ObjectStoragePath, record: Named, connection_id: str | None) -> bool:
-    """Return whether a path has the record of a connection with a hash."""
+def _exists(root: ObjectStoragePath, record: Named) -> bool:
+    """Return whether a path has a file with a hash."""
     try:
-        content = read_file(root, record["path"]) if record["path"] else b""
-        return sha256_of(content) == record["sha256"] and json.loads(content).get("connection_id") == connection_id
-    except Exception:  # noqa: BLE001 whatever a file system's library raises, or is no JSON
+        return bool(record["path"]) and sha256_of(read_file(root, record["path"])) == record["sha256"]
+    except Exception:  # noqa: BLE001 whatever a file system's library raises
         return False
 
 

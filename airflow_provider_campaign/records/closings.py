@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
+from operator import attrgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,6 +26,8 @@ FIRST_LOOK = timedelta(minutes=5)
 # The keys of what is known of an end, and of the record that shows it, which are None without one.
 ROW = ("connection_id", "rule", "end", "local_end", "outcome", "seconds_late", "campaigns", "live_again")
 SOURCE = ("run", "path", "sha256")
+
+_at, _moment = datetime.fromisoformat, attrgetter("at")
 
 
 @dataclass(frozen=True)
@@ -217,14 +220,6 @@ class ExpectedClosings:
         named = Campaign(campaign["campaign_id"], "unknown", campaign["name"], campaign["campaign_type"])
         rule = self._rules[record["connection_id"]].rule_for(named)
         return rule.name if rule else None
-
-
-def _moment(evidence: _Evidence) -> datetime:
-    return evidence.at
-
-
-def _at(text: str) -> datetime:
-    return datetime.fromisoformat(text)
 
 
 def day_limit(day: date, zone: ZoneInfo, *, days: int = 0) -> datetime:

@@ -77,7 +77,7 @@ class RecordStore:
                 copies = filter(re.compile(re.escape(stem) + r"(\.\d+)?\.json").fullmatch, names)
                 for name in islice(copies, MAX_COPIES):
                     file = _read(root, f"{folder}/{name}")
-                    if file.record and _is_try_of(file.record["run"], number, run):
+                    if file.record and record_path(file.record["run"], "") == f"{folder}/{stem}":
                         found[number] = file
                         break
         return found
@@ -133,8 +133,3 @@ def _read(root: ObjectStoragePath, path: str) -> RecordFile:
         return RecordFile.parse(path, read_file(root, path))
     except Exception as error:  # noqa: BLE001 whatever a file system's library raises
         return RecordFile(path, "", None, f"can't be read: {type(error).__name__}: {error}")
-
-
-def _is_try_of(run: Mapping[str, Any], number: int, other: Mapping[str, Any]) -> bool:
-    same = all(run.get(key) == other.get(key) for key in ("dag_id", "run_id", "task_id", "map_index"))
-    return same and run.get("try_number") == number
