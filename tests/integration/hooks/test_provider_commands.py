@@ -38,10 +38,6 @@ forms = {form.connection_type: form.model_dump() for form in HookMetaService.hoo
 print(json.dumps(forms, default=str))
 """
 version = Version(airflow.__version__)
-HAS_FORMS_LIBRARY = find_spec("flask_appbuilder") is not None
-NEEDS_FORMS = pytest.mark.skipif(
-    version < Version("3.2") and not HAS_FORMS_LIBRARY, reason="before 3.2, the commands know forms by flask_appbuilder"
-)
 FIELDS = {
     f"extra__{info['connection-type']}__{field}"
     for info in get_provider_info()["connection-types"]
@@ -61,35 +57,24 @@ def printed(shared_airflow: SharedAirflow, tmp_path_factory: pytest.TempPathFact
     return answer
 
 
-def test_the_provider_is_listed_with_its_version(printed: Printed) -> None:
+def test_the_provider_is_listed_with_its_version_hooks_and_triggers(printed: Printed) -> None:
     [row] = [row for row in printed["list"] if row["package_name"] == "airflow-provider-campaign"]
     assert row["version"] == __version__
-
-
-def test_both_connection_types_are_listed_with_their_hooks(printed: Printed) -> None:
     hooks = {row["connection_type"]: (row["class"], row["hook_name"]) for row in printed["hooks"]}
     for info in get_provider_info()["connection-types"]:
         assert hooks[info["connection-type"]] == (info["hook-class-name"], info["hook-name"])
+    assert "airflow_provider_campaign.triggers.campaign" in str(printed["triggers"])
 
 
-@NEEDS_FORMS
-def test_all_fields_of_the_form_are_listed(printed: Printed) -> None:
+@pytest.mark.skipif(
+    version < Version("3.2") and find_spec("flask_appbuilder") is None,
+    reason="before 3.2, the commands know forms by flask_appbuilder",
+)
+def test_both_forms_have_all_their_fields_and_mark_the_secrets(printed: Printed) -> None:
     names = [row["connection_parameter_name"] for row in printed["widgets"]]
     assert sorted(name for name in names if name.startswith(("extra__kore__", "extra__sonarly__"))) == sorted(FIELDS)
-
-
-@NEEDS_FORMS
-def test_both_forms_relabel_and_hide_fields(printed: Printed) -> None:
     assert {"kore", "sonarly"} <= {row["field_behaviours"] for row in printed["behaviours"]}
-
-
-@NEEDS_FORMS
-def test_the_secrets_of_the_form_are_marked_as_such(printed: Printed) -> None:
     assert FIELDS & set(printed["secrets"]) == {"extra__kore__private_key"}
-
-
-def test_the_triggers_are_listed(printed: Printed) -> None:
-    assert "airflow_provider_campaign.triggers.campaign" in str(printed["triggers"])
 
 
 @pytest.mark.skipif(version < Version("3.1"), reason="the UI of 2.11 is Flask's, that of 3.0 has no forms without it")
