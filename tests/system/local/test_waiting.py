@@ -293,7 +293,7 @@ def test_an_asset_starts_its_dag_each_time_its_campaign_is_stopped(airflow: Live
         return len(airflow.pages("/dags/report/dagRuns", "dag_runs"))
 
     def expect(count: int) -> None:
-        wait_until(lambda: runs() == count, 60, lambda: f"{runs()} runs instead of {count}")
+        wait_until(lambda: runs() == count, 120, lambda: f"{runs()} runs instead of {count}")
         seen_by_watcher(watched)
         assert runs() == count
 
@@ -320,4 +320,4 @@ def test_an_asset_starts_its_dag_each_time_its_campaign_is_stopped(airflow: Live
 def seen_by_watcher(watched: Sandbox) -> None:
     """Wait until the watcher has looked twice, so that it has judged what it saw first."""
     watched.clear_requests()
-    watched.wait_for(lambda sandbox: len(sandbox.requests) >= 2, 60)
+    watched.wait_for(lambda sandbox: len(sandbox.requests) >= 2, 120)
