@@ -58,27 +58,17 @@ class CampaignHook(BaseHook, ABC):
 
     @classmethod
     def get_connection(cls, conn_id: str) -> Connection:
-        """
-        Look up a connection, in the database, too, if this is no task: in a script, or on the command line.
-
-        There ``BaseHook.get_connection`` does not see it (Airflow 3.1 and later), but Airflow's own commands do.
-
-        :raises AirflowNotFoundException: When there is no such connection.
-        """
+        """Look up a connection, in the database, too, if this is no task: in a script, or on the command line."""
         try:
             return super().get_connection(conn_id)
-        except AirflowNotFoundException:
+        except AirflowNotFoundException:  # on Airflow 3.1 and later it does not see the database there
             from airflow.models import Connection as StoredConnection  # brings the database's libraries
 
             return StoredConnection.get_connection_from_secrets(conn_id)
 
     @classmethod
     def for_connection(cls, connection: Connection, *, renews: bool = False) -> Self:
-        """
-        Return the hook that a connection's type stands for.
-
-        :raises CampaignConfigError: When the type is not one of a campaign platform.
-        """
+        """Return the hook of a connection's type; raise a :class:`.CampaignConfigError` if that is of no platform."""
         hook_class = _hook_class(connection)
         if hook_class is None or not issubclass(hook_class, cls):
             raise CampaignConfigError(
@@ -90,21 +80,12 @@ class CampaignHook(BaseHook, ABC):
 
     @classmethod
     def for_conn_id(cls, campaign_conn_id: str) -> Self:
-        """
-        Look a connection up and return its hook.
-
-        :raises CampaignConfigError: When it is not one of a campaign platform.
-        :raises CampaignUnavailableError: When it is not found.
-        """
+        """Look a connection up and return its hook; raise a :class:`.CampaignUnavailableError` if it is not found."""
         return cls.for_connection(cls._find_connection(campaign_conn_id), renews=True)
 
     @abstractmethod
     def create_platform(self, fields: ConnectionFields) -> Platform:
-        """
-        Return the account on its platform.
-
-        :raises CampaignConfigError: When a field is missing or wrong.
-        """
+        """Return the account on its platform; raise a :class:`.CampaignConfigError` if a field is missing or wrong."""
 
     @cached_property
     def connection(self) -> Connection:

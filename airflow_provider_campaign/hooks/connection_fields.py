@@ -23,11 +23,7 @@ MAX_SECONDS = 86_400.0  # A day: longer values overflow socket timeouts
 
 
 class ConnectionFields:
-    """
-    A connection, read field by field; null, empty, and absent are one and the same.
-
-    :raises CampaignConfigError: On construction, when the connection's extra is not a JSON object.
-    """
+    """A connection, read field by field; null, empty, and absent are one and the same."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -77,18 +73,17 @@ class ConnectionFields:
     def identifier(self, field: str) -> str:
         """Return a field's text, which goes into headers and, as one segment, into paths; raise if it is missing."""
         text = self.header(field)
-        if not is_path_segment(text):
-            problem = "looks like a path: it holds one of / \\ ? # .."
-            raise self.error(field, problem, "Copy it from the platform again.")
-        return text
+        if is_path_segment(text):
+            return text
+        raise self.error(field, "looks like a path: it holds one of / \\ ? # ..", "Copy it from the platform again.")
 
     def header(self, field: str) -> str:
         """Return a field's text, which goes into a header and so may hold ASCII only; raise if it is missing."""
         text = self.required(field)
-        if not (text.isascii() and text.isprintable()) or " " in text:
-            problem = "holds a blank, or a character that no header can carry"
-            raise self.error(field, problem, "Copy it from the platform again.")
-        return text
+        if text.isascii() and text.isprintable() and " " not in text:
+            return text
+        problem = "holds a blank, or a character that no header can carry"
+        raise self.error(field, problem, "Copy it from the platform again.")
 
     def choice(self, field: str) -> str:
         """Return a field's text if it is one of those that its form offers, or the form's default."""
@@ -104,10 +99,10 @@ class ConnectionFields:
         if value is None:
             return None
         try:
-            seconds = float(value) if not isinstance(value, bool) else -1.0
+            seconds = float(value)
         except (TypeError, ValueError, OverflowError):
             seconds = -1.0
-        if not 0 < seconds <= MAX_SECONDS:
+        if isinstance(value, bool) or not 0 < seconds <= MAX_SECONDS:
             raise self.error(field, f"is {shown(value)}", "Give a positive number of seconds, for example 30.")
         return seconds
 

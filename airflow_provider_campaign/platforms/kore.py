@@ -101,22 +101,16 @@ class KorePlatform(Platform):
 
     @property
     def account(self) -> str:
-        """The Account ID and the Application ID."""
         return f"{self.account_id}/{self.iid}"
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The Client Secret or the private key."""
         return (self.key,)
 
     def signed_headers(self, now: float) -> Mapping[str, str]:
         """Return the app's headers with a fresh token; no document asks for ``iat``, which clocks could contradict."""
-        claims = {
-            "sub": self.subject,
-            "appId": self.client_id,
-            "jti": str(uuid.uuid4()),
-            "exp": int(now) + TOKEN_LIFETIME,
-        }
+        claims: dict[str, Any] = {"sub": self.subject, "appId": self.client_id}
+        claims |= {"jti": str(uuid.uuid4()), "exp": int(now) + TOKEN_LIFETIME}
         token = jwt.encode(claims, self.key, algorithm=self.algorithm)
         return {"auth": token, "iid": self.iid, "accountId": self.account_id}
 
@@ -156,15 +150,11 @@ class KorePlatform(Platform):
         """Return the campaign that a response shows: at its top for stop and start, else under ``data``."""
         is_change = request.action in (Action.STOP, Action.START)
         row = document if is_change else required_object(document, "data")
-        if request.action is Action.SCHEDULE:  # it is about a name
-            return read_row(row, request.campaign_type)
-        campaign = read_row(row, request.campaign_type, request.campaign_id)
-        return replace(
-            campaign,
-            message=optional_text(document, "message"),
-            # A stop leads to Stopped; Completed is what it was before.
-            already_stopped=request.action is Action.STOP and campaign.status == CampaignStatus.COMPLETED,
-        )
+        campaign_id = None if request.action is Action.SCHEDULE else request.campaign_id  # that is about a name
+        campaign = read_row(row, request.campaign_type, campaign_id)
+        # A stop leads to Stopped; Completed is what it was before.
+        was_over = request.action is Action.STOP and campaign.status == CampaignStatus.COMPLETED
+        return replace(campaign, message=optional_text(document, "message"), already_stopped=was_over)
 
     def pager(self, query: ListQuery) -> Pager:
         return KorePager(self.http_request(ApiRequest(Action.LIST, None, query.campaign_type)), query)

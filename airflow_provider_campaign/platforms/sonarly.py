@@ -71,10 +71,8 @@ class SonarlyPlatform(Platform):
 
     def http_request(self, request: ApiRequest) -> HttpRequest:
         if request.action not in ENDPOINTS:
-            raise CampaignConfigError(
-                f"{self.name} has no such action. Nothing was sent. "
-                f"It can {', '.join(action.value for action in ENDPOINTS)}."
-            )
+            known = ", ".join(action.value for action in ENDPOINTS)
+            raise CampaignConfigError(f"{self.name} has no such action. Nothing was sent. It can {known}.")
         method, template = ENDPOINTS[request.action].split(" ", 1)
         values = {"account_group_id": self.account_group_id, "campaign_id": request.campaign_id or ""}
         return HttpRequest(method, template.format_map({name: quote(value, safe="") for name, value in values.items()}))
@@ -84,10 +82,9 @@ class SonarlyPlatform(Platform):
         error = document.get("error")
         error = error if isinstance(error, Mapping) else {}
         message = " ".join(filter(None, (optional_text(error, "message"), optional_text(error, "details"))))
-        failed = document.get("success") is not True
-        is_own = isinstance(document.get("success"), bool)
-        trace_id = optional_text(document, "traceId")
-        return ApiStatus(failed, message or None, optional_text(error, "code"), trace_id, is_own)
+        success, trace_id = document.get("success"), optional_text(document, "traceId")
+        code, is_own = optional_text(error, "code"), isinstance(success, bool)
+        return ApiStatus(success is not True, message or None, code, trace_id, is_own)
 
     def read_campaign(self, request: ApiRequest, document: Mapping[str, Any]) -> Campaign:
         """
