@@ -75,20 +75,12 @@ class Sweeps:
             read_name_patterns("--name-pattern", options.name_pattern),
         )
         seconds = read_seconds("--timeout", options.timeout)
-        sweeps = cls(*connect(rules or read_conn_ids(options.conn_id)), scope, seconds, rules or {})
-        for conn_id, client in sweeps.clients.items():
-            try:
-                check_documented("--statuses", scope.statuses, client.platform)
-                sweeps.create(conn_id, seconds)  # refuses types that the platform does not have
-            except CampaignError:
-                raise
-            except Exception:  # noqa: BLE001, S112 reported when it is the account's turn
-                continue
-        return sweeps
+        return cls(*connect(rules or read_conn_ids(options.conn_id)), scope, seconds, rules or {})
 
     def create(self, conn_id: str, seconds: float) -> Sweep:
         """Return a sweep of an account, which has not begun."""
         client = self.clients[conn_id]
+        check_documented("--statuses", self.scope.statuses, client.platform)
         deadline = Deadline(seconds, client.clock, cancellation=self.cancellation)
         schedule = Schedule.of_run(self.rules.get(conn_id), 0.0, 0.0, client.clock.time())
         return Sweep(SweptAccount(client, self.scope, deadline, schedule))
@@ -162,14 +154,14 @@ def _stop_all(sweeps: Sweeps, options: Namespace, output: Output) -> int:
     results, errors = sweeps.on_all(output, run, sweeps.seconds)
     if sweeps.cancellation.is_requested:
         output.problem("Interrupted: nothing more is sent.")
-    output.rows(_rows(results, "stopped", "already_stopped", "failed"), STOPPED_COLUMNS)
+    output.rows(rows_of(results, "stopped", "already_stopped", "failed"), STOPPED_COLUMNS)
     status = report(results, errors, output)
     return status if report_records(records, output) else NOT_VERIFIED
 
 
 def _show_live(sweeps: Sweeps, output: Output, *, fail_if_any: bool = False) -> int:
     results, errors = sweeps.list_all(output)
-    rows = live_rows(results)
+    rows = rows_of(results, "live")
     output.rows(rows, LIVE_COLUMNS)
     return report(results, errors, output) or (NOT_VERIFIED if fail_if_any and rows else SUCCESS)
 
@@ -177,7 +169,7 @@ def _show_live(sweeps: Sweeps, output: Output, *, fail_if_any: bool = False) -> 
 def _is_confirmed(sweeps: Sweeps, output: Output) -> bool:
     """Show what would be stopped, and ask; nothing to stop needs no question."""
     results, errors = sweeps.list_all(output)
-    rows = live_rows(results)
+    rows = rows_of(results, "live")
     output.preview(rows, LIVE_COLUMNS)
     report(results, errors, output)
     if sweeps.cancellation.is_requested:
@@ -186,12 +178,8 @@ def _is_confirmed(sweeps: Sweeps, output: Output) -> bool:
     return not is_asked or output.ask(f"Stop these {len(rows)} campaigns, and what else goes live meanwhile?")
 
 
-def live_rows(results: Results) -> list[dict[str, Any]]:
-    """Return a row for each live campaign that was listed."""
-    return [{column: row[column] for column in LIVE_COLUMNS} for row in _rows(results, "live")]
-
-
-def _rows(results: Results, *names: str) -> list[dict[str, Any]]:
+def rows_of(results: Results, *names: str) -> list[dict[str, Any]]:
+    """Return a row for each campaign with one of these results, such as ``live``, which is that of a listing."""
     rows = []
     for conn_id, result in results.items():
         lists = result.lists()

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from airflow_provider_campaign.arguments import argument_error, read_records_path, read_seconds, read_words
 from airflow_provider_campaign.calling_hours import CallingRules
 from airflow_provider_campaign.cli.accounts import read_conn_ids, read_rules
-from airflow_provider_campaign.cli.campaigns import Sweeps, live_rows, report
+from airflow_provider_campaign.cli.campaigns import Sweeps, report, rows_of
 from airflow_provider_campaign.cli.output import NOT_VERIFIED, SUCCESS, Output, Row, command, printable, write_csv
 from airflow_provider_campaign.cli.pages import closing_line, closings_page, records_page, write_page
 from airflow_provider_campaign.client.clock import SYSTEM_CLOCK
@@ -204,7 +204,7 @@ def watch(options: Namespace, output: Output) -> int:
         raise argument_error("--newest-record", options.newest_record, "without a path to look for records", fix)
     rules = read_rules(options.calling_hours, options.conn_id)
     results, errors = Sweeps.read(options, rules).list_all(output)
-    live = [{"found": "live while closed", **row} for row in live_rows(results)]
+    live = [{"found": "live while closed", **row} for row in rows_of(results, "live")]
     unproven = [each for conn_id in rules for each in _unproven(path, conn_id, rules[conn_id], newest)]
     output.rows([*live, *unproven], WATCH_COLUMNS)
     status = report(results, errors, output)
