@@ -73,15 +73,9 @@ def test_the_extra_sandbox_declares_what_the_sandbox_imports_on_top() -> None:
     assert on_top == declared(PROJECT["optional-dependencies"]["sandbox"])
 
 
-def test_every_dependency_has_a_lowest_version() -> None:
-    requirements = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["sandbox"]]
-    assert [each for each in requirements if ">=" not in each] == []
-
-
-def test_the_advisories_about_every_lowest_version_have_been_looked_at() -> None:
-    requirements = [
-        Requirement(each) for each in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["sandbox"]]
-    ]
-    lowest = {each.name: str(each.specifier).removeprefix(">=") for each in requirements}
+def test_every_dependency_has_a_lowest_version_whose_advisories_have_been_looked_at() -> None:
+    named = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["sandbox"]]
+    lowest = {each.name: str(each.specifier).removeprefix(">=") for each in map(Requirement, named)}
+    assert [each for each in named if ">=" not in each] == []
     table = (REPOSITORY / "SECURITY.md").read_text().partition("## Advisories")[2]
     assert dict(re.findall(r"^\| `([\w-]+)` (\S+)", table, re.MULTILINE)) == lowest

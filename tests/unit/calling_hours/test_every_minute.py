@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, product
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -65,6 +65,13 @@ class Plan:
         if time.date() in self.closed_dates or isinstance(self.week, bool):
             return self.week is True and time.date() not in self.closed_dates
         return any(is_in_window(window, minute) for window in self.week)
+
+    @property
+    def is_always_open(self) -> bool:
+        """Whether the windows cover the week, which is an error."""
+        return not isinstance(self.week, bool) and all(
+            any(is_in_window(window, minute) for window in self.week) for minute in range(7 * 1440)
+        )
 
     def document(self) -> dict[str, Any]:
         """Return the plan as a person writes it."""
@@ -159,7 +166,7 @@ def test_hours_are_open_while_all_that_the_clock_shows_is_open(
     drawn: tuple[datetime, Plan], samples: list[int]
 ) -> None:
     change, plan = drawn
-    assume(isinstance(plan.week, bool) or not all(is_in_some(plan.week, minute) for minute in range(7 * 1440)))
+    assume(not plan.is_always_open)
     shown = clock(plan.zone, change - AROUND, change + AROUND)
     expected = open_moments(shown, plan.may_run)
     starts, ends = expected_changes(expected)
@@ -178,13 +185,11 @@ def rules_around_a_change(draw: st.DrawFn) -> tuple[datetime, list[tuple[Plan, d
     """Draw several rules, in zones of their own, with what they match."""
     change = draw(st.sampled_from(changes(draw(st.sampled_from(ZONES)))))
     patterns = st.lists(st.sampled_from(["a*", "*b", "[ab]?", "?", "*"]), min_size=1, max_size=2)
-    scope = st.fixed_dictionaries(
-        {}, optional={"name_pattern": patterns, "campaign_types": st.sampled_from([["sms"], ["voice"]])}
+    optional = {"name_pattern": patterns, "campaign_types": st.sampled_from([["sms"], ["voice"]])}
+    rule = st.tuples(
+        st.sampled_from(ZONES).flatmap(lambda zone: plans(change, zone)), st.fixed_dictionaries({}, optional=optional)
     )
-    rules = st.lists(
-        st.tuples(st.sampled_from(ZONES).flatmap(lambda zone: plans(change, zone)), scope), min_size=1, max_size=5
-    )
-    return change, draw(rules)
+    return change, draw(st.lists(rule, min_size=1, max_size=5))
 
 
 @examples(full=100, brief=10)
@@ -192,32 +197,23 @@ def rules_around_a_change(draw: st.DrawFn) -> tuple[datetime, list[tuple[Plan, d
 def test_the_first_rule_that_matches_a_campaign_says_when_it_may_run(
     drawn: tuple[datetime, list[tuple[Plan, dict[str, Any]]]], samples: list[int]
 ) -> None:
-    change, plans_and_scopes = drawn
-    for plan, _ in plans_and_scopes:
-        assume(isinstance(plan.week, bool) or not all(is_in_some(plan.week, minute) for minute in range(7 * 1440)))
-    rules = CallingRules.read([{**plan.document(), **scope} for plan, scope in plans_and_scopes])
-    opened = [
-        open_moments(clock(plan.zone, change - AROUND, change + AROUND), plan.may_run) for plan, _ in plans_and_scopes
-    ]
+    change, rules_drawn = drawn
+    assume(not any(plan.is_always_open for plan, _ in rules_drawn))
+    rules = CallingRules.read([{**plan.document(), **scope} for plan, scope in rules_drawn])
+    opened = [open_moments(clock(plan.zone, change - AROUND, change + AROUND), plan.may_run) for plan, _ in rules_drawn]
     moments = [*opened[0]]
     of_all = [(end, number) for number, is_open in enumerate(opened) for end in expected_changes(is_open)[1]]
     found = rules.ends(moments[0], moments[-1])
     assert sorted((end, rules.rules.index(rule)) for rule, end in found) == sorted(of_all)
     assert [end for _, end in found] == sorted(end for end, _ in of_all)
-    for name, campaign_type in (
-        (name, kind) for name in ("a", "ab", "b", "xb", "cc") for kind in ("sms", "voice", None)
-    ):
-        campaign = Campaign("cd-1", "Active", name, campaign_type)
-        first = next((n for n, (_, scope) in enumerate(plans_and_scopes) if applies(scope, name, campaign_type)), None)
+    for name, kind in product(("a", "ab", "b", "xb", "cc"), ("sms", "voice", None)):
+        campaign = Campaign("cd-1", "Active", name, kind)
+        first = next((number for number, (_, scope) in enumerate(rules_drawn) if applies(scope, name, kind)), None)
         for moment in (moments[number] for number in samples):
             assert rules.is_open(campaign, moment) == (first is not None and opened[first][moment])
             later = [end for end, number in of_all if number == first and end > moment]
             end = rules.next_end(campaign, moment)
             assert (end if end and end <= moments[-1] else None) == min(later, default=None)
-
-
-def is_in_some(windows: list[Window], minute: int) -> bool:
-    return any(is_in_window(window, minute) for window in windows)
 
 
 def applies(scope: Mapping[str, Any], name: str, campaign_type: str | None) -> bool:
