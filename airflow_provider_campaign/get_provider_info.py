@@ -108,9 +108,6 @@ _CONFIG: JSON = {
 }
 
 
-_PLATFORMS = {"kore": "Kore.ai", "sonarly": "Sonarly"}
-"""The integrations: what each platform's modules are called by, and its name."""
-
 _DOCUMENTATION = {
     "Kore.ai": "https://koreai.mintlify.app/llms.txt",
     "Sonarly": "https://api.sonarly.io",  # no other address of Sonarly's is documented
@@ -120,7 +117,7 @@ _DOCUMENTATION = {
 def _of_each_platform(*modules: str) -> list[JSON]:
     """Return the modules as those of both integrations: operators, sensors, and triggers know no platform."""
     names = [f"{_PACKAGE}.{module}" for module in modules]
-    return [{"integration-name": platform, "python-modules": names} for platform in _PLATFORMS.values()]
+    return [{"integration-name": platform, "python-modules": names} for platform in _DOCUMENTATION]
 
 
 def get_provider_info() -> JSON:
@@ -135,8 +132,8 @@ def get_provider_info() -> JSON:
             for name, url in _DOCUMENTATION.items()
         ],
         "hooks": [
-            {"integration-name": name, "python-modules": [f"{_PACKAGE}.hooks.{module}"]}
-            for module, name in _PLATFORMS.items()
+            {"integration-name": "Kore.ai", "python-modules": [f"{_PACKAGE}.hooks.kore"]},
+            {"integration-name": "Sonarly", "python-modules": [f"{_PACKAGE}.hooks.sonarly"]},
         ],
         "operators": _of_each_platform(
             *(f"operators.{name}" for name in ("campaign", "delete", "status_change", "sweep"))
@@ -150,11 +147,7 @@ def get_provider_info() -> JSON:
 
 
 def connection_type_info(conn_type: str) -> JSON:
-    """
-    Return the metadata of one connection type; an empty form for a type of another provider.
-
-    :returns: The keys ``conn-fields`` and ``ui-field-behaviour``, as in :func:`get_provider_info`.
-    """
+    """Return the metadata of one connection type; an empty form for a type of another provider."""
     for info in get_provider_info()["connection-types"]:
         if info["connection-type"] == conn_type:
             return dict(info)

@@ -117,10 +117,10 @@ class CallingHours:
             if first.date() <= day <= last.date():
                 midnight = datetime.combine(day, time())
                 openings = _without(openings, midnight, midnight + DAY)
-        for override in self.overrides:
-            start, end = max(override.start, first), min(override.end or last, last)
+        for begins, ends, is_open in self.overrides:
+            start, end = max(begins, first), min(ends or last, last)
             if start < end:
-                openings = _without(openings, start, end) + [(start, end)] * override.is_open
+                openings = _without(openings, start, end) + [(start, end)] * is_open
         return _joined(openings)
 
 

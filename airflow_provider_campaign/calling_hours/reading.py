@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import count
 from typing import Any
@@ -39,13 +38,7 @@ NOT_REGIONS = ("Etc", "SystemV", "posix", "right")  # names of time zones begin 
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?: ?([AP])M)?", re.IGNORECASE | re.ASCII)
 
 
-@dataclass(frozen=True)
-class Override:
-    """A span of local time in which campaigns may run, or may not, whatever the week says."""
-
-    start: datetime
-    end: datetime | None  # None until further notice
-    is_open: bool
+Override = tuple[datetime, datetime | None, bool]  # local start and end, and whether campaigns may run; None: no end
 
 
 def read_hours(field: str, calling_hours: Any) -> dict[str, Any]:
@@ -165,7 +158,7 @@ def _read_override(field: str, value: Any, zone: ZoneInfo, warnings: list[str]) 
             f"Calling hours: {field} is open until further notice{f' ({reason})' if reason else ''}: nothing is "
             "stopped from then on. Give it an until."
         )
-    return Override(start, end, is_open)
+    return start, end, is_open
 
 
 def _read_date(field: str, value: Any) -> date:
