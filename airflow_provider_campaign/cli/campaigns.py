@@ -40,9 +40,8 @@ from airflow_provider_campaign.platforms.base import Action
 from airflow_provider_campaign.records.progress import ActionProgress
 from airflow_provider_campaign.sweep.account import SweptAccount
 from airflow_provider_campaign.sweep.loop import Sweep
-from airflow_provider_campaign.sweep.plan import Schedule
+from airflow_provider_campaign.sweep.plan import Schedule, SweepScope
 from airflow_provider_campaign.sweep.result import SweepResult
-from airflow_provider_campaign.sweep.scope import SweepScope
 from airflow_provider_campaign.waiting.account_poller import wait_for_effect
 
 LIST_TIMEOUT = 60.0  # seconds after which a listing times out

@@ -9,18 +9,7 @@ from typing import Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, Context
 
-from airflow_provider_campaign.arguments import (
-    Reader,
-    argument_error,
-    check_arguments,
-    read_arguments,
-    read_campaign_id,
-    read_optional_text,
-    read_reason,
-    read_records_path,
-    read_seconds,
-    read_text,
-)
+from airflow_provider_campaign import arguments
 from airflow_provider_campaign.campaign import Campaign, CampaignType
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.client.errors import as_campaign_error
@@ -28,10 +17,8 @@ from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operators.task_record import TaskRecord
 from airflow_provider_campaign.platforms.base import Action, ApiRequest
 from airflow_provider_campaign.records.progress import ActionProgress
-from airflow_provider_campaign.records.record import EarlierTries
 
-DEFAULT_TIMEOUT = 900.0
-"""Seconds for a whole operation: requests, retries, and waiting."""
+DEFAULT_TIMEOUT = 900.0  # seconds for a whole operation: requests, retries, and waiting
 
 
 class CampaignOperator(BaseOperator):
@@ -41,8 +28,7 @@ class CampaignOperator(BaseOperator):
     :param campaign_id: The campaign's id on its platform. (templated)
     :param campaign_conn_id: The connection id; its type selects the platform. (templated)
     :param campaign_type: ``sms`` or ``voice`` if the platform has types (Kore.ai). (templated)
-    :param records_path: Where a record of each try is written: any path that Airflow's ``ObjectStoragePath`` takes. By
-        default there is none. (templated)
+    :param records_path: Where a record of each try is written; by default nowhere. (templated)
     :param reason: Why this is done, for the log and the record. (templated)
     :param timeout: Seconds for the whole operation: requests, retries, and waiting.
     :raises CampaignConfigError: When an argument is wrong, at parse time unless it is a template.
@@ -51,18 +37,16 @@ class CampaignOperator(BaseOperator):
     template_fields: Sequence[str] = ("campaign_id", "campaign_conn_id", "campaign_type", "records_path", "reason")
     ui_color = "#fbe3d6"
 
-    fixed_campaign_type: ClassVar[CampaignType | None] = None
-    """The type that a subclass is for."""
+    fixed_campaign_type: ClassVar[CampaignType | None] = None  # the type that a subclass is for
 
-    readers: ClassVar[Mapping[str, Reader]] = {
-        "campaign_id": read_campaign_id,
-        "campaign_conn_id": read_text,
-        "campaign_type": read_optional_text,
-        "records_path": read_records_path,
-        "reason": read_reason,
-        "timeout": read_seconds,
+    readers: ClassVar[Mapping[str, arguments.Reader]] = {
+        "campaign_id": arguments.read_campaign_id,
+        "campaign_conn_id": arguments.read_text,
+        "campaign_type": arguments.read_optional_text,
+        "records_path": arguments.read_records_path,
+        "reason": arguments.read_reason,
+        "timeout": arguments.read_seconds,
     }
-    """How each argument is read."""
 
     def __init__(
         self,
@@ -78,7 +62,8 @@ class CampaignOperator(BaseOperator):
         super().__init__(**kwargs)
         if self.fixed_campaign_type and campaign_type not in (None, self.fixed_campaign_type.value):
             problem = f"but {type(self).__name__} is for {self.fixed_campaign_type.value!r}"
-            raise argument_error("campaign_type", campaign_type, problem, "Leave it out, or use another operator.")
+            fix = "Leave it out, or use another operator."
+            raise arguments.argument_error("campaign_type", campaign_type, problem, fix)
         self.campaign_id = campaign_id
         self.campaign_conn_id = campaign_conn_id
         self.campaign_type = self.fixed_campaign_type.value if self.fixed_campaign_type else campaign_type
@@ -103,16 +88,11 @@ class CampaignOperator(BaseOperator):
     def check_arguments(self) -> None:
         """Read what is no template; a subclass does so once it has all its arguments."""
         readers = {name: read for name, read in self.readers.items() if name in vars(self)}
-        self._templates = check_arguments(self, readers)
+        self._templates = arguments.check_arguments(self, readers)
 
     def begin(self, ends_at: float | None = None) -> Deadline:
-        """
-        Replace the arguments by what they mean, and return the deadline of the operation.
-
-        :param ends_at: When the operation must have ended (seconds since the epoch), if it began before a deferral.
-        :raises CampaignConfigError: When an argument is wrong; nothing was sent.
-        """
-        vars(self).update(read_arguments(self, self.readers, self._templates))
+        """Replace the arguments by what they mean, and return the deadline, which may be from before a deferral."""
+        vars(self).update(arguments.read_arguments(self, self.readers, self._templates))
         seconds = self.timeout if ends_at is None else ends_at - self.hook.clock.time()
         return Deadline(max(0.0, seconds), self.hook.clock, cancellation=self._cancellation)
 
@@ -120,12 +100,7 @@ class CampaignOperator(BaseOperator):
     def record(
         self, context: Context, action: Action, carried: Mapping[str, Any] | None = None
     ) -> Iterator[ActionProgress]:
-        """
-        Write the record of this try, if there is a records path, however the block ends.
-
-        :param carried: What :meth:`.ActionProgress.carry` gave before the task was deferred.
-        :returns: The result for the campaign; all requests go through its client.
-        """
+        """Write the record of this try, if there is a records path; all requests go through the progress' client."""
         client, campaign = self.hook.client, Campaign(self.campaign_id, "unknown", campaign_type=self.campaign_type)
         progress = ActionProgress(client, campaign, action, carried)
         self._record = record = TaskRecord.of_task(self, context, action.value, self.records_path, self._cancellation)
@@ -149,10 +124,6 @@ class CampaignOperator(BaseOperator):
                 unexpected = as_campaign_error(error, client.requester.subject(request))
                 progress.note_failure(unexpected)
                 raise unexpected from error
-
-    def earlier_tries(self) -> EarlierTries:
-        """Return the records of previous tries; within the block of :meth:`record`."""
-        return self._record.load_earlier_tries() if self._record else EarlierTries()
 
 
 def is_retry(context: Context) -> bool:

@@ -18,11 +18,6 @@ from airflow_provider_campaign.operators.base import CampaignOperator, is_retry
 from airflow_provider_campaign.platforms.base import Action
 from airflow_provider_campaign.waiting.account_poller import wait_for_effect
 
-UNKNOWN_TRIES = (
-    "A previous try of this task may have deleted it, but nothing shows that it has sent a delete. "
-    "If it is fine that the campaign is not there, set ignore_missing=True."
-)
-
 
 class DeleteCampaignOperator(CampaignOperator):
     """
@@ -72,17 +67,22 @@ class DeleteCampaignOperator(CampaignOperator):
             elif self.ignore_missing:
                 self.log.info("There is nothing to delete: %s", error)
             elif is_retry:
-                raise CampaignNotFoundError(f"{error} {UNKNOWN_TRIES}", **refusal_details(error)) from error
+                raise CampaignNotFoundError(
+                    f"{error} A previous try of this task may have deleted it, but nothing shows that it has sent a "
+                    "delete. If it is fine that the campaign is not there, set ignore_missing=True.",
+                    **refusal_details(error),
+                ) from error
             else:
                 raise
         return gone
 
     def _was_sent_before(self) -> bool:
         """Return whether a previous try of this task has deleted the campaign, or sent a delete without a response."""
-        return any(
-            each["unanswered"] or (each["confirmed_at"] and each["status_before"] != "Deleted")
-            for each in self.earlier_tries().campaigns
+        before = self._record.load_earlier_tries().campaigns if self._record else ()
+        is_gone = (
+            each["unanswered"] or (each["confirmed_at"] and each["status_before"] != "Deleted") for each in before
         )
+        return any(is_gone)
 
     def _stop(self, client: CampaignClient, deadline: Deadline) -> None:
         """Stop the campaign if it is live, and wait until it is stopped."""

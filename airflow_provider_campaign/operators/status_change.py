@@ -22,33 +22,20 @@ from airflow_provider_campaign.records.progress import ActionProgress
 from airflow_provider_campaign.triggers.wait import TRIGGERER_GRACE, defer_wait, value_of
 from airflow_provider_campaign.waiting.account_poller import wait_for_effect
 
-DEFAULT_POLL_INTERVAL = 30.0
-"""Seconds between two polls of a campaign that is stopping."""
-
-MAX_RATE_WAIT = 5.0
-"""Seconds that a deferrable task waits on its worker for the account's rate limit."""
-
-DEFAULT_RATE_WINDOW = 60.0
-"""Seconds that a rate-limited task leaves the platform alone for, where neither response nor documentation says."""
-
-MIN_RATE_DEFERRAL = 10.0
-"""Seconds for which a rate-limited task stays deferred: resuming sooner, it can be failed by a stale event."""
-
-RESUME_TIME = 30.0
-"""Seconds that a deferred task is given to get a worker, before its next step or its last attempt."""
-
-RATE_JITTER = 30.0
-"""Seconds over which the tasks that were rate-limited at once are spread when they return."""
+DEFAULT_POLL_INTERVAL = 30.0  # seconds between two polls of a campaign that is stopping
+MAX_RATE_WAIT = 5.0  # seconds that a deferrable task waits on its worker for the account's rate limit
+DEFAULT_RATE_WINDOW = 60.0  # seconds without requests after a 429, where neither response nor documentation says
+MIN_RATE_DEFERRAL = 10.0  # seconds: a task that resumes sooner can be failed by a stale event
+RESUME_TIME = 30.0  # seconds that a deferred task is given to get a worker, before its next step or its last attempt
+RATE_JITTER = 30.0  # seconds over which the tasks that were rate-limited at once are spread when they return
 
 
 class StatusChangeOperator(CampaignOperator):
     """Bring a campaign to a status, and wait until the platform says that it is there."""
 
-    action: ClassVar[Action]
-    """The action to request."""
+    action: ClassVar[Action]  # the action to request
 
-    condition: ClassVar[WaitCondition]
-    """What ends the wait for the action's effect."""
+    condition: ClassVar[WaitCondition]  # what ends the wait for the action's effect
 
     readers = {
         **CampaignOperator.readers,

@@ -11,23 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import BaseOperator, Context, conf
 from airflow.providers.common.compat.standard.triggers import TimeDeltaTrigger
 
-from airflow_provider_campaign.arguments import (
-    Reader,
-    argument_error,
-    check_arguments,
-    read_arguments,
-    read_bool,
-    read_calling_rules,
-    read_campaign_ids,
-    read_duration,
-    read_live_statuses,
-    read_name_patterns,
-    read_reason,
-    read_records_path,
-    read_seconds,
-    read_text,
-    read_words,
-)
+from airflow_provider_campaign import arguments
 from airflow_provider_campaign.campaign import LIVE_STATUSES, CampaignType
 from airflow_provider_campaign.client.clock import Cancellation
 from airflow_provider_campaign.exceptions import CampaignError, CampaignSweepError
@@ -38,17 +22,10 @@ from airflow_provider_campaign.operators.task_record import TaskRecord
 if TYPE_CHECKING:
     from airflow.sdk import Asset, AssetAlias
 
-MIN_DEFERRAL = 30.0
-"""Seconds; a shorter wait is not worth a deferral, and resuming right after one can be failed by a stale event."""
-
-RESUME_LEAD = 2.0
-"""Seconds that a deferred sweep is given to get a worker before its next step; it holds a slot for what is left."""
-
-RESUME_TIMEOUT = 600.0
-"""Seconds after which Airflow fails a deferred sweep that the triggerer has not resumed."""
-
-EVENT_KEYS = ("incidents", "missed_closings", "window_end", "connection_id", "record")
-"""What an event of ``incident_outlet`` carries of the task's result."""
+MIN_DEFERRAL = 30.0  # seconds; resuming right after a deferral can be failed by a stale event
+RESUME_LEAD = 2.0  # seconds that a deferred sweep is given to get a worker; it holds a slot for what is left
+RESUME_TIMEOUT = 600.0  # seconds after which Airflow fails a deferred sweep that the triggerer has not resumed
+EVENT_KEYS = ("incidents", "missed_closings", "window_end", "connection_id", "record")  # of the result, in an event
 
 
 class StopActiveCampaignsOperator(BaseOperator):
@@ -62,27 +39,22 @@ class StopActiveCampaignsOperator(BaseOperator):
 
     :param campaign_conn_id: The connection id; its type selects the platform. (templated)
     :param campaign_types: The types to stop, if the platform has types (Kore.ai). (templated)
-    :param statuses: The statuses that count as live, without regard to case. Sonarly does not document its words: by
-        default, an unknown one counts as live there. (templated)
+    :param statuses: The statuses that count as live; on Sonarly, by default, so does an unknown one. (templated)
     :param name_pattern: Only campaigns whose name matches, with ``*``, ``?``, and ``[…]``; one, or a list. (templated)
-    :param campaign_ids: Only these campaigns, of any type. Those that are not live are read once; one that the platform
-        does not know fails the task, after all others are stopped. (templated)
+    :param campaign_ids: Only these campaigns, of any type; one that the platform does not know fails the task, after
+        all others are stopped. (templated)
     :param dry_run: Whether to list only, and stop nothing. (templated)
-    :param calling_hours: The platform's ``callingHours`` object, or a list of rules. A scheduled run that begins when
-        everything that it was scheduled to close is open again sends nothing: it is skipped if a run has verified that
-        end, and fails if none has. (templated)
-    :param records_path: Where the record of each try is written: any path that Airflow's ``ObjectStoragePath`` takes;
-        by default ``[campaign] records_path`` of Airflow's configuration, else nowhere. (templated)
+    :param calling_hours: The platform's ``callingHours`` object, or a list of rules. (templated)
+    :param records_path: Where the record of each try is written; by default ``[campaign] records_path`` of Airflow's
+        configuration, else nowhere. (templated)
     :param reason: Why the campaigns are stopped, for the log, the record, and the result. (templated)
-    :param margin: Seconds, or a ``timedelta``, before the end of calling hours by which all campaigns are verified
-        stopped; longer than they take to stop.
+    :param margin: Seconds, or a ``timedelta``, before an end by which campaigns are verified stopped.
     :param look_ahead: A run also stops campaigns whose hours end within this time: seconds, or a ``timedelta``.
     :param switch_schedules_off: Whether to switch off the schedules of campaigns that would start before their calling
         hours do, and to read each back (Kore.ai, API v2).
     :param incident_outlet: An asset that gets an event when a campaign was live although a run had verified the end of
         its calling hours, and when no run has verified an end.
-    :param deferrable: Whether each wait of half a minute or more is in the triggerer, without a worker slot; by default
-        what Airflow's option ``[operators] default_deferrable`` says.
+    :param deferrable: Whether each wait of half a minute or more is in the triggerer, without a worker slot.
     :param timeout: Seconds for the whole sweep, counted from the last end that it waits for.
     :returns: The campaigns by outcome, and what else docs/sweep.md lists.
     :raises CampaignConfigError: When an argument is wrong, at parse time unless it is a template.
@@ -104,23 +76,22 @@ class StopActiveCampaignsOperator(BaseOperator):
     )
     ui_color = "#f6cdb4"
 
-    readers: ClassVar[Mapping[str, Reader]] = {
-        "campaign_conn_id": read_text,
-        "campaign_types": read_words,
-        "statuses": read_live_statuses,
-        "name_pattern": read_name_patterns,
-        "campaign_ids": read_campaign_ids,
-        "dry_run": read_bool,
-        "calling_hours": read_calling_rules,
-        "records_path": read_records_path,
-        "reason": read_reason,
-        "margin": read_duration,
-        "look_ahead": read_duration,
-        "switch_schedules_off": read_bool,
-        "deferrable": read_bool,
-        "timeout": read_seconds,
+    readers: ClassVar[Mapping[str, arguments.Reader]] = {
+        "campaign_conn_id": arguments.read_text,
+        "campaign_types": arguments.read_words,
+        "statuses": arguments.read_live_statuses,
+        "name_pattern": arguments.read_name_patterns,
+        "campaign_ids": arguments.read_campaign_ids,
+        "dry_run": arguments.read_bool,
+        "calling_hours": arguments.read_calling_rules,
+        "records_path": arguments.read_records_path,
+        "reason": arguments.read_reason,
+        "margin": arguments.read_duration,
+        "look_ahead": arguments.read_duration,
+        "switch_schedules_off": arguments.read_bool,
+        "deferrable": arguments.read_bool,
+        "timeout": arguments.read_seconds,
     }
-    """How each argument is read."""
 
     def __init__(
         self,
@@ -160,13 +131,14 @@ class StopActiveCampaignsOperator(BaseOperator):
         self.timeout = timeout
         self._cancellation = Cancellation()
         self._record: TaskRecord | None = None
-        self._templates = check_arguments(self, self.readers)
+        self._templates = arguments.check_arguments(self, self.readers)
         if incident_outlet is not None:
             self.outlets = [*self.outlets, _incident_alias(incident_outlet)]
-        given = {"switch_schedules_off": read_bool("switch_schedules_off", switch_schedules_off)}
-        for name, value in {**given, "incident_outlet": incident_outlet}.items():
+        is_to_switch = arguments.read_bool("switch_schedules_off", switch_schedules_off)
+        for name, value in (("switch_schedules_off", is_to_switch), ("incident_outlet", incident_outlet)):
             if value and calling_hours is None:
-                raise argument_error(name, value, "which needs calling_hours", "Give calling_hours, or leave it out.")
+                fix = "Give calling_hours, or leave it out."
+                raise arguments.argument_error(name, value, "which needs calling_hours", fix)
 
     @cached_property
     def hook(self) -> CampaignHook:
@@ -194,9 +166,9 @@ class StopActiveCampaignsOperator(BaseOperator):
         records_path = str(self.records_path) if "records_path" in self._templates else self.records_path
         self._record = TaskRecord.of_task(self, context, "sweep", records_path, self._cancellation)
         with self._record as record:
-            arguments = SimpleNamespace(**read_arguments(self, self.readers, self._templates))
+            given = SimpleNamespace(**arguments.read_arguments(self, self.readers, self._templates))
             try:
-                run = SweepRun(arguments, context or {}, record, self.hook, self._cancellation, carried)
+                run = SweepRun(given, context or {}, record, self.hook, self._cancellation, carried)
             except Exception as error:
                 if not carried or isinstance(error, CampaignError):
                     raise
@@ -206,7 +178,7 @@ class StopActiveCampaignsOperator(BaseOperator):
                 ) from error
             if not carried:
                 run.check_date()
-            run.sweep(partial(self._pause, run) if arguments.deferrable else None)
+            run.sweep(partial(self._pause, run) if given.deferrable else None)
         result = record.result
         if self.incident_outlet is not None and (result["incidents"] or result["missed_closings"]):
             event = {name: result[name] for name in EVENT_KEYS}
@@ -235,5 +207,5 @@ def _incident_alias(asset: Any) -> AssetAlias:
 
     if not isinstance(asset, Asset):
         fix = "Give, for example, Asset('campaign_incidents')."
-        raise argument_error("incident_outlet", asset, "which is not an asset", fix)
+        raise arguments.argument_error("incident_outlet", asset, "which is not an asset", fix)
     return AssetAlias(f"{getattr(asset, 'name', asset.uri)}_from_sweeps")

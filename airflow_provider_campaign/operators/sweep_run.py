@@ -1,4 +1,8 @@
-"""One try of a sweep's task: the account, the dates of the run, what previous tries have left, and the outcome."""
+"""
+One try of a sweep's task: the account, the dates of the run, what previous tries have left, and the outcome.
+
+A sweep acts on what time it is. The dates of runs decide about alarms alone.
+"""
 
 from __future__ import annotations
 
@@ -12,30 +16,25 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_campaign.arguments import check_documented
+from airflow_provider_campaign.calling_hours import CallingHours, CallingRules
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.exceptions import CampaignSweepError, CampaignSweepFinalError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operators.run_dates import (
-    RuleEnd,
-    last_success,
-    missed_ends,
-    scheduled_ends,
-    verified_closings,
-)
 from airflow_provider_campaign.operators.task_record import TaskRecord
 from airflow_provider_campaign.records.progress import Progress
 from airflow_provider_campaign.sweep.account import SweptAccount
 from airflow_provider_campaign.sweep.loop import MAX_DELAY, Sweep
-from airflow_provider_campaign.sweep.plan import Schedule, moment_of
+from airflow_provider_campaign.sweep.plan import Schedule, SweepScope, moment_of
 from airflow_provider_campaign.sweep.result import SweepResult
-from airflow_provider_campaign.sweep.scope import SweepScope
 from airflow_provider_campaign.sweep.startable import check_can_switch_off
 
 log = logging.getLogger(__name__)
 
-MAX_DEFERRED_DELAY = 60.0
-"""The longest delay, in seconds, between two polls of campaigns that are stopping if that takes no worker slot."""
+MAX_DEFERRED_DELAY = 60.0  # the longest delay, in seconds, between two polls if that takes no worker slot
+MAX_MISSED_AGE = timedelta(days=31)  # how far back missed ends are reported
+
+RuleEnd = tuple[CallingHours, datetime]
 
 
 class SweepRun:
@@ -79,45 +78,36 @@ class SweepRun:
         self._ends_at: float = max(ends_at, carried["ends_at"]) if carried else ends_at
         remaining = max(0.0, self._ends_at - client.clock.time())
         self.deadline = Deadline(remaining, client.clock, cancellation=cancellation)
-        self._account = SweptAccount(client, scope, self.deadline, schedule, self._was_verified, began_at)
+        self._account = SweptAccount(client, scope, self.deadline, schedule, self._was_verified)
         self._sweep = Sweep(self._account, max_delay=MAX_DEFERRED_DELAY if arguments.deferrable else MAX_DELAY)
         record.describe(
             lambda: SweepResult(self._account).progress(),
             platform=client.platform,
-            **self._window(schedule, began_at),
+            **self._window(schedule),
         )
         if carried:
             self._restore(carried)
 
     def check_date(self) -> None:
-        """
-        End a run that begins late, and report the ends of calling hours that no run has verified.
-
-        :raises AirflowSkipException: When all that the run was scheduled to close is open again, and was verified.
-        :raises CampaignSweepFinalError: When it is open again, and was not.
-        """
+        """End a run that begins when all that it was for is open again; report ends that no run has verified."""
         rules = self._arguments.calling_hours
         if rules is None:
             return
         for warning in rules.warnings:
             log.warning("%s", warning)
         now = moment_of(self._account.client.clock.time())
-        ends = scheduled_ends(rules, self._look_ahead, self._context)
+        ends = _scheduled_ends(rules, self._look_ahead, self._context)
         if ends and all(end <= now and rule.is_open(now) for rule, end in ends):
             self._end_late(ends)
         known = self._previous_closings or ()  # the last run may have begun long after its date
-        missed = [] if self._arguments.dry_run else missed_ends(rules, self._look_ahead, self._last_success[0], now)
+        missed = [] if self._arguments.dry_run else _missed_ends(rules, self._look_ahead, self._last_success[0], now)
         missed = [(rule, end) for rule, end in missed if (rule.name, end.isoformat()) not in known]
         if missed:
             log.warning("No run has verified the end of calling hours %s, which are open again", _names(missed))
             self._record.describe(missed_closings=list(map(_closing, missed)))
 
     def sweep(self, pause: Callable[[float], None] | None) -> None:
-        """
-        Sweep, and raise if anything is not verified stopped.
-
-        :param pause: Lets time pass until a moment without a worker slot, None to sleep.
-        """
+        """Sweep, and raise if anything is not verified stopped; `pause` lets time pass without a worker slot."""
         account, is_dry_run = self._account, self._arguments.dry_run
         if not (self._is_resumed or is_dry_run):
             given = [Campaign(campaign_id, "unknown") for campaign_id in self._arguments.campaign_ids or ()]
@@ -127,8 +117,7 @@ class SweepRun:
         if not is_dry_run and account.add_unlisted(earlier.leftovers, are_given=False):
             outcome = SweepResult(account, outcome.problem) if outcome.problem else self._sweep.run(pause)
         problems = account.switch_schedules_off() if self._is_to_switch else []
-        is_first = not account.verified or not all(self._was_verified(*end) for end in account.verified)
-        is_repeat = not (outcome.entries or outcome.unverified or is_first)
+        is_repeat = not (account.has_closed_anything or outcome.unverified)
         self._record.describe(outcome.progress, is_repeat=is_repeat)
         outcome.log()
         verified = [entry.campaign.id for entry in outcome.entries if entry.confirmed_at is not None]
@@ -154,13 +143,14 @@ class SweepRun:
         self._sweep.restore(carried["sweep"])
         self._record.count_from(self._account.traffic.requests, self._account.traffic.refused)
 
-    def _window(self, schedule: Schedule, now: float) -> dict[str, Any]:
+    def _window(self, schedule: Schedule) -> dict[str, Any]:
         """Return the last end that the run is for, and the time zone of its calling hours."""
         if schedule.rules is None:
             return {}
         zones: dict[str | None, str] = {rule.name: rule.zone.key for rule in schedule.rules.rules}
-        ends = ((end, rule) for rule, end in schedule.required(now))
-        last, name = max(ends, default=(None, schedule.rules.rules[0].name))
+        name, last = max(
+            schedule.required(schedule.began_at), key=lambda end: end[1], default=(next(iter(zones)), None)
+        )
         return {"window_end": None if last is None else moment_of(last), "timezone": zones[name]}
 
     def _end_late(self, ends: Collection[RuleEnd]) -> None:
@@ -197,11 +187,11 @@ class SweepRun:
 
     @cached_property
     def _last_success(self) -> tuple[datetime | None, bool]:
-        return last_success(self._context)
+        return _last_success(self._context)
 
     @cached_property
     def _previous_closings(self) -> list[tuple[str | None, str]] | None:
-        return verified_closings(self._context)
+        return _verified_closings(self._context)
 
 
 def _closing(end: RuleEnd) -> dict[str, Any]:
@@ -210,3 +200,47 @@ def _closing(end: RuleEnd) -> dict[str, Any]:
 
 def _names(ends: Collection[RuleEnd]) -> str:
     return ", ".join(f"{rule.name} at {end.isoformat()}" for rule, end in ends)
+
+
+def _scheduled_ends(rules: CallingRules, look_ahead: timedelta, context: Mapping[str, Any]) -> list[RuleEnd]:
+    """Return the ends that the run was scheduled for, none if it was triggered manually."""
+    # A run is for the end of its data interval: on Airflow 2 the logical date of a cron expression is an interval older
+    moment = context.get("data_interval_end")
+    if moment is None or context["dag_run"].run_type not in ("scheduled", "backfill"):
+        return []
+    at = datetime.fromisoformat(moment.isoformat())
+    closed = [(rule, rule.last_end(at)) for rule in rules.rules if not rule.is_open(at)]
+    return [*((rule, end) for rule, end in closed if end), *rules.ends(at, at + look_ahead)]
+
+
+def _last_success(context: Mapping[str, Any]) -> tuple[datetime | None, bool]:
+    """Return when the last successful run was scheduled for, and whether it is known that there was none."""
+    try:  # Airflow looks it up when it is asked for
+        found = context.get("prev_data_interval_end_success")
+        return (datetime.fromisoformat(found.isoformat()), False) if found else (None, True)
+    except Exception as error:  # noqa: BLE001 whatever Airflow raises, it keeps nothing from being stopped
+        log.warning("When this DAG last ran can't be read, so that incidents and missed ends are not seen: %r", error)
+        return None, False
+
+
+def _missed_ends(rules: CallingRules, look_ahead: timedelta, previous: datetime | None, now: datetime) -> list[RuleEnd]:
+    """Return the ends that have passed since the last successful run, of calling hours that are open again."""
+    if previous is None:
+        return []
+    since = max(previous + look_ahead, now - MAX_MISSED_AGE)
+    ends = rules.ends(since, now) if since < now else []
+    return [(rule, end) for rule, end in ends if rule.is_open(now)]
+
+
+def _verified_closings(context: Mapping[str, Any]) -> list[tuple[str | None, str]] | None:
+    """Return rule and end of each closing that the last run has verified, None if its result is unknown."""
+    ti: Any = context.get("ti")
+    try:
+        map_index = ti.map_index if ti.map_index >= 0 else None
+        result = ti.xcom_pull(task_ids=ti.task_id, key="return_value", include_prior_dates=True, map_indexes=map_index)
+        if result["outcome"] != "success":
+            return None
+        return [(each["rule"], each["end"]) for each in result["closings"] if each["verified_at"]]
+    except Exception as error:  # noqa: BLE001 whatever an XCom backend raises, the dates say enough
+        log.debug("The result of the last run is not known: %r", error)
+        return None

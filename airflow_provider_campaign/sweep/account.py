@@ -14,9 +14,8 @@ from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.client.list_reader import UnreliableListError
 from airflow_provider_campaign.exceptions import CampaignError
 from airflow_provider_campaign.sweep.entry import SweepEntry
-from airflow_provider_campaign.sweep.plan import NOW, Closing, End, Schedule
-from airflow_provider_campaign.sweep.scope import SweepScope
-from airflow_provider_campaign.sweep.startable import STARTABLE_STATUSES, may_start_before, switch_schedules_off
+from airflow_provider_campaign.sweep.plan import NOW, Closing, End, Schedule, SweepScope
+from airflow_provider_campaign.sweep.startable import STARTABLE_STATUSES, start_time, switch_schedules_off
 from airflow_provider_campaign.sweep.traffic import Traffic
 
 log = logging.getLogger(__name__)
@@ -27,7 +26,6 @@ class SweptAccount:
     The live campaigns of an account, and the outcome for each.
 
     :param schedule: By when each campaign has to be stopped.
-    :param began_at: When the run began (seconds since the epoch), None for now.
     :param was_verified: Returns whether an earlier run has verified the end (seconds since the epoch) of a rule, so
         that a campaign which is live after it is an incident.
     :raises CampaignConfigError: On construction, when a type is not one of the platform's.
@@ -40,7 +38,6 @@ class SweptAccount:
         deadline: Deadline,
         schedule: Schedule | None = None,
         was_verified: Callable[[str | None, float | None], bool] = lambda rule, end: False,
-        began_at: float | None = None,
     ) -> None:
         self.scope = scope
         self.deadline = deadline
@@ -50,18 +47,13 @@ class SweptAccount:
         self.types = scope.listed_types(client.platform)
         for campaign_type in self.types:
             client.read_list(campaign_type)  # refuses a type that the platform does not have; nothing is sent
-        self.excluded: dict[str, tuple[Campaign, str]] = {}
-        """Live campaigns outside the scope, with the argument that leaves them out, by id."""
-        self.left_open: dict[str, tuple[Campaign, Closing]] = {}
-        """Live campaigns whose calling hours go on, by id."""
-        self.verified: dict[End, float] = {}
-        """When this run has verified an end of calling hours."""
+        self.excluded: dict[str, tuple[Campaign, str]] = {}  # live ones outside the scope, with the argument, by id
+        self.left_open: dict[str, tuple[Campaign, Closing]] = {}  # live ones whose calling hours go on, by id
+        self.verified: dict[End, float] = {}  # when this run has verified an end of calling hours
         self._statuses = scope.listed_statuses(client.platform)
-        self._began_at = client.clock.time() if began_at is None else began_at
         self._was_verified = was_verified
         self._entries: dict[str, SweepEntry] = {}
-        self._startable: dict[str, Campaign] = {}
-        """Campaigns that are not live but may start, by id."""
+        self._startable: dict[str, Campaign] = {}  # campaigns that are not live but may start, by id
 
     @property
     def entries(self) -> list[SweepEntry]:
@@ -86,7 +78,8 @@ class SweptAccount:
     @property
     def unverified(self) -> list[End]:
         """The ends that this run has to verify and has not."""
-        return sorted(self.schedule.required(self._began_at) - self.verified.keys(), key=lambda end: end[1])
+        required = self.schedule.required(self.schedule.began_at)
+        return sorted(required - self.verified.keys(), key=lambda end: end[1])
 
     @property
     def is_all_refused(self) -> bool:
@@ -99,15 +92,13 @@ class SweptAccount:
         is_first = any(not self._was_verified(rule, end) for rule, end in self.verified)
         return self.schedule.rules is None or bool(self._entries) or is_first
 
-    def list_live(
-        self, after_page: Callable[[], None] = lambda: None, *, retries: bool = False
-    ) -> CampaignError | None:
+    def list_live(self, after_page: Callable[[], None] = lambda: None) -> CampaignError | None:
         """Note the live campaigns; return what keeps the listing from being a proof, one type not hiding another."""
         problem, listed, unreadable = None, set[str](), set[str | None]()
         self.left_open.clear()
         for campaign_type in self.types:
             try:
-                for campaign in self._list(campaign_type, after_page, retries=retries):
+                for campaign in self._list(campaign_type, after_page):
                     if self._take_in(campaign):
                         listed.add(campaign.id)
             except Exception as error:  # noqa: BLE001 whatever goes wrong with one list, the others are read
@@ -135,28 +126,27 @@ class SweptAccount:
         for campaign_type in self.types:
             self._startable |= {campaign.id: campaign for campaign in self._page(campaign_type, STARTABLE_STATUSES)}
 
-    def find_others(self, *, retries: bool = False) -> CampaignError | None:
+    def find_others(self) -> CampaignError | None:
         """
-        Note live campaigns in statuses that no list can be filtered by.
+        Note live campaigns in statuses that no list can be filtered by; return why there may be others.
 
-        :returns: What keeps it from being certain that there are no others: an :class:`.UnreliableListError` if that
-            does not change by itself.
+        That is an :class:`.UnreliableListError` if it does not change by itself.
         """
-        deadline, unknown = self.deadline.sooner(retries=retries), list[Campaign]()
-        problem: CampaignError | None = None
+        unknown, problem = list[str](), None
         for campaign_type in self.types:
             try:
-                for campaign in self.client.find_undocumented(campaign_type, deadline):
-                    is_to_stop, may_send = self._take_in(campaign), may_be_live(campaign.status)
-                    if may_send and not (is_to_stop or self.scope.exclusion(campaign)):
-                        unknown.append(campaign)
+                for each in self.client.find_undocumented(campaign_type, self._part):
+                    is_unknown = (
+                        may_be_live(each.status) and self.scope.exclusion(each, self.client.platform) == "statuses"
+                    )
+                    if not self._take_in(each) and is_unknown:
+                        unknown.append(f"{each.id} ({each.name}) is {each.status}")
             except Exception as error:  # noqa: BLE001 whatever goes wrong with one list, the others are read
                 problem = self._noted(error)
         if unknown:
-            names = ", ".join(f"{each.id} ({each.name}) is {each.status}" for each in unknown)
-            problem = UnreliableListError(
-                f"Campaigns in a status that is not documented may be sending ({self.client.description}): {names}. "
-                "Look at them in the platform's console."
+            return UnreliableListError(
+                f"Campaigns in a status that is not documented may be sending ({self.client.description}): "
+                f"{', '.join(unknown)}. Look at them in the platform's console."
             )
         return problem
 
@@ -191,9 +181,7 @@ class SweptAccount:
 
     def may_start(self) -> list[Campaign]:
         """Return the campaigns that are not live, but may start before their calling hours do."""
-        return [
-            each for each in self._startable.values() if each.status in STARTABLE_STATUSES and self._may_start(each)
-        ]
+        return list(filter(self._may_start, self._startable.values()))
 
     def switch_schedules_off(self) -> list[str]:
         """Switch off the schedules of campaigns that may start, and return the reasons for those not verified off."""
@@ -211,17 +199,6 @@ class SweptAccount:
                     del self._entries[entry.campaign.id]
                 entry.closing = replace(entry.closing, stop_by=None) if closing.stop_by is None else closing
 
-    def log_progress(self) -> None:
-        """Log how many campaigns are stopped, if there are any to stop."""
-        entries = [entry for entry in self._entries.values() if entry.closing.stop_by is not None]
-        if any(entry.asked_at is not None for entry in entries):
-            stopped = sum(1 for entry in entries if entry.confirmed_at)
-            stopping = sum(1 for entry in entries if entry.acknowledged and entry.is_open)
-            problems = [entry.error for entry in entries if entry.error]
-            last = f", the last: {problems[-1]}" if problems else ""
-            text = "Stopped %s of %s, %s stopping, %s with a problem%s"
-            log.info(text, stopped, len(entries), stopping, len(problems), last)
-
     def carry(self) -> dict[str, Any]:
         """Return what has to be known to continue after a deferral, in plain JSON types."""
         return {
@@ -236,35 +213,43 @@ class SweptAccount:
         self.verified = {(rule, end): at for rule, end, at in carried["verified"]}
         self.traffic.restore(carried["traffic"])
 
-    def _list(self, campaign_type: str | None, after_page: Callable[[], None], *, retries: bool) -> Iterator[Campaign]:
+    @property
+    def _part(self) -> Deadline:
+        """The deadline of a request that the loop repeats itself."""
+        return self.deadline.sooner(retries=False)
+
+    def _list(self, campaign_type: str | None, after_page: Callable[[], None]) -> Iterator[Campaign]:
         reader = self.client.read_list(campaign_type, self._statuses)
         while not reader.is_finished:
-            yield from reader.read_page(self.deadline.sooner(retries=retries))
+            yield from reader.read_page(self._part)
             after_page()
         reader.check()
 
     def _page(self, campaign_type: str | None, statuses: Collection[str]) -> list[Campaign]:
         """Return the first page of a list that nothing depends on."""
         try:
-            return self.client.read_list(campaign_type, statuses).read_page(self.deadline.sooner(retries=False))
+            return self.client.read_list(campaign_type, statuses).read_page(self._part)
         except Exception as error:  # noqa: BLE001 this is for information only
             log.warning("Campaigns (%s) can't be listed, which are not to be stopped: %s", ", ".join(statuses), error)
             return []
 
     def _may_start(self, campaign: Campaign) -> bool:
-        now, is_to_stop = self.client.clock.time(), self.scope.has_status(campaign, self.client.platform)
-        if campaign.status not in STARTABLE_STATUSES or is_to_stop or self.scope.exclusion(campaign):
+        now, argument = self.client.clock.time(), self.scope.exclusion(campaign, self.client.platform)
+        if campaign.status not in STARTABLE_STATUSES or argument != "statuses":
             return False
-        is_closing = self.schedule.closing_of(campaign, now).stop_by is not None
-        return is_closing and may_start_before(campaign, now, self.schedule.next_start(campaign, now))
+        if self.schedule.closing_of(campaign, now).stop_by is None:
+            return False
+        return now <= (start_time(campaign) or now) < self.schedule.next_start(campaign, now)
 
     def _take_in(self, campaign: Campaign) -> bool:
         """Note a campaign that is listed; return whether it is one to stop."""
         now, known = self.client.clock.time(), self._entries.get(campaign.id)
         self.excluded.pop(campaign.id, None)
-        if not self._is_included(campaign):
-            if known and known.is_only_listed and campaign.id in self.excluded:  # it was renamed, for example
-                del self._entries[campaign.id]
+        if argument := self.scope.exclusion(campaign, self.client.platform):
+            if may_be_live(campaign.status):
+                self.excluded[campaign.id] = (campaign, argument)
+                if known and known.is_only_listed:  # it was renamed, for example
+                    del self._entries[campaign.id]
             return False
         closing = self.schedule.closing_of(campaign, now)
         if closing.stop_by is None and (known is None or known.is_settled_when_open(now)):
@@ -278,25 +263,13 @@ class SweptAccount:
         entry.is_incident = entry.is_incident or (is_new and self._is_incident(closing))
         return True
 
-    def _is_included(self, campaign: Campaign) -> bool:
-        """Return whether a listed campaign is live and in scope; note one that is live and not."""
-        if self.scope.has_status(campaign, self.client.platform):
-            argument = self.scope.exclusion(campaign)
-        elif may_be_live(campaign.status):
-            argument = "statuses"
-        else:
-            return False
-        if argument:
-            self.excluded[campaign.id] = (campaign, argument)
-        return argument is None
-
     def _is_incident(self, closing: Closing) -> bool:
         """Return whether a campaign that is live now was seen stopped after its calling hours had ended."""
         if self.schedule.rules is None or closing.stop_by != NOW:
             return False
         if closing.end is not None and (closing.rule, closing.end) in self.verified:
             return True
-        is_before_run = closing.end is None or closing.end <= self._began_at
+        is_before_run = closing.end is None or closing.end <= self.schedule.began_at
         return is_before_run and self._was_verified(closing.rule, closing.end)
 
     def _noted(self, error: Exception) -> CampaignError:

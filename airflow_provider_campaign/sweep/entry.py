@@ -25,17 +25,12 @@ from airflow_provider_campaign.waiting.pending import PendingWait
 
 log = logging.getLogger(__name__)
 
-RESTART_PATIENCE = 60.0
-"""Seconds after a stop before it is sent again to a campaign that has changed since."""
-
-STOP_PATIENCE = 300.0
-"""Seconds after a stop before it is sent again to a campaign that has not."""
-
-REFUSAL_DELAY = 30.0
-"""Seconds after a final refusal before a stop is sent again to a campaign that is still listed as live."""
-
-MAX_REFUSALS = 5
-"""Final refusals after which it is not."""
+RESTART_PATIENCE = 60.0  # seconds after a stop before it is sent again to a campaign that has changed since
+STOP_PATIENCE = 300.0  # seconds after a stop before it is sent again to a campaign that has not
+REFUSAL_DELAY = (
+    30.0  # seconds after a final refusal before a stop is sent again, if a list still shows the campaign live
+)
+MAX_REFUSALS = 5  # final refusals after which it is not
 
 
 def is_retryable(error: CampaignError) -> bool:
@@ -45,46 +40,26 @@ def is_retryable(error: CampaignError) -> bool:
 
 @dataclass
 class SweepEntry:
-    """
-    One campaign that was found live, or that was named by its id.
+    """One campaign that was found live, or that was named by its id. Times are in seconds since the epoch."""
 
-    :param campaign: The campaign as it was seen last.
-    :param closing: The end of the calling hours that it has to be stopped for.
-    :param status_before: Its status when it was found.
-    :param is_incident: Whether it was live although an earlier listing had shown its calling hours closed.
-    :param asked_at: When the last stop left (seconds since the epoch), None if none did; before it, `asked_before`.
-    :param confirmed_at: When it was seen stopped (seconds since the epoch).
-    :param acknowledged: Whether the platform has accepted the stop, so that it must not be sent again.
-    :param outcome_unknown: Whether a stop may have reached the platform, so that the status is read first.
-    :param may_have_acted: Whether any request of this sweep may have stopped it.
-    :param changed_at: The campaign's last change, by the platform's clock, as of the acknowledgment.
-    :param restarts: How often it was seen live again after its stop.
-    :param refusals: How often a stop was refused with an error that another request does not change.
-    :param not_before: When the stop may be sent again (seconds since the epoch).
-    :param is_listed: Whether the last listing showed it live.
-    :param is_given: Whether the user has named it, so that it is an error if the platform does not know it.
-    :param is_only_read: Whether no listing of this sweep has shown it live, so that it is read and never stopped.
-    :param error: What kept it from being stopped.
-    """
-
-    campaign: Campaign
+    campaign: Campaign  # as it was seen last
     closing: Closing = field(default_factory=Closing)
     status_before: str | None = None
-    is_incident: bool = False
-    asked_at: float | None = None
-    asked_before: float | None = None
-    confirmed_at: float | None = None
-    acknowledged: bool = False
-    outcome_unknown: bool = False
-    may_have_acted: bool = False
-    changed_at: float | None = None
-    restarts: int = 0
-    refusals: int = 0
-    not_before: float = 0.0
-    is_listed: bool = True
-    is_given: bool = False
-    is_only_read: bool = False
-    error: CampaignError | None = None
+    is_incident: bool = False  # it was live although an earlier listing had shown its calling hours closed
+    asked_at: float | None = None  # when the last stop left
+    asked_before: float | None = None  # when the one before did
+    confirmed_at: float | None = None  # when it was seen stopped
+    acknowledged: bool = False  # the platform has accepted the stop: it must not be sent again
+    outcome_unknown: bool = False  # a stop may have reached the platform: the status is read first
+    may_have_acted: bool = False  # a request of this sweep may have stopped it
+    changed_at: float | None = None  # its last change as of the acknowledgment, by the platform's clock
+    restarts: int = 0  # how often it was seen live again after its stop
+    refusals: int = 0  # errors that another request does not change
+    not_before: float = 0.0  # when the stop may be sent again
+    is_listed: bool = True  # the last listing showed it live
+    is_given: bool = False  # the user has named it: it is an error if the platform does not know it
+    is_only_read: bool = False  # no listing of this sweep has shown it live: it is read, and never stopped
+    error: CampaignError | None = None  # what kept it from being stopped
 
     @property
     def urgency(self) -> tuple[bool, float, float, str]:

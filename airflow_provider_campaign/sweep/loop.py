@@ -16,23 +16,11 @@ from airflow_provider_campaign.sweep.result import SweepResult
 
 log = logging.getLogger(__name__)
 
-INITIAL_DELAY = 1.0
-"""Seconds before campaigns that are stopping are polled first, or a failure is retried; they double each time."""
-
-MAX_DELAY = 15.0
-"""The longest of these delays, in seconds."""
-
-LISTING_INTERVAL = 60.0
-"""
-Seconds between two listings while the sweep waits for an end: what is started while closed is stopped within two
-minutes, also if the triggerer is restarted meanwhile.
-"""
-
-SLOW_LISTING = 10.0
-"""Seconds that a listing may take before the campaigns that it has shown by then are stopped."""
-
-MAX_DOUBTFUL_LISTINGS = 5
-"""Listings in a row that prove nothing, before a sweep with nothing left to stop ends."""
+INITIAL_DELAY = 1.0  # seconds before campaigns that are stopping are polled, or a failure is retried; doubles each time
+MAX_DELAY = 15.0  # the longest of these delays, in seconds
+LISTING_INTERVAL = 60.0  # seconds between two listings while the sweep waits for an end
+SLOW_LISTING = 10.0  # seconds that a listing may take before the campaigns that it has shown by then are stopped
+MAX_DOUBTFUL_LISTINGS = 5  # listings in a row that prove nothing, before a sweep with nothing left to stop ends
 
 
 class Sweep:
@@ -49,17 +37,17 @@ class Sweep:
         self._delay = 0.0
         self._doubtful_listings = 0
         self._listed_at = self._acted_at = 0.0
-        self._has_stopped = False
-        """Whether campaigns were stopped since the last listing began."""
-        self._stops_first = False
-        """Whether the last listing was slow or failed: no list holds up a stop."""
+        self._has_stopped = False  # whether campaigns were stopped since the last listing began
+        self._stops_first = False  # whether the last listing was slow or failed: no list holds up a stop
         self._is_warned = False
         self._is_looking_for_others = True
         self._others_problem: CampaignError | None = None
 
     def list_only(self) -> SweepResult:
         """List live campaigns, and stop none."""
-        problem = self.account.list_live(retries=True) or self.account.find_others(retries=True)
+        while _may_pass(problem := self.account.list_live() or self.account.find_others()):
+            if not self._wait(problem, self._sleep):
+                break
         self.account.list_excluded_types()
         return SweepResult(self.account, problem, is_dry_run=True)
 
@@ -106,7 +94,8 @@ class Sweep:
             self.account.note_verified(began)
         if self._stop_due():
             self.account.read_unlisted()
-        self.account.log_progress()
+        if any(entry.asked_at is not None for entry in self.account.entries):
+            log.info("%s so far", SweepResult(self.account).summary())
         return problem
 
     def _after_page(self) -> None:
@@ -156,9 +145,8 @@ class Sweep:
         """Look once, after all stops, for live campaigns that no list shows; return whether none is left."""
         if self._is_looking_for_others and self.account.has_closed_anything:
             problem = self._others_problem = self.account.find_others()
-            is_final = problem is None or not is_retryable(problem) or isinstance(problem, UnreliableListError)
-            self._is_looking_for_others = not is_final
-            return is_final and not self.account.open_entries
+            self._is_looking_for_others = _may_pass(problem)
+            return not (self._is_looking_for_others or self.account.open_entries)
         return True
 
     def _wait(self, problem: CampaignError | None, pause: Callable[[float], None]) -> bool:
@@ -207,3 +195,8 @@ class Sweep:
 
     def _sleep(self, moment: float) -> None:
         self.account.deadline.sleep(moment - self._clock.time())
+
+
+def _may_pass(problem: CampaignError | None) -> bool:
+    """Return whether there is a problem that another listing may not have."""
+    return problem is not None and is_retryable(problem) and not isinstance(problem, UnreliableListError)

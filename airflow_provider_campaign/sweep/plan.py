@@ -1,5 +1,5 @@
 """
-By when each campaign must be stopped, and when its stop is sent: as late as the rate limit allows, in time for all.
+Which campaigns are stopped, by when, and when a stop is sent: as late as the rate limit allows, in time for all.
 
 It is pure. Other clients of the account are no part of it, beyond a reserve and what 429 responses have shown of them.
 """
@@ -7,33 +7,68 @@ It is pure. Other clients of the account are no part of it, beyond a reserve and
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from airflow_provider_campaign.calling_hours import CallingRules
-from airflow_provider_campaign.campaign import Campaign
+from airflow_provider_campaign.campaign import LIVE_STATUSES, Campaign, matches_pattern, may_be_live
+from airflow_provider_campaign.platforms.base import Platform
 
-NOW = 0.0
-"""The moment of a campaign that must be stopped at once (seconds since the epoch: long ago)."""
+NOW = 0.0  # the moment of a campaign that must be stopped at once (seconds since the epoch: long ago)
+STOPPING_TIME = 15.0  # seconds from the first stop of a burst until all of it is verified, if campaigns stop at once
+EARLINESS = 5.0  # seconds that a stop may be sent too early, so that one burst has all those of nearly the same moment
+BURST_GAP = 1.0  # seconds between two bursts, besides the rate limit's window
+RESERVED_SHARE = 1 / 4  # the part of the rate limit that is left to other clients, until a 429 shows that they use more
+MIN_SHARE = 1 / 6  # the part of the rate limit that the plan counts on, whatever other clients use
 
-STOPPING_TIME = 15.0
-"""Seconds from the first stop of a burst until all of the burst is verified, for campaigns that stop at once."""
+End = tuple[str | None, float]  # a rule's name, and when its calling hours end (seconds since the epoch)
 
-EARLINESS = 5.0
-"""Seconds that a stop may be sent too early, so that one burst has all those of nearly the same moment."""
 
-BURST_GAP = 1.0
-"""Seconds between two bursts, besides the rate limit's window."""
+@dataclass(frozen=True)
+class SweepScope:
+    """
+    Which campaigns a sweep stops.
 
-RESERVED_SHARE = 1 / 4
-"""The part of the rate limit that is left to other clients, until a 429 response shows that they use more."""
+    :param campaign_types: If the platform has types.
+    :param statuses: Those that count as live; by default, so does a word that the platform does not document.
+    :param name_patterns: Only campaigns whose name matches one of them; None for all.
+    :param campaign_ids: Only these campaigns; None for all.
+    """
 
-MIN_SHARE = 1 / 6
-"""The part of the rate limit that the plan counts on, whatever other clients use."""
+    campaign_types: Collection[str]
+    statuses: Collection[str] = LIVE_STATUSES
+    name_patterns: Collection[str] | None = None
+    campaign_ids: Collection[str] | None = None
 
-End = tuple[str | None, float]
-"""A rule's name, and when its calling hours end (seconds since the epoch)."""
+    def as_dict(self) -> dict[str, list[str] | None]:
+        """Return the scope as records have it, by the names of the sweep's arguments."""
+        fields = {**vars(self), "name_pattern": self.name_patterns}
+        names = ("campaign_types", "statuses", "name_pattern", "campaign_ids")
+        return {name: None if fields[name] is None else sorted(fields[name]) for name in names}
+
+    def listed_types(self, platform: Platform) -> Collection[str | None]:
+        return self.campaign_types if platform.campaign_types else (None,)
+
+    def excluded_types(self, platform: Platform) -> list[str]:
+        return [campaign_type for campaign_type in platform.campaign_types if campaign_type not in self.campaign_types]
+
+    def listed_statuses(self, platform: Platform) -> Collection[str]:
+        """Return the statuses to ask the platform for, live ones that are left out included; none for all."""
+        return () if self._takes_unknown_statuses(platform) else tuple({*self.statuses, *LIVE_STATUSES})
+
+    def exclusion(self, campaign: Campaign, platform: Platform) -> str | None:
+        """Return the argument that leaves the campaign out, None if it is one to stop."""
+        if self.campaign_ids is not None and campaign.id not in self.campaign_ids:
+            return "campaign_ids"
+        if self.name_patterns is not None and not matches_pattern(campaign.name or "", self.name_patterns):
+            return "name_pattern"
+        if self._takes_unknown_statuses(platform):
+            return None if may_be_live(campaign.status) else "statuses"
+        return None if campaign.status.casefold() in map(str.casefold, self.statuses) else "statuses"
+
+    def _takes_unknown_statuses(self, platform: Platform) -> bool:
+        return set(self.statuses) == set(LIVE_STATUSES) and not platform.has_closed_status_set
 
 
 @dataclass(frozen=True)
@@ -59,17 +94,19 @@ class Schedule:
     :param rules: None if there are no calling hours: everything must be stopped now.
     :param margin: Seconds before an end by which campaigns are to be verified stopped.
     :param until: The last end that the run waits for (seconds since the epoch), None if it waits for none.
+    :param began_at: When the run began (seconds since the epoch).
     """
 
     rules: CallingRules | None = None
     margin: float = 0.0
     until: float | None = None
+    began_at: float = NOW
 
     @classmethod
     def of_run(cls, rules: CallingRules | None, margin: float, look_ahead: float, now: float) -> Schedule:
         """Return the closings of a run that begins now and waits for ends no further away than ``look_ahead``."""
         ends = rules.ends(moment_of(now), moment_of(now + look_ahead)) if rules else ()
-        return cls(rules, margin, ends[-1][1].timestamp() if ends else None)
+        return cls(rules, margin, ends[-1][1].timestamp() if ends else None, now)
 
     def closing_of(self, campaign: Campaign, now: float) -> Closing:
         """Return the closing that a campaign has to be stopped for, as of a moment."""
@@ -105,9 +142,10 @@ class Schedule:
         ends = self.rules.ends(moment_of(now), moment_of(self.until)) if self.rules and self.until else ()
         return self.closed(now) | {(rule.name, end.timestamp()) for rule, end in ends}
 
-    def next_start(self, campaign: Campaign, now: float) -> datetime | None:
-        """Return when a campaign's calling hours start next, None if unknown."""
-        return self.rules.next_start(campaign, moment_of(now)) if self.rules else None
+    def next_start(self, campaign: Campaign, now: float) -> float:
+        """Return when a campaign's calling hours start next; infinity if unknown."""
+        start = self.rules.next_start(campaign, moment_of(now)) if self.rules else None
+        return math.inf if start is None else start.timestamp()
 
 
 def stops_in_burst(limit: int | None, listing: int, others: int) -> int | None:

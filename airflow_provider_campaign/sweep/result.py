@@ -12,7 +12,7 @@ from airflow_provider_campaign.records.progress import Progress, campaign_entry,
 from airflow_provider_campaign.records.record import lists_of
 from airflow_provider_campaign.sweep.account import SweptAccount
 from airflow_provider_campaign.sweep.entry import SweepEntry, is_retryable
-from airflow_provider_campaign.sweep.startable import may_start_entry
+from airflow_provider_campaign.sweep.startable import start_time
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class SweepResult:
         return Progress(
             campaigns=[_line_of(entry, is_dry_run=self.is_dry_run) for entry in self.entries],
             excluded=[{**each.summary(), "excluded_by": argument} for each, argument in account.excluded.values()],
-            may_start=list(map(may_start_entry, account.may_start())),
+            may_start=[{**each.summary(), "starts_at": iso_utc(start_time(each))} for each in account.may_start()],
             open_until=[
                 {**campaign.summary(), "rule": closing.rule, "open_until": iso_utc(closing.end)}
                 for campaign, closing in account.left_open.values()

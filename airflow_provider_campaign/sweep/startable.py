@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any
 
 from airflow_provider_campaign.campaign import Campaign, CampaignStatus
 from airflow_provider_campaign.client.changes import seconds_of
@@ -19,38 +17,19 @@ from airflow_provider_campaign.platforms.reading import required_word
 
 log = logging.getLogger(__name__)
 
+# A campaign in one of these starts by itself; in one of the others, when a user starts it.
 SCHEDULED_STATUSES = (CampaignStatus.SCHEDULED.value, CampaignStatus.RESCHEDULED.value)
-"""A campaign in one of these starts by itself."""
-
 STARTABLE_STATUSES = (*SCHEDULED_STATUSES, CampaignStatus.READY.value, CampaignStatus.PAUSED.value)
-"""A campaign in one of these starts by itself, or when a user starts it."""
 
 
-def may_start_before(campaign: Campaign, now: float, until: datetime | None) -> bool:
-    """
-    Return whether a campaign may start before a moment; false if its list row names another time.
-
-    :param now: Seconds since the epoch.
-    :param until: When its calling hours start again, None if unknown.
-    """
-    starts_at = start_time(campaign)
-    return starts_at is None or until is None or now <= starts_at.timestamp() < until.timestamp()
-
-
-def start_time(campaign: Campaign) -> datetime | None:
-    """Return when a campaign's own schedule starts it, if the list shows a time; its name is not documented."""
+def start_time(campaign: Campaign) -> float | None:
+    """Return when a campaign's own schedule starts it, if its list row shows one time; its name is not documented."""
     schedule = campaign.raw.get("schedule")
     if campaign.status not in SCHEDULED_STATUSES or not isinstance(schedule, Mapping):
         return None
-    moments = (seconds_of(str(value)) for key, value in schedule.items() if str(key).casefold().startswith("start"))
+    moments = [seconds_of(str(value)) for key, value in schedule.items() if str(key).casefold().startswith("start")]
     known = [moment for moment in moments if moment is not None]
-    return datetime.fromtimestamp(known[0], UTC) if len(known) == 1 else None
-
-
-def may_start_entry(campaign: Campaign) -> dict[str, Any]:
-    """Return a campaign's entry under ``may_start``."""
-    starts_at = start_time(campaign)
-    return {**campaign.summary(), "starts_at": starts_at.isoformat() if starts_at else None}
+    return known[0] if len(known) == 1 else None
 
 
 def check_can_switch_off(client: CampaignClient) -> None:
@@ -69,8 +48,6 @@ def switch_schedules_off(
 ) -> tuple[list[Campaign], list[str]]:
     """
     Switch off the schedules of an account, however many there are, and read each back.
-
-    An error with one campaign, or one list, does not keep the other schedules from being switched off.
 
     :param campaign_types: Those to list; None on a platform that has but one.
     :param is_due: Returns whether the schedule of a campaign, which is Scheduled or Rescheduled, has to be off.
@@ -97,7 +74,14 @@ def switch_schedules_off(
 
 def _switch_off(client: CampaignClient, campaign: Campaign, deadline: Deadline) -> Campaign:
     """Switch a campaign's schedule off; return it as it is read back, or raise if it is on still."""
-    client.switch_schedule_off(_exact_name(campaign), deadline=deadline)
+    try:
+        name = required_word(campaign.raw, "name")  # as the platform has it: what is shown may be another campaign's
+    except InvalidResponseError as error:
+        raise CampaignStateError(
+            f"nothing was sent: the request goes by the campaign's name, and {error}. "
+            "Switch it off in the platform's console."
+        ) from None
+    client.switch_schedule_off(name, deadline=deadline)
     seen = client.get_campaign(campaign.id, deadline=deadline)
     if not is_off(seen):
         raise CampaignStateError(
@@ -106,18 +90,6 @@ def _switch_off(client: CampaignClient, campaign: Campaign, deadline: Deadline) 
         )
     log.info("%s (%s): its schedule is switched off, it is %s", campaign.id, campaign.name, seen.status)
     return replace(campaign, status=seen.status, raw=seen.raw)
-
-
-def _exact_name(campaign: Campaign) -> str:
-    """Return the name as the platform has it: the one that is shown may be another campaign's."""
-    data = campaign.raw.get("data")
-    try:
-        return required_word(data if isinstance(data, Mapping) else campaign.raw, "name")
-    except InvalidResponseError as error:
-        raise CampaignStateError(
-            f"nothing was sent: the request goes by the campaign's name, and {error}. "
-            "Switch it off in the platform's console."
-        ) from None
 
 
 def is_off(campaign: Campaign) -> bool:

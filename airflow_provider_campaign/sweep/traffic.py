@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from airflow_provider_campaign.client.client import CampaignClient
@@ -20,11 +21,8 @@ from airflow_provider_campaign.waiting.account_poller import AccountPoller
 
 log = logging.getLogger(__name__)
 
-CONCURRENCY = 10
-"""Requests in flight at the same time; as many get a 429 response if another client has used up the rate limit."""
-
-DEFAULT_PAUSE = 60.0
-"""Seconds that nothing is sent after a 429 response without ``Retry-After``."""
+CONCURRENCY = 10  # requests at the same time; as many get a 429 if another client has used up the rate limit
+DEFAULT_PAUSE = 60.0  # seconds that nothing is sent after a 429 response without ``Retry-After``
 
 
 class Traffic:
@@ -36,14 +34,15 @@ class Traffic:
 
     def __init__(self, client: CampaignClient, schedule: Schedule, deadline: Deadline) -> None:
         self.client = client.observed_by(
-            on_request=self._note_request, on_refusal=self._note_refusal, on_unsent=self._note_unsent
+            on_request=partial(self._count, 1, 0),
+            on_refusal=partial(self._count, 0, 1),
+            on_unsent=partial(self._count, -1, 0),
         )
         self.requests = 0
         self.refused = 0
         self._schedule = schedule
         self._deadline = deadline
-        self._others = 0
-        """Requests that other clients were seen to use in a window of the rate limit."""
+        self._others = 0  # requests that other clients were seen to use in a window of the rate limit
         self._stopping: dict[str | None, SweepEntry] = {}
         self._lock = threading.Lock()
         self._poller = AccountPoller(self.client)
@@ -157,21 +156,10 @@ class Traffic:
         except CampaignNotFoundError as error:
             entry.note_deleted(error, self.client.clock.time())
 
-    def _note_request(self, request: ApiRequest) -> None:
+    def _count(self, requests: int, refused: int, request: ApiRequest) -> None:
+        """Count a request that leaves, was not sent after all, or was not carried out (429)."""
         with self._lock:
-            self.requests += 1
-        self._note_stop(request, was_sent=True)
-
-    def _note_unsent(self, request: ApiRequest) -> None:
-        with self._lock:
-            self.requests -= 1
-        self._note_stop(request, was_sent=False)
-
-    def _note_refusal(self, request: ApiRequest) -> None:
-        with self._lock:
-            self.refused += 1
-        self._note_stop(request, was_sent=False)  # the platform has not carried it out
-
-    def _note_stop(self, request: ApiRequest, *, was_sent: bool) -> None:
+            self.requests += requests
+            self.refused += refused
         if request.action is Action.STOP:
-            self._stopping[request.campaign_id].note_asked(self.client.clock.time(), was_sent=was_sent)
+            self._stopping[request.campaign_id].note_asked(self.client.clock.time(), was_sent=requests > 0)

@@ -125,7 +125,7 @@ def test_the_scope_is_that_of_the_listing_that_showed_a_campaign(sandbox: Sandbo
     assert operator(name_pattern=["B", "A", "Sale"]).resume({}, None, carried)["total"] == 100  # the same in any order
 
 
-@pytest.mark.parametrize("seconds", [-3600, 3600])
+@pytest.mark.parametrize("seconds", [-120, 3600])
 def test_a_worker_whose_clock_differs_goes_on_at_once(sandbox: Sandbox, clock: VirtualClock, seconds: int) -> None:
     """As after a correction by NTP, or on a machine that has none."""
     add(sandbox, 100)

@@ -17,9 +17,8 @@ from airflow_provider_campaign.platforms.base import HttpResponse, Platform
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.sweep.account import SweptAccount
 from airflow_provider_campaign.sweep.loop import Sweep
-from airflow_provider_campaign.sweep.plan import Schedule
+from airflow_provider_campaign.sweep.plan import Schedule, SweepScope
 from airflow_provider_campaign.sweep.result import SweepResult
-from airflow_provider_campaign.sweep.scope import SweepScope
 from tests.accounts import KORE_V2, SONARLY, client_of
 from tests.scripted_transport import ScriptedTransport, SentRequest, response
 

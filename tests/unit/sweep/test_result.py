@@ -15,8 +15,8 @@ from airflow_provider_campaign.exceptions import (
 )
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.sweep.account import SweptAccount
+from airflow_provider_campaign.sweep.plan import SweepScope
 from airflow_provider_campaign.sweep.result import SweepResult
-from airflow_provider_campaign.sweep.scope import SweepScope
 from tests.accounts import SONARLY, client_of
 from tests.scripted_transport import ScriptedTransport
 
