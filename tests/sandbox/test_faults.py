@@ -1,20 +1,17 @@
-"""Which requests a fault meets, and what it leaves undone; the provider's own tests meet each kind."""
+"""Which requests a fault meets, and which lists contradict themselves; the provider's own tests meet each kind."""
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import requests
 
 from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
-from airflow_provider_campaign.sandbox.faults import FAULT_KINDS, LIST_FAULT_KINDS
+from airflow_provider_campaign.sandbox.faults import CONTRADICTIONS, FAULT_KINDS, LIST_FAULT_KINDS
 from tests.sandbox.clients import KoreClient, SonarlyClient
 
-TEXT = "You've exceeded the per-minute rate limit. Please wait for sometime before retrying."
+TOTAL = 25
 
 
 @pytest.fixture
@@ -23,47 +20,8 @@ def campaign(sandbox: Sandbox) -> Campaign:
 
 
 @pytest.fixture
-def open_socket(sandbox: Sandbox, campaign: Campaign) -> Iterator[socket.socket]:
-    """Return a connection on which a stop was sent."""
-    kore = KoreClient(sandbox)
-    url = urlsplit(sandbox.url + kore.path("trigger", campaign.id) + "&trigger=stop")
-    head = [f"POST {url.path}?{url.query} HTTP/1.1", f"Host: {url.netloc}", "Content-Length: 2"]
-    head += [f"{name}: {value}" for name, value in kore.headers().items()]
-    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=20) as connection:
-        connection.sendall("\r\n".join([*head, "", "{}"]).encode())
-        yield connection
-
-
-INJECTED_RESPONSES: list[tuple[Fault, int, str]] = [
-    (Fault("rate_limit"), 429, TEXT),
-    (Fault("rate_limit_text"), 400, TEXT),
-    (Fault("error"), 500, "errors"),
-    (Fault("error", status=503, json=False), 503, ""),
-    (Fault("html"), 502, "502 Bad Gateway"),
-    (Fault("html_ok"), 200, "<h1>"),
-    (Fault("empty"), 200, ""),
-    (Fault("failure", message="No agent"), 200, "No agent"),
-    (Fault("unauthorized"), 401, "errors"),
-    (Fault("forbidden"), 403, "errors"),
-    (Fault("conflict"), 409, "errors"),
-    (Fault("bad_request"), 400, "errors"),
-    (Fault("not_found"), 404, "errors"),
-]
-
-
-@pytest.mark.parametrize(
-    ("fault", "status", "text"), INJECTED_RESPONSES, ids=lambda value: getattr(value, "kind", None)
-)
-def test_an_injected_response_replaces_the_platforms(
-    sandbox: Sandbox, kore: KoreClient, campaign: Campaign, fault: Fault, status: int, text: str
-) -> None:
-    sandbox.add_fault(fault)
-    response = kore.stop(campaign.id)
-    assert response.status_code == status
-    assert text in response.text
-    assert bool(response.text) == bool(text)
-    [received] = sandbox.requests
-    assert (received.fault, received.status_code, campaign.stop_requests) == (fault.kind, status, 0)
+def ids(sandbox: Sandbox) -> list[str]:
+    return [sandbox.add_campaign(f"cd-{number:02}").id for number in range(TOTAL)]
 
 
 def test_an_injected_error_has_each_platforms_format(
@@ -77,57 +35,6 @@ def test_an_injected_error_has_each_platforms_format(
         assert document["success"] is False
         assert document["error"]["code"]
         assert document["traceId"]
-
-
-def test_a_hang_sends_nothing_until_the_client_disconnects(
-    sandbox: Sandbox, campaign: Campaign, kore: KoreClient
-) -> None:
-    sandbox.add_fault(Fault("hang"))
-    with pytest.raises(requests.ReadTimeout):
-        requests.post(
-            sandbox.url + kore.path("trigger", campaign.id) + "&trigger=stop",
-            headers=kore.headers(),
-            data="{}",
-            timeout=0.1,
-        )
-    sandbox.wait_for(lambda sandbox: [received.fault for received in sandbox.requests] == ["hang"])
-    assert sandbox.requests[0].status_code is None
-    sandbox.add_fault(Fault("hang", seconds=0.01))
-    with pytest.raises(requests.ConnectionError, match="without response"):
-        kore.stop(campaign.id)
-    assert campaign.stop_requests == 0
-
-
-def receive_until(connection: socket.socket, wanted: bytes) -> bytes:
-    received = b""
-    while wanted not in received:
-        piece = connection.recv(4096)
-        assert piece, "the connection was closed"
-        received += piece
-    return received
-
-
-@pytest.mark.parametrize(
-    ("kind", "wanted", "header_ends"),
-    [("dribble", b"1\r\n.\r\n1\r\n.\r\n", True), ("dribble_headers", b"X-Padding: ...", False)],
-)
-def test_a_response_can_come_byte_by_byte(
-    sandbox: Sandbox, campaign: Campaign, kind: str, wanted: bytes, header_ends: bool, request: Any
-) -> None:
-    sandbox.add_fault(Fault(kind, interval=0.001))
-    received = receive_until(request.getfixturevalue("open_socket"), wanted)
-    assert received.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert (b"\r\n\r\n" in received) == header_ends
-
-
-def test_a_slow_request_is_executed_even_if_the_client_has_disconnected(
-    sandbox: Sandbox, campaign: Campaign, request: Any
-) -> None:
-    sandbox.add_fault(Fault("slow", seconds=0.05))
-    connection = request.getfixturevalue("open_socket")
-    sandbox.wait_for(lambda sandbox: len(sandbox.requests) == 1)
-    connection.close()
-    sandbox.wait_for(lambda sandbox: sandbox.campaign(campaign.id).status == "Stopped")
 
 
 @pytest.mark.parametrize(("how", "symptom"), [("reset", "Connection reset by peer"), ("hang", "Read timed out")])
@@ -188,3 +95,59 @@ def test_every_kind_can_be_planned_and_no_other(sandbox: Sandbox) -> None:
         Fault("hang", secnds=3)
     with pytest.raises(ValueError, match="how of 'lost'"):
         Fault("lost", how="magic")
+
+
+# Lists.
+
+
+def page(kore: KoreClient, skip: int = 0) -> dict[str, Any]:
+    data: dict[str, Any] = kore.list(limit=10, skip=skip, sortBy={"createdAt": "asc"}).json()["data"]
+    return data
+
+
+@pytest.mark.parametrize(
+    ("how", "skip", "shown", "has_more"),
+    [
+        ("no_rows", 0, slice(0, 0), False),
+        ("total", 10, slice(10, 20), False),
+        ("more", 20, slice(20, 25), True),
+        ("more", 25, slice(0, 0), True),
+        ("short", 10, slice(10, 15), False),
+        ("page_size", 0, slice(0, 20), True),
+    ],
+)
+def test_kores_list_contradicts_itself(
+    sandbox: Sandbox, kore: KoreClient, ids: list[str], how: str, skip: int, shown: slice, has_more: bool
+) -> None:
+    sandbox.add_fault(Fault("contradiction", action="list", how=how))
+    data = page(kore, skip)
+    assert [row["id"] for row in data.pop("results")] == ids[shown]
+    assert data == {"skip": skip, "limit": 10, "hasMore": has_more, "totalPages": 3, "totalResults": TOTAL}
+    assert [row["id"] for row in page(kore)["results"]] == ids[:10]
+
+
+def test_one_row_cannot_be_read(sandbox: Sandbox, kore: KoreClient, kore_v2: KoreClient, ids: list[str]) -> None:
+    sandbox.add_fault(Fault("unreadable_row"))
+    assert [row["status"] for row in page(kore)["results"]] == [None, *["Active"] * 9]
+    sandbox.add_fault(Fault("unreadable_row", campaign_id="cd-17", count=None))
+    assert {row["status"] for row in page(kore)["results"]} == {"Active"}
+    statuses = {row["id"]: row["status"] for row in page(kore, skip=10)["results"]}
+    assert statuses == {**dict.fromkeys(ids[10:20], "Active"), "cd-17": None}
+    sandbox.clear_faults()
+    first, second = (sandbox.add_campaign(f"voice-{number}", "voice") for number in range(2))
+    sandbox.add_fault(Fault("unreadable_row", campaign_id=second.id))
+    rows = kore_v2.list("voice").json()["data"]["results"]
+    assert {row["_id"]: row["status"] for row in rows} == {first.id: "Active", second.id: None}
+
+
+def test_list_faults_are_for_lists(sandbox: Sandbox, kore: KoreClient, ids: list[str]) -> None:
+    for kind in LIST_FAULT_KINDS:
+        sandbox.add_fault(Fault(kind))
+        with pytest.raises(ValueError, match="list requests only, not for 'stop'"):
+            Fault(kind, action="stop")
+    assert kore.status(ids[0]).json()["data"]["status"] == "Active"
+    assert sandbox.requests[0].fault is None
+    with pytest.raises(ValueError, match=", ".join(CONTRADICTIONS)):
+        Fault("contradiction", how="magic")
+    with pytest.raises(ValueError, match="not for one campaign"):
+        Fault("contradiction", campaign_id="cd-1")
