@@ -63,12 +63,6 @@ def clock(campaign_clock: VirtualClock) -> VirtualClock:
 
 
 @pytest.fixture
-def virtual_clock(clock: VirtualClock) -> VirtualClock:
-    """Return the clock of all hooks, on which every wait is over at once."""
-    return clock
-
-
-@pytest.fixture
 def sandbox(clock: VirtualClock) -> Iterator[Sandbox]:
     """Run both platforms, by the clock of the hooks, and with no connection made."""
     with Sandbox(clock=clock) as sandbox:

@@ -85,13 +85,13 @@ def command(*arguments: str) -> int:
 
 
 def test_evenings_are_kept_and_one_that_is_missing_is_named(
-    bucket: Bucket, sandbox: Sandbox, connect: Connect, virtual_clock: VirtualClock, capsys: pytest.CaptureFixture[str]
+    bucket: Bucket, sandbox: Sandbox, connect: Connect, clock: VirtualClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     connect(sandbox.kore_connection())
     for evening in range(3):
         sandbox.add_campaign(f"sms-{evening}", "sms")
         StopActiveCampaignsOperator(task_id="stop_all", records_path=bucket.path).execute({})
-        virtual_clock.advance(86400)
+        clock.advance(86400)
     records = bucket.records()
     for content in records.values():
         check_record(content)

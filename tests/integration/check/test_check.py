@@ -35,12 +35,12 @@ ACCOUNTS = ("v1", "v2", "sonarly")
 
 
 @pytest.fixture
-def account(sandbox: Sandbox, virtual_clock: VirtualClock) -> Sandbox:
+def account(sandbox: Sandbox, clock: VirtualClock) -> Sandbox:
     """An account with two campaigns of each type, in two statuses."""
     for campaign_type in ("sms", "voice", "sonarly"):
         for status in ("Active", "Stopped"):
             sandbox.add_campaign(f"id-of-{campaign_type}-{status}", campaign_type, status, f"Secret sale {status}")
-            virtual_clock.advance(60)
+            clock.advance(60)
     return sandbox
 
 

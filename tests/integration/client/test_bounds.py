@@ -241,14 +241,14 @@ def test_an_address_that_swallows_packets_does_not_hide_the_next(
 
 
 def test_the_retry_budget_ends_even_a_request_that_might_take_hours(
-    sandbox: Sandbox, connect: Connect, virtual_clock: VirtualClock
+    sandbox: Sandbox, connect: Connect, clock: VirtualClock
 ) -> None:
     campaign = SONARLY.add_campaign(sandbox)
     sandbox.add_fault(Fault("dribble", count=None))
     connect(SONARLY.connection(sandbox, timeout=7200, retry_budget=0.3))
     with pytest.raises(CampaignUnavailableError):
         SONARLY.stop(campaign.id).execute({})
-    assert virtual_clock.passed <= 1
+    assert clock.passed <= 1
 
 
 # Proxies and redirects.

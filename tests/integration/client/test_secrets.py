@@ -141,7 +141,7 @@ USES: dict[str, Callable[[str | None], object]] = {
         *(("kore-private-key", "stop", status) for status in (302, 400, 401, 403, 404, 409, 429)),
     ],
 )
-@pytest.mark.usefixtures("virtual_clock")
+@pytest.mark.usefixtures("clock")
 def test_what_a_platform_echoes_is_not_passed_on(
     connect: Connect,
     debugging: pytest.LogCaptureFixture,

@@ -67,12 +67,12 @@ def sandbox(sandbox: Sandbox, connect: Connect) -> Sandbox:
 
 
 @each_use
-def test_blanks_around_a_connection_id_mean_nothing(sandbox: Sandbox, virtual_clock: VirtualClock, use: Use) -> None:
-    use(" campaign_default\n", virtual_clock)
+def test_blanks_around_a_connection_id_mean_nothing(sandbox: Sandbox, clock: VirtualClock, use: Use) -> None:
+    use(" campaign_default\n", clock)
     assert sandbox.requests
 
 
-def test_a_wait_goes_on_in_the_triggerer_by_the_same_connection(sandbox: Sandbox, virtual_clock: VirtualClock) -> None:
+def test_a_wait_goes_on_in_the_triggerer_by_the_same_connection(sandbox: Sandbox, clock: VirtualClock) -> None:
     sandbox.set_status("cd-1", "Active")
     sensor = CampaignStatusSensor(**TASK, campaign_conn_id=" campaign_default ", deferrable=True)
     with pytest.raises(TaskDeferred) as deferral:
@@ -81,7 +81,7 @@ def test_a_wait_goes_on_in_the_triggerer_by_the_same_connection(sandbox: Sandbox
     trigger = deferral.value.trigger
     assert isinstance(trigger, CampaignWaitTrigger)
     assert trigger.campaign_conn_id == "campaign_default"
-    ended(trigger, virtual_clock)
+    ended(trigger, clock)
 
 
 def test_a_watchers_connection_id_has_no_blanks_around_it() -> None:
@@ -90,11 +90,11 @@ def test_a_watchers_connection_id_has_no_blanks_around_it() -> None:
 
 @each_use
 def test_a_connection_that_is_not_found_is_named_and_may_be_retried(
-    virtual_clock: VirtualClock, capsys: pytest.CaptureFixture[str], use: Use
+    clock: VirtualClock, capsys: pytest.CaptureFixture[str], use: Use
 ) -> None:
     """Neither in the environment nor in the database, which is not there."""
     with pytest.raises(CampaignError) as caught:
-        use("nobody", virtual_clock)
+        use("nobody", clock)
     is_command = not str(caught.value)
     assert isinstance(caught.value, AirflowFailException) == is_command
     assert "'nobody'" in str(caught.value) + capsys.readouterr().err

@@ -151,7 +151,7 @@ def test_a_delete_that_was_refused_or_never_left_proves_nothing(
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("changed", ["connection id", "account", "campaign"])
 def test_what_was_deleted_elsewhere_is_no_proof(
-    sandbox: Sandbox, connect: Connect, virtual_clock: VirtualClock, tmp_path: Path, way: str, changed: str
+    sandbox: Sandbox, connect: Connect, clock: VirtualClock, tmp_path: Path, way: str, changed: str
 ) -> None:
     task = Task(tmp_path, way)
     lose_the_response(sandbox)
@@ -159,7 +159,7 @@ def test_what_was_deleted_elsewhere_is_no_proof(
     sandbox.clear_faults()
     connect(sandbox.kore_connection("v2"), "another")
     arguments = {"connection id": {"campaign_conn_id": "another"}, "campaign": {"campaign_id": "c-1"}}.get(changed, {})
-    with Sandbox(clock=virtual_clock, account_id="acc-2") as other:
+    with Sandbox(clock=clock, account_id="acc-2") as other:
         if changed == "account":
             connect(other.kore_connection("v2"))
         assert "ignore_missing" in task.run_in_vain(CampaignNotFoundError, **arguments)

@@ -35,9 +35,9 @@ def sandbox(sandbox: Sandbox, connect: Connect) -> Sandbox:
 
 
 @pytest.fixture
-def clock(virtual_clock: VirtualClock) -> VirtualClock:
+def clock(clock: VirtualClock) -> VirtualClock:
     """The clock of platform, hooks and event loop."""
-    return virtual_clock
+    return clock
 
 
 class Task:

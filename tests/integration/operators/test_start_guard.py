@@ -29,10 +29,10 @@ def sandbox(sandbox: Sandbox, connect: Connect) -> Sandbox:
 
 
 @pytest.fixture
-def now(virtual_clock: VirtualClock) -> datetime:
+def now(clock: VirtualClock) -> datetime:
     """The present, at the beginning of a minute."""
-    virtual_clock.advance(60 - virtual_clock.time() % 60)
-    return datetime.fromtimestamp(virtual_clock.time(), UTC)
+    clock.advance(60 - clock.time() % 60)
+    return datetime.fromtimestamp(clock.time(), UTC)
 
 
 def hours(start: datetime, end: datetime) -> dict[str, str]:
@@ -142,7 +142,7 @@ def test_closed_until_further_notice(sandbox: Sandbox, now: datetime) -> None:
 
 
 def test_a_retry_outside_the_hours_is_skipped_unless_the_campaign_runs(
-    sandbox: Sandbox, now: datetime, virtual_clock: VirtualClock
+    sandbox: Sandbox, now: datetime, clock: VirtualClock
 ) -> None:
     with pytest.raises(AirflowSkipException):
         start(hours(now - HOUR, now), RETRY)
@@ -153,7 +153,7 @@ def test_a_retry_outside_the_hours_is_skipped_unless_the_campaign_runs(
     with pytest.raises(CampaignError):
         start(window)
     sandbox.clear_faults()
-    virtual_clock.advance(30 * 60)
+    clock.advance(30 * 60)
     with pytest.raises(CampaignConflictError, match=r"'cd-1' .* is Active outside its calling hours \(rule '\*'\)"):
         start(window, RETRY)
     assert sent(sandbox).count("start") == 1
@@ -161,9 +161,9 @@ def test_a_retry_outside_the_hours_is_skipped_unless_the_campaign_runs(
 
 @pytest.mark.parametrize("fault", ["rate_limit", "error"])
 def test_nothing_is_sent_once_the_last_minutes_have_begun(
-    sandbox: Sandbox, now: datetime, virtual_clock: VirtualClock, fault: str
+    sandbox: Sandbox, now: datetime, clock: VirtualClock, fault: str
 ) -> None:
-    began = virtual_clock.monotonic()
+    began = clock.monotonic()
     sandbox.add_fault(Fault(fault, action="start", count=None))
     with pytest.raises(CampaignError):
         start(hours(now - HOUR, now + 8 * MINUTE), timeout=3600)
@@ -172,7 +172,7 @@ def test_nothing_is_sent_once_the_last_minutes_have_begun(
     assert began + 120 < last <= began + 180
 
 
-def test_a_resumed_task_looks_at_the_hours_again(sandbox: Sandbox, now: datetime, virtual_clock: VirtualClock) -> None:
+def test_a_resumed_task_looks_at_the_hours_again(sandbox: Sandbox, now: datetime, clock: VirtualClock) -> None:
     sandbox.add_fault(Fault("rate_limit", action="start"))
     window = hours(now - HOUR, now + 8 * MINUTE)
     task = StartSmsCampaignOperator(
@@ -180,8 +180,8 @@ def test_a_resumed_task_looks_at_the_hours_again(sandbox: Sandbox, now: datetime
     )
     with pytest.raises(TaskDeferred) as deferred:
         task.execute({})
-    virtual_clock.advance(10 * 60)
-    event = {"refusals": 1, "outcome_unknown": False, "deadline": virtual_clock.time() + 600}
+    clock.advance(10 * 60)
+    event = {"refusals": 1, "outcome_unknown": False, "deadline": clock.time() + 600}
     resume = getattr(task, deferred.value.method_name)
     with pytest.raises(AirflowSkipException):
         resume({}, event=event, **(deferred.value.kwargs or {}))

@@ -155,9 +155,9 @@ def test_an_evening_without_live_campaigns_leaves_a_record(sandbox: Sandbox, sto
 
 
 def test_a_run_that_is_skipped_leaves_a_record_that_says_why(
-    sandbox: Sandbox, store: RecordStore, virtual_clock: VirtualClock
+    sandbox: Sandbox, store: RecordStore, clock: VirtualClock
 ) -> None:
-    now = datetime.fromtimestamp(virtual_clock.time(), UTC)
+    now = datetime.fromtimestamp(clock.time(), UTC)
     window = ((now - timedelta(hours=2)).strftime("%H:00"), (now + timedelta(hours=2)).strftime("%H:00"))
     context = {"data_interval_end": now - timedelta(hours=14), "dag_run": SimpleNamespace(run_type="scheduled")}
     skipped = attempt(1, context, calling_hours=daily("UTC", window))

@@ -101,17 +101,17 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 
 @pytest.fixture
-def account(sandbox: Sandbox, virtual_clock: VirtualClock, connect: Connect, kind: Kind) -> Account:
+def account(sandbox: Sandbox, clock: VirtualClock, connect: Connect, kind: Kind) -> Account:
     """Each kind's account in turn."""
     connect(kind.connection(sandbox))
-    return Account(sandbox, virtual_clock, kind)
+    return Account(sandbox, clock, kind)
 
 
 @pytest.fixture
-def sms(sandbox: Sandbox, virtual_clock: VirtualClock, connect: Connect) -> Account:
+def sms(sandbox: Sandbox, clock: VirtualClock, connect: Connect) -> Account:
     """An account on Kore.ai with SMS campaigns."""
     connect(KINDS[0].connection(sandbox))
-    return Account(sandbox, virtual_clock, KINDS[0])
+    return Account(sandbox, clock, KINDS[0])
 
 
 # What a poll shows.

@@ -306,12 +306,12 @@ class Run:
     )
 )
 def test_whatever_happens_a_deferred_wait_ends_by_what_the_platform_says(
-    sandbox: Sandbox, virtual_clock: VirtualClock, connect: Connect, plan: Plan
+    sandbox: Sandbox, clock: VirtualClock, connect: Connect, plan: Plan
 ) -> None:
     sandbox.config.sonarly_rate_limit = 60
-    carried_out = Run(plan, sandbox, virtual_clock, connect)
+    carried_out = Run(plan, sandbox, clock, connect)
     carried_out.prepare()
-    run(carried_out.carry_out(), virtual_clock)
+    run(carried_out.carry_out(), clock)
     assert carried_out.ends.keys() == set(carried_out.ids)
     for campaign_id, end in carried_out.ends.items():
         (carried_out.check_success if end.error is None else carried_out.check_failure)(campaign_id, end)

@@ -66,14 +66,14 @@ each_passing = pytest.mark.parametrize(
 
 
 @pytest.fixture(autouse=True)
-def airflows_own_clock(virtual_clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+def airflows_own_clock(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let Airflow's sensors sleep and look at the time by the clock of the hooks."""
     sensors = import_module(SENSOR_MODULE)
 
     def utcnow() -> datetime:
-        return datetime.fromtimestamp(virtual_clock.time(), UTC)
+        return datetime.fromtimestamp(clock.time(), UTC)
 
-    monkeypatch.setattr(sensors, "time", virtual_clock)
+    monkeypatch.setattr(sensors, "time", clock)
     monkeypatch.setattr(sensors, "timezone", SimpleNamespace(utcnow=utcnow))
 
 
@@ -120,25 +120,25 @@ def mode(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def wait(mode: str, virtual_clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> Wait:
+def wait(mode: str, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> Wait:
     """Return what waits by a sensor: on a worker, rescheduled, or in the triggerer."""
     how = {"deferrable": True} if mode == "deferrable" else {"deferrable": False, "mode": mode}
 
     def wait(campaign_id: str, **arguments: Any) -> Any:
         arguments = {"poke_interval": INTERVAL, "timeout": 3600, **how, **arguments}
         sensor = CampaignStatusSensor(task_id="wait", campaign_id=campaign_id, **arguments)
-        return executed(sensor, virtual_clock, monkeypatch)
+        return executed(sensor, clock, monkeypatch)
 
     return wait
 
 
 @pytest.fixture(params=["worker", "deferrable"])
-def act(request: pytest.FixtureRequest, virtual_clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> Wait:
+def act(request: pytest.FixtureRequest, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> Wait:
     """Return what executes an operator: with its wait on a worker, or in the triggerer."""
 
     def act(make: Callable[..., BaseOperator], campaign_id: str, **arguments: Any) -> Any:
         arguments = {"poll_interval": INTERVAL, "deferrable": request.param == "deferrable", **arguments}
-        return executed(make(campaign_id, **arguments), virtual_clock, monkeypatch)
+        return executed(make(campaign_id, **arguments), clock, monkeypatch)
 
     return act
 
@@ -431,7 +431,7 @@ def change(sandbox: Sandbox, clock: VirtualClock, campaign_id: str, *statuses: s
 def test_no_stop_or_start_is_over_or_fails_by_what_was_before_it(
     sandbox: Sandbox,
     connect: Connect,
-    virtual_clock: VirtualClock,
+    clock: VirtualClock,
     act: Wait,
     monkeypatch: pytest.MonkeyPatch,
     kind: Kind,
@@ -443,27 +443,25 @@ def test_no_stop_or_start_is_over_or_fails_by_what_was_before_it(
         monkeypatch.setattr(Campaign, "updated_at", None)
     sandbox.config.start_status_word = "preparing"  # Sonarly's
     campaign = kind.add_campaign(sandbox, stop_delay=2 * LAG, start_delay=2 * LAG)
-    change(sandbox, virtual_clock, campaign.id, *history)
+    change(sandbox, clock, campaign.id, *history)
     make, status = (kind.stop, "Stopped") if history[-1] == "Active" else (kind.start, "Active")
     assert act(make, campaign.id)["status"] == campaign.status == status
 
 
-def test_what_may_be_from_before_is_named_when_the_time_is_up(
-    sandbox: Sandbox, virtual_clock: VirtualClock, act: Wait
-) -> None:
+def test_what_may_be_from_before_is_named_when_the_time_is_up(sandbox: Sandbox, clock: VirtualClock, act: Wait) -> None:
     campaign = sandbox.add_campaign(stoppable=False)
-    change(sandbox, virtual_clock, campaign.id, "Stopped", "Active")
+    change(sandbox, clock, campaign.id, "Stopped", "Active")
     with pytest.raises(CampaignTimeoutError, match=r"last seen: Active\. .*read as Stopped, which may be how it was"):
         act(SMS.stop, campaign.id, timeout=LAG / 4)
 
 
 def test_a_platform_whose_dates_do_not_change_is_believed_at_last(
-    sandbox: Sandbox, virtual_clock: VirtualClock, act: Wait, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, clock: VirtualClock, act: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Campaign, "updated_at", property(lambda campaign: campaign.created_at))
-    campaign, began = sandbox.add_campaign(stop_delay=5), virtual_clock.now
+    campaign, began = sandbox.add_campaign(stop_delay=5), clock.now
     assert act(SMS.stop, campaign.id)["status"] == "Stopped"
-    assert virtual_clock.now - began < MAX_READ_LAG + INTERVAL
+    assert clock.now - began < MAX_READ_LAG + INTERVAL
     assert len(sandbox.requests) <= 1 + 2 * 4
 
 
@@ -507,9 +505,9 @@ class LoudSensor(CampaignStatusSensor):
 
 
 def test_a_subclass_that_completes_its_task_itself_is_resumed_on_a_worker(
-    sandbox: Sandbox, virtual_clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     campaign = sandbox.add_campaign()
     sandbox.set_status(campaign.id, "Stopped", SOON)
     sensor = LoudSensor(task_id="wait", campaign_id=campaign.id, deferrable=True)
-    assert executed(sensor, virtual_clock, monkeypatch) == "Stopped!"
+    assert executed(sensor, clock, monkeypatch) == "Stopped!"

@@ -58,9 +58,9 @@ def way(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def clock(virtual_clock: VirtualClock) -> VirtualClock:
+def clock(clock: VirtualClock) -> VirtualClock:
     """The clock of platform, hooks and event loop."""
-    return virtual_clock
+    return clock
 
 
 def waiting(campaign_id: str, timeout: float = HOUR, **details: Any) -> CampaignWaitTrigger:
