@@ -62,18 +62,21 @@ def fails_for_the_end(outcome: Outcome) -> None:
 # Tries of one run.
 
 
-@pytest.mark.parametrize("is_known", [True, False], ids=["a known DAG", "its first run ever"])
+@pytest.mark.parametrize("verified", ["the evening before", "none", "the same end"])
 @pytest.mark.parametrize("has_state_store", [True, False], ids=["task state store", "no task state store"])
 def test_a_retry_that_is_late_fails_finally_and_names_what_is_left(
-    sandbox: Sandbox, known_dag: Dag, is_known: bool, has_state_store: bool
+    sandbox: Sandbox, known_dag: Dag, verified: str, has_state_store: bool
 ) -> None:
-    if not is_known:
+    begins = END + 20 * A_MINUTE
+    if verified == "none":
         known_dag.runner.runs.clear()
+    elif verified == "the same end":
+        assert known_dag.guard(END).error is None
     known_dag.runner.has_state_store = has_state_store
     for number in range(4):
         sandbox.add_campaign(f"c-{number}", name=f"Sale {number}", stoppable=number < 2)
-    run = known_dag.scheduled(END)
-    tries = [run.attempt(at=END), run.attempt(at=END + 20 * A_MINUTE)]
+    run = known_dag.scheduled(begins)
+    tries = [run.attempt(at=begins), run.attempt(at=begins + 20 * A_MINUTE)]
     assert all(each.names("c-2") and each.names("c-3") and not each.is_final for each in tries)
     sandbox.clear_requests()
     last = run.attempt(at=LATE)
@@ -83,10 +86,13 @@ def test_a_retry_that_is_late_fails_finally_and_names_what_is_left(
     assert last.result["outcome"] == "failed"
 
 
+@pytest.mark.parametrize("is_known", [True, False], ids=["a known DAG", "its first run ever"])
 def test_a_late_retry_fails_although_no_try_left_a_record(
-    sandbox: Sandbox, known_dag: Dag, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, known_dag: Dag, is_known: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(RECORDS_PATH)
+    if not is_known:
+        known_dag.runner.runs.clear()
     known_dag.runner.has_state_store = False
     sandbox.add_campaign("c-1", stoppable=False)
     run = known_dag.scheduled(END)
