@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
+from airflow_provider_campaign.exceptions import CampaignError
 from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
@@ -196,17 +195,3 @@ def test_a_rate_limit_wait_does_not_use_up_the_retry_budget(
     sandbox.add_fault(Fault("slow", action="list", skip=1, seconds=1.2))  # of real time
     sweep(campaign_types=("sms",))
     assert live(sandbox) == set()
-
-
-# What is said of a connection.
-
-
-def test_a_platform_whose_module_lacks_a_library_says_which(
-    sandbox: Sandbox, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connect(sandbox.kore_connection())
-    for name in [name for name in sys.modules if name.startswith("airflow_provider_campaign.") and ".kore" in name]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "jwt", None)
-    with pytest.raises(CampaignConfigError, match="jwt"):
-        SMS.stop("cd-1").execute({})
