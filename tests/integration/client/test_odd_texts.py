@@ -117,7 +117,8 @@ def test_a_stop_and_a_sweep_return_what_can_be_kept(
     )
     check_can_be_kept(kind.stop(single.id).execute({}))
     assert single.status == "Stopped"
-    result = StopActiveCampaignsOperator(task_id="sweep", records_path=str(tmp_path)).execute({})
+    sweep = StopActiveCampaignsOperator(task_id="sweep", records_path=str(tmp_path), calling_hours={"open": False})
+    result = sweep.execute({})
     check_can_be_kept(result)
     assert [each["campaign_id"] for each in result["stopped"]] == [live.id]
     assert [each["campaign_id"] for each in result["may_start"]] == [paused.id]
