@@ -71,10 +71,10 @@ class KorePager(Pager):
         data = required_object(document, "data")
         rows = required_rows(data, "results")
         self.total = optional_count(data, "totalResults")
-        has_more = self._has_more(data, self._skip + len(rows))
+        marks = [_mark(row) for row in rows]
+        has_more = self._has_more(data, self._skip + len(rows), is_new=not self._marks.issuperset(marks))
         if has_more and not rows:
             raise InvalidResponseError("the response says that there is more but shows no rows")
-        marks = [_mark(row) for row in rows]
         if self._steps_back(marks):
             return []
         self._marks.update(marks)
@@ -88,13 +88,17 @@ class KorePager(Pager):
         self._skip += max(1, len(rows) - 1)
         return fresh
 
-    def _has_more(self, data: Mapping[str, Any], seen: int) -> bool:
-        """Return whether there is another page, and note if the list ends before its own total."""
+    def _has_more(self, data: Mapping[str, Any], seen: int, *, is_new: bool) -> bool:
+        """
+        Return whether there is another page, and note if the list ends before its own total.
+
+        A response that says neither is followed by another request, until a page shows nothing new.
+        """
         has_more = data.get("hasMore")
         if not isinstance(has_more, bool):
-            if self.total is None:
-                raise InvalidResponseError("the response has neither hasMore nor totalResults")
-            return seen < self.total
+            if self.total is None and (has_more, data.get("totalResults")) != (None, None):
+                raise InvalidResponseError("neither hasMore nor totalResults is readable")
+            return is_new if self.total is None else seen < self.total
         if not has_more and self.total is not None and seen < self.total:
             problem = f"it ends after {seen} campaigns and says that it has {self.total}"
             self.note_problem(f"the list contradicts itself: {problem}")

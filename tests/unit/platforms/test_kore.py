@@ -372,6 +372,18 @@ def test_without_has_more_the_total_tells(total: int, more: bool) -> None:
     assert (pager.next_request is not None) is more
 
 
+@pytest.mark.parametrize("most", [7, PAGE_SIZE])
+def test_without_has_more_and_total_a_list_is_read_until_nothing_new_comes(most: int) -> None:
+    """Also where the platform shows fewer rows a page than it is asked for."""
+    rows, listed = rows_of(20), []
+    pager = KORE_V1.pager(ListQuery("sms"))
+    while (request := pager.next_request) is not None:
+        skip = (request.json or {})["skip"]
+        listed += pager.read_page({"data": {"results": rows[skip : skip + most]}})
+    assert [campaign.id for campaign in listed] == [row["id"] for row in rows]
+    assert pager.problems == []
+
+
 @pytest.mark.parametrize(
     "document",
     [
@@ -381,6 +393,7 @@ def test_without_has_more_the_total_tells(total: int, more: bool) -> None:
         {"data": {"results": [], "hasMore": True}},
         {"data": {"results": [], "hasMore": "no"}},
         {"data": {"results": [], "totalResults": "7"}},
+        {"data": {"results": rows_of(2), "totalResults": "2", "hasMore": None}},
     ],
 )
 def test_what_is_no_page_is_asked_for_again(document: dict[str, Any]) -> None:
