@@ -85,15 +85,12 @@ class CampaignClient:
         deadline: Deadline | None = None,
     ) -> Campaign:
         """
-        Stop a campaign, or find that it is stopped or completed.
-
-        The campaign returned may still be stopping: look at its status, or wait for it.
+        Stop a campaign, or find that it is stopped or completed; it may still be stopping: look at its status.
 
         :param campaign_type: ``sms`` or ``voice`` if the platform has types.
         :param check_first: Read the status first: an earlier attempt may have reached the platform.
         :param deadline: When to time out.
         :raises CampaignConflictError: When the campaign has not started, so that there is nothing to stop.
-        :raises CampaignError: As the platform's response demands.
         """
         request = self._validated(ApiRequest(Action.STOP, campaign_id, campaign_type))
         change = StatusChange(self.requester, request, STOP_CONDITION, check_first=check_first)
@@ -147,13 +144,10 @@ class CampaignClient:
         """
         Yield each campaign once, or once in each status that it has rows in, page by page as it is asked for.
 
-        Unreadable rows, and pages that contradict themselves, raise an error once all others were yielded.
-
         :param campaign_types: Some of the platform's types; all of them where None.
         :param statuses: Only campaigns in one of these, without regard to case; all of them where empty.
         :param newest_first: Those changed last come first, if the platform can sort.
-        :param deadline: When to time out.
-        :raises CampaignConfigError: When a type is not one of the platform's.
+        :raises UnreliableListError: Once all others were yielded, if a row is unreadable or the list contradicts itself.
         """
         types = (campaign_types,) if isinstance(campaign_types, str) else campaign_types
         if types is None or not self.platform.campaign_types:
@@ -219,9 +213,8 @@ class CampaignClient:
 
     def switch_schedule_off(self, campaign_name: str, *, deadline: Deadline | None = None) -> Campaign:
         """
-        Switch a campaign's own schedule off, so that the platform does not start it by itself (Kore.ai, API v2).
+        Switch off the schedule of the campaign of this name, so that it does not start by itself (Kore.ai, API v2).
 
-        :param campaign_name: The campaign's name; this request does not go by the id.
         :raises CampaignConfigError: When the name is empty, or the platform has no such action.
         """
         return self._read(ApiRequest(Action.SCHEDULE, campaign_name), deadline)

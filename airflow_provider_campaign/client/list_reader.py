@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.client.clock import Deadline
@@ -16,8 +16,7 @@ from airflow_provider_campaign.text import sanitize
 
 log = logging.getLogger(__name__)
 
-TOO_MANY_ROWS = (400, 413, 422, 504)
-"""The HTTP statuses of a page that may have too many rows, or be too slow; no platform documents any."""
+TOO_MANY_ROWS = (400, 413, 422, 504)  # of a page that has too many rows, or is too slow; no platform documents any
 
 
 class UnreliableListError(CampaignUnavailableError):
@@ -69,15 +68,10 @@ class ListReader:
             log.warning("The next page is requested with fewer rows: %s", error)
         return self._request_page(deadline)
 
-    def read_all(self, deadline: Deadline, after_page: Callable[[], None] = lambda: None) -> Iterator[Campaign]:
-        """
-        Yield the campaigns of all pages that are left, each page as it is asked for.
-
-        :param after_page: Called once all of a page was taken.
-        """
+    def read_all(self, deadline: Deadline) -> Iterator[Campaign]:
+        """Yield the campaigns of all pages that are left, each page as it is asked for."""
         while not self.is_finished:
             yield from self.read_page(deadline)
-            after_page()
 
     def check(self) -> None:
         """Raise if the list is incomplete: a row is unreadable, or it contradicts itself."""

@@ -166,10 +166,9 @@ class Requester:
             return campaign
         try:
             details = self.perform(ApiRequest(Action.GET, campaign.id), deadline)
-        except CampaignUnavailableError:
-            raise
         except CampaignError as error:
-            log.warning("The time of the last change of campaign %s can't be read: %s", campaign.id, error)
+            if isinstance(error, CampaignUnavailableError):
+                raise
             return campaign
         return replace(campaign, updated_at=details.updated_at) if details.status == campaign.status else campaign
 
