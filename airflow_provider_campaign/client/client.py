@@ -147,7 +147,7 @@ class CampaignClient:
         :param campaign_types: Some of the platform's types; all of them where None.
         :param statuses: Only campaigns in one of these, without regard to case; all of them where empty.
         :param newest_first: Those changed last come first, if the platform can sort.
-        :raises UnreliableListError: Once all others were yielded, if a row is unreadable or the list contradicts itself.
+        :raises UnreliableListError: Once all others were yielded, if rows are unreadable or it contradicts itself.
         """
         types = (campaign_types,) if isinstance(campaign_types, str) else campaign_types
         if types is None or not self.platform.campaign_types:
