@@ -76,10 +76,10 @@ def test_without_deferrable_it_waits_where_it_is(sandbox: Sandbox, dag: Dag) -> 
 
 
 def test_all_waits_together_lose_nothing(sandbox: Sandbox, dag: Dag) -> None:
-    add(sandbox, 80, prefix="A", name="A-1", stop_delay=20.0)
-    add(sandbox, 80, prefix="B", name="B-1")
+    add(sandbox, 45, prefix="A", name="A-1", stop_delay=20.0)
+    add(sandbox, 45, prefix="B", name="B-1")
     outcome = dag.guard(on_monday("20:05"), calling_hours=[rule("A", "20:30"), rule("B", "21:00")])
-    is_whole(sandbox, outcome, on_monday("20:05"), 160)
+    is_whole(sandbox, outcome, on_monday("20:05"), 90)
     assert longest_wait_in_slot(sandbox, outcome) < MAX_SLOT_WAIT
     ends = {closing["rule"]: closing["live_at_end"] for closing in outcome.result["closings"]}
     assert ends == {"A": [], "B": []}

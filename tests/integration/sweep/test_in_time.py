@@ -53,7 +53,7 @@ def need(count: int) -> float:
 
 @pytest.mark.parametrize(
     ("count", "margin", "deferrable"),
-    [(1, 60, False), (20, 0, False), (20, 300, False), (30, 60, True), (120, 60, False), (300, 60, True)],
+    [(1, 60, False), (20, 0, False), (20, 300, False), (30, 60, True), (100, 60, False), (300, 60, True)],
 )
 def test_all_are_verified_by_the_margin_and_none_is_stopped_early(
     sandbox: Sandbox, dag: Dag, count: int, margin: int, deferrable: bool
@@ -79,7 +79,7 @@ def test_all_are_verified_by_the_margin_and_none_is_stopped_early(
     ("ends", "count"),
     [
         ({"FL": "20:30", "GA": "21:15", "AL": "21:15", "TX": "22:00", "XX": "23:59"}, 40),
-        ({"FL": "20:58", "GA": "20:59", "AL": "21:00", "XX": "23:59"}, 60),
+        ({"FL": "20:59", "GA": "21:00"}, 60),
     ],
     ids=["ends far apart", "ends that share the rate limit"],
 )
@@ -93,11 +93,11 @@ def test_each_rule_has_its_own_end(sandbox: Sandbox, dag: Dag, ends: dict[str, s
         if name != "XX":
             before = seconds_before(sandbox, dag.clock, on_monday(end), name)
             assert MARGIN <= before[0] <= before[-1] <= MARGIN + need(3 * count), name
-    assert live(sandbox) == {*ids(count, "XX")}
+    assert live(sandbox) == ({*ids(count, "XX")} if "XX" in ends else set())
     assert not any(str(campaign_id).startswith("XX") for campaign_id in stops(sandbox))
     assert {request.status_code for request in sandbox.requests} == {200}
     assert {each["rule"] for each in outcome.result["closings"]} == set(ends) - {"XX"}
-    assert len(outcome.result["open_until"]) == count
+    assert len(outcome.result["open_until"]) == len(live(sandbox))
 
 
 @pytest.mark.parametrize("what", ["slow stops", "slow lists", "very slow lists", "another client"])
@@ -106,7 +106,7 @@ def test_the_margin_covers_what_takes_time(sandbox: Sandbox, dag: Dag, what: str
         if request.action == "list":
             dag.clock.sleep(20.0 if what == "very slow lists" else 5.0)
 
-    add(sandbox, 120, BOTH, stop_delay=40.0 if what == "slow stops" else 0.0)
+    add(sandbox, 70, BOTH, stop_delay=40.0 if what == "slow stops" else 0.0)
     if what.endswith("slow lists"):
         sandbox.on_request(be_slow)
     for number in range(25 * 20 if what == "another client" else 0):
@@ -209,12 +209,14 @@ def test_a_guard_around_the_clock_closes_the_evening_and_keeps_it_closed(sandbox
         assert outcome.error is None
         incidents += outcome.result["incidents"]
         date += max(1, math.ceil((dag.clock.date - date) / (5 * A_MINUTE))) * 5 * A_MINUTE
+        if on_monday("23:30") < date < opening - 20 * A_MINUTE:  # the same all night
+            date = opening - 20 * A_MINUTE
     assert live_at(sandbox, dag.clock, END) == set()
     assert seconds_before(sandbox, dag.clock, END)[-1] <= MARGIN + need(30)
     assert incidents == ["c-7"]
     assert ended_at(sandbox, dag.clock, "c-7") <= on_monday("23:06")
     assert live(sandbox) == {"c-8"}
-    assert len(sandbox.requests) <= 30 + 2 * 13 * 14 + 2 * 60  # a listing a minute while a run waits for the end
+    assert len(sandbox.requests) <= 30 + 2 * 60 + 2 * 60  # a listing a minute while a run waits for the end
 
 
 def test_a_retry_before_the_end_goes_on_in_time(sandbox: Sandbox, dag: Dag) -> None:

@@ -392,7 +392,7 @@ def tells_of(outcome: Outcome, campaign_id: str, rule: Rule | None) -> bool:
     return is_missed or (outcome.is_failed and re.search(rf"\b{rule['name']} at ", outcome.message) is not None)
 
 
-@examples(full=24, brief=4, exhaustive=300)
+@examples(full=24, brief=3, exhaustive=300)
 @given(plan=plans())
 def test_a_guard_closes_each_campaign_at_its_end_and_touches_no_open_one(
     connect: Connect, tmp_path_factory: pytest.TempPathFactory, plan: Plan

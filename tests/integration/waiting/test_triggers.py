@@ -504,7 +504,7 @@ def test_a_task_that_starts_from_its_trigger_ends_in_time_for_airflow(
 
 @only_shared
 def test_no_wait_runs_out_of_time_without_its_campaign_having_been_read(sandbox: Sandbox, clock: VirtualClock) -> None:
-    sandbox.add_fault(Fault("bad_request", action="list", count=None))
+    sandbox.add_fault(Fault("not_found", action="list", count=None))
     triggers = [waiting(campaign_id, timeout=40, since=None) for campaign_id in add(sandbox, 100)]
     for end in wait_for_all(clock, triggers):
         assert end["error"] == "CampaignTimeoutError"
