@@ -63,8 +63,7 @@ def read_rules(given: Sequence[str] | None, conn_ids: Sequence[str] | None) -> d
 
 def _read_file(option: str, file: str) -> CallingRules:
     try:
-        text = Path(file).read_text(encoding="utf-8")
-        return CallingRules.read(text if file.endswith(".json") else yaml.safe_load(text))
+        return CallingRules.read(yaml.safe_load(Path(file).read_text(encoding="utf-8")))  # JSON is YAML, too
     except (OSError, UnicodeError, yaml.YAMLError) as error:
         fix = "Give a YAML or JSON file with calling hours, or with a list of rules."
         raise argument_error(option, file, f"which can't be read ({error})", fix) from None

@@ -7,6 +7,7 @@ import logging
 import os
 import resource
 import shutil
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -70,12 +71,6 @@ def test_records_as_they_were_written_pass(store: RecordStore, tmp_path: Path) -
     assert check_records(tmp_path) == 3
 
 
-def test_one_changed_byte_is_found(store: RecordStore, tmp_path: Path) -> None:
-    changed = tmp_path / path_of(1)
-    changed.write_bytes(changed.read_bytes().replace(b'"requests":0', b'"requests":1'))
-    assert findings_of(store) == {("changed", path_of(1))}
-
-
 @pytest.mark.parametrize(
     "edit",
     [
@@ -100,25 +95,37 @@ def test_a_record_that_is_none_any_more_keeps_no_other_from_being_checked(
     assert findings_of(store) == {("changed", path_of(1)), ("unreadable", path_of(1))}
 
 
-@pytest.mark.parametrize("number", [0, 1])
-def test_a_removed_record_is_found(store: RecordStore, tmp_path: Path, number: int) -> None:
-    (tmp_path / path_of(number)).unlink()
-    assert findings_of(store) == {("missing", path_of(number))}
-
-
-def test_a_cut_off_tail_is_found_by_the_hash_that_its_run_has_logged(store: RecordStore, tmp_path: Path) -> None:
-    logged = read_all(store)[-1].sha256
-    (tmp_path / path_of(2)).unlink()
-    assert findings_of(store) == set()
-    assert findings_of(store, logged) == {("cut off", logged)}
-
-
-def test_exchanged_records_are_found(store: RecordStore, tmp_path: Path) -> None:
-    first, second = tmp_path / path_of(0), tmp_path / path_of(2)
+def exchange(first: Path, second: Path) -> None:
     contents = first.read_bytes(), second.read_bytes()
     second.write_bytes(contents[0])
     first.write_bytes(contents[1])
-    assert findings_of(store) == {("reordered", path_of(0)), ("changed", path_of(0)), ("reordered", path_of(2))}
+
+
+def change(file: Path) -> None:
+    file.write_bytes(file.read_bytes().replace(b'"requests":0', b'"requests":1'))
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], None], set[tuple[str, str]]]] = {
+    "one changed byte": (lambda root: change(root / path_of(1)), {("changed", path_of(1))}),
+    "the first one removed": (lambda root: (root / path_of(0)).unlink(), {("missing", path_of(0))}),
+    "one in the middle removed": (lambda root: (root / path_of(1)).unlink(), {("missing", path_of(1))}),
+    "the last one removed": (lambda root: (root / path_of(2)).unlink(), {("cut off", "of the last one")}),
+    "two exchanged": (
+        lambda root: exchange(root / path_of(0), root / path_of(2)),
+        {("reordered", path_of(0)), ("changed", path_of(0)), ("reordered", path_of(2))},
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_found_with_the_hash_that_the_last_run_has_logged(
+    store: RecordStore, tmp_path: Path, damage: str
+) -> None:
+    logged = read_all(store)[-1].sha256
+    act, expected = DAMAGES[damage]
+    act(tmp_path)
+    found = {(kind, "of the last one" if path == logged else path) for kind, path in findings_of(store, logged)}
+    assert found == expected
 
 
 def test_two_runs_that_end_at_once_are_a_fork_and_both_are_in_the_chain(store: RecordStore, tmp_path: Path) -> None:
