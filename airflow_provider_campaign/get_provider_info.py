@@ -135,9 +135,7 @@ def get_provider_info() -> JSON:
             {"integration-name": "Kore.ai", "python-modules": [f"{_PACKAGE}.hooks.kore"]},
             {"integration-name": "Sonarly", "python-modules": [f"{_PACKAGE}.hooks.sonarly"]},
         ],
-        "operators": _of_each_platform(
-            *(f"operators.{name}" for name in ("campaign", "delete", "status_change", "sweep"))
-        ),
+        "operators": _of_each_platform(*(f"operators.{name}" for name in ("campaign", "status_change", "sweep"))),
         "sensors": _of_each_platform("sensors.campaign"),
         "triggers": _of_each_platform("triggers.campaign", "triggers.wait"),
         "connection-types": [_KORE, _SONARLY],

@@ -1,4 +1,4 @@
-"""Operators that stop and start campaigns, and make sure of it; and the import path of all operators."""
+"""Operators that stop, start, and delete campaigns, and make sure of it; and the import path of all operators."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowSkipException, Context
 
-from airflow_provider_campaign.arguments import read_calling_rules
-from airflow_provider_campaign.calling_hours import CallingRules
+from airflow_provider_campaign.arguments import read_bool, read_calling_rules
+from airflow_provider_campaign.calling_hours import CallingHours, CallingRules
 from airflow_provider_campaign.campaign import (
     STOP_CONDITION,
     Campaign,
@@ -22,16 +22,13 @@ from airflow_provider_campaign.campaign import (
 )
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
-from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignConflictError
-from airflow_provider_campaign.operators.base import CampaignOperator
-from airflow_provider_campaign.operators.delete import (
-    DeleteCampaignOperator,
-    DeleteSmsCampaignOperator,
-    DeleteVoiceCampaignOperator,
-)
+from airflow_provider_campaign.client.errors import refusal_details
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignConflictError, CampaignNotFoundError
+from airflow_provider_campaign.operators.base import CampaignOperator, is_retry
 from airflow_provider_campaign.operators.status_change import StatusChangeOperator
 from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
 from airflow_provider_campaign.platforms.base import Action
+from airflow_provider_campaign.waiting.account_poller import wait_for_effect
 
 __all__ = [
     "CampaignOperator",
@@ -49,8 +46,7 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-NO_START_BEFORE_END = timedelta(minutes=5)
-"""By then the sweep has begun to stop live campaigns; it would stop the campaign at once, or just miss it."""
+NO_START_BEFORE_END = timedelta(minutes=5)  # the sweep would stop the campaign at once, or just miss it
 
 
 class StopCampaignOperator(StatusChangeOperator):
@@ -117,9 +113,49 @@ class StartCampaignOperator(StatusChangeOperator):
 
     def act(self, client: CampaignClient, *, check_first: bool, deadline: Deadline) -> Campaign:
         if rules := read_calling_rules("calling_hours", self.calling_hours):
-            campaign = Campaign(self.campaign_id, "unknown", campaign_type=self.campaign_type)
-            deadline = start_deadline(rules, client, campaign, deadline, may_have_started=check_first)
+            rule = self._rule_of_campaign(rules, client, deadline)
+            deadline = self._deadline_inside(rule, client, deadline, may_have_started=check_first)
         return client.start_campaign(self.campaign_id, self.campaign_type, check_first=check_first, deadline=deadline)
+
+    def _rule_of_campaign(self, rules: CallingRules, client: CampaignClient, deadline: Deadline) -> CallingHours:
+        for warning in rules.warnings:
+            log.warning("%s", warning)
+        campaign = Campaign(self.campaign_id, "unknown", campaign_type=self.campaign_type)
+        if rules.need_names:
+            found = client.get_campaign_status(self.campaign_id, deadline=deadline)
+            campaign = replace(found, campaign_type=self.campaign_type)
+        rule = rules.rule_for(campaign)
+        if rule is None:
+            raise CampaignConfigError(
+                f"No rule of the calling hours ({', '.join(repr(each.name) for each in rules.rules)}) matches campaign "
+                f"{campaign.id!r} ({client.description}), whose name is {campaign.name!r} and whose type is "
+                f"{campaign.campaign_type!r}: it is closed at all times, and was not started. Give it a rule."
+            )
+        return rule
+
+    def _deadline_inside(
+        self, rule: CallingHours, client: CampaignClient, deadline: Deadline, *, may_have_started: bool
+    ) -> Deadline:
+        """Return by when the start must have been sent; skip the task if the hours are closed, or about to close."""
+        now = datetime.fromtimestamp(client.clock.time(), UTC)
+        end, start, is_open = rule.next_end(now), rule.next_start(now), rule.is_open(now)
+        left = (end - NO_START_BEFORE_END - now).total_seconds() if end else deadline.remaining
+        if is_open and left > 0:
+            seconds, cancellation = min(left, deadline.remaining), deadline.cancellation
+            return Deadline(seconds, deadline.clock, max_rate_wait=deadline.max_rate_wait, cancellation=cancellation)
+        subject, hours = (
+            f"Campaign {self.campaign_id!r} ({client.description})",
+            f"its calling hours (rule {rule.name!r})",
+        )
+        status = client.get_campaign_status(self.campaign_id, deadline=deadline).status if may_have_started else None
+        if status and may_be_live(status):
+            raise CampaignConflictError(
+                f"{subject} is {status} outside {hours}: an earlier attempt of this task may have started it. Stop it, "
+                "or look whether the sweep has."
+            )
+        state = f"close at {rule.local(end)}" if end and is_open else "are closed"
+        opens = f"They open next at {rule.local(start)}." if start else "They do not open again within 400 days."
+        raise AirflowSkipException(f"{subject} was not started: {hours} {state}, and it is {rule.local(now)}. {opens}")
 
 
 class StartSmsCampaignOperator(StartCampaignOperator):
@@ -134,46 +170,85 @@ class StartVoiceCampaignOperator(StartCampaignOperator):
     fixed_campaign_type = CampaignType.VOICE
 
 
-def start_deadline(
-    rules: CallingRules, client: CampaignClient, campaign: Campaign, deadline: Deadline, *, may_have_started: bool
-) -> Deadline:
+class DeleteCampaignOperator(CampaignOperator):
     """
-    Return the moment by which a start must have been sent, at the latest.
+    Delete a campaign on a platform that can (Kore.ai).
 
-    :param campaign: Its id and type; where rules go by names, its name is read.
-    :param may_have_started: Whether an earlier attempt may have started the campaign: outside calling hours its
-        status is read, and it is an error if it may be live.
-    :raises AirflowSkipException: If the campaign may not be started now.
-    :raises CampaignConfigError: If no rule matches the campaign, so that it may never run.
-    :raises CampaignConflictError: If it may be live although closed.
+    The parameters are those of :class:`.CampaignOperator`, and these.
+
+    :param ignore_missing: Whether a campaign that is not there is a success. (templated)
+    :param stop_first: Whether a campaign that is live is stopped before.
+    :returns: The same keys as a stop; ``status`` is what the campaign was in, ``Deleted`` if the platform no
+        longer shows it.
+    :raises CampaignNotFoundError: When there is no such campaign, unless a previous try of this task is known, by its
+        record, to have sent a delete.
     """
-    for warning in rules.warnings:
-        log.warning("%s", warning)
-    if rules.need_names:
-        found = client.get_campaign_status(campaign.id, deadline=deadline)
-        campaign = replace(found, campaign_type=campaign.campaign_type)
-    subject, rule = f"{campaign.id!r} ({client.description})", rules.rule_for(campaign)
-    if rule is None:
-        raise CampaignConfigError(
-            f"No rule of the calling hours ({', '.join(repr(each.name) for each in rules.rules)}) matches campaign "
-            f"{subject}, whose name is {campaign.name!r} and whose type is {campaign.campaign_type!r}: it is closed at "
-            "all times, and was not started. Give it a rule."
+
+    template_fields: Sequence[str] = (*CampaignOperator.template_fields, "ignore_missing")
+    readers = {**CampaignOperator.readers, "ignore_missing": read_bool, "stop_first": read_bool}
+
+    def __init__(self, *, ignore_missing: bool | str = False, stop_first: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.ignore_missing = ignore_missing
+        self.stop_first = stop_first
+        self.check_arguments()
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Delete the campaign and return what it was."""
+        deadline = self.begin()
+        with self.record(context, Action.DELETE) as progress:
+            campaign = self._delete(progress.client, deadline, is_retry=is_retry(context))
+            gone = replace(campaign, status="Deleted", campaign_type=campaign.campaign_type or self.campaign_type)
+            progress.note(gone, is_confirmed=True, status_before=campaign.status)
+        self.log.info("Campaign %s is deleted; it was %s", campaign.id, campaign.status)
+        return campaign.as_dict()
+
+    def _delete(self, client: CampaignClient, deadline: Deadline, *, is_retry: bool) -> Campaign:
+        """Delete the campaign and return it as it was, as far as the platform shows it."""
+        gone = Campaign(self.campaign_id, "Deleted", message="The campaign is not there any more")
+        try:
+            if self.stop_first:
+                self._stop(client, deadline)
+            return client.delete_campaign(self.campaign_id, self.campaign_type, deadline=deadline) or gone
+        except CampaignNotFoundError as error:
+            is_missing = error.shown_status is None
+            if is_missing and (self.ignore_missing or self._was_sent_before()):
+                self.log.info("It is not there any more: %s", error)
+                return gone
+            if not (is_missing and is_retry):
+                raise
+            raise CampaignNotFoundError(
+                f"{error} A previous try of this task may have deleted it, but nothing shows that it has sent a "
+                "delete. If it is fine that the campaign is not there, set ignore_missing=True.",
+                **refusal_details(error),
+            ) from error
+
+    def _was_sent_before(self) -> bool:
+        """Return whether a previous try of this task has deleted the campaign, or sent a delete without a response."""
+        before = self._record.load_earlier_tries().campaigns if self._record else ()
+        return any(
+            each["unanswered"] or (each["confirmed_at"] and each["status_before"] != "Deleted") for each in before
         )
-    now = datetime.fromtimestamp(client.clock.time(), UTC)
-    end, is_open = rule.next_end(now), rule.is_open(now)
-    left = (end - now).total_seconds() - NO_START_BEFORE_END.total_seconds() if end else deadline.remaining
-    if is_open and left > 0:
-        seconds, cancellation = min(left, deadline.remaining), deadline.cancellation
-        return Deadline(seconds, deadline.clock, max_rate_wait=deadline.max_rate_wait, cancellation=cancellation)
-    status = client.get_campaign_status(campaign.id, deadline=deadline).status if may_have_started else None
-    if status and may_be_live(status):
-        raise CampaignConflictError(
-            f"Campaign {subject} is {status} outside its calling hours (rule {rule.name!r}): an earlier attempt of "
-            "this task may have started it. Stop it, or look whether the sweep has."
-        )
-    start, state = rule.next_start(now), f"close at {rule.local(end)}" if end and is_open else "are closed"
-    opens = f"They open next at {rule.local(start)}." if start else "They do not open again within 400 days."
-    raise AirflowSkipException(
-        f"Campaign {subject} was not started: its calling hours (rule {rule.name!r}) {state}, and it is "
-        f"{rule.local(now)}. {opens}"
-    )
+
+    def _stop(self, client: CampaignClient, deadline: Deadline) -> None:
+        """Stop the campaign if it is live, and wait until it is stopped."""
+        try:
+            status = client.get_campaign_status(self.campaign_id, deadline=deadline).status
+        except CampaignNotFoundError:
+            return  # the delete itself has to say so
+        if may_be_live(status):
+            campaign = client.stop_campaign(self.campaign_id, self.campaign_type, deadline=deadline)
+            wait_for_effect(client, campaign, deadline)
+            self.log.info("Campaign %s is stopped, and will be deleted", self.campaign_id)
+
+
+class DeleteSmsCampaignOperator(DeleteCampaignOperator):
+    """Delete an SMS campaign on Kore.ai; the parameters are those of :class:`DeleteCampaignOperator`."""
+
+    fixed_campaign_type = CampaignType.SMS
+
+
+class DeleteVoiceCampaignOperator(DeleteCampaignOperator):
+    """Delete a voice campaign on Kore.ai; the parameters are those of :class:`DeleteCampaignOperator`."""
+
+    fixed_campaign_type = CampaignType.VOICE

@@ -34,7 +34,6 @@ class StatusChangeOperator(CampaignOperator):
     """Bring a campaign to a status, and wait until the platform says that it is there."""
 
     action: ClassVar[Action]  # the action to request
-
     condition: ClassVar[WaitCondition]  # what ends the wait for the action's effect
 
     readers = {
@@ -65,23 +64,14 @@ class StatusChangeOperator(CampaignOperator):
     def execute_again(
         self, context: Context, event: object = None, carried: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """
-        Act again, after a wait for the account's rate limit.
-
-        :param event: The time that the trigger has waited for.
-        :param carried: What was carried over the wait; ``dags test`` drops it.
-        """
+        """Act again, after a wait for the account's rate limit; ``dags test`` drops what was carried over it."""
         carried = carried or {"outcome_unknown": True}
         return self._act_and_wait(context, carried, outcome_unknown=carried["outcome_unknown"])
 
     def execute_complete(
         self, context: Context, event: Any, carried: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """
-        Return the result that the trigger completed, or raise what ended its wait.
-
-        :param carried: What was carried over the deferral; ``dags test`` drops it.
-        """
+        """Return the result that the trigger completed, or raise what ended its wait."""
         if self.records_path is None:
             return value_of(event, dict)
         self.begin()

@@ -149,11 +149,7 @@ class StopActiveCampaignsOperator(BaseOperator):
         return self._execute(context, None)
 
     def resume(self, context: Context, event: Any = None, carried: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """
-        Continue after a deferral.
-
-        :param carried: What was done before it; ``dags test`` drops it, and the sweep begins anew.
-        """
+        """Continue after a deferral; ``dags test`` drops what was carried over it, and the sweep begins anew."""
         return self._execute(context, carried)
 
     def on_kill(self) -> None:

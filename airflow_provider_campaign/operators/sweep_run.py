@@ -38,13 +38,7 @@ RuleEnd = tuple[CallingHours, datetime]
 
 
 class SweepRun:
-    """
-    One try of a sweep's task.
-
-    :param arguments: Those of the operator, as they were read.
-    :param carried: What :meth:`carry` has returned before a deferral, None if the try begins now.
-    :raises CampaignConfigError: When the connection's platform does not support an argument.
-    """
+    """One try of a sweep's task, begun now, or continued with what :meth:`carry` has returned before a deferral."""
 
     def __init__(
         self,
@@ -80,11 +74,8 @@ class SweepRun:
         self.deadline = Deadline(remaining, client.clock, cancellation=cancellation)
         self._account = SweptAccount(client, scope, self.deadline, schedule, self._was_verified)
         self._sweep = Sweep(self._account, max_delay=MAX_DEFERRED_DELAY if arguments.deferrable else MAX_DELAY)
-        record.describe(
-            lambda: SweepResult(self._account).progress(),
-            platform=client.platform,
-            **self._window(schedule),
-        )
+        window = self._window(schedule)
+        record.describe(lambda: SweepResult(self._account).progress(), platform=client.platform, **window)
         if carried:
             self._restore(carried)
 
@@ -99,10 +90,7 @@ class SweepRun:
         ends = _scheduled_ends(rules, self._look_ahead, self._context)
         if ends and all(end <= now and rule.is_open(now) for rule, end in ends):
             self._end_late(ends)
-        known = self._previous_closings or ()  # the last run may have begun long after its date
-        missed = [] if self._arguments.dry_run else _missed_ends(rules, self._look_ahead, self._last_success[0], now)
-        missed = [(rule, end) for rule, end in missed if (rule.name, end.isoformat()) not in known]
-        if missed:
+        if missed := self._missed_ends(rules, now):
             log.warning("No run has verified the end of calling hours %s, which are open again", _names(missed))
             self._record.describe(missed_closings=list(map(_closing, missed)))
 
@@ -185,13 +173,40 @@ class SweepRun:
             return (rule, moment.isoformat()) in closings
         return previous + self._look_ahead >= moment
 
+    def _missed_ends(self, rules: CallingRules, now: datetime) -> list[RuleEnd]:
+        """Return the ends that have passed since the last successful run, of calling hours that are open again."""
+        previous, _ = self._last_success
+        if previous is None or self._arguments.dry_run:
+            return []
+        since = max(previous + self._look_ahead, now - MAX_MISSED_AGE)
+        known = self._previous_closings or ()  # the last run may have begun long after its date
+        ends = [(rule, end) for rule, end in (rules.ends(since, now) if since < now else ()) if rule.is_open(now)]
+        return [(rule, end) for rule, end in ends if (rule.name, end.isoformat()) not in known]
+
     @cached_property
     def _last_success(self) -> tuple[datetime | None, bool]:
-        return _last_success(self._context)
+        """When the last successful run was scheduled for, and whether it is known that there was none."""
+        try:  # Airflow looks it up when it is asked for
+            found = self._context.get("prev_data_interval_end_success")
+            return (datetime.fromisoformat(found.isoformat()), False) if found else (None, True)
+        except Exception as error:  # noqa: BLE001 whatever Airflow raises, it keeps nothing from being stopped
+            text = "When this DAG last ran can't be read, so that incidents and missed ends are not seen: %r"
+            log.warning(text, error)
+            return None, False
 
     @cached_property
     def _previous_closings(self) -> list[tuple[str | None, str]] | None:
-        return _verified_closings(self._context)
+        """Rule and end of each closing that the last run has verified, None if its result is unknown."""
+        ti: Any = self._context.get("ti")
+        try:
+            index = ti.map_index if ti.map_index >= 0 else None
+            result = ti.xcom_pull(task_ids=ti.task_id, key="return_value", include_prior_dates=True, map_indexes=index)
+            if result["outcome"] != "success":
+                return None
+            return [(each["rule"], each["end"]) for each in result["closings"] if each["verified_at"]]
+        except Exception as error:  # noqa: BLE001 whatever an XCom backend raises, the dates say enough
+            log.debug("The result of the last run is not known: %r", error)
+            return None
 
 
 def _closing(end: RuleEnd) -> dict[str, Any]:
@@ -211,36 +226,3 @@ def _scheduled_ends(rules: CallingRules, look_ahead: timedelta, context: Mapping
     at = datetime.fromisoformat(moment.isoformat())
     closed = [(rule, rule.last_end(at)) for rule in rules.rules if not rule.is_open(at)]
     return [*((rule, end) for rule, end in closed if end), *rules.ends(at, at + look_ahead)]
-
-
-def _last_success(context: Mapping[str, Any]) -> tuple[datetime | None, bool]:
-    """Return when the last successful run was scheduled for, and whether it is known that there was none."""
-    try:  # Airflow looks it up when it is asked for
-        found = context.get("prev_data_interval_end_success")
-        return (datetime.fromisoformat(found.isoformat()), False) if found else (None, True)
-    except Exception as error:  # noqa: BLE001 whatever Airflow raises, it keeps nothing from being stopped
-        log.warning("When this DAG last ran can't be read, so that incidents and missed ends are not seen: %r", error)
-        return None, False
-
-
-def _missed_ends(rules: CallingRules, look_ahead: timedelta, previous: datetime | None, now: datetime) -> list[RuleEnd]:
-    """Return the ends that have passed since the last successful run, of calling hours that are open again."""
-    if previous is None:
-        return []
-    since = max(previous + look_ahead, now - MAX_MISSED_AGE)
-    ends = rules.ends(since, now) if since < now else []
-    return [(rule, end) for rule, end in ends if rule.is_open(now)]
-
-
-def _verified_closings(context: Mapping[str, Any]) -> list[tuple[str | None, str]] | None:
-    """Return rule and end of each closing that the last run has verified, None if its result is unknown."""
-    ti: Any = context.get("ti")
-    try:
-        map_index = ti.map_index if ti.map_index >= 0 else None
-        result = ti.xcom_pull(task_ids=ti.task_id, key="return_value", include_prior_dates=True, map_indexes=map_index)
-        if result["outcome"] != "success":
-            return None
-        return [(each["rule"], each["end"]) for each in result["closings"] if each["verified_at"]]
-    except Exception as error:  # noqa: BLE001 whatever an XCom backend raises, the dates say enough
-        log.debug("The result of the last run is not known: %r", error)
-        return None

@@ -135,7 +135,7 @@ class SweptAccount:
         unknown, problem = list[str](), None
         for campaign_type in self.types:
             try:
-                for each in self.client.find_undocumented(campaign_type, self._part):
+                for each in self.client.find_undocumented(campaign_type, self.deadline.sooner(retries=False)):
                     is_unknown = (
                         may_be_live(each.status) and self.scope.exclusion(each, self.client.platform) == "statuses"
                     )
@@ -151,12 +151,7 @@ class SweptAccount:
         return problem
 
     def add_unlisted(self, campaigns: Iterable[Campaign], *, are_given: bool) -> bool:
-        """
-        Take in campaigns by their ids. Until a listing shows one as live it is read, and never stopped.
-
-        :param are_given: Whether the user has named them, so that one that the platform does not know is an error.
-        :returns: Whether any of them is new.
-        """
+        """Take in campaigns that are read, and stopped only if a listing shows them live; return whether any is new."""
         new = [campaign for campaign in campaigns if campaign.id not in self._entries]
         for each in new:
             self._entries[each.id] = SweepEntry(each, is_given=are_given, is_only_read=True, is_listed=False)
@@ -165,7 +160,7 @@ class SweptAccount:
     def read_unlisted(self) -> None:
         """Read campaigns that were taken in by their ids and that no listing has shown, as the rate limit allows."""
         unread = [entry for entry in self._entries.values() if entry.needs_read]
-        self.traffic.read(unread)
+        self.traffic.send(unread)
         for entry in unread:
             campaign = entry.campaign
             if entry.is_given and entry.confirmed_at is None and not may_be_live(campaign.status):
@@ -213,22 +208,17 @@ class SweptAccount:
         self.verified = {(rule, end): at for rule, end, at in carried["verified"]}
         self.traffic.restore(carried["traffic"])
 
-    @property
-    def _part(self) -> Deadline:
-        """The deadline of a request that the loop repeats itself."""
-        return self.deadline.sooner(retries=False)
-
     def _list(self, campaign_type: str | None, after_page: Callable[[], None]) -> Iterator[Campaign]:
         reader = self.client.read_list(campaign_type, self._statuses)
         while not reader.is_finished:
-            yield from reader.read_page(self._part)
+            yield from reader.read_page(self.deadline.sooner(retries=False))
             after_page()
         reader.check()
 
     def _page(self, campaign_type: str | None, statuses: Collection[str]) -> list[Campaign]:
         """Return the first page of a list that nothing depends on."""
         try:
-            return self.client.read_list(campaign_type, statuses).read_page(self._part)
+            return self.client.read_list(campaign_type, statuses).read_page(self.deadline.sooner(retries=False))
         except Exception as error:  # noqa: BLE001 this is for information only
             log.warning("Campaigns (%s) can't be listed, which are not to be stopped: %s", ", ".join(statuses), error)
             return []

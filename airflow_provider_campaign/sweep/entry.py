@@ -134,17 +134,14 @@ class SweepEntry:
         elif self.is_only_read:
             self._note_refusal(f"is {seen.status}, and no listing shows it in scope: look at it in the console", now)
 
-    def note_deleted(self, error: CampaignError, now: float) -> None:
-        """Note that the platform does not know it any more: it sends nothing. One that was named may be mistyped."""
-        if self.is_given and self.is_only_read:
-            self.note_failure(error, now)
+    def note_failure(self, error: CampaignError, now: float, *, was_read: bool) -> None:
+        """Note why it could not be stopped, or read; one that the platform does not know any more sends nothing."""
+        is_gone = isinstance(error, CampaignNotFoundError) and (was_read or error.is_confirmed)
+        if is_gone and not (self.is_given and self.is_only_read):  # which may be mistyped
+            text, is_ours = error.platform_text or "deleted meanwhile", self.acknowledged
+            self.campaign = replace(self.campaign, status=DELETED, already_stopped=not is_ours, message=text)
+            self.error, self.confirmed_at = None, now
             return
-        message = error.platform_text or "deleted meanwhile"
-        self.campaign = replace(self.campaign, status=DELETED, already_stopped=not self.acknowledged, message=message)
-        self.error, self.confirmed_at = None, now
-
-    def note_failure(self, error: CampaignError, now: float) -> None:
-        """Note why it could not be stopped, or read."""
         is_unknown = bool(getattr(error, "outcome_unknown", False))
         self.outcome_unknown = self.outcome_unknown or is_unknown
         self.may_have_acted = self.may_have_acted or is_unknown

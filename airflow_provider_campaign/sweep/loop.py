@@ -110,7 +110,7 @@ class Sweep:
         if not due or not self.account.deadline.remaining:
             return not due
         self._has_stopped = True
-        return self.account.traffic.stop(due) == len(due)
+        return self.account.traffic.send(due) == len(due)
 
     def _due(self) -> list[SweepEntry]:
         """Return the campaigns whose stop has to be sent now, the most urgent first."""

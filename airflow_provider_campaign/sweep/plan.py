@@ -27,19 +27,12 @@ End = tuple[str | None, float]  # a rule's name, and when its calling hours end 
 
 @dataclass(frozen=True)
 class SweepScope:
-    """
-    Which campaigns a sweep stops.
+    """Which campaigns a sweep stops."""
 
-    :param campaign_types: If the platform has types.
-    :param statuses: Those that count as live; by default, so does a word that the platform does not document.
-    :param name_patterns: Only campaigns whose name matches one of them; None for all.
-    :param campaign_ids: Only these campaigns; None for all.
-    """
-
-    campaign_types: Collection[str]
-    statuses: Collection[str] = LIVE_STATUSES
-    name_patterns: Collection[str] | None = None
-    campaign_ids: Collection[str] | None = None
+    campaign_types: Collection[str]  # if the platform has types
+    statuses: Collection[str] = LIVE_STATUSES  # by default, a word that the platform does not document counts, too
+    name_patterns: Collection[str] | None = None  # None for all
+    campaign_ids: Collection[str] | None = None  # None for all
 
     def as_dict(self) -> dict[str, list[str] | None]:
         """Return the scope as records have it, by the names of the sweep's arguments."""
@@ -73,33 +66,20 @@ class SweepScope:
 
 @dataclass(frozen=True)
 class Closing:
-    """
-    The end of calling hours that a campaign has to be stopped for.
+    """The end of calling hours that a campaign has to be stopped for. Times are in seconds since the epoch."""
 
-    :param rule: The rule's name, None if no rule matches or there are no calling hours.
-    :param end: When the calling hours end, or ended (seconds since the epoch); None if there is no such moment.
-    :param stop_by: When the stop has to be sent (seconds since the epoch); None if the campaign stays open.
-    """
-
-    rule: str | None = None
-    end: float | None = None
-    stop_by: float | None = NOW
+    rule: str | None = None  # None if no rule matches or there are no calling hours
+    end: float | None = None  # when the calling hours end, or ended; None if there is no such moment
+    stop_by: float | None = NOW  # when the stop has to be sent; None if the campaign stays open
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """
-    The closings of one run.
+    """The closings of one run. Times are in seconds since the epoch."""
 
-    :param rules: None if there are no calling hours: everything must be stopped now.
-    :param margin: Seconds before an end by which campaigns are to be verified stopped.
-    :param until: The last end that the run waits for (seconds since the epoch), None if it waits for none.
-    :param began_at: When the run began (seconds since the epoch).
-    """
-
-    rules: CallingRules | None = None
-    margin: float = 0.0
-    until: float | None = None
+    rules: CallingRules | None = None  # None if there are no calling hours: everything must be stopped now
+    margin: float = 0.0  # seconds before an end by which campaigns are to be verified stopped
+    until: float | None = None  # the last end that the run waits for, None if it waits for none
     began_at: float = NOW
 
     @classmethod
@@ -152,9 +132,7 @@ def stops_in_burst(limit: int | None, listing: int, others: int) -> int | None:
     """
     Return how many stops a burst may have, None for any number.
 
-    :param limit: Requests in a window of the rate limit, None for any number.
-    :param listing: Requests that are needed for lists in the same window.
-    :param others: Requests that other clients were seen to use in a window.
+    :param limit: Requests in a window of the rate limit, of which lists take `listing`, and other clients `others`.
     """
     if limit is None:
         return None

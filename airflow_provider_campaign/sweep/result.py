@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -84,15 +83,11 @@ class SweepResult:
                 status = f"{entry.campaign.status} {line['confirmed_at']}"
                 log.info("%s: %s, %s: %s", _titles([entry]), asked, status, line["message"])
             if entry.is_incident:
-                text = "Incident: campaign %s was live outside its calling hours; it is %s now"
-                log.warning(text, _titles([entry]), entry.campaign.status)
+                log.warning("Incident: campaign %s was live outside its calling hours", _titles([entry]))
         log.info("%s", self.summary())
         late = [entry for entry in self.entries if entry.was_live_at_end(entry.closing.rule, entry.closing.end)]
         if late and not self.is_dry_run:
-            seconds = max((entry.confirmed_at or math.inf) - (entry.closing.end or 0.0) for entry in late)
-            stopped = "" if math.isinf(seconds) else f". The last was verified stopped {seconds:.0f} s later"
-            text = "%s campaigns were live when their calling hours ended: %s%s"
-            log.warning(text, len(late), _titles(late), stopped)
+            log.warning("%s campaigns were live when their calling hours ended: %s", len(late), _titles(late))
         if left_open := self.account.left_open.values():
             names = ", ".join(f"{campaign.id} until {iso_utc(closing.end)}" for campaign, closing in left_open)
             log.info("%s live and inside their calling hours: %s", len(left_open), names)
@@ -112,7 +107,7 @@ class SweepResult:
 
         :param others: What else has failed, in words.
         :raises CampaignSweepError: With each campaign that is left, and why; its subclass if no retry can fix it.
-        :raises CampaignError: The problem itself, if nothing was to be stopped, or could be listed at all.
+        :raises CampaignError: The problem itself, if nothing was to be stopped, or could be listed.
         """
         others_given, left, problem = list(filter(None, others)), self.left, self.problem
         if problem is not None and (self.is_dry_run or not (self.entries or others_given)):

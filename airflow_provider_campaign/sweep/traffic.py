@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.errors import RETRY_AFTER_MARGIN, as_campaign_error
 from airflow_provider_campaign.client.rate_limiter import LOG_WAIT_THRESHOLD
-from airflow_provider_campaign.exceptions import CampaignError, CampaignNotFoundError, CampaignRateLimitError
+from airflow_provider_campaign.exceptions import CampaignError, CampaignRateLimitError
 from airflow_provider_campaign.platforms.base import Action, ApiRequest
 from airflow_provider_campaign.sweep.entry import SweepEntry
 from airflow_provider_campaign.sweep.plan import BURST_GAP, Schedule, stops_in_burst
@@ -56,17 +56,21 @@ class Traffic:
         """Return how many stops a burst may have beside that many list requests, None for any number."""
         return stops_in_burst(self.client.platform.rate_limit, listing, self._others)
 
-    def stop(self, entries: Sequence[SweepEntry]) -> int:
-        """Stop as many campaigns as the rate limit allows now or in a moment, and return how many that are."""
+    def send(self, entries: Sequence[SweepEntry]) -> int:
+        """Stop, or read, as many campaigns as the rate limit allows now or in a moment; return how many that are."""
+        allowed = entries[: self.client.rate_limiter.available_within(LOG_WAIT_THRESHOLD)]
         requests, refused, limit = self.requests, self.refused, self.client.platform.rate_limit
-        attempted = self._in_parallel(self._stop, entries)
+        pool = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="sweep")
+        try:
+            list(pool.map(self._attempt, allowed))
+        except BaseException:
+            self._deadline.cancellation.request()  # the task is to end: nothing more is sent
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
         if limit is not None and (refused := self.refused - refused):
             self._others = max(0, limit - (self.requests - requests) + refused)
-        return attempted
-
-    def read(self, entries: Sequence[SweepEntry]) -> None:
-        """Read the status of as many campaigns as the rate limit allows now or in a moment."""
-        self._in_parallel(self._read, entries)
+        return len(allowed)
 
     def poll(self, entries: Mapping[str, SweepEntry]) -> None:
         """Read the status of campaigns that have left the list of live ones, by few requests."""
@@ -82,9 +86,7 @@ class Traffic:
             if entries[campaign_id].wait().accepts(campaign, snapshot.began):
                 entries[campaign_id].note_status(campaign, now)
         for campaign_id, failure in snapshot.failed.items():
-            is_gone = isinstance(failure, CampaignNotFoundError)
-            note = entries[campaign_id].note_deleted if is_gone else entries[campaign_id].note_failure
-            note(failure, now)
+            entries[campaign_id].note_failure(failure, now, was_read=True)
 
     def pause_after(self, error: CampaignError) -> None:
         """Send nothing for a while after a 429 response."""
@@ -111,50 +113,24 @@ class Traffic:
         delay = carried["resumes_at"] - self.client.clock.time()
         limiter.pause(min(delay, window + RETRY_AFTER_MARGIN))  # another worker's clock may differ
 
-    def _in_parallel(self, work: Callable[[SweepEntry, Deadline], None], entries: Sequence[SweepEntry]) -> int:
-        allowed = entries[: self.client.rate_limiter.available_within(LOG_WAIT_THRESHOLD)]
-
-        def attempt(entry: SweepEntry) -> None:
-            try:
-                work(entry, self._deadline.sooner(retries=False, max_rate_wait=LOG_WAIT_THRESHOLD))
-            except Exception as error:  # noqa: BLE001 one campaign must not keep the others from being stopped
-                failure = as_campaign_error(error, f"Campaign {entry.campaign.id!r} ({self.client.description})")
-                log.debug("Campaign %s is not stopped yet: %s", entry.campaign.id, failure)
-                if not isinstance(failure, CampaignRateLimitError) or failure.http_status is not None:
-                    entry.note_failure(failure, self.client.clock.time())
-                self.pause_after(failure)
-
-        pool = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="sweep")
-        try:
-            list(pool.map(attempt, allowed))
-        except BaseException:
-            self._deadline.cancellation.request()  # the task is to end: nothing more is sent
-            raise
-        finally:
-            pool.shutdown(cancel_futures=True)
-        return len(allowed)
-
-    def _stop(self, entry: SweepEntry, deadline: Deadline) -> None:
+    def _attempt(self, entry: SweepEntry) -> None:
+        deadline = self._deadline.sooner(retries=False, max_rate_wait=LOG_WAIT_THRESHOLD)
         campaign, clock = entry.campaign, self.client.clock
-        if self._schedule.closing_of(campaign, clock.time()).stop_by is None:
-            return
-        self._stopping[campaign.id] = entry
         try:
-            stopped = self.client.stop_campaign(
-                campaign.id, campaign.campaign_type, check_first=entry.outcome_unknown, deadline=deadline
-            )
-            entry.note_stop(stopped, clock.time())
-        except CampaignNotFoundError as error:
-            if not error.is_confirmed:
-                raise
-            entry.note_deleted(error, clock.time())
-
-    def _read(self, entry: SweepEntry, deadline: Deadline) -> None:
-        try:
-            seen = self.client.get_campaign_status(entry.campaign.id, deadline=deadline)
-            entry.note_status(seen, self.client.clock.time())
-        except CampaignNotFoundError as error:
-            entry.note_deleted(error, self.client.clock.time())
+            if entry.is_only_read:
+                entry.note_status(self.client.get_campaign_status(campaign.id, deadline=deadline), clock.time())
+            elif self._schedule.closing_of(campaign, clock.time()).stop_by is not None:
+                self._stopping[campaign.id] = entry
+                stopped = self.client.stop_campaign(
+                    campaign.id, campaign.campaign_type, check_first=entry.outcome_unknown, deadline=deadline
+                )
+                entry.note_stop(stopped, clock.time())
+        except Exception as error:  # noqa: BLE001 one campaign must not keep the others from being stopped
+            failure = as_campaign_error(error, f"Campaign {campaign.id!r} ({self.client.description})")
+            log.debug("Campaign %s is not stopped yet: %s", campaign.id, failure)
+            if not isinstance(failure, CampaignRateLimitError) or failure.http_status is not None:
+                entry.note_failure(failure, clock.time(), was_read=entry.is_only_read)
+            self.pause_after(failure)
 
     def _count(self, requests: int, refused: int, request: ApiRequest) -> None:
         """Count a request that leaves, was not sent after all, or was not carried out (429)."""

@@ -40,12 +40,12 @@ def test_a_live_campaign_is_asked_again_after_a_while(listed: Campaign, patience
 def test_one_that_may_be_stopped_comes_after_those_that_were_not_asked() -> None:
     entry, other = SweepEntry(seen("Active", 0)), SweepEntry(Campaign("c-2", "Active"))
     assert entry.urgency < other.urgency
-    entry.note_failure(CampaignUnavailableError(outcome_unknown=True), BEGAN)
+    entry.note_failure(CampaignUnavailableError(outcome_unknown=True), BEGAN, was_read=False)
     assert entry.urgency > other.urgency
 
 
 @pytest.mark.parametrize(("said", "message"), [("no such campaign", "no such campaign"), (None, "deleted meanwhile")])
 def test_a_campaign_that_is_gone_keeps_what_the_platform_said_of_it(said: str | None, message: str) -> None:
     entry = SweepEntry(Campaign("c-1", "Active"))
-    entry.note_deleted(CampaignNotFoundError("HTTP 404", platform_text=said), 1.0)
+    entry.note_failure(CampaignNotFoundError("HTTP 404", platform_text=said), 1.0, was_read=True)
     assert entry.campaign.message == message
