@@ -100,7 +100,6 @@ class CampaignOperator(BaseOperator):
     def record(
         self, context: Context, action: Action, carried: Mapping[str, Any] | None = None
     ) -> Iterator[ActionProgress]:
-        """Write the record of this try, if there is a records path; all requests go through the progress' client."""
         client, campaign = self.hook.client, Campaign(self.campaign_id, "unknown", campaign_type=self.campaign_type)
         progress = ActionProgress(client, campaign, action, carried)
         self._record = record = TaskRecord.of_task(self, context, action.value, self.records_path, self._cancellation)
@@ -116,14 +115,13 @@ class CampaignOperator(BaseOperator):
         with record:
             try:
                 yield progress
-            except AirflowException as error:
-                progress.note_failure(error)
-                raise
             except Exception as error:
-                request = ApiRequest(action, self.campaign_id, self.campaign_type)
-                unexpected = as_campaign_error(error, client.requester.subject(request))
-                progress.note_failure(unexpected)
-                raise unexpected from error
+                subject = client.requester.subject(ApiRequest(action, self.campaign_id, self.campaign_type))
+                failure = error if isinstance(error, AirflowException) else as_campaign_error(error, subject)
+                progress.note_failure(failure)
+                if failure is error:
+                    raise
+                raise failure from error
 
 
 def is_retry(context: Context) -> bool:

@@ -103,13 +103,12 @@ class StatusChangeOperator(CampaignOperator):
             return self._wait(campaign, deadline, progress)
 
     def _wait(self, campaign: Campaign, deadline: Deadline, progress: ActionProgress) -> dict[str, Any]:
-        """Wait until the action has taken effect, if that is asked for, and return the campaign's result."""
+        """Wait, if that is asked for, until the action has taken effect; return the campaign's result."""
         is_there = self.condition.is_met_by(campaign.status)
         progress.note(campaign, is_confirmed=is_there)
         self.log.info("Campaign %s is %s: %s", campaign.id, campaign.status, campaign.message or "no message")
         if is_there or not self.wait_for_completion:
             return campaign.as_dict()
-        self.log.info("Waiting for campaign %s to be %s", campaign.id, self.condition)
         if self.deferrable:
             defer_wait(
                 self,

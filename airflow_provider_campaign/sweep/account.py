@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -98,9 +98,11 @@ class SweptAccount:
         self.left_open.clear()
         for campaign_type in self.types:
             try:
-                for campaign in self._list(campaign_type, after_page):
+                reader = self.client.read_list(campaign_type, self._statuses)
+                for campaign in reader.read_all(self.deadline.sooner(retries=False), after_page):
                     if self._take_in(campaign):
                         listed.add(campaign.id)
+                reader.check()
             except Exception as error:  # noqa: BLE001 whatever goes wrong with one list, the others are read
                 problem = self._noted(error)
                 if not isinstance(problem, UnreliableListError):  # which shows all the rows that it has
@@ -159,7 +161,7 @@ class SweptAccount:
 
     def read_unlisted(self) -> None:
         """Read campaigns that were taken in by their ids and that no listing has shown, as the rate limit allows."""
-        unread = [entry for entry in self._entries.values() if entry.needs_read]
+        unread = [entry for entry in self._entries.values() if entry.is_only_read and entry.is_open]
         self.traffic.send(unread)
         for entry in unread:
             campaign = entry.campaign
@@ -208,13 +210,6 @@ class SweptAccount:
         self.verified = {(rule, end): at for rule, end, at in carried["verified"]}
         self.traffic.restore(carried["traffic"])
 
-    def _list(self, campaign_type: str | None, after_page: Callable[[], None]) -> Iterator[Campaign]:
-        reader = self.client.read_list(campaign_type, self._statuses)
-        while not reader.is_finished:
-            yield from reader.read_page(self.deadline.sooner(retries=False))
-            after_page()
-        reader.check()
-
     def _page(self, campaign_type: str | None, statuses: Collection[str]) -> list[Campaign]:
         """Return the first page of a list that nothing depends on."""
         try:
@@ -238,7 +233,9 @@ class SweptAccount:
         if argument := self.scope.exclusion(campaign, self.client.platform):
             if may_be_live(campaign.status):
                 self.excluded[campaign.id] = (campaign, argument)
-                if known and known.is_only_listed:  # it was renamed, for example
+                if (
+                    known and known.asked_at is None and not (known.confirmed_at or known.is_only_read)
+                ):  # it was renamed
                     del self._entries[campaign.id]
             return False
         closing = self.schedule.closing_of(campaign, now)

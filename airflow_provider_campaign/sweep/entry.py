@@ -83,15 +83,6 @@ class SweepEntry:
         return self.is_open and not self.acknowledged and not self.is_only_read
 
     @property
-    def needs_read(self) -> bool:
-        return self.is_open and self.is_only_read
-
-    @property
-    def is_only_listed(self) -> bool:
-        """Whether nothing is known of it but that a listing of this sweep has shown it live."""
-        return self.asked_at is None and self.confirmed_at is None and not self.is_only_read
-
-    @property
     def is_refused(self) -> bool:
         """Whether the platform has refused the credentials for every request to stop it."""
         return isinstance(self.error, CampaignAuthError | CampaignConfigError) and not self.may_have_acted

@@ -103,11 +103,9 @@ class SweepResult:
 
     def raise_for_failure(self, *others: str | None) -> None:
         """
-        Raise if not every campaign is verified stopped.
+        Raise a :class:`.CampaignSweepError` if not every campaign is verified stopped, or others have failed, in words.
 
-        :param others: What else has failed, in words.
-        :raises CampaignSweepError: With each campaign that is left, and why; its subclass if no retry can fix it.
-        :raises CampaignError: The problem itself, if nothing was to be stopped, or could be listed.
+        It is its subclass if no retry can fix it, and the problem itself if nothing was to be stopped, or listed.
         """
         others_given, left, problem = list(filter(None, others)), self.left, self.problem
         if problem is not None and (self.is_dry_run or not (self.entries or others_given)):
@@ -117,8 +115,8 @@ class SweepResult:
         account = self.account.client.description
         lines = [f"{_titles([entry])}: {_reason_of(entry)}" for entry in left]
         if left:
-            count = f"{len(left)} of {len(self.entries)} campaigns ({account}) are not verified stopped"
-            lines.append(f"{count}. They may still be sending: try again, or stop them in the platform's console.")
+            count = f"{len(left)} of {len(self.entries)} campaigns ({account}) are not verified stopped. "
+            lines.append(count + "They may still be sending: try again, or stop them in the platform's console.")
         elif problem:
             lines.append(f"All listed campaigns are stopped, but the list was incomplete ({account}).")
         elif self.unverified:

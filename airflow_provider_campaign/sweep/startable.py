@@ -46,13 +46,7 @@ def switch_schedules_off(
     deadline: Deadline,
     is_due: Callable[[Campaign], bool],
 ) -> tuple[list[Campaign], list[str]]:
-    """
-    Switch off the schedules of an account, however many there are, and read each back.
-
-    :param campaign_types: Those to list; None on a platform that has but one.
-    :param is_due: Returns whether the schedule of a campaign, which is Scheduled or Rescheduled, has to be off.
-    :returns: The campaigns as they were read back; and, one line each, what is not verified switched off.
-    """
+    """Switch schedules off; return the campaigns as they read back, and what is not verified off."""
     scheduled, seen, problems = list[Campaign](), list[Campaign](), list[str]()
     for campaign_type in campaign_types:
         reader = client.read_list(campaign_type, SCHEDULED_STATUSES)
