@@ -207,47 +207,36 @@ extras = arbitrary(
     ca_bundle=st.sampled_from(["/", "/dev/null", "/nowhere"]),
     endpoints=st.dictionaries(st.sampled_from(["stop_sms", "status", "nothing"]), paths | values, max_size=3),
 )
-credentials = st.none() | st.text(max_size=20) | st.sampled_from(["sk_✓", "-----BEGIN\nX", "ü" * 40])
-
-
-@examples(full=100, brief=40, exhaustive=170)
-@given(extra=extras, login=credentials, password=credentials, kore=st.booleans(), complete=st.booleans())
-def test_any_connection_works_or_is_refused_by_an_error_that_can_be_read(
-    server: LocalServer, extra: dict[str, Any], login: str | None, password: str | None, kore: bool, complete: bool
-) -> None:
-    if complete:
-        extra = {"iid": "st-1", "account_id": "acc-1", "account_group_id": "ag-1", **extra}
-        login, password = login or "cs-1", password or "secret"
-    connection = Connection(
-        conn_id="any",
-        conn_type="kore" if kore else "sonarly",
-        host=server.url,
-        login=login,
-        password=password,
-        extra=json.dumps({"timeout": 20, "retry_budget": 0.01, **extra}),
-    )
-    try:
-        check_result(CampaignHook.for_connection(connection).client.stop_campaign("c1", "sms" if kore else None))
-    except CampaignError as error:
-        check_message(error)
-
-
 hosts = (
     st.text(max_size=20)
     | st.builds("{}{}{}".format, st.sampled_from(["", "http://", "https://", "ftp://"]), st.text(max_size=10), words)
     | st.sampled_from(["https://a..b", "https://☃.example", "https://[::1", "localhost:99999", "https://" + "a" * 70])
 )
+credentials = st.none() | st.text(max_size=20) | st.sampled_from(["sk_✓", "-----BEGIN\nX", "ü" * 40])
 
 
 @examples(full=100, brief=40, exhaustive=170)
-@given(host=hosts, port=st.none() | st.integers())
-def test_any_host_is_an_address_or_refused(host: str, port: int | None) -> None:
-    connection = Connection(conn_id="any", conn_type="sonarly", host=host, port=port)
+@given(
+    extra=extras,
+    login=credentials,
+    password=credentials,
+    host=hosts,
+    port=st.none() | st.integers(),
+    kore=st.booleans(),
+)
+def test_any_connection_works_or_is_refused_by_an_error_that_can_be_read(
+    server: LocalServer, extra: Any, login: str | None, password: str | None, host: str, port: int | None, kore: bool
+) -> None:
+    complete = {"timeout": 20, "retry_budget": 0.01, "iid": "st-1", "account_id": "acc-1", "account_group_id": "ag-1"}
+    fields: dict[str, Any] = {"conn_id": "any", "conn_type": "kore" if kore else "sonarly", "login": login, "password": password}
+    connection = Connection(**fields, host=server.url, extra=json.dumps({**complete, **extra}))
     try:
-        url = ConnectionFields(connection).base_url()
+        check_result(CampaignHook.for_connection(connection).client.stop_campaign("c1", "sms" if kore else None))
+    except CampaignError as error:
+        check_message(error)
+    try:
+        url = ConnectionFields(Connection(**fields, host=host, port=port)).base_url()
+        prepared = requests.Request("GET", f"{url}/v1").prepare()
+        assert urlsplit(prepared.url or "").scheme in ("http", "https")
     except CampaignConfigError as error:
         check_message(error)
-    else:
-        prepared = requests.Request("GET", f"{url}/v1").prepare()
-        assert prepared.url is not None
-        assert urlsplit(prepared.url).scheme in ("http", "https")

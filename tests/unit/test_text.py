@@ -112,6 +112,13 @@ def check_harmless(text: str) -> None:
         assert form not in visible
 
 
+def check_line(text: str) -> None:
+    assert 0 < len(text) <= MAX_LINE_LENGTH
+    assert text.isprintable()
+    assert one_line(text) == text
+    check_harmless(text)
+
+
 @examples(full=1000, brief=100, exhaustive=3000)
 @given(documents)
 @example({"status": "Active", "status\x00": "Stopped", "\ud83dstatus": "Stopped"})
@@ -133,29 +140,17 @@ def test_whatever_a_platform_says_can_be_logged_stored_and_sent(document: dict[s
             check_line(shown)
 
 
-def check_line(text: str) -> None:
-    assert 0 < len(text) <= MAX_LINE_LENGTH
-    assert text.isprintable()
-    assert one_line(text) == text
-    check_harmless(text)
-
-
 @examples(full=500, brief=100, exhaustive=1500)
-@given(texts | scalars)
-def test_whatever_a_text_is_what_is_quoted_of_it_is_one_harmless_line(text: Any) -> None:
-    shown = sanitize(text, SECRETS)
-    if shown is not None:
-        check_line(shown)
-        assert sanitize(shown, SECRETS) == shown
-
-
-@examples(full=160, brief=50, exhaustive=500)
 @given(texts | scalars)
 @example("c\x001")
 @example(2**64)
 @example(1e20)
 @example(SECRET * 200)
-def test_what_goes_back_to_a_platform_is_exactly_what_it_sent_or_nothing(value: Any) -> None:
+def test_a_text_is_quoted_as_one_harmless_line_and_sent_back_as_it_was_or_not_at_all(value: Any) -> None:
+    shown = sanitize(value, SECRETS)
+    if shown is not None:
+        check_line(shown)
+        assert sanitize(shown, SECRETS) == shown
     document = parse_json(json.dumps({"id": value}).encode(), SECRETS)
     assert document is not None
     with suppress(InvalidResponseError):
@@ -164,9 +159,7 @@ def test_what_goes_back_to_a_platform_is_exactly_what_it_sent_or_nothing(value: 
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize(
-    "part", ["eyJ", "eyJ.", "%41", "%", "&amp;", "\\u0041", "\\", "+", "\u200b", "\ud83d", SECRET[:-1]]
-)
+@pytest.mark.parametrize("part", ["eyJ", "eyJ.", "%41", "&amp;", "\\u0041", "+", "\ud83d", SECRET[:-1]])
 def test_a_text_of_megabytes_is_read_in_time(part: str) -> None:
     """Something quadratic would take hours."""
     text = part * (2_000_000 // len(part))
@@ -213,10 +206,7 @@ def test_no_part_of_a_secret_is_left_where_a_text_is_cut(length: int) -> None:
 )
 def test_a_token_is_masked_and_what_only_looks_like_one_is_not(text: str, kept: str) -> None:
     assert clean(text) == kept
-
-
-def test_a_secret_that_the_mask_itself_completes_is_masked() -> None:
-    assert clean("***aaaaaaaaaa", ["***aaaaa"]) == "***"
+    assert clean("***aaaaaaaaaa", ["***aaaaa"]) == "***"  # a secret that the mask itself completes
 
 
 def test_a_document_that_is_too_large_loses_its_largest_parts() -> None:
