@@ -236,6 +236,8 @@ def test_a_growing_interval_ends_as_well(sandbox: Sandbox, wait: Wait) -> None:
 def test_what_no_retry_can_fix_ends_as_the_sensor_is_told(
     sandbox: Sandbox, wait: Wait, arguments: dict[str, Any], error: type[Exception], at_once: bool
 ) -> None:
+    if "never_fail" in arguments and not (at_once or find_spec("airflow.sdk")):
+        arguments = {**arguments, "deferrable": False}  # Airflow 2.11 does not look at it for a task that was deferred
     campaign = sandbox.add_campaign()
     sandbox.add_fault(Fault("forbidden", skip=0 if at_once else 1, count=None))
     with pytest.raises(error):
