@@ -228,7 +228,8 @@ def test_any_connection_works_or_is_refused_by_an_error_that_can_be_read(
     server: LocalServer, extra: Any, login: str | None, password: str | None, host: str, port: int | None, kore: bool
 ) -> None:
     complete = {"timeout": 20, "retry_budget": 0.01, "iid": "st-1", "account_id": "acc-1", "account_group_id": "ag-1"}
-    fields: dict[str, Any] = {"conn_id": "any", "conn_type": "kore" if kore else "sonarly", "login": login, "password": password}
+    fields: dict[str, Any] = {"conn_id": "any", "conn_type": "kore" if kore else "sonarly"}
+    fields |= {"login": login, "password": password}
     connection = Connection(**fields, host=server.url, extra=json.dumps({**complete, **extra}))
     try:
         check_result(CampaignHook.for_connection(connection).client.stop_campaign("c1", "sms" if kore else None))
