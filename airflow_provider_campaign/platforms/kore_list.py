@@ -7,22 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_provider_campaign.campaign import Campaign, CampaignStatus, canonical_status, is_live, may_be_live
+from airflow_provider_campaign.platforms import reading
 from airflow_provider_campaign.platforms.base import (
     MAX_PAGES_WITHOUT_PROGRESS,
     HttpRequest,
     InvalidResponseError,
     ListQuery,
     Pager,
-)
-from airflow_provider_campaign.platforms.reading import (
-    check_id,
-    optional_count,
-    optional_text,
-    optional_word,
-    required_object,
-    required_rows,
-    required_text,
-    required_word,
 )
 
 LISTABLE_STATUSES = frozenset(word.value for word in CampaignStatus) - {CampaignStatus.DRAFT, CampaignStatus.RERUN}
@@ -68,9 +59,9 @@ class KorePager(Pager):
         return True
 
     def read_page(self, document: Mapping[str, Any]) -> list[Campaign]:
-        data = required_object(document, "data")
-        rows = required_rows(data, "results")
-        self.total = optional_count(data, "totalResults")
+        data = reading.required_object(document, "data")
+        rows = reading.required_rows(data, "results")
+        self.total = reading.optional_count(data, "totalResults")
         marks = [_mark(row) for row in rows]
         has_more = self._has_more(data, self._skip + len(rows), is_new=not self._marks.issuperset(marks))
         if has_more and not rows:
@@ -128,14 +119,14 @@ def read_row(row: Mapping[str, Any], campaign_type: str | None, campaign_id: str
     :param campaign_id: The campaign that was asked for; None for a row of a list.
     :raises InvalidResponseError: When it lacks id or status, or is about another campaign.
     """
-    found = optional_word(row, "id", "_id")
-    check_id(found, campaign_id)
-    priority = (optional_text(row, "priority") or "").removesuffix(".0")
+    found = reading.optional_word(row, "id", "_id")
+    reading.check_id(found, campaign_id)
+    priority = (reading.optional_text(row, "priority") or "").removesuffix(".0")
     return Campaign(
-        id=found or campaign_id or required_word(row, "id", "_id"),
-        status=canonical_status(required_text(row, "status")),
-        name=optional_text(row, "name"),
+        id=found or campaign_id or reading.required_word(row, "id", "_id"),
+        status=canonical_status(reading.required_text(row, "status")),
+        name=reading.optional_text(row, "name"),
         campaign_type=campaign_type,
         priority=priority if priority in PRIORITIES else None,
-        updated_at=optional_text(row, "updatedAt"),
+        updated_at=reading.optional_text(row, "updatedAt"),
     )

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from airflow_provider_campaign.campaign import Campaign, CampaignStatus, canonical_status, is_live
 from airflow_provider_campaign.exceptions import CampaignConfigError
+from airflow_provider_campaign.platforms import reading
 from airflow_provider_campaign.platforms.base import (
     Action,
     ApiRequest,
@@ -17,16 +18,6 @@ from airflow_provider_campaign.platforms.base import (
     ListQuery,
     Pager,
     Platform,
-)
-from airflow_provider_campaign.platforms.reading import (
-    check_id,
-    optional_count,
-    optional_text,
-    optional_word,
-    required_object,
-    required_rows,
-    required_text,
-    required_word,
 )
 
 _CAMPAIGNS = "/v1/accounts/{account_group_id}/campaigns"
@@ -81,9 +72,11 @@ class SonarlyPlatform(Platform):
         """Return what the envelope says about the request."""
         error = document.get("error")
         error = error if isinstance(error, Mapping) else {}
-        message = " ".join(filter(None, (optional_text(error, "message"), optional_text(error, "details"))))
-        success, trace_id = document.get("success"), optional_text(document, "traceId")
-        code, is_own = optional_text(error, "code"), isinstance(success, bool)
+        message = " ".join(
+            filter(None, (reading.optional_text(error, "message"), reading.optional_text(error, "details")))
+        )
+        success, trace_id = document.get("success"), reading.optional_text(document, "traceId")
+        code, is_own = reading.optional_text(error, "code"), isinstance(success, bool)
         return ApiStatus(success is not True, message or None, code, trace_id, is_own)
 
     def read_campaign(self, request: ApiRequest, document: Mapping[str, Any]) -> Campaign:
@@ -93,13 +86,13 @@ class SonarlyPlatform(Platform):
         The status words are not documented, so that ``success`` on a stop or start is the platform's word for it,
         unless the status shown next to it is known to say otherwise.
         """
-        data = required_object(document, "data")
+        data = reading.required_object(document, "data")
         if request.action not in (Action.STOP, Action.START):
             return _read_row(data, request.campaign_id)
-        campaign = _read_row(required_object(data, "campaign"), request.campaign_id)
+        campaign = _read_row(reading.required_object(data, "campaign"), request.campaign_id)
         if request.action is Action.STOP:
             status = campaign.status if is_live(campaign.status) else CampaignStatus.STOPPED.value
-            count = optional_text(data, "instancesStopped")
+            count = reading.optional_text(data, "instancesStopped")
             return replace(campaign, status=status, message=None if count is None else f"instancesStopped: {count}")
         is_started = campaign.status != CampaignStatus.PREPARING and data.get("triggered") is not False
         return replace(campaign, status=CampaignStatus.ACTIVE.value) if is_started else campaign
@@ -127,11 +120,11 @@ class SonarlyPager(Pager):
         return replace(self._request, path=self._request.path + query)
 
     def read_page(self, document: Mapping[str, Any]) -> list[Campaign]:
-        data = required_object(document, "data")
-        rows = required_rows(data, "items")
+        data = reading.required_object(document, "data")
+        rows = reading.required_rows(data, "items")
         self._cursor = _next_cursor(data)
         self._rows_read += len(rows)
-        self.total = optional_count(data, "total")
+        self.total = reading.optional_count(data, "total")
         if self._cursor is None and (data.get("hasMore") is True or (self.total or 0) > self._rows_read):
             self.note_problem("the list contradicts itself: it says that it has more, and not where")
         fresh = self.read_rows(rows, _read_row)
@@ -140,15 +133,19 @@ class SonarlyPager(Pager):
 
 
 def _next_cursor(data: Mapping[str, Any]) -> str | None:
-    return optional_word(data, "nextCursor", max_length=MAX_CURSOR_LENGTH) if data.get("hasMore") is not False else None
+    return (
+        reading.optional_word(data, "nextCursor", max_length=MAX_CURSOR_LENGTH)
+        if data.get("hasMore") is not False
+        else None
+    )
 
 
 def _read_row(row: Mapping[str, Any], campaign_id: str | None = None) -> Campaign:
-    row_id = required_word(row, "id")
-    check_id(row_id, campaign_id)
+    row_id = reading.required_word(row, "id")
+    reading.check_id(row_id, campaign_id)
     return Campaign(
         id=row_id,
-        status=canonical_status(required_text(row, "status")),
-        name=optional_text(row, "name"),
-        updated_at=optional_text(row, "updatedAt"),
+        status=canonical_status(reading.required_text(row, "status")),
+        name=reading.optional_text(row, "name"),
+        updated_at=reading.optional_text(row, "updatedAt"),
     )
