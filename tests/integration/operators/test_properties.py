@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -75,10 +75,9 @@ class RecoveringClock(VirtualClock):
             self.frame_responses()
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(SimpleNamespace):
     """
-    What happens.
+    What happens: what ``plans`` draws.
 
     :param delay: Seconds that the campaign takes to stop, or to start.
     :param recovery: Seconds after the beginning when the platform recovers.
@@ -86,23 +85,6 @@ class Plan:
     :param unforeseen: The actions whose responses the platform's module has a bug with (one of Kore.ai's).
     :param framing: How each response is framed, where no fault is in its way.
     """
-
-    status: str
-    delay: float
-    completes: bool
-    stop_when_stopped: str
-    faults: tuple[Fault, ...]
-    recovery: float
-    timeout: float
-    poll_interval: float
-    tries: int
-    operation: str = "stop"
-    stoppable: bool = True
-    name: str = "Sale"
-    rotation: int | None = None
-    unforeseen: tuple[str, ...] = ()
-    has_state_store: bool = True
-    framing: str | None = None
 
     @property
     def lasts(self) -> bool:
@@ -153,8 +135,12 @@ FAULTS = {
 def unnoticed(operation: str) -> Plan:
     """Return the plan in which the platform acts on the first try, which ends without knowing it."""
     broken = [Fault("error", action=action, count=None) for action in ("status", "get")]
-    faults = (Fault("lost", action=operation), *broken)
-    return Plan("Active", 0.0, False, "conflict", faults, 70.0, 60.0, 5.0, 2, operation)
+    return Plan(
+        **{"status": "Active", "delay": 0.0, "completes": False, "stoppable": True, "stop_when_stopped": "conflict"},
+        **{"faults": (Fault("lost", action=operation), *broken), "recovery": 70.0, "timeout": 60.0, "tries": 2},
+        **{"poll_interval": 5.0, "operation": operation, "name": "Sale", "rotation": None, "unforeseen": ()},
+        **{"has_state_store": True, "framing": None},
+    )
 
 
 def plans(operation: str) -> st.SearchStrategy[Plan]:
@@ -196,10 +182,11 @@ class Run:
     def __post_init__(self) -> None:
         if self.kind is SONARLY:  # it stops what is active, and says so when it is done
             status = "Active" if self.plan.status in STOPPABLE else self.plan.status
-            self.plan = replace(self.plan, unforeseen=(), delay=0.0, stoppable=True, status=status)
+            fitting = {"unforeseen": (), "delay": 0.0, "stoppable": True, "status": status}
+            self.plan = Plan(**{**vars(self.plan), **fitting})
         self.sandbox.reset()
         config = self.sandbox.config
-        config.stop_when_stopped = self.plan.stop_when_stopped  # type: ignore[assignment]
+        config.stop_when_stopped = self.plan.stop_when_stopped
         config.client_secret, config.api_key = CLIENT_SECRET, API_KEY
         self.clock.recovers_at = self.clock.now + self.plan.recovery
         self.clock.note_request = self._rotate_key
@@ -275,8 +262,8 @@ class Run:
         kept_back = min(FINAL_ATTEMPT_RESERVE, self.plan.timeout / 10)
         recovers_at = max(self.began, self.clock.recovers_at)
         if self.plan.delay <= kept_back:
-            return recovers_at <= ends - kept_back - 0.01
-        return recovers_at + LONGEST_PAUSE + self.plan.delay <= ends
+            return bool(recovers_at <= ends - kept_back - 0.01)
+        return bool(recovers_at + LONGEST_PAUSE + self.plan.delay <= ends)
 
     def check_nothing_is_repeated(self) -> None:
         """Check that the present try sent nothing again that had been done and answered."""

@@ -15,6 +15,7 @@ from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.sweep.entry import MAX_REFUSALS, REFUSAL_DELAY
 from tests.certificates import Authority
+from tests.fragile import fragile, unforeseen_id
 from tests.integration.sweep.runs import Dag, add, ids, live, stops, use
 from tests.kinds import Connect
 from tests.profiles import examples
@@ -163,6 +164,43 @@ def test_a_retry_stops_only_what_is_still_live(sandbox: Sandbox, dag: Dag) -> No
     sandbox.clear_requests()
     assert run.attempt().error is None
     assert stops(sandbox) == ["c-4"]
+
+
+# What nobody foresaw.
+
+
+@pytest.mark.parametrize(
+    ("odd_in", "is_stoppable", "fails"),
+    [
+        (("stop",), False, True),
+        (("stop",), True, False),  # that it was carried out is seen in the list
+        (("status", "stop"), False, True),
+        (("list",), True, True),
+    ],
+    ids=str,
+)
+def test_a_key_error_about_one_campaign_leaves_the_others_stopped(
+    sandbox: Sandbox,
+    connect: Connect,
+    dag: Dag,
+    caplog: pytest.LogCaptureFixture,
+    odd_in: tuple[str, ...],
+    is_stoppable: bool,
+    fails: bool,
+) -> None:
+    connect(fragile(sandbox.kore_connection("v2")))
+    add(sandbox, 29)
+    odd = sandbox.add_campaign(unforeseen_id(odd_in), stoppable=is_stoppable)
+    outcome = dag.sweep()
+    assert live(sandbox) <= {odd.id}
+    assert {*ids(29)} <= set(outcome.ids("stopped"))
+    assert outcome.is_failed == outcome.names(odd.id) == fails
+    assert not outcome.is_final  # another try may go well
+    assert not outcome.names("c-12")
+    if "list" not in odd_in:
+        assert outcome.ids("failed") == ([odd.id] if fails else [])
+    assert "Traceback" in caplog.text
+    assert "KeyError: 'whenever'" in caplog.text
 
 
 # What the record says of requests that were not made, or not answered.

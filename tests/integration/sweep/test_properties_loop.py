@@ -12,10 +12,10 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -47,10 +47,9 @@ OUTSIDE = "outside"
 """A campaign that the guard is not for, although it is always live."""
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(SimpleNamespace):
     """
-    An evening.
+    An evening: what ``plans`` draws.
 
     :param counts: Campaigns of each rule, and last of none.
     :param restarts: Minutes after the beginning, and which campaign another user starts then.
@@ -62,27 +61,6 @@ class Plan:
     :param unforeseen: The actions whose responses about the first campaign the platform's module has a bug with.
     :param is_planted: Whether a record is planted beside that of each try that has failed.
     """
-
-    rules: list[dict[str, Any]]
-    counts: list[int]
-    stop_delay: float
-    restarts: list[tuple[float, int]]
-    departures: list[tuple[float, int]]
-    others: int
-    list_lag: float
-    list_takes: float
-    late: dict[int, int]
-    faults: list[Fault]
-    look_ahead: timedelta
-    suffix: str
-    framings: list[Fault]
-    rotation: int | None
-    hang: tuple[int, int] | None
-    is_stuck: bool
-    unforeseen: tuple[str, ...]
-    is_planted: bool
-    has_state_store: bool
-    deferrable: bool
 
     @property
     def is_calm(self) -> bool:

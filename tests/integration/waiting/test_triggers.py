@@ -255,51 +255,43 @@ STATUSES = st.sampled_from(["Active", "Stopped", "Completed", "Ready", "Paused"]
 HISTORIES = st.lists(st.lists(st.tuples(STATUSES, st.floats(0.1, 20)), max_size=4), min_size=1, max_size=6)
 
 
+PAST = st.fixed_dictionaries(
+    {
+        "histories": HISTORIES,
+        "since": st.floats(0.1, 20),
+        "delays": st.lists(st.floats(1, 300), min_size=6, max_size=6),
+        "list_lag": LAGS,
+        "status_lag": LAGS,
+        "ahead": st.sampled_from([0.0, 30.0, -3600.0]),
+        "is_dated": st.booleans(),
+    }
+)
+LATE = {"list_lag": MAX_READ_LAG - 1, "status_lag": MAX_READ_LAG - 1, "ahead": 0.0, "is_dated": True, "since": 1.0}
+WELL_BEFORE = {"histories": [[("Stopped", 20.0)]] * 3, "delays": [200.0] * 6, **LATE}
+
+
 @examples(full=100, brief=20, exhaustive=300)
-@given(
-    histories=HISTORIES,
-    since=st.floats(0.1, 20),
-    delays=st.lists(st.floats(1, 300), min_size=6, max_size=6),
-    list_lag=LAGS,
-    status_lag=LAGS,
-    ahead=st.sampled_from([0.0, 30.0, -3600.0]),
-    kind=st.sampled_from([KINDS[0], KINDS[3], SONARLY]),
-    way=st.sampled_from(WAYS),
-    is_dated=st.booleans(),
-)
-@example(
-    histories=[[("Stopped", 20.0)]] * 3,
-    since=1.0,
-    delays=[200.0] * 6,
-    list_lag=MAX_READ_LAG - 1,
-    status_lag=MAX_READ_LAG - 1,
-    ahead=0.0,
-    kind=KINDS[0],
-    way=WAYS[-1],
-    is_dated=True,
-)
+@given(past=PAST, kind=st.sampled_from([KINDS[0], KINDS[3], SONARLY]), way=st.sampled_from(WAYS))
+@example(past=WELL_BEFORE, kind=KINDS[0], way=WAYS[-1])
 def test_a_stop_is_over_when_its_campaign_is_whatever_was_before(
     sandbox: Sandbox,
     clock: VirtualClock,
     connect: Connect,
     monkeypatch: pytest.MonkeyPatch,
-    histories: list[list[tuple[str, float]]],
-    since: float,
-    delays: list[float],
-    list_lag: float,
-    status_lag: float,
-    ahead: float,
+    past: dict[str, Any],
     kind: Kind,
     way: str,
-    is_dated: bool,
 ) -> None:
     sandbox.reset()
     connect(kind.connection(sandbox))
-    sandbox.config.list_lag, sandbox.config.status_lag, sandbox.config.clock_offset = list_lag, status_lag, ahead
-    campaigns = [kind.add_campaign(sandbox, stop_delay=delay) for _, delay in zip(histories, delays, strict=False)]
+    sandbox.config.list_lag, sandbox.config.status_lag = past["list_lag"], past["status_lag"]
+    sandbox.config.clock_offset, histories = past["ahead"], past["histories"]
+    campaigns = [
+        kind.add_campaign(sandbox, stop_delay=delay) for _, delay in zip(histories, past["delays"], strict=False)
+    ]
     clock.advance(MAX_READ_LAG)
     for campaign, history in zip(campaigns, histories, strict=True):
-        for status, seconds in [*history, ("Active", since)]:
+        for status, seconds in [*history, ("Active", past["since"])]:
             sandbox.set_status(campaign.id, status)
             clock.advance(seconds)
     client = CampaignHook.for_conn_id("campaign_default").client
@@ -316,7 +308,7 @@ def test_a_stop_is_over_when_its_campaign_is_whatever_was_before(
         return await asyncio.gather(*(ended(triggerer, result) for result in results))
 
     with monkeypatch.context() as patch:
-        if not is_dated:
+        if not past["is_dated"]:
             patch.setattr(Campaign, "updated_at", None)
         assert run(scene(), clock) == [(None, "", False)] * len(campaigns)
 
