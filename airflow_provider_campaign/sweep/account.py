@@ -99,9 +99,10 @@ class SweptAccount:
         for campaign_type in self.types:
             try:
                 reader = self.client.read_list(campaign_type, self._statuses)
-                for campaign in reader.read_all(self.deadline.sooner(retries=False), after_page):
-                    if self._take_in(campaign):
-                        listed.add(campaign.id)
+                while not reader.is_finished:
+                    page = reader.read_page(self.deadline.sooner(retries=False))
+                    listed.update(campaign.id for campaign in page if self._take_in(campaign))
+                    after_page()
                 reader.check()
             except Exception as error:  # noqa: BLE001 whatever goes wrong with one list, the others are read
                 problem = self._noted(error)
