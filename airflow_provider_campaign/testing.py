@@ -1,8 +1,6 @@
 """
-A pytest plugin for people who test their own DAGs: both platforms in a sandbox, on a clock that needs no waiting, and
-tasks that are run on it as Airflow runs them. It needs the extra ``sandbox``.
-
-pytest imports this module wherever the provider is installed, so that it imports nothing before a fixture is used.
+A pytest plugin for tests of your own DAGs (extra ``sandbox``): both platforms, on a clock that needs no waiting, and
+tasks that run as in Airflow. pytest loads it wherever the provider is installed: it imports nothing before it is used.
 """
 
 from __future__ import annotations

@@ -41,10 +41,8 @@ def clean(value: Any, secrets: Iterable[str] = ()) -> Any:
     """
     Return a JSON value from outside as logs, XCom, and every database can take it.
 
-    Secrets and tokens are masked. What can't be stored is replaced by U+FFFD, never removed, so that no text turns into
-    another that means something; an entry whose key would have to change is dropped.
-
-    :param secrets: What must not be shown, in none of the usual encodings.
+    Tokens are masked, and secrets, in all of the usual encodings. What can't be stored is replaced by U+FFFD, never
+    removed, so that no text turns into another that means something; an entry whose key would change is dropped.
     """
     clean_text = cache(partial(_clean_text, hidden=_forms(secrets)))  # the same words stand in row after row
     return _cleaned(value, clean_text, MAX_DEPTH)
@@ -55,8 +53,6 @@ def parse_json(body: bytes, secrets: Iterable[str] = ()) -> Mapping[str, Any] | 
     Return the JSON object of a response's body, cleaned; None if the body is anything else.
 
     A byte that is not UTF-8 and a bare control character harm the text that they are in, and nothing else.
-
-    :param secrets: Masked in all its texts: they go into logs and XCom.
     """
     try:
         document = json.loads(body.decode(json.detect_encoding(body), "replace"), strict=False)
@@ -66,12 +62,7 @@ def parse_json(body: bytes, secrets: Iterable[str] = ()) -> Mapping[str, Any] | 
 
 
 def sanitize(text: object, secrets: Iterable[str], max_length: int = MAX_LINE_LENGTH) -> str | None:
-    """
-    Return a text from outside as a message may quote it: one line, not long, without secrets or tokens.
-
-    :param secrets: Masked even if they are short.
-    :param max_length: Characters.
-    """
+    """Return a text as a message may quote it: one line, not long, without tokens or secrets, even short ones."""
     if text is None or isinstance(text, Mapping | list):
         return None
     secrets = [secret for secret in secrets if secret]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -167,9 +166,7 @@ def _field(numbers: Sequence[int], of: int) -> str:
 
 
 def _minute_field(minutes: Sequence[int]) -> str:
-    """Return minutes of the hour as cron writes them, such as "*/5" or "30-55/5"."""
-    steps = {later - earlier for earlier, later in pairwise(minutes)}
-    if len(minutes) < 3 or len(steps) > 1 or steps == {1}:
-        return _field(minutes, of=60)
-    first, last, step = minutes[0], minutes[-1], steps.pop()
-    return f"*/{step}" if first == 0 and last + step >= 60 else f"{first}-{last}/{step}"
+    """Return minutes of the hour as cron writes them, such as "*/5" or "0,30"."""
+    step = 60 // len(minutes)
+    is_regular = 1 < step < 30 and [*minutes] == [*range(0, 60, step)]
+    return f"*/{step}" if is_regular else _field(minutes, of=60)

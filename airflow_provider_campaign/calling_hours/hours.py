@@ -45,11 +45,7 @@ class CallingHours:
 
     @classmethod
     def read(cls, calling_hours: Mapping[str, Any]) -> CallingHours:
-        """
-        Read the platform's ``callingHours`` object; also ``open`` in its place, ``closed_dates``, and ``overrides``.
-
-        :raises CampaignConfigError: When a key of it is unknown, or a field is unreadable.
-        """
+        """Read the platform's ``callingHours`` object; also ``open``, ``closed_dates``, and ``overrides``."""
         return cls(**reading.read_hours("callingHours", calling_hours))
 
     def matches(self, campaign: Campaign) -> bool:
@@ -133,11 +129,7 @@ class CallingRules:
 
     @classmethod
     def read(cls, value: Any) -> CallingRules:
-        """
-        Read a list of rules, one rule, or the JSON text of either.
-
-        :raises CampaignConfigError: When a key is unknown, or a field is unreadable.
-        """
+        """Read a list of rules, one rule, or the JSON text of either; raise for what is unknown or unreadable."""
         if isinstance(value, CallingRules):
             return value
         if isinstance(value, str):

@@ -153,10 +153,8 @@ def defer_wait(
     task: BaseOperator, seconds: float, *, resume_with: dict[str, Any] | None = None, **wait: Any
 ) -> NoReturn:
     """
-    Defer a task that has just polled its campaign.
+    Defer a task that has just polled its campaign, and that has the method ``execute_complete``.
 
-    :param task: An operator or sensor with the method ``execute_complete``.
-    :param seconds: How long the wait may take.
     :param resume_with: What ``execute_complete`` is given on a worker, if there is something left to do.
     :param wait: The other arguments of :class:`CampaignWaitTrigger`.
     """

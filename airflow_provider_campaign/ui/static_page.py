@@ -1,8 +1,6 @@
 """
-The files of the page, and the ends of the calling hours that it sends.
-
-Airflow does not authenticate what it mounts, so there is nothing here that needs it: what the page shows it asks of
-Airflow's REST API.
+The files of the page, and the ends of the calling hours that it sends. Airflow does not authenticate what it mounts, so
+there is nothing here that needs it: what the page shows it asks of Airflow's REST API.
 """
 
 from __future__ import annotations

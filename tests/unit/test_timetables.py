@@ -166,7 +166,7 @@ def test_the_whole_night_is_one_expression() -> None:
     hours = daily("America/New_York", ("8:00 AM", "9:00 PM"))
     assert crons(calling_hours_closed(hours)) == ["*/5 0-7,21-23 * * *"]
     assert crons(calling_hours_closed(hours, MINUTE)) == ["* 0-7,21-23 * * *"]
-    assert crons(calling_hours_closed(hours, 20 * MINUTE, 2 * MINUTE)) == ["2-42/20 0-7,21-23 * * *"]
+    assert crons(calling_hours_closed(hours, 20 * MINUTE, 2 * MINUTE)) == ["2,22,42 0-7,21-23 * * *"]
     assert crons(calling_hours_closed(hours, HOUR)) == ["0 0-7,21-23 * * *"]
 
 
