@@ -34,7 +34,6 @@ def check(options: Namespace, output: Output) -> int:
         campaign_type=read_optional_text("--campaign-type", options.campaign_type),
     )
     rows: list[Row] = []
-
     errors = run_on_all({conn_id: lambda: rows.extend(check.run())}, lambda: None, cancellation)
     output.rows(rows, _COLUMNS)
     verdicts = {row["subject"]: row["verdict"] for row in rows}

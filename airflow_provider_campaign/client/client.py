@@ -144,9 +144,8 @@ class CampaignClient:
         """
         Yield each campaign once, or once in each status that it has rows in, page by page as it is asked for.
 
-        :param campaign_types: Some of the platform's types; all of them where None.
-        :param statuses: Only campaigns in one of these, without regard to case; all of them where empty.
-        :param newest_first: Those changed last come first, if the platform can sort.
+        :param campaign_types: Some of the platform's types; all where None.
+        :param statuses: Only campaigns in one of these, without regard to case; all where empty.
         :raises UnreliableListError: Once all others were yielded, if rows are unreadable or it contradicts itself.
         """
         types = (campaign_types,) if isinstance(campaign_types, str) else campaign_types
@@ -157,9 +156,8 @@ class CampaignClient:
         words = {status.casefold() for status in statuses}
         deadline = deadline or self.requester.default_deadline()
         for reader in readers:
-            for campaign in reader.read_all(deadline):
-                if not words or campaign.status.casefold() in words:
-                    yield campaign
+            shown = reader.read_all(deadline)
+            yield from (campaign for campaign in shown if not words or campaign.status.casefold() in words)
         for reader in readers:
             reader.check()
 

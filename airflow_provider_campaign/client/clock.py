@@ -26,6 +26,9 @@ CLOCK_ROUNDING = 0.001  # seconds: a moment as near as this has come. Sums of fl
 CANCEL_CHECK_INTERVAL = 0.25  # seconds after which a sleep notices that its operation was cancelled
 
 
+_BACKOFF = wait_random_exponential(multiplier=INITIAL_RETRY_DELAY, max=MAX_RETRY_DELAY)
+
+
 class Clock:
     """The time that waits are measured by, and the way to pass it: the machine's own."""
 
@@ -144,10 +147,8 @@ def retrying(deadline: Deadline) -> Retrying:
     """
     Return the policy that calls until a call succeeds, fails for good, or times out; it raises the last error.
 
-    Only a :class:`CampaignUnavailableError` is tried again. The final attempt is made just before the deadline, so that
-    a platform that is back by then is not missed. A wait longer than ``max_rate_wait`` is not begun.
+    The final attempt is made just before the deadline, so that a platform that is back by then is not missed.
     """
-    backoff = wait_random_exponential(multiplier=INITIAL_RETRY_DELAY, max=MAX_RETRY_DELAY)
 
     def is_over(state: RetryCallState) -> bool:
         error = _error(state)
@@ -155,20 +156,20 @@ def retrying(deadline: Deadline) -> Retrying:
         is_wait_too_long = isinstance(error, CampaignRateLimitError) and seconds > deadline.max_rate_wait
         return is_wait_too_long or deadline.before_final_attempt <= 0
 
-    def wait(state: RetryCallState) -> float:
-        requested, delay = _error(state).retry_after, backoff(state)
-        if requested is not None:  # up to a second more, so that those who wait don't all return at once
-            delay = max(delay, requested + delay / MAX_RETRY_DELAY)
-        return min(delay, deadline.before_final_attempt)
-
     return Retrying(
         retry=retry_if_exception_type(CampaignUnavailableError),
         stop=is_over,
-        wait=wait,
+        wait=lambda state: min(_delay(state), deadline.before_final_attempt),
         sleep=deadline.sleep,
         before_sleep=lambda state: log.warning("Trying again in %.1f s: %s", state.upcoming_sleep, _error(state)),
         reraise=True,
     )
+
+
+def _delay(state: RetryCallState) -> float:
+    requested, delay = _error(state).retry_after, _BACKOFF(state)
+    # Up to a second more than was requested, so that those who wait don't all return at once.
+    return delay if requested is None else max(delay, requested + delay / MAX_RETRY_DELAY)
 
 
 def _error(state: RetryCallState) -> CampaignUnavailableError:

@@ -58,12 +58,7 @@ def remediation(platform: Platform, status: int) -> str:
 def response_error(
     platform: Platform, subject: str, response: HttpResponse, document: Mapping[str, Any] | None, said: ApiStatus
 ) -> CampaignError:
-    """
-    Return the error for a response that is not a success.
-
-    :param subject: How the message begins: the action, the campaign, the connection.
-    :param document: The response's JSON object, None if it has none; ``said`` is what it says of the request.
-    """
+    """Return the error for a response that is no success; its message begins with a subject, as all do."""
     text, code, trace_id = (sanitize(each, platform.secrets) for each in (said.message, said.code, said.trace_id))
     kind, problem, advice = _classify(platform, response, document, text, is_own=said.is_own)
     message = ", ".join(filter(None, (f"{subject}: HTTP {response.status}", problem and problem.rstrip("."))))
