@@ -29,7 +29,7 @@ def test_a_finished_sweep_can_be_read_in_airflow_and_on_the_sandboxs_page(
     page = airflow_page
     page.set_viewport_size({"width": 1200, "height": 700})
     page.goto(f"{shared_airflow.url}/dags/sweep/runs/{run}/tasks/sweep")
-    expect(page.get_by_text("Stopped 12 of 12 live campaigns")).to_be_visible()
+    expect(page.get_by_text("Stopped 12 of 12 live campaigns").first).to_be_visible()
     take_picture(page, "sweep-in-airflow")
 
     page.goto(platform.url)
