@@ -162,3 +162,63 @@ def test_changes_are_dated_by_the_platforms_clock(
     started = sonarly.start(draft.id).json()["data"]["campaign"]
     assert moment(started["startedAt"]) == moment(started["updatedAt"]) == moment(row["updatedAt"])
     assert moment(sandbox.add_campaign("c-3").created_at) == moment(row["updatedAt"])
+
+
+def test_a_list_that_lags_shows_what_was(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
+    sandbox.config.list_lag = 3.0
+    for number in (1, 2):
+        sandbox.add_campaign(f"c-{number}")
+    assert listed(kore) == {}
+    clock.advance(10)
+    before = kore.list().json()["data"]["results"]
+    kore.stop("c-1")
+    sandbox.remove_campaign("c-2")
+    sandbox.add_campaign("c-3")
+    clock.advance(2)
+    assert kore.list().json()["data"]["results"] == before
+    assert kore.status("c-1").json()["data"]["status"] == "Stopped"
+    assert kore.status("c-2").status_code == 404
+    clock.advance(1)
+    assert listed(kore) == {"c-1": "Stopped", "c-3": "Active"}
+
+
+def test_a_status_that_lags_shows_what_was(
+    sandbox: Sandbox, kore: KoreClient, sonarly: SonarlyClient, clock: VirtualClock
+) -> None:
+    sandbox.config.status_lag = 3.0
+    sandbox.add_campaign("c-1")
+    sandbox.add_campaign("c-2", "sonarly")
+    clock.advance(10)
+    kore.stop("c-1")
+    sonarly.stop("c-2")
+    assert kore.status("c-1").json()["data"]["status"] == kore.get("c-1").json()["data"]["status"] == "Active"
+    assert sonarly.get("c-2").json()["data"]["status"] == "active"
+    assert listed(kore) == {"c-1": "Stopped"}
+    assert [item["status"] for item in sonarly.list().json()["data"]["items"]] == ["stopped"]
+    clock.advance(3)
+    assert kore.status("c-1").json()["data"]["status"] == "Stopped"
+
+
+def test_a_conflict_may_be_a_400(sandbox: Sandbox, kore: KoreClient) -> None:
+    sandbox.add_campaign("c-1", status="Scheduled")
+    assert kore.stop("c-1").status_code == 409
+    sandbox.config.conflict_status = 400
+    response = kore.stop("c-1")
+    assert (response.status_code, response.json()["errors"][0]["code"]) == (400, "CAMPAIGN_NOT_ACTIVE")
+
+
+def test_an_id_may_be_a_number(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
+    sandbox.config.numeric_ids = True
+    for campaign_id in ("17", "c-1"):
+        sandbox.add_campaign(campaign_id, "sonarly")
+    assert [item["id"] for item in sonarly.list().json()["data"]["items"]] == [17, "c-1"]
+    assert sonarly.stop("17").json()["data"]["campaign"]["id"] == 17
+    assert sonarly.get("17").json()["data"]["id"] == 17
+
+
+def test_a_response_may_have_a_status_of_its_own(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
+    sandbox.config.start_status_word, sandbox.config.stop_status_word = "queued", "stopping"
+    campaign = sandbox.add_campaign(campaign_type="sonarly", status="Draft")
+    for act, word, status in ((sonarly.start, "queued", "active"), (sonarly.stop, "stopping", "stopped")):
+        assert act(campaign.id).json()["data"]["campaign"]["status"] == word
+        assert sonarly.get(campaign.id).json()["data"]["status"] == status

@@ -151,3 +151,17 @@ def test_list_faults_are_for_lists(sandbox: Sandbox, kore: KoreClient, ids: list
         Fault("contradiction", how="magic")
     with pytest.raises(ValueError, match="not for one campaign"):
         Fault("contradiction", campaign_id="cd-1")
+
+
+def test_sonarlys_list_contradicts_itself(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
+    sandbox.config.sonarly_page_size = 10
+    ids = [sandbox.add_campaign(f"{number:024}", "sonarly").id for number in range(TOTAL)]
+    for how, cursor, shown, following in (
+        ("no_rows", "0", slice(0, 0), (None, True)),
+        ("more", "20", slice(20, 25), ("25", True)),
+        ("short", "10", slice(10, 15), ("15", False)),
+    ):
+        sandbox.add_fault(Fault("contradiction", how=how))
+        data = sonarly.list(f"?cursor={cursor}").json()["data"]
+        assert [item["id"] for item in data["items"]] == ids[shown]
+        assert (data["nextCursor"], data["hasMore"]) == following

@@ -106,3 +106,14 @@ def test_a_body_that_is_not_documented_is_a_bad_request(sandbox: Sandbox, kore: 
     assert [kore.list(**body).status_code for body in bodies] == [400] * len(bodies)
     kore.list("voice")
     assert sandbox.requests[-1].campaign_type == "voice"
+
+
+def test_a_server_may_ignore_order_and_filters(sandbox: Sandbox, kore: KoreClient, clock: VirtualClock) -> None:
+    sandbox.config.ignore_sort = sandbox.config.ignore_filters = True
+    for name, status in (("b", "Active"), ("a", "Stopped"), ("c", "Active")):
+        sandbox.add_campaign(name=name, status=status)
+        clock.advance(1)
+    for order in ({"name": "asc"}, {"updatedAt": "desc"}, None):
+        assert names(kore, sortBy=order, filters={"status": ["Active"]}) == ["b", "a", "c"]
+    assert data(kore, filters={"status": ["Active"]})["totalResults"] == 3
+    assert kore.list(sortBy={"size": "asc"}).status_code == 400

@@ -66,3 +66,13 @@ def test_another_client_may_spend_requests_and_a_reset_empties_the_window(
     assert len(sandbox.requests) == 2
     sandbox.reset()
     assert kore.list().status_code == 200
+
+
+def test_retry_after_is_the_time_until_the_window_has_room(
+    sandbox: Sandbox, kore: KoreClient, clock: VirtualClock
+) -> None:
+    sandbox.config.rate_limit, sandbox.config.retry_after_header = 1, True
+    campaign = sandbox.add_campaign()
+    kore.status(campaign.id)
+    clock.advance(12.5)
+    assert kore.status(campaign.id).headers["Retry-After"] == "48"
