@@ -205,7 +205,8 @@ def watch(options: Namespace, output: Output) -> int:
     rules = read_rules(options.calling_hours, options.conn_id)
     results, errors = Sweeps.read(options, rules).list_all(output)
     live = [{"found": "live while closed", **row} for row in rows_of(results, "live")]
-    unproven = [each for conn_id in rules for each in _unproven(path, conn_id, rules[conn_id], newest)]
+    watched = rules if path else {}
+    unproven = [each for conn_id in watched for each in _unproven(path or "", conn_id, rules[conn_id], newest)]
     output.rows([*live, *unproven], WATCH_COLUMNS)
     status = report(results, errors, output)
     for each in live:
@@ -218,30 +219,25 @@ def watch(options: Namespace, output: Output) -> int:
     return NO_RECORD if unproven else status
 
 
-def _unproven(path: str | None, conn_id: str, rules: CallingRules, newest: float | None) -> list[dict[str, Any]]:
-    try:
-        return list(_missing_records(RecordStore(path), conn_id, rules, newest)) if path else []
-    except Exception as error:  # noqa: BLE001 the records of one account hide nothing of the others
-        problem = as_campaign_error(error, f"Records of connection {conn_id!r}")
-        return [{"conn_id": conn_id, "found": "unreadable records", "detail": str(problem)}]
-
-
-def _missing_records(
-    store: RecordStore, conn_id: str, rules: CallingRules, newest: float | None
-) -> Iterator[dict[str, Any]]:
+def _unproven(path: str, conn_id: str, rules: CallingRules, newest: float | None) -> Iterator[dict[str, Any]]:
     """Yield the ends of the last day that no record has verified, and whether the newest record is too old."""
     now = datetime.fromtimestamp(SYSTEM_CLOCK.time(), UTC)
     oldest = now - timedelta(seconds=newest or 0)
     since, until = now - GRACE - LOOK_BACK, now - GRACE
     closings = ExpectedClosings({conn_id: rules}, since, until, until)
-    files = store.recent(conn_id, min(since, oldest) - LOOK_BACK, now)
-    for file in files:
-        closings.add(file)
-    for row in closings.rows():
-        if row["outcome"] in UNVERIFIED:
-            detail = f"rule {row['rule']} at {row['local_end']}"
-            end = {"rule": row["rule"], "end": row["end"]}
-            yield {"conn_id": conn_id, "found": row["outcome"], "detail": detail, **end}
+    try:
+        files = RecordStore(path).recent(conn_id, min(since, oldest) - LOOK_BACK, now)
+        for file in files:
+            closings.add(file)
+        rows = [row for row in closings.rows() if row["outcome"] in UNVERIFIED]
+    except Exception as error:  # noqa: BLE001 the records of one account hide nothing of the others
+        problem = as_campaign_error(error, f"Records of connection {conn_id!r}")
+        yield {"conn_id": conn_id, "found": "unreadable records", "detail": str(problem)}
+        return
+    for row in rows:
+        detail = f"rule {row['rule']} at {row['local_end']}"
+        end = {"rule": row["rule"], "end": row["end"]}
+        yield {"conn_id": conn_id, "found": row["outcome"], "detail": detail, **end}
     ended = max((file.record["ended_at"] for file in files if file.record), default=None)
     if newest and (ended is None or datetime.fromisoformat(ended) < oldest):
         yield {"conn_id": conn_id, "found": "old records", "detail": f"the newest is of {ended or 'no day'}"}

@@ -48,20 +48,17 @@ class _Closing:
 
     rule: CallingHours
     end: datetime
-    # The earliest, by the ids of the live campaigns that were left out.
-    verified: dict[frozenset[str], _Evidence] = field(default_factory=dict)
-    # The last of another outcome, by that and the scope.
-    others: dict[tuple[str, str], _Evidence] = field(default_factory=dict)
+    # The earliest that has verified the end, by the ids of the live campaigns that it left out, and the last of each
+    # other outcome, by the scope.
+    evidence: dict[tuple[str, object], _Evidence] = field(default_factory=dict)
     # Campaigns that were found live while closed, and when.
     found_live: list[tuple[datetime, Titles]] = field(default_factory=list)
 
     def note(self, evidence: _Evidence) -> None:
-        if evidence.outcome == IN_TIME:
-            left_out = frozenset(evidence.campaigns)
-            self.verified[left_out] = min(evidence, self.verified.get(left_out, evidence), key=_moment)
-        else:
-            key = (evidence.outcome, str((evidence.file.record or {})["scope"]))
-            self.others[key] = max(evidence, self.others.get(key, evidence), key=_moment)
+        is_verified = evidence.outcome == IN_TIME
+        about = frozenset(evidence.campaigns) if is_verified else str((evidence.file.record or {})["scope"])
+        known = self.evidence.get((evidence.outcome, about), evidence)
+        self.evidence[evidence.outcome, about] = (min if is_verified else max)(evidence, known, key=_moment)
 
     def row(self, connection_id: str) -> JSON:
         """Return what is known of the end."""
@@ -80,12 +77,12 @@ class _Closing:
         """Return the outcome, what shows it, and the campaigns that it is about."""
         seen: list[_Evidence] = []
         left_out: Titles = {}
-        for evidence in sorted(self.verified.values(), key=_moment):
+        for evidence in self._with(IN_TIME):
             left_out = {key: each for key, each in evidence.campaigns.items() if not seen or key in left_out}
             seen.append(evidence)
             if not left_out:
                 return self._verified(seen)
-        failed = self._others(NOT_CLOSED)
+        failed = self._with(NOT_CLOSED)
         not_verified = {key: each for evidence in failed for key, each in evidence.campaigns.items()}
         not_closed = [each for key, each in not_verified.items() if not seen or key in left_out]
         if failed and (not seen or not_closed):
@@ -93,12 +90,12 @@ class _Closing:
         if seen:
             return OUT_OF_SCOPE, seen[-1], list(left_out.values())
         for outcome in (DRY_RUN, SKIPPED, NO_EVIDENCE):
-            if found := self._others(outcome):
+            if found := self._with(outcome):
                 return outcome, found[-1], list(found[-1].campaigns.values())
         return NO_EVIDENCE, None, []
 
-    def _others(self, outcome: str) -> list[_Evidence]:
-        return sorted((each for each in self.others.values() if each.outcome == outcome), key=_moment)
+    def _with(self, outcome: str) -> list[_Evidence]:
+        return sorted((each for each in self.evidence.values() if each.outcome == outcome), key=_moment)
 
     def _verified(self, seen: Sequence[_Evidence]) -> tuple[str, _Evidence, list[str]]:
         seconds_late = round(max(each.seconds_late for each in seen), 1)
