@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_campaign.exceptions import CampaignError
 from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
-from airflow_provider_campaign.sweep.entry import MAX_REFUSALS
 from tests.kinds import KINDS, Connect
 
 SMS = KINDS[0]
@@ -121,18 +119,6 @@ def test_an_unreadable_row_keeps_no_other_from_being_stopped(sandbox: Sandbox, a
 # Rounds of a sweep.
 
 
-def test_a_campaign_that_starts_again_before_it_is_listed_is_stopped_again(
-    sandbox: Sandbox,
-) -> None:
-    add(sandbox, 3, stop_delay=0.5)
-    sandbox.campaign("c-1").restarts = 1
-    sandbox.campaign("c-1").restart_delay = 0.1
-    result = sweep(timeout=300)
-    assert live(sandbox) == set()
-    assert sandbox.campaign("c-1").stop_requests == 2
-    assert len(result["stopped"]) == 3
-
-
 def test_stops_go_on_while_the_list_fails(sandbox: Sandbox, clock: VirtualClock) -> None:
     add(sandbox, 2)
     sandbox.add_fault(Fault("error", action="stop", campaign_id="c-1", status=503))
@@ -153,18 +139,6 @@ def test_one_type_is_stopped_although_the_other_can_not_be_listed(sandbox: Sandb
     assert live(sandbox) == {"c-1", "c-3"}
 
 
-def test_a_stop_that_finds_nothing_where_list_and_status_do_is_sent_again(sandbox: Sandbox) -> None:
-    add(sandbox, 3)
-    sandbox.add_fault(Fault("not_found", action="stop", campaign_id="c-1", count=None))
-    with pytest.raises(
-        CampaignError, match=r"(?s)^c-1 .*HTTP 404, Not found.*which is Active.*1 of 3 campaigns"
-    ) as caught:
-        sweep()
-    assert not isinstance(caught.value, AirflowFailException)
-    assert sent(sandbox, "stop") == 2 + MAX_REFUSALS
-    assert live(sandbox) == {"c-1"}
-
-
 def test_a_listed_campaign_that_no_request_finds_is_not_taken_for_deleted(sandbox: Sandbox) -> None:
     add(sandbox, 3)
     for action in ("stop", "status"):
@@ -172,19 +146,6 @@ def test_a_listed_campaign_that_no_request_finds_is_not_taken_for_deleted(sandbo
     with pytest.raises(CampaignError, match=r"(?s)^c-1 .*listed as Active.*1 of 3 campaigns"):
         sweep()
     assert live(sandbox) == {"c-1"}
-
-
-def test_a_campaign_that_stops_during_a_rate_limit_wait_gets_no_stop(sandbox: Sandbox, clock: VirtualClock) -> None:
-    add(sandbox, 100)
-
-    def stop_all() -> None:
-        for number in range(100):
-            sandbox.set_status(f"c-{number}", "Stopped")
-
-    clock.at(30, stop_all)
-    result = sweep(campaign_types=("sms",))
-    assert sent(sandbox, "stop") == 59
-    assert len(result["already_stopped"]) == 41
 
 
 def test_a_rate_limit_wait_does_not_use_up_the_retry_budget(
