@@ -57,10 +57,6 @@ class Task:
             self.run(timeout=30, **arguments)
         return str(caught.value)
 
-    def state(self) -> str:
-        """Return all that was put into the task state store."""
-        return json.dumps(self._state)
-
 
 @pytest.fixture
 def sandbox(sandbox: Sandbox, connect: Connect) -> Sandbox:

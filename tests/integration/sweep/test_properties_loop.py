@@ -2,8 +2,8 @@
 A guard on random evenings: never live at its end if it could have been stopped, never stopped while open, or named.
 
 Rules, dates, restarts, other clients, slow and late lists, late runs and retries are drawn; and what is hostile: odd
-names, framing, a platform's module with a bug, keys that are rotated, a list that hangs, planted records. When a
-campaign may run is decided by a function of the tests' own (``oracle``), minute by minute.
+names, framing, a platform's module with a bug, keys that are rotated, a list that hangs, planted records. That calling
+hours are read right is tested minute by minute in tests/unit/calling_hours.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_campaign import campaign as listed
+from airflow_provider_campaign.calling_hours import CallingHours, CallingRules
 from airflow_provider_campaign.exceptions import CampaignError
 from airflow_provider_campaign.sandbox import Campaign, Fault, ReceivedRequest, Sandbox
 from airflow_provider_campaign.sandbox.faults import FRAMINGS
@@ -30,7 +32,6 @@ from airflow_provider_campaign.sandbox.task_runs import Outcome
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.testing import use_clock
 from tests.fragile import fragile, unforeseen_id
-from tests.integration.sweep.oracle import MINUTE, Rule, ends, is_open, rule_of
 from tests.integration.sweep.runs import ATTESTED, PLANTED, Dag, most_in_a_window, on_monday, plant, received
 from tests.kinds import Connect
 from tests.odd_texts import NAMES, check_readable
@@ -38,7 +39,7 @@ from tests.profiles import IS_EXHAUSTIVE, IS_FULL, examples
 from tests.records_guard import RECORDS_PATH, TAMPERED
 
 BEGIN, FINISH = on_monday("20:00"), on_monday("22:00")
-INTERVAL = timedelta(minutes=5)
+MINUTE, INTERVAL = timedelta(minutes=1), timedelta(minutes=5)
 MARGIN, TIMEOUT = 60, 600
 LIVE = ("Active", "Preparing", "Rerun")
 ZONES = ("UTC", "America/New_York", "Asia/Kolkata", "Europe/Berlin", "America/St_Johns")
@@ -165,7 +166,9 @@ class Evening:
         self.campaigns = list(self._add())
         self.troubled = self.campaigns[0].id if self.campaigns and (plan.is_stuck or plan.unforeseen) else None
         sandbox.add_campaign(OUTSIDE, name="Night alarm")
-        self.rule = {each.id: rule_of(plan.rules, each.name, each.campaign_type) for each in self.campaigns}
+        rules = CallingRules.read(plan.rules)
+        rows = [listed.Campaign(each.id, "Active", each.name, each.campaign_type) for each in self.campaigns]
+        self.rule = {row.id: rules.rule_for(row) for row in rows}
         for status, happenings in (("Active", plan.restarts), ("Stopped", plan.departures)):
             for minute, number in happenings if self.campaigns else []:
                 campaign = self.campaigns[number % len(self.campaigns)]
@@ -265,8 +268,7 @@ class Evening:
         """Return whether a campaign is closed, or its hours end so soon that it may be stopped."""
         rule = self.rule[campaign_id]
         lead = timedelta(seconds=MARGIN) + self.need
-        minute = at.replace(second=0, microsecond=0)
-        return not is_open(rule, at) or bool(ends(rule, minute, at + lead + MINUTE))
+        return not is_open(rule, at) or bool(ends(rule, at - MINUTE, at + lead + MINUTE))
 
     def live_spans(self, campaign: Campaign) -> Iterator[tuple[datetime, datetime]]:
         """Yield when a campaign was live."""
@@ -355,7 +357,15 @@ class Evening:
             assert most_in_a_window(self.sandbox) <= 60
 
 
-def tells_of(outcome: Outcome, campaign_id: str, rule: Rule | None) -> bool:
+def is_open(rule: CallingHours | None, at: datetime) -> bool:
+    return rule is not None and rule.is_open(at)
+
+
+def ends(rule: CallingHours | None, since: datetime, until: datetime) -> list[datetime]:
+    return rule.ends(since, until) if rule else []
+
+
+def tells_of(outcome: Outcome, campaign_id: str, rule: CallingHours | None) -> bool:
     """Return whether a try has told of a campaign, or of an end of its rule, or that it could not list."""
     result = outcome.result
     known = {*result.get("incidents", ()), *(row["campaign_id"] for row in result.get("failed", ()))}
@@ -366,8 +376,8 @@ def tells_of(outcome: Outcome, campaign_id: str, rule: Rule | None) -> bool:
         return True
     if rule is None:
         return False
-    is_missed = rule["name"] in [row["rule"] for row in result.get("missed_closings", ())]
-    return is_missed or (outcome.is_failed and re.search(rf"\b{rule['name']} at ", outcome.message) is not None)
+    is_missed = rule.name in [row["rule"] for row in result.get("missed_closings", ())]
+    return is_missed or (outcome.is_failed and re.search(rf"\b{rule.name} at ", outcome.message) is not None)
 
 
 @examples(full=24, brief=3, exhaustive=300)
