@@ -10,9 +10,9 @@ import pytest
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.list_reader import UnreliableListError
 from airflow_provider_campaign.client.transport import OutcomeUnknown
-from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignUnavailableError
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignRequestError, CampaignUnavailableError
 from airflow_provider_campaign.platforms.base import HttpResponse, Platform
-from tests.accounts import KORE_V1, SONARLY, client_of, type_on
+from tests.accounts import KORE_V1, SONARLY, client_of, refuses, type_on
 from tests.scripted_transport import ScriptedTransport, response
 
 ACTIONS: dict[str, Callable[[CampaignClient, Any], object]] = {
@@ -139,3 +139,12 @@ def test_a_list_that_does_not_count_its_campaigns_is_no_proof() -> None:
 def test_a_platform_whose_lists_show_all_campaigns_is_not_asked_how_many_it_hides() -> None:
     client = client_of(SONARLY, ScriptedTransport([]))
     assert list(client.find_undocumented(None, client.deadline(100))) == []
+
+
+def test_a_list_that_is_refused_with_the_fewest_rows_too_is_then_requested_with_all() -> None:
+    transport = ScriptedTransport(lambda _: refuses(400))
+    client = client_of(KORE_V1, transport)
+    for _ in range(2):
+        with pytest.raises(CampaignRequestError):
+            list(client.list_campaigns(["sms"]))
+    assert [(sent.http.json or {})["limit"] for sent in transport.requests] == [100, 50, 25, 12, 10, 100]
