@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.client.clock import Deadline
@@ -68,11 +68,10 @@ class ListReader:
             log.warning("The next page is requested with fewer rows: %s", error)
         return self._request_page(deadline)
 
-    def read_all(self, deadline: Deadline, after_page: Callable[[], None] = lambda: None) -> Iterator[Campaign]:
+    def read_all(self, deadline: Deadline) -> Iterator[Campaign]:
         """Yield the campaigns of all pages that are left, each page as it is asked for."""
         while not self.is_finished:
             yield from self.read_page(deadline)
-            after_page()
 
     def check(self) -> None:
         """Raise if the list is incomplete: a row is unreadable, or it contradicts itself."""

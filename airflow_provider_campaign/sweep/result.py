@@ -87,7 +87,9 @@ class SweepResult:
         log.info("%s", self.summary())
         late = [entry for entry in self.entries if entry.was_live_at_end(entry.closing.rule, entry.closing.end)]
         if late and not self.is_dry_run:
-            log.warning("%s campaigns were live when their calling hours ended: %s", len(late), _titles(late))
+            delays = [each.confirmed_at - (each.closing.end or 0.0) for each in late if each.confirmed_at]
+            last = f". The last was verified stopped {max(delays):.0f} s later" if delays else ""
+            log.warning("%s campaigns were live when their calling hours ended: %s%s", len(late), _titles(late), last)
         if left_open := self.account.left_open.values():
             names = ", ".join(f"{campaign.id} until {iso_utc(closing.end)}" for campaign, closing in left_open)
             log.info("%s live and inside their calling hours: %s", len(left_open), names)
