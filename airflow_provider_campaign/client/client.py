@@ -34,7 +34,6 @@ class CampaignClient:
     :param description: What messages call the account, for example ``connection 'campaign_default', Kore.ai``.
     :param timeout: Seconds that one request may take.
     :param retry_budget: Seconds that one method may take with its retries; None for the caller's deadline.
-    :param rate_limiter: Holds requests back; by default by what the platform documents.
     :param look_up: Returns the account as it is configured now, where its credentials may change meanwhile.
     """
 
@@ -43,18 +42,17 @@ class CampaignClient:
         platform: Platform,
         transport: Transport,
         *,
-        description: str | None = None,
+        description: str,
         timeout: float = DEFAULT_REQUEST_TIMEOUT,
         retry_budget: float | None = None,
         clock: Clock = SYSTEM_CLOCK,
-        rate_limiter: RateLimiter | None = None,
         look_up: LookUp | None = None,
     ) -> None:
         self.transport = transport
         self.clock = clock
-        self.rate_limiter = rate_limiter or RateLimiter(platform.rate_limit, platform.rate_window, self.clock)
-        account, name = Account(platform, transport.base_url, look_up), description or platform.name
-        self.requester = Requester(account, transport, self.rate_limiter, self.clock, name, timeout, retry_budget)
+        self.rate_limiter = limiter = RateLimiter(platform.rate_limit, platform.rate_window, clock)
+        account = Account(platform, transport.base_url, look_up)
+        self.requester = Requester(account, transport, limiter, clock, description, timeout, retry_budget)
 
     @property
     def platform(self) -> Platform:
