@@ -1,0 +1,1 @@
+"""Waits in Airflow's triggerer, where all of an account share one poll. Read ``base.py`` first, then ``wait.py``."""
