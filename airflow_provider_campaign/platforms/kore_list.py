@@ -100,7 +100,7 @@ class KorePager(Pager):
         if not self._overlaps or not self._marks.isdisjoint(marks[:1]):
             return False
         if self._pages_without_progress >= MAX_PAGES_WITHOUT_PROGRESS:
-            self.note_problem("its rows are others each time that they are shown")
+            self.note_problem("its rows differ each time that they are listed")
             return False
         self._skip = max(0, self._skip - self._limit)
         self._overlaps = bool(self._skip)

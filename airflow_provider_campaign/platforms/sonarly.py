@@ -126,7 +126,7 @@ class SonarlyPager(Pager):
         self._rows_read += len(rows)
         self.total = reading.optional_count(data, "total")
         if self._cursor is None and (data.get("hasMore") is True or (self.total or 0) > self._rows_read):
-            self.note_problem("the list contradicts itself: it says that it has more, and not where")
+            self.note_problem("the list contradicts itself: it has more, and no cursor to read it by")
         fresh = self.read_rows(rows, _read_row)
         self._at_end = not self.makes_progress() or self._cursor is None
         return fresh

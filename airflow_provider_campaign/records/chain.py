@@ -77,9 +77,9 @@ def add_link(root: ObjectStoragePath, record: Mapping[str, Any], reference: Name
     try:
         make_folder(link.parent)
         if not create_file(link, reference["path"].encode()):
-            log.warning("%s is there, and is about another record", link)
+            log.warning("The link %s is there already, and names another record", link)
     except Exception as error:  # noqa: BLE001 whatever a file system's library raises: the record is written
-        log.warning("The chain of records has no place for this one: %s: %s", type(error).__name__, error)
+        log.warning("The record can't be linked into @chain: %s: %s", type(error).__name__, error)
 
 
 def linked_since(root: ObjectStoragePath, connection_id: str, since: datetime, until: datetime) -> Iterator[Named]:

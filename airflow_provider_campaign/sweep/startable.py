@@ -79,7 +79,7 @@ def _switch_off(client: CampaignClient, campaign: Campaign, deadline: Deadline) 
     seen = client.get_campaign(campaign.id, deadline=deadline)
     if not is_off(seen):
         raise CampaignStateError(
-            f"it is still on, and the campaign {seen.status}. The request goes by the campaign's name: "
+            f"it is still enabled (the campaign is {seen.status}). The request goes by the campaign's name: "
             "give each campaign a name of its own, or switch it off in the platform's console."
         )
     log.info("%s (%s): its schedule is switched off, it is %s", campaign.id, campaign.name, seen.status)

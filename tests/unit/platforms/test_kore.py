@@ -300,7 +300,7 @@ def test_a_last_row_that_is_another_each_time_that_it_is_shown_hides_no_other() 
         rows[PAGE_SIZE - 1] = {"name": f"Evening {next(shown)}"}
         listed += [campaign.id for campaign in pager.read_page(page_of(rows, request.json))]
     assert len(listed) == 149
-    assert "its rows are others each time that they are shown" in pager.problems
+    assert "its rows differ each time that they are listed" in pager.problems
 
 
 @pytest.mark.parametrize("has_more", ["false", 0, 1, {}, math.pi, None], ids=repr)

@@ -138,7 +138,7 @@ def test_a_list_that_has_more_and_does_not_say_where_contradicts_itself(data: di
     pager = SONARLY.pager(ListQuery())
     pager.read_page(page_of(range(2), None, **data))
     assert pager.next_request is None
-    assert pager.problems == ["the list contradicts itself: it says that it has more, and not where"]
+    assert pager.problems == ["the list contradicts itself: it has more, and no cursor to read it by"]
 
 
 @pytest.mark.parametrize(
