@@ -165,9 +165,8 @@ class TaskRecord:
         """Return the record that a try has kept in the task state store (Airflow 3.3 and later)."""
         store = (self._context or {}).get("task_state_store")
         try:
-            text = None if store is None else store.get(STATE_KEY.format(try_number))
-            kept = json.loads(text) if text else None
-            return RecordFile(kept["path"], kept["sha256"], read_record(kept["record"].encode())) if kept else None
+            kept = None if store is None else store.get(STATE_KEY.format(try_number))
+            return RecordFile(kept["path"], kept["sha256"], read_record(canonical(kept["record"]))) if kept else None
         except Exception as error:  # noqa: BLE001 whatever Airflow raises, this is the second best place
             log.warning("The task state store can't be read: %s", error)
             return None
@@ -177,7 +176,7 @@ class TaskRecord:
         store = (self._context or {}).get("task_state_store")
         try:
             if store is not None:
-                kept = json.dumps({**reference, "record": canonical(record).decode()})
+                kept = {**reference, "record": json.loads(canonical(record))}  # a tuple would be refused
                 store.set(STATE_KEY.format(self.draft.run["try_number"]), kept)
         except Exception as error:  # noqa: BLE001 whatever Airflow raises, what was done counts
             log.warning("What this try did can't be kept for the next one: %s", error)
