@@ -76,29 +76,17 @@ def _contains(statuses: Iterable[str], status: str) -> bool:
 
 @dataclass(frozen=True)
 class Campaign:
-    """
-    A campaign as its platform describes it, the same for every platform.
-
-    :param id: The campaign's id on the platform.
-    :param status: Its status, spelled as :class:`.CampaignStatus` does if the word is known.
-    :param name: Its display name, if the response has one.
-    :param campaign_type: ``sms`` or ``voice`` on Kore.ai, None on Sonarly.
-    :param priority: The platform's priority, if the response has one (Kore.ai: 1 is the lowest).
-    :param message: What the platform said.
-    :param updated_at: When the platform last changed the campaign (ISO 8601), if the response contains it.
-    :param already_stopped: True if a stop found the campaign stopped or completed before it acted.
-    :param raw: The platform's own response.
-    """
+    """A campaign as its platform describes it, the same for every platform."""
 
     id: str
-    status: str
+    status: str  #: Spelled as :class:`.CampaignStatus` does if the word is known.
     name: str | None = None
-    campaign_type: str | None = None
-    priority: str | None = None
-    message: str | None = None
-    updated_at: str | None = None
-    already_stopped: bool = False
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    campaign_type: str | None = None  #: ``sms`` or ``voice`` on Kore.ai.
+    priority: str | None = None  #: Kore.ai: 1 is the lowest.
+    message: str | None = None  #: What the platform said.
+    updated_at: str | None = None  #: When the platform last changed the campaign (ISO 8601).
+    already_stopped: bool = False  #: Whether a stop found the campaign stopped or completed before it acted.
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)  #: The platform's own response.
 
     def as_dict(self) -> dict[str, Any]:
         """Return what operators put into XCom: the same keys on every platform."""
