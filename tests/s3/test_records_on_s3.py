@@ -84,7 +84,7 @@ def command(*arguments: str) -> int:
     return int(end.value.code or 0)
 
 
-def test_evenings_are_kept_and_one_that_is_missing_is_named(
+def test_records_are_kept_and_one_that_is_missing_is_named(
     bucket: Bucket, sandbox: Sandbox, connect: Connect, clock: VirtualClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     connect(sandbox.kore_connection())

@@ -193,7 +193,7 @@ def test_a_name_that_leads_here_is_given_nothing(sandbox: Sandbox, host: str) ->
 # The page.
 
 
-def test_the_page_is_self_contained_and_holds_no_secret(sandbox: Sandbox) -> None:
+def test_the_sandbox_page_is_self_contained_and_holds_no_secret(sandbox: Sandbox) -> None:
     response = requests.get(sandbox.url, headers={"Host": f"localhost:{sandbox.port}"}, timeout=20)
     assert response.status_code == 200
     assert response.headers["Content-Type"].startswith("text/html")
@@ -214,7 +214,7 @@ def press(sandbox: Sandbox, label: str) -> requests.Response:
     return requests.request(button["method"], url, data=button.get("body"), headers=headers, timeout=20)
 
 
-def test_the_page_has_buttons_that_add_campaigns_and_reset() -> None:
+def test_the_sandbox_page_has_buttons_that_add_campaigns_and_reset() -> None:
     with Sandbox(campaigns=3) as sandbox:
         sandbox.remove_campaign("cd-sms-evening-1")
         sandbox.set_status("cd-voice-evening-1", "Stopped")

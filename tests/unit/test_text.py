@@ -271,6 +271,6 @@ def test_one_field_that_can_not_be_kept_hides_no_other_and_only_an_object_counts
     assert parse_json(body) == document
 
 
-def test_a_secret_too_short_to_be_told_from_a_word_is_left_in_a_document_but_not_in_a_message() -> None:
+def test_a_secret_as_short_as_a_word_is_masked_in_messages_only() -> None:
     assert parse_json(b'{"status": "Stopped"}', ["Stop"]) == {"status": "Stopped"}
     assert sanitize("Stopped", ["Stop"]) == "***ped"

@@ -162,7 +162,7 @@ def test_hours_that_cant_be_read_have_no_schedule_and_what_is_hardly_meant_is_lo
     assert "callingHours.days[0] is open for 23 hours" in caplog.text
 
 
-def test_the_whole_night_is_one_expression() -> None:
+def test_a_whole_closed_period_is_one_expression() -> None:
     hours = daily("America/New_York", ("8:00 AM", "9:00 PM"))
     assert crons(calling_hours_closed(hours)) == ["*/5 0-7,21-23 * * *"]
     assert crons(calling_hours_closed(hours, MINUTE)) == ["* 0-7,21-23 * * *"]

@@ -1,4 +1,4 @@
-"""Documentation, docstrings, messages, and comments use the words of the field, not those that have to be decoded."""
+"""Documentation, docstrings, messages, comments, and test names use the words of the field."""
 
 from __future__ import annotations
 
@@ -101,6 +101,17 @@ def test_docstrings_messages_and_comments_use_the_words_of_the_field() -> None:
         for first, text in texts(module)
         for line, words, instead in found(NAMES.sub("_", text))
         if words not in IN_CODE
+    ] == []
+
+
+def test_names_of_tests_use_the_words_of_the_field() -> None:
+    names = {
+        name
+        for path in (REPOSITORY / "tests").rglob("*.py")
+        for name in re.findall(r"def (test_\w+)", path.read_text(encoding="utf-8"))
+    }
+    assert [
+        f"{name}: {words!r}: write {instead}" for name in names for _, words, instead in found(name.replace("_", " "))
     ] == []
 
 

@@ -124,7 +124,7 @@ def test_csv_has_a_line_for_each_campaign_and_no_formulas(records: Records) -> N
     ]
 
 
-def test_the_page_is_whole_in_itself(records: Records) -> None:
+def test_the_html_page_is_self_contained(records: Records) -> None:
     shown = records.show("--html")
     page = shown.stdout
     assert shown.status == 0

@@ -88,7 +88,7 @@ def test_an_end_that_is_verified_on_record_is_0(guarded: Guarded) -> None:
     assert (shown.status, shown.rows) == (0, [])
 
 
-def test_an_end_without_a_record_is_4_once_its_grace_is_over(guarded: Guarded) -> None:
+def test_an_end_without_a_record_is_4_after_its_grace(guarded: Guarded) -> None:
     guarded.close(at="2026-11-22 20:55")
     assert guarded.watch(*guarded.records, at="2026-11-23 21:09").status == 0
     shown = guarded.watch(*guarded.records, at="2026-11-23 21:11")

@@ -358,7 +358,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("name", "plays"), CASES, ids=lambda value: value if isinstance(value, str) else "")
-def test_what_is_seen_and_whether_it_is_tried_again_is_as_the_page_says(
+def test_messages_and_retries_are_as_documented(
     place: Place, empty_database: None, caplog: pytest.LogCaptureFixture, name: str, plays: tuple[Scene, ...]
 ) -> None:
     row, seen = SEEN[name], ""
@@ -406,5 +406,5 @@ def test_the_example_of_a_message_is_a_real_one(place: Place) -> None:
     assert " ".join(example.split()) == str(outcome_of(failing("forbidden"), place)[0])
 
 
-def test_every_error_is_on_the_page() -> None:
+def test_every_error_is_documented() -> None:
     assert set(exceptions.__all__) <= set(re.findall(r"Campaign\w+Error|CampaignError", PAGE))

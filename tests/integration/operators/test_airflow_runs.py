@@ -113,14 +113,14 @@ def test_a_run_stops_waits_and_deletes(outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize("task_id", LASTING)
-def test_what_a_retry_can_not_mend_ends_the_task_at_once(outcome: Outcome, task_id: str) -> None:
+def test_a_failure_that_no_retry_can_fix_ends_the_task_at_once(outcome: Outcome, task_id: str) -> None:
     assert outcome.tries[task_id] == ["failed", 1]
     assert outcome.requests(task_id) == LASTING[task_id]
     assert outcome.sandbox.campaign(task_id).status == "Active"
 
 
 @pytest.mark.parametrize("task_id", PASSING)
-def test_what_a_retry_can_mend_is_left_to_airflow(outcome: Outcome, task_id: str) -> None:
+def test_a_failure_that_a_retry_may_fix_is_left_to_airflow(outcome: Outcome, task_id: str) -> None:
     assert outcome.tries[task_id] == ["success", 2]
     assert outcome.requests(task_id) == PASSING[task_id]
     assert outcome.sandbox.campaign(task_id).status == "Stopped"

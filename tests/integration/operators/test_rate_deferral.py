@@ -229,7 +229,7 @@ def test_many_at_once_are_refused_as_often_as_the_windows_demand(sandbox: Sandbo
 
 
 @only_shared
-def test_of_a_hundred_that_wind_down_each_is_refused_at_most_once(
+def test_of_a_hundred_slow_stops_each_is_rate_limited_at_most_once(
     sandbox: Sandbox, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(XCom, "set", lambda **xcom: None)

@@ -20,19 +20,19 @@ def rows(title: str) -> list[list[str]]:
     return [[cell.strip().strip("`") for cell in line.strip("|").split(" | ")] for line in lines]
 
 
-def test_every_kore_endpoint_is_on_the_page() -> None:
+def test_every_kore_endpoint_is_in_the_contract() -> None:
     endpoints = {(name, version): path for version, paths in kore.ENDPOINTS.items() for name, path in paths.items()}
     endpoints["schedule_off", "v2"] = kore.SCHEDULE_OFF
     assert {(name, version): path for name, version, path, _ in rows("Kore.ai")} == endpoints
 
 
-def test_every_sonarly_endpoint_is_on_the_page() -> None:
+def test_every_sonarly_endpoint_is_in_the_contract() -> None:
     assert {name: path for name, path, _ in rows("Sonarly")} == {
         str(action): path for action, path in sonarly.ENDPOINTS.items()
     }
 
 
-def test_every_sample_is_on_the_page() -> None:
+def test_every_sample_is_in_the_contract() -> None:
     samples = (REPOSITORY / "tests" / "data" / "samples").glob("*.json")
     assert {sample for sample, _ in rows("Sample responses")} == {path.stem for path in samples}
 

@@ -115,7 +115,7 @@ def command(month: Path, capsys: pytest.CaptureFixture[str], campaign_clock: Vir
     return Command(month, capsys)
 
 
-def test_each_closing_of_a_month_is_told_as_it_was(command: Command) -> None:
+def test_each_closing_of_a_month_is_reported_as_it_was(command: Command) -> None:
     rows = command.rows("--month", "2027-02")
     assert command.status == 1
     told = {(row["rule"], int(row["local_end"][8:10])): row for row in rows}
@@ -201,7 +201,7 @@ def test_an_end_that_has_not_come_is_not_expected(command: Command) -> None:
     assert [row["local_end"] for row in command.rows("--month", "2027-03")] == ["2027-03-01T20:00-05:00"]
 
 
-def test_the_page_has_a_calendar_a_line_each_and_needs_nothing_else(command: Command) -> None:
+def test_the_html_page_has_a_calendar_and_a_line_for_each_closing(command: Command) -> None:
     page = command("closings", "--month", "2027-02", "--html")
     assert page.count('<table class="calendar">') == 1
     assert "<h2>east, February 2027</h2>" in page

@@ -142,7 +142,7 @@ def test_a_campaign_neither_live_nor_stopped_fails_the_next_try_too(sandbox: San
     assert "neither live nor stopped" in str(again.error)
 
 
-def test_an_evening_without_live_campaigns_leaves_a_record(sandbox: Sandbox, store: RecordStore) -> None:
+def test_a_closing_without_live_campaigns_leaves_a_record(sandbox: Sandbox, store: RecordStore) -> None:
     for number in range(4):
         sandbox.set_status(f"c-{number}", "Completed")
     result = attempt(reason="window closed").result

@@ -155,7 +155,7 @@ def test_without_a_list_that_shows_it_nothing_is_verified_stopped(
     assert re.search(f"(?s){text}", outcome.message)
 
 
-def test_a_retry_stops_only_what_is_still_live(sandbox: Sandbox, dag: Dag) -> None:
+def test_a_retry_stops_only_campaigns_that_are_still_live(sandbox: Sandbox, dag: Dag) -> None:
     add(sandbox, 10)
     sandbox.add_fault(Fault("error", action="stop", campaign_id="c-4", count=None))
     run = dag.triggered()
@@ -286,7 +286,7 @@ LASTING = st.builds(
     passing=st.lists(TRANSIENT, max_size=3),
     lasting=st.lists(LASTING, max_size=2),
 )
-def test_a_sweep_ends_clean_or_names_what_is_live_whatever_goes_wrong(
+def test_a_sweep_verifies_or_names_each_campaign_whatever_goes_wrong(
     sandbox: Sandbox,
     connect: Connect,
     clock: VirtualClock,

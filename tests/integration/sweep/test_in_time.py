@@ -197,7 +197,7 @@ def test_waiting_for_an_end_costs_few_requests_whatever_was_stopped_before(sandb
     assert len(received(sandbox, "list")) <= 70 * len(BOTH)
 
 
-def test_a_guard_around_the_clock_closes_the_evening_and_keeps_it_closed(sandbox: Sandbox, dag: Dag) -> None:
+def test_a_guard_closes_and_keeps_closed_around_the_clock(sandbox: Sandbox, dag: Dag) -> None:
     """A run every five minutes, one at a time, from the afternoon to the next morning."""
     add(sandbox, 30, BOTH)
     dag.clock.on(on_monday("23:02"), lambda: sandbox.set_status("c-7", "Active"))

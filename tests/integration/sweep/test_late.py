@@ -116,7 +116,7 @@ def test_a_successful_task_that_is_cleared_in_the_morning_is_skipped(sandbox: Sa
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_a_run_of_the_night_sends_no_stop_once_the_hours_are_open(
+def test_a_run_that_hangs_sends_no_stop_once_the_hours_are_open(
     sandbox: Sandbox, known_dag: Dag, deferrable: bool
 ) -> None:
     begins = START - 2 * A_MINUTE
@@ -165,7 +165,7 @@ def test_a_request_that_hangs_until_the_opening_is_the_last(
 # Ends that no run has swept.
 
 
-def test_an_evening_that_no_run_has_swept_fails_finally_and_says_which(sandbox: Sandbox, known_dag: Dag) -> None:
+def test_a_closing_that_no_run_has_swept_fails_finally_and_is_named(sandbox: Sandbox, known_dag: Dag) -> None:
     sandbox.add_campaign("c-1")
     late = known_dag.scheduled(END).attempt(at=LATE)
     fails_for_the_end(late)

@@ -140,7 +140,7 @@ def test_what_needs_calling_hours_is_refused_without(argument: dict[str, Any]) -
 # Dates and overrides.
 
 
-def test_a_closed_date_ends_the_hours_of_the_evening_before_at_midnight(sandbox: Sandbox, dag: Dag) -> None:
+def test_a_closed_date_ends_the_hours_of_the_day_before_at_midnight(sandbox: Sandbox, dag: Dag) -> None:
     hours = {**daily("UTC", ("18:00", "02:00")), "closed_dates": ["2027-02-02"]}
     sandbox.add_campaign("late-show")
     assert dag.guard(on_monday("23:30"), calling_hours=hours).error is None
@@ -167,9 +167,7 @@ def test_an_emergency_is_declared_and_lifted_while_a_guard_runs(sandbox: Sandbox
     assert live(sandbox) == {"florida", "sale"}
 
 
-def test_an_alert_may_run_at_night_until_its_override_ends(
-    sandbox: Sandbox, dag: Dag, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_alert_may_run_until_its_override_ends(sandbox: Sandbox, dag: Dag, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     allowed = {"from": "2027-02-01T20:00", "open": True, "reason": "storm alerts"}
     sandbox.add_campaign("sale", name="Sale 1")
@@ -186,7 +184,7 @@ def test_an_alert_may_run_at_night_until_its_override_ends(
 # Incidents and missed closings.
 
 
-def test_what_is_live_once_its_closing_was_verified_is_an_incident(
+def test_a_campaign_live_after_its_verified_closing_is_an_incident(
     sandbox: Sandbox, dag: Dag, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
@@ -248,7 +246,7 @@ def test_a_late_run_stops_what_is_closed_still_and_not_what_is_open_again(sandbo
     assert "early" in [each["rule"] for each in late.result["missed_closings"]]
 
 
-def test_a_run_that_is_triggered_by_hand_does_the_same(sandbox: Sandbox, dag: Dag) -> None:
+def test_a_manually_triggered_run_does_the_same(sandbox: Sandbox, dag: Dag) -> None:
     sandbox.add_campaign("sale", name="Sale 1")
     days = [("15:00", []), ("20:05", ["sale"]), ("22:00", ["sale"]), ("23:00", ["sale"])]
     for time, stopped in days:

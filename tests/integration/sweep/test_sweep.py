@@ -311,7 +311,7 @@ def test_a_stop_is_dated_when_it_left(sandbox: Sandbox, dag: Dag) -> None:
         assert asked == pytest.approx(left[row["campaign_id"]], abs=0.5)
 
 
-def test_what_is_live_but_left_out_is_counted_and_named(
+def test_live_campaigns_that_are_left_out_are_counted_and_named(
     sandbox: Sandbox, dag: Dag, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

@@ -57,7 +57,7 @@ def test_a_status_that_is_not_documented_is_named_and_no_proof(
 
 
 @pytest.mark.parametrize("scope", [{"name_pattern": "Sale*"}, {"campaign_types": ("sms",)}], ids=str)
-def test_such_a_status_outside_the_scope_fails_nothing(sandbox: Sandbox, dag: Dag, scope: dict[str, Any]) -> None:
+def test_an_undocumented_status_out_of_scope_fails_nothing(sandbox: Sandbox, dag: Dag, scope: dict[str, Any]) -> None:
     sandbox.add_campaign("c-1", name="Sale 1")
     add_unknown(sandbox, "odd", "Redialing", "voice")
     outcome = dag.sweep(**scope)
@@ -96,7 +96,7 @@ def test_with_calling_hours_they_are_counted_at_the_end_and_fail_the_run(
     assert live(sandbox) == set()
 
 
-def test_such_a_status_on_sonarly_counts_as_live(sandbox: Sandbox, connect: Connect, dag: Dag) -> None:
+def test_an_undocumented_status_on_sonarly_counts_as_live(sandbox: Sandbox, connect: Connect, dag: Dag) -> None:
     connect(sandbox.sonarly_connection())
     add(sandbox, 2, ("sonarly",))
     sandbox.campaign("c-1").settled_status = "delivering"

@@ -134,7 +134,7 @@ def test_a_status_that_is_reached_is_seen_in_the_next_poll(account: Account, cou
     assert account.poll() == stopped
 
 
-def test_who_joins_late_is_told_of_what_came_before(account: Account) -> None:
+def test_a_wait_that_joins_late_gets_earlier_changes(account: Account) -> None:
     account.wait(account.add(5))
     [late, paused] = account.add(2)
     account.poll()
@@ -240,7 +240,7 @@ def test_thousands_of_changes_are_read_within_the_rate_limit(sms: Account) -> No
     assert polls <= 8
 
 
-def test_only_so_many_campaigns_are_read_directly_in_one_poll(sms: Account) -> None:
+def test_the_direct_reads_of_one_poll_are_limited(sms: Account) -> None:
     sms.wait(sms.add(2 * MAX_DIRECT_READS + 1, status="Stopped"))
     sms.sandbox.add_fault(Fault("bad_request", action="list", count=None))
     assert [len(sms.poll()) for _ in range(4)] == [MAX_DIRECT_READS, MAX_DIRECT_READS, 1, 0]
@@ -322,7 +322,7 @@ def test_a_refused_campaign_ends_nobodys_wait_while_others_can_be_read(account: 
     assert account.snapshot.error is None
 
 
-def test_a_list_that_shows_no_change_tells_that_the_credentials_are_good(sms: Account) -> None:
+def test_a_list_without_changes_shows_that_the_credentials_are_good(sms: Account) -> None:
     sms.wait(sms.add(30))
     sms.sandbox.add_fault(Fault("forbidden", action="status", count=None))
     assert sms.poll() == {}

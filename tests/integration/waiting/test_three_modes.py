@@ -203,7 +203,7 @@ def test_a_passing_failure_is_survived(sandbox: Sandbox, wait: Wait, mode: str, 
     ],
     ids=str,
 )
-def test_a_wait_that_runs_out_of_time_ends_as_the_sensor_is_told(
+def test_a_wait_that_times_out_ends_as_the_sensor_is_configured(
     sandbox: Sandbox, wait: Wait, mode: str, arguments: dict[str, Any], fault: str | None, error: type[Exception]
 ) -> None:
     campaign = sandbox.add_campaign()
@@ -228,7 +228,7 @@ def test_a_wait_that_runs_out_of_time_ends_as_the_sensor_is_told(
     ],
     ids=str,
 )
-def test_what_no_retry_can_fix_ends_as_the_sensor_is_told(
+def test_a_final_failure_ends_as_the_sensor_is_configured(
     sandbox: Sandbox, wait: Wait, arguments: dict[str, Any], error: type[Exception], at_once: bool
 ) -> None:
     if "never_fail" in arguments and not (at_once or find_spec("airflow.sdk")):
@@ -425,7 +425,7 @@ def change(sandbox: Sandbox, clock: VirtualClock, campaign_id: str, *statuses: s
     ],
     ids=str,
 )
-def test_no_stop_or_start_is_over_or_fails_by_what_was_before_it(
+def test_no_stop_or_start_ends_by_an_older_status(
     sandbox: Sandbox,
     connect: Connect,
     clock: VirtualClock,

@@ -273,7 +273,7 @@ WELL_BEFORE = {"histories": [[("Stopped", 20.0)]] * 3, "delays": [200.0] * 6, **
 @examples(full=100, brief=20, exhaustive=300)
 @given(past=PAST, kind=st.sampled_from([KINDS[0], KINDS[3], SONARLY]), way=st.sampled_from(WAYS))
 @example(past=WELL_BEFORE, kind=KINDS[0], way=WAYS[-1])
-def test_a_stop_is_over_when_its_campaign_is_whatever_was_before(
+def test_a_stop_ends_with_its_campaign_whatever_was_before(
     sandbox: Sandbox,
     clock: VirtualClock,
     connect: Connect,

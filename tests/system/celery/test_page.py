@@ -239,7 +239,7 @@ def test_the_csv_can_be_copied_and_downloaded_where_the_frame_allows_it(shutdown
         assert download.value.path().read_text().splitlines() == lines
 
 
-def test_names_that_somebody_else_has_chosen_are_only_text(shutdowns: FrameLocator, session: Page) -> None:
+def test_names_that_other_users_have_chosen_are_only_text(shutdowns: FrameLocator, session: Page) -> None:
     show_closings_up_to(shutdowns, OLD)
     rows(shutdowns).first.get_by_role("link").click()
     expect(shutdowns.get_by_role("heading", level=2)).to_contain_text(HOSTILE)
@@ -318,9 +318,7 @@ def test_it_says_why_nothing_is_shown(shutdowns: FrameLocator, session: Page, st
     expect(rows(shutdowns).first).to_be_visible(timeout=120_000)
 
 
-def test_results_that_may_not_be_read_leave_what_the_task_instances_tell(
-    shutdowns: FrameLocator, session: Page
-) -> None:
+def test_results_that_may_not_be_read_leave_what_task_instances_show(shutdowns: FrameLocator, session: Page) -> None:
     session.route("**/xcomEntries/**", lambda route: route.fulfill(status=403, json={"detail": "no"}))
     session.reload()
     expect(shutdowns.locator("#status")).to_contain_text("results could not be read", timeout=120_000)

@@ -99,7 +99,7 @@ def test_after_three_tries_the_last_result_and_record_hold_all_four(
     assert verify_records(records, [result["record"]["sha256"]]) == []
 
 
-def test_a_task_that_is_told_to_end_leaves_what_it_did(
+def test_a_task_that_is_terminated_leaves_what_it_did(
     airflow: LiveAirflow, platform: Sandbox, store: RecordStore
 ) -> None:
     before = len(read_all(store))

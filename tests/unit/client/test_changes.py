@@ -132,7 +132,7 @@ def test_a_fault_that_stays_is_reported_within_the_budget_and_after_few_requests
 
 
 @pytest.mark.parametrize("action", AFTER)
-def test_an_action_that_was_heard_although_its_response_is_lost_is_not_sent_again(action: str) -> None:
+def test_an_action_that_took_effect_without_a_response_is_not_sent_again(action: str) -> None:
     transport = ScriptedTransport([LOST, shows(AFTER[action])])
     campaign = act(client_for(transport), action)
     assert campaign is not None
@@ -332,7 +332,7 @@ def test_a_delete_that_meets_a_fault_ends_as_it_should(fault: str) -> None:
         assert transport.actions == ["status", "delete", *(["status"] if fault == "not-found" else [])]
 
 
-def test_a_delete_that_was_heard_although_its_response_is_lost_is_done_by_its_own_404() -> None:
+def test_a_delete_that_took_effect_without_a_response_is_done_by_its_404() -> None:
     transport = ScriptedTransport([shows("Stopped"), LOST, refuses(404), refuses(404)])
     assert act(client_for(transport), "delete") is None
     assert transport.actions == ["status", "delete", "delete", "status"]

@@ -98,7 +98,7 @@ def test_a_platform_that_asks_for_no_pause_is_not_hammered() -> None:
     ],
     ids=["no pause known", "too long", "short", "another error", "for good"],
 )
-def test_what_a_retry_can_not_mend_or_would_take_too_long_comes_out(error: CampaignError, attempts: int) -> None:
+def test_a_failure_that_no_retry_can_fix_in_time_is_raised(error: CampaignError, attempts: int) -> None:
     platform = Platform([error, CampaignNotFoundError("gone")])
     part = Deadline(1000, platform.clock).sooner(max_rate_wait=5)
     platform.fails(part, type(error) if attempts == 1 else CampaignNotFoundError)

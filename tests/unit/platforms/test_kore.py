@@ -315,7 +315,7 @@ def test_a_total_that_is_none_hides_no_rows(total: object) -> None:
     assert (len(listed), bool(problems)) == (150, total == 10**400)
 
 
-def test_a_list_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_that_never_ends_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "MAX_ROWS", 500)
     pager = KORE_V1.pager(ListQuery("sms"))
     number = itertools.count()
@@ -366,7 +366,7 @@ def test_a_list_that_ends_before_its_own_total_contradicts_itself() -> None:
 
 
 @pytest.mark.parametrize(("total", "more"), [(3, False), (4, True)])
-def test_without_has_more_the_total_tells(total: int, more: bool) -> None:
+def test_without_has_more_the_total_decides(total: int, more: bool) -> None:
     pager = KORE_V1.pager(ListQuery("sms"))
     pager.read_page({"data": {"results": rows_of(3), "totalResults": total}})
     assert (pager.next_request is not None) is more
@@ -412,7 +412,7 @@ def test_what_is_no_page_is_asked_for_again(document: dict[str, Any]) -> None:
     ],
     ids=["the same page", "nothing readable"],
 )
-def test_a_list_that_makes_no_progress_is_given_up_and_reported(data: dict[str, Any], fresh: int) -> None:
+def test_a_list_that_makes_no_progress_is_abandoned_and_reported(data: dict[str, Any], fresh: int) -> None:
     pager = KORE_V1.pager(ListQuery("sms"))
     pages = 0
     while pager.next_request is not None:

@@ -158,7 +158,7 @@ def test_what_is_no_page_is_asked_for_again(document: dict[str, Any]) -> None:
     assert pager.next_request == HttpRequest("GET", CAMPAIGNS)
 
 
-def test_a_list_that_makes_no_progress_is_given_up_and_reported() -> None:
+def test_a_list_that_makes_no_progress_is_abandoned_and_reported() -> None:
     pager = SONARLY.pager(ListQuery())
     pages = 0
     while pager.next_request is not None:

@@ -51,7 +51,7 @@ def test_a_burst_leaves_other_clients_their_share_and_is_never_empty(
 
 
 @pytest.mark.parametrize(("count", "first"), [(300, "7:21"), (1000, "24:38")])
-def test_the_figures_of_the_page_are_the_plans(count: int, first: str) -> None:
+def test_the_documented_figures_are_the_plans(count: int, first: str) -> None:
     end, stops = 10_000.0, stops_in_burst(60, 2, 0)
     starts = latest_starts([end - 60 - STOPPING_TIME] * count, stops, 60 + BURST_GAP)
     minutes, seconds = divmod(end - starts[0], 60)

@@ -32,7 +32,7 @@ def test_airflow_finds_it_by_its_entry_point() -> None:
     assert EntryPoint(name, value, "airflow.plugins").load() is CampaignShutdownsPlugin
 
 
-def test_the_page_is_in_the_navigation_where_airflow_has_pages_and_nowhere_else() -> None:
+def test_the_plugin_adds_its_page_where_airflow_has_pages() -> None:
     views, apps = CampaignShutdownsPlugin.external_views, CampaignShutdownsPlugin.fastapi_apps
     if not HAS_PAGE:
         assert views == apps == []

@@ -42,7 +42,7 @@ def snapshot(status: str, began: float = ACTED_AT) -> Snapshot:
     return Snapshot(began, {"c-1": Campaign("c-1", status)}, problem="a list failed.")
 
 
-def test_a_wait_is_over_once_its_campaign_has_met_the_condition() -> None:
+def test_a_wait_ends_once_its_campaign_has_met_the_condition() -> None:
     wait = PendingWait("c-1", STOP_CONDITION)
     assert wait.reached(Snapshot(problem="nobody answers."), "connection 'a'") is None
     assert wait.reached(snapshot("Active"), "connection 'a'") is None
