@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 import threading
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from airflow_provider_campaign.calling_hours import CallingRules
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.rate_limiter import WINDOW_MARGIN
 from airflow_provider_campaign.exceptions import CampaignSweepError, CampaignUnavailableError
@@ -17,7 +15,7 @@ from airflow_provider_campaign.platforms.base import HttpResponse, Platform
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.sweep.account import SweptAccount
 from airflow_provider_campaign.sweep.loop import Sweep
-from airflow_provider_campaign.sweep.plan import Schedule, SweepScope
+from airflow_provider_campaign.sweep.plan import SweepScope
 from airflow_provider_campaign.sweep.result import SweepResult
 from tests.accounts import KORE_V2, SONARLY, client_of
 from tests.scripted_transport import ScriptedTransport, SentRequest, response
@@ -30,47 +28,24 @@ class OddAccount:
     An account whose list ignores the filter.
 
     :param rows: Of the SMS campaigns: id, or None for a row without one, and status.
-    :param hidden: What its list does not show all the same.
-    :param winding_down: Seconds from a stop until the campaign is stopped.
-    :param lag: Seconds until the list shows that.
-    :param takes: Seconds that a request takes, and `list_takes` those that a page of a list takes.
+    :param hidden: The status that its list does not show all the same.
+    :param seconds: ``winding_down`` from a stop until Stopped, ``lag`` until the list shows that, and those that a
+        ``list`` or a ``stop`` takes.
     """
 
-    def __init__(
-        self,
-        *rows: Row,
-        hidden: str = "",
-        winding_down: float = 0.0,
-        lag: float = 0.0,
-        takes: float = 0.0,
-        list_takes: float = 0.0,
-    ) -> None:
+    def __init__(self, *rows: Row, hidden: str = "", **seconds: float) -> None:
         self.clock = VirtualClock()
         self.transport = ScriptedTransport(self._respond)
         self.voice: list[HttpResponse] = []
         self.stopped_at: dict[str | None, float] = {}
-        self.is_mute = False
-        """Whether a stop is responded to with 204 and nothing else."""
-        self._rows = rows
-        self._hidden = hidden
-        self._winding_down = winding_down
-        self._lag = lag
-        self._takes = {"list": list_takes, "stop": takes, "status": takes}
+        self.is_mute = False  # whether a stop is responded to with 204 and nothing else
+        self._rows, self._hidden, self._seconds = rows, hidden, {"winding_down": 0.0, "lag": 0.0, **seconds}
         self._lock = threading.Lock()
 
-    def sweep(self, *types: str, before_end: float = 0.0, is_dry_run: bool = False) -> SweepResult:
-        schedule = self._schedule(before_end) if before_end else None
+    def sweep(self, *types: str, is_dry_run: bool = False) -> SweepResult:
         scope, client = SweepScope(types or ("sms", "voice")), client_of(KORE_V2, self.transport, self.clock)
-        sweep = Sweep(SweptAccount(client, scope, Deadline(1200, self.clock), schedule))
+        sweep = Sweep(SweptAccount(client, scope, Deadline(1200, self.clock)))
         return sweep.list_only() if is_dry_run else sweep.run()
-
-    def _schedule(self, before_end: float) -> Schedule:
-        """Return calling hours that end on the minute, once the clock shows that so many seconds are left."""
-        end = datetime.fromtimestamp(self.clock.time() + before_end + 60, UTC).replace(second=0, microsecond=0)
-        self.clock.advance(end.timestamp() - before_end - self.clock.time())
-        begin = end - timedelta(hours=1)
-        hours = {"frequency": "DAILY", "timezone": "UTC", "start": f"{begin:%H:%M}", "end": f"{end:%H:%M}"}
-        return Schedule.of_run(CallingRules.read(hours), 60, 3600, self.clock.time())
 
     def _status(self, campaign_id: str | None, status: str, lag: float = 0.0) -> str:
         is_stopped = self.clock.now >= self.stopped_at.get(campaign_id, self.clock.now + 1) + lag
@@ -78,13 +53,15 @@ class OddAccount:
 
     def _respond(self, request: SentRequest) -> HttpResponse:
         with self._lock:
-            self.clock.advance(self._takes[request.action])
+            self.clock.advance(self._seconds.get(request.action, 0.0))
             return self._list(request.http.json) if request.action == "list" else self._act(request)
 
     def _list(self, body: Any) -> HttpResponse:
         if body["type"] == "voice" and self.voice:
             return self.voice.pop(0)
-        rows = [(key, self._status(key, word, self._lag)) for key, word in self._rows if body["type"] == "sms"]
+        rows = [
+            (key, self._status(key, word, self._seconds["lag"])) for key, word in self._rows if body["type"] == "sms"
+        ]
         shown = [{"id": key, "status": word} for key, word in rows if word != self._hidden]
         page = shown[body["skip"] : body["skip"] + body["limit"]]
         data = {"results": page, "totalResults": len(shown), "hasMore": body["skip"] + len(page) < len(shown)}
@@ -93,7 +70,7 @@ class OddAccount:
     def _act(self, request: SentRequest) -> HttpResponse:
         [campaign_id] = re.findall(r"/(c-\d+)", request.http.path)
         if request.action == "stop":
-            self.stopped_at.setdefault(campaign_id, self.clock.now + self._winding_down)
+            self.stopped_at.setdefault(campaign_id, self.clock.now + self._seconds["winding_down"])
             if self.is_mute:
                 return response(status=204, body=b"")
         status = self._status(campaign_id, dict(self._rows)[campaign_id])
@@ -103,12 +80,6 @@ class OddAccount:
 
 def active(count: int) -> list[Row]:
     return [(f"c-{number}", "Active") for number in range(count)]
-
-
-def test_a_campaign_of_which_one_row_is_live_is_stopped() -> None:
-    account = OddAccount(("c-1", "Active"), ("c-1", "Completed"))
-    account.sweep().raise_for_failure()
-    assert account.stopped_at.keys() == {"c-1"}
 
 
 def test_an_unknown_word_in_a_list_of_live_campaigns_is_no_proof() -> None:
@@ -169,22 +140,22 @@ def test_a_list_that_lags_is_not_read_all_the_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "details", "before_end", "longest"),
-    [(90, {"lag": 90}, 0, 120), (130, {"winding_down": 100}, 0, 121), (130, {"winding_down": 100}, 300, 240)],
-    ids=["a late list", "no response", "no response before an end"],
+    ("count", "details", "longest"),
+    [(90, {"lag": 90}, 120), (130, {"winding_down": 100}, 121)],
+    ids=["a late list", "no response"],
 )
 def test_campaigns_that_may_be_stopped_come_after_the_others(
-    count: int, details: dict[str, float], before_end: float, longest: float
+    count: int, details: dict[str, float], longest: float
 ) -> None:
     account = OddAccount(*active(count), **details)  # type: ignore[arg-type]
     account.is_mute = "winding_down" in details
-    account.sweep(before_end=before_end).raise_for_failure()
+    account.sweep().raise_for_failure()
     assert len(account.stopped_at) == count
     assert max(account.stopped_at.values()) - min(account.stopped_at.values()) < longest
 
 
 def test_it_lists_once_for_each_window_and_uses_all_of_it() -> None:
-    account = OddAccount(*active(300), hidden="Stopped", takes=0.05, list_takes=0.05)
+    account = OddAccount(*active(300), hidden="Stopped", stop=0.05, list=0.05)
     began = account.clock.now
     account.sweep("sms").raise_for_failure()
     actions = account.transport.actions
@@ -194,7 +165,7 @@ def test_it_lists_once_for_each_window_and_uses_all_of_it() -> None:
 
 
 def test_what_a_slow_list_has_shown_is_stopped_before_its_next_page() -> None:
-    account = OddAccount(*active(250), hidden="Stopped", takes=0.05, list_takes=25)
+    account = OddAccount(*active(250), hidden="Stopped", stop=0.05, list=25)
     account.sweep("sms").raise_for_failure()
     assert len(account.stopped_at) == 250
     assert account.transport.actions[:2] == ["list", "stop"]
