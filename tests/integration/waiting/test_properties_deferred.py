@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from hypothesis import example, given
@@ -23,7 +24,7 @@ from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, run
 from airflow_provider_campaign.triggers.base import MAX_SLEEP
 from airflow_provider_campaign.triggers.wait import FINAL_POLL_GRACE, CampaignWaitTrigger
 from tests.fragile import fragile, unforeseen_id
-from tests.kinds import KINDS, SONARLY, Connect, Kind
+from tests.kinds import KINDS, SONARLY, Connect
 from tests.odd_texts import NAMES, check_readable, check_storable
 from tests.profiles import examples
 from tests.triggerer import WAYS, Triggerer
@@ -53,10 +54,9 @@ class Outage:
         return Fault(self.kind, action=self.action, count=None, **dict(self.options))
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(SimpleNamespace):
     """
-    What happens; all times are seconds after the beginning.
+    What happens: what ``plans`` draws; all times are seconds after the beginning.
 
     :param stops: For each campaign when it stops, None for never.
     :param breaks: Seconds after which a campaign that has stopped is started again, for some minute.
@@ -66,24 +66,6 @@ class Plan:
     :param unforeseen: The actions whose responses about the first campaign the platform's module (one of Kore.ai's)
         has a bug with.
     """
-
-    way: str
-    kind: Kind
-    stops: tuple[int | None, ...]
-    breaks: int | None = None
-    outages: tuple[Outage, ...] = ()
-    restarts: tuple[int, ...] = ()
-    ended_before: int = 0
-    is_seen: bool = True
-    is_typed: bool = True
-    timeout: int = 600
-    poll_interval: int = 30
-    ignore_sort: bool = False
-    ignore_filters: bool = False
-    clock_offset: int = 0
-    name: str = "Sale"
-    rotation: int | None = None
-    unforeseen: tuple[str, ...] = ()
 
     @property
     def is_fragile(self) -> bool:
@@ -135,6 +117,14 @@ plans = st.builds(
     rotation=st.none() | st.integers(0, 400),
     unforeseen=st.sampled_from([(), (), (), (), ("list",), ("status",), ("list", "status", "get")]),
 )
+
+
+def calm(**more: Any) -> Plan:
+    """Return a plan in which nothing goes wrong but what is given."""
+    plan = {"way": WAYS[-1], "kind": KINDS[0], "is_seen": True, "is_typed": True, "timeout": 600, "poll_interval": 30}
+    plan |= {"breaks": None, "outages": (), "restarts": (), "ended_before": 0, "name": "Sale", "rotation": None}
+    plan |= {"ignore_sort": False, "ignore_filters": False, "clock_offset": 0, "unforeseen": ()}
+    return Plan(**plan | more)
 
 
 @dataclass
@@ -264,7 +254,7 @@ class Run:
 
     def last_stop(self, campaign_id: str) -> float | None:
         """Return when a campaign stopped for good, None for never."""
-        stop = self.plan.stops[self.ids.index(campaign_id)]
+        stop: float | None = self.plan.stops[self.ids.index(campaign_id)]
         return stop if stop is None or self.plan.breaks is None else stop + self.plan.breaks + 60
 
     def check_promptness(self, campaign_id: str, end: End) -> None:
@@ -292,13 +282,11 @@ class Run:
 
 @examples(full=100, exhaustive=300)
 @given(plan=plans)
-@example(plan=Plan(WAYS[-1], KINDS[0], (None,) * 30, timeout=50))
-@example(plan=Plan(WAYS[-1], KINDS[0], (10, 20, 30, None), outages=(Outage(0, 1000, "forbidden", "list"),)))
+@example(plan=calm(stops=(None,) * 30, timeout=50))
+@example(plan=calm(stops=(10, 20, 30, None), outages=(Outage(0, 1000, "forbidden", "list"),)))
 @example(
-    plan=Plan(
-        WAYS[-1],
-        KINDS[0],
-        (100, 200, 300, 400),
+    plan=calm(
+        stops=(100, 200, 300, 400),
         outages=(Outage(0, 1000, "forbidden", "list"), Outage(150, 60, "error", "status")),
         restarts=(150,),
         ended_before=150,
