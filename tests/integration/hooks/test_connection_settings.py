@@ -83,12 +83,6 @@ def test_a_single_path_can_be_replaced(sandbox: Sandbox, connect: Connect) -> No
     assert kept.startswith("/agentassist/")
 
 
-def test_the_api_version_picks_the_paths(sandbox: Sandbox, connect: Connect, kore_kind: Kind) -> None:
-    connect(kore_kind.connection(sandbox))
-    kore_kind.stop(kore_kind.add_campaign(sandbox).id).execute({})
-    assert [request.platform for request in sandbox.requests] == [kore_kind.platform]
-
-
 # How long things may take.
 
 
@@ -122,9 +116,3 @@ def test_an_action_may_take_as_long_with_its_retries_as_the_budget(
         the_hook().client.get_campaign("cd-1") if act == "get" else kind.stop("cd-1").execute({})
     last = sandbox.requests[-1].at - 1000
     assert seconds * 0.9 <= last <= seconds
-
-
-def test_another_connection_is_taken_by_its_id(sandbox: Sandbox, connect: Connect) -> None:
-    campaign = SONARLY.add_campaign(sandbox)
-    connect(sandbox.sonarly_connection(), "night_account")
-    assert SONARLY.stop(campaign.id, campaign_conn_id="night_account").execute({})["status"] == "Stopped"

@@ -16,7 +16,7 @@ from packaging.version import Version
 
 pytest.importorskip("airflow.sdk", reason="Airflow 3 is not installed")
 
-from playwright.sync_api import FrameLocator, Page, Route, expect
+from playwright.sync_api import FrameLocator, Page, expect
 
 from tests.system.celery import sweep_history
 from tests.system.celery.pictures import take_picture
@@ -267,24 +267,6 @@ def test_mapped_tasks_are_sweeps_of_their_own_and_subclasses_can_be_named(shutdo
     expect(rows(shutdowns).locator("td.number").first).to_have_text("1")
     shutdowns.get_by_label("Also show tasks").fill("")
     shutdowns.get_by_role("button", name="Refresh").click()
-
-
-def test_calling_hours_that_the_list_leaves_out_are_read(shutdowns: FrameLocator, session: Page) -> None:
-    """Airflow 3.1 and 3.2 have them for a single task instance only."""
-
-    def leave_out(route: Route) -> None:
-        listed = route.fetch().json()
-        for each in listed["task_instances"]:
-            each.pop("rendered_fields", None)
-        route.fulfill(json=listed)
-
-    session.route("**/taskInstances?*", leave_out)
-    shutdowns.get_by_role("button", name="Refresh").click()
-    expect(shutdowns.locator("#status")).to_contain_text("As of", timeout=120_000)
-    finished(shutdowns)
-    expect(rows(shutdowns).nth(sweep_history.UNSEEN)).to_contain_text("No evidence")
-    expect(rows(shutdowns)).to_have_count(30)
-    session.unroute("**/taskInstances?*")
 
 
 def test_without_the_ends_only_results_show_closings_and_it_says_so(shutdowns: FrameLocator, session: Page) -> None:
