@@ -29,11 +29,7 @@ def build_parser() -> DefaultHelpParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """
-    Run a command, which ends the process with its exit status.
-
-    :param arguments: Those after the module's name; None for the process's own.
-    """
+    """Run a command, by default the process's own; it ends the process with its exit status."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # Airflow's about itself, which distract in an emergency
     options = build_parser().parse_args(arguments)

@@ -249,7 +249,7 @@ def _parse_json(text: str) -> Any:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) < len(pairs):
-            raise CampaignConfigError(f"Calling hours: one of the keys {', '.join(found)} stands twice. Merge the two.")
+            raise CampaignConfigError(f"Calling hours: of {', '.join(found)}, one key stands twice. Merge the two.")
         return found
 
     return json.loads(text, object_pairs_hook=unique)

@@ -76,11 +76,7 @@ class Traffic:
         """Read the status of campaigns that have left the list of live ones, by few requests."""
         if not entries:
             return
-        try:
-            snapshot = self._poller.poll([entry.wait() for entry in entries.values()], lists_live=False)
-        except CampaignError as error:
-            log.warning("Status check failed, retrying at the next poll: %s", error)
-            return
+        snapshot = self._poller.poll([entry.wait() for entry in entries.values()], lists_live=False)
         now = self.client.clock.time()
         for campaign_id, campaign in snapshot.campaigns.items():
             if entries[campaign_id].wait().accepts(campaign, snapshot.began):

@@ -186,7 +186,7 @@ def test_dates_until_the_end_of_time_cost_nothing() -> None:
         (None, "callingHours is None, not an object"),
         ("half a list [", "callingHours is 'half a list [', which can't be read"),
         ("[" * 100_000, "which can't be read"),
-        ('{"overrides": [], "overrides": []}', "the keys overrides stands twice"),
+        ('{"overrides": [], "overrides": []}', "of overrides, one key stands twice"),
         ([{"open": 1}], "callingHours[0].open is 1"),
         ([{"open": True, "closed_dates": ["2026-12-25"]}], "callingHours[0].timezone is None"),
         ([{**HOURS, "name": "south"}, {**HOURS, "name": "south"}], "callingHours[1].name is 'south'"),
