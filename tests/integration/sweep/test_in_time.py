@@ -133,7 +133,7 @@ def test_what_is_started_before_the_end_is_stopped_too(
     assert live(sandbox) == set()
     [closing] = outcome.result["closings"]
     assert "too-late" in closing["live_at_end"]
-    assert re.search(r"live when their calling hours ended: .*too-late \(Slow\).* \d\d s later", caplog.text)
+    assert re.search(r"live when their calling hours ended: .*too-late \(Slow\).* \d+ s later", caplog.text)
 
 
 def test_one_that_can_not_be_stopped_fails_the_run_and_was_live_at_the_end(sandbox: Sandbox, dag: Dag) -> None:
