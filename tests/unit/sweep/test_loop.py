@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.rate_limiter import WINDOW_MARGIN
 from airflow_provider_campaign.exceptions import CampaignSweepError, CampaignUnavailableError
-from airflow_provider_campaign.platforms.base import HttpResponse, Platform
+from airflow_provider_campaign.platforms.base import HttpResponse
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.sweep.account import SweptAccount
 from airflow_provider_campaign.sweep.loop import Sweep
@@ -123,8 +123,7 @@ def test_a_platform_that_counts_429s_and_says_no_time_gets_a_pause(headers: dict
         live.remove(campaign_id)
         return response({"success": True, "data": {"campaign": {"id": campaign_id, "status": "stopped"}}})
 
-    platform: Platform = SONARLY
-    client, began = client_of(platform, ScriptedTransport(respond), clock), clock.now
+    client, began = client_of(SONARLY, ScriptedTransport(respond), clock), clock.now
     Sweep(SweptAccount(client, SweepScope(()), Deadline(900, clock))).run().raise_for_failure()
     assert live == []
     assert refused < 60
@@ -139,11 +138,7 @@ def test_a_list_that_lags_is_not_read_all_the_time() -> None:
     assert len(account.transport.requests) < 36
 
 
-@pytest.mark.parametrize(
-    ("count", "details", "longest"),
-    [(90, {"lag": 90}, 120), (130, {"winding_down": 100}, 121)],
-    ids=["a late list", "no response"],
-)
+@pytest.mark.parametrize(("count", "details", "longest"), [(90, {"lag": 90}, 120), (130, {"winding_down": 100}, 121)])
 def test_campaigns_that_may_be_stopped_come_after_the_others(
     count: int, details: dict[str, float], longest: float
 ) -> None:
