@@ -63,7 +63,7 @@ class ListReader:
             is_too_long = error.http_status in TOO_MANY_ROWS or isinstance(error.__cause__, OutcomeUnknown)
             account = self._requester.account
             if not is_too_long or account.is_refused_for_other_reasons or not self._pager.halve_page():
-                account.note_refusal(is_final=isinstance(error, CampaignRequestError))
+                account.note_refusal(is_final=is_too_long and isinstance(error, CampaignRequestError))
                 raise
             log.warning("The next page is requested with fewer rows: %s", error)
         return self._request_page(deadline)
