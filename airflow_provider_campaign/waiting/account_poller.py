@@ -195,7 +195,6 @@ def wait_for_effect(
     """
     Return a campaign that was stopped, or started, once its status meets the condition; poll it at the deadline, too.
 
-    :param campaign: As the response to the stop or start shows it.
     :raises CampaignError: As for :meth:`.PendingWait.reached`, or when the deadline comes first.
     """
     if condition.is_met_by(campaign.status):
