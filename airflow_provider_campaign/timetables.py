@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from airflow_provider_campaign.calling_hours import MINUTES_A_DAY, MINUTES_A_WEEK, CallingHours, calling_hours_error
 from airflow_provider_campaign.exceptions import CampaignConfigError
+from airflow_provider_campaign.version_compat import trigger_timetables
 
 if TYPE_CHECKING:
     from airflow.sdk import CronTriggerTimetable, MultipleCronTriggerTimetable
@@ -26,18 +27,6 @@ MAX_DESCRIPTION = 1000  # characters that Airflow's database takes (``dag.timeta
 NO_CRON_KEYS = ("open", "closed_dates", "overrides", "name_pattern", "campaign_types")  # no cron expression follows
 
 Key = TypeVar("Key", bound=Hashable)
-
-
-def trigger_timetables() -> tuple[type[CronTriggerTimetable], type[MultipleCronTriggerTimetable] | None]:
-    """Return Airflow's timetables for one cron expression and for several, which 2.11 has not."""
-    try:  # no earlier, for they bring the cron parser, which only a DAG with a cron schedule needs
-        from airflow.sdk import CronTriggerTimetable, MultipleCronTriggerTimetable  # Airflow 3.2
-    except ImportError:
-        from airflow.timetables import trigger
-
-        several = getattr(trigger, "MultipleCronTriggerTimetable", None)
-        return trigger.CronTriggerTimetable, several  # type: ignore[return-value]
-    return CronTriggerTimetable, MultipleCronTriggerTimetable
 
 
 def calling_hours_end(calling_hours: Mapping[str, Any], offset: timedelta = timedelta(0)) -> Timetable:

@@ -9,7 +9,8 @@ from typing import Any
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, run
-from airflow_provider_campaign.triggers.base import SHARED_STREAMS, AccountTrigger
+from airflow_provider_campaign.triggers.base import AccountTrigger
+from airflow_provider_campaign.version_compat import SHARED_STREAMS
 
 WAYS = ["alone", "shared"] if SHARED_STREAMS else ["alone"]
 

@@ -97,6 +97,8 @@ def _classify(
         return CampaignRequestError, "it redirects, which is not followed", advice
     kind = _ERRORS.get(status, CampaignUnavailableError if status >= 500 else CampaignRequestError)
     if kind is CampaignNotFoundError:
+        if document is None and response.body.lstrip().startswith(b"{"):  # cut short: what is missing would say
+            return CampaignUnavailableError, "the response is not a JSON object", remediation(platform, 200)
         if document is None and response.body.strip():
             advice = "Check the connection's Host, and its Endpoints where there are any."
             return CampaignRequestError, f"no such path, and {foreign}", advice

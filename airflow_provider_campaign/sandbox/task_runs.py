@@ -25,7 +25,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_campaign.sandbox import virtual_clock
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, read_date
-from airflow_provider_campaign.triggers.base import SHARED_STREAMS
+from airflow_provider_campaign.version_compat import SHARED_STREAMS
 
 FAILED = {"failed", "upstream_failed"}
 

@@ -16,7 +16,7 @@ from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.exceptions import CampaignTimeoutError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.triggers import wait as waits
-from airflow_provider_campaign.triggers.base import SHARED_STREAMS
+from airflow_provider_campaign.version_compat import SHARED_STREAMS
 from airflow_provider_campaign.waiting.account_poller import AccountPoller
 from airflow_provider_campaign.waiting.pending import PendingWait
 

@@ -32,9 +32,6 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-# From Airflow 3.3 on triggers can share one poll, and a task whose arguments are templates can start from its trigger.
-SHARED_STREAMS = hasattr(BaseEventTrigger, "shared_stream_key")
-
 BATCH_DELAY = 1.0  # seconds before a campaign is read first: triggers that start together poll together
 INITIAL_JITTER = (0.5, 1.0)  # the first poll of another comes after this part of an interval: waits don't move in step
 MAX_SLEEP = 10.0  # seconds after which a sleep notices that a wait has reached its deadline

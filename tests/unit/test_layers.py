@@ -16,6 +16,7 @@ BOTTOM = {"campaign", "exceptions", "text"}
 LAYERS: dict[str, set[str]] = {
     "exceptions": set(),
     "text": set(),
+    "version_compat": set(),
     "get_provider_info": set(),
     "ui": {"calling_hours", "exceptions"},
     "campaign": {"exceptions", "text"},
@@ -26,7 +27,7 @@ LAYERS: dict[str, set[str]] = {
     "waiting": {*BOTTOM, "client", "platforms"},
     "check": {*BOTTOM, "calling_hours", "client", "platforms", "waiting"},
     "hooks": {*BOTTOM, "client", "platforms", "waiting", "get_provider_info"},
-    "triggers": {*BOTTOM, "arguments", "client", "hooks", "platforms", "waiting"},
+    "triggers": {*BOTTOM, "arguments", "client", "hooks", "platforms", "waiting", "version_compat"},
 }
 LAYERS["records"] = {*BOTTOM, "calling_hours", "client", "platforms"}
 LAYERS["sweep"] = {*LAYERS["records"], "records", "waiting"}
@@ -34,7 +35,7 @@ BELOW = {*LAYERS, "triggers"}
 LAYERS |= {
     "operators": BELOW,
     "sensors": BELOW,
-    "timetables": {"calling_hours", "exceptions"},
+    "timetables": {"calling_hours", "exceptions", "version_compat"},
 }
 """What each folder or module may import, besides itself; what is not here is no part of the layers."""
 

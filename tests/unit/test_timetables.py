@@ -27,8 +27,8 @@ from airflow_provider_campaign.timetables import (
     calling_hours_end,
     calling_hours_start,
     log_missed_deadline,
-    trigger_timetables,
 )
+from airflow_provider_campaign.version_compat import trigger_timetables
 from tests.calling_hours import DAYS, Window, as_calling_hours, daily, quarters, times_by_day, weekly, windows
 from tests.profiles import examples
 

@@ -180,6 +180,15 @@ def test_a_campaign_that_is_not_there_is_not_found(connected: Sandbox, kind: Kin
     assert calls(connected) == "stop status"
 
 
+def test_a_404_that_is_cut_short_does_not_say_that_the_campaign_is_gone(
+    connected: Sandbox, kind: Kind, clock: VirtualClock
+) -> None:
+    connected.add_fault(Fault("lost", how="broken_json"))
+    with pytest.raises(CampaignNotFoundError, match=r"cd-gone.*HTTP 404, "):
+        kind.stop("cd-gone").execute({})
+    assert calls(connected) == "stop status stop status"
+
+
 def test_a_missing_permission_is_named_and_not_tried_again(connected: Sandbox, kind: Kind) -> None:
     campaign = kind.add_campaign(connected)
     connected.add_fault(Fault("forbidden", count=None))

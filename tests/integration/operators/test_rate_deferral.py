@@ -19,7 +19,7 @@ from airflow_provider_campaign.operators.campaign import CampaignOperator
 from airflow_provider_campaign.operators.status_change import MIN_RATE_DEFERRAL, RATE_JITTER, RESUME_TIME
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, run
-from airflow_provider_campaign.triggers.base import SHARED_STREAMS
+from airflow_provider_campaign.version_compat import SHARED_STREAMS
 from tests.kinds import KORE_KINDS, SONARLY, Connect, Kind
 from tests.triggerer import Triggerer
 

@@ -27,9 +27,10 @@ from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, run
 from airflow_provider_campaign.testing import use_clock
 from airflow_provider_campaign.triggers import base
-from airflow_provider_campaign.triggers.base import BATCH_DELAY, MAX_SLEEP, MAX_THREADS, SHARED_STREAMS, SharedPoll
+from airflow_provider_campaign.triggers.base import BATCH_DELAY, MAX_SLEEP, MAX_THREADS, SharedPoll
 from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
 from airflow_provider_campaign.triggers.wait import FINAL_POLL_GRACE, TRIGGERER_GRACE, CampaignWaitTrigger
+from airflow_provider_campaign.version_compat import SHARED_STREAMS
 from airflow_provider_campaign.waiting.account_poller import AccountPoller
 from airflow_provider_campaign.waiting.pending import MAX_READ_LAG
 from tests.kinds import KINDS, SONARLY, Connect, Kind
