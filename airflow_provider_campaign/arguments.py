@@ -176,7 +176,7 @@ def read_records_path(name: str, value: Any) -> str | None:
         raise argument_error(name, value, "which is neither a URL nor an absolute path", fix, nothing_sent=False)
     host = rest.partition("/")[0].rpartition("@")[2]
     if host and scheme.casefold() in ("file", "local"):
-        problem = f"where {host!r} is a host, so that records would be below the folder that a task happens to run in"
+        problem = f"which names the host {host!r}; a file's path begins with a third slash"
         raise argument_error(name, value, problem, f"Give file:///{rest}.", nothing_sent=False)
     return path
 

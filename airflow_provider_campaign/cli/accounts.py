@@ -136,7 +136,7 @@ def open_record(
     run: dict[str, str | None] = {"command": command, "user": None}
     with suppress(OSError, KeyError):  # the machine may have no name for the user
         run["user"] = getpass.getuser()
-    known |= {"platform": client.platform, "reason": read_reason("--reason", options.reason)}
+    known = {"platform": client.platform, "reason": read_reason("--reason", options.reason), **known}
     return TaskRecord(RecordDraft(run=run, began_at=client.clock.time(), **known), store, cancellation)
 
 

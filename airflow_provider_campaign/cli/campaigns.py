@@ -42,6 +42,7 @@ from airflow_provider_campaign.sweep.account import SweptAccount
 from airflow_provider_campaign.sweep.loop import Sweep
 from airflow_provider_campaign.sweep.plan import Schedule, SweepScope
 from airflow_provider_campaign.sweep.result import SweepResult
+from airflow_provider_campaign.text import sanitize
 from airflow_provider_campaign.waiting.account_poller import wait_for_effect
 
 LIST_TIMEOUT = 60.0  # seconds after which a listing times out
@@ -134,10 +135,12 @@ def stop_active(options: Namespace, output: Output) -> int:
 
 def _stop_all(sweeps: Sweeps, options: Namespace, output: Output) -> int:
     scope = {**sweeps.scope.as_dict(), "dry_run": False}
+    secrets = [secret for client in sweeps.clients.values() for secret in client.platform.secrets]
+    reason = sanitize(options.reason, secrets)  # it is in the record of each account
     records: dict[str, TaskRecord] = {}
 
     def run(conn_id: str, sweep: Sweep) -> SweepResult:
-        known = {"action": "sweep", "connection_id": conn_id, "scope": scope}
+        known = {"action": "sweep", "connection_id": conn_id, "scope": scope, "reason": reason}
         record = open_record(options, sweep.account.client, sweeps.cancellation, "stop-active", **known)
         records[conn_id] = record
         record.describe(lambda: SweepResult(sweep.account).progress())

@@ -92,7 +92,7 @@ class Account:
                 text = "By now the connection is one to another account, to which nothing was sent."
                 raise CampaignAuthError(f"{subject}: HTTP 401. {text}", http_status=401)
             if platform != refused:
-                log.warning("Credentials were refused, and others are configured by now: continuing with those")
+                log.warning("The credentials were refused; the connection has new ones by now, and they are used")
                 self.platform = platform
             return self.platform is not refused
 

@@ -151,7 +151,7 @@ class StartCampaignOperator(StatusChangeOperator):
         if status and may_be_live(status):
             raise CampaignConflictError(
                 f"{subject} is {status} outside {hours}: an earlier attempt of this task may have started it. Stop it, "
-                "or look whether the sweep has."
+                "unless the sweep has done so already."
             )
         state = f"close at {rule.local(end)}" if end and is_open else "are closed"
         opens = f"They open next at {rule.local(start)}." if start else "They do not open again within 400 days."

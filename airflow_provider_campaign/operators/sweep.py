@@ -16,6 +16,7 @@ from airflow_provider_campaign.campaign import LIVE_STATUSES, CampaignType
 from airflow_provider_campaign.client.clock import Cancellation
 from airflow_provider_campaign.exceptions import CampaignError, CampaignSweepError
 from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.operators.dry_run import DryRunArgument
 from airflow_provider_campaign.operators.sweep_run import SweepRun
 from airflow_provider_campaign.operators.task_record import TaskRecord
 
@@ -76,6 +77,8 @@ class StopActiveCampaignsOperator(BaseOperator):
     )
     ui_color = "#f6cdb4"
 
+    dry_run = DryRunArgument()
+
     readers: ClassVar[Mapping[str, arguments.Reader]] = {
         "campaign_conn_id": arguments.read_text,
         "campaign_types": arguments.read_words,
@@ -119,7 +122,7 @@ class StopActiveCampaignsOperator(BaseOperator):
         self.statuses = statuses
         self.name_pattern = name_pattern
         self.campaign_ids = campaign_ids
-        self.dry_run = dry_run  # type: ignore[method-assign, assignment]
+        self.dry_run = dry_run
         self.calling_hours = calling_hours
         self.records_path = records_path
         self.reason = reason

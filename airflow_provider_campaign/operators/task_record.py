@@ -127,7 +127,7 @@ class TaskRecord:
         if self._keeps_tries and not self.draft.earlier.tries and self.draft.run["try_number"] > 1:
             self.describe(earlier=EarlierTries.compare(self._stored_tries(), self.draft.header()))
             if missing := self.draft.earlier.missing:
-                log.warning("No record is there of what these tries did: %s", ", ".join(map(str, missing)))
+                log.warning("Previous tries of this task have left no record: %s", ", ".join(map(str, missing)))
         return self.draft.earlier
 
     def _stored_tries(self) -> dict[int, RecordFile]:
@@ -195,7 +195,7 @@ def open_store(name: str, value: Any, *, has_default: bool) -> RecordStore | Non
         path = read_records_path(name, value)
     except Exception as error:  # noqa: BLE001 evidence keeps no campaign from being stopped
         problem = str(error) if isinstance(error, CampaignConfigError) else f"{name} can't be read: {error}"
-        log.warning("No record can be written, which will be a failure once the work is done. %s", problem)
+        log.warning("No record can be written; the task fails for that reason once its work is done. %s", problem)
         return RecordStore(str(value), f"The record can't be written. {problem}")
     return RecordStore(path) if path else None
 

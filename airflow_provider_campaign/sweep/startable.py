@@ -37,7 +37,7 @@ def check_can_switch_off(client: CampaignClient) -> None:
     try:
         client.platform.http_request(ApiRequest(Action.SCHEDULE, "any"))
     except CampaignConfigError as error:
-        raise CampaignConfigError(f"switch_schedules_off is True ({client.description}): {error}") from None
+        raise CampaignConfigError(f"switch_schedules_off can't be used ({client.description}): {error}") from None
 
 
 def switch_schedules_off(

@@ -75,7 +75,7 @@ class PendingWait:
             return None
         self.was_refused = False
         if not self.accepts(campaign, snapshot.began):
-            self.problem = f"it was read as {campaign.status}, which may be how it was before."
+            self.problem = f"it was read as {campaign.status}, but that status may be older than the action."
             return None
         self.last_status = campaign.status
         if self.condition.is_ruled_out_by(campaign.status):

@@ -356,14 +356,15 @@ def test_every_sweep_leaves_a_record_also_where_it_fails(
     accounts: Sandbox, command: Command, store: RecordStore
 ) -> None:
     accounts.add_fault(Fault("unauthorized", platform="sonarly", count=None))
-    options = ("--yes", "--reason", "window closed", "--records-path", store.records_path)
+    reason = f"window closed {accounts.config.api_key}"
+    options = ("--yes", "--reason", reason, "--records-path", store.records_path)
     shown = command("stop-active", *CONNECTIONS, *options)
     assert shown.status == 1
     records = {file.record["connection_id"]: file for file in read_all(store) if file.record}
     kore, sonarly = records["campaign_default"].record or {}, records["sonarly"].record or {}
     assert (kore["outcome"], sonarly["outcome"]) == ("success", "failed")
     assert {campaign["campaign_id"] for campaign in kore["campaigns"]} == {"sms-1", "voice-1"}
-    assert kore["reason"] == "window closed"
+    assert kore["reason"] == sonarly["reason"] == "window closed ***"
     assert kore["run"]["command"] == "stop-active"
     assert "HTTP 401" in sonarly["error"]
     assert all(file.sha256 in shown.stderr for file in records.values())

@@ -259,6 +259,14 @@ def test_a_dry_run_is_what_the_form_said(sandbox: Sandbox, value: Any, stops: bo
     assert sandbox.campaign("cd-1").status == ("Stopped" if stops else "Active")
 
 
+def test_airflow_can_still_print_what_a_task_would_render(sandbox: Sandbox) -> None:
+    """``airflow tasks test --dry-run`` calls a method that has the argument's name."""
+    task = StopActiveCampaignsOperator(task_id="task", dry_run="{{ params.dry }}")
+    task.render_template_fields({"params": {"dry": True}})
+    task.dry_run()
+    assert sandbox.requests == []
+
+
 @pytest.mark.parametrize("value", [False, True, "{{ params.dry }}"])
 def test_a_dag_with_a_dry_run_argument_can_be_serialized(value: Any) -> None:
     with DAG("evening", schedule=None) as dag:
@@ -267,7 +275,7 @@ def test_a_dag_with_a_dry_run_argument_can_be_serialized(value: Any) -> None:
     names = vars(serialized_objects)
     serializer: Any = names.get("DagSerialization") or names["SerializedDAG"]  # the one from Airflow 3.2 on
     task, _ = serializer.to_dict(dag)["dag"]["tasks"]
-    assert json.dumps({"dry_run": value})[1:-1] in json.dumps(task)
+    assert str(value) in json.dumps(task)
 
 
 # Through a real run, with the values of a form.

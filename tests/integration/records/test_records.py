@@ -207,7 +207,7 @@ def test_what_a_lost_try_did_is_not_known_and_the_record_says_so(
 ) -> None:
     result = attempt(3).result
     assert [(each["try_number"], each["outcome"]) for each in result["earlier_tries"]] == [(1, None), (2, None)]
-    assert "No record is there of what these tries did: 1, 2" in caplog.text
+    assert "Previous tries of this task have left no record: 1, 2" in caplog.text
 
 
 class StateStore(dict[str, Any]):

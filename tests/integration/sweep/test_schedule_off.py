@@ -212,7 +212,7 @@ def test_a_platform_without_that_action_is_refused_before_anything_is_sent(
     use(platform, sandbox, connect)
     outcome = close(dag, switch_schedules_off=True)
     assert isinstance(outcome.error, CampaignConfigError)
-    assert "switch_schedules_off is True" in outcome.message
+    assert "switch_schedules_off can't be used" in outcome.message
     assert sandbox.requests == []
 
 

@@ -448,7 +448,7 @@ def test_no_stop_or_start_ends_by_an_older_status(
 def test_what_may_be_from_before_is_named_when_the_time_is_up(sandbox: Sandbox, clock: VirtualClock, act: Wait) -> None:
     campaign = sandbox.add_campaign(stoppable=False)
     change(sandbox, clock, campaign.id, "Stopped", "Active")
-    with pytest.raises(CampaignTimeoutError, match=r"last seen: Active\. .*read as Stopped, which may be how it was"):
+    with pytest.raises(CampaignTimeoutError, match=r"last seen: Active\. .*read as Stopped, but that status may be"):
         act(SMS.stop, campaign.id, timeout=LAG / 4)
 
 

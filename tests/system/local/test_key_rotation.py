@@ -66,7 +66,7 @@ def test_a_key_that_is_rotated_during_a_sweep_leaves_nothing_live(airflow: LiveA
     assert {campaign.status for campaign in campaigns} == {"Stopped"}
     assert 401 in {request.status_code for request in platform.requests}
     log = airflow.task_log("rotated_sweep", run, "sweep")
-    assert log.count("others are configured by now: continuing with those") == 1
+    assert log.count("the connection has new ones by now, and they are used") == 1
     assert NEW_SECRET not in log
 
 
