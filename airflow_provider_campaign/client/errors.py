@@ -88,7 +88,8 @@ def _classify(
     advice = remediation(platform, status)
     if platform.rate_limit_text and platform.rate_limit_text.encode() in response.body:
         return CampaignRateLimitError, text, remediation(platform, 429)
-    if status < 300 and document is None:
+    is_cut_short = status == 404 and response.body.lstrip().startswith(b"{")  # what is missing would say which it is
+    if document is None and (status < 300 or is_cut_short):
         return CampaignUnavailableError, "the response is not a JSON object", remediation(platform, 200)
     if status < 300:
         return CampaignUnavailableError, text or "the response says that the request failed", remediation(platform, 500)
@@ -97,8 +98,6 @@ def _classify(
         return CampaignRequestError, "it redirects, which is not followed", advice
     kind = _ERRORS.get(status, CampaignUnavailableError if status >= 500 else CampaignRequestError)
     if kind is CampaignNotFoundError:
-        if document is None and response.body.lstrip().startswith(b"{"):  # cut short: what is missing would say
-            return CampaignUnavailableError, "the response is not a JSON object", remediation(platform, 200)
         if document is None and response.body.strip():
             advice = "Check the connection's Host, and its Endpoints where there are any."
             return CampaignRequestError, f"no such path, and {foreign}", advice
