@@ -144,7 +144,7 @@ class CampaignClient:
 
         :param campaign_types: Some of the platform's types; all where None.
         :param statuses: Only campaigns in one of these, without regard to case; all where empty.
-        :raises UnreliableListError: Once all others were yielded, if rows are unreadable or it contradicts itself.
+        :raises CampaignUnavailableError: Once all others were yielded, if rows are unreadable or it contradicts itself.
         """
         types = (campaign_types,) if isinstance(campaign_types, str) else campaign_types
         if types is None or not self.platform.campaign_types:
@@ -180,7 +180,7 @@ class CampaignClient:
         One request counts all campaigns, one those in all statuses of the filter. Only if these differ the list is
         read, those changed last first, up to :data:`MAX_SEARCHED_PAGES`.
 
-        :raises UnreliableListError: Once all that were found were yielded, if there are more, or unreadable rows.
+        :raises CampaignUnavailableError: Once all that were found were yielded, if there are more, or unreadable rows.
         """
         listable = self.platform.listable_statuses
         if not listable:
