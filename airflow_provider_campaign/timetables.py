@@ -15,8 +15,6 @@ from airflow_provider_campaign.version_compat import trigger_timetables
 if TYPE_CHECKING:
     from airflow.sdk import CronTriggerTimetable, MultipleCronTriggerTimetable
 
-    Timetable = CronTriggerTimetable | MultipleCronTriggerTimetable
-
 __all__ = ["calling_hours_closed", "calling_hours_end", "calling_hours_start", "log_missed_deadline"]
 
 log = logging.getLogger(__name__)
@@ -29,7 +27,9 @@ NO_CRON_KEYS = ("open", "closed_dates", "overrides", "name_pattern", "campaign_t
 Key = TypeVar("Key", bound=Hashable)
 
 
-def calling_hours_end(calling_hours: Mapping[str, Any], offset: timedelta = timedelta(0)) -> Timetable:
+def calling_hours_end(
+    calling_hours: Mapping[str, Any], offset: timedelta = timedelta(0)
+) -> CronTriggerTimetable | MultipleCronTriggerTimetable:
     """
     Return the schedule of the moments at which the calling hours end.
 
@@ -41,7 +41,9 @@ def calling_hours_end(calling_hours: Mapping[str, Any], offset: timedelta = time
     return _timetable(hours.zone, (window.stop + shift for window in hours.windows))
 
 
-def calling_hours_start(calling_hours: Mapping[str, Any], offset: timedelta = timedelta(0)) -> Timetable:
+def calling_hours_start(
+    calling_hours: Mapping[str, Any], offset: timedelta = timedelta(0)
+) -> CronTriggerTimetable | MultipleCronTriggerTimetable:
     """Return the schedule of the moments at which the calling hours start; all else as :func:`calling_hours_end`."""
     hours, shift = _read(calling_hours), _minutes("offset", offset)
     return _timetable(hours.zone, (window.start + shift for window in hours.windows))
@@ -49,7 +51,7 @@ def calling_hours_start(calling_hours: Mapping[str, Any], offset: timedelta = ti
 
 def calling_hours_closed(
     calling_hours: Mapping[str, Any], every: timedelta = timedelta(minutes=5), offset: timedelta = timedelta(0)
-) -> Timetable:
+) -> CronTriggerTimetable | MultipleCronTriggerTimetable:
     """
     Return the schedule of the moments at which the calling hours end, and of every so often until they start again.
 
@@ -105,7 +107,7 @@ def _minutes(argument: str, value: Any) -> int:
     return value // MINUTE
 
 
-def _timetable(zone: ZoneInfo, moments: Iterable[int]) -> Timetable:
+def _timetable(zone: ZoneInfo, moments: Iterable[int]) -> CronTriggerTimetable | MultipleCronTriggerTimetable:
     """Return Airflow's timetable for minutes since Monday 00:00, those of the weeks before and after too."""
     crons = _crons({moment % MINUTES_A_WEEK for moment in moments})
     one, several = trigger_timetables()
