@@ -68,7 +68,8 @@ class CampaignStatusSensor(BaseSensorOperator):
         self.target_statuses = target_statuses
         self.deferrable = deferrable
         flags = {"start_from_trigger": start_from_trigger, "deferrable": deferrable}
-        self.start_from_trigger = SHARED_STREAMS and all(arguments.read_bool(*flag) for flag in flags.items())
+        wanted = [arguments.read_bool(*flag) for flag in flags.items()]
+        self.start_from_trigger = all(wanted) and SHARED_STREAMS
         self._cancellation = Cancellation()
         self._templates = arguments.check_arguments(self, self.readers)
         arguments.read_poll_interval("poke_interval", self.poke_interval)

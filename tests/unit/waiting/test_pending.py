@@ -55,7 +55,9 @@ def test_a_wait_ends_once_its_campaign_has_met_the_condition() -> None:
 def test_a_wait_that_has_seen_nothing_newer_than_the_stop_says_what_it_has_read() -> None:
     wait = PendingWait("c-1", STOP_CONDITION, acted_at=ACTED_AT, last_status="Active")
     assert wait.reached(snapshot("Stopped"), "connection 'a'") is None
-    assert "last seen: Active. The last problem: it was read as Stopped, which may be" in str(wait.timed_out(9, "a"))
+    assert "last seen: Active. The last problem: it was read as Stopped, but that status may be" in str(
+        wait.timed_out(9, "a")
+    )
 
 
 REFUSED = [Snapshot(failed={"c-1": CampaignNotFoundError("gone")}), Snapshot(error=CampaignError("nobody may"))]
