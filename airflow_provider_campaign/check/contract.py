@@ -20,7 +20,7 @@ from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignNo
 from airflow_provider_campaign.text import sanitize
 from airflow_provider_campaign.waiting.account_poller import wait_for_effect
 
-SAME, DIFFERS, UNKNOWN = "as documented", "differs", "can't tell"
+SAME, DIFFERS, UNKNOWN = "as documented", "differs", "unknown"
 
 MAX_PAGES = 3  # pages of a list that are read, at the most
 MAX_CLOCK_DIFFERENCE = 60.0  # seconds by which a response's ``Date`` and our time may differ although the clocks agree

@@ -124,20 +124,20 @@ class ConnectionFields:
         if "://" not in host:
             scheme = self._connection.schema if self._connection.schema in ("http", "https") else "https"
             host = f"{scheme}://{host}"
-        told = "a text that may hold credentials" if set(host) & set("@?#") else shown(host)
+        given = "a text that may hold credentials" if set(host) & set("@?#") else shown(host)
         fix = f"Give a host such as {default or 'https://api.example.com'}."
         try:
             parse_url(host)
             parts = urlsplit(host)
             name, port = parts.hostname or "", parts.port or self._connection.port or 443
         except ValueError:
-            raise self.error("host", f"is {told}, which is not an address", fix) from None
+            raise self.error("host", f"is {given}, which is not an address", fix) from None
         if parts.scheme not in ("http", "https") or not name or " " in host or not 0 < port < 65536:
-            raise self.error("host", f"is {told} (port {port}), which is not an address", fix)
+            raise self.error("host", f"is {given} (port {port}), which is not an address", fix)
         if parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None:
-            raise self.error("host", f"is {told}, which is more than scheme, host and port", fix)
+            raise self.error("host", f"is {given}, which is more than scheme, host and port", fix)
         if parts.scheme == "http" and not is_loopback(name):
-            raise self.error("host", f"is {told}, which would send credentials unencrypted", "Use https://.")
+            raise self.error("host", f"is {given}, which would send credentials unencrypted", "Use https://.")
         has_port = parts.port or self._connection.port
         return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}{f':{port}' if has_port else ''}"
 

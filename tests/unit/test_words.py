@@ -13,12 +13,17 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = sorted(path.relative_to(REPOSITORY) for path in [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md")])
+SCRIPTS = sorted(
+    path.relative_to(REPOSITORY)
+    for ending in ("js", "html", "schema.json")
+    for path in (REPOSITORY / "airflow_provider_campaign").rglob(f"*.{ending}")
+)
 MODULES = sorted(
     path.relative_to(REPOSITORY)
     for folder in ("airflow_provider_campaign", "example_dags")
     for path in (REPOSITORY / folder).rglob("*.py")
 )
-IN_CODE = {"the page": "a page of a list", "tell": "a verdict that saved reports contain: can't tell"}
+IN_CODE = {"the page": "a page of a list, or the page that a module makes"}
 """Words that modules may use even so, and why."""
 
 NAMES = re.compile(r"``[^`]*``|cd-[\w-]+|Evening reminder")
@@ -75,8 +80,11 @@ def found(text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def texts(module: Path) -> Iterator[tuple[int, str]]:
-    """Yield the line and the text of each docstring, message, and comment."""
+    """Yield the line and the text of each docstring, message, and comment; of what is no module, all of it."""
     source = (REPOSITORY / module).read_text(encoding="utf-8")
+    if module.suffix != ".py":
+        yield 0, source
+        return
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.lineno, node.value
@@ -97,7 +105,7 @@ def test_a_page_uses_the_words_of_the_field(page: Path) -> None:
 def test_docstrings_messages_and_comments_use_the_words_of_the_field() -> None:
     assert [
         f"{module}:{first + line}: {words!r}: write {instead}"
-        for module in MODULES
+        for module in [*MODULES, *SCRIPTS]
         for first, text in texts(module)
         for line, words, instead in found(NAMES.sub("_", text))
         if words not in IN_CODE

@@ -115,7 +115,7 @@ async function read(wanted) {
   if (!signal.aborted) finish();
 }
 
-// Read so many results: first those that may show a closing that nothing shows yet, one after another.
+// Read this number of results: first those that may show a closing that nothing shows yet, one after another.
 async function readWithin(budget, signal) {
   for (let left = budget; left > 0 && !signal.aborted;) {
     const { sweepClosings, closings } = known();

@@ -5,12 +5,12 @@ import { formatSpan } from "./texts.js";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-// A run that begins later than this after an end shows nothing of what was live until then.
+// A run that begins later than this after an end shows nothing of the campaigns that were live until then.
 const FIRST_LOOK = 5 * MINUTE;
 // How long after an end its run may still have to begin, and how long one that has begun may take.
 const GRACE = 15 * MINUTE;
 const PATIENCE = 2 * HOUR;
-// How long calling hours are over, where that is not known.
+// How long a closed period lasts, if unknown.
 const CLOSED_PERIOD = 12 * HOUR;
 
 export const byTime = (one, other) => one.at - other.at;
@@ -110,7 +110,7 @@ function closingOf(closing, all, now) {
   return { ...made, outcome: outcomeOfClosing(made, now) };
 }
 
-// Until the last campaign that was live at the end was stopped; until it was verified, where no earlier look could tell.
+// Until the last campaign that was live at the end was stopped; until it was verified, if no earlier look shows it.
 function lateBy({ end }, { run, verifiedAt }, live, runs, liveCount) {
   const isFirstLook = run.at <= end + FIRST_LOOK && live.length >= liveCount
     && !runs.some((each) => each.endedAt >= end && each.at < run.at && outcomeOf(each).level === "bad");

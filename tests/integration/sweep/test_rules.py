@@ -262,7 +262,7 @@ def test_a_manually_triggered_run_does_the_same(sandbox: Sandbox, dag: Dag) -> N
 def test_a_guard_that_finds_nothing_again_is_a_small_record(clock: VirtualClock, records: Path) -> None:
     """Its result still has the closings: the next run knows from them which ends were verified."""
     five = [{"name": f"rule {number}", "name_pattern": f"R{number}-*", **HOURS} for number in range(5)]
-    guard = Dag(clock, "keep_campaigns_closed_kore_us", calling_hours=five, reason="Calling hours are over")
+    guard = Dag(clock, "keep_campaigns_closed_kore_us", calling_hours=five, reason="End of calling hours")
     outcomes = [guard.guard(on_monday("21:00") + 5 * number * A_MINUTE) for number in range(3)]
     assert [len(each.result["closings"]) for each in outcomes] == [5, 5, 5]
     kept = sorted(records.rglob("*.json"))

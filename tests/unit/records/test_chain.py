@@ -358,7 +358,7 @@ def test_a_run_that_found_nothing_is_a_small_record(tmp_path: Path) -> None:
     scope = {"campaign_types": ["sms", "voice"], "statuses": sorted(LIVE_STATUSES), "dry_run": False}
     draft = RecordDraft(
         *("sweep", {**run, **tries}, at.timestamp() + 0.123456, "kore_us_production", KORE_V2, scope),
-        *("Calling hours are over", at, "America/New_York"),
+        *("End of calling hours", at, "America/New_York"),
     )
     store = RecordStore(f"file://{tmp_path}")
     for later in (0, 300):
