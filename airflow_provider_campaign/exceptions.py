@@ -22,6 +22,8 @@ If no retry can help, the error is also an ``AirflowFailException``: it fails th
 
 from __future__ import annotations
 
+from traceback import clear_frames
+
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 __all__ = [
@@ -115,3 +117,10 @@ class CampaignSweepError(CampaignError):
 
 class CampaignSweepFinalError(CampaignSweepError, AirflowFailException):
     """Campaigns are not verified stopped, and no retry can help."""
+
+
+def forget_variables(error: BaseException | None) -> None:
+    """Clear the variables of the functions that an error has left: consoles show them, and they may hold secrets."""
+    while error is not None:
+        clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

@@ -63,9 +63,9 @@ class ScriptedTransport(Transport):
         """What the platform was asked for so far."""
         return [request.action for request in self.requests]
 
-    def send_request(self, request: HttpRequest, headers: Mapping[str, str], seconds: float) -> HttpResponse:
+    def send_request(self, request: HttpRequest, sign: Callable[[], Mapping[str, str]], seconds: float) -> HttpResponse:
         """Keep the request, and give the next response."""
-        sent = SentRequest(request, dict(headers), seconds)
+        sent = SentRequest(request, dict(sign()), seconds)
         self.requests.append(sent)
         step = self._respond(sent)
         if isinstance(step, Exception):

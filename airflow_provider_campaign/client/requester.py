@@ -185,9 +185,9 @@ class Requester:
             with self._explained(request), self.rate_limiter.slot(deadline):
                 self.on_request(request)
                 sent_at = self.clock.time()
-                headers = platform.signed_headers(sent_at)
                 seconds = min(self.timeout, max(MIN_REQUEST_TIMEOUT, deadline.remaining))
-                response = self.transport.send_request(http_request, headers, seconds)
+                sign = partial(platform.signed_headers, sent_at)
+                response = self.transport.send_request(http_request, sign, seconds)
                 self.account.note_date(response.headers.get("Date"), self.clock.time())
             self.on_response(request, http_request, response, sent_at)
             if response.status != 401 or is_repeated:

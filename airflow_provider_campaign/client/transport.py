@@ -24,6 +24,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ProxySchemeUnknown
 from urllib3.util import create_urllib3_context
 
+from airflow_provider_campaign.exceptions import forget_variables
 from airflow_provider_campaign.platforms.base import HttpRequest, HttpResponse
 
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024  # a page of a hundred campaigns is well under 1 MiB
@@ -63,26 +64,30 @@ class Transport:
         self._ca_bundle = ca_bundle
         self._headers = {"User-Agent": user_agent, **_HEADERS}
 
-    def send_request(self, request: HttpRequest, headers: Mapping[str, str], seconds: float) -> HttpResponse:
+    def send_request(self, request: HttpRequest, sign: Callable[[], Mapping[str, str]], seconds: float) -> HttpResponse:
         """
-        Send a request once, signed by these headers, and return the response whole.
+        Send a request once, signed, and return the response whole.
 
+        No traceback has a variable with what it was signed by: consoles and error trackers show variables.
+
+        :param sign: Returns the headers that sign it.
         :param seconds: The longest that all of it may take, from the look-up of the host to the end of the response.
         :raises NotSent: When no connection could be made.
         :raises OutcomeUnknown: When the request left and no complete response came back.
         """
         attempt, proxy = _Attempt(seconds), None
-        body, all_headers = None if request.method == "GET" else b"", {**self._headers, **headers}
+        body, headers = None if request.method == "GET" else b"", dict(self._headers)
         if request.json is not None:
-            body, all_headers["Content-Type"] = json.dumps(request.json).encode(), "application/json"
+            body, headers["Content-Type"] = json.dumps(request.json).encode(), "application/json"
         try:
             proxy = _proxy_for(self.base_url)
             send = partial(self._pool(attempt, proxy).urlopen, retries=False, redirect=False, preload_content=False)
-            with closing(send(request.method, request.path, body, all_headers, timeout=seconds)) as response:
+            with closing(send(request.method, request.path, body, {**headers, **sign()}, timeout=seconds)) as response:
                 return HttpResponse(response.status, response.headers, _read_body(response))
-        except (NotSent, OutcomeUnknown):
-            raise
         except Exception as error:
+            forget_variables(error)
+            if isinstance(error, NotSent | OutcomeUnknown):
+                raise
             reason = _reason(error, is_connected=attempt.is_connected)
             if attempt.is_connected:
                 raise OutcomeUnknown(reason) from error

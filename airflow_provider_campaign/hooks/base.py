@@ -15,7 +15,12 @@ from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.client.client import DEFAULT_REQUEST_TIMEOUT, CampaignClient
 from airflow_provider_campaign.client.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_campaign.client.transport import Transport
-from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError, CampaignUnavailableError
+from airflow_provider_campaign.exceptions import (
+    CampaignConfigError,
+    CampaignError,
+    CampaignUnavailableError,
+    forget_variables,
+)
 from airflow_provider_campaign.get_provider_info import connection_type_info
 from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
 from airflow_provider_campaign.platforms.base import Platform
@@ -54,6 +59,7 @@ class CampaignHook(BaseHook, ABC):
         self.campaign_conn_id = campaign_conn_id
         self.clock = clock
         self._connection = connection
+        self._client: CampaignClient | None = None
         self._renews = renews
 
     @classmethod
@@ -104,19 +110,30 @@ class CampaignHook(BaseHook, ABC):
                 f"environment (AIRFLOW_CONN_{conn_id.upper()})."
             ) from error
 
-    @cached_property
+    @property
     def client(self) -> CampaignClient:
         """The client of the account; a :class:`.CampaignConfigError` if a field of the connection is wrong."""
+        # Not a cached_property: as a variable, a traceback of that shows the connection with its secrets.
+        self._client = self._client or self._create_client()
+        return self._client
+
+    def _create_client(self) -> CampaignClient:
         if self.connection.conn_type != self.conn_type:
             raise CampaignConfigError(
                 f"Connection {self.connection.conn_id!r} is of type {self.connection.conn_type!r}, not "
                 f"{self.conn_type!r} ({self.hook_name}). Nothing was sent. Give the id of another connection."
             )
-        fields, user_agent = ConnectionFields(self.connection), f"airflow-provider-campaign/{__version__}"
+        try:
+            return self._client_of(ConnectionFields(self.connection))
+        except CampaignConfigError as error:
+            forget_variables(error)
+            raise
+
+    def _client_of(self, fields: ConnectionFields) -> CampaignClient:
         platform = self.create_platform(fields)
         return CampaignClient(
             platform,
-            Transport(fields.base_url(), fields.text("ca_bundle") or None, user_agent),
+            Transport(fields.base_url(), fields.text("ca_bundle") or None, f"airflow-provider-campaign/{__version__}"),
             description=f"connection {self.connection.conn_id!r}, {platform.name}",
             timeout=fields.seconds("timeout") or DEFAULT_REQUEST_TIMEOUT,
             retry_budget=fields.seconds("retry_budget"),

@@ -61,7 +61,7 @@ class HttpResponse:
     """What came back; headers are looked up without regard to case."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
 

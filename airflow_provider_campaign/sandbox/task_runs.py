@@ -260,7 +260,6 @@ class TaskRunner:
         ti = SimpleNamespace(dag_id=run.dag_id, run_id=run_id, task_id=operator.task_id, try_number=try_number)
         ti.map_index, ti.xcom_push, ti.xcom_pull = map_index, push, pull
         ti.get_relevant_upstream_map_indexes = lambda *_, **__: None  # which Airflow 2 asks for
-        send = SimpleNamespace(add=lambda asset, extra=None: outcome.events.append(extra))
         return {
             **dates,
             "ti": ti,
@@ -277,11 +276,21 @@ class TaskRunner:
             "prev_data_interval_end_success": last and last.date,
             "prev_start_date_success": last and last.began,
             "prev_end_date_success": last and last.ended,
-            "outlet_events": defaultdict(lambda: send),
+            "outlet_events": _OutletEvents(outcome.events),
             "triggering_asset_events": {"": [SimpleNamespace(extra=extra) for extra in run.events]},
             "expanded_ti_count": None,
             **({"task_state_store": run.stores[operator.task_id, map_index]} if self.has_state_store else {}),
         }
+
+
+class _OutletEvents:
+    """What a task sends asset events by; before Airflow 3.2 an outlet can't be the key of a dict."""
+
+    def __init__(self, sent: list[dict[str, Any]]) -> None:
+        self._sent = sent
+
+    def __getitem__(self, outlet: Any) -> Any:
+        return SimpleNamespace(add=lambda asset, extra=None: self._sent.append(extra))
 
 
 class _Variables:

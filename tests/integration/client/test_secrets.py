@@ -264,3 +264,48 @@ def test_the_watch_over_the_suite_notices_what_it_is_for() -> None:
     assert leak_in(f"Bearer {Sandbox().config.api_key}") == "the API key"
     assert leak_in(jwt.encode({"appId": "cs-1"}, "k" * 64)) == "a token"
     assert leak_in("Campaign c1 is Stopped") is None
+
+
+# Consoles (Airflow's own, too) and error trackers show the variables of each function in a traceback.
+
+
+def assert_no_variable_holds(account: Account, error: BaseException | None) -> None:
+    shown = ""
+    while error is not None:
+        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+        shown += "".join(repr(frame.f_locals) for frame in frames if frame.f_code.co_filename != __file__)
+        error = error.__cause__ or error.__context__
+    assert shown
+    assert TOKEN.search(shown) is None
+    assert [secret for secret in account.secrets if repr(secret)[1:-1] in shown] == []
+
+
+def no_answer(sent: Sent) -> Reply:
+    raise ConnectionError
+
+
+@pytest.mark.parametrize("status", [200, 403, 500, None], ids=str)
+@pytest.mark.parametrize("account", ACCOUNTS.values(), ids=ACCOUNTS)
+def test_no_variable_in_a_traceback_of_a_request_holds_a_secret(
+    connect: Connect, account: Account, status: int | None
+) -> None:
+    with LocalServer(Echo(status, account) if status else no_answer) as server:
+        connect(account.connection(server.url))
+        with pytest.raises(CampaignError) as caught:
+            CampaignHook.for_conn_id("campaign_default").client.get_campaign("another")
+    assert_no_variable_holds(account, caught.value)
+
+
+def test_no_variable_in_a_traceback_of_a_refused_connection_holds_a_secret(connect: Connect) -> None:
+    connect(ACCOUNTS["sonarly"].connection("http://127.0.0.1:1"))
+    with pytest.raises(CampaignError, match="the connection was refused") as caught:
+        CampaignHook.for_conn_id("campaign_default").client.get_campaign("another")
+    assert_no_variable_holds(ACCOUNTS["sonarly"], caught.value)
+
+
+@pytest.mark.parametrize("account", [ACCOUNTS["kore"], ACCOUNTS["sonarly"]], ids=["kore", "sonarly"])
+def test_no_variable_in_a_traceback_of_a_wrong_field_holds_it(connect: Connect, account: Account) -> None:
+    connect({**account.connection("http://127.0.0.1:1"), "password": f"'{account.password}'"})
+    with pytest.raises(CampaignError, match="in quotes") as caught:
+        CampaignHook.for_conn_id("campaign_default").client  # noqa: B018
+    assert_no_variable_holds(account, caught.value)

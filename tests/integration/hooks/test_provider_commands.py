@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from airflow_provider_campaign import __version__
 from airflow_provider_campaign.get_provider_info import get_provider_info
-from tests.airflow_process import SharedAirflow
+from tests.airflow_process import AirflowProcess, SharedAirflow
 
 # One process for all of them: each would take seconds to start.
 COMMANDS = """
@@ -78,12 +78,10 @@ def test_both_forms_have_all_their_fields_and_mark_the_secrets(printed: Printed)
 
 
 @pytest.mark.skipif(version < Version("3.1"), reason="the UI of 2.11 is Flask's, that of 3.0 has no forms without it")
-def test_the_ui_shows_every_field_under_its_label_and_masks_the_secrets(
-    shared_airflow: SharedAirflow, tmp_path: Path
-) -> None:
+def test_the_ui_shows_every_field_under_its_label_and_masks_the_secrets(airflow_home: Path, tmp_path: Path) -> None:
     script = tmp_path / "ui.py"
     script.write_text(UI)
-    forms = shared_airflow.answer(str(script))
+    forms = AirflowProcess(airflow_home, {}).answer(str(script))
     for info in get_provider_info()["connection-types"]:
         form = forms[info["connection-type"]]
         shown = {name: field["schema"] for name, field in form["extra_fields"].items()}

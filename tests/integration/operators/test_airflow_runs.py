@@ -62,7 +62,7 @@ def outcome(shared_airflow: SharedAirflow, statsd: Statsd) -> Iterator[Outcome]:
         script = str(shared_airflow.dags_folder / "retries.py")
         statsd.take()
         with meanwhile(sandbox, voice_was_polled_twice, lambda: sandbox.set_status("cd-voice-1", "Stopped")):
-            runs = shared_airflow.answer(script, *LASTING, *PASSING, connections=connections)
+            runs = shared_airflow.answer(script, connections=connections)
         yield Outcome(runs["evening"], runs["retries"], sandbox, statsd.take())
 
 

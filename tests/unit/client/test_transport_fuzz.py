@@ -205,4 +205,4 @@ def proxy() -> Iterator[list[bytes]]:
 def test_whatever_a_proxy_says_nothing_was_sent(proxy: list[bytes], said: bytes) -> None:
     proxy[:] = [said]
     with pytest.raises(NotSent, match="by way of the proxy"):
-        FAR.send_request(HttpRequest("POST", "/stop"), {}, AMPLE)
+        FAR.send_request(HttpRequest("POST", "/stop"), dict, AMPLE)

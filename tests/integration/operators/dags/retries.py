@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
-import sys
 from datetime import timedelta
 
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_campaign.operators.campaign import StopCampaignOperator, StopSmsCampaignOperator
 
+TASK_IDS = (
+    "kore-unauthorized",
+    "sonarly-forbidden",
+    "kore-not_found",
+    "sonarly-bad_request",
+    "kore-redirect",
+    "sonarly-rate_limit",
+    "kore-lost",
+)
 OPERATORS = {"kore": StopSmsCampaignOperator, "sonarly": StopCampaignOperator}
 
 with DAG("retries", schedule=None) as dag:
-    for task_id in sys.argv[1:] if __name__ == "__main__" else ():
+    for task_id in TASK_IDS:
         platform = task_id.partition("-")[0]
         OPERATORS[platform](
             task_id=task_id,
