@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,14 +32,12 @@ from airflow_provider_campaign.exceptions import (
     CampaignStateError,
     CampaignTimeoutError,
 )
-from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
-from airflow_provider_campaign.platforms.base import Action, ApiRequest
+from airflow_provider_campaign.platforms.base import ApiRequest
 from airflow_provider_campaign.platforms.kore import KorePlatform
 from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from airflow_provider_campaign.triggers.wait import CampaignWaitTrigger
-from airflow_provider_campaign.waiting.pending import MAX_READ_LAG
 from tests.kinds import KORE_KINDS, SONARLY, Connect, Kind
 from tests.triggerer import run_to_its_end
 
@@ -50,21 +47,8 @@ LAG = 60.0
 SMS, CALL = KORE_KINDS[0], KORE_KINDS[3]
 SENSOR_MODULE = "airflow.sdk.bases.sensor" if find_spec("airflow.sdk") else "airflow.sensors.base"
 
-PASSING = [
-    Fault("error", status=503),
-    Fault("reset", skip=1),
-    Fault("broken_json"),
-    Fault("rate_limit", skip=1),
-    Fault("rate_limit", retry_after="100"),
-]
-"""A few of the failures that pass; how each is told from those that don't is tested for a single request."""
-
 each_form = pytest.mark.parametrize("kind", [SMS, CALL, SONARLY], ids=lambda kind: kind.label)
 """A kind for each form that responses come in."""
-
-each_passing = pytest.mark.parametrize(
-    "fault", PASSING, ids=lambda fault: f"{fault.kind}-{list(fault.options.values())}"
-)
 
 
 @pytest.fixture(autouse=True)
@@ -160,32 +144,33 @@ def test_a_status_that_is_reached_is_returned(sandbox: Sandbox, connect: Connect
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-@pytest.mark.parametrize(
-    ("status", "error", "match"),
-    [
-        ("Completed", CampaignStateError, "is Completed: it will not become Stopped"),
-        (None, CampaignNotFoundError, "HTTP 404"),
-    ],
-    ids=["the target can't come", "it is gone"],
-)
-def test_what_can_not_end_well_fails_at_once(
-    sandbox: Sandbox, wait: Wait, status: str | None, error: type[Exception], match: str, at_once: bool
-) -> None:
+@pytest.mark.parametrize("status", ["Completed", None])
+def test_what_can_not_end_well_fails_at_once(sandbox: Sandbox, wait: Wait, status: str | None, at_once: bool) -> None:
     campaign = sandbox.add_campaign()
     if status:
         sandbox.set_status(campaign.id, status, 0 if at_once else SOON)
+        error, match = CampaignStateError, "is Completed: it will not become Stopped"
     else:
         sandbox.add_fault(Fault("not_found", skip=0 if at_once else 1, count=None))
+        error, match = CampaignNotFoundError, "HTTP 404"
     with pytest.raises(error, match=rf"'{campaign.id}'.*{match}"):
         wait(campaign.id)
     assert len(sandbox.requests) == 1 or not at_once
 
 
-@each_passing
+PASSING = {
+    "reset": Fault("reset", skip=1),
+    "broken_json": Fault("broken_json"),
+    "429": Fault("rate_limit", skip=1),
+    "429, 100 s": Fault("rate_limit", retry_after="100"),
+}
+
+
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
 def test_a_passing_failure_is_survived(sandbox: Sandbox, wait: Wait, mode: str, fault: Fault) -> None:
     campaign = sandbox.add_campaign()
     sandbox.set_status(campaign.id, "Stopped", SOON / 2)
-    sandbox.add_fault(Fault(fault.kind, skip=fault.skip, **fault.options))
+    sandbox.add_fault(fault)
     assert wait(campaign.id) == "Stopped"
     assert len(sandbox.requests) >= 2 + fault.skip
     if fault.kind == "rate_limit" and mode == "poke":  # the other two forget, from one process to the next
@@ -193,81 +178,87 @@ def test_a_passing_failure_is_survived(sandbox: Sandbox, wait: Wait, mode: str, 
         assert after.at - refused.at >= 59
 
 
+LATER = Fault("forbidden", skip=1, count=None)
+AT_ONCE = Fault("forbidden", count=None)
+SILENT = Fault("error", count=None)
+LIMITED = Fault("rate_limit", count=None)
+
+
 @pytest.mark.parametrize(
     ("arguments", "fault", "error"),
     [
-        ({}, None, AirflowSensorTimeout),
-        ({"soft_fail": True}, None, AirflowSkipException),
-        ({"silent_fail": True}, None, AirflowSensorTimeout),
         ({"exponential_backoff": True, "max_wait": 2 * INTERVAL}, None, AirflowSensorTimeout),
-        ({}, "error", AirflowSensorTimeout),
-        ({"timeout": 600}, "rate_limit", AirflowSensorTimeout),
+        ({"soft_fail": True}, None, AirflowSkipException),
+        ({"silent_fail": True}, SILENT, AirflowSensorTimeout),
+        ({"timeout": 600}, LIMITED, AirflowSensorTimeout),
+        ({}, LATER, CampaignAuthError),
+        ({"soft_fail": True}, AT_ONCE, AirflowSkipException),
+        ({"soft_fail": True}, LATER, AirflowSkipException),
+        ({"never_fail": True}, AT_ONCE, AirflowSkipException),
+        ({"never_fail": True}, LATER, AirflowSkipException),
+        ({"silent_fail": True}, AT_ONCE, CampaignAuthError),
     ],
-    ids=str,
 )
-def test_a_wait_that_times_out_ends_as_the_sensor_is_configured(
-    sandbox: Sandbox, wait: Wait, mode: str, arguments: dict[str, Any], fault: str | None, error: type[Exception]
+def test_a_wait_that_fails_ends_as_the_sensor_is_configured(
+    sandbox: Sandbox, wait: Wait, mode: str, arguments: dict[str, Any], fault: Fault | None, error: type[Exception]
 ) -> None:
+    if "never_fail" in arguments and fault is LATER and Version(airflow.__version__) < Version("3.1"):
+        arguments = {**arguments, "deferrable": False}  # which does not look at it for a task that was deferred
     campaign = sandbox.add_campaign()
     if fault:
-        sandbox.add_fault(Fault(fault, count=None))
+        sandbox.add_fault(fault)
     with pytest.raises(error):
         wait(campaign.id, **{"timeout": SOON, **arguments})
-    if fault == "rate_limit":
+    if fault is LIMITED:
         interval = 30 if mode == "reschedule" else 60  # which knows nothing of the platform's window
         assert len(sandbox.requests) <= 600 / interval + 10  # a poll each, the first, and those after the deadline
 
 
-@pytest.mark.parametrize(
-    ("arguments", "error", "at_once"),
-    [
-        ({}, CampaignAuthError, False),
-        ({"soft_fail": True}, AirflowSkipException, True),
-        ({"soft_fail": True}, AirflowSkipException, False),
-        ({"never_fail": True}, AirflowSkipException, True),
-        ({"never_fail": True}, AirflowSkipException, False),
-        ({"silent_fail": True}, CampaignAuthError, True),
-    ],
-    ids=str,
-)
-def test_a_final_failure_ends_as_the_sensor_is_configured(
-    sandbox: Sandbox, wait: Wait, arguments: dict[str, Any], error: type[Exception], at_once: bool
-) -> None:
-    if "never_fail" in arguments and not at_once and Version(airflow.__version__) < Version("3.1"):
-        arguments = {**arguments, "deferrable": False}  # which does not look at it for a task that was deferred
-    campaign = sandbox.add_campaign()
-    sandbox.add_fault(Fault("forbidden", skip=0 if at_once else 1, count=None))
-    with pytest.raises(error):
-        wait(campaign.id, **arguments)
-
-
-@pytest.mark.parametrize(
-    ("campaign_id", "arguments"),
-    [("cd-1", {"campaign_conn_id": "wrong_type"}), ("cd-1", {"target_statuses": [""]}), ("../cd-1", {})],
-    ids=str,
-)
-def test_a_wrong_argument_or_connection_fails_before_anything_is_sent(
-    sandbox: Sandbox, connect: Connect, wait: Wait, campaign_id: str, arguments: dict[str, Any]
-) -> None:
-    connect({"conn_type": "http", "host": sandbox.url}, "wrong_type")
-    with pytest.raises(CampaignConfigError):
-        wait(campaign_id, **arguments)
-    assert sandbox.requests == []
-
-
-@pytest.mark.parametrize("poke_interval", [0, 0.5, timedelta(milliseconds=500)])
-def test_a_sensor_that_would_poll_without_a_pause_is_refused(poke_interval: float | timedelta) -> None:
+def test_a_sensor_that_would_poll_without_a_pause_is_refused() -> None:
     with pytest.raises(CampaignConfigError, match="poke_interval"):
-        CampaignStatusSensor(task_id="wait", campaign_id="cd-1", poke_interval=poke_interval)
+        CampaignStatusSensor(task_id="wait", campaign_id="cd-1", poke_interval=0.5)
 
 
-@pytest.mark.parametrize("deferrable", ["false", "No"])
-def test_a_text_that_is_false_does_not_defer(sandbox: Sandbox, deferrable: Any) -> None:
-    sensor = CampaignStatusSensor(
-        task_id="wait", campaign_id=sandbox.add_campaign().id, deferrable=deferrable, timeout=10
-    )
+def test_a_text_that_is_false_does_not_defer(sandbox: Sandbox) -> None:
+    no: Any = "false"
+    sensor = CampaignStatusSensor(task_id="wait", campaign_id=sandbox.add_campaign().id, deferrable=no, timeout=10)
     with pytest.raises(AirflowSensorTimeout):
         sensor.execute({})
+
+
+def test_a_key_that_is_rotated_meanwhile_ends_no_wait(sandbox: Sandbox, connect: Connect, wait: Wait) -> None:
+    for kind, before in ((SMS, 1), (CALL, 3), (SONARLY, 3)):
+        connect(kind.connection(sandbox))
+        campaign = kind.add_campaign(sandbox)
+        sandbox.set_status(campaign.id, "Stopped", SOON)
+        rotate_key(sandbox, connect, kind, before=before)
+        assert wait(campaign.id) == "Stopped"
+
+
+def rotate_key(sandbox: Sandbox, connect: Connect, kind: Kind, *, before: int) -> None:
+    """Replace the account's key, and then the connection's, just before the request with this number."""
+    arrived = itertools.count(1)
+
+    def look_at(_: object) -> None:
+        if next(arrived) == before:
+            sandbox.config.client_secret, sandbox.config.api_key = f"{kind.label}-secret-" * 8, f"sk_live_{kind.label}"
+            connect(kind.connection(sandbox))
+
+    sandbox.on_request(look_at)
+
+
+def test_one_unexpected_error_ends_no_wait(sandbox: Sandbox, wait: Wait, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_campaign, failures = KorePlatform.read_campaign, iter([KeyError("nobody foresaw this")])
+
+    def fail_once(platform: KorePlatform, request: ApiRequest, document: Any) -> Any:
+        for failure in failures:
+            raise failure
+        return read_campaign(platform, request, document)
+
+    monkeypatch.setattr(KorePlatform, "read_campaign", fail_once)
+    campaign = sandbox.add_campaign()
+    sandbox.set_status(campaign.id, "Stopped", SOON)
+    assert wait(campaign.id) == "Stopped"
 
 
 # A stop and a start.
@@ -290,14 +281,6 @@ def test_a_stop_or_start_that_takes_its_time_returns_what_was_seen(
     assert act(kind.start, campaign.id)["status"] == campaign.status == "Active"
 
 
-@each_passing
-def test_a_stop_survives_passing_failures_while_it_is_stopping(sandbox: Sandbox, act: Wait, fault: Fault) -> None:
-    campaign = sandbox.add_campaign(stop_delay=SOON)
-    sandbox.add_fault(Fault(fault.kind, action="status", **fault.options))
-    assert act(SMS.stop, campaign.id)["status"] == "Stopped"
-    assert campaign.stop_requests == 1
-
-
 def test_a_stop_that_is_not_over_in_time_says_what_was_seen_last(sandbox: Sandbox, act: Wait) -> None:
     campaign = sandbox.add_campaign(stoppable=False)
     sandbox.add_fault(Fault("rate_limit", action="stop", retry_after="4", count=3))
@@ -312,7 +295,7 @@ def test_a_stop_whose_campaign_is_put_back_to_ready_fails_at_once(sandbox: Sandb
         act(SMS.stop, campaign.id)
 
 
-@pytest.mark.parametrize("fault", ["not_found", "bad_request", "forbidden", "unauthorized"])
+@pytest.mark.parametrize("fault", ["not_found", "forbidden", "unauthorized"])
 def test_one_refused_status_ends_no_wait_but_a_refusal_that_stays_does(sandbox: Sandbox, act: Wait, fault: str) -> None:
     count = 2 if fault == "unauthorized" else 1  # which is tried again at once
     campaign = sandbox.add_campaign(stop_delay=SOON)
@@ -327,102 +310,15 @@ def test_one_refused_status_ends_no_wait_but_a_refusal_that_stays_does(sandbox: 
     assert len(sandbox.requests) <= 7  # the stop, and two polls
 
 
-# Keys and bugs.
-
-
-def rotate_keys(sandbox: Sandbox, connect: Connect, kind: Kind, *, before: int) -> None:
-    """Replace the account's key, and then the connection's, just before the request with this number."""
-    arrived = itertools.count(1)
-
-    def look_at(_: object) -> None:
-        if next(arrived) == before:
-            sandbox.config.client_secret, sandbox.config.api_key = "a-new-secret-" * 8, "sk_live_a_new_key"
-            connect(kind.connection(sandbox))
-
-    connect(kind.connection(sandbox))
-    sandbox.on_request(look_at)
-
-
-each_rotation = pytest.mark.parametrize(("kind", "before"), [(SMS, 1), (CALL, 3), (SONARLY, 3)], ids=str)
-
-
-@each_rotation
-def test_a_key_that_is_rotated_meanwhile_ends_no_stop(
-    sandbox: Sandbox, connect: Connect, kind: Kind, act: Wait, before: int
-) -> None:
-    campaign = kind.add_campaign(sandbox, stop_delay=SOON)
-    rotate_keys(sandbox, connect, kind, before=before)
-    act(kind.stop, campaign.id)
-    assert campaign.status == "Stopped"
-    assert campaign.stop_requests == 1
-
-
-@each_rotation
-def test_a_key_that_is_rotated_meanwhile_ends_no_wait(
-    sandbox: Sandbox, connect: Connect, kind: Kind, wait: Wait, before: int
-) -> None:
-    campaign = kind.add_campaign(sandbox)
-    sandbox.set_status(campaign.id, "Stopped", SOON)
-    rotate_keys(sandbox, connect, kind, before=before)
-    assert wait(campaign.id) == "Stopped"
-
-
-@pytest.mark.parametrize(("kind", "before"), [(SMS, 1), (CALL, 2), (SONARLY, 4)], ids=str)
-def test_a_key_that_is_rotated_during_a_sweep_leaves_nothing_live(
-    sandbox: Sandbox, connect: Connect, kind: Kind, before: int
-) -> None:
-    campaigns = [kind.add_campaign(sandbox) for _ in range(10)]
-    rotate_keys(sandbox, connect, kind, before=before)
-    StopActiveCampaignsOperator(task_id="sweep").execute({})
-    assert {campaign.status for campaign in campaigns} == {"Stopped"}
-
-
-@pytest.fixture
-def unexpected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the platform's module fail at the first response to a status request."""
-    read_campaign, failures = KorePlatform.read_campaign, iter([KeyError("nobody foresaw this")])
-
-    def fails_once(platform: KorePlatform, request: ApiRequest, document: Any) -> Any:
-        for failure in failures if request.action is Action.STATUS else ():
-            raise failure
-        return read_campaign(platform, request, document)
-
-    monkeypatch.setattr(KorePlatform, "read_campaign", fails_once)
-
-
-@pytest.mark.usefixtures("unexpected")
-def test_one_unexpected_error_ends_no_wait_for_a_stop(sandbox: Sandbox, act: Wait) -> None:
-    assert act(SMS.stop, sandbox.add_campaign(stop_delay=SOON).id)["status"] == "Stopped"
-
-
-@pytest.mark.usefixtures("unexpected")
-def test_one_unexpected_error_ends_no_wait_of_a_sensor(sandbox: Sandbox, wait: Wait) -> None:
-    campaign = sandbox.add_campaign()
-    sandbox.set_status(campaign.id, "Stopped", SOON)
-    assert wait(campaign.id) == "Stopped"
-
-
 # Reads that are late.
-
-
-def change(sandbox: Sandbox, clock: VirtualClock, campaign_id: str, *statuses: str) -> None:
-    """Have a campaign go through statuses, the last of them ten seconds ago; what is read is a minute old."""
-    sandbox.config.status_lag = sandbox.config.list_lag = LAG
-    for status in statuses:
-        clock.advance(LAG)
-        sandbox.set_status(campaign_id, status)
-    clock.advance(LAG / 6)
 
 
 @pytest.mark.parametrize(
     ("kind", "history", "is_dated"),
     [
-        (SMS, ("Stopped", "Active"), True),
-        (CALL, ("Stopped", "Active"), False),
-        (SONARLY, ("Stopped", "Active"), True),
-        (SONARLY, ("Stopped", "Active"), False),
         (CALL, ("Ready", "Active"), True),
         (SMS, ("Active", "Stopped"), True),
+        (SONARLY, ("Stopped", "Active"), False),
         (SONARLY, ("Active", "Stopped"), True),
     ],
     ids=str,
@@ -440,28 +336,15 @@ def test_no_stop_or_start_ends_by_an_older_status(
     connect(kind.connection(sandbox))
     if not is_dated:
         monkeypatch.setattr(Campaign, "updated_at", None)
+    sandbox.config.status_lag = LAG
     sandbox.config.start_status_word = "preparing"  # Sonarly's
     campaign = kind.add_campaign(sandbox, stop_delay=2 * LAG, start_delay=2 * LAG)
-    change(sandbox, clock, campaign.id, *history)
+    for status in history:
+        clock.advance(LAG)
+        sandbox.set_status(campaign.id, status)
+    clock.advance(LAG / 6)  # so that what is read first is the status before the last
     make, status = (kind.stop, "Stopped") if history[-1] == "Active" else (kind.start, "Active")
     assert act(make, campaign.id)["status"] == campaign.status == status
-
-
-def test_what_may_be_from_before_is_named_when_the_time_is_up(sandbox: Sandbox, clock: VirtualClock, act: Wait) -> None:
-    campaign = sandbox.add_campaign(stoppable=False)
-    change(sandbox, clock, campaign.id, "Stopped", "Active")
-    with pytest.raises(CampaignTimeoutError, match=r"last seen: Active\. .*read as Stopped, but that status may be"):
-        act(SMS.stop, campaign.id, timeout=LAG / 4)
-
-
-def test_a_platform_whose_dates_do_not_change_is_believed_at_last(
-    sandbox: Sandbox, clock: VirtualClock, act: Wait, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Campaign, "updated_at", property(lambda campaign: campaign.created_at))
-    campaign, began = sandbox.add_campaign(stop_delay=5), clock.now
-    assert act(SMS.stop, campaign.id)["status"] == "Stopped"
-    assert clock.now - began < MAX_READ_LAG + INTERVAL
-    assert len(sandbox.requests) <= 1 + 2 * 4
 
 
 # What a task is resumed with.
@@ -469,11 +352,8 @@ def test_a_platform_whose_dates_do_not_change_is_believed_at_last(
 EVENTS: list[Any] = [
     None,
     "success",
-    [],
     {},
     {"value": "Stopped"},
-    {"status": "success"},
-    {"value": None, "error": None, "message": ""},
     {"value": 5, "error": None, "message": ""},
     {"value": {"status": "Stopped"}, "error": None, "message": ""},
     {"value": "Stopped", "error": 5, "message": ""},
@@ -483,17 +363,11 @@ EVENTS: list[Any] = [
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=str)
-def test_an_unreadable_event_fails_for_a_retry(event: Any, tmp_path: Path, sandbox: Sandbox) -> None:
-    tasks: list[Any] = [
-        CampaignStatusSensor(task_id="wait", campaign_id="cd-1"),
-        SMS.stop("cd-1", deferrable=True),
-        SMS.start("cd-1", deferrable=True, records_path=str(tmp_path / "records")),
-    ]
-    for task in tasks:
+def test_an_unreadable_event_fails_for_a_retry(event: Any) -> None:
+    for task in (CampaignStatusSensor(task_id="wait", campaign_id="cd-1"), SMS.stop("cd-1"), SMS.start("cd-1")):
         with pytest.raises(CampaignError, match="an unreadable event") as caught:
-            task.execute_complete({}, event)
+            task.execute_complete({}, event)  # type: ignore[attr-defined]
         assert not isinstance(caught.value, AirflowFailException)
-    assert sandbox.requests == []
 
 
 class LoudSensor(CampaignStatusSensor):
