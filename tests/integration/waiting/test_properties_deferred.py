@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -36,22 +35,16 @@ POLL_SECONDS = 1.0
 """Seconds that one poll may take: it may have to wait for the account's requests."""
 
 
-@dataclass(frozen=True)
-class Outage:
+class Outage(NamedTuple):
     """Some requests go wrong for a while; it begins some seconds after the plan does."""
 
     begins: int
     seconds: int
-    kind: str
-    action: str | None
-    options: tuple[tuple[str, Any], ...] = ()
+    fault: Fault
 
     @property
     def ends(self) -> int:
         return self.begins + self.seconds
-
-    def fault(self) -> Fault:
-        return Fault(self.kind, action=self.action, count=None, **dict(self.options))
 
 
 class Plan(SimpleNamespace):
@@ -68,25 +61,21 @@ class Plan(SimpleNamespace):
     """
 
     @property
-    def is_fragile(self) -> bool:
-        return bool(self.unforeseen) and self.kind is not SONARLY
+    def odd_id(self) -> str | None:
+        """The id of the campaign that the module has a bug with."""
+        return unforeseen_id(self.unforeseen) if self.unforeseen and self.kind is not SONARLY else None
 
     def is_in_order(self, begin: float, end: float) -> bool:
         """Return whether nothing goes wrong between two moments."""
-        outages = (outage for outage in self.outages if outage.kind != "framing")
+        outages = (outage for outage in self.outages if outage.fault.kind != "framing")
         return not any(outage.begins <= end and begin <= outage.ends for outage in outages)
 
 
 def outages(kinds: str, actions: list[str | None], **options: list[Any]) -> st.SearchStrategy[Outage]:
-    drawn = st.fixed_dictionaries({name: st.sampled_from(values) for name, values in options.items()})
-    return st.builds(
-        Outage,
-        begins=st.integers(0, 600),
-        seconds=st.sampled_from([5, 60, 300, 1000]),
-        kind=st.sampled_from(kinds.split()),
-        action=st.sampled_from(actions),
-        options=drawn.map(lambda chosen: tuple(chosen.items())),
-    )
+    drawn = {name: st.sampled_from(values) for name, values in options.items()}
+    kind, action = st.sampled_from(kinds.split()), st.sampled_from(actions)
+    fault = st.builds(Fault, kind, action=action, count=st.none(), **drawn)
+    return st.builds(Outage, st.integers(0, 600), st.sampled_from([5, 60, 300, 1000]), fault)
 
 
 any_outage = st.one_of(
@@ -127,27 +116,16 @@ def calm(**more: Any) -> Plan:
     return Plan(**plan | more)
 
 
-@dataclass
-class End:
-    """How a wait ended, and when by the clock."""
-
-    at: float
-    value: Any
-    error: str | None
-    message: str
-
-
-@dataclass
 class Run:
-    """A plan that is carried out."""
+    """A plan that is carried out: which campaigns there are, and how and when the wait for each ended."""
 
-    plan: Plan
-    sandbox: Sandbox
-    clock: VirtualClock
-    connect: Connect
-    ids: list[str] = field(default_factory=list)
-    ends: dict[str, End] = field(default_factory=dict)
-    began: float = 0.0
+    def __init__(self, plan: Plan, sandbox: Sandbox, clock: VirtualClock, connect: Connect) -> None:
+        self.plan = plan
+        self.sandbox = sandbox
+        self.clock = clock
+        self.connect = connect
+        self.ids: list[str] = []
+        self.ends: dict[str, tuple[float, dict[str, Any]]] = {}
 
     def prepare(self) -> None:
         sandbox, plan = self.sandbox, self.plan
@@ -159,15 +137,15 @@ class Run:
             plan.kind.add_campaign(sandbox, status="Stopped")
             self.clock.advance(1)
         self.clock.advance(60)
-        for number in range(len(plan.stops)):
-            odd_id = unforeseen_id(plan.unforeseen) if plan.is_fragile and number == 0 else None
-            self.ids.append(plan.kind.add_campaign(sandbox, campaign_id=odd_id, name=plan.name).id)
+        for number, _ in enumerate(plan.stops):
+            campaign_id = None if number else plan.odd_id
+            self.ids.append(plan.kind.add_campaign(sandbox, campaign_id=campaign_id, name=plan.name).id)
         self.began = self.clock.now
 
     def _use_key(self, client_secret: str, api_key: str) -> None:
         self.sandbox.config.client_secret, self.sandbox.config.api_key = client_secret, api_key
         connection = self.plan.kind.connection(self.sandbox)
-        self.connect(fragile(connection) if self.plan.is_fragile else connection)
+        self.connect(fragile(connection) if self.plan.odd_id else connection)
 
     def trigger(self, campaign_id: str) -> CampaignWaitTrigger:
         plan, now = self.plan, self.clock.time()
@@ -201,7 +179,7 @@ class Run:
         fired = await triggerer.first(trigger)
         check_storable(fired.payload)
         check_readable(fired.payload["message"])
-        self.ends[trigger.campaign_id] = End(self.clock.now, **fired.payload)
+        self.ends[trigger.campaign_id] = (self.clock.now, fired.payload)
 
     def _happenings(self) -> Iterator[Any]:
         plan, set_status = self.plan, self.sandbox.set_status
@@ -224,7 +202,7 @@ class Run:
         self.sandbox.clear_faults()
         for outage in self.plan.outages:
             if outage.begins <= moment < outage.ends:
-                self.sandbox.add_fault(outage.fault())
+                self.sandbox.add_fault(outage.fault)
 
     def was_stopped(self, campaign_id: str, begin: float, end: float) -> bool:
         """Return whether a campaign was stopped at any moment between two readings of the clock."""
@@ -235,40 +213,32 @@ class Run:
             for (since, status), gone in zip(history, until, strict=True)
         )
 
-    def check_success(self, campaign_id: str, end: End) -> None:
-        assert end.value == "Stopped"
-        assert self.was_stopped(campaign_id, end.at - POLL_SECONDS, end.at), "the campaign was not stopped"
-
-    def check_failure(self, campaign_id: str, end: End) -> None:
-        """A wait fails in no other way than for the time, and not if its campaign could be read as stopped."""
-        assert campaign_id in end.message
-        if campaign_id == unforeseen_id(self.plan.unforeseen):
-            return
-        assert end.error == "CampaignTimeoutError", end
-        took, timeout = end.at - self.began, self.plan.timeout
-        assert timeout <= took <= max(timeout, *self.plan.restarts, 0) + FINAL_POLL_GRACE + 1
-        stop = self.last_stop(campaign_id)
-        if self.plan.is_in_order(timeout, timeout + FINAL_POLL_GRACE):
-            assert stop is None or stop >= timeout, "a false alarm"
-            assert "last seen: unknown" not in end.message
-
     def last_stop(self, campaign_id: str) -> float | None:
         """Return when a campaign stopped for good, None for never."""
         stop: float | None = self.plan.stops[self.ids.index(campaign_id)]
         return stop if stop is None or self.plan.breaks is None else stop + self.plan.breaks + 60
 
-    def check_promptness(self, campaign_id: str, end: End) -> None:
+    def check_failure(self, campaign_id: str, at: float, error: str, message: str) -> None:
+        """A wait fails in no other way than for the time, and not if its campaign could be read as stopped."""
+        assert campaign_id in message
+        if campaign_id == self.plan.odd_id:
+            return
+        assert error == "CampaignTimeoutError", message
+        took, timeout = at - self.began, self.plan.timeout
+        assert timeout <= took <= max(timeout, *self.plan.restarts, 0) + FINAL_POLL_GRACE + 1
+        stop = self.last_stop(campaign_id)
+        if self.plan.is_in_order(timeout, timeout + FINAL_POLL_GRACE):
+            assert stop is None or stop >= timeout, "a false alarm"
+            assert "last seen: unknown" not in message
+
+    def check_promptness(self, campaign_id: str, at: float) -> None:
         """Once a campaign has stopped for good and all is in order, its wait ends in a few polls."""
         stop, polls = self.last_stop(campaign_id), len(self.ids) + 3
-        if (
-            stop is None
-            or campaign_id == unforeseen_id(self.plan.unforeseen)
-            or any(restart > stop for restart in self.plan.restarts)
-        ):
+        if stop is None or campaign_id == self.plan.odd_id or any(restart > stop for restart in self.plan.restarts):
             return
         latest = stop + polls * max(self.plan.poll_interval, MAX_SLEEP) + LONGEST_DELAY
         if latest < self.plan.timeout and self.plan.is_in_order(stop, latest):
-            assert end.at <= self.began + latest
+            assert at <= self.began + latest
 
     def check_requests(self) -> None:
         moments = sorted(request.at for request in self.sandbox.requests)
@@ -280,14 +250,17 @@ class Run:
             assert all(request.fault == "rate_limit" for request in refused), "more than the platform's limit"
 
 
+REFUSED_LIST = Fault("forbidden", action="list", count=None)
+
+
 @examples(full=100, exhaustive=300)
 @given(plan=plans)
 @example(plan=calm(stops=(None,) * 30, timeout=50))
-@example(plan=calm(stops=(10, 20, 30, None), outages=(Outage(0, 1000, "forbidden", "list"),)))
+@example(plan=calm(stops=(10, 20, 30, None), outages=(Outage(0, 1000, REFUSED_LIST),)))
 @example(
     plan=calm(
         stops=(100, 200, 300, 400),
-        outages=(Outage(0, 1000, "forbidden", "list"), Outage(150, 60, "error", "status")),
+        outages=(Outage(0, 1000, REFUSED_LIST), Outage(150, 60, Fault("error", action="status", count=None))),
         restarts=(150,),
         ended_before=150,
         ignore_sort=True,
@@ -301,7 +274,11 @@ def test_whatever_happens_a_deferred_wait_ends_by_what_the_platform_says(
     carried_out.prepare()
     run(carried_out.carry_out(), clock)
     assert carried_out.ends.keys() == set(carried_out.ids)
-    for campaign_id, end in carried_out.ends.items():
-        (carried_out.check_success if end.error is None else carried_out.check_failure)(campaign_id, end)
-        carried_out.check_promptness(campaign_id, end)
+    for campaign_id, (at, end) in carried_out.ends.items():
+        if end["error"]:
+            carried_out.check_failure(campaign_id, at, end["error"], end["message"])
+        else:
+            assert end["value"] == "Stopped"
+            assert carried_out.was_stopped(campaign_id, at - POLL_SECONDS, at), "the campaign was not stopped"
+        carried_out.check_promptness(campaign_id, at)
     carried_out.check_requests()
