@@ -13,11 +13,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.hooks.base import CampaignHook
 
+SECRET = "a-client-secret" * 4
 CONNECTIONS: dict[str, dict[str, Any]] = {
     "kore": {
         "conn_type": "kore",
         "login": "cs-1",
-        "password": "a-client-secret" * 4,
+        "password": SECRET,
         "extra": {"iid": "st-1", "account_id": "acc-1"},
     },
     "sonarly": {"conn_type": "sonarly", "password": "sk_live_key", "extra": {"account_group_id": "ag-1"}},
@@ -140,6 +141,7 @@ WRONG_IN_KORE = [
     ({"jwt_algorithm": "RS256", "private_key": "no key"}, "(private_key) is not a key for RS256", "PEM private key"),
     ({"jwt_algorithm": "RS256", "private_key": EC_KEY}, "is not a key for RS256", "or choose another JWT Algorithm"),
     ({"jwt_algorithm": "ES256", "private_key": RSA_KEY}, "is not a key for ES256", "or choose another JWT Algorithm"),
+    ({"login": SECRET, "password": "cs-1"}, "(password) holds a Client ID", "swap Client ID and Client Secret"),
     ({"password": RSA_KEY}, "Client Secret (password) is not a key for HS256", "Give the Client Secret, or choose"),
     ({"endpoints": "/somewhere"}, "Endpoints (endpoints) is not a JSON object", "Write it as"),
     ({"endpoints": ["/somewhere"]}, "Endpoints (endpoints) is not a JSON object", "Write it as"),
@@ -179,6 +181,7 @@ def test_a_wrong_field_of_kores_is_named_with_its_fix(changes: dict[str, Any], p
     assert problem in message
     assert fix in message
     assert "PRIVATE KEY-----" not in message
+    assert SECRET not in message
 
 
 @pytest.mark.parametrize("conn_type", ["http", "generic", "nothing_known"])
