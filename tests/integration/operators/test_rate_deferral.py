@@ -154,13 +154,13 @@ def test_a_task_that_no_triggerer_took_up_in_time_sends_nothing(sandbox: Sandbox
         task.execute({})
     clock.advance(1000)
     with pytest.raises(CampaignTimeoutError, match="an earlier one may have been processed"):
-        task.execute_again({}, **deferred.value.kwargs)
+        task.execute_again({}, **(deferred.value.kwargs or {}))
     assert actions(sandbox) == "stop status"
 
 
 async def carried_through(task: Any, triggerer: Triggerer) -> str:
     """Bring a task from worker to triggerer and back, beside others, and return the status that it returns."""
-    method, kwargs = task.execute, {}
+    method, kwargs = task.execute, dict[str, Any]()
     while True:
         try:
             return str(method({}, **kwargs)["status"])

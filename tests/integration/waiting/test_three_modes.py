@@ -149,11 +149,10 @@ def test_what_can_not_end_well_fails_at_once(sandbox: Sandbox, wait: Wait, statu
     campaign = sandbox.add_campaign()
     if status:
         sandbox.set_status(campaign.id, status, 0 if at_once else SOON)
-        error, match = CampaignStateError, "is Completed: it will not become Stopped"
     else:
         sandbox.add_fault(Fault("not_found", skip=0 if at_once else 1, count=None))
-        error, match = CampaignNotFoundError, "HTTP 404"
-    with pytest.raises(error, match=rf"'{campaign.id}'.*{match}"):
+    match = "is Completed: it will not become Stopped" if status else "HTTP 404"
+    with pytest.raises(CampaignStateError if status else CampaignNotFoundError, match=rf"'{campaign.id}'.*{match}"):
         wait(campaign.id)
     assert len(sandbox.requests) == 1 or not at_once
 
@@ -364,9 +363,10 @@ EVENTS: list[Any] = [
 
 @pytest.mark.parametrize("event", EVENTS, ids=str)
 def test_an_unreadable_event_fails_for_a_retry(event: Any) -> None:
-    for task in (CampaignStatusSensor(task_id="wait", campaign_id="cd-1"), SMS.stop("cd-1"), SMS.start("cd-1")):
+    tasks: list[Any] = [CampaignStatusSensor(task_id="wait", campaign_id="cd-1"), SMS.stop("cd-1"), SMS.start("cd-1")]
+    for task in tasks:
         with pytest.raises(CampaignError, match="an unreadable event") as caught:
-            task.execute_complete({}, event)  # type: ignore[attr-defined]
+            task.execute_complete({}, event)
         assert not isinstance(caught.value, AirflowFailException)
 
 

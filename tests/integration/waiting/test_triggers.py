@@ -270,7 +270,7 @@ def test_a_stop_ends_with_its_campaign_whatever_was_before(
             clock.advance(seconds)
     client = CampaignHook.for_conn_id("campaign_default").client
     results = [client.stop_campaign(each.id, kind.campaign_type).as_dict() for each in campaigns]
-    words = {"target_statuses": STOP_CONDITION.success, "failure_statuses": STOP_CONDITION.failure}
+    words: dict[str, Any] = {"target_statuses": STOP_CONDITION.success, "failure_statuses": STOP_CONDITION.failure}
 
     async def ended(triggerer: Triggerer, result: dict[str, Any]) -> tuple[object, bool]:
         trigger = waiting(result["campaign_id"], result=result, campaign_type=kind.campaign_type, **words)

@@ -51,7 +51,8 @@ with DAG("evening", start_date=datetime(2026, 1, 1, tzinfo=UTC), schedule=None) 
         campaign_id="{{ ti.xcom_pull(task_ids='stop_voice')['campaign_id'] }}",
         campaign_conn_id="kore_v2",
         target_statuses="{{ 'stopped' }}",
-        mode="poke" if __version__.startswith(("3.0.", "3.1.")) else "reschedule",  # whose ``dag.test`` reschedules once
+        # The ``dag.test`` of 3.0 and 3.1 reschedules only once.
+        mode="poke" if __version__.startswith(("3.0.", "3.1.")) else "reschedule",
         poke_interval=1,
         timeout=60,
     )
