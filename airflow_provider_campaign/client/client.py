@@ -15,13 +15,7 @@ from airflow_provider_campaign.client.list_reader import ListReader
 from airflow_provider_campaign.client.rate_limiter import RateLimiter
 from airflow_provider_campaign.client.requester import Account, LookUp, Requester
 from airflow_provider_campaign.client.transport import Transport
-from airflow_provider_campaign.platforms.base import (
-    PAGE_SIZE,
-    Action,
-    ApiRequest,
-    ListQuery,
-    Platform,
-)
+from airflow_provider_campaign.platforms.base import PAGE_SIZE, Action, ApiRequest, ListQuery, Platform
 
 DEFAULT_REQUEST_TIMEOUT = 30.0  # seconds that one request may take, unless the connection says
 MAX_SEARCHED_PAGES = 5  # pages of a list that a search for campaigns in undocumented statuses reads
@@ -136,7 +130,6 @@ class CampaignClient:
         campaign_types: Collection[str | None] | None = None,
         statuses: Collection[str] = (),
         *,
-        newest_first: bool = False,
         deadline: Deadline | None = None,
     ) -> Iterator[Campaign]:
         """
@@ -146,13 +139,11 @@ class CampaignClient:
         :param statuses: Only campaigns in one of these, without regard to case; all where empty.
         :raises CampaignUnavailableError: Once all others were yielded, if rows are unreadable or it contradicts itself.
         """
-        types = (campaign_types,) if isinstance(campaign_types, str) else campaign_types
-        if types is None or not self.platform.campaign_types:
-            types = self.platform.campaign_types or (None,)
+        known = self.platform.campaign_types or (None,)
+        types = known if campaign_types is None or known == (None,) else campaign_types
         statuses = (statuses,) if isinstance(statuses, str) else statuses
-        readers = [self.read_list(campaign_type, statuses, newest_first=newest_first) for campaign_type in types]
-        words = {status.casefold() for status in statuses}
-        deadline = deadline or self.requester.default_deadline()
+        words = set(map(str.casefold, statuses))
+        readers = [self.read_list(campaign_type, statuses) for campaign_type in types]
         for reader in readers:
             shown = reader.read_all(deadline)
             yield from (campaign for campaign in shown if not words or campaign.status.casefold() in words)

@@ -63,12 +63,7 @@ def response_error(
     kind, problem, advice = _classify(platform, response, document, text, is_own=said.is_own)
     message = ", ".join(filter(None, (f"{subject}: HTTP {response.status}", problem and problem.rstrip("."))))
     marks = ", ".join(filter(None, (code and f"code {code}", trace_id and f"trace id {trace_id}")))
-    details: dict[str, Any] = {
-        "http_status": response.status,
-        "code": code,
-        "trace_id": trace_id,
-        "platform_text": text,
-    }
+    details = {"http_status": response.status, "code": code, "trace_id": trace_id, "platform_text": text}
     error = kind(f"{message}{marks and f' [{marks}]'}. {advice}", **details)
     if isinstance(error, CampaignUnavailableError):
         value = response.headers.get("Retry-After") if response.status in (429, 503) else None
@@ -96,16 +91,15 @@ def _classify(
     if status < 400:
         advice = "Put the address of the API itself into the connection's field Host."
         return CampaignRequestError, "it redirects, which is not followed", advice
+    if status == 404 and document is None and response.body.strip():
+        advice = "Check the connection's Host, and its Endpoints where there are any."
+        return CampaignRequestError, f"no such path, and {foreign}", advice
     kind = _ERRORS.get(status, CampaignUnavailableError if status >= 500 else CampaignRequestError)
-    if kind is CampaignNotFoundError:
-        if document is None and response.body.strip():
-            advice = "Check the connection's Host, and its Endpoints where there are any."
-            return CampaignRequestError, f"no such path, and {foreign}", advice
-    elif not is_own and not issubclass(kind, CampaignUnavailableError):
-        # Only the platform's own JSON ends an operation: a gateway knows nothing of the account.
-        advice = f"A gateway or proxy in front of it may refuse the request. {advice}"
-        return CampaignUnavailableError, ", ".join(filter(None, (text, foreign))), advice
-    return kind, text, advice
+    if is_own or status == 404 or issubclass(kind, CampaignUnavailableError):
+        return kind, text, advice
+    # Only the platform's own JSON ends an operation: a gateway knows nothing of the account.
+    advice = f"A gateway or proxy in front of it may refuse the request. {advice}"
+    return CampaignUnavailableError, ", ".join(filter(None, (text, foreign))), advice
 
 
 def parse_retry_after(value: str | None, rate_window: float | None = None) -> float | None:

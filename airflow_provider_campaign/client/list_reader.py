@@ -42,7 +42,7 @@ class ListReader:
         """How many campaigns the platform says that the list has, None if it does not say."""
         return self._pager.total
 
-    def read_page(self, deadline: Deadline) -> list[Campaign]:
+    def read_page(self, deadline: Deadline | None) -> list[Campaign]:
         """
         Return the campaigns of the next page that no page before it had; a page that can't be had is next again.
 
@@ -61,14 +61,12 @@ class ListReader:
             return self._requester.send(self._request, http_request, deadline, self._pager.read_page)
         except (CampaignRequestError, CampaignUnavailableError) as error:
             is_too_long = error.http_status in TOO_MANY_ROWS or isinstance(error.__cause__, OutcomeUnknown)
-            account = self._requester.account
-            if not is_too_long or account.is_refused_for_other_reasons or not self._pager.halve_page():
-                account.note_refusal(is_final=is_too_long and isinstance(error, CampaignRequestError))
+            if not is_too_long or not self._pager.halve_page():
                 raise
             log.warning("The next page is requested with fewer rows: %s", error)
         return self._request_page(deadline)
 
-    def read_all(self, deadline: Deadline) -> Iterator[Campaign]:
+    def read_all(self, deadline: Deadline | None) -> Iterator[Campaign]:
         """Yield the campaigns of all pages that are left, each page as it is asked for."""
         while not self.is_finished:
             yield from self.read_page(deadline)

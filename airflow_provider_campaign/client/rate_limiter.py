@@ -37,12 +37,7 @@ class RateLimiter:
         self._queue = threading.Lock()
         self._changed = threading.Condition()
 
-    @property
-    def available(self) -> int | None:
-        """How many requests may leave right now, None for any number."""
-        return self.available_within(0.0)
-
-    def available_within(self, seconds: float) -> int | None:
+    def available_within(self, seconds: float = 0.0) -> int | None:
         """Return how many requests may be sent within this number of seconds, None for any number."""
         with self._changed:
             now = self._clock.monotonic() + seconds

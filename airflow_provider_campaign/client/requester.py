@@ -61,7 +61,6 @@ class Account:
     def __init__(self, platform: Platform, base_url: str, look_up: LookUp | None = None) -> None:
         self.platform = platform  # the account, with the credentials that are known last
         self.clock_offset: float | None = None  # seconds that the platform's clock is ahead of ours by, if known
-        self.is_refused_for_other_reasons = False  # whether a list was refused that asked for the fewest rows
         self._base_url = base_url
         self._look_up = look_up
         self._lock = threading.Lock()
@@ -72,10 +71,6 @@ class Account:
             self.clock_offset = parsedate_to_datetime(date or "").timestamp() - now
         except (TypeError, ValueError, OverflowError):
             return
-
-    def note_refusal(self, *, is_final: bool) -> None:
-        """Note that a list request failed although it asked for as few rows as it may."""
-        self.is_refused_for_other_reasons = self.is_refused_for_other_reasons or is_final
 
     def renew(self, refused: Platform, subject: str) -> bool:
         """Return whether there are other credentials by now: look them up, unless another thread has."""

@@ -11,18 +11,16 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import closing
-from functools import cached_property, partial
-from http.client import HTTPMessage, HTTPResponse
+from functools import cached_property
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from io import BufferedReader, RawIOBase
 from threading import Thread
-from typing import Any, cast
+from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
+from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_auth_from_url, get_environ_proxies, select_proxy
-from urllib3 import PoolManager, ProxyManager, make_headers
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ProxySchemeUnknown
-from urllib3.util import create_urllib3_context
+from urllib3 import make_headers
 
 from airflow_provider_campaign.exceptions import forget_variables
 from airflow_provider_campaign.platforms.base import HttpRequest, HttpResponse
@@ -31,7 +29,8 @@ MAX_RESPONSE_BYTES = 8 * 1024 * 1024  # a page of a hundred campaigns is well un
 CONNECT_TIMEOUT = 10.0  # seconds to look a host up and reach one of its addresses
 MAX_SILENT_ADDRESSES = 3  # the number of a host's addresses that are tried in this time, if none of them answers
 
-_HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip", "Connection": "close"}
+_HEADERS = {"Accept": "*/*", "Connection": "close"}
+_BY_PROXY = ", by way of the proxy that the environment names"
 
 
 class NotSent(Exception):
@@ -75,45 +74,44 @@ class Transport:
         :raises NotSent: When no connection could be made.
         :raises OutcomeUnknown: When the request left and no complete response came back.
         """
-        attempt, proxy = _Attempt(seconds), None
         body, headers = None if request.method == "GET" else b"", dict(self._headers)
         if request.json is not None:
             body, headers["Content-Type"] = json.dumps(request.json).encode(), "application/json"
-        try:
-            proxy = _proxy_for(self.base_url)
-            send = partial(self._pool(attempt, proxy).urlopen, retries=False, redirect=False, preload_content=False)
-            with closing(send(request.method, request.path, body, {**headers, **sign()}, timeout=seconds)) as response:
-                return HttpResponse(response.status, response.headers, _read_body(response))
-        except Exception as error:
-            forget_variables(error)
-            if isinstance(error, NotSent | OutcomeUnknown):
-                raise
-            reason = _reason(error, is_connected=attempt.is_connected)
-            if attempt.is_connected:
-                raise OutcomeUnknown(reason) from error
-            kind = CertificateError if _holds(error, ssl.SSLCertVerificationError) else NotSent
-            raise kind(f"{reason}{', by way of the proxy that the environment names' if proxy else ''}") from error
+        with _Attempt(seconds) as attempt, closing(self._connection(attempt)) as connection:
+            connection.request(request.method, request.path, body, {**headers, **sign()})
+            with connection.getresponse() as response:
+                said = CaseInsensitiveDict(response.headers.items())
+                return HttpResponse(response.status, said, _read_body(response))
 
-    def _pool(self, attempt: _Attempt, proxy: str | None) -> Any:
-        is_tls = self.base_url.startswith("https:")
-        tls = self._tls if is_tls else None
-        manager = _proxy_manager(proxy, tls) if proxy else PoolManager(ssl_context=tls)
-        pool: Any = manager.connection_from_url(self.base_url)
-        pool.ConnectionCls = partial(_TLSConnection if is_tls else _Connection, attempt=attempt)
-        return pool
+    def _connection(self, attempt: _Attempt) -> HTTPConnection:
+        """Return a connection that is not made yet: to the host, or to the proxy that leads there."""
+        address = urlsplit(self.base_url)
+        host = address.hostname or ""
+        if address.scheme == "http":  # a loopback host: no other is connected to without TLS
+            return _Connection(attempt, host, address.port)
+        proxy = None if is_loopback(host) else select_proxy(self.base_url, get_environ_proxies(self.base_url))
+        if not proxy:
+            return _TLSConnection(attempt, host, address.port, context=self._tls)
+        attempt.way = _BY_PROXY
+        by = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        if by.scheme != "http":
+            raise NotSent(f"an HTTP proxy is expected{_BY_PROXY}")
+        connection = _TLSConnection(attempt, by.hostname or "", by.port or 80, context=self._tls)
+        user, password = get_auth_from_url(by.geturl())
+        headers = make_headers(proxy_basic_auth=f"{user}:{password}") if user else None
+        connection.set_tunnel(host, address.port or 443, headers)
+        return connection
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
         """What the host's certificate has to satisfy; reading the trusted ones costs more than a connection."""
         named = self._ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
         path = named or DEFAULT_CA_BUNDLE_PATH
-        context = create_urllib3_context()
+        cafile, capath = (None, path) if os.path.isdir(path) else (path, None)
         try:
-            cafile, capath = (None, path) if os.path.isdir(path) else (path, None)
-            context.load_verify_locations(cafile, capath)
+            return ssl.create_default_context(cafile=cafile, capath=capath)
         except OSError as error:
             raise CertificateError(f"{path!r} (CA Bundle or REQUESTS_CA_BUNDLE) holds no certificate") from error
-        return context
 
 
 class _Attempt:
@@ -126,6 +124,7 @@ class _Attempt:
     def __init__(self, seconds: float) -> None:
         self._ends = time.monotonic() + seconds
         self.is_connected = False
+        self.way = ""
 
     @property
     def left(self) -> float:
@@ -135,20 +134,45 @@ class _Attempt:
             raise TimeoutError
         return left
 
-    def note_connection(self) -> None:
-        self.is_connected = True
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        """Make of whatever a library raises what the transport raises."""
+        if not isinstance(error, Exception):
+            return
+        forget_variables(error)
+        if isinstance(error, NotSent | OutcomeUnknown):
+            return
+        if self.is_connected:
+            raise OutcomeUnknown(self._reason(error)) from error
+        failure = CertificateError if isinstance(error, ssl.SSLCertVerificationError) else NotSent
+        raise failure(f"{self._reason(error)}{self.way}") from error
+
+    def _reason(self, error: Exception) -> str:
+        """Name a failure in a few words; the libraries' own texts hold addresses of objects and whole URLs."""
+        reasons: tuple[tuple[type[Exception], str], ...] = (
+            (TimeoutError, f"no {'response' if self.is_connected else 'connection'} within the time-out"),
+            (socket.gaierror, "the host name could not be resolved"),
+            (ConnectionRefusedError, "the connection was refused"),
+            (ssl.SSLCertVerificationError, "the host's certificate could not be verified"),
+            (ssl.SSLError, "the TLS session failed"),
+        )
+        otherwise = "the response broke off or was not HTTP" if self.is_connected else "no connection could be made"
+        return next((words for kind, words in reasons if isinstance(error, kind)), otherwise)
 
 
 class _Connection(HTTPConnection):
     """A connection that one attempt bounds, from the look-up of the host to the last byte of the response."""
 
-    def __init__(self, *args: Any, attempt: _Attempt, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, attempt: _Attempt, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
         self._attempt = attempt
+        self._create_connection = self._dial
 
     def connect(self) -> None:
         super().connect()
-        self._attempt.note_connection()
+        self._attempt.is_connected = True
 
     def response_class(  # type: ignore[override]
         self, sock: socket.socket, method: str | None = None
@@ -156,12 +180,11 @@ class _Connection(HTTPConnection):
         """Return the response, also a proxy's, that a socket carries."""
         return _FinalResponse(sock, self._attempt, method)
 
-    def _new_conn(self) -> socket.socket:
+    def _dial(self, address: tuple[str, int], *_: object) -> socket.socket:
         """Connect in a thread: neither the system's resolver nor a host with many addresses keeps to a time-out."""
         seconds = min(CONNECT_TIMEOUT, self._attempt.left)
-        self.timeout = seconds / MAX_SILENT_ADDRESSES
         connected: Future[socket.socket] = Future()
-        Thread(target=_settle, args=(connected, super()._new_conn), daemon=True).start()
+        Thread(target=_settle, args=(connected, address, seconds / MAX_SILENT_ADDRESSES), daemon=True).start()
         sock = connected.result(seconds)
         sock.settimeout(self._attempt.left)
         return sock
@@ -183,10 +206,6 @@ class _FinalResponse(HTTPResponse):
         while self.status < 200:
             self.headers = self.msg = None  # type: ignore[assignment] # what has begun is not begun again
             super().begin()
-        parsed, self.headers = self.headers, HTTPMessage()
-        for name, value in parsed.items():  # urllib3 logs what else was there, and that may hold the request's token
-            self.headers[name] = value
-        self.msg = self.headers
 
 
 class _WholeLines(BufferedReader):
@@ -221,9 +240,9 @@ class _LimitedReader(RawIOBase):
         super().close()
 
 
-def _settle(future: Future[socket.socket], connect: Callable[[], socket.socket]) -> None:
+def _settle(future: Future[socket.socket], address: tuple[str, int], seconds: float) -> None:
     try:
-        future.set_result(connect())
+        future.set_result(socket.create_connection(address, seconds))
     except Exception as error:  # noqa: BLE001 it is raised where the connection is waited for
         future.set_exception(error)
 
@@ -238,54 +257,16 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _proxy_for(base_url: str) -> str | None:
-    """Return the proxy that the environment names for a host."""
-    if is_loopback(urlsplit(base_url).hostname or ""):
-        return None
-    return select_proxy(base_url, get_environ_proxies(base_url))
-
-
-def _proxy_manager(proxy: str, tls: ssl.SSLContext | None) -> ProxyManager:
-    url = proxy if "://" in proxy else f"http://{proxy}"
-    user, password = get_auth_from_url(url)
-    headers = make_headers(proxy_basic_auth=f"{user}:{password}") if user else None
-    return ProxyManager(url, proxy_headers=headers, ssl_context=tls, proxy_ssl_context=tls)
-
-
-def _read_body(response: Any) -> bytes:
+def _read_body(response: HTTPResponse) -> bytes:
     """Read the body piece by piece, so that its size can't hold the caller."""
-    declared = response.headers.get("Content-Length")
-    if declared is not None and response.length_remaining is None and not response.chunked:
+    declared = response.headers.get_all("Content-Length", [])
+    if declared and not response.chunked and (response.length is None or len(set(declared)) > 1):
         raise OutcomeUnknown("the response's Content-Length is not a number")
-    if response.length_remaining and response.length_remaining > MAX_RESPONSE_BYTES:
-        raise OutcomeUnknown(f"the response is {declared} bytes long, more than the {MAX_RESPONSE_BYTES} accepted")
-    # Other encodings were not asked for, and not every installed library that reads them keeps to a size.
-    is_packed = response.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip")
     body = bytearray()
-    while piece := response.read1(64 * 1024, decode_content=is_packed):
+    while piece := response.read1(64 * 1024):
         body += piece
         if len(body) > MAX_RESPONSE_BYTES:
             raise OutcomeUnknown(f"the response is longer than the {MAX_RESPONSE_BYTES} bytes accepted")
+    if response.length:
+        raise OutcomeUnknown("the response broke off or was not HTTP")
     return bytes(body)
-
-
-def _reason(error: BaseException, *, is_connected: bool) -> str:
-    """Name a failure in a few words; the libraries' own texts hold addresses of objects and whole URLs."""
-    reasons: tuple[tuple[type[BaseException], str], ...] = (
-        (ProxySchemeUnknown, "an HTTP proxy is expected"),
-        (TimeoutError, f"no {'response' if is_connected else 'connection'} within the time-out"),
-        (socket.gaierror, "the host name could not be resolved"),
-        (ConnectionRefusedError, "the connection was refused"),
-        (ssl.SSLCertVerificationError, "the host's certificate could not be verified"),
-        (ssl.SSLError, "the TLS session failed"),
-    )
-    otherwise = "the response broke off or was not HTTP" if is_connected else "no connection could be made"
-    return next((words for kind, words in reasons if _holds(error, kind)), otherwise)
-
-
-def _holds(error: BaseException, kind: type[BaseException], levels: int = 5) -> bool:
-    """Return whether an error is of a kind, or wraps one that is."""
-    if isinstance(error, kind):
-        return True
-    inner = (error.__cause__, error.__context__, getattr(error, "reason", None), *error.args)
-    return levels > 0 and any(_holds(each, kind, levels - 1) for each in inner if isinstance(each, BaseException))

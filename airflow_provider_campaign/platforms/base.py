@@ -181,12 +181,11 @@ class Platform(ABC):
 
     def check_type(self, campaign_type: str | None) -> None:
         """Raise a :class:`CampaignConfigError` if the platform has no campaigns of a type."""
-        if campaign_type is None or campaign_type in self.campaign_types:
-            return
-        use = "Leave the type out, or use StopCampaignOperator"
-        if self.campaign_types:
+        if campaign_type is not None and campaign_type not in self.campaign_types:
             use = f"Use {' or '.join(map(repr, self.campaign_types))}"
-        raise CampaignConfigError(f"{self.name} has no campaigns of type {campaign_type!r}. Nothing was sent. {use}.")
+            fix = use if self.campaign_types else "Leave the type out, or use StopCampaignOperator"
+            text = f"{self.name} has no campaigns of type {campaign_type!r}. Nothing was sent. {fix}."
+            raise CampaignConfigError(text)
 
     @abstractmethod
     def signed_headers(self, now: float) -> Mapping[str, str]:

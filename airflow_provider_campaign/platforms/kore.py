@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -178,7 +179,7 @@ def replacement_problem(name: str, path: object) -> str | None:
     """Return what is wrong with an entry that replaces a path; None if nothing is."""
     if name not in ENDPOINTS["v1"]:
         return f"replaces {name!r}, which is not an endpoint"
-    if not isinstance(path, str) or not path.startswith("/") or path.startswith("//") or not path.isprintable():
+    if not isinstance(path, str) or not re.fullmatch("/(?!/)[!-~]*", path):
         return f"gives {name} something that is not a path beginning with one /"
     if "#" in path or not all(map(is_path_segment, path.partition("?")[0].split("/"))):
         return f"gives {name} a path that leads elsewhere: it holds one of .. . # or an encoded / \\ ? #"

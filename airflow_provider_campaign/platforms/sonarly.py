@@ -72,9 +72,7 @@ class SonarlyPlatform(Platform):
         """Return what the envelope says about the request."""
         error = document.get("error")
         error = error if isinstance(error, Mapping) else {}
-        message = " ".join(
-            filter(None, (reading.optional_text(error, "message"), reading.optional_text(error, "details")))
-        )
+        message = " ".join(filter(None, (reading.optional_text(error, key) for key in ("message", "details"))))
         success, trace_id = document.get("success"), reading.optional_text(document, "traceId")
         code, is_own = reading.optional_text(error, "code"), isinstance(success, bool)
         return ApiStatus(success is not True, message or None, code, trace_id, is_own)
@@ -122,7 +120,8 @@ class SonarlyPager(Pager):
     def read_page(self, document: Mapping[str, Any]) -> list[Campaign]:
         data = reading.required_object(document, "data")
         rows = reading.required_rows(data, "items")
-        self._cursor = _next_cursor(data)
+        is_last = data.get("hasMore") is False
+        self._cursor = None if is_last else reading.optional_word(data, "nextCursor", max_length=MAX_CURSOR_LENGTH)
         self._rows_read += len(rows)
         self.total = reading.optional_count(data, "total")
         if self._cursor is None and (data.get("hasMore") is True or (self.total or 0) > self._rows_read):
@@ -130,14 +129,6 @@ class SonarlyPager(Pager):
         fresh = self.read_rows(rows, _read_row)
         self._at_end = not self.makes_progress() or self._cursor is None
         return fresh
-
-
-def _next_cursor(data: Mapping[str, Any]) -> str | None:
-    return (
-        reading.optional_word(data, "nextCursor", max_length=MAX_CURSOR_LENGTH)
-        if data.get("hasMore") is not False
-        else None
-    )
 
 
 def _read_row(row: Mapping[str, Any], campaign_id: str | None = None) -> Campaign:

@@ -174,7 +174,7 @@ class AccountPoller:
         return bool(self._problems) and are_all and not self._snapshot.campaigns and not self._snapshot.failed
 
     def _allowance(self, most: int) -> int:
-        available = self.client.rate_limiter.available
+        available = self.client.rate_limiter.available_within()
         return most if available is None else min(most, available)
 
     def _part(self) -> Deadline:

@@ -108,28 +108,6 @@ def test_a_list_that_ignores_the_type_names_campaigns_of_the_other(sandbox: Sand
     assert live(sandbox) == {"c-1"}
 
 
-def test_an_unreadable_row_keeps_no_other_from_being_stopped(sandbox: Sandbox, account: tuple[str, ...]) -> None:
-    add(sandbox, 5, account)
-    sandbox.add_fault(Fault("unreadable_row", campaign_id="c-3", count=None))
-    with pytest.raises(CampaignError, match="c-3"):
-        sweep()
-    assert live(sandbox) == {"c-3"}
-
-
-# Rounds of a sweep.
-
-
-def test_stops_go_on_while_the_list_fails(sandbox: Sandbox, clock: VirtualClock) -> None:
-    add(sandbox, 2)
-    sandbox.add_fault(Fault("error", action="stop", campaign_id="c-1", status=503))
-    sandbox.add_fault(Fault("error", action="list", skip=1, count=None, status=503))
-    clock.at(300, sandbox.clear_faults)
-    sweep(campaign_types=("sms",))
-    stopped_at, _ = sandbox.campaign("c-1").history[-1]
-    assert stopped_at - clock.began < 10
-    assert clock.passed >= 300  # the proof had to wait
-
-
 def test_one_type_is_stopped_although_the_other_can_not_be_listed(sandbox: Sandbox, connect: Connect) -> None:
     connect(sandbox.kore_connection("v1"))
     add(sandbox, 4, ("sms", "voice"))
@@ -146,13 +124,3 @@ def test_a_listed_campaign_that_no_request_finds_is_not_taken_for_deleted(sandbo
     with pytest.raises(CampaignError, match=r"(?s)^c-1 .*listed as Active.*1 of 3 campaigns"):
         sweep()
     assert live(sandbox) == {"c-1"}
-
-
-def test_a_rate_limit_wait_does_not_use_up_the_retry_budget(
-    sandbox: Sandbox, clock: VirtualClock, connect: Connect
-) -> None:
-    connect(sandbox.kore_connection(retry_budget=20))
-    add(sandbox, 59)
-    sandbox.add_fault(Fault("slow", action="list", skip=1, seconds=1.2))  # of real time
-    sweep(campaign_types=("sms",))
-    assert live(sandbox) == set()

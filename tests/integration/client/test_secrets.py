@@ -6,11 +6,9 @@ import json
 import logging
 import pickle
 import re
-import textwrap
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -30,7 +28,6 @@ from airflow_provider_campaign.operators.campaign import (
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
-from tests.airflow_process import AirflowProcess
 from tests.kinds import Connect
 from tests.secrets_guard import leak_in
 from tests.servers import LocalServer, Reply, Sent
@@ -205,58 +202,6 @@ def test_a_wrong_connection_is_refused_without_showing_what_it_holds(
         StopCampaignOperator(task_id="t", campaign_id="c1", campaign_type=account.campaign_type).execute({})
     shown = "\n".join([*traceback.format_exception(raised.value), repr(raised.value), str(vars(raised.value))])
     assert not any(secret[:20] in shown for secret in account.secrets)
-
-
-DAG = """
-from airflow.providers.common.compat.sdk import DAG
-
-from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator, StopCampaignOperator
-from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
-
-with DAG("secrets", schedule=None) as dag:
-    StopCampaignOperator(task_id="stop", campaign_id="c1")
-    StopCampaignOperator(task_id="stop_sms", campaign_id="c1", campaign_type="sms", campaign_conn_id="other")
-    StopActiveCampaignsOperator(task_id="sweep", timeout=5)
-    CampaignStatusSensor(task_id="sensor", campaign_id="c1", poke_interval=1, timeout=1)
-
-if __name__ == "__main__":
-    dag.test()
-"""
-
-RUN_AT_DEBUG_LEVEL = """
-import logging, os, runpy
-os.dup2(1, 2)
-os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "DEBUG"
-import airflow.settings
-for name in ("urllib3", "requests"):
-    logging.getLogger(name).setLevel(logging.DEBUG)
-runpy.run_path("dag.py", run_name="__main__")
-"""
-
-
-def test_a_real_run_at_debug_level_keeps_no_secret(tmp_path: Path, shared_folder: Path) -> None:
-    accounts = {"campaign_default": ACCOUNTS["sonarly"], "other": ACCOUNTS["kore"]}
-    echoes = {"campaign_default": Echo(200, accounts["campaign_default"]), "other": Echo(500, accounts["other"])}
-    (tmp_path / "dag.py").write_text(textwrap.dedent(DAG))
-    with LocalServer(echoes["campaign_default"]) as sonarly, LocalServer(echoes["other"]) as kore:
-        hosts = {"campaign_default": sonarly.url, "other": kore.url}
-        connections = {name: account.connection(hosts[name]) for name, account in accounts.items()}
-        airflow = AirflowProcess(tmp_path, connections)
-        airflow.migrate(shared_folder)
-        said = airflow.run("-c", RUN_AT_DEBUG_LEVEL)
-    kept = [
-        path.read_bytes().decode(errors="replace") for path in tmp_path.rglob("*") if path.suffix in (".db", ".log")
-    ]
-    assert "connectionpool" in said
-    # At debug level Airflow 3 itself logs what it tells its supervisor to mask, a connection's password included;
-    # and ``dag.test`` of 3.0 draws a box with the variables of every frame of an error.
-    lines = "\n".join([said, *kept]).splitlines()
-    text = "\n".join(line for line in lines if "MaskSecret" not in line and not line.startswith("│"))
-    assert "c1" in "".join(kept)
-    for echo in echoes.values():
-        assert echo.tokens
-        for secret in (*echo.tokens, *echo.account.secrets):
-            assert [line for line in text.splitlines() if secret in line] == []
 
 
 def test_the_watch_over_the_suite_notices_what_it_is_for() -> None:

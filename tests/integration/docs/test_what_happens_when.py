@@ -297,8 +297,8 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "An action that the platform does not have": (has_no_schedules,),
 }
 ELSEWHERE = {
-    "The platform could not be reached": "tests/integration/client/test_bounds.py",
-    "A proxy refused, did not answer, or is a SOCKS proxy": "tests/integration/client/test_bounds.py",
+    "The platform could not be reached": "tests/unit/client/test_transport.py",
+    "A proxy refused, did not answer, or is a SOCKS proxy": "tests/unit/client/test_transport.py",
     "The account was rate-limited until the time ran out (deferrable)": (
         "tests/integration/operators/test_rate_deferral.py"
     ),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from itertools import chain, repeat
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,9 @@ REDIRECT = response(status=302, Location="https://elsewhere.test/")
 
 BEFORE = {"stop": "Active", "start": "Stopped", "delete": "Stopped"}
 AFTER = {"stop": "Stopped", "start": "Active"}
+COMPLETED = {"status": "Completed"}
+OVER = {"status": "Stopped", "already_stopped": True, "message": "Already over"}
+OF_TYPE = r"which is Active\. Check whether it is of type 'sms'"
 
 
 class Account:
@@ -131,52 +135,84 @@ def test_a_fault_that_stays_is_reported_within_the_budget_and_after_few_requests
     assert len(transport.requests) <= 2 * attempts
 
 
-@pytest.mark.parametrize("action", AFTER)
-def test_an_action_that_took_effect_without_a_response_is_not_sent_again(action: str) -> None:
-    transport = ScriptedTransport([LOST, shows(AFTER[action])])
-    campaign = act(client_for(transport), action)
-    assert campaign is not None
-    assert (campaign.status, campaign.already_stopped) == (AFTER[action], False)
-    assert transport.actions == [action, "status"]
-
-
-@pytest.mark.parametrize("action", AFTER)
-def test_an_action_of_unknown_outcome_is_not_sent_again_while_the_status_can_not_be_read(action: str) -> None:
-    transport = ScriptedTransport(Account(BEFORE[action], {action: [LOST], "status": [LOST, refuses(500)]}))
-    act(client_for(transport), action)
-    assert transport.actions == [action, "status", "status", "status", action]
-
-
-EXPLAINED: dict[str, tuple[str, list[Step], str | type[CampaignError], str]] = {
-    "stopped": ("stop", [refuses(409, "Already over"), shows("Stopped")], "Stopped", "Already over"),
-    "completed": ("stop", [refuses(400, "Already over"), shows("Completed")], "Completed", "Already over"),
-    "under way": ("start", [refuses(409), shows("Preparing")], "Preparing", "No"),
+End = dict[str, Any] | type[CampaignError] | None
+STORIES: dict[str, tuple[str, list[Step], str, End, str]] = {
+    "a lost stop took effect": ("stop", [LOST, shows("Stopped")], "X status", {"status": "Stopped"}, ""),
+    "a lost start took effect": ("start", [LOST, shows("Active")], "X status", {"status": "Active"}, ""),
+    "the status after a lost stop is unreadable": (
+        "stop",
+        [LOST, LOST, refuses(500), shows("Active"), done("Stopped")],
+        "X status status status X",
+        {"status": "Stopped"},
+        "",
+    ),
+    # A refusal is a success if the status shows that nothing is left to do.
+    "stopped": ("stop", [refuses(409, "Already over"), shows("Stopped")], "X status", OVER, ""),
+    "completed": ("stop", [refuses(400, "Already over"), shows("Completed")], "X status", {**OVER, **COMPLETED}, ""),
+    "under way": ("start", [refuses(409), shows("Preparing")], "X status", {"status": "Preparing"}, ""),
     "not started": (
         "stop",
         [refuses(409, "Not running"), shows("Scheduled")],
+        "X status",
         CampaignConflictError,
         r"it is Scheduled\..*Not running \[HTTP 409, code E-409, trace id",
     ),
-    "completed before a start": ("start", [refuses(409), shows("Completed")], CampaignConflictError, "it is Completed"),
-    "not started, by the stop itself": ("stop", [done("Scheduled")], CampaignConflictError, "it is Scheduled"),
-    "another server's 404": ("stop", [PAGE_NOT_FOUND], CampaignRequestError, "Host"),
+    "completed before": ("start", [refuses(409), shows("Completed")], "X status", CampaignConflictError, "Completed"),
+    "not started, by the stop itself": ("stop", [done("Scheduled")], "X", CampaignConflictError, "it is Scheduled"),
+    "another server's 404": ("stop", [PAGE_NOT_FOUND], "X", CampaignRequestError, "Host"),
+    # A retry of the task reads the status before it sends anything.
+    "a retried stop": ("stop", [shows("Stopped")], "status", {"status": "Stopped", "already_stopped": True}, ""),
+    "a retried start": ("start", [shows("Active")], "status", {"status": "Active"}, ""),
+    "a status that is not there": ("stop", [refuses(404), done("Stopped")], "status X", {"status": "Stopped"}, ""),
+    # A 404 of the action alone is of another type; only that of the status, too, confirms it.
+    "a stop of another type": ("stop", [refuses(404), shows("Active")], "X status", CampaignNotFoundError, OF_TYPE),
+    "not there": ("stop", [refuses(404), refuses(404)], "X status", CampaignNotFoundError, "HTTP 404"),
+    "perhaps not there": ("stop", [refuses(404), LOST], "X status", CampaignNotFoundError, "HTTP 404"),
+    # Deleting: only what the delete itself says counts.
+    "a lost delete is done by its 404": (
+        "delete",
+        [shows("Stopped"), LOST, refuses(404), refuses(404)],
+        "status X X status",
+        None,
+        "",
+    ),
+    "a lost delete of another type": (
+        "delete",
+        [shows("Active"), LOST, refuses(404), shows("Active")],
+        "status X X status",
+        CampaignNotFoundError,
+        OF_TYPE,
+    ),
+    "never there": ("delete", [refuses(404), LOST, refuses(404)], "status X X", CampaignNotFoundError, "HTTP 404"),
+    "gone before it was sent": (
+        "delete",
+        [shows("Stopped"), refuses(404), refuses(404)],
+        "status X status",
+        CampaignNotFoundError,
+        "HTTP 404",
+    ),
+    "unreadable before": ("delete", [refuses(500), shows("Stopped")], "status X", {"status": "Stopped"}, ""),
+    "unknown before": ("delete", [refuses(404), shows("Stopped")], "status X", {"status": "Stopped"}, ""),
 }
-"""The action; what comes back; the status that it ends in, or the error; and the text of that."""
+"""The action; what comes back; what the platform receives (``X``: the action); what the campaign is, or the error."""
 
 
-@pytest.mark.parametrize("name", EXPLAINED)
-def test_a_refusal_is_a_success_if_the_status_shows_that_nothing_is_left_to_do(name: str) -> None:
-    action, script, end, text = EXPLAINED[name]
+@pytest.mark.parametrize("name", STORIES)
+def test_a_change_is_what_all_responses_mean_together(name: str) -> None:
+    action, script, sent, end, text = STORIES[name]
     transport = ScriptedTransport(script)
-    client = client_for(transport)
-    if isinstance(end, str):
-        campaign = act(client, action)
-        assert campaign is not None
-        assert (campaign.status, campaign.message, campaign.already_stopped) == (end, text, action == "stop")
+    client, is_retry = client_for(transport), action != "delete" and sent.startswith("status")
+    if isinstance(end, type):
+        with pytest.raises(end, match=text) as caught:
+            act(client, action, check_first=is_retry)
+        if isinstance(caught.value, CampaignNotFoundError):
+            told = ("Active" if text == OF_TYPE else None, name in ("not there", "gone before it was sent"))
+            assert (caught.value.shown_status, caught.value.is_confirmed) == told
     else:
-        with pytest.raises(end, match=text):
-            act(client, action)
-    assert transport.actions == [action, "status"][: len(script)]
+        campaign = act(client, action, check_first=is_retry)
+        expected = end and {"already_stopped": False, **end}
+        assert (campaign and {key: getattr(campaign, key) for key in expected or ()}) == expected
+    assert transport.actions == sent.replace("X", action).split()
 
 
 def test_a_conflict_that_the_status_does_not_explain_is_tried_again_and_reported_as_such() -> None:
@@ -255,63 +291,18 @@ def test_a_lost_start_of_a_campaign_that_completed_before_is_sent_again_and_refu
 
 
 @CLOCKS
+@pytest.mark.parametrize("is_heard", [True, False])
 @pytest.mark.parametrize("action", AFTER)
-def test_a_lost_action_is_sent_again_if_the_status_is_from_before_it(action: str, ahead: float) -> None:
+def test_a_lost_action_is_sent_again_only_if_the_status_is_from_before_it(
+    action: str, ahead: float, is_heard: bool
+) -> None:
     clock = VirtualClock()
-    account = DatedAccount(AFTER[action], clock, ahead, -300)  # as a status that lags behind shows it
-    transport = ScriptedTransport(account)
+    before = BEFORE[action] if is_heard else AFTER[action]  # the latter as a status that lags behind shows it
+    transport = ScriptedTransport(DatedAccount(before, clock, ahead, -300, is_heard=is_heard))
     campaign = act(client_of(KORE_V1, transport, clock), action)
     assert campaign is not None
     assert campaign.status == AFTER[action]
-    assert transport.actions.count(action) == 2
-
-
-@CLOCKS
-@pytest.mark.parametrize("action", AFTER)
-def test_a_lost_action_that_the_platform_dates_after_it_is_not_sent_again(action: str, ahead: float) -> None:
-    clock = VirtualClock()
-    account = DatedAccount(BEFORE[action], clock, ahead, -300, is_heard=True)
-    transport = ScriptedTransport(account)
-    campaign = act(client_of(KORE_V1, transport, clock), action)
-    assert campaign is not None
-    assert campaign.status == AFTER[action]
-    assert transport.actions == [action, "status"]
-
-
-@pytest.mark.parametrize("action", AFTER)
-def test_a_retry_of_the_task_reads_the_status_before_it_sends_anything(action: str) -> None:
-    transport = ScriptedTransport([shows(AFTER[action])])
-    campaign = act(client_for(transport), action, check_first=True)
-    assert campaign is not None
-    assert campaign.status == AFTER[action]
-    assert transport.actions == ["status"]
-
-
-def test_a_status_read_that_finds_no_campaign_does_not_keep_a_stop_from_being_sent() -> None:
-    transport = ScriptedTransport([refuses(404), done("Stopped")])
-    campaign = act(client_for(transport), "stop", check_first=True)
-    assert campaign is not None
-    assert campaign.status == "Stopped"
-    assert transport.actions == ["status", "stop"]
-
-
-@pytest.mark.parametrize("action", ["stop", "delete"])
-def test_a_campaign_that_its_status_shows_although_the_action_does_not_find_it_is_of_another_type(action: str) -> None:
-    transport = ScriptedTransport(Account("Active", {action: [refuses(404)]}))
-    with pytest.raises(CampaignNotFoundError, match=r"which is Active\. Check whether it is of type 'sms'") as caught:
-        act(client_for(transport), action)
-    assert (caught.value.shown_status, caught.value.is_confirmed) == ("Active", False)
-
-
-@pytest.mark.parametrize(("second", "is_confirmed"), [(refuses(404), True), (LOST, False)], ids=["too", "unread"])
-def test_a_404_is_confirmed_where_the_status_is_not_found_either(second: Step, is_confirmed: bool) -> None:
-    transport = ScriptedTransport([refuses(404), second])
-    with pytest.raises(CampaignNotFoundError) as caught:
-        act(client_for(transport), "stop")
-    assert (caught.value.shown_status, caught.value.is_confirmed) == (None, is_confirmed)
-
-
-# Deleting: only what the delete itself says counts.
+    assert transport.actions.count(action) == (1 if is_heard else 2)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -332,43 +323,11 @@ def test_a_delete_that_meets_a_fault_ends_as_it_should(fault: str) -> None:
         assert transport.actions == ["status", "delete", *(["status"] if fault == "not-found" else [])]
 
 
-def test_a_delete_that_took_effect_without_a_response_is_done_by_its_404() -> None:
-    transport = ScriptedTransport([shows("Stopped"), LOST, refuses(404), refuses(404)])
-    assert act(client_for(transport), "delete") is None
-    assert transport.actions == ["status", "delete", "delete", "status"]
-
-
-def test_a_delete_of_the_wrong_type_is_not_done_although_its_first_response_is_lost() -> None:
-    transport = ScriptedTransport([shows("Stopped"), LOST, refuses(404), shows("Stopped")])
-    with pytest.raises(CampaignNotFoundError, match="whether it is of type 'sms'"):
-        act(client_for(transport), "delete")
-
-
-@pytest.mark.parametrize(
-    "script",
-    [[refuses(404), LOST, refuses(404)], [shows("Stopped"), refuses(404), refuses(404)]],
-    ids=["never there", "gone before it was sent"],
-)
-def test_a_delete_of_what_is_not_there_is_not_done(script: list[Step]) -> None:
-    transport = ScriptedTransport(script)
-    with pytest.raises(CampaignNotFoundError):
-        act(client_for(transport), "delete")
-    assert len(transport.actions) == len(script)
-
-
 def test_a_delete_that_fails_says_whether_a_campaign_that_was_there_may_be_deleted() -> None:
     transport = ScriptedTransport(chain([shows("Stopped"), LOST], repeat(TOO_MANY)))
     with pytest.raises(CampaignUnavailableError) as caught:
         act(client_for(transport), "delete")
     assert caught.value.outcome_unknown
-
-
-@pytest.mark.parametrize("status", [500, 404])
-def test_a_delete_is_sent_although_the_status_can_not_be_read_before_it(status: int) -> None:
-    transport = ScriptedTransport([refuses(status), shows("Stopped")])
-    campaign = act(client_for(transport), "delete")
-    assert campaign is not None
-    assert transport.actions == ["status", "delete"]
 
 
 def test_a_campaign_that_is_deleted_while_it_is_live_gets_a_warning(caplog: pytest.LogCaptureFixture) -> None:

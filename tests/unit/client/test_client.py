@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_campaign.client.client import CampaignClient
+from airflow_provider_campaign.client.client import MAX_SEARCHED_PAGES, CampaignClient
 from airflow_provider_campaign.client.list_reader import UnreliableListError
 from airflow_provider_campaign.client.transport import OutcomeUnknown
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignRequestError, CampaignUnavailableError
 from airflow_provider_campaign.platforms.base import HttpResponse, Platform
 from tests.accounts import KORE_V1, SONARLY, client_of, refuses, type_on
-from tests.scripted_transport import ScriptedTransport, response
+from tests.scripted_transport import ScriptedTransport, SentRequest, Step, response
 
 ACTIONS: dict[str, Callable[[CampaignClient, Any], object]] = {
     "stop": lambda client, campaign_id: client.stop_campaign(campaign_id, type_on(client.platform)),
@@ -64,6 +64,12 @@ def row(campaign_id: str, status: str = "Active") -> dict[str, Any]:
     return {"id": campaign_id, "status": status}
 
 
+def limit_of(sent: SentRequest) -> int:
+    """Return how many rows a list request asks for."""
+    limit: int = (sent.http.json or {})["limit"]
+    return limit
+
+
 def test_an_account_is_listed_type_by_type_and_page_by_page_as_it_is_needed() -> None:
     transport = ScriptedTransport([page(row("c-1"), row("c-2"), hasMore=True), page(row("c-2"), row("c-3")), page()])
     campaigns = client_of(KORE_V1, transport).list_campaigns()
@@ -74,10 +80,9 @@ def test_an_account_is_listed_type_by_type_and_page_by_page_as_it_is_needed() ->
     assert [(sent.http.json or {})["type"] for sent in transport.requests] == ["sms", "sms", "voice"]
 
 
-@pytest.mark.parametrize("types", ["voice", ["voice"]])
-def test_one_type_may_be_listed(types: Any) -> None:
+def test_one_type_may_be_listed() -> None:
     transport = ScriptedTransport([page(row("c-1"))])
-    [campaign] = client_of(KORE_V1, transport).list_campaigns(types)
+    [campaign] = client_of(KORE_V1, transport).list_campaigns(["voice"])
     assert campaign.campaign_type == "voice"
 
 
@@ -127,7 +132,19 @@ def test_a_list_is_searched_for_undocumented_statuses_only_where_the_platforms_c
     transport = ScriptedTransport([*counted, *pages])
     client = client_of(KORE_V1, transport)
     assert [campaign.id for campaign in client.find_undocumented("sms", client.deadline(100))] == found
-    assert [(sent.http.json or {})["limit"] for sent in transport.requests] == [1, 1, *[100] * len(pages)]
+    assert list(map(limit_of, transport.requests)) == [1, 1, *[100] * len(pages)]
+
+
+def test_undocumented_statuses_beyond_the_searched_pages_are_reported() -> None:
+    counted = [page(row("c-1"), totalResults=count, hasMore=True) for count in (9, 7)]
+    searched = [page(row("c-0", "Rerun"), row("c-1"), hasMore=True)]
+    searched += [page(row(f"c-{number}"), row(f"c-{number + 1}"), hasMore=True) for number in range(1, 5)]
+    client = client_of(KORE_V1, ScriptedTransport([*counted, *searched]))
+    found = client.find_undocumented("sms", client.deadline(100))
+    assert next(found).id == "c-0"
+    with pytest.raises(UnreliableListError, match="1 campaigns in a status that is not documented, which may be live"):
+        next(found)
+    assert len(searched) == MAX_SEARCHED_PAGES
 
 
 def test_a_list_that_does_not_count_its_campaigns_is_no_proof() -> None:
@@ -141,10 +158,25 @@ def test_a_platform_whose_lists_show_all_campaigns_is_not_asked_how_many_it_hide
     assert list(client.find_undocumented(None, client.deadline(100))) == []
 
 
-def test_a_list_that_is_refused_with_the_fewest_rows_too_is_then_requested_with_all() -> None:
+TOO_MANY_ROWS: dict[str, Step] = {
+    "refused": refuses(400),
+    "too slow": response(body=b"<html>504</html>", status=504),
+    "too long": OutcomeUnknown("the response is longer than the 8388608 bytes accepted"),
+}
+
+
+@pytest.mark.parametrize("problem", TOO_MANY_ROWS)
+def test_a_page_that_is_refused_too_long_or_too_slow_is_halved(problem: str) -> None:
+    def respond(sent: SentRequest) -> Step:
+        return TOO_MANY_ROWS[problem] if limit_of(sent) > 30 else page(row("c-1"))
+
+    transport = ScriptedTransport(respond)
+    assert [campaign.id for campaign in client_of(KORE_V1, transport).list_campaigns(["sms"])] == ["c-1"]
+    assert list(map(limit_of, transport.requests)) == [100, 50, 25]
+
+
+def test_a_list_that_is_refused_whatever_its_size_fails_after_few_requests() -> None:
     transport = ScriptedTransport(lambda _: refuses(400))
-    client = client_of(KORE_V1, transport)
-    for _ in range(2):
-        with pytest.raises(CampaignRequestError):
-            list(client.list_campaigns(["sms"]))
-    assert [(sent.http.json or {})["limit"] for sent in transport.requests] == [100, 50, 25, 12, 10, 100]
+    with pytest.raises(CampaignRequestError):
+        list(client_of(KORE_V1, transport).list_campaigns(["sms"]))
+    assert list(map(limit_of, transport.requests)) == [100, 50, 25, 12, 10]
