@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from airflow_provider_campaign.calling_hours import MINUTES_A_DAY, MINUTES_A_WEEK, CallingHours, calling_hours_error
@@ -23,8 +23,6 @@ MINUTE = timedelta(minutes=1)
 
 MAX_DESCRIPTION = 1000  # characters that Airflow's database takes (``dag.timetable_description``)
 NO_CRON_KEYS = ("open", "closed_dates", "overrides", "name_pattern", "campaign_types")  # no cron expression follows
-
-Key = TypeVar("Key", bound=Hashable)
 
 
 def calling_hours_end(
@@ -102,8 +100,8 @@ def _read(calling_hours: Mapping[str, Any]) -> CallingHours:
 
 def _minutes(argument: str, value: Any) -> int:
     if not isinstance(value, timedelta) or value % MINUTE:
-        fix = "Give it as timedelta(minutes=…)."
-        raise calling_hours_error(argument, value, "not a timedelta of whole minutes", fix)
+        problem = "not a timedelta of whole minutes"
+        raise calling_hours_error(argument, value, problem, "Give it as timedelta(minutes=…).")
     return value // MINUTE
 
 
@@ -140,8 +138,8 @@ def _crons(moments: Iterable[int]) -> list[str]:
     ]
 
 
-def _grouped(pairs: Iterable[tuple[Key, int]]) -> dict[Key, tuple[int, ...]]:
-    groups: dict[Key, tuple[int, ...]] = {}
+def _grouped(pairs: Iterable[tuple[Any, int]]) -> dict[Any, tuple[int, ...]]:
+    groups: dict[Any, tuple[int, ...]] = {}
     for key, value in pairs:
         groups[key] = (*groups.get(key, ()), value)
     return groups

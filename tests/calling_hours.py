@@ -12,7 +12,6 @@ Window = tuple[int, int, int]
 """Day of the week, start, and end: minutes of the day; an end not after its start is on the next day."""
 
 quarters = st.integers(0, 95).map(lambda quarter: quarter * 15)
-times_by_day = st.integers(20, 91).map(lambda quarter: quarter * 15)
 
 
 def weekly(days: str, start: str, end: str, timezone: str = "Asia/Kolkata") -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
 from itertools import count
 from typing import Any
@@ -35,8 +35,7 @@ class CallingHours:
 
     zone: ZoneInfo
     windows: tuple[range, ...]  # minutes since Monday 00:00, in order; the last may reach into the next week
-    closed_dates: tuple[date, ...] = ()  # days of the zone on which none may run, from midnight to midnight
-    overrides: tuple[reading.Override, ...] = ()  # in place of windows and dates; a later one before an earlier one
+    overrides: tuple[reading.Override, ...] = ()  # in place of windows; closed dates first; a later one counts more
     warnings: tuple[str, ...] = ()  # what can be read, but is hardly meant
     name: str = ALL  # unique among the rules
     name_patterns: tuple[str, ...] = (ALL,)
@@ -67,12 +66,8 @@ class CallingHours:
 
     def last_end(self, at: datetime) -> datetime | None:
         """Return the latest end (UTC) that is not later than a moment, if there is one in the 400 days before."""
-        until = at
-        while until > at - MAX_SEARCH:
-            if found := self.ends(until - PERIOD, until):
-                return found[-1]
-            until -= PERIOD
-        return None
+        moments = (at - days * DAY for days in range(0, MAX_SEARCH.days, PERIOD.days))
+        return next((found[-1] for until in moments if (found := self.ends(until - PERIOD, until))), None)
 
     def ends(self, start: datetime, until: datetime) -> list[datetime]:
         """Return the ends (UTC) that are later than one moment and not later than another."""
@@ -109,10 +104,6 @@ class CallingHours:
             for week in range((last - monday) // WEEK + 1)
             for window in self.windows
         ]
-        for day in self.closed_dates:
-            if first.date() <= day <= last.date():
-                midnight = datetime.combine(day, time())
-                openings = _without(openings, midnight, midnight + DAY)
         for begins, ends, is_open in self.overrides:
             start, end = max(begins, first), min(ends or last, last)
             if start < end:

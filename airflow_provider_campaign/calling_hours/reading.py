@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -54,14 +54,13 @@ def read_hours(field: str, calling_hours: Any) -> dict[str, Any]:
         raise calling_hours_error(f"{field}.open", given["open"], "which can't be given with hours", fix)
     else:
         windows = (range(MINUTES_A_WEEK),) if read_flag(f"{field}.open", given["open"]) else ()
-    days = read_list(f"{field}.closed_dates", given.get("closed_dates"))
-    closed_dates = sorted({_read_date(f"{field}.closed_dates[{number}]", day) for number, day in enumerate(days)})
-    if "closed_dates" in given and not closed_dates:
+    dates = read_entries(f"{field}.closed_dates", given.get("closed_dates"))
+    if "closed_dates" in given and not dates:
         warnings.append(f"Calling hours: {field}.closed_dates is empty. Look whether its years were given.")
-    entries = enumerate(read_list(f"{field}.overrides", given.get("overrides")))
-    overrides = [_read_override(f"{field}.overrides[{number}]", entry, zone, warnings) for number, entry in entries]
-    fields = {"zone": zone, "windows": windows, "closed_dates": tuple(closed_dates), "overrides": tuple(overrides)}
-    return {**fields, "warnings": tuple(warnings)}
+    closed = [_read_date(name, day) for name, day in dates.items()]
+    entries = read_entries(f"{field}.overrides", given.get("overrides"))
+    overrides = [_read_override(name, entry, zone, warnings) for name, entry in entries.items()]
+    return {"zone": zone, "windows": windows, "overrides": (*closed, *overrides), "warnings": tuple(warnings)}
 
 
 def read_zone(field: str, name: Any) -> ZoneInfo:
@@ -115,8 +114,8 @@ def _entries(field: str, given: Mapping[str, Any]) -> Iterable[tuple[str, Mappin
     if not isinstance(days, list) or not days:
         fix = "Give objects with day, start and end in it."
         raise calling_hours_error(f"{field}.days", days, "not a list of days", fix)
-    names = [f"{field}.days[{number}]" for number in range(len(days))]
-    return [(name, read_object(name, entry, WINDOW_KEYS)) for name, entry in zip(names, days, strict=True)]
+    named = {f"{field}.days[{number}]": entry for number, entry in enumerate(days)}
+    return [(name, read_object(name, entry, WINDOW_KEYS)) for name, entry in named.items()]
 
 
 def _word(value: Any) -> str:
@@ -161,12 +160,15 @@ def _read_override(field: str, value: Any, zone: ZoneInfo, warnings: list[str]) 
     return start, end, is_open
 
 
-def _read_date(field: str, value: Any) -> date:
+def _read_date(field: str, value: Any) -> Override:
+    """Return the closed period of a date, from midnight to midnight."""
     text = value.isoformat() if isinstance(value, date) else value
     try:
-        return date.fromisoformat(text.strip())
+        day = date.fromisoformat(text.strip())
     except (AttributeError, ValueError):
         raise calling_hours_error(field, value, "which is not a date", "Give it as '2026-12-25'.") from None
+    midnight = datetime.combine(day, time())
+    return midnight, None if day == date.max else midnight + timedelta(days=1), False
 
 
 def _read_time(field: str, value: Any, zone: ZoneInfo) -> datetime:
@@ -197,15 +199,17 @@ def read_object(field: str, value: Any, keys: Collection[str]) -> Mapping[str, A
     return value
 
 
-def read_list(field: str, value: Any) -> list[Any]:
-    """Return a list, given as such or as the text of one, which a template renders to; null or a blank is no entry."""
+def read_entries(field: str, value: Any) -> dict[str, Any]:
+    """
+    Return the entries of a list, by what errors call them; null or a blank has none.
+
+    The list is given as such, or as the text of one, which a template renders to.
+    """
     if isinstance(value, str):
         value = parse_literal(field, value) if value.strip() else None
-    if value is None:
-        return []
-    if not isinstance(value, list | tuple | set | frozenset):
+    if not isinstance(value, list | tuple | set | frozenset | None):
         raise calling_hours_error(field, value, "not a list", "Give a list, also of a single entry.")
-    return list(value)
+    return {f"{field}[{number}]": entry for number, entry in enumerate(value or ())}
 
 
 def read_flag(field: str, value: Any) -> bool:
@@ -216,7 +220,7 @@ def read_flag(field: str, value: Any) -> bool:
 
 def read_words(field: str, value: Any) -> tuple[str, ...]:
     """Return one text or several, which may be the text of a list; null and an empty list are none."""
-    words = text_list(value) or [value] if isinstance(value, str) else read_list(field, value)
+    words = text_list(value) or [value] if isinstance(value, str) else read_entries(field, value).values()
     for word in words:
         if not isinstance(word, str) or text_problem(word):
             fix = "Leave the key out, or check what the template gives."

@@ -45,13 +45,9 @@ POINTS: Mapping[str, tuple[str, str]] = {
         ", ".join(CampaignStatus),
         "another word is reported, and a failure; on Sonarly, which documents none, it counts as live in a sweep",
     ),
-    "status of one campaign": (
-        "the same id and status that the list shows",
-        "does not believe a response that it can't read, and says so",
-    ),
-    "get of one campaign": (
-        "the same id and status that the list shows",
-        "does not believe a response that it can't read, and says so",
+    **dict.fromkeys(
+        ("status of one campaign", "get of one campaign"),
+        ("the same id and status that the list shows", "does not believe a response that it can't read, and says so"),
     ),
     "calling hours": (
         "data.dialingStrategy.callingHours with frequency, timezone, and start and end of each day",
@@ -60,10 +56,7 @@ POINTS: Mapping[str, tuple[str, str]] = {
     "an unknown id": ("HTTP 404, as JSON", "takes nothing but a 404 for a campaign that is not there"),
     "rate-limit headers": ("none", "honors Retry-After with a 429 or 503, else keeps to the documented limit"),
     "clock": ("the platform's clock is ours", "signs by ours; a token is valid for 5 minutes"),
-    "stop": (
-        "the response to the stop says that it is stopped",
-        "polls until the platform says Stopped or Completed",
-    ),
+    "stop": ("the response to the stop says that it is stopped", "polls until it says Stopped or Completed"),
     "permission to stop": (
         "a stop of an unknown id is HTTP 404, and not 403",
         "a stop that is not permitted fails at once, and names the permission",
@@ -96,7 +89,7 @@ class ContractCheck:
         self.exchanges: list[Exchange] = []
         self._client = client.observed_by(on_response=lambda *exchange: self.exchanges.append(exchange))
         self._types = client.platform.campaign_types or (None,)
-        self._deadline = deadline
+        self._deadline, self._once = deadline, deadline.sooner(retries=False)
         self._campaign_id = campaign_id
         self._campaign_type = campaign_type
         self._allow_stop = allow_stop
@@ -116,21 +109,19 @@ class ContractCheck:
         yield _row("status of one campaign", partial(self._campaign, self._client.get_campaign_status))
         yield _row("get of one campaign", partial(self._campaign, self._client.get_campaign))
         yield _row("calling hours", self._calling_hours)
-        yield _row("an unknown id", self._unknown_id)
+        yield _row("an unknown id", partial(self._unknown_id, self._client.get_campaign_status))
         yield _row("rate-limit headers", self._rate_headers)
         yield _row("clock", self._clock)
         if self._allow_stop and self._campaign_id:
             yield _row("stop", partial(self._stop, self._campaign_id))
         elif self._allow_stop:
-            yield _row("permission to stop", self._permission)
-
-    def _part(self) -> Deadline:
-        return self._deadline.sooner(retries=False)
+            stop = partial(self._client.stop_campaign, campaign_type=self._campaign_type or self._types[0])
+            yield _row("permission to stop", partial(self._unknown_id, stop))  # it can stop nothing
 
     def _read(self, reader: ListReader, campaigns: list[Campaign]) -> list[Campaign]:
         """Read the beginning of a list; raise what is wrong with it once the campaigns in it are known."""
         while not reader.is_finished and reader.pages_read < MAX_PAGES:
-            campaigns += reader.read_page(self._part())
+            campaigns += reader.read_page(self._once)
         reader.check()
         return campaigns
 
@@ -169,7 +160,7 @@ class ContractCheck:
         sample = self._campaign_id or next((campaign.id for campaign in self._listed), None)
         if sample is None:
             return "no campaign is listed", UNKNOWN
-        shown = read(sample, deadline=self._part())
+        shown = read(sample, deadline=self._once)
         self._document = shown.raw
         listed = next((each.status for each in self._listed if each.id == sample), shown.status)
         return f"{shown.status}, and the list says {listed}", SAME if listed == shown.status else DIFFERS
@@ -187,9 +178,11 @@ class ContractCheck:
             return str(error), DIFFERS
         return "; ".join(warnings) or "they can be read", DIFFERS if warnings else SAME
 
-    def _unknown_id(self) -> Seen:
+    def _unknown_id(self, act: Callable[..., Campaign]) -> Seen:
         try:
-            campaign = self._client.get_campaign_status(UNKNOWN_ID, deadline=self._part())
+            campaign = act(UNKNOWN_ID, deadline=self._once)
+        except CampaignConfigError:
+            raise
         except Exception as error:  # noqa: BLE001 how it was read is the point
             seen = f"{self._last_response()}; read as {type(error).__name__}"
             return seen, SAME if isinstance(error, CampaignNotFoundError) else DIFFERS
@@ -221,23 +214,12 @@ class ContractCheck:
     def _stop(self, campaign_id: str) -> Seen:
         types = (each.campaign_type for each in self._listed if each.id == campaign_id)
         began = self._client.clock.monotonic()
-        campaign = self._client.stop_campaign(
-            campaign_id, self._campaign_type or next(types, None), deadline=self._deadline
-        )
+        campaign_type = self._campaign_type or next(types, None)
+        campaign = self._client.stop_campaign(campaign_id, campaign_type, deadline=self._deadline)
         seen = f"{self._last_response()}: {campaign.status}, {campaign.message}"
         wait_for_effect(self._client, campaign, self._deadline)
         seconds = self._client.clock.monotonic() - began
         return f"{seen}; stopped after {seconds:.1f} s", SAME if STOP_CONDITION.is_met_by(campaign.status) else DIFFERS
-
-    def _permission(self) -> Seen:
-        """Return what a stop of an id shows that no account has: it can stop nothing."""
-        try:
-            campaign = self._client.stop_campaign(
-                UNKNOWN_ID, self._campaign_type or self._types[0], deadline=self._part()
-            )
-        except CampaignNotFoundError as error:
-            return f"HTTP {error.http_status}", SAME
-        return f"shown as {campaign.status}", DIFFERS
 
 
 def _row(point: str, look: Callable[[], Seen], of: str = "") -> Row:

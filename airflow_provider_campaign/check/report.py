@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 from zoneinfo import available_timezones
 
 from airflow_provider_campaign import __version__
+from airflow_provider_campaign.calling_hours.reading import FREQUENCIES
 from airflow_provider_campaign.campaign import CampaignStatus, CampaignType
 from airflow_provider_campaign.client.changes import seconds_of
 from airflow_provider_campaign.platforms.base import ApiRequest, HttpRequest, HttpResponse, Platform
@@ -39,27 +40,36 @@ _NUMBER = re.compile(r"[0-9]{1,5}")
 _MEDIA_TYPE = re.compile(r"(application/(problem\+)?json|text/(html|plain|xml))(; ?charset=utf-8)?", re.IGNORECASE)
 
 
-def _is_one_of(*words: str) -> Callable[[str], bool]:
-    return frozenset(words).__contains__
-
-
 def _is_moment(text: str) -> bool:
     return text in ("asc", "desc") or seconds_of(text) is not None  # or how a list is sorted by it
 
 
+def _is_date(value: str) -> bool:
+    try:
+        return format_datetime(parsedate_to_datetime(value).astimezone(UTC), usegmt=True) == value
+    except ValueError:
+        return False
+
+
 HARMLESS: Mapping[str, Callable[[str], bool]] = {
     "status": lambda text: text.casefold() in _WORDS,
-    "type": _is_one_of(*CampaignType),
-    "priority": _is_one_of(*"12345"),
-    "campaignExecutionType": _is_one_of("NORMAL"),
-    "frequency": _is_one_of("DAILY", "WEEKLY", "CUSTOM"),
+    "type": frozenset(CampaignType).__contains__,
+    "priority": frozenset("12345").__contains__,
+    "campaignExecutionType": frozenset(("NORMAL",)).__contains__,
+    "frequency": frozenset(FREQUENCIES).__contains__,
     "timezone": lambda text: text in available_timezones(),
-    "day": _is_one_of("MO", "TU", "WE", "TH", "FR", "SA", "SU"),
+    "day": frozenset(("MO", "TU", "WE", "TH", "FR", "SA", "SU")).__contains__,
     **dict.fromkeys(("start", "end"), lambda text: _CLOCK_TIME.fullmatch(text) is not None),
     **dict.fromkeys(("createdAt", "updatedAt", "startedAt", "startDate", "endDate"), _is_moment),
 }
 """Documented fields, and which of their texts are documented: only these are kept."""
 
+HEADERS: Mapping[str, Callable[[str], object]] = {
+    "content-type": _MEDIA_TYPE.fullmatch,
+    "date": _is_date,
+    **dict.fromkeys(("retry-after", "x-ratelimit-limit", "x-ratelimit-remaining"), _NUMBER.fullmatch),
+}
+"""Headers that are documented somewhere, and which of their values are kept."""
 
 Exchange = tuple[ApiRequest, HttpRequest, HttpResponse, float]
 """What was asked for, the request, the response, and when it was sent (seconds since the epoch)."""
@@ -107,6 +117,7 @@ def _exchange(exchange: Exchange, stand_ins: dict[tuple[str, str], str]) -> dict
     document = parse_json(response.body)
     text = f"({len(response.body)} bytes that are no JSON object)" if response.body else ""
     body = {"text": text} if document is None else {"json": _documented(document, stand_ins)}
+    headers = {name.casefold(): value for name, value in response.headers.items()}
     return {
         "sent_at": datetime.fromtimestamp(sent_at, UTC).isoformat(),
         "action": about.action,
@@ -114,27 +125,6 @@ def _exchange(exchange: Exchange, stand_ins: dict[tuple[str, str], str]) -> dict
         "type": about.campaign_type,
         "request": _documented(request.json, stand_ins),
         "status": response.status,
-        "headers": dict(_headers(response)),
+        "headers": {name: value for name, value in headers.items() if name in HEADERS and HEADERS[name](value)},
         **body,
     }
-
-
-def _headers(response: HttpResponse) -> Iterator[tuple[str, str]]:
-    """Yield the headers that are documented somewhere, if their values are as documented."""
-    checks: Mapping[str, Callable[[str], object]] = {
-        "content-type": _MEDIA_TYPE.fullmatch,
-        "date": _is_date,
-        "retry-after": _NUMBER.fullmatch,
-        "x-ratelimit-limit": _NUMBER.fullmatch,
-        "x-ratelimit-remaining": _NUMBER.fullmatch,
-    }
-    for name, value in response.headers.items():
-        if name.casefold() in checks and checks[name.casefold()](value):
-            yield name.casefold(), value
-
-
-def _is_date(value: str) -> bool:
-    try:
-        return format_datetime(parsedate_to_datetime(value).astimezone(UTC), usegmt=True) == value
-    except ValueError:
-        return False

@@ -22,6 +22,7 @@ from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operators.task_record import TaskRecord, open_store
+from airflow_provider_campaign.records.progress import Progress
 from airflow_provider_campaign.records.record import RecordDraft
 
 REFRESH_INTERVAL = 0.2  # seconds between two looks at the progress
@@ -128,23 +129,30 @@ def signals_request(cancellation: Cancellation) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def open_record(
-    options: Namespace, client: CampaignClient, cancellation: Cancellation, command: str, **known: Any
-) -> TaskRecord:
-    """Return the record of a command's work on an account, of which fields of the draft are known."""
+@contextmanager
+def recorded(
+    options: Namespace,
+    output: Output,
+    client: CampaignClient,
+    cancellation: Cancellation,
+    progress: Callable[[], Progress],
+    **known: Any,
+) -> Iterator[TaskRecord]:
+    """Record a command's work on an account, however it ends, and say where; the record's ``problem`` is not raised."""
     store = open_store("--records-path", options.records_path, has_default=True)
-    run: dict[str, str | None] = {"command": command, "user": None}
+    run: dict[str, str | None] = {"command": "stop" if known["action"] == "stop" else "stop-active", "user": None}
     with suppress(OSError, KeyError):  # the machine may have no name for the user
         run["user"] = getpass.getuser()
     known = {"platform": client.platform, "reason": read_reason("--reason", options.reason), **known}
-    return TaskRecord(RecordDraft(run=run, began_at=client.clock.time(), **known), store, cancellation)
-
-
-def report_records(records: Mapping[str, TaskRecord], output: Output) -> bool:
-    """Say where the records are, or why they are not; return whether all are written that had to be."""
-    for conn_id, record in records.items():
-        if record.problem:
-            output.problem(f"{conn_id}: {record.problem}")
-        elif reference := record.result.get("record"):
-            output.say(f"{conn_id}: record {reference['path']}, SHA-256 {reference['sha256']}")
-    return not any(record.problem for record in records.values())
+    record = TaskRecord(RecordDraft(run=run, began_at=client.clock.time(), **known), store, cancellation)
+    record.describe(progress)
+    try:
+        yield record
+    except Exception as error:
+        record.end(error)
+        raise
+    else:
+        record.end(None)
+    finally:
+        if reference := record.result.get("record"):
+            output.say(f"{known['connection_id']}: record {reference['path']}, SHA-256 {reference['sha256']}")

@@ -6,36 +6,18 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from airflow_provider_campaign.arguments import (
-    check_documented,
-    read_campaign_id,
-    read_live_statuses,
-    read_name_patterns,
-    read_optional_text,
-    read_seconds,
-    read_words,
-)
+from airflow_provider_campaign import arguments
 from airflow_provider_campaign.calling_hours import CallingRules
 from airflow_provider_campaign.campaign import Campaign
-from airflow_provider_campaign.cli.accounts import (
-    connect,
-    open_record,
-    read_conn_id,
-    read_conn_ids,
-    report_records,
-    run_on_all,
-    signals_request,
-)
+from airflow_provider_campaign.cli import accounts
 from airflow_provider_campaign.cli.output import NOT_VERIFIED, NOTHING_SENT, SUCCESS, Output, command
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignError
-from airflow_provider_campaign.operators.task_record import TaskRecord
 from airflow_provider_campaign.platforms.base import Action
 from airflow_provider_campaign.records.progress import ActionProgress
 from airflow_provider_campaign.sweep.account import SweptAccount
@@ -55,49 +37,34 @@ Results = Mapping[str, SweepResult]
 Errors = Mapping[str, CampaignError]
 
 
-@dataclass(frozen=True)
 class Sweeps:
-    """The same sweep of several accounts, by their connection ids."""
+    """The same sweep of the accounts that the options name, or that rules are given for; nothing is sent yet."""
 
-    clients: Mapping[str, CampaignClient]
-    failures: Errors  # why other accounts can't be reached
-    scope: SweepScope
-    seconds: float  # after which each times out
-    rules: Mapping[str, CallingRules] = field(default_factory=dict)  # inside which campaigns are left alone
-    cancellation: Cancellation = field(default_factory=Cancellation)
-
-    @classmethod
-    def read(cls, options: Namespace, rules: Mapping[str, CallingRules] | None = None) -> Sweeps:
-        """Return what the options ask for, for the accounts of ``--conn-id`` or of the rules; nothing is sent yet."""
-        scope = SweepScope(
-            read_words("--campaign-types", options.campaign_types),
-            read_live_statuses("--statuses", options.statuses),
-            read_name_patterns("--name-pattern", options.name_pattern),
+    def __init__(self, options: Namespace, rules: Mapping[str, CallingRules] | None = None) -> None:
+        self.scope = SweepScope(
+            arguments.read_words("--campaign-types", options.campaign_types),
+            arguments.read_live_statuses("--statuses", options.statuses),
+            arguments.read_name_patterns("--name-pattern", options.name_pattern),
         )
-        seconds = read_seconds("--timeout", options.timeout)
-        return cls(*connect(rules or read_conn_ids(options.conn_id)), scope, seconds, rules or {})
-
-    def create(self, conn_id: str, seconds: float) -> Sweep:
-        """Return a sweep of an account, which has not begun."""
-        client = self.clients[conn_id]
-        check_documented("--statuses", self.scope.statuses, client.platform)
-        deadline = Deadline(seconds, client.clock, cancellation=self.cancellation)
-        schedule = Schedule.of_run(self.rules.get(conn_id), 0.0, 0.0, client.clock.time())
-        return Sweep(SweptAccount(client, self.scope, deadline, schedule))
+        self.seconds = arguments.read_seconds("--timeout", options.timeout)
+        self.cancellation = Cancellation()
+        self.clients, self._failures = accounts.connect(rules or accounts.read_conn_ids(options.conn_id))
+        self._rules = rules or {}  # inside which campaigns are left alone
 
     def list_all(self, output: Output) -> tuple[Results, Errors]:
         """List the live campaigns of all accounts."""
-        return self.on_all(output, lambda _, sweep: sweep.list_only(), min(self.seconds, LIST_TIMEOUT), is_dry_run=True)
+        seconds = min(self.seconds, LIST_TIMEOUT)
+        return self.on_all(output, lambda _, sweep: sweep.list_only().raise_for_failure(), seconds, is_dry_run=True)
 
     def on_all(
-        self, output: Output, run: Callable[[str, Sweep], SweepResult], seconds: float, *, is_dry_run: bool = False
+        self, output: Output, run: Callable[[str, Sweep], None], seconds: float, *, is_dry_run: bool = False
     ) -> tuple[Results, Errors]:
         """Run a sweep of each account; return results and errors by connection id, of some accounts both."""
         sweeps: dict[str, Sweep] = {}
 
         def work(conn_id: str) -> None:
-            sweeps[conn_id] = self.create(conn_id, seconds)
-            run(conn_id, sweeps[conn_id]).raise_for_failure()
+            sweeps[conn_id] = self._create(conn_id, seconds)
+            run(conn_id, sweeps[conn_id])
 
         def results() -> Results:
             return {key: SweepResult(each.account, is_dry_run=is_dry_run) for key, each in dict(sweeps).items()}
@@ -107,14 +74,21 @@ class Sweeps:
                 output.progress(conn_id, result.summary() if result.entries else "listing")
 
         tasks = {conn_id: partial(work, conn_id) for conn_id in self.clients}
-        errors = {**self.failures, **run_on_all(tasks, refresh, self.cancellation)}
+        errors = {**self._failures, **accounts.run_on_all(tasks, refresh, self.cancellation)}
         return {key: each for key, each in results().items() if each.entries or key not in errors}, errors
+
+    def _create(self, conn_id: str, seconds: float) -> Sweep:
+        client = self.clients[conn_id]
+        arguments.check_documented("--statuses", self.scope.statuses, client.platform)
+        deadline = Deadline(seconds, client.clock, cancellation=self.cancellation)
+        schedule = Schedule.of_run(self._rules.get(conn_id), 0.0, 0.0, client.clock.time())
+        return Sweep(SweptAccount(client, self.scope, deadline, schedule))
 
 
 @command
 def live(options: Namespace, output: Output) -> int:
     """List live campaigns."""
-    return _show_live(Sweeps.read(options), output, fail_if_any=options.fail_if_any)
+    return _show_live(Sweeps(options), output, fail_if_any=options.fail_if_any)
 
 
 @command
@@ -124,7 +98,7 @@ def stop_active(options: Namespace, output: Output) -> int:
         raise CampaignConfigError(
             "stop-active asks before it stops, and there is no terminal to ask on. Nothing was sent. Give --yes."
         )
-    sweeps = Sweeps.read(options)
+    sweeps = Sweeps(options)
     if options.dry_run:
         return _show_live(sweeps, output)
     if not (options.yes or _is_confirmed(sweeps, output)):
@@ -137,28 +111,20 @@ def _stop_all(sweeps: Sweeps, options: Namespace, output: Output) -> int:
     scope = {**sweeps.scope.as_dict(), "dry_run": False}
     secrets = [secret for client in sweeps.clients.values() for secret in client.platform.secrets]
     reason = sanitize(options.reason, secrets)  # it is in the record of each account
-    records: dict[str, TaskRecord] = {}
 
-    def run(conn_id: str, sweep: Sweep) -> SweepResult:
+    def run(conn_id: str, sweep: Sweep) -> None:
         known = {"action": "sweep", "connection_id": conn_id, "scope": scope, "reason": reason}
-        record = open_record(options, sweep.account.client, sweeps.cancellation, "stop-active", **known)
-        records[conn_id] = record
-        record.describe(lambda: SweepResult(sweep.account).progress())
-        try:
-            result = sweep.run()
-            result.raise_for_failure()
-        except Exception as error:
-            record.end(error)
-            raise
-        record.end(None)
-        return result
+        client, progress = sweep.account.client, lambda: SweepResult(sweep.account).progress()
+        with accounts.recorded(options, output, client, sweeps.cancellation, progress, **known) as record:
+            sweep.run().raise_for_failure()
+        if record.problem:
+            raise record.problem
 
     results, errors = sweeps.on_all(output, run, sweeps.seconds)
     if sweeps.cancellation.is_requested:
         output.problem("Interrupted: nothing more is sent.")
     output.rows(rows_of(results, "stopped", "already_stopped", "failed"), STOPPED_COLUMNS)
-    status = report(results, errors, output)
-    return status if report_records(records, output) else NOT_VERIFIED
+    return report(results, errors, output)
 
 
 def _show_live(sweeps: Sweeps, output: Output, *, fail_if_any: bool = False) -> int:
@@ -172,7 +138,7 @@ def _is_confirmed(sweeps: Sweeps, output: Output) -> bool:
     """Show what would be stopped, and ask; nothing to stop needs no question."""
     results, errors = sweeps.list_all(output)
     rows = rows_of(results, "live")
-    output.preview(rows, LIVE_COLUMNS)
+    output.rows(rows, LIVE_COLUMNS, is_preview=True)
     report(results, errors, output)
     if sweeps.cancellation.is_requested:
         return False
@@ -205,7 +171,7 @@ def report(results: Results, errors: Errors, output: Output) -> int:
 @command
 def status(options: Namespace, output: Output) -> int:
     """Show the status of one campaign."""
-    campaign_id = read_campaign_id("CAMPAIGN_ID", options.campaign_id)
+    campaign_id = arguments.read_campaign_id("CAMPAIGN_ID", options.campaign_id)
     with _on_campaign(options, output, "Reading", Cancellation()) as (conn_id, client, deadline):
         campaign = client.get_campaign_status(campaign_id, deadline=deadline)
     _show(conn_id, campaign, output)
@@ -215,26 +181,24 @@ def status(options: Namespace, output: Output) -> int:
 @command
 def stop(options: Namespace, output: Output) -> int:
     """Stop one campaign, and wait until the platform says that it is stopped."""
-    campaign_id = read_campaign_id("CAMPAIGN_ID", options.campaign_id)
-    campaign_type = read_optional_text("--campaign-type", options.campaign_type)
+    campaign_id = arguments.read_campaign_id("CAMPAIGN_ID", options.campaign_id)
+    campaign_type = arguments.read_optional_text("--campaign-type", options.campaign_type)
     scope, cancellation = {"campaign_id": campaign_id, "campaign_type": campaign_type}, Cancellation()
     with _on_campaign(options, output, "Stopping", cancellation) as (conn_id, client, deadline):
         progress = ActionProgress(client, Campaign(campaign_id, "unknown", campaign_type=campaign_type), Action.STOP)
         known = {"action": "stop", "connection_id": conn_id, "scope": scope}
-        record = open_record(options, client, cancellation, "stop", **known)
-        record.describe(progress.current)
-        try:
-            campaign = progress.client.stop_campaign(campaign_id, campaign_type, deadline=deadline)
-            progress.note(campaign, is_confirmed=False)
-            progress.note(campaign := wait_for_effect(progress.client, campaign, deadline), is_confirmed=True)
-        except Exception as error:
-            progress.note_failure(error)
-            record.end(error)
-            report_records({conn_id: record}, output)
-            raise
-    record.end(None)
+        with accounts.recorded(options, output, client, cancellation, progress.current, **known) as record:
+            try:
+                campaign = progress.client.stop_campaign(campaign_id, campaign_type, deadline=deadline)
+                progress.note(campaign, is_confirmed=False)
+                progress.note(campaign := wait_for_effect(progress.client, campaign, deadline), is_confirmed=True)
+            except Exception as error:
+                progress.note_failure(error)
+                raise
     _show(conn_id, campaign, output)
-    return SUCCESS if report_records({conn_id: record}, output) else NOT_VERIFIED
+    if record.problem:
+        raise record.problem
+    return SUCCESS
 
 
 @contextmanager
@@ -242,11 +206,11 @@ def _on_campaign(
     options: Namespace, output: Output, doing: str, cancellation: Cancellation
 ) -> Iterator[tuple[str, CampaignClient, Deadline]]:
     """Yield an account, and the deadline of the work on a campaign in it, which Ctrl-C ends."""
-    conn_id = read_conn_id(options.conn_id)
-    seconds = read_seconds("--timeout", options.timeout)
-    client = connect([conn_id])[0][conn_id]
+    conn_id = accounts.read_conn_id(options.conn_id)
+    seconds = arguments.read_seconds("--timeout", options.timeout)
+    client = accounts.connect([conn_id])[0][conn_id]
     try:
-        with signals_request(cancellation):
+        with accounts.signals_request(cancellation):
             yield conn_id, client, Deadline(seconds, client.clock, cancellation=cancellation)
     except Exception as error:  # noqa: BLE001 it is raised as one of ours
         output.rows([], ONE_COLUMNS)

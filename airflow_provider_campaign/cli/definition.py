@@ -5,6 +5,7 @@ imports nothing but Airflow's own parser classes.
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 from airflow.cli.cli_config import ARG_OUTPUT, ARG_VERBOSE, ARG_YES, ActionCommand, Arg, GroupCommand, lazy_load_command
@@ -18,6 +19,16 @@ def _option(name: str, metavar: str, text: str, **more: Any) -> Arg:
 
 def _flag(name: str, text: str) -> Arg:
     return Arg((name,), action="store_true", help=text)
+
+
+def date(text: str) -> datetime.date:
+    """Read a day; the parser's error has this function's name."""
+    return datetime.date.fromisoformat(text)
+
+
+def month(text: str) -> datetime.date:
+    """Read a month, and return its first day."""
+    return datetime.date.fromisoformat(f"{text}-01")
 
 
 CAMPAIGN_ID = _option("campaign_id", "CAMPAIGN_ID", "The campaign's id on its platform")
@@ -50,10 +61,10 @@ WATCH = (
     _option("--newest-record", "SECONDS", "How old an account's newest record may be"),
 )
 READ_PATH = _option("records_path", "RECORDS_PATH", "For example s3://aws_default@bucket/records")
-MONTH = _option("--month", "MONTH", "For example 2026-11, in the local time of the calling hours")
+MONTH = _option("--month", "MONTH", "For example 2026-11, in the local time of the calling hours", type=month)
 DAYS_AND_STYLE = (
-    _option("--from", "DATE", "Only this day or later, in the calling hours' time zone", dest="since"),
-    _option("--to", "DATE", "Only this day or earlier, in the calling hours' time zone", dest="until"),
+    _option("--from", "DATE", "Only this day or later, in the calling hours' time zone", dest="since", type=date),
+    _option("--to", "DATE", "Only this day or earlier, in the calling hours' time zone", dest="until", type=date),
     _flag("--csv", "Print CSV; of records a line for each campaign"),
     _flag("--html", "Print one page of HTML that needs nothing else"),
 )

@@ -42,22 +42,14 @@ class Output:
         """Whether nothing but the result and problems are shown."""
         return self.style in ("json", "yaml")
 
-    def rows(self, rows: Sequence[Row], columns: Collection[str]) -> None:
-        """Print the result: these columns; in JSON and YAML all of them."""
-        console = AirflowConsole(markup=False, emoji=False, highlight=False)
-        whole: Any = [dict(row) for row in rows]
-        if self.style == "json":
-            console.print_as_json(whole)
-        elif self.style == "yaml":
-            console.print_as_yaml(whole)
+    def rows(self, rows: Sequence[Row], columns: Collection[str], *, is_preview: bool = False) -> None:
+        """Print the result: these columns; in JSON and YAML all of them. A preview is a table, and on stderr."""
+        console = AirflowConsole(stderr=is_preview, markup=False, emoji=False, highlight=False)
+        if not is_preview and self.is_for_machines:
+            whole: Any = [dict(row) for row in rows]
+            (console.print_as_json if self.style == "json" else console.print_as_yaml)(whole)
         elif rows:
-            console.print_as(_cells(rows, columns), self.style)
-
-    def preview(self, rows: Sequence[Row], columns: Collection[str]) -> None:
-        """Show a table to a person who is to decide; standard output is for the result."""
-        if rows:
-            console = AirflowConsole(stderr=True, markup=False, emoji=False, highlight=False)
-            console.print_as_table(_cells(rows, columns))
+            console.print_as(_cells(rows, columns), "table" if is_preview else self.style)
 
     def ask(self, question: str) -> bool:
         """Return whether the user at the terminal says yes."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from calendar import Calendar, day_abbr, month_name
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -74,27 +73,25 @@ def _description(row: Row) -> str:
     return f"late by {timedelta(seconds=round(row['seconds_late']))}" if is_late else str(row["outcome"])
 
 
-def write_page(page: str) -> None:
-    sys.stdout.write(page.encode("ascii", "xmlcharrefreplace").decode())  # whatever the terminal's encoding is
-
-
 def _page(
     title: str, path: str, discrepancies: Sequence[Discrepancy], text: str, parts: Iterable[str], *, is_good: bool
 ) -> str:
     """Return a page with a summary, and the verdict on the chain of records."""
     is_unchanged, chain = verdict(discrepancies)
-    problems = [
+    problems = "".join(
         f'<li class="{"bad" if each.is_error else ""}">{_shown(f"{each.kind}: {each.path} {each.text}")}</li>'
         for each in discrepancies
-    ]
-    head = f'<html lang="en"><meta charset="utf-8"><title>{title}</title>\n<style>{STYLE}</style>'
-    top = [
-        *("<!doctype html>", head, f"<h1>{title}</h1>", _verdict(text, is_good=is_good)),
-        f"<p>Known from the records of <code>{_shown(path)}</code>.</p>",
-        *("<h2>Chain of records</h2>", _verdict(f"{chain[0].upper()}{chain[1:]}.", is_good=is_unchanged)),
-        *(["<ul>", *problems, "</ul>"] if problems else []),
-    ]
-    return "\n".join([*top, *parts, "</html>\n"])
+    )
+    page = f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>{title}</title>
+<style>{STYLE}</style>
+<h1>{title}</h1>{_verdict(text, is_good=is_good)}
+<p>Known from the records of <code>{_shown(path)}</code>.</p>
+<h2>Chain of records</h2>{_verdict(f"{chain[0].upper()}{chain[1:]}.", is_good=is_unchanged)}<ul>{problems}</ul>
+{"".join(parts)}
+</html>
+"""
+    return page.encode("ascii", "xmlcharrefreplace").decode()  # whatever the terminal's encoding is
 
 
 def _verdict(text: str, *, is_good: bool) -> str:
@@ -104,18 +101,18 @@ def _verdict(text: str, *, is_good: bool) -> str:
 def _table(columns: Sequence[str], rows: Iterable[Row]) -> str:
     """Return a table; a row's ``class`` is that of its line, and moments are shown to the second."""
     head = "".join(f"<th>{name.replace('_', ' ').capitalize()}</th>" for name in columns)
-    lines = [f"<table><thead><tr>{head}</tr></thead>", "<tbody>"]
-    for row in rows:
-        cells = "".join(f"<td>{_cell(name, row.get(name))}</td>" for name in columns)
-        lines.append(f'<tr class="{row.get("class", "")}">{cells}</tr>')
-    return "\n".join([*lines, "</tbody></table>"])
+    lines = [
+        f'<tr class="{row.get("class", "")}">{"".join(_cell(name, row.get(name)) for name in columns)}</tr>\n'
+        for row in rows
+    ]
+    return f"<table><thead><tr>{head}</tr></thead>\n<tbody>{''.join(lines)}</tbody></table>\n"
 
 
 def _cell(name: str, value: object) -> str:
-    if value is None or not name.endswith(("_at", "end")):
-        return _shown(value)
-    text = str(value).replace("T", " ")
-    return _shown(text if name == "local_end" else text[:19])
+    if value is not None and name.endswith(("_at", "end")):
+        text = str(value).replace("T", " ")
+        value = text if name == "local_end" else text[:19]
+    return f"<td>{_shown(value)}</td>"
 
 
 def _shown(value: object) -> str:
@@ -123,14 +120,14 @@ def _shown(value: object) -> str:
 
 
 def _calendar(account: str, year: int, month: int, days: Mapping[date, Sequence[Row]]) -> str:
-    lines = [
-        f"<section><h2>{_shown(account)}, {month_name[month]} {year}</h2>",
-        f'<table class="calendar"><tr>{"".join(f"<th>{name}</th>" for name in day_abbr)}</tr>',
+    weeks = [
+        "".join(_day(day, days.get(day, ())) if day.month == month else "<td></td>" for day in week)
+        for week in Calendar().monthdatescalendar(year, month)
     ]
-    for week in Calendar().monthdatescalendar(year, month):
-        cells = "".join(_day(day, days.get(day, ())) if day.month == month else "<td></td>" for day in week)
-        lines.append(f"<tr>{cells}</tr>")
-    return "\n".join([*lines, "</table></section>"])
+    head = "".join(f"<th>{name}</th>" for name in day_abbr)
+    return f"""<section><h2>{_shown(account)}, {month_name[month]} {year}</h2>
+<table class="calendar"><tr>{head}</tr><tr>{"</tr><tr>".join(weeks)}</tr></table></section>
+"""
 
 
 def _day(day: date, rows: Sequence[Row]) -> str:

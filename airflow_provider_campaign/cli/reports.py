@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from calendar import monthrange
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,21 +15,12 @@ from airflow_provider_campaign.calling_hours import CallingRules
 from airflow_provider_campaign.cli.accounts import read_conn_ids, read_rules
 from airflow_provider_campaign.cli.campaigns import Sweeps, report, rows_of
 from airflow_provider_campaign.cli.output import NOT_VERIFIED, SUCCESS, Output, Row, command, printable, write_csv
-from airflow_provider_campaign.cli.pages import closing_line, closings_page, records_page, write_page
+from airflow_provider_campaign.cli.pages import closing_line, closings_page, records_page
 from airflow_provider_campaign.client.clock import SYSTEM_CLOCK
 from airflow_provider_campaign.client.errors import as_campaign_error
+from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.records.chain import Discrepancy, RecordChain, verdict
-from airflow_provider_campaign.records.closings import (
-    DRY_RUN,
-    IN_TIME,
-    NO_EVIDENCE,
-    NOT_CLOSED,
-    ROW,
-    SKIPPED,
-    SOURCE,
-    ExpectedClosings,
-    day_limit,
-)
+from airflow_provider_campaign.records.closings import COLUMNS, IN_TIME, UNVERIFIED, ExpectedClosings, day_limit
 from airflow_provider_campaign.records.record import run_name, titles
 from airflow_provider_campaign.records.shape import DEFAULTS, RecordFile
 from airflow_provider_campaign.records.store import RecordStore
@@ -45,7 +37,6 @@ WATCH_COLUMNS = ("conn_id", "found", "campaign_id", "name", "status", "rule", "e
 LIVE_WHILE_CLOSED, NO_RECORD = 3, 4  # the exit statuses of what watch finds
 GRACE = timedelta(minutes=10)  # how long after an end its record is waited for: a run writes it once it has ended
 LOOK_BACK = timedelta(days=1)  # for how long an end without a record is reported
-UNVERIFIED = (NO_EVIDENCE, NOT_CLOSED, DRY_RUN, SKIPPED)
 
 
 @command
@@ -53,19 +44,18 @@ def records(options: Namespace, output: Output) -> int:
     """List the records of a path, and verify all of them."""
     path = _read_path(options)
     conn_ids = read_conn_ids(options.conn_id) if options.conn_id else []
-    since, until = _read_day("--from", options.since), _read_day("--to", options.until)
     expected = [word.lower() for text in options.expect or () for word in read_words("--expect", text)]
     chain, listed = RecordChain(), list[tuple[Row, list[Row]]]()
     for file in RecordStore(path).read():
         chain.add(file)
-        if file.record and _is_chosen(file.record, conn_ids, since, until):
+        if file.record and _is_chosen(file.record, conn_ids, options):
             row = record_row(file)
             listed.append((row, campaign_rows(row, file) if options.csv or options.html else []))
     listed.sort(key=lambda each: (each[0]["ended_at"], each[0]["path"]))
     rows, campaigns = [row for row, _ in listed], [campaign for _, each in listed for campaign in each]
     discrepancies = chain.discrepancies(expected)
     if options.html:
-        write_page(records_page(path, discrepancies, rows, campaigns))
+        sys.stdout.write(records_page(path, discrepancies, rows, campaigns))
     elif options.csv:
         write_csv(CAMPAIGN_COLUMNS, campaigns)
     else:
@@ -88,9 +78,9 @@ def closings(options: Namespace, output: Output) -> int:
         expected.add(file)
     rows, discrepancies = expected.rows(), chain.discrepancies()
     if options.html:
-        write_page(closings_page(path, discrepancies, rows))
+        sys.stdout.write(closings_page(path, discrepancies, rows))
     elif options.csv:
-        write_csv((*ROW, *SOURCE), map(closing_line, rows))
+        write_csv(COLUMNS, map(closing_line, rows))
     else:
         output.rows(rows if output.is_for_machines else list(map(closing_line, rows)), CLOSING_COLUMNS)
     for conn_id in sorted(expected.unexpected):
@@ -106,39 +96,25 @@ def _read_path(options: Namespace) -> str:
     return read_records_path("RECORDS_PATH", options.records_path) or ""
 
 
-def _read_day(name: str, text: str | None) -> date | None:
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError:
-        raise argument_error(name, text, "which is not a date", "Give, for example, 2026-01-31.") from None
-
-
 def _read_span(options: Namespace) -> tuple[date, date]:
-    since, until = _read_day("--from", options.since), _read_day("--to", options.until)
-    if options.month is None and since is not None and until is not None:
-        return since, until
-    if options.month is None or since is not None or until is not None:
-        raise argument_error("--month", options.month, "beside --from and --to", "Give --month, or --from and --to.")
-    try:
-        first = date.fromisoformat(f"{options.month}-01")
-    except ValueError:
-        raise argument_error("--month", options.month, "which is not a month", "Give, for example, 2026-11.") from None
-    return first, first.replace(day=monthrange(first.year, first.month)[1])
+    since, until, month = options.since, options.until, options.month
+    if month and not (since or until):
+        return month, month.replace(day=monthrange(month.year, month.month)[1])
+    if month or not (since and until):
+        raise CampaignConfigError("Give --month, or --from and --to. No record was read.")
+    return since, until
 
 
-def _is_chosen(record: Mapping[str, Any], conn_ids: Sequence[str], since: date | None, until: date | None) -> bool:
+def _is_chosen(record: Mapping[str, Any], conn_ids: Sequence[str], options: Namespace) -> bool:
     """Return whether a record is of an account, and of days of its calling hours' time zone."""
-    ended_at, zone = datetime.fromisoformat(record["ended_at"]), _zone(record["timezone"])
-    is_early = since is not None and ended_at < day_limit(since, zone)
-    is_late = until is not None and ended_at >= day_limit(until, zone, days=1)
-    return not (is_early or is_late) and (not conn_ids or record["connection_id"] in conn_ids)
-
-
-def _zone(name: str | None) -> ZoneInfo:
     try:
-        return ZoneInfo(name or "UTC")
+        zone = ZoneInfo(record["timezone"] or "UTC")
     except (KeyError, ValueError, OSError):  # it was stored
-        return ZoneInfo("UTC")
+        zone = ZoneInfo("UTC")
+    ended_at = datetime.fromisoformat(record["ended_at"])
+    is_early = options.since and ended_at < day_limit(options.since, zone)
+    is_late = options.until and ended_at >= day_limit(options.until, zone, days=1)
+    return not (is_early or is_late) and (not conn_ids or record["connection_id"] in conn_ids)
 
 
 def record_row(file: RecordFile) -> dict[str, Any]:
@@ -147,6 +123,8 @@ def record_row(file: RecordFile) -> dict[str, Any]:
     campaigns, scope = record["campaigns"], record["scope"]
     confirmed = [campaign["confirmed_at"] for campaign in campaigns if campaign["confirmed_at"]]
     is_listed_only = scope.get("dry_run") and record["outcome"] == "success"
+    usual = {**DEFAULTS["scope"], "dry_run": True}
+    limits = [(name, each) for name, each in scope.items() if each and each != usual.get(name)]
     row = {
         **{key: record[key] for key in ("ended_at", "connection_id", "action", "error", "reason", "window_end")},
         "run": run_name(record),
@@ -155,7 +133,7 @@ def record_row(file: RecordFile) -> dict[str, Any]:
         "stopped": len(confirmed),
         "left": len(campaigns) - len(confirmed),
         "left_out": ", ".join(titles(record["excluded"]).values()),
-        "scope": _scope_text(scope),
+        "scope": "; ".join(f"{name} {each if isinstance(each, str) else ', '.join(each)}" for name, each in limits),
         "incidents": len(record["incidents"]),
         "last_confirmed_at": max(confirmed, default=None),
         "requests": record["requests"],
@@ -171,12 +149,6 @@ def campaign_rows(row: Row, file: RecordFile) -> list[Row]:
     own = [each for each in record["campaigns"] if each["try_number"] == record["run"].get("try_number")]
     lines = [{**record, **row, **campaign} for campaign in own or [{}]]
     return [{column: line.get(column) for column in CAMPAIGN_COLUMNS} for line in lines]
-
-
-def _scope_text(scope: Mapping[str, Any]) -> str:
-    limits = {name: each for name, each in scope.items() if name != "dry_run" and each != DEFAULTS["scope"].get(name)}
-    texts = {name: each if isinstance(each, str) else ", ".join(each or ()) for name, each in limits.items()}
-    return "; ".join(f"{name} {text}" for name, text in texts.items())
 
 
 def _verdict(
@@ -203,7 +175,7 @@ def watch(options: Namespace, output: Output) -> int:
         fix = "Give --records-path, too."
         raise argument_error("--newest-record", options.newest_record, "without a path to look for records", fix)
     rules = read_rules(options.calling_hours, options.conn_id)
-    results, errors = Sweeps.read(options, rules).list_all(output)
+    results, errors = Sweeps(options, rules).list_all(output)
     live = [{"found": "live while closed", **row} for row in rows_of(results, "live")]
     watched = rules if path else {}
     unproven = [each for conn_id in watched for each in _unproven(path or "", conn_id, rules[conn_id], newest)]

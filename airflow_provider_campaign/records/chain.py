@@ -16,15 +16,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_campaign.records.files import (
-    CHAIN_FOLDER,
-    create_file,
-    make_folder,
-    names_in,
-    path_part,
-    read_file,
-    record_path,
-)
+from airflow_provider_campaign.records import files
 from airflow_provider_campaign.records.shape import RecordFile, sha256_of
 
 if TYPE_CHECKING:
@@ -58,7 +50,7 @@ def find_predecessors(root: ObjectStoragePath, connection_id: str | None, ended_
                 if sha256[:SHORT_HASH] in named:
                     named.update(names)
                 elif max(len(found), len(doubtful)) < MAX_NAMED:
-                    record = {"path": _linked_path(folder, f"{day}/{link[0]}"), "sha256": sha256}
+                    record = {"path": _linked_path(folder, day, link), "sha256": sha256}
                     is_found = _exists(root, record)
                     (found if is_found else doubtful).append(record)
                     named.update([sha256[:SHORT_HASH]], names if is_found else ())
@@ -75,8 +67,8 @@ def add_link(root: ObjectStoragePath, record: Mapping[str, Any], reference: Name
     folder = _links_folder(root, record["connection_id"])
     link = folder / f"{at:%Y-%m/%d/%H%M%S.%f}_{reference['sha256']}_{names}"
     try:
-        make_folder(link.parent)
-        if not create_file(link, reference["path"].encode()):
+        files.make_folder(link.parent)
+        if not files.create_file(link, reference["path"].encode()):
             log.warning("The link %s is there already, and names another record", link)
     except Exception as error:  # noqa: BLE001 whatever a file system's library raises: the record is written
         log.warning("The record can't be linked into @chain: %s: %s", type(error).__name__, error)
@@ -87,31 +79,32 @@ def linked_since(root: ObjectStoragePath, connection_id: str, since: datetime, u
     folder, first = _links_folder(root, connection_id), f"{since.astimezone(UTC):%Y-%m/%d}"
     for day in takewhile(lambda day: day >= first, _days(folder, until.isoformat())):
         for link in _links(folder, day):
-            if path := _linked_path(folder, f"{day}/{link[0]}"):
+            if path := _linked_path(folder, day, link):
                 yield {"path": path, "sha256": link[1]}
 
 
 def _links_folder(root: ObjectStoragePath, connection_id: str | None) -> ObjectStoragePath:
-    return root / CHAIN_FOLDER / path_part(connection_id or "@none")
+    return root / files.CHAIN_FOLDER / files.path_part(connection_id or "@none")
 
 
 def _days(folder: ObjectStoragePath, ended_at: str) -> Iterator[str]:
     """Yield the days that have links, such as ``2026-11/30``, from the day after a moment backwards."""
     # A clock that was ahead may have left links of later days.
     tomorrow = f"{datetime.fromisoformat(ended_at).astimezone(UTC) + timedelta(days=1):%Y-%m/%d}"
-    for month in filter(MONTH.fullmatch, reversed(names_in(folder))):
-        days = [f"{month}/{day}" for day in names_in(folder / month) if DAY.fullmatch(day)] if month <= tomorrow else []
-        yield from (day for day in reversed(days) if day <= tomorrow)
+    months = (month for month in reversed(files.names_in(folder)) if MONTH.fullmatch(month) and month <= tomorrow)
+    for month in months:
+        days = (f"{month}/{day}" for day in reversed(files.names_in(folder / month)) if DAY.fullmatch(day))
+        yield from (day for day in days if day <= tomorrow)
 
 
 def _links(folder: ObjectStoragePath, day: str) -> Iterator[re.Match[str]]:
-    return filter(None, map(LINK.fullmatch, reversed(names_in(folder / day))))
+    return filter(None, map(LINK.fullmatch, reversed(files.names_in(folder / day))))
 
 
-def _linked_path(folder: ObjectStoragePath, link: str) -> str:
+def _linked_path(folder: ObjectStoragePath, day: str, link: re.Match[str]) -> str:
     """Return the path in a link, empty if it is none that a record can have."""
     try:
-        text = read_file(folder, link).decode("ascii")
+        text = files.read_file(folder, f"{day}/{link[0]}").decode("ascii")
     except Exception:  # noqa: BLE001 whatever a file system's library raises
         return ""
     return text if PATH.fullmatch(text) and text.isprintable() else ""
@@ -120,7 +113,7 @@ def _linked_path(folder: ObjectStoragePath, link: str) -> str:
 def _exists(root: ObjectStoragePath, record: Named) -> bool:
     """Return whether a path has a file with a hash."""
     try:
-        return bool(record["path"]) and sha256_of(read_file(root, record["path"])) == record["sha256"]
+        return bool(record["path"]) and sha256_of(files.read_file(root, record["path"])) == record["sha256"]
     except Exception:  # noqa: BLE001 whatever a file system's library raises
         return False
 
@@ -157,7 +150,7 @@ class RecordChain:
         if file.record is None:
             self._found.append(Discrepancy(UNREADABLE, file.path, file.problem))
             return
-        record, place = file.record, record_path(file.record["run"], file.record["began_at"])
+        record, place = file.record, files.record_path(file.record["run"], file.record["began_at"])
         if not file.path.startswith(f"{place}."):
             self._found.append(Discrepancy(REORDERED, file.path, f"holds the record of {place}"))
         seen = (record["previous"], *record["also_previous"], *record["earlier_tries"])
@@ -166,26 +159,20 @@ class RecordChain:
 
     def discrepancies(self, expected: Collection[str] = ()) -> list[Discrepancy]:
         """Return the differences, also from the hashes that runs have logged, for example that of the last one."""
-        cut_off = set(expected).difference(self._hashes.values())
-        text = "a run has logged this hash of its record, and no record has it"
-        found = [*self._found, *self._contradicted(), *self._forks()]
-        found += [Discrepancy(CUT_OFF, sha256, text) for sha256 in sorted(cut_off)]
-        return list({(each.kind, each.path): each for each in reversed(found)}.values())[::-1]
-
-    def _contradicted(self) -> Iterator[Discrepancy]:
-        """Yield records that are not as a later one has seen them."""
+        found = list(self._found)
         for by, seen in self._seen:
             path, sha256 = seen["path"], seen["sha256"]
             if path not in self._hashes:
-                yield Discrepancy(MISSING, path, f"is not there; {by} saw it, with the SHA-256 {sha256}")
+                found.append(Discrepancy(MISSING, path, f"is not there; {by} saw it, with the SHA-256 {sha256}"))
             elif self._hashes[path] != sha256:
-                yield Discrepancy(CHANGED, path, f"is not what {by} saw here, with the SHA-256 {sha256}")
-
-    def _forks(self) -> Iterator[Discrepancy]:
-        """Yield records that name the same predecessor: their runs ended at once, or one was added later."""
-        for paths in self._successors.values():
-            for path in sorted(paths)[1:]:
-                yield Discrepancy(FORK, path, f"has the same predecessor as {min(paths)}")
+                found.append(Discrepancy(CHANGED, path, f"is not what {by} saw here, with the SHA-256 {sha256}"))
+        for paths in self._successors.values():  # their runs ended at once, or one was added later
+            first, *others = sorted(paths)
+            found += [Discrepancy(FORK, path, f"has the same predecessor as {first}") for path in others]
+        text = "a run has logged this hash of its record, and no record has it"
+        cut_off = set(expected).difference(self._hashes.values())
+        found += [Discrepancy(CUT_OFF, sha256, text) for sha256 in sorted(cut_off)]
+        return list({(each.kind, each.path): each for each in reversed(found)}.values())[::-1]
 
 
 def verdict(discrepancies: Iterable[Discrepancy]) -> tuple[bool, str]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from operator import attrgetter
 from typing import Any
@@ -18,14 +17,15 @@ from airflow_provider_campaign.records.shape import RecordFile
 
 IN_TIME, LATE, LIVE_AGAIN, NOT_CLOSED = "in time", "late", "live again", "not closed"
 DRY_RUN, OUT_OF_SCOPE, SKIPPED, NO_EVIDENCE = "dry run", "out of scope", "skipped", "no evidence"
+UNVERIFIED = (NO_EVIDENCE, NOT_CLOSED, DRY_RUN, SKIPPED)
 
 # A run that begins later than this after an end can't show live campaigns before it: the closing is late.
 FIRST_LOOK = timedelta(minutes=5)
 
-
-# The keys of what is known of an end, and of the record that shows it, which are None without one.
-ROW = ("connection_id", "rule", "end", "local_end", "outcome", "seconds_late", "campaigns", "live_again")
-SOURCE = ("run", "path", "sha256")
+COLUMNS = (
+    *("connection_id", "rule", "end", "local_end", "outcome", "seconds_late", "campaigns", "live_again"),
+    *("run", "path", "sha256"),  # of the record that shows it, None without one
+)
 
 _at, _moment = datetime.fromisoformat, attrgetter("at")
 
@@ -61,48 +61,42 @@ class _Closing:
         self.evidence[evidence.outcome, about] = (min if is_verified else max)(evidence, known, key=_moment)
 
     def row(self, connection_id: str) -> JSON:
-        """Return what is known of the end."""
-        outcome, evidence, campaigns = self._outcome()
+        """Return what is known of the end, by :data:`COLUMNS`."""
+        outcome, evidence, campaigns, seconds_late = self._outcome()
         found = [each for at, each in self.found_live if evidence is None or at >= evidence.at]
         live_again = list({key: text for each in found for key, text in each.items()}.values())
-        seconds_late = evidence.seconds_late if evidence and outcome == LATE else None
         outcome = LIVE_AGAIN if live_again and outcome == IN_TIME else outcome
-        file = evidence.file if evidence else None
-        source = (run_name(file.record or {}), file.path, file.sha256) if file else (None, None, None)
         end = (self.end.isoformat(), self.rule.local(self.end))
         known = (connection_id, self.rule.name, *end, outcome, seconds_late, campaigns, live_again)
-        return dict(zip((*ROW, *SOURCE), (*known, *source), strict=True))
+        file = evidence.file if evidence else None
+        source = (run_name(file.record or {}), file.path, file.sha256) if file else (None, None, None)
+        return dict(zip(COLUMNS, (*known, *source), strict=True))
 
-    def _outcome(self) -> tuple[str, _Evidence | None, list[str]]:
-        """Return the outcome, what shows it, and the campaigns that it is about."""
+    def _outcome(self) -> tuple[str, _Evidence | None, list[str], float | None]:
+        """Return the outcome, what shows it, the campaigns that it is about, and how late it was."""
         seen: list[_Evidence] = []
         left_out: Titles = {}
         for evidence in self._with(IN_TIME):
             left_out = {key: each for key, each in evidence.campaigns.items() if not seen or key in left_out}
             seen.append(evidence)
             if not left_out:
-                return self._verified(seen)
+                seconds_late = round(max(each.seconds_late for each in seen), 1)
+                late = [campaign for each in seen for campaign in each.live_at_end]
+                return (LATE, evidence, late, seconds_late) if seconds_late else (IN_TIME, evidence, [], None)
         failed = self._with(NOT_CLOSED)
         not_verified = {key: each for evidence in failed for key, each in evidence.campaigns.items()}
         not_closed = [each for key, each in not_verified.items() if not seen or key in left_out]
         if failed and (not seen or not_closed):
-            return NOT_CLOSED, failed[-1], not_closed
+            return NOT_CLOSED, failed[-1], not_closed, None
         if seen:
-            return OUT_OF_SCOPE, seen[-1], list(left_out.values())
+            return OUT_OF_SCOPE, seen[-1], list(left_out.values()), None
         for outcome in (DRY_RUN, SKIPPED, NO_EVIDENCE):
             if found := self._with(outcome):
-                return outcome, found[-1], list(found[-1].campaigns.values())
-        return NO_EVIDENCE, None, []
+                return outcome, found[-1], list(found[-1].campaigns.values()), None
+        return NO_EVIDENCE, None, [], None
 
     def _with(self, outcome: str) -> list[_Evidence]:
         return sorted((each for each in self.evidence.values() if each.outcome == outcome), key=_moment)
-
-    def _verified(self, seen: Sequence[_Evidence]) -> tuple[str, _Evidence, list[str]]:
-        seconds_late = round(max(each.seconds_late for each in seen), 1)
-        last = replace(seen[-1], seconds_late=seconds_late)
-        if not seconds_late:
-            return IN_TIME, last, []
-        return LATE, last, [each for evidence in seen for each in evidence.live_at_end]
 
 
 class ExpectedClosings:
@@ -115,14 +109,11 @@ class ExpectedClosings:
 
     def __init__(self, rules: Mapping[str, CallingRules], since: date, until: date, now: datetime) -> None:
         self._rules = rules
-        self._closings: dict[tuple[str, str], list[_Closing]] = {}
+        self._closings: dict[tuple[str, str], dict[str, _Closing]] = {}  # by connection and rule, and by end
         for conn_id, rule in ((conn_id, rule) for conn_id, each in rules.items() for rule in each.rules):
             last = min(day_limit(until, rule.zone, days=1), now)
             ends = rule.ends(day_limit(since, rule.zone), last)
-            self._closings[conn_id, rule.name] = [_Closing(rule, end) for end in ends]
-        self._by_end = {
-            (*key, closing.end.isoformat()): closing for key, each in self._closings.items() for closing in each
-        }
+            self._closings[conn_id, rule.name] = {end.isoformat(): _Closing(rule, end) for end in ends}
         self.unexpected: set[str] = set()  # connections that have records, and of which no calling hours are given
 
     def add(self, file: RecordFile) -> None:
@@ -146,27 +137,26 @@ class ExpectedClosings:
 
     def rows(self) -> list[JSON]:
         """
-        Return what is known of each end, with the keys of ``ROW`` and ``SOURCE``, by account and time.
+        Return what is known of each end, with the keys of ``COLUMNS``, by account and time.
 
         ``seconds_late`` is from the end to when the last campaign was verified stopped, or to the first look at them;
         ``campaigns`` are those that were live at the end, were not closed, or were left out.
         """
-        rows = [closing.row(conn_id) for (conn_id, _), each in self._closings.items() for closing in each]
+        rows = [closing.row(conn_id) for (conn_id, _), each in self._closings.items() for closing in each.values()]
         return sorted(rows, key=lambda row: (row["connection_id"], row["end"]))
 
     def _named(self, record: Mapping[str, Any], entries: Iterable[JSON]) -> Iterator[tuple[_Closing, JSON]]:
         """Yield the closings that entries of a record name by rule and end, and the entries."""
         for each in entries:
-            if closing := self._by_end.get((record["connection_id"], each["rule"], each["end"])):
+            if closing := self._closings.get((record["connection_id"], each["rule"]), {}).get(each["end"]):
                 yield closing, each
 
     def _closed_during(self, record: Mapping[str, Any]) -> Iterator[_Closing]:
         """Yield the ends that a record which names none is about: those whose closed hours its run has touched."""
         began, until = _at(record["began_at"]), _at(max(record["ended_at"], record["window_end"] or ""))
         for rule in self._rules[record["connection_id"]].rules:
-            closings = self._closings[record["connection_id"], rule.name]
-            if found := bisect_right(closings, until, key=lambda closing: closing.end):
-                latest = closings[found - 1]
+            closings = self._closings[record["connection_id"], rule.name].values()
+            if latest := next((closing for closing in reversed(closings) if closing.end <= until), None):
                 opens = rule.next_start(latest.end)
                 if opens is None or began < opens:
                     yield latest

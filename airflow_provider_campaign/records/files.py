@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 if TYPE_CHECKING:
@@ -25,20 +25,16 @@ LOCAL = ("", "file", "local")  # protocols of disks that the operating system ha
 
 def read_file(root: ObjectStoragePath, path: str) -> bytes:
     """Return the content of a regular file below a root; raise OSError for a pipe, or a file that is too long."""
-    with _open(root, path) as file:
-        content = file.read(MAX_FILE_BYTES + 1)
+    is_local, name = root.protocol in LOCAL, f"{root.path}/{path}"
+    if is_local and not stat.S_ISREG(os.stat(name).st_mode):
+        raise OSError("it is not a regular file")
+    # A file that becomes a pipe meanwhile is not waited for.
+    opened: Any = os.open(name, os.O_RDONLY | os.O_NONBLOCK) if is_local else None
+    with open(opened, "rb") if is_local else (root / path).open("rb") as file:  # type: ignore[no-untyped-call]
+        content: bytes = file.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
         raise OSError(f"it has more than {MAX_FILE_BYTES} bytes")
     return content
-
-
-def _open(root: ObjectStoragePath, path: str) -> BinaryIO:
-    if root.protocol not in LOCAL:
-        return cast(BinaryIO, (root / path).open("rb"))  # type: ignore[no-untyped-call]
-    name = f"{root.path}/{path}"
-    if not stat.S_ISREG(os.stat(name).st_mode):
-        raise OSError("it is not a regular file")
-    return open(os.open(name, os.O_RDONLY | os.O_NONBLOCK), "rb")  # it may have become a pipe, which is not waited for
 
 
 def create_file(path: ObjectStoragePath, content: bytes) -> bool:
@@ -99,10 +95,10 @@ def _local_json_paths(root: str) -> Iterator[str]:
         yield from (f"{below}/{name}".lstrip("/") for name in names if name.endswith(".json"))
     for error in unreadable:
         below = str(error.filename)[len(root) + 1 :]
+        if not below and not isinstance(error, FileNotFoundError):
+            raise error
         if below and os.path.basename(below) != "lost+found":
             yield below
-        elif not below and not isinstance(error, FileNotFoundError):
-            raise error
 
 
 @lru_cache(maxsize=1000)

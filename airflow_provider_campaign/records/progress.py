@@ -42,8 +42,7 @@ class ActionProgress:
         self.requests: int = before.get("requests", 0)
         self.refused: int = before.get("refused", 0)
         # When the last request for the action left, and whether one of them is without an answer.
-        self._asked: tuple[float | None, bool] = (before.get("asked_at"), before.get("unanswered", False))
-        self._asked_before = self._asked
+        self._asked = self._asked_before = (before.get("asked_at"), before.get("unanswered", False))
         self._campaign = campaign
         self._action = action
         self._confirmed_at: float | None = None
@@ -71,17 +70,18 @@ class ActionProgress:
 
     def carry(self) -> dict[str, Any]:
         """Return what has to be known to continue, in plain JSON types."""
-        asked = {"asked_at": self._asked[0], "unanswered": self._asked[1]}
-        return {"began_at": self.began_at, **asked, "requests": self.requests, "refused": self.refused}
+        counted = {"began_at": self.began_at, "requests": self.requests, "refused": self.refused}
+        return {**counted, "asked_at": self._asked[0], "unanswered": self._asked[1]}
 
     def current(self) -> Progress:
         """Return what is known by now."""
+        asked_at, unanswered = self._asked
         entry = campaign_entry(
             self._campaign,
-            asked_at=self._asked[0],
+            asked_at=asked_at,
             confirmed_at=self._confirmed_at,
             status_before=self._status_before,
-            unanswered=self._asked[1],
+            unanswered=unanswered,
         )
         return Progress([entry], requests=self.requests, refused=self.refused)
 

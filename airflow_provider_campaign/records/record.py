@@ -23,6 +23,13 @@ MAX_LINE_LENGTH = 1000  # characters of a line of error or reason, and of a stor
 # What two tries have to agree on for one to be continued by the other.
 SUBJECT = ("action", "connection_id", "platform", "account", "scope")
 
+# What a sweep's result has of its record as it is.
+RESULT_KEYS = (
+    *("outcome", "connection_id", "platform", "window_end", "began_at", "ended_at", "reason", "error", "excluded"),
+    *("incidents", "may_start", "open_until", "closings", "missed_closings", "requests", "refused", "seconds"),
+    "earlier_tries",
+)
+
 
 @dataclass(frozen=True)
 class EarlierTries:
@@ -41,19 +48,17 @@ class EarlierTries:
     @classmethod
     def compare(cls, stored: Mapping[int, RecordFile], subject: JSON) -> Self:
         """Sort out, of the records of previous tries by their numbers, what is about the same as this try."""
-        newest = {
-            _subject_of(file.record): _clean(file.record)
-            for file in stored.values()
-            if file.record and file.record["campaigns"]
-        }
-        own = newest.pop(_subject_of(subject), None)
+        records = {number: file.record or {} for number, file in stored.items()}
+        newest = {_subject_of(record): _clean(record) for record in records.values() if record.get("campaigns")}
+        own = newest.pop(_subject_of(subject), {})
         sweeps = [each for each in newest.values() if each["action"] == "sweep"]
-        return cls(
-            tries=[_reference(number, file) for number, file in stored.items()],
-            campaigns=own["campaigns"] if own else (),
-            foreign=[each for each in sweeps if not each["scope"].get("dry_run")],
-            account=(subject["platform"], subject["account"]),
-        )
+        tries = [
+            {"try_number": number, "outcome": record.get("outcome")}
+            | {"path": stored[number].path or None, "sha256": stored[number].sha256 or None}
+            for number, record in records.items()
+        ]
+        foreign = [each for each in sweeps if not each["scope"].get("dry_run")]
+        return cls(tries, own.get("campaigns", ()), foreign, (subject["platform"], subject["account"]))
 
     @property
     def missing(self) -> list[int]:
@@ -74,13 +79,12 @@ class EarlierTries:
         lines = []
         for each in self.foreign:
             skipped = verified if (each["platform"], each["account"]) == self.account else ()
-            unverified = [campaign for campaign in each["campaigns"] if not campaign["confirmed_at"]]
-            left = titles(campaign for campaign in unverified if campaign["campaign_id"] not in skipped)
-            if left:
+            unverified = titles(campaign for campaign in each["campaigns"] if not campaign["confirmed_at"])
+            if left := [text for campaign_id, text in unverified.items() if campaign_id not in skipped]:
                 lines.append(
                     f"Try {each['run'].get('try_number')} of this task, whose arguments or connection were others "
                     f"(connection {each['connection_id']!r}, {each['platform']}, account {each['account']}), has left "
-                    f"{len(left)} campaigns that are not verified stopped: {', '.join(left.values())}. This try does "
+                    f"{len(left)} campaigns that are not verified stopped: {', '.join(left)}. This try does "
                     "not touch them: stop them in the platform's console."
                 )
         return "\n".join(lines) or None
@@ -164,13 +168,10 @@ def _continued(campaign: JSON, before: JSON | None) -> JSON:
 
 def sweep_result(record: Mapping[str, Any], reference: Mapping[str, str] | None) -> JSON:
     """Return what a sweep's task puts into XCom; the reference is to the record's file, if one was written."""
-    same = ("outcome", "connection_id", "platform", "window_end", "began_at", "ended_at", "reason", "error")
-    found = ("excluded", "incidents", "may_start", "open_until", "closings", "missed_closings")
-    numbers = ("requests", "refused", "seconds")
     return {
         **lists_of(record["campaigns"], is_dry_run=bool(record["scope"].get("dry_run"))),
         "total": len(record["campaigns"]),
-        **{key: record[key] for key in (*same, *found, *numbers, "earlier_tries")},
+        **{key: record[key] for key in RESULT_KEYS},
         "record": dict(reference) if reference else None,
     }
 
@@ -182,8 +183,7 @@ def lists_of(campaigns: Sequence[JSON], *, is_dry_run: bool = False) -> dict[str
     return {
         "stopped": [campaign for campaign in confirmed if not campaign["already_stopped"]],
         "already_stopped": [campaign for campaign in confirmed if campaign["already_stopped"]],
-        "failed": [] if is_dry_run else left,
-        **({"live": left} if is_dry_run else {}),
+        **({"failed": [], "live": left} if is_dry_run else {"failed": left}),
     }
 
 
@@ -206,11 +206,6 @@ def title(campaign: Mapping[str, Any]) -> str:
 
 def _subject_of(record: Mapping[str, Any]) -> str:
     return json.dumps({name: record[name] for name in SUBJECT}, sort_keys=True)
-
-
-def _reference(number: int, file: RecordFile) -> JSON:
-    outcome = file.record["outcome"] if file.record else None
-    return {"try_number": number, "outcome": outcome, "path": file.path or None, "sha256": file.sha256 or None}
 
 
 def _clean(stored: Any) -> Any:

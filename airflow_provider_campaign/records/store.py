@@ -13,16 +13,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_campaign.exceptions import CampaignRecordError
+from airflow_provider_campaign.records import files
 from airflow_provider_campaign.records.chain import add_link, find_predecessors, linked_since
-from airflow_provider_campaign.records.files import (
-    LOCAL,
-    create_file,
-    json_paths,
-    make_folder,
-    names_in,
-    read_file,
-    record_path,
-)
 from airflow_provider_campaign.records.shape import RecordFile, canonical, sha256_of
 
 if TYPE_CHECKING:
@@ -56,7 +48,13 @@ class RecordStore:
             root, connection_id = self._root, record["connection_id"]
             found, names = find_predecessors(root, connection_id, record["ended_at"])
             content = canonical({**record, "previous": found[0] if found else None, "also_previous": found[1:]})
-            reference = {"path": self._create(root, record, content), "sha256": sha256_of(content)}
+            stem = files.record_path(record["run"], record["began_at"])
+            files.make_folder((root / stem).parent)
+            paths = (f"{stem}.json", *(f"{stem}.{copy}.json" for copy in range(2, MAX_COPIES + 1)))
+            path = next((path for path in paths if files.create_file(root / path, content)), None)
+            if path is None:
+                raise FileExistsError(f"{MAX_COPIES} records of this try are there already")
+            reference = {"path": path, "sha256": sha256_of(content)}
             add_link(root, record, reference, names)
         if not found:
             log.warning(
@@ -70,14 +68,14 @@ class RecordStore:
         found = {}
         with self._failing_as("The records of previous tries can't be read from"):
             root = self._root
-            folder = record_path(run, "").rpartition("/")[0]
-            names = sorted(names_in(root / folder), key=lambda name: (len(name), name), reverse=True)
+            folder = files.record_path(run, "").rpartition("/")[0]
+            names = sorted(files.names_in(root / folder), key=lambda name: (len(name), name), reverse=True)
             for number in range(1, run["try_number"]):
-                stem = record_path({**run, "try_number": number}, "").removeprefix(f"{folder}/")
+                stem = files.record_path({**run, "try_number": number}, "").removeprefix(f"{folder}/")
                 copies = filter(re.compile(re.escape(stem) + r"(\.\d+)?\.json").fullmatch, names)
                 for name in islice(copies, MAX_COPIES):
                     file = _read(root, f"{folder}/{name}")
-                    if file.record and record_path(file.record["run"], "") == f"{folder}/{stem}":
+                    if file.record and files.record_path(file.record["run"], "") == f"{folder}/{stem}":
                         found[number] = file
                         break
         return found
@@ -87,8 +85,8 @@ class RecordStore:
         fix = "None of them was checked. Check the path and its permissions."
         with self._failing_as("The records can't be read from", fix):
             root = self._root
-            paths = json_paths(root)
-            if root.protocol in LOCAL:
+            paths = files.json_paths(root)
+            if root.protocol in files.LOCAL:
                 yield from map(partial(_read, root), paths)
             with ThreadPoolExecutor(READERS, thread_name_prefix="records") as pool:
                 while batch := list(islice(paths, BATCH)):
@@ -106,15 +104,6 @@ class RecordStore:
             found = [(_read(root, each["path"]), each["sha256"]) for each in named]
         return [file for file, sha256 in found if file.record and file.sha256 == sha256]
 
-    def _create(self, root: ObjectStoragePath, record: Mapping[str, Any], content: bytes) -> str:
-        stem = record_path(record["run"], record["began_at"])
-        make_folder((root / stem).parent)
-        for copy in range(1, MAX_COPIES + 1):
-            path = f"{stem}.json" if copy == 1 else f"{stem}.{copy}.json"
-            if create_file(root / path, content):
-                return path
-        raise FileExistsError(f"{MAX_COPIES} records of this try are there already")
-
     @contextmanager
     def _failing_as(self, problem: str, fix: str = "") -> Iterator[None]:
         """Raise whatever a file system's library raises as a :class:`CampaignRecordError`."""
@@ -130,6 +119,6 @@ class RecordStore:
 def _read(root: ObjectStoragePath, path: str) -> RecordFile:
     """Return a file, also an unreadable one: all others are checked all the same."""
     try:
-        return RecordFile.parse(path, read_file(root, path))
+        return RecordFile.parse(path, files.read_file(root, path))
     except Exception as error:  # noqa: BLE001 whatever a file system's library raises
         return RecordFile(path, "", None, f"can't be read: {type(error).__name__}: {error}")

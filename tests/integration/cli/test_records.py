@@ -111,28 +111,22 @@ def test_the_last_record_is_missed_by_the_hash_that_its_run_has_logged(records: 
     assert sha256 in shown.stderr
 
 
-def test_csv_has_a_line_for_each_campaign_and_no_formulas(records: Records) -> None:
+def test_csv_and_page_have_a_line_for_each_campaign_and_neither_formulas_nor_markup(records: Records) -> None:
     printed = records.show("--csv").stdout
     assert len(printed.splitlines()) == 4
     assert "\x1b" not in printed
-    lines = list(csv.DictReader(io.StringIO(printed)))
     shown = f"'{NAME}\ufffd[2J caf\u00e9 ."  # cleaned where it came in
+    lines = list(csv.DictReader(io.StringIO(printed)))
     assert [(line["campaign_id"], line["outcome"], line["name"], bool(line["confirmed_at"])) for line in lines] == [
         ("sms-0", "success", shown, True),
         ("sms-1", "success", shown, True),
         ("sms-2", "failed", shown, False),
     ]
-
-
-def test_the_html_page_is_self_contained(records: Records) -> None:
-    shown = records.show("--html")
-    page = shown.stdout
-    assert shown.status == 0
+    page = records.show("--html").stdout
     assert "Records unchanged; none of the records that were written is missing." in page
     assert page.isascii()
     assert "caf&#233;" in page
-    assert "<b>sale" not in page
-    assert "&lt;b&gt;sale" in page
+    assert ("<b>sale" in page, "&lt;b&gt;sale" in page) == (False, True)
     assert "http" not in page.replace("HYPERLINK", "")
     assert len(re.findall(r"<td>sms-\d</td>", page)) == 3
 

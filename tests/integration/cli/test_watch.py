@@ -63,33 +63,24 @@ def guarded(
 
 
 def test_a_campaign_that_is_live_while_closed_is_3_and_named(guarded: Guarded) -> None:
+    accounts = ("--conn-id", "campaign_default", "--conn-id", "sonarly")
     guarded.platform.add_campaign("cd-1", name="Sale")
-    shown = guarded.watch(at=NOON)
+    guarded.platform.add_campaign("lead-1", "sonarly")
+    shown = guarded.watch(*accounts, at=NOON)
     assert (shown.status, shown.rows) == (0, [])
-    shown = guarded.watch(at="2026-11-24 21:00:01")
-    assert (shown.status, [(row["conn_id"], row["campaign_id"]) for row in shown.rows]) == (
+    shown = guarded.watch(*accounts, at="2026-11-24 21:00:01")
+    assert (shown.status, {row["conn_id"]: row["campaign_id"] for row in shown.rows}) == (
         3,
-        [("campaign_default", "cd-1")],
+        {"campaign_default": "cd-1", "sonarly": "lead-1"},
     )
     assert "cd-1 (Sale) is live although closed" in shown.stderr
     assert {request.action for request in guarded.platform.requests} == {"list"}
 
 
-def test_several_accounts_are_watched_at_once(guarded: Guarded) -> None:
-    guarded.platform.add_campaign("lead-1", "sonarly")
-    shown = guarded.watch("--conn-id", "campaign_default", "--conn-id", "sonarly", at=NIGHT)
-    assert (shown.status, [(row["conn_id"], row["campaign_id"]) for row in shown.rows]) == (3, [("sonarly", "lead-1")])
-
-
-def test_an_end_that_is_verified_on_record_is_0(guarded: Guarded) -> None:
-    guarded.platform.add_campaign("cd-1")
-    guarded.close(at="2026-11-23 20:55")
-    shown = guarded.watch(*guarded.records, at=NIGHT)
-    assert (shown.status, shown.rows) == (0, [])
-
-
 def test_an_end_without_a_record_is_4_after_its_grace(guarded: Guarded) -> None:
+    guarded.platform.add_campaign("cd-1")
     guarded.close(at="2026-11-22 20:55")
+    assert guarded.watch(*guarded.records, at="2026-11-22 21:30").status == 0
     assert guarded.watch(*guarded.records, at="2026-11-23 21:09").status == 0
     shown = guarded.watch(*guarded.records, at="2026-11-23 21:11")
     assert (shown.status, [row["end"] for row in shown.rows]) == (4, ["2026-11-23T21:00:00+00:00"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from airflow_provider_campaign.__main__ import main
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.testing import use_clock
 from tests.calling_hours import daily, weekly
+from tests.commands import Command, Shown
 from tests.integration.sweep.runs import MONDAY, Dag
 from tests.records_guard import TAMPERED
 
@@ -34,8 +35,6 @@ RULES = [
 FLORIDA, GEORGIA = "FL-1 (FL-<Sale>)", "GA-1 (Georgia)"
 NO_RUN, REMOVED, CHANGED, PAUSED = 3, 9, 17, 20
 """Days of February without a run, those whose record is damaged, and from when on the DAG was paused."""
-
-Read = Callable[..., str]
 
 
 def local(day: int, time: str) -> datetime:
@@ -61,7 +60,7 @@ def make_evening(dag: Dag, sandbox: Sandbox, day: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def month(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The records of one account in February 2027."""
     folder, clock = tmp_path_factory.mktemp(TAMPERED) / TAMPERED, VirtualClock(MONDAY)
     with pytest.MonkeyPatch.context() as patch, Sandbox(clock=clock) as sandbox:
@@ -87,37 +86,30 @@ def month(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-class Command:
-    """The command, and how it ended."""
+@dataclass(frozen=True)
+class Month:
+    """The records, and the commands that read them a month later."""
 
-    def __init__(self, month: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.path, self.hours = f"file://{month}/records", month / "east.yaml"
-        self._capsys = capsys
-        self.status, self.stderr = 0, ""
+    folder: Path
+    command: Command
 
-    def __call__(self, name: str, *options: str, accounts: tuple[str, ...] = ("east",)) -> str:
-        hours = [f"--calling-hours={each}={self.hours}" for each in accounts] if name == "closings" else []
-        self._capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main((name, self.path, *hours, *options))
-        self.status = int(end.value.code or 0)
-        printed = self._capsys.readouterr()
-        self.stderr = printed.err
-        return printed.out
-
-    def rows(self, *options: str, **accounts: Any) -> list[dict[str, Any]]:
-        return json.loads(self("closings", *options, "-o", "json", **accounts))  # type: ignore[no-any-return]
+    def show(self, name: str, *options: str, accounts: tuple[str, ...] = ("east",)) -> Shown:
+        hours = [f"--calling-hours={each}={self.folder}/east.yaml" for each in accounts] if name == "closings" else []
+        return self.command(name, f"file://{self.folder}/records", *hours, *options)
 
 
 @pytest.fixture
-def command(month: Path, capsys: pytest.CaptureFixture[str], campaign_clock: VirtualClock) -> Command:
+def month(records: Path, command: Command, campaign_clock: VirtualClock) -> Month:
     campaign_clock.go_to(datetime(2027, 3, 2, 1, 30, tzinfo=UTC))
-    return Command(month, capsys)
+    return Month(records, command)
 
 
-def test_each_closing_of_a_month_is_reported_as_it_was(command: Command) -> None:
-    rows = command.rows("--month", "2027-02")
-    assert command.status == 1
+def test_each_closing_of_a_month_is_reported_as_it_was(month: Month) -> None:
+    shown = month.show("closings", "--month", "2027-02", "-o", "json")
+    rows = shown.rows
+    assert shown.status == 1
+    assert "Chain of 19 records: 1 not as they were written; 1 missing." in shown.stderr
+    assert "21 of 47 closings in time." in shown.stderr
     told = {(row["rule"], int(row["local_end"][8:10])): row for row in rows}
     assert len(rows) == len(told) == 28 + 19  # each day, and each weekday but the holiday
     assert told["others", 16]["local_end"] == "2027-02-16T14:05-05:00"
@@ -139,38 +131,30 @@ def test_each_closing_of_a_month_is_reported_as_it_was(command: Command) -> None
         ("others", 18): ("not closed", [GEORGIA]),
     }
 
-
-def test_a_row_says_when_by_which_run_and_where(command: Command, month: Path) -> None:
-    rows = {(row["rule"], row["local_end"][8:10]): row for row in command.rows("--month", "2027-02")}
-    row = rows["others", "04"]
-    assert (row["end"], row["local_end"]) == ("2027-02-05T02:00:00+00:00", "2027-02-04T21:00-05:00")
+    row = told["others", 4]
+    assert row["end"] == "2027-02-05T02:00:00+00:00"
     assert 2400 <= row["seconds_late"] < 2460
     assert row["run"] == "east.sweep scheduled__2027-02-05T02:40:00+00:00 try 1"
-    assert (month / "records" / row["path"]).is_file()
-    assert rows["others", "11"]["live_again"] == [GEORGIA]
+    assert (month.folder / "records" / row["path"]).is_file()
+    assert told["others", 11]["live_again"] == [GEORGIA]
 
 
-def test_the_chain_has_a_line_of_its_own(command: Command) -> None:
-    command("closings", "--month", "2027-02")
-    assert "Chain of 19 records: 1 not as they were written; 1 missing." in command.stderr
-    assert "21 of 47 closings in time." in command.stderr
+def test_an_account_without_records_has_no_evidence(month: Month) -> None:
+    shown = month.show("closings", "--from", "2027-02-01", "--to", "2027-02-02", "-o", "json", accounts=("eats",))
+    assert [(row["connection_id"], row["outcome"]) for row in shown.rows] == [("eats", "no evidence")] * 4
+    assert shown.status == 1
+    shown = month.show("closings", "--month", "2027-02", accounts=("eats",))
+    assert "east has records, and no calling hours were given" in shown.stderr
 
 
-def test_an_account_without_records_has_no_evidence(command: Command) -> None:
-    rows = command.rows("--from", "2027-02-01", "--to", "2027-02-02", accounts=("eats",))
-    assert {(row["connection_id"], row["outcome"]) for row in rows} == {("eats", "no evidence")}
-    assert len(rows) == 4
-    assert command.status == 1
-    command("closings", "--month", "2027-02", accounts=("eats",))
-    assert "east has records, and no calling hours were given" in command.stderr
-
-
-def test_days_are_those_of_the_rules_zone_and_a_good_span_is_status_1_only_for_the_chain(command: Command) -> None:
-    rows = command.rows("--from", "2027-02-01", "--to", "2027-02-02")
-    assert [row["end"] for row in rows] == [f"2027-02-0{day}T0{hour}:00:00+00:00" for day in (2, 3) for hour in (1, 2)]
-    assert {row["outcome"] for row in rows} == {"in time"}
-    listed = json.loads(command("records", "--from", "2027-02-01", "--to", "2027-02-02", "-o", "json"))
+def test_days_are_those_of_the_rules_zone_and_an_end_to_come_is_not_expected(month: Month) -> None:
+    span = ("--from", "2027-02-01", "--to", "2027-02-02", "-o", "json")
+    ends = [(row["end"], row["outcome"]) for row in month.show("closings", *span).rows]
+    assert ends == [(f"2027-02-0{day}T0{hour}:00:00+00:00", "in time") for day in (2, 3) for hour in (1, 2)]
+    listed = month.show("records", *span).rows
     assert [row["ended_at"][:13] for row in listed] == ["2027-02-02T02", "2027-02-03T02"]
+    last = month.show("closings", "--month", "2027-03", "-o", "json").rows
+    assert [row["local_end"] for row in last] == ["2027-03-01T20:00-05:00"]
 
 
 YAML = """
@@ -182,66 +166,53 @@ YAML = """
 """
 
 
-def test_calling_hours_are_read_as_yaml_with_its_dates(command: Command, tmp_path: Path) -> None:
+def test_calling_hours_are_read_as_yaml_with_its_dates(month: Month, tmp_path: Path) -> None:
     file = tmp_path / "hours.yaml"
     file.write_text(YAML)
-    span = ("--from", "2027-02-01", "--to", "2027-02-03")
-    rows = command.rows(*span, f"--calling-hours={file}", "--conn-id", "east", accounts=())
+    options = ("--from", "2027-02-01", "--to", "2027-02-03", f"--calling-hours={file}", "--conn-id", "east")
+    rows = month.show("closings", *options, "-o", "json", accounts=()).rows
     assert [(row["local_end"][:10], row["outcome"]) for row in rows] == [
         ("2027-02-01", "in time"),
         ("2027-02-03", "no evidence"),
     ]
     file.write_text(YAML.replace('"8:00 PM"', "20:00"))
-    command("closings", *span, f"--calling-hours={file}", "--conn-id", "east", accounts=())
-    assert command.status == 2
-    assert "end" in command.stderr
+    shown = month.show("closings", *options, accounts=())
+    assert (shown.status, "end" in shown.stderr) == (2, True)
 
 
-def test_an_end_that_has_not_come_is_not_expected(command: Command) -> None:
-    assert [row["local_end"] for row in command.rows("--month", "2027-03")] == ["2027-03-01T20:00-05:00"]
-
-
-def test_the_html_page_has_a_calendar_and_a_line_for_each_closing(command: Command) -> None:
-    page = command("closings", "--month", "2027-02", "--html")
+def test_the_html_page_has_a_calendar_and_csv_and_page_a_line_for_each_closing(month: Month) -> None:
+    page = month.show("closings", "--month", "2027-02", "--html").stdout
     assert page.count('<table class="calendar">') == 1
-    assert "<h2>east, February 2027</h2>" in page
     assert page.count("<td>east</td>") == 47
-    assert "FL-&lt;Sale&gt;" in page
+    for text in ("<h2>east, February 2027</h2>", "FL-&lt;Sale&gt;", "@media print", "late by 0:40:0"):
+        assert text in page
+    assert "1 not as they were written; 1 missing." in page
     assert "<Sale>" not in page
     assert "http" not in page
-    assert "@media print" in page
-    assert "late by 0:40:0" in page
-    assert "1 not as they were written; 1 missing." in page
-
-
-def test_csv_has_a_line_each(command: Command) -> None:
-    lines = list(csv.DictReader(io.StringIO(command("closings", "--month", "2027-02", "--csv"))))
+    lines = list(csv.DictReader(io.StringIO(month.show("closings", "--month", "2027-02", "--csv").stdout)))
     assert [line["outcome"] for line in lines[4:8]] == [*["no evidence"] * 2, "late by 1:40:00", "late by 0:40:00"]
 
 
-def test_records_name_dry_runs_scopes_and_left_out_campaigns(command: Command) -> None:
-    rows = {row["ended_at"][:10]: row for row in json.loads(command("records", "-o", "json"))}
+def test_records_name_dry_runs_scopes_and_left_out_campaigns(month: Month) -> None:
+    rows = {row["ended_at"][:10]: row for row in month.show("records", "-o", "json").rows}
     assert (rows["2027-02-06"]["outcome"], rows["2027-02-06"]["left"]) == ("dry run", 2)
     assert (rows["2027-02-09"]["scope"], rows["2027-02-09"]["left_out"]) == ("name_pattern FL-*", GEORGIA)
-    for style in ("table", "plain"):
-        shown = command("records", "-o", style)
+    for style in (("-o", "table"), ("-o", "plain"), ("--html",), ("--csv",)):
+        shown = month.show("records", *style).stdout
         assert all(text in shown for text in ("dry run", "name_pattern FL-*", GEORGIA))
-    assert all(text in command("records", "--html") for text in ("dry run", "name_pattern FL-*", GEORGIA))
-    assert all(text in command("records", "--csv") for text in ("dry run", "name_pattern FL-*", GEORGIA))
 
 
 @pytest.mark.parametrize(
     ("options", "text"),
     [
         ((), "Give --month, or --from and --to"),
-        (("--month", "November"), "is not a month"),
+        (("--month", "November"), "invalid month value: 'November'"),
         (("--month", "2027-02", "--from", "2027-02-01"), "Give --month, or --from and --to"),
         (("--month", "2027-02", "--conn-id", "west"), "Give --calling-hours west=FILE"),
         (("--month", "2027-02", "--calling-hours", "west=/nowhere.yaml"), "can't be read"),
         (("--month", "2027-02", "--calling-hours", "east=east.yaml"), "has another file already"),
     ],
 )
-def test_what_can_not_be_read_is_named(command: Command, options: tuple[str, ...], text: str) -> None:
-    command("closings", *options)
-    assert command.status == 2
-    assert text in command.stderr
+def test_what_can_not_be_read_is_named(month: Month, options: tuple[str, ...], text: str) -> None:
+    shown = month.show("closings", *options)
+    assert (shown.status, text in shown.stderr) == (2, True)

@@ -34,7 +34,7 @@ from airflow_provider_campaign.triggers.wait import event_payload
 from tests.calling_hours import daily
 from tests.certificates import Authority
 from tests.kinds import Connect
-from tests.records_guard import RECORDS_PATH, check_records, read_all, verify_records
+from tests.records_guard import RECORDS_PATH, read_all, verify_records
 from tests.servers import RawServer
 
 RUN_ID = "scheduled__2026-11-21T21:00:00+00:00"
@@ -142,38 +142,29 @@ def test_a_campaign_neither_live_nor_stopped_fails_the_next_try_too(sandbox: San
     assert "neither live nor stopped" in str(again.error)
 
 
-def test_a_closing_without_live_campaigns_leaves_a_record(sandbox: Sandbox, store: RecordStore) -> None:
-    for number in range(4):
-        sandbox.set_status(f"c-{number}", "Completed")
-    result = attempt(reason="window closed").result
-    [record] = records_of(store)
-    assert (record["outcome"], record["campaigns"], record["reason"]) == ("success", [], "window closed")
-    assert (record["connection_id"], record["platform"]) == ("campaign_default", "Kore.ai")
-    assert record["account"] == "/".join(sandbox.kore_connection()["extra"][key] for key in ("account_id", "iid"))
-    assert result["record"]["sha256"] == read_all(store)[0].sha256
-    assert result["record"]["path"] == f"{store.records_path}/{read_all(store)[0].path}"
-
-
-def test_a_run_that_is_skipped_leaves_a_record_that_says_why(
+def test_runs_with_nothing_live_skipped_or_with_a_wrong_argument_leave_records(
     sandbox: Sandbox, store: RecordStore, clock: VirtualClock
 ) -> None:
+    refused = attempt(campaign_types="{{ x }}")
     now = datetime.fromtimestamp(clock.time(), UTC)
     window = ((now - timedelta(hours=2)).strftime("%H:00"), (now + timedelta(hours=2)).strftime("%H:00"))
     context = {"data_interval_end": now - timedelta(hours=14), "dag_run": SimpleNamespace(run_type="scheduled")}
     skipped = attempt(1, context, calling_hours=daily("UTC", window))
-    assert isinstance(skipped.error, AirflowSkipException)
-    [record] = records_of(store)
-    assert record["outcome"] == skipped.result["outcome"] == "skipped"
-    assert "nothing was sent" in record["error"]
     assert sandbox.requests == []
-
-
-def test_a_run_with_a_wrong_argument_leaves_a_record(sandbox: Sandbox, store: RecordStore) -> None:
-    refused = attempt(campaign_types="{{ x }}")
-    assert isinstance(refused.error, CampaignConfigError)
-    [record] = records_of(store)
-    assert (record["outcome"], record["requests"]) == ("failed", 0)
-    assert "campaign_types" in record["error"]
+    for number in range(4):
+        sandbox.set_status(f"c-{number}", "Completed")
+    clock.advance(60)
+    nothing = attempt(reason="window closed").result
+    assert [type(each.error) for each in (refused, skipped)] == [CampaignConfigError, AirflowSkipException]
+    records = sorted(records_of(store), key=lambda record: record["outcome"])
+    assert [record["outcome"] for record in records] == ["failed", "skipped", "success"]
+    assert "campaign_types" in records[0]["error"]
+    assert "nothing was sent" in records[1]["error"]
+    last = records[2]
+    assert (last["campaigns"], last["reason"], last["platform"]) == ([], "window closed", "Kore.ai")
+    assert last["account"] == "/".join(sandbox.kore_connection()["extra"][key] for key in ("account_id", "iid"))
+    file = next(file for file in read_all(store) if file.record == last)
+    assert nothing["record"] == {"sha256": file.sha256, "path": f"{store.records_path}/{file.path}"}
 
 
 def test_a_records_path_that_cannot_be_written_fails_once_all_is_stopped(
@@ -181,33 +172,23 @@ def test_a_records_path_that_cannot_be_written_fails_once_all_is_stopped(
 ) -> None:
     folder = tmp_path / "records"
     folder.write_text("a file, where there should be a folder")
-    failed = attempt(1, records_path=f"file://{folder}")
+    sandbox.add_fault(Fault("forbidden", action="stop", campaign_id="c-2", count=1))
+    context = {"task_state_store": StateStore()}
+    failed = [attempt(1, each, records_path=f"file://{folder}", timeout=1) for each in ({}, context)]
     assert not any(campaign.live for campaign in sandbox.campaigns())
-    assert isinstance(failed.error, CampaignRecordError)
-    assert str(folder) in str(failed.error)
-    assert ids(failed.result["stopped"]) == ["c-0", "c-1", "c-2", "c-3"]
-    [logged] = [line for line in caplog.messages if line.startswith("The record that could not be written: ")]
-    assert len(json.loads(logged.partition(": ")[2])["campaigns"]) == 4
+    assert all(isinstance(each.error, CampaignRecordError) for each in failed)
+    assert "c-2 (Sale 2)" in str(failed[0].error)
+    assert f"The record can't be written to 'file://{folder}'" in str(failed[0].error)
+    assert ids(failed[0].result["stopped"]) == ["c-0", "c-1", "c-3"]
+    logged = [line for line in caplog.messages if line.startswith("The record that could not be written: ")]
+    assert len(json.loads(logged[0].partition(": ")[2])["campaigns"]) == 4
     folder.unlink()
     assert attempt(2, records_path=f"file://{folder}").result["outcome"] == "success"
-    [record] = records_of(RecordStore(f"file://{folder}"))
-    assert record["earlier_tries"] == [{"try_number": 1, "outcome": None, "path": None, "sha256": None}]
-
-
-def test_the_error_names_the_campaigns_left_and_the_record_not_written(sandbox: Sandbox, tmp_path: Path) -> None:
-    sandbox.add_fault(Fault("forbidden", action="stop", campaign_id="c-2", count=None))
-    failed = attempt(1, records_path=f"file://{tmp_path}/records\0")
-    assert isinstance(failed.error, CampaignRecordError)
-    assert "c-2 (Sale 2)" in str(failed.error)
-    assert "The record can't be written" in str(failed.error)
-
-
-def test_what_a_lost_try_did_is_not_known_and_the_record_says_so(
-    sandbox: Sandbox, store: RecordStore, caplog: pytest.LogCaptureFixture
-) -> None:
-    result = attempt(3).result
-    assert [(each["try_number"], each["outcome"]) for each in result["earlier_tries"]] == [(1, None), (2, None)]
-    assert "Previous tries of this task have left no record: 1, 2" in caplog.text
+    assert "Previous tries of this task have left no record: 1" in caplog.text
+    attempt(3, context, records_path=f"file://{folder}")
+    second, third = records_of(RecordStore(f"file://{folder}"))
+    assert second["earlier_tries"] == [{"try_number": 1, "outcome": None, "path": None, "sha256": None}]
+    assert [each["outcome"] for each in third["earlier_tries"]] == ["failed", "success"]
 
 
 class StateStore(dict[str, Any]):
@@ -232,26 +213,6 @@ def test_without_a_records_path_the_task_state_store_keeps_the_result(
     assert result["record"] is None
 
 
-def test_a_record_that_was_not_written_is_kept_in_the_task_state_store(sandbox: Sandbox, tmp_path: Path) -> None:
-    folder = tmp_path / "records"
-    folder.write_text("a file")
-    context = {"task_state_store": StateStore()}
-    attempt(1, context, records_path=f"file://{folder}")
-    folder.unlink()
-    attempt(2, context, records_path=f"file://{folder}")
-    [record] = records_of(RecordStore(f"file://{folder}"))
-    assert len(record["campaigns"]) == 4
-    assert [each["outcome"] for each in record["earlier_tries"]] == ["failed"]
-
-
-def test_a_cleared_task_adds_to_what_was_done_before(sandbox: Sandbox, store: RecordStore) -> None:
-    attempt(1)
-    sandbox.add_campaign("late")
-    result = attempt(2).result
-    assert ids(result["stopped"]) == ["c-0", "c-1", "c-2", "c-3", "late"]
-    assert check_records(Path(store.records_path.removeprefix("file://"))) == 2
-
-
 def test_a_planted_record_attests_nothing_where_airflow_keeps_the_record(sandbox: Sandbox, store: RecordStore) -> None:
     context = {"task_state_store": StateStore()}
     first = attempt(1, context).result["record"]
@@ -265,17 +226,6 @@ def test_a_planted_record_attests_nothing_where_airflow_keeps_the_record(sandbox
     assert [each["sha256"] for each in result["earlier_tries"]] == [first["sha256"]]
     Path(first["path"].removeprefix("file://")).write_bytes(canonical({**record, "reason": "edited"}))
     assert attempt(2, context).result["earlier_tries"] == result["earlier_tries"]
-
-
-def test_a_retry_on_another_account_reports_its_own_work_only(
-    sandbox: Sandbox, store: RecordStore, connect: Connect
-) -> None:
-    stick(sandbox)
-    attempt(1, timeout=30)
-    connect(sandbox.sonarly_connection())
-    result = attempt(2).result
-    assert (result["platform"], result["stopped"], result["failed"]) == ("Sonarly", [], [])
-    assert [each["outcome"] for each in result["earlier_tries"]] == ["failed"]
 
 
 # Single stops, starts and deletes.
@@ -311,11 +261,6 @@ def test_a_single_action_leaves_a_record_where_a_path_is_set(
     [campaign] = record["campaigns"]
     assert (campaign["status_before"], campaign["status"]) == statuses
     assert record["began_at"] <= campaign["asked_at"] <= campaign["confirmed_at"] <= record["ended_at"]
-
-
-def test_a_single_action_without_a_path_leaves_none(sandbox: Sandbox, store: RecordStore) -> None:
-    act(StopSmsCampaignOperator(task_id="single", campaign_id="c-0"))
-    assert records_of(store) == []
 
 
 def test_a_single_stop_that_fails_leaves_a_record_and_its_retry_too(sandbox: Sandbox, store: RecordStore) -> None:
@@ -361,37 +306,38 @@ def failed(store: RecordStore, operator: type = StopSmsCampaignOperator) -> tupl
     return record, record["campaigns"][0]
 
 
+REFUSED, STATUS_DOWN = Fault("conflict", action="stop", count=None), Fault("error", action="status", count=None)
+LOST, LIMITED = Fault("lost", how="error", action="stop"), Fault("rate_limit", action="stop", count=None)
+
+
 @pytest.mark.parametrize(
-    ("status", "operator", "faults", "says"),
+    ("status", "operator", "faults", "says", "unanswered"),
     [
-        ("Scheduled", StopSmsCampaignOperator, (), "it is Scheduled"),
-        ("Scheduled", StopSmsCampaignOperator, ("conflict",), "it is Scheduled"),
-        ("Active", StopVoiceCampaignOperator, (), "which is Active"),
+        ("Scheduled", StopSmsCampaignOperator, (), "it is Scheduled", False),
+        ("Scheduled", StopSmsCampaignOperator, (REFUSED,), "it is Scheduled", False),
+        ("Active", StopVoiceCampaignOperator, (), "which is Active", False),
+        (None, StopSmsCampaignOperator, (LOST, STATUS_DOWN), "", True),
+        (None, StopSmsCampaignOperator, (LIMITED, STATUS_DOWN), "", False),
     ],
-    ids=["refused", "a conflict", "the wrong type"],
+    ids=["refused", "a conflict", "the wrong type", "lost", "rate-limited"],
 )
-def test_a_stop_that_fails_leaves_the_status_that_its_error_shows(
-    sandbox: Sandbox, store: RecordStore, status: str, operator: type, faults: tuple[str, ...], says: str
+def test_a_stop_that_fails_leaves_the_status_that_its_error_shows_and_whether_it_was_answered(
+    sandbox: Sandbox,
+    store: RecordStore,
+    status: str | None,
+    operator: type,
+    faults: tuple[Fault, ...],
+    says: str,
+    unanswered: bool,
 ) -> None:
-    sandbox.set_status("c-0", status)
-    for kind in faults:
-        sandbox.add_fault(Fault(kind, action="stop", count=None))
+    sandbox.set_status("c-0", status or "Active")
+    for fault in faults:
+        sandbox.add_fault(fault)
     record, campaign = failed(store, operator)
     assert says in record["error"]
-    assert (campaign["status"], campaign["confirmed_at"], campaign["unanswered"]) == (status, None, False)
-
-
-@pytest.mark.parametrize(("how", "is_unanswered"), [("lost", True), ("rate_limit", False)])
-def test_whether_a_stop_was_answered_is_on_record(
-    sandbox: Sandbox, store: RecordStore, how: str, is_unanswered: bool
-) -> None:
-    options: dict[str, Any] = {"how": "error"} if how == "lost" else {"count": None}
-    sandbox.add_fault(Fault(how, action="stop", **options))
-    sandbox.add_fault(Fault("error", action="status", count=None))
-    record, campaign = failed(store)
-    assert (record["refused"] > 0) == (how == "rate_limit")
-    assert (bool(campaign["asked_at"]), campaign["unanswered"]) == (True, is_unanswered)
-    assert campaign["confirmed_at"] is None
+    assert (record["refused"] > 0) == (LIMITED in faults)
+    assert status in (campaign["status"], None)
+    assert (bool(campaign["asked_at"]), campaign["confirmed_at"], campaign["unanswered"]) == (True, None, unanswered)
 
 
 @pytest.mark.parametrize("is_trusted", [True, False], ids=["no connection", "a refused certificate"])

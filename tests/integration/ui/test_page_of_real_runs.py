@@ -22,7 +22,7 @@ from tests.integration.sweep.runs import MONDAY, Dag, on_monday
 if Version(airflow_version) < Version("3.1"):
     pytest.skip("Airflow has no pages of plugins", allow_module_level=True)
 
-from airflow_provider_campaign.ui.ends import expected_ends
+from airflow_provider_campaign.ui.static_page import expected_ends
 
 NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="there is no Node")

@@ -16,8 +16,8 @@ if Version(airflow_version) < Version("3.1"):
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from airflow_provider_campaign.ui.ends import MAX_BODY, MAX_WINDOWS
 from airflow_provider_campaign.ui.plugin import PREFIX, serve_page
+from airflow_provider_campaign.ui.static_page import MAX_BODY, MAX_WINDOWS
 
 NEW_YORK = {"frequency": "DAILY", "timezone": "America/New_York", "start": "8:00 AM", "end": "9:00 PM"}
 DAYS = {"from": "2026-11-18T12:00:00.000Z", "until": "2026-11-20T12:00:00.000Z"}
