@@ -88,15 +88,6 @@ def test_windows_that_share_their_times_make_one_expression(hours: dict[str, Any
     assert (crons(calling_hours_end(hours)), crons(calling_hours_start(hours))) == ([end], [start])
 
 
-def test_a_schedule_is_kept_in_the_campaigns_time_zone() -> None:
-    found = runs(
-        calling_hours_end(weekly("MO", *NINE_TO_SIX)),
-        datetime(2026, 6, 1, tzinfo=UTC),
-        datetime(2026, 6, 2, tzinfo=UTC),
-    )
-    assert found == [datetime(2026, 6, 1, 12, 30, tzinfo=UTC)]
-
-
 def test_days_with_different_ends_take_one_expression_each() -> None:
     hours = weekly("MO TU WE TH", *NINE_TO_SIX)
     hours["days"] += weekly("FR SA", "9:00 AM", "1:00 PM")["days"]

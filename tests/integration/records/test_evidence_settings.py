@@ -73,8 +73,8 @@ def test_an_unreadable_option_fails_a_sweep_once_all_is_stopped(
     assert is_stopped(sandbox)
 
 
+@pytest.mark.parametrize("path", ["nosuchstore://records", "", None])
 @pytest.mark.parametrize("operator", [StopActiveCampaignsOperator, StopSmsCampaignOperator])
-@pytest.mark.parametrize("path", ["records", "nosuchstore://records", "", None])
 def test_a_path_that_renders_badly_fails_the_task_once_all_is_stopped(
     sandbox: Sandbox, operator: type[Any], path: str | None
 ) -> None:

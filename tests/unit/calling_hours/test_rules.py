@@ -38,13 +38,10 @@ def test_a_list_is_taken_as_python_and_as_text(value: Any) -> None:
     assert rules.warnings == ()
 
 
-@pytest.mark.parametrize("value", [HOURS, json.dumps(HOURS), str(HOURS)])
-def test_a_plain_object_is_a_rule_for_every_campaign(value: Any) -> None:
-    rules = CallingRules.read(value)
-    assert rules.rule_for(campaign(None, None)) == rules.rules[0] == CallingHours.read(HOURS)
-
-
-def test_patterns_and_types_may_be_what_a_template_renders_to() -> None:
+def test_a_plain_object_is_a_rule_and_patterns_and_types_may_be_what_a_template_renders_to() -> None:
+    for value in (HOURS, json.dumps(HOURS), str(HOURS)):
+        rules = CallingRules.read(value)
+        assert rules.rule_for(campaign(None, None)) == rules.rules[0] == CallingHours.read(HOURS)
     listed = CallingRules.read({"open": True, "name_pattern": ["FL-*", "[ab]*"], "campaign_types": ["sms", "voice"]})
     for patterns in ("['FL-*', '[ab]*']", '["FL-*", "[ab]*"]'):
         rendered = {"open": True, "name_pattern": patterns, "campaign_types": '["SMS", "voice"]'}
@@ -79,18 +76,13 @@ def test_the_first_rule_that_matches_applies(name: str | None, campaign_type: st
     assert (found.name if found else None) == rule
 
 
-def test_a_campaign_that_no_rule_matches_is_closed_at_all_times() -> None:
-    now, unmatched = utc("2026-11-03T12:00"), campaign("Evening 1")
-    assert not RULES.is_open(unmatched, now)
-    assert RULES.next_start(unmatched, now) is RULES.next_end(unmatched, now) is None
-
-
-def test_the_rule_of_a_campaign_answers_for_it() -> None:
-    rules = CallingRules.read([{**HOURS, "name_pattern": "FL-*"}, {"open": True}])
-    now, florida = utc("2026-11-03T12:00"), campaign("FL-1")
-    assert (rules.is_open(florida, now), rules.is_open(campaign(), now)) == (False, True)
+def test_the_rule_of_a_campaign_answers_for_it_and_without_one_it_is_closed_at_all_times() -> None:
+    rules = CallingRules.read([{**HOURS, "name_pattern": "FL-*"}, {"open": True, "campaign_types": "voice"}])
+    now, florida, unmatched = utc("2026-11-03T12:00"), campaign("FL-1"), campaign()
+    assert [rules.is_open(each, now) for each in (florida, campaign(None, "voice"), unmatched)] == [False, True, False]
     assert rules.next_start(florida, now) == utc("2026-11-03T13:00")
     assert rules.next_end(florida, now) == utc("2026-11-04T02:00")
+    assert rules.next_start(unmatched, now) is rules.next_end(unmatched, now) is None
 
 
 def test_the_ends_of_all_rules_come_in_order() -> None:
@@ -100,12 +92,9 @@ def test_the_ends_of_all_rules_come_in_order() -> None:
     assert ends(rules, "2026-11-03T02:00", "2026-11-04T02:00") == expected
 
 
-def test_names_are_unique_also_where_none_are_given() -> None:
+def test_names_are_unique_and_rules_that_never_apply_are_a_warning() -> None:
     rules = CallingRules.read([{"name_pattern": "FL-*", "open": flag} for flag in (True, False, True)])
     assert [rule.name for rule in rules.rules] == ["FL-*", "FL-* (2)", "FL-* (3)"]
-
-
-def test_rules_that_never_apply_are_a_warning() -> None:
     rules = CallingRules.read([{"name": "emergency", "open": False}, {**HOURS, "name_pattern": "FL-*"}, HOURS])
     assert rules.warnings == (
         "Calling hours: rule 'emergency' applies to every campaign, so that 'FL-*', '*' never will.",
@@ -180,7 +169,6 @@ def test_dates_until_the_end_of_time_cost_nothing() -> None:
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        ([], "has no rule"),
         ("[]", "has no rule"),
         ([[]], "callingHours[0] is [], not an object"),
         (None, "callingHours is None, not an object"),
@@ -190,14 +178,12 @@ def test_dates_until_the_end_of_time_cost_nothing() -> None:
         ([{"open": 1}], "callingHours[0].open is 1"),
         ([{"open": True, "closed_dates": ["2026-12-25"]}], "callingHours[0].timezone is None"),
         ([{**HOURS, "name": "south"}, {**HOURS, "name": "south"}], "callingHours[1].name is 'south'"),
-        ({**HOURS, "name": ["a", "b"]}, "callingHours.name is ['a', 'b']"),
         ({**HOURS, "name": " "}, "callingHours.name is ' '"),
         ({**HOURS, "name_patterns": "FL-*"}, "callingHours has the key 'name_patterns', which is unknown."),
         ({**HOURS, "name_pattern": "FL-[*"}, "callingHours.name_pattern is 'FL-[*'"),
         ({**HOURS, "name_pattern": ["FL-*", "GA-*, TX-*"]}, "callingHours.name_pattern is 'GA-*, TX-*'"),
         ({**HOURS, "name_pattern": "None"}, "callingHours.name_pattern is 'None'"),
         ({**HOURS, "name_pattern": ["FL-*", 7]}, "callingHours.name_pattern is 7"),
-        ({**HOURS, "campaign_types": "sms,"}, "callingHours.campaign_types is 'sms,'"),
         ({**HOURS, "campaign_types": ["sms", "email"]}, "callingHours.campaign_types is 'email'"),
         ({**HOURS, "ignore_case": "yes"}, "callingHours.ignore_case is 'yes'"),
     ],

@@ -28,7 +28,7 @@ def server(base_path: str = "") -> TestClient:
     return TestClient(app, root_path=base_path)
 
 
-@pytest.mark.parametrize("base_path", ["", "/airflow", "/a/b"])
+@pytest.mark.parametrize("base_path", ["", "/a/b"])
 def test_every_file_is_served_with_its_type_wherever_airflow_is_mounted(base_path: str) -> None:
     kinds = {".html": "text/html", ".js": "javascript", ".css": "text/css"}
     assert {file.suffix for file in FILES} == set(kinds)
