@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
 from pkgutil import resolve_name
 from typing import Any, ClassVar, Self
@@ -26,7 +27,7 @@ from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
 from airflow_provider_campaign.platforms.base import Platform
 from airflow_provider_campaign.waiting.account_poller import wait_for_effect
 
-DEFAULT_STOP_TIMEOUT = 900.0  # seconds that a stop may take with the wait for it, as in the operators
+DEFAULT_TIMEOUT = 900.0  # seconds for a whole operation: requests, retries, and waiting
 
 
 class CampaignHook(BaseHook, ABC):
@@ -63,16 +64,6 @@ class CampaignHook(BaseHook, ABC):
         self._renews = renews
 
     @classmethod
-    def get_connection(cls, conn_id: str) -> Connection:
-        """Look up a connection, in the database, too, if this is no task: in a script, or on the command line."""
-        try:
-            return super().get_connection(conn_id)
-        except AirflowNotFoundException:  # on Airflow 3.1 and later it does not see the database there
-            from airflow.models import Connection as StoredConnection  # brings the database's libraries
-
-            return StoredConnection.get_connection_from_secrets(conn_id)
-
-    @classmethod
     def for_connection(cls, connection: Connection, *, renews: bool = False) -> Self:
         """Return the hook of a connection's type; raise a :class:`.CampaignConfigError` if that is of no platform."""
         hook_class = _hook_class(connection)
@@ -100,9 +91,14 @@ class CampaignHook(BaseHook, ABC):
 
     @classmethod
     def _find_connection(cls, conn_id: str) -> Connection:
+        """Look up a connection, in the database, too, if this is no task: in a script, or on the command line."""
         conn_id = conn_id.strip()
-        try:
+        with suppress(AirflowNotFoundException):  # on Airflow 3.1 and later it does not see the database there
             return cls.get_connection(conn_id)
+        from airflow.models import Connection as StoredConnection  # brings the database's libraries
+
+        try:
+            return StoredConnection.get_connection_from_secrets(conn_id)
         except AirflowNotFoundException as error:  # also where a secrets backend or the database does not answer
             raise CampaignUnavailableError(
                 f"Connection {conn_id!r} was found in none of environment, secrets backends and database. Nothing was "
@@ -172,7 +168,7 @@ class CampaignHook(BaseHook, ABC):
         campaign_id: str,
         campaign_type: str | None = None,
         *,
-        timeout: float = DEFAULT_STOP_TIMEOUT,
+        timeout: float = DEFAULT_TIMEOUT,
         check_first: bool = False,
     ) -> Campaign:
         """

@@ -6,10 +6,9 @@ import json
 import logging
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import Connection
-from urllib3.util import parse_url
+from urllib3.util import Url, parse_url
 
 from airflow_provider_campaign.campaign import is_path_segment
 from airflow_provider_campaign.client.transport import is_loopback
@@ -127,19 +126,17 @@ class ConnectionFields:
         given = "a text that may hold credentials" if set(host) & set("@?#") else shown(host)
         fix = f"Give a host such as {default or 'https://api.example.com'}."
         try:
-            parse_url(host)
-            parts = urlsplit(host)
-            name, port = parts.hostname or "", parts.port or self._connection.port or 443
+            url = parse_url(host)
         except ValueError:
             raise self.error("host", f"is {given}, which is not an address", fix) from None
-        if parts.scheme not in ("http", "https") or not name or " " in host or not 0 < port < 65536:
+        port = url.port or self._connection.port
+        if url.scheme not in ("http", "https") or not url.host or " " in host or not 0 < (port or 443) < 65536:
             raise self.error("host", f"is {given} (port {port}), which is not an address", fix)
-        if parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None:
+        if (url.path or "").strip("/") or url.query or url.fragment or url.auth is not None:
             raise self.error("host", f"is {given}, which is more than scheme, host and port", fix)
-        if parts.scheme == "http" and not is_loopback(name):
+        if url.scheme == "http" and not is_loopback(url.host.strip("[]")):
             raise self.error("host", f"is {given}, which would send credentials unencrypted", "Use https://.")
-        has_port = parts.port or self._connection.port
-        return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}{f':{port}' if has_port else ''}"
+        return Url(url.scheme, host=url.host, port=port).url
 
     def _value(self, field: str) -> Any:
         standard = field in ("host", "login", "password", "schema", "port")

@@ -13,12 +13,10 @@ from airflow_provider_campaign import arguments
 from airflow_provider_campaign.campaign import Campaign, CampaignType
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.client.errors import as_campaign_error
-from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.hooks.base import DEFAULT_TIMEOUT, CampaignHook
 from airflow_provider_campaign.operators.task_record import TaskRecord
 from airflow_provider_campaign.platforms.base import Action, ApiRequest
 from airflow_provider_campaign.records.progress import ActionProgress
-
-DEFAULT_TIMEOUT = 900.0  # seconds for a whole operation: requests, retries, and waiting
 
 
 class CampaignOperator(BaseOperator):

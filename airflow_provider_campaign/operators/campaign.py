@@ -143,10 +143,8 @@ class StartCampaignOperator(StatusChangeOperator):
         if is_open and left > 0:
             seconds, cancellation = min(left, deadline.remaining), deadline.cancellation
             return Deadline(seconds, deadline.clock, max_rate_wait=deadline.max_rate_wait, cancellation=cancellation)
-        subject, hours = (
-            f"Campaign {self.campaign_id!r} ({client.description})",
-            f"its calling hours (rule {rule.name!r})",
-        )
+        subject = f"Campaign {self.campaign_id!r} ({client.description})"
+        hours = f"its calling hours (rule {rule.name!r})"
         status = client.get_campaign_status(self.campaign_id, deadline=deadline).status if may_have_started else None
         if status and may_be_live(status):
             raise CampaignConflictError(
@@ -180,8 +178,7 @@ class DeleteCampaignOperator(CampaignOperator):
     :param stop_first: Whether a campaign that is live is stopped before.
     :returns: The same keys as a stop; ``status`` is what the campaign was in, ``Deleted`` if the platform no
         longer shows it.
-    :raises CampaignNotFoundError: When there is no such campaign, unless a previous try of this task is known, by its
-        record, to have sent a delete.
+    :raises CampaignNotFoundError: When there is no such campaign; a previous try of this task may have deleted it.
     """
 
     template_fields: Sequence[str] = (*CampaignOperator.template_fields, "ignore_missing")
@@ -197,13 +194,19 @@ class DeleteCampaignOperator(CampaignOperator):
         """Delete the campaign and return what it was."""
         deadline = self.begin()
         with self.record(context, Action.DELETE) as progress:
-            campaign = self._delete(progress.client, deadline, is_retry=is_retry(context))
+            try:
+                campaign = self._delete(progress.client, deadline)
+            except CampaignNotFoundError as error:
+                if not is_retry(context) or error.shown_status is not None:
+                    raise
+                advice = "A previous try of this task may have deleted it: if that is fine, set ignore_missing=True."
+                raise CampaignNotFoundError(f"{error} {advice}", **refusal_details(error)) from error
             gone = replace(campaign, status="Deleted", campaign_type=campaign.campaign_type or self.campaign_type)
             progress.note(gone, is_confirmed=True, status_before=campaign.status)
         self.log.info("Campaign %s is deleted; it was %s", campaign.id, campaign.status)
         return campaign.as_dict()
 
-    def _delete(self, client: CampaignClient, deadline: Deadline, *, is_retry: bool) -> Campaign:
+    def _delete(self, client: CampaignClient, deadline: Deadline) -> Campaign:
         """Delete the campaign and return it as it was, as far as the platform shows it."""
         gone = Campaign(self.campaign_id, "Deleted", message="The campaign is not there any more")
         try:
@@ -211,24 +214,10 @@ class DeleteCampaignOperator(CampaignOperator):
                 self._stop(client, deadline)
             return client.delete_campaign(self.campaign_id, self.campaign_type, deadline=deadline) or gone
         except CampaignNotFoundError as error:
-            is_missing = error.shown_status is None
-            if is_missing and (self.ignore_missing or self._was_sent_before()):
-                self.log.info("It is not there any more: %s", error)
-                return gone
-            if not (is_missing and is_retry):
+            if not self.ignore_missing or error.shown_status is not None:
                 raise
-            raise CampaignNotFoundError(
-                f"{error} A previous try of this task may have deleted it, but nothing shows that it has sent a "
-                "delete. If it is fine that the campaign is not there, set ignore_missing=True.",
-                **refusal_details(error),
-            ) from error
-
-    def _was_sent_before(self) -> bool:
-        """Return whether a previous try of this task has deleted the campaign, or sent a delete without a response."""
-        before = self._record.load_earlier_tries().campaigns if self._record else ()
-        return any(
-            each["unanswered"] or (each["confirmed_at"] and each["status_before"] != "Deleted") for each in before
-        )
+            self.log.info("It is not there any more: %s", error)
+            return gone
 
     def _stop(self, client: CampaignClient, deadline: Deadline) -> None:
         """Stop the campaign if it is live, and wait until it is stopped."""

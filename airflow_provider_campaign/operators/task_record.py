@@ -65,7 +65,7 @@ class TaskRecord:
         """Return the record of a task's try; without a records path only sweeps have a default."""
         draft = RecordDraft(action, run_of(task, context or {}), SYSTEM_CLOCK.time())
         store = open_store("records_path", records_path, has_default=action == "sweep")
-        keeps_tries = records_path is not None or action in ("sweep", "delete")
+        keeps_tries = records_path is not None or action == "sweep"
         return cls(draft, store, cancellation, context or {}, keeps_tries=keeps_tries)
 
     def describe(self, progress: Callable[[], Progress] | None = None, **known: Any) -> None:
@@ -112,7 +112,7 @@ class TaskRecord:
             if self.problem:
                 record["outcome"] = "killed" if record["outcome"] == "killed" else "failed"
                 record["error"] = "\n".join(filter(None, (record["error"], str(self.problem))))
-            if reference or (self._keeps_tries and (record["outcome"] != "success" or record["action"] == "delete")):
+            if reference or (self._keeps_tries and record["outcome"] != "success"):
                 self._keep(record, reference or {"path": "", "sha256": ""})
             if self._context is not None:
                 send_metrics(record, *self._counted)

@@ -86,10 +86,6 @@ class CampaignStatusSensor(BaseSensorOperator):
     def hook(self) -> CampaignHook:
         return CampaignHook.for_conn_id(self.campaign_conn_id)
 
-    @cached_property
-    def _poller(self) -> AccountPoller:
-        return AccountPoller(self.hook.client)
-
     def execute(self, context: Context) -> Any:
         """Poll until a target is reached; if deferrable, poll once and leave the rest to the triggerer."""
         vars(self).update(arguments.read_arguments(self, self.readers, self._templates))
@@ -101,7 +97,7 @@ class CampaignStatusSensor(BaseSensorOperator):
         arguments.check_documented("target_statuses", self.target_statuses, client.platform)
         wait = PendingWait(self.campaign_id, status_condition(self.target_statuses))
         deadline = Deadline(self.timeout, self.hook.clock, cancellation=self._cancellation)
-        shown = self._poller.poll([wait], deadline=deadline)
+        shown = AccountPoller(client).poll([wait], deadline=deadline)
         is_reached = wait.reached(shown, client.description) is not None
         self.log.info("Campaign %s is %s", self.campaign_id, wait.last_status or "not known at the moment")
         if self.deferrable and not is_reached:

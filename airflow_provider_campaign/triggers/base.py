@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, TypeVar
 from weakref import WeakValueDictionary
 
 from airflow.providers.common.compat.connection import get_async_connection
@@ -60,9 +60,10 @@ class SharedPoll:
         self._has_failed = False
 
     @classmethod
-    def for_key(cls, key: Hashable, campaign_conn_id: str) -> Self:
-        """Return the poll that all triggers on this event loop with this key share, as long as there are any."""
-        return cls._polls.setdefault((asyncio.get_running_loop(), key), cls(campaign_conn_id))  # type: ignore[return-value]
+    def shared_by(cls, trigger: AccountTrigger) -> SharedPoll:
+        """Return the poll that all triggers on this event loop with this one's key share, as long as there are any."""
+        key = asyncio.get_running_loop(), trigger.shared_stream_key()
+        return cls._polls.setdefault(key, cls(trigger.campaign_conn_id))
 
     @contextmanager
     def subscribed(self, wait: PendingWait) -> Iterator[None]:
@@ -133,10 +134,11 @@ class AccountTrigger(BaseEventTrigger):
     since: float | None = None  # when the campaign was last seen short of the target (seconds since the epoch)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the arguments: each is kept in the attribute of its name."""
+        """Return the class path and the arguments: each is kept in the attribute of its name, a tuple as a list."""
         kind = type(self)
-        names = inspect.signature(kind).parameters
-        return f"{kind.__module__}.{kind.__qualname__}", {name: getattr(self, name) for name in names}
+        values = {name: getattr(self, name) for name in inspect.signature(kind).parameters}
+        arguments = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return f"{kind.__module__}.{kind.__qualname__}", arguments
 
     @abstractmethod
     def events(self, poll: SharedPoll, snapshots: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
@@ -156,12 +158,10 @@ class AccountTrigger(BaseEventTrigger):
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Snapshot]:
         """Poll for all that share the account."""
         trigger = cls(**kwargs)
-        poll = SharedPoll.for_key(trigger.shared_stream_key(), trigger.campaign_conn_id)
-        async for snapshot in poll.snapshots(trigger):
+        async for snapshot in SharedPoll.shared_by(trigger).snapshots(trigger):
             yield snapshot
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
         """Pick what concerns this trigger's campaign."""
-        poll = SharedPoll.for_key(self.shared_stream_key(), self.campaign_conn_id)
-        async for event in self.events(poll, shared_stream):
+        async for event in self.events(SharedPoll.shared_by(self), shared_stream):
             yield event

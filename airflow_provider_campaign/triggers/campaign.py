@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
+from typing import Any
 
 from airflow.triggers.base import TriggerEvent
 
@@ -45,7 +46,7 @@ class CampaignStatusTrigger(AccountTrigger):
         self.condition = status_condition(self.target_statuses)
 
     async def events(self, poll: SharedPoll, snapshots: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
-        was_short = await self._load()
+        was_short = bool(await self._state("aget"))
         with poll.subscribed(PendingWait(self.campaign_id, self.condition, self.campaign_type)):
             async for snapshot in snapshots:
                 campaign = self._shown(poll, snapshot)
@@ -53,7 +54,7 @@ class CampaignStatusTrigger(AccountTrigger):
                     continue
                 is_short = not self.condition.is_met_by(campaign.status)
                 if is_short != was_short:
-                    await self._store(is_short)
+                    await self._state("aset", is_short)
                 if was_short and not is_short:
                     event = {**campaign.summary(), "updated_at": campaign.updated_at}
                     del event["campaign_type"]
@@ -73,22 +74,11 @@ class CampaignStatusTrigger(AccountTrigger):
             return None
         return snapshot.campaigns.get(self.campaign_id)
 
-    async def _load(self) -> bool:
-        """Return whether the campaign was short of the status, as Airflow stores it for an asset (3.3 and later)."""
+    async def _state(self, method: str, *value: bool) -> Any:
+        """Read or write whether the campaign is short of the status, as Airflow keeps it for an asset (from 3.3 on)."""
+        key = f"{self.campaign_id}:{self.condition}"
         try:
             store = getattr(self, "asset_state_store", None)
-            return bool(store is not None and await store.aget(self._key))
+            return None if store is None else await getattr(store, method)(key, *value)
         except Exception as error:  # noqa: BLE001 one trigger for several assets has no store
-            self.log.warning("Could not read the watcher's state (%s): %s", self._key, error)
-            return False
-
-    async def _store(self, is_short: bool) -> None:
-        try:
-            if (store := getattr(self, "asset_state_store", None)) is not None:
-                await store.aset(self._key, is_short)
-        except Exception as error:  # noqa: BLE001 as above
-            self.log.warning("Could not persist the watcher's state (%s): %s", self._key, error)
-
-    @property
-    def _key(self) -> str:
-        return f"{self.campaign_id}:{self.condition}"
+            self.log.warning("The watcher's state is not kept (%s): %s", key, error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
 from datetime import UTC, timedelta
 from typing import Any, NoReturn, TypeVar
 
@@ -50,6 +51,7 @@ def value_of(payload: Any, kind: type[Value]) -> Value:
     )
 
 
+@dataclass(eq=False, repr=False)
 class CampaignWaitTrigger(AccountTrigger):
     """
     Wait until a campaign's status is one of the targets, and end the task that waits.
@@ -62,32 +64,20 @@ class CampaignWaitTrigger(AccountTrigger):
     :param end_task: Whether to end the task right here instead of resuming it on a worker.
     """
 
-    def __init__(
-        self,
-        campaign_id: str,
-        target_statuses: Collection[str],
-        timeout: float,
-        campaign_conn_id: str = CampaignHook.default_conn_name,
-        failure_statuses: Collection[str] | None = None,
-        campaign_type: str | None = None,
-        poll_interval: float = 30.0,
-        since: float | None = None,
-        deadline: float | None = None,
-        result: dict[str, Any] | None = None,
-        end_task: bool = False,
-    ) -> None:
+    campaign_id: str
+    target_statuses: Collection[str]
+    timeout: float
+    campaign_conn_id: str = CampaignHook.default_conn_name
+    failure_statuses: Collection[str] | None = None
+    campaign_type: str | None = None
+    poll_interval: float = 30.0
+    since: float | None = None
+    deadline: float | None = None
+    result: dict[str, Any] | None = None
+    end_task: bool = False
+
+    def __post_init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.campaign_id = campaign_id
-        self.campaign_conn_id = campaign_conn_id
-        self.campaign_type = campaign_type
-        self.poll_interval = poll_interval
-        self.since = since
-        self.target_statuses = target_statuses if isinstance(target_statuses, str) else list(target_statuses)
-        self.timeout = timeout
-        self.failure_statuses = None if failure_statuses is None else list(failure_statuses)
-        self.deadline = deadline
-        self.result = result
-        self.end_task = end_task
 
     async def events(self, poll: SharedPoll, snapshots: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
         try:

@@ -302,9 +302,7 @@ ELSEWHERE = {
     "The account was rate-limited until the time ran out (deferrable)": (
         "tests/integration/operators/test_rate_deferral.py"
     ),
-    "A delete was tried again, and no record shows that a previous try had sent one": (
-        "tests/integration/operators/test_delete.py"
-    ),
+    "A delete was tried again, and the campaign is not there": "tests/integration/operators/test_delete.py",
     "A deferred sweep resumed with data that this version does not understand": (
         "tests/integration/sweep/test_while_waiting.py"
     ),

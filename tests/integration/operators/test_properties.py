@@ -28,7 +28,6 @@ from airflow_provider_campaign.exceptions import (
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.config import API_KEY, CLIENT_SECRET
 from airflow_provider_campaign.sandbox.faults import FRAMINGS, LOST_WAYS
-from airflow_provider_campaign.sandbox.task_runs import StateStore
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.fragile import fragile, unforeseen_id
 from tests.kinds import KINDS, KORE_KINDS, SONARLY, Connect, Kind
@@ -110,7 +109,6 @@ def plans(operation: str) -> st.SearchStrategy[SimpleNamespace]:
         name=st.just("Sale") | NAMES,
         rotation=st.none() | st.integers(1, 5),
         unforeseen=st.sampled_from(UNFORESEEN),
-        has_state_store=st.booleans(),
         framing=st.sampled_from([None, None, *FRAMINGS]),
     )
 
@@ -122,7 +120,7 @@ def unnoticed(operation: str) -> SimpleNamespace:
         **{"status": "Active", "delay": 0.0, "completes": False, "stoppable": True, "stop_when_stopped": "conflict"},
         **{"faults": [Fault("lost", action=operation), *broken], "recovery": 70.0, "timeout": 60.0, "tries": 2},
         **{"poll_interval": 5.0, "operation": operation, "name": "Sale", "rotation": None, "unforeseen": ()},
-        **{"has_state_store": True, "framing": None},
+        framing=None,
     )
 
 
@@ -174,10 +172,9 @@ class Run:
 
     def tries(self) -> Iterator[dict[str, Any] | None]:
         """Run the task as Airflow does, and yield after each try what it returned, or None where it failed."""
-        store = {"task_state_store": StateStore()} if self.plan.has_state_store else {}
         for number in range(1, self.plan.tries + 1):
             self.number, self.began, self.sent_before = number, self.clock.now, len(self.sandbox.requests)
-            result = self._try({"ti": SimpleNamespace(try_number=number), **store})
+            result = self._try({"ti": SimpleNamespace(try_number=number)})
             assert self.clock.now <= self.began + self.plan.timeout + 0.01
             self.check_nothing_is_repeated()
             yield result
@@ -264,7 +261,7 @@ def check_start(run: Run) -> None:
 def check_delete(run: Run) -> None:
     for result in run.tries():
         assert result is None or run.sandbox.campaigns() == []
-    if run.recovers_in_time and (run.plan.has_state_store or run.number == 1):  # without it no try knows of others
+    if run.recovers_in_time and run.number == 1:  # no try knows of others
         assert run.error is None, f"a false alarm: {run.error}"
 
 

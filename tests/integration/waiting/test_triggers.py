@@ -14,7 +14,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 import pytest
 from airflow.providers.common.compat.connection import get_async_connection
-from airflow.providers.common.compat.sdk import AirflowFailException, XCom
+from airflow.providers.common.compat.sdk import AirflowFailException, Asset, XCom
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -29,7 +29,12 @@ from airflow_provider_campaign.testing import use_clock
 from airflow_provider_campaign.triggers import base
 from airflow_provider_campaign.triggers.base import BATCH_DELAY, MAX_SLEEP, MAX_THREADS, SharedPoll
 from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
-from airflow_provider_campaign.triggers.wait import FINAL_POLL_GRACE, TRIGGERER_GRACE, CampaignWaitTrigger
+from airflow_provider_campaign.triggers.wait import (
+    FINAL_POLL_GRACE,
+    TRIGGERER_GRACE,
+    CampaignWaitTrigger,
+    can_finish_in_triggerer,
+)
 from airflow_provider_campaign.version_compat import SHARED_STREAMS
 from airflow_provider_campaign.waiting.account_poller import AccountPoller
 from airflow_provider_campaign.waiting.pending import MAX_READ_LAG
@@ -193,6 +198,21 @@ def test_what_a_template_rendered_to_is_read_as_on_a_worker(
     payload = run_to_its_end(waiting(campaign.id, target_statuses=targets), clock).payload
     assert end in (payload["value"], payload["error"])
     assert payload["error"] is None or "target_statuses" in payload["message"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "may_end"),
+    [
+        ({}, True),
+        ({"outlets": [Asset("stopped")]}, False),
+        ({"on_success_callback": print}, False),
+        ({"post_execute": print}, False),
+        ({"multiple_outputs": True}, False),
+        ({"do_xcom_push": False}, False),
+    ],
+)
+def test_a_task_that_has_more_to_do_is_resumed_on_a_worker(arguments: dict[str, Any], may_end: bool) -> None:
+    assert can_finish_in_triggerer(KINDS[0].stop("cd-1", **arguments)) is may_end
 
 
 # What it costs.
@@ -657,7 +677,9 @@ def test_an_asset_whose_status_can_never_come_says_so_at_each_poll(
     assert "Nothing was sent" not in text
 
 
-def test_an_asset_outlasts_failures_of_every_kind(sandbox: Sandbox, clock: VirtualClock) -> None:
+def test_an_asset_outlasts_failures_of_every_kind(
+    sandbox: Sandbox, clock: VirtualClock, shown: Callable[[], str]
+) -> None:
     campaign = sandbox.add_campaign()
 
     async def scene() -> None:
@@ -667,3 +689,4 @@ def test_an_asset_outlasts_failures_of_every_kind(sandbox: Sandbox, clock: Virtu
             assert await watcher.sees(*["Active"] * 8, "Stopped") == 1
 
     run(scene(), clock)
+    assert f"Campaign {campaign.id} can't be watched: Status of campaign" in shown()
