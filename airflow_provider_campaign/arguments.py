@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from airflow_provider_campaign.calling_hours import CallingRules
@@ -56,24 +57,19 @@ def read_bool(name: str, value: Any) -> bool:
     return BOOLEANS[text]
 
 
-def read_duration(name: str, value: Any) -> float:
-    """Return a number of seconds that may be 0, given as such, as a ``timedelta``, or as the text of a number."""
+def read_seconds(name: str, value: Any, *, may_be_zero: bool = False) -> float:
+    """Return a positive number of seconds, given as such, as a ``timedelta``, or as the text of a number."""
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     try:
         seconds = math.nan if isinstance(seconds, bool) else float(seconds)
     except (TypeError, ValueError, OverflowError):
         seconds = math.nan
-    if not 0 <= seconds <= MAX_SECONDS:
+    if not 0 <= seconds <= MAX_SECONDS or not (seconds or may_be_zero):
         raise argument_error(name, value, "which is not a positive number of seconds", "Give, for example, 900.")
     return seconds
 
 
-def read_seconds(name: str, value: Any) -> float:
-    """Return a positive number of seconds, given as :func:`read_duration` takes it."""
-    seconds = read_duration(name, value)
-    if not seconds:
-        raise argument_error(name, value, "which is not a positive number of seconds", "Give, for example, 900.")
-    return seconds
+read_duration = partial(read_seconds, may_be_zero=True)
 
 
 def read_poll_interval(name: str, value: Any) -> float:

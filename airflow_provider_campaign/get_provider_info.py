@@ -90,7 +90,6 @@ _SONARLY: JSON = {
     },
 }
 
-
 _CONFIG: JSON = {
     "campaign": {
         "description": "Options of the provider for outreach campaigns.",
@@ -106,7 +105,6 @@ _CONFIG: JSON = {
         },
     }
 }
-
 
 _DOCUMENTATION = {
     "Kore.ai": "https://koreai.mintlify.app/llms.txt",
@@ -146,7 +144,5 @@ def get_provider_info() -> JSON:
 
 def connection_type_info(conn_type: str) -> JSON:
     """Return the metadata of one connection type; an empty form for a type of another provider."""
-    for info in get_provider_info()["connection-types"]:
-        if info["connection-type"] == conn_type:
-            return dict(info)
-    return {"conn-fields": {}, "ui-field-behaviour": {"relabeling": {}, "placeholders": {}}}
+    known = {info["connection-type"]: info for info in get_provider_info()["connection-types"]}
+    return known.get(conn_type, {"conn-fields": {}, "ui-field-behaviour": {"relabeling": {}, "placeholders": {}}})

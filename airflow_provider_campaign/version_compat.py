@@ -28,11 +28,6 @@ def trigger_timetables() -> tuple[type[CronTriggerTimetable], type[MultipleCronT
 
 
 def warn_deprecated(name: str, instead: str) -> None:
-    """
-    Warn who uses a name that will go away, as docs/contributing.md promises.
-
-    :param name: What was used.
-    :param instead: What to write in its place.
-    """
+    """Warn who uses a name that will go away, as docs/contributing.md promises, and say what to write instead."""
     message = f"{name} is deprecated and goes away in the next major version of this provider. Write {instead} instead."
     warnings.warn(message, AirflowProviderDeprecationWarning, stacklevel=3)

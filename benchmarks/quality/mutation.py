@@ -32,7 +32,7 @@ LAYERS = ("platforms", "client", "waiting", "records", "check")
 COPIED = (PACKAGE, "tests", "example_dags", "docs", "README.md", "pyproject.toml")
 
 TESTS = ("tests/unit", "tests/integration")
-SLOW = ("airflow_runs", "demo", "docs", "example_dags", "makefile", "packaging", "provider_commands", "samples")
+SLOW = ("airflow_runs", "demo", "docs", "example_dags", "packaging", "provider_commands", "samples")
 """Whole Airflows, and tools: what they would find, others find sooner."""
 
 TIME_LIMIT = 1800

@@ -15,12 +15,6 @@ from packaging.utils import canonicalize_name
 REPOSITORY = Path(__file__).parents[2]
 PACKAGE = REPOSITORY / "airflow_provider_campaign"
 SANDBOX = PACKAGE / "sandbox"
-BROUGHT_BY_WHO_IMPORTS = {
-    "ui": {"starlette"},  # Airflow's server
-    "testing.py": {"pytest"},  # which loads it as a plugin
-}
-"""What files and folders import besides, because whoever imports them has it."""
-
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 
 DISTRIBUTIONS = {
@@ -49,23 +43,19 @@ def imported(files: Iterable[Path]) -> set[str]:
 
 
 def distribution(module: str) -> str:
-    """Return the name of the distribution that a module comes from."""
     of_parents = [name for name in DISTRIBUTIONS if f"{module}.".startswith(f"{name}.")]
     return DISTRIBUTIONS[max(of_parents)] if of_parents else canonicalize_name(module.partition(".")[0])
 
 
 def declared(requirements: Iterable[str]) -> set[str]:
-    """Return the names of requirements."""
     return {canonicalize_name(Requirement(each).name) for each in requirements}
 
 
 def test_the_package_declares_what_it_imports() -> None:
     files = set(PACKAGE.rglob("*.py")) - set(SANDBOX.rglob("*.py"))
-    for name, brought in BROUGHT_BY_WHO_IMPORTS.items():
-        part = {file for file in files if file.is_relative_to(PACKAGE / name)}
-        assert imported(part) - declared(PROJECT["dependencies"]) == brought
-        files -= part
-    assert imported(files) == declared(PROJECT["dependencies"])
+    brought = {PACKAGE / "testing.py", *(PACKAGE / "ui").glob("*.py")}  # by pytest, and by Airflow's server
+    assert imported(files - brought) == declared(PROJECT["dependencies"])
+    assert imported(brought) - declared(PROJECT["dependencies"]) == {"pytest", "starlette"}
 
 
 def test_the_extra_sandbox_declares_what_the_sandbox_imports_on_top() -> None:

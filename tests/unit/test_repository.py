@@ -1,11 +1,13 @@
-"""What someone finds who wants to join: root documents, the workflows, the hooks. They name what there is."""
+"""What someone finds who wants to join: root documents, Makefile, workflows, hooks. They name what there is."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,6 @@ MAKEFILE = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ROOT_PAGES = [REPOSITORY / name for name in ("CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md", "CHANGELOG.md")]
 WORKFLOWS = sorted((REPOSITORY / ".github/workflows").glob("*.yml"))
-RUNNER = REPOSITORY / ".ci/workflow.py"
 
 
 def lines_of(name: str) -> list[str]:
@@ -26,29 +27,16 @@ def lines_of(name: str) -> list[str]:
     return re.findall(r"(?<!\S)\d\S*", definition)
 
 
+@cache
 def commands(workflow: Path) -> list[str]:
     """Return the workflow's commands as the script that runs them here lists them, without their jobs."""
-    run: list[str | Path] = [sys.executable, RUNNER, "--list", "--workflow", workflow]
+    run: list[str | Path] = [sys.executable, REPOSITORY / ".ci/workflow.py", "--list", "--workflow", workflow]
     listed = subprocess.run(run, capture_output=True, text=True, check=True).stdout
     return [line.partition(": ")[2] for line in listed.splitlines()]
 
 
 def yaml_of(path: Path) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
-
-
-def anchors(page: Path) -> set[str]:
-    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
-
-
-@pytest.mark.parametrize("page", ROOT_PAGES, ids=lambda page: page.name)
-def test_links_of_the_root_pages_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
-        path, _, anchor = target.partition("#")
-        if not target.startswith(("https://keepachangelog.com/", "https://semver.org/")):
-            assert (REPOSITORY / path).exists(), target
-            assert not anchor or anchor in anchors(REPOSITORY / path), target
 
 
 def test_the_first_change_of_a_contributor_is_possible() -> None:
@@ -80,9 +68,8 @@ def test_every_command_of_the_workflows_is_a_target_of_make_that_exists() -> Non
 
 
 def test_the_workflow_tests_every_airflow_version_and_every_python_that_is_declared() -> None:
-    tests = [
-        command for command in commands(REPOSITORY / ".github/workflows/ci.yml") if command.startswith("make test ")
-    ]
+    listed = commands(REPOSITORY / ".github/workflows/ci.yml")
+    tests = [command for command in listed if command.startswith("make test ")]
     pythons = [name.rpartition(" ")[2] for name in PROJECT["classifiers"] if "Python :: 3." in name]
     [latest] = lines_of("LATEST")
     expected = [f"make test AIRFLOW={line} PYTHON=python{pythons[0]}" for line in [*lines_of("LINES"), latest]]
@@ -119,16 +106,20 @@ def test_the_hooks_need_no_network_and_call_what_make_installs() -> None:
             assert hook["entry"].startswith((f".venv/{latest}/bin/", ".venv/tools/bin/")), hook["id"]
 
 
-def test_the_commands_of_a_workflow_run_in_order_until_one_fails(tmp_path: Path) -> None:
-    workflow, steps = (
-        tmp_path / "odd.yml",
-        [{"run": "echo ${{ matrix.name }}"}, {"run": "test ${{ matrix.name }} = ada"}],
-    )
-    greet = {"strategy": {"matrix": {"name": ["ada", "bob"]}}, "steps": steps}
-    workflow.write_text(
-        yaml.safe_dump({"jobs": {"greet": greet, "last": {"steps": [{"run": "echo never"}]}}}, sort_keys=False)
-    )
-    run: list[str | Path] = [sys.executable, RUNNER, "--workflow", workflow]
-    done = subprocess.run(run, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert [line for line in done.stdout.splitlines() if not line.startswith("odd.")] == ["ada", "bob"]
+@pytest.mark.parametrize("version", [*lines_of("LINES"), *lines_of("LATEST")])
+def test_the_constraints_of_an_airflow_version_are_versions_and_nothing_else(version: str) -> None:
+    constraints = (REPOSITORY / f"constraints/airflow-{version}.txt").read_text().splitlines()
+    assert f"apache-airflow=={version}" in constraints
+    assert [each for each in constraints if not re.fullmatch(r"[a-z0-9-]+==[a-z0-9.]+", each)] == []
+
+
+@pytest.mark.parametrize(("line", "newest"), [("2.11.2", "3.12"), ("3.1.8", "3.13"), ("3.3.2", "3.14")])
+def test_a_python_that_does_not_suit_is_refused_with_those_that_do(tmp_path: Path, line: str, newest: str) -> None:
+    old = tmp_path / "python3"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    command = ["make", "demo", f"AIRFLOW={line}", f"PYTHON={old}"]
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert f"needs Python 3.11 to {newest}" in done.stderr
