@@ -144,5 +144,5 @@ def get_provider_info() -> JSON:
 
 def connection_type_info(conn_type: str) -> JSON:
     """Return the metadata of one connection type; an empty form for a type of another provider."""
-    known = {info["connection-type"]: info for info in get_provider_info()["connection-types"]}
+    known: dict[str, JSON] = {info["connection-type"]: info for info in get_provider_info()["connection-types"]}
     return known.get(conn_type, {"conn-fields": {}, "ui-field-behaviour": {"relabeling": {}, "placeholders": {}}})

@@ -31,7 +31,7 @@ _UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters, and halves of surrogate pairs: PostgreSQL refuses NUL, a half ends the triggerer's process."""
 
 _TOKEN = re.compile(r"(?<![\w-])((?:(?!eyJ)[\w-])*+)eyJ[\w-]{9,}+\.[\w.-]*+")
-"""A JSON Web Token: its header is a JSON object, ``{"`` in base64 is ``eyJ``, and a dot follows. It takes linear time."""
+"""A JSON Web Token: its header is a JSON object, ``{"`` in base64 is ``eyJ``, and a dot follows. In linear time."""
 
 _CODE_POINT = re.compile(r"\\u([0-9a-fA-F]{4})")
 _URL_SAFE = str.maketrans("+/", "-_")

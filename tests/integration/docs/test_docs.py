@@ -13,7 +13,6 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import resolve_name
@@ -22,12 +21,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_campaign import exceptions, timetables
+from airflow_provider_campaign.__main__ import build_parser
 from airflow_provider_campaign.get_provider_info import get_provider_info
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.kore import KoreHook
 from airflow_provider_campaign.hooks.sonarly import SonarlyHook
 from airflow_provider_campaign.operators import campaign as operators
 from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox.__main__ import parse_arguments
 from airflow_provider_campaign.sandbox.seeds import SEEDS
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
@@ -167,9 +168,10 @@ def check_command(words: list[str]) -> None:
             from airflow.cli.cli_parser import get_parser
 
             get_parser().parse_args(arguments)
-        case ["python", "-m", "airflow_provider_campaign" | "airflow_provider_campaign.sandbox" as module, *arguments]:
-            with pytest.raises(SystemExit, match="^0$"):
-                import_module(f"{module}.__main__").main([*arguments, "--help"])
+        case ["python", "-m", "airflow_provider_campaign", *arguments]:
+            build_parser().parse_args(arguments)
+        case ["python", "-m", "airflow_provider_campaign.sandbox", *arguments]:
+            parse_arguments(arguments)
         case ["python", "-m", module, *_]:
             assert find_spec(module), module
         case ["python", script, *_]:
@@ -197,15 +199,8 @@ def test_links_and_pictures_lead_somewhere(page: Path) -> None:
                 f"{target}, which the site does not have"
             )
     # Links to the outside are not followed here, so each host has to be a platform's, this machine, or an example.
-    hosts = {
-        "platform.kore.ai",
-        "api.sonarly.io",
-        "127.0.0.1",
-        "campaigns.example.com",
-        "keepachangelog.com",
-        "semver.org",
-    }
-    assert set(re.findall(r"https?://([\w.-]+)", text)) <= hosts
+    hosts = {"platform.kore.ai", "api.sonarly.io", "127.0.0.1", "campaigns.example.com"}
+    assert set(re.findall(r"https?://([\w.-]+)", text)) - {"keepachangelog.com", "semver.org"} <= hosts
 
 
 def anchors(page: Path) -> set[str]:
