@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, Asset, task
+from airflow.providers.common.compat.sdk import DAG, task
 
 from airflow_provider_campaign.exceptions import CampaignTimeoutError
 from airflow_provider_campaign.operators.campaign import (
@@ -29,7 +30,6 @@ RunTask = Callable[..., Outcome]
 RunDag = Callable[..., dict[str, Outcome]]
 
 REPOSITORY = Path(__file__).parents[2]
-HOURS = daily("UTC", ("09:00", "21:00"))
 NIGHT = "2026-11-23 22:00"
 
 HEAVY = """\
@@ -73,10 +73,10 @@ def test_a_deferred_stop_waits_on_the_virtual_clock(
     campaign_sandbox.add_campaign("cd-1", stop_delay=600)
     stop = StopSmsCampaignOperator(task_id="stop", campaign_id="cd-1", deferrable=True)
     outcome = run_task(stop, at=NIGHT)
-    assert outcome.state == "success"
-    assert outcome.result["status"] == "Stopped"
+    assert (outcome.state, outcome.result["status"]) == ("success", "Stopped")
     assert outcome.triggers == ["CampaignWaitTrigger"]
     assert 540 <= sum(outcome.waits) <= campaign_clock.passed
+    assert sum(end - began for began, end in outcome.in_slot) < 60
     assert campaign_clock.date - datetime(2026, 11, 23, 22, tzinfo=UTC) < timedelta(minutes=12)
 
 
@@ -99,26 +99,6 @@ def test_a_deferred_wait_that_times_out_fails_with_its_error(campaign_sandbox: S
     outcome = run_task(stop, at=NIGHT)
     assert isinstance(outcome.error, CampaignTimeoutError)
     assert outcome.names("cd-1")
-
-
-def test_a_sweep_is_stopped_in_time_through_deferrals(campaign_sandbox: Sandbox, run_task: RunTask) -> None:
-    campaign_sandbox.add_campaign("cd-1")
-    sweep = StopActiveCampaignsOperator(task_id="close", calling_hours=HOURS, deferrable=True)
-    outcome = run_task(sweep, at="2026-11-23 20:30")
-    assert outcome.ids("stopped") == ["cd-1"]
-    assert 0 < sum(end - began for began, end in outcome.in_slot) < 300
-    assert sum(outcome.waits) > 1500
-
-
-def test_what_the_last_run_verified_makes_a_later_start_an_incident(
-    campaign_sandbox: Sandbox, run_task: RunTask
-) -> None:
-    sweep = StopActiveCampaignsOperator(task_id="close", calling_hours=HOURS, incident_outlet=Asset("incidents"))
-    assert run_task(sweep, at="2026-11-23 20:55").events == []
-    campaign_sandbox.add_campaign("cd-1")
-    outcome = run_task(sweep, at=NIGHT)
-    assert outcome.result["incidents"] == ["cd-1"]
-    assert [event["incidents"] for event in outcome.events] == [["cd-1"]]
 
 
 def test_a_dag_hands_results_on_and_keeps_its_trigger_rules(campaign_sandbox: Sandbox, run_dag: RunDag) -> None:
@@ -167,9 +147,7 @@ def test_retries_come_after_their_delay_and_callbacks_are_called(
 def test_templates_read_variables_params_and_dates(
     campaign_sandbox: Sandbox, run_task: RunTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(
-        "AIRFLOW_VAR_HOURS", '{"frequency": "DAILY", "timezone": "UTC", "start": "9:00 AM", "end": "9:00 PM"}'
-    )
+    monkeypatch.setenv("AIRFLOW_VAR_HOURS", json.dumps(daily("UTC", ("09:00", "21:00"))))
     with DAG("evening", schedule=None, params={"why": "nothing"}):
         sweep = StopActiveCampaignsOperator(
             task_id="stop", calling_hours="{{ var.json.hours }}", reason="{{ params.why }} on {{ ds }}"

@@ -154,7 +154,8 @@ def check_commands(code: str) -> None:
     for connection in EXPORT.findall(code):
         assert json.loads(connection)["conn_type"] in known
     for line in EXPORT.sub("", code).replace("\\\n", " ").splitlines():
-        words = shlex.split(re.sub(r"^([A-Z_]+=\S+ )*", "", line), comments=True)
+        command = re.sub(r"^([A-Z_]+=\S+ )*", "", line).partition(" > ")[0]
+        words = shlex.split(command, comments=True)
         if words:
             check_command(words)
 
