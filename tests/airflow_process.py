@@ -8,59 +8,36 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from airflow_provider_campaign.sandbox.python_process import PythonProcess
 
 REPOSITORY = Path(__file__).parents[1]
-TIMEOUT = 280
 
 
 @dataclass(frozen=True)
 class AirflowProcess:
-    """
-    What a process that runs Airflow is given.
-
-    :param home: ``AIRFLOW_HOME``.
-    :param connections: Connections by id.
-    :param dags_folder: Where Airflow looks for DAGs.
-    :param path: Folders put before Python's own path.
-    :param options: Airflow's options, by the name of their environment variable.
-    """
+    """A process that runs Airflow with a home of its own, where its DAGs are, too, and with connections by id."""
 
     home: Path
-    connections: dict[str, dict[str, Any]]
-    dags_folder: Path | None = None
-    path: Sequence[Path] = ()
-    options: Mapping[str, str] = field(default_factory=dict)
+    connections: Mapping[str, dict[str, Any]]
 
     def run(self, *arguments: str) -> str:
-        """
-        Run Python with these arguments and return what it printed.
-
-        :raises AssertionError: When it fails, with all that it said.
-        """
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            env=self.environment(),
-            cwd=self.home,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
+        """Run Python with these arguments; return what it printed, and fail with it if the program does."""
+        command, environment = [sys.executable, *arguments], self.environment()
+        done = subprocess.run(command, env=environment, cwd=self.home, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    def migrate(self, shared: Path) -> None:
-        """
-        Make the database; the first who does so leaves a copy for the others, because it takes longer than most tests.
+    def answer(self, *arguments: str) -> Any:
+        """Run Python with these arguments and return the JSON of the last line that it printed."""
+        return json.loads(self.run(*arguments).strip().splitlines()[-1])
 
-        :param shared: A folder that all processes of this run of the tests have in common.
-        """
+    def migrate(self, shared: Path) -> None:
+        """Make the database; the first to do so leaves a copy for the others, in a folder that all of them share."""
         migrated = shared / "airflow.db"
         with (shared / "airflow.db.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -69,24 +46,15 @@ class AirflowProcess:
                 shutil.copy(self.home / "airflow.db", migrated)
         shutil.copy(migrated, self.home / "airflow.db")
 
-    def answer(self, *arguments: str) -> Any:
-        """Run Python with these arguments and return the JSON of the last line that it printed."""
-        return json.loads(self.run(*arguments).strip().splitlines()[-1])
-
     def environment(self) -> dict[str, str]:
-        """Return the variables of the process."""
-        inherited = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith("AIRFLOW_") and name != "PYTHONDONTWRITEBYTECODE"
-        }
+        left_out = ("AIRFLOW_", "PYTHONDONTWRITEBYTECODE")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         return {
             **inherited,
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags_folder or self.home),
-            "PYTHONPATH": os.pathsep.join(map(str, (*self.path, REPOSITORY))),
-            **self.options,
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.home),
+            "PYTHONPATH": str(REPOSITORY),
             **variables_of(self.connections),
         }
 
@@ -113,8 +81,8 @@ class SharedAirflow:
 
     def __init__(self, home: Path, options: Mapping[str, str]) -> None:
         self.dags_folder = home / "dags"
-        airflow = AirflowProcess(home, {}, self.dags_folder, options=options)
-        self.process = PythonProcess(home / "programs.log", airflow.environment())
+        environment = {"AIRFLOW__CORE__DAGS_FOLDER": str(self.dags_folder), **options}
+        self.process = PythonProcess(home / "programs.log", {**AirflowProcess(home, {}).environment(), **environment})
 
     def use_dags(self, *files: Path) -> None:
         """Have these files in the folder of the DAGs, and no others."""
@@ -123,29 +91,15 @@ class SharedAirflow:
         for file in files:
             shutil.copy(file, self.dags_folder)
 
-    def run(
-        self,
-        *arguments: str,
-        connections: Mapping[str, dict[str, Any]] | None = None,
-        variables: Mapping[str, str] | None = None,
-    ) -> Done:
-        """
-        Run what ``python`` with these arguments would.
-
-        :param variables: Airflow's Variables, by name.
-        """
-        variables = {f"AIRFLOW_VAR_{name.upper()}": value for name, value in (variables or {}).items()}
+    def run(self, *arguments: str, connections: Mapping[str, dict[str, Any]] | None = None, **variables: str) -> Done:
+        """Run what ``python`` with these arguments would, with connections by id, and further environment variables."""
         with self.process.log.open() as log:
             log.seek(0, os.SEEK_END)
             status = self.process.run(*arguments, environment={**variables_of(connections or {}), **variables})
             return Done(status, log.read())
 
     def answer(self, *arguments: str, connections: Mapping[str, dict[str, Any]] | None = None) -> Any:
-        """
-        Run the same; return the JSON of the last line that holds an object.
-
-        :raises AssertionError: When it fails, with all that it said.
-        """
+        """Run the same; return the JSON of the last line that holds an object, and fail if the program does."""
         done = self.run(*arguments, connections=connections)
         assert done.status == 0, done.output
         return json.loads([line for line in done.output.splitlines() if line.startswith("{")][-1])

@@ -91,15 +91,9 @@ def test_an_id_that_can_be_no_campaigns_is_refused(campaign_ids: list[Any], prob
 
 
 def test_a_result_has_the_same_keys_whatever_is_known_and_no_repr_shows_the_response() -> None:
-    unknown = dict.fromkeys(["message", "updated_at"])
-    expected: dict[str, Any] = {
-        "campaign_id": "c-1",
-        "status": "Active",
-        **unknown,
-        "already_stopped": False,
-        "raw": {},
-    }
-    assert Campaign("c-1", "Active").as_dict() == expected
+    result = Campaign("c-1", "Active", raw={"phone": "secret"}).as_dict()
+    assert list(result) == ["campaign_id", "status", "message", "updated_at", "already_stopped", "raw"]
+    assert list(result.values()) == ["c-1", "Active", None, None, False, {"phone": "secret"}]
     assert "secret" not in repr(Campaign("c-1", "Active", raw={"phone": "secret"}))
 
 
@@ -111,22 +105,6 @@ def test_only_errors_that_a_retry_may_fix_use_up_retries() -> None:
         assert issubclass(error, exceptions.CampaignError)
         assert issubclass(error, AirflowException)
         assert issubclass(error, AirflowFailException) == (name not in fixed_by_a_retry)
-
-
-SAME_NAMES = [
-    ("Café", "Cafe\N{COMBINING ACUTE ACCENT}"),
-    ("Evening\N{NARROW NO-BREAK SPACE}1", "Evening 1"),
-    ("Evening\N{ZERO WIDTH SPACE} 1", "Evening 1"),
-    ("Evening  1", "Evening 1"),
-    ("\N{FULLWIDTH LATIN CAPITAL LETTER E}vening", "Evening"),
-]
-
-
-@pytest.mark.parametrize(("one", "other"), SAME_NAMES)
-def test_names_that_look_alike_match_each_others_pattern(one: str, other: str) -> None:
-    for tail in ("", "*"):
-        assert matches_pattern(one, [other + tail])
-        assert matches_pattern(other, ["x", one + tail])
 
 
 @pytest.mark.parametrize(
@@ -142,10 +120,16 @@ def test_names_that_look_alike_match_each_others_pattern(one: str, other: str) -
         ("x", "[*]", False),
         (None, "*", True),
         (None, "?", False),
+        # Names that look alike match each other's pattern.
+        ("Café", "Cafe\N{COMBINING ACUTE ACCENT}*", True),
+        ("Cafe\N{COMBINING ACUTE ACCENT}", "Café", True),
+        ("Evening\N{NARROW NO-BREAK SPACE}1", "Evening 1", True),
+        ("Evening 1", "Evening\N{ZERO WIDTH SPACE}  1", True),
+        ("\N{FULLWIDTH LATIN CAPITAL LETTER E}vening", "Evening", True),
     ],
 )
 def test_a_pattern_matches_the_whole_name(name: str | None, pattern: str, matches: bool) -> None:
-    assert matches_pattern(name, [pattern]) is matches
+    assert matches_pattern(name, ["y", pattern]) is matches
 
 
 @pytest.mark.parametrize(("name", "pattern"), [("EVENING 1", "evening [0-9]"), ("Straße", "STRASSE"), ("a", "[A-Z]")])

@@ -11,39 +11,29 @@ from airflow_provider_campaign import __version__
 
 CHANGELOG = (Path(__file__).parents[2] / "CHANGELOG.md").read_text(encoding="utf-8")
 SECTIONS = ["Breaking changes", "Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
-UNRELEASED = "Unreleased"
+_, *PARTS = re.split(r"^## (.*)\n", CHANGELOG, flags=re.MULTILINE)
+VERSIONS = dict(zip(PARTS[::2], PARTS[1::2], strict=True))  # what is said of each, by its heading
 
 
-def versions() -> dict[str, str]:
-    """Return what the changelog says of each version, by the version's heading."""
-    _, *parts = re.split(r"^## (.*)\n", CHANGELOG, flags=re.MULTILINE)
-    return dict(zip(parts[::2], parts[1::2], strict=True))
-
-
-def test_versions_are_dated_and_stand_newest_first() -> None:
-    first, *released = versions()
-    assert first == UNRELEASED
-    headings = [re.fullmatch(r"(\d+\.\d+\.\d+) - \d{4}-\d\d-\d\d", heading) for heading in released]
-    numbers = [Version(match[1]) for match in headings if match]
-    assert len(numbers) == len(released)
+def test_versions_are_dated_and_stand_newest_first_and_the_packages_is_the_newest_or_still_to_come() -> None:
+    first, *released = VERSIONS
+    assert first == "Unreleased"
+    assert [heading for heading in released if not re.fullmatch(r"\d+\.\d+\.\d+ - \d{4}-\d\d-\d\d", heading)] == []
+    numbers = [Version(heading.split()[0]) for heading in released]
     assert numbers == sorted(numbers, reverse=True)
-
-
-def test_the_packages_version_is_the_newest_or_still_to_come() -> None:
-    newest = Version(list(versions())[1].split()[0])
     version = Version(__version__)
-    assert version > newest if version.is_devrelease else version == newest
+    assert version > numbers[0] if version.is_devrelease else version == numbers[0]
 
 
 def test_the_sections_of_a_version_stand_in_order() -> None:
-    for version, text in versions().items():
+    for version, text in VERSIONS.items():
         sections = re.findall(r"^### (.*)$", text, re.MULTILINE)
         assert sections == [section for section in SECTIONS if section in sections], version
         assert re.findall(r"^(Added|Changed|Fixed)\b", text, re.MULTILINE) == [], version
 
 
 def test_a_breaking_change_says_what_to_write_instead() -> None:
-    for text in versions().values():
+    for text in VERSIONS.values():
         if "### Breaking changes\n" in text:
             table = text.partition("### Breaking changes\n")[2].partition("\n### ")[0]
             rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")]
