@@ -10,6 +10,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+try:
+    from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime as Manager
+except ImportError:  # before Airflow 3.2
+    from airflow.providers_manager import ProvidersManager as Manager  # type: ignore[assignment]
+
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
@@ -27,27 +32,15 @@ def unforeseen_id(actions: Collection[str]) -> str:
 
 def fragile(connection: dict[str, Any]) -> dict[str, Any]:
     """Return a connection to Kore.ai as one of the third party's type."""
-    hook = SimpleNamespace(
+    hook: Any = SimpleNamespace(
         hook_class_name=f"{FragileHook.__module__}.{FragileHook.__name__}",
         connection_id_attribute_name=FragileHook.conn_name_attr,
         hook_name=FragileHook.hook_name,
         package_name="fragile-campaigns",
     )
-    _provider_manager().hooks[FragileHook.conn_type] = hook
+    manager: Any = Manager
+    manager().hooks[FragileHook.conn_type] = hook
     return {**connection, "conn_type": FragileHook.conn_type}
-
-
-def _provider_manager() -> Any:
-    manager: Any
-    try:
-        from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
-
-        manager = ProvidersManagerTaskRuntime
-    except ImportError:  # before Airflow 3.2
-        from airflow.providers_manager import ProvidersManager
-
-        manager = ProvidersManager
-    return manager()
 
 
 def _fail_if_unforeseen(campaign_id: object, action: Action) -> None:

@@ -12,24 +12,16 @@ from hypothesis import HealthCheck, settings
 
 IS_EXHAUSTIVE = os.environ.get("CAMPAIGN_TESTS") == "exhaustive"
 IS_FULL = IS_EXHAUSTIVE or os.environ.get("CAMPAIGN_TESTS") == "full"
-BRIEF = 20
-"""Examples of a test that does not say how many it takes."""
-
-FULL = 100
-"""The same, in full."""
-
-IS_REPEATABLE = bool(os.environ.get("CI"))
-"""Whether the same data is drawn in each run: a build that fails is to be about the change."""
+BRIEF, FULL = 20, 100  # examples of a test that does not say how many it takes
 
 settings.register_profile(
-    "brief",
-    max_examples=BRIEF,
+    "ours",
+    max_examples=FULL if IS_FULL else BRIEF,
     deadline=None,
     suppress_health_check=list(HealthCheck),
-    derandomize=IS_REPEATABLE,
+    derandomize=bool(os.environ.get("CI")),  # a build that fails is to be about the change
 )
-settings.register_profile("full", settings.get_profile("brief"), max_examples=FULL)
-settings.load_profile("full" if IS_FULL else "brief")
+settings.load_profile("ours")
 
 
 def examples(full: int, brief: int = BRIEF, exhaustive: int | None = None) -> settings:

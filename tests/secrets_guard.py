@@ -10,7 +10,6 @@ import logging
 import re
 import subprocess
 from collections.abc import Generator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +20,6 @@ from airflow_provider_campaign.sandbox.config import SandboxConfig
 
 SECRETS = {"the Client Secret": SandboxConfig().client_secret, "the API key": SandboxConfig().api_key}
 TOKEN = re.compile(r"eyJ[\w-]{4,}\.eyJ[\w-]{4,}")
-KEPT_BY_AIRFLOW = ("*.db", "*.log")
 AIRFLOWS_OWN = "MaskSecret("
 """What Airflow 3.0 itself writes at debug level: what it tells its supervisor to mask."""
 
@@ -48,13 +46,11 @@ class Watch(logging.Handler):
         self.errors: list[CampaignError] = []
 
     def hear(self, source: str, text: object) -> None:
-        """Look for a leak."""
         leak = leak_in(text.decode(errors="replace") if isinstance(text, bytes) else str(text))
         if leak:
             self.leaks.append(f"{leak} in {source}")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hear a record of any logger, at any level."""
         self.hear(f"a record of the logger {record.name}", f"{record.getMessage()} {record.exc_info}")
 
     def take_leaks(self) -> list[str]:
@@ -67,21 +63,19 @@ class Watch(logging.Handler):
         return leaks
 
 
-def chain_of(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and those that led to it, each once: an error that was raised twice is in its own chain."""
-    link: BaseException | None = error
-    seen: set[int] = set()
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
-        yield link
-        link = link.__cause__ or link.__context__
+def chain_of(error: BaseException | None) -> list[BaseException]:
+    """Return an error and those that led to it, each once: an error that was raised twice is in its own chain."""
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        chain.append(error)
+        error = error.__cause__ or error.__context__
+    return chain
 
 
 watch = Watch()
 
 
 def pytest_sessionstart() -> None:
-    """Begin to listen."""
     logging.getLogger().addHandler(watch)
     logging.getLogger("airflow.task").addHandler(watch)  # it does not propagate on Airflow 2.11
     for name in ("urllib3", "requests"):
@@ -120,7 +114,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def nothing_secret_is_kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Look through the databases and logs of every Airflow that ran in a test's folder: XComs, rendered templates."""
     yield
-    for pattern in KEPT_BY_AIRFLOW:
+    for pattern in ("*.db", "*.log"):
         for path in tmp_path_factory.getbasetemp().rglob(pattern):
-            leak = leak_in(Path(path).read_bytes().decode(errors="replace"))
+            leak = leak_in(path.read_bytes().decode(errors="replace"))
             assert leak is None, f"{leak} in {path}"

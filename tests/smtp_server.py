@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socketserver
 import threading
 from email import message_from_bytes
@@ -26,11 +25,6 @@ class SmtpServer:
         port: int = self._server.server_address[1]
         extra = {"disable_ssl": True, "disable_tls": True, "retry_limit": 1}
         return {"conn_type": "smtp", "host": "127.0.0.1", "port": port, "extra": extra}
-
-    @property
-    def variable(self) -> dict[str, str]:
-        """The environment variable that makes it known to Airflow."""
-        return {"AIRFLOW_CONN_SMTP_DEFAULT": json.dumps(self.connection)}
 
     def texts(self) -> list[tuple[str, str]]:
         """Return subject and text of each mail."""

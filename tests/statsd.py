@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from collections import defaultdict
 from contextlib import suppress
-from types import TracebackType
 from typing import Self
 
 
@@ -19,9 +18,7 @@ class Statsd:
         self._socket.setblocking(False)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._socket.close()
 
     @property

@@ -37,7 +37,6 @@ PEM_LINE = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg+/ab"
 PEM = f"-----BEGIN PRIVATE KEY-----\n{PEM_LINE}\n{PEM_LINE}\n-----END PRIVATE KEY-----"
 SECRETS = [SECRET, SPACED, PEM]
 UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-INVISIBLE = "\u200b\u200d\u202e\ufeff\u00ad\x00\ud83d"
 
 
 def in_base64(secret: str, before: int = 0) -> str:
@@ -105,9 +104,7 @@ def check_harmless(text: str) -> None:
     assert not UNSTORABLE.search(text)
     text.encode()
     visible = "".join(mark for mark in text if mark.isprintable() or mark.isspace())
-    assert TOKEN not in visible
-    assert not any(line in visible for line in PEM.split("\n"))
-    for form in FORMS:
+    for form in (TOKEN, *PEM.split("\n"), *FORMS):
         assert form not in text
         assert form not in visible
 
@@ -180,11 +177,6 @@ def test_a_secret_is_masked_in_every_encoding(name: str) -> None:
     assert "***" in document["a"]
 
 
-def test_the_lines_of_a_private_key_are_masked_one_by_one() -> None:
-    assert clean(f"line 2 is {PEM.splitlines()[1]}, {PEM.splitlines()[2]}", [PEM]) == "line 2 is ***, ***"
-    assert len(clean(PEM.replace("\n", "\\n"), [PEM])) < 40
-
-
 @pytest.mark.parametrize("length", range(4040, 4100, 7))
 def test_no_part_of_a_secret_is_left_where_a_text_is_cut(length: int) -> None:
     for blank in "x ":
@@ -195,18 +187,23 @@ def test_no_part_of_a_secret_is_left_where_a_text_is_cut(length: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "kept"),
+    ("text", "secrets", "kept"),
     [
-        (f"Bearer {TOKEN}", "Bearer ***"),
-        (f"x{TOKEN}y.z, and {TOKEN.partition('.')[0]}.", "x***, and ***"),
-        (f"heyJoe.eyJ.{TOKEN}", "heyJoe.eyJ.***"),
-        ("eyJhbGciOiJub25lIn0.e30.", "***"),
-        ("heyJude.v2 eyJ eyJ.. eyJhbGciOiJub25lIn0", "heyJude.v2 eyJ eyJ.. eyJhbGciOiJub25lIn0"),
+        (f"Bearer {TOKEN}", [], "Bearer ***"),
+        (f"x{TOKEN}y.z, and {TOKEN.partition('.')[0]}.", [], "x***, and ***"),
+        (f"heyJoe.eyJ.{TOKEN}", [], "heyJoe.eyJ.***"),
+        ("eyJhbGciOiJub25lIn0.e30.", [], "***"),
+        ("eyJ2.a eyJabcdefgh.a eyJabcdefghi.a", [], "eyJ2.a eyJabcdefgh.a ***"),
+        ("heyJude.v2 eyJ eyJ.. eyJhbGciOiJub25lIn0", [], "heyJude.v2 eyJ eyJ.. eyJhbGciOiJub25lIn0"),
+        ("***aaaaaaaaaa", ["***aaaaa"], "***"),  # a secret that the mask itself completes
+        (f"line 2 is {PEM_LINE}, {PEM_LINE}", [PEM], "line 2 is ***, ***"),
+        ("eight: secret-8, seven: secret7", ["secret-8", "secret7"], "eight: ***, seven: secret7"),
     ],
 )
-def test_a_token_is_masked_and_what_only_looks_like_one_is_not(text: str, kept: str) -> None:
-    assert clean(text) == kept
-    assert clean("***aaaaaaaaaa", ["***aaaaa"]) == "***"  # a secret that the mask itself completes
+def test_tokens_and_secrets_are_masked_and_what_only_looks_like_one_is_not(
+    text: str, secrets: list[str], kept: str
+) -> None:
+    assert clean(text, secrets) == kept
 
 
 def test_a_document_that_is_too_large_loses_its_largest_parts() -> None:
