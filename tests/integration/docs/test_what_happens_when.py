@@ -310,7 +310,7 @@ BECOMES = {
     "A sweep was a dry run, or its scope left campaigns out": "test_each_closing_of_a_month",
     "A run came late, or failed": "test_each_closing_of_a_month",
     "A campaign was started after its closing": "test_each_closing_of_a_month",
-    "A record was changed or removed": "test_the_chain_has_a_line",
+    "A record was changed or removed": "test_a_record_that_is_changed_or_missing",
     "A campaign was started while closed, and no part of Airflow runs": "test_a_paused_dag_is_4",
     "The DAG is paused, or the scheduler is dead": "test_a_paused_dag_is_4",
     "A run left a record that verifies no end": "test_a_record_that_verifies_nothing_is_4",
