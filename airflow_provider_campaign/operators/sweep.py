@@ -16,7 +16,7 @@ from airflow_provider_campaign.campaign import LIVE_STATUSES, CampaignType
 from airflow_provider_campaign.client.clock import Cancellation
 from airflow_provider_campaign.exceptions import CampaignError, CampaignSweepError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operators.dry_run import DryRunArgument
+from airflow_provider_campaign.operators.dry_run import DryRun
 from airflow_provider_campaign.operators.sweep_run import SweepRun
 from airflow_provider_campaign.operators.task_record import TaskRecord
 
@@ -76,8 +76,6 @@ class StopActiveCampaignsOperator(BaseOperator):
         "reason",
     )
     ui_color = "#f6cdb4"
-
-    dry_run = DryRunArgument()
 
     readers: ClassVar[Mapping[str, arguments.Reader]] = {
         "campaign_conn_id": arguments.read_text,
@@ -142,6 +140,16 @@ class StopActiveCampaignsOperator(BaseOperator):
             if value and calling_hours is None:
                 fix = "Give calling_hours, or leave it out."
                 raise arguments.argument_error(name, value, "which needs calling_hours", fix)
+
+    @property
+    def dry_run(self) -> Any:
+        """The argument; ``airflow tasks test --dry-run`` calls it, as a method of every operator has its name."""
+        value = vars(self)["dry_run"]
+        return DryRun(self, value) if isinstance(value, str | bool) else value
+
+    @dry_run.setter
+    def dry_run(self, value: Any) -> None:
+        vars(self)["dry_run"] = value
 
     @cached_property
     def hook(self) -> CampaignHook:

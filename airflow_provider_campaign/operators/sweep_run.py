@@ -7,34 +7,32 @@ A sweep acts on what time it is. The dates of runs decide about alarms alone.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from operator import itemgetter
 from types import SimpleNamespace
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_campaign.arguments import check_documented
-from airflow_provider_campaign.calling_hours import CallingHours, CallingRules
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.exceptions import CampaignSweepError, CampaignSweepFinalError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operators.task_record import TaskRecord
-from airflow_provider_campaign.records.progress import Progress
+from airflow_provider_campaign.records.progress import Progress, iso_utc
+from airflow_provider_campaign.records.record import SUBJECT
 from airflow_provider_campaign.sweep.account import SweptAccount
 from airflow_provider_campaign.sweep.loop import MAX_DELAY, Sweep
-from airflow_provider_campaign.sweep.plan import Schedule, SweepScope, moment_of
+from airflow_provider_campaign.sweep.plan import End, Schedule, SweepScope, ends_of, moment_of
 from airflow_provider_campaign.sweep.result import SweepResult
 from airflow_provider_campaign.sweep.startable import check_can_switch_off
 
 log = logging.getLogger(__name__)
 
 MAX_DEFERRED_DELAY = 60.0  # the longest delay, in seconds, between two polls if that takes no worker slot
-MAX_MISSED_AGE = timedelta(days=31)  # how far back missed ends are reported
-
-RuleEnd = tuple[CallingHours, datetime]
+MAX_MISSED_AGE = 31 * 24 * 60 * 60.0  # seconds: how far back missed ends are reported
 
 
 class SweepRun:
@@ -54,17 +52,24 @@ class SweepRun:
         self._record = record
         self._is_resumed = bool(carried)
         self._is_to_switch = arguments.switch_schedules_off and not arguments.dry_run
-        self._look_ahead = timedelta(seconds=arguments.look_ahead)
-        types, statuses, conn_id = arguments.campaign_types, arguments.statuses, arguments.campaign_conn_id
-        scope = SweepScope(types, statuses, arguments.name_pattern, arguments.campaign_ids)
+        self._look_ahead: float = arguments.look_ahead
+        scope = SweepScope(arguments.campaign_types, arguments.statuses, arguments.name_pattern, arguments.campaign_ids)
         described = {**scope.as_dict(), "dry_run": arguments.dry_run}
-        record.describe(connection_id=conn_id, scope=described, reason=arguments.reason)
+        record.describe(connection_id=arguments.campaign_conn_id, scope=described, reason=arguments.reason)
         client = hook.client
-        self._subject = [conn_id, client.platform.name, client.platform.account, described]
-        check_documented("statuses", statuses, client.platform)
+        check_documented("statuses", arguments.statuses, client.platform)
         if self._is_to_switch:
             check_can_switch_off(client)
+        record.describe(platform=client.platform)
+        header = record.draft.header()
+        self._subject = [header[name] for name in SUBJECT]
         if carried:
+            if carried["subject"] != self._subject:
+                raise CampaignSweepError(
+                    f"The connection, or which campaigns to stop, has changed from {carried['subject']} to "
+                    f"{self._subject} while this task was deferred. Nothing more was sent. A retry takes them as they "
+                    "are now; look at the others in the platform's console."
+                )
             record.describe(began_at=float(carried["began_at"]), missed_closings=carried["missed_closings"])
         began_at = record.draft.began_at
         schedule = Schedule.of_run(arguments.calling_hours, arguments.margin, arguments.look_ahead, began_at)
@@ -74,23 +79,21 @@ class SweepRun:
         self.deadline = Deadline(remaining, client.clock, cancellation=cancellation)
         self._account = SweptAccount(client, scope, self.deadline, schedule, self._was_verified)
         self._sweep = Sweep(self._account, max_delay=MAX_DEFERRED_DELAY if arguments.deferrable else MAX_DELAY)
-        window = self._window(schedule)
-        record.describe(lambda: SweepResult(self._account).progress(), platform=client.platform, **window)
+        record.describe(lambda: SweepResult(self._account).progress(), **_window(schedule))
         if carried:
-            self._restore(carried)
+            self._sweep.restore(carried["sweep"])
+            record.counted = (self._account.traffic.requests, self._account.traffic.refused)
 
     def check_date(self) -> None:
         """End a run that begins when all that it was for is open again; report ends that no run has verified."""
         rules = self._arguments.calling_hours
-        if rules is None:
-            return
-        for warning in rules.warnings:
+        for warning in rules.warnings if rules else ():
             log.warning("%s", warning)
-        now = moment_of(self._account.client.clock.time())
-        ends = _scheduled_ends(rules, self._look_ahead, self._context)
-        if ends and all(end <= now and rule.is_open(now) for rule, end in ends):
+        now = self._account.client.clock.time()
+        ends = self._scheduled_ends()
+        if ends and self._passed(ends, now) == ends:
             self._end_late(ends)
-        if missed := self._missed_ends(rules, now):
+        if missed := self._missed_ends(now):
             log.warning("No run has verified the end of calling hours %s, which are open again", _names(missed))
             self._record.describe(missed_closings=list(map(_closing, missed)))
 
@@ -121,27 +124,21 @@ class SweepRun:
             "sweep": self._sweep.carry(),
         }
 
-    def _restore(self, carried: Mapping[str, Any]) -> None:
-        if carried["subject"] != self._subject:
-            raise CampaignSweepError(
-                f"The connection, or which campaigns to stop, has changed from {carried['subject']} to {self._subject} "
-                "while this task was deferred. Nothing more was sent. A retry takes them as they are now; look at the "
-                "others in the platform's console."
-            )
-        self._sweep.restore(carried["sweep"])
-        self._record.count_from(self._account.traffic.requests, self._account.traffic.refused)
+    def _scheduled_ends(self) -> list[End]:
+        """Return the ends that the run was scheduled for, in order; none if it was triggered manually."""
+        # A run is for the end of its data interval; on Airflow 2 a cron expression's logical date is an interval older
+        moment = self._context.get("data_interval_end")
+        if moment is None or self._context["dag_run"].run_type not in ("scheduled", "backfill"):
+            return []
+        scheduled = Schedule.of_run(self._arguments.calling_hours, 0.0, self._look_ahead, moment.timestamp())
+        return sorted(scheduled.required, key=itemgetter(1))
 
-    def _window(self, schedule: Schedule) -> dict[str, Any]:
-        """Return the last end that the run is for, and the time zone of its calling hours."""
-        if schedule.rules is None:
-            return {}
-        zones: dict[str | None, str] = {rule.name: rule.zone.key for rule in schedule.rules.rules}
-        name, last = max(
-            schedule.required(schedule.began_at), key=lambda end: end[1], default=(next(iter(zones)), None)
-        )
-        return {"window_end": None if last is None else moment_of(last), "timezone": zones[name]}
+    def _passed(self, ends: Iterable[End], now: float) -> list[End]:
+        """Return those of the ends that have passed, and whose calling hours are open again."""
+        closed = {rule for rule, _ in self._account.schedule.closed(now)}
+        return [(rule, end) for rule, end in ends if end <= now and rule not in closed]
 
-    def _end_late(self, ends: Collection[RuleEnd]) -> None:
+    def _end_late(self, ends: list[End]) -> None:
         """Skip a run whose ends were verified, or fail it for good; nothing is sent."""
         closings = [{**_closing(each), "verified_at": None, "live_at_end": []} for each in ends]
         self._record.describe(lambda: Progress(closings=closings))
@@ -155,7 +152,7 @@ class SweepRun:
         if not left and not foreign:
             previous, is_first = self._last_success
             is_verified = any(each["outcome"] == "success" for each in earlier.tries)
-            is_covered = previous is not None and all(previous + self._look_ahead >= end for _, end in ends)
+            is_covered = previous is not None and previous + self._look_ahead >= ends[-1][1]
             if is_verified or is_covered or (is_first and self._record.draft.run["try_number"] == 1):
                 raise AirflowSkipException(text)
             text += " No run has verified that end: look at the platform's console for what was sent after it."
@@ -163,32 +160,29 @@ class SweepRun:
 
     def _was_verified(self, rule: str | None, end: float | None) -> bool:
         """Return whether an earlier run has verified an end, so that a campaign which is live now was started since."""
-        if self._arguments.dry_run or self._arguments.calling_hours is None:
-            return False
         previous, _ = self._last_success
-        if previous is None or end is None:
-            return previous is not None
-        moment, closings = moment_of(end), self._previous_closings
-        if closings is not None:
-            return (rule, moment.isoformat()) in closings
-        return previous + self._look_ahead >= moment
+        if previous is None or self._arguments.dry_run:
+            return False
+        if end is not None and self._previous_closings is not None:
+            return (rule, iso_utc(end)) in self._previous_closings
+        return end is None or end <= previous + self._look_ahead
 
-    def _missed_ends(self, rules: CallingRules, now: datetime) -> list[RuleEnd]:
+    def _missed_ends(self, now: float) -> list[End]:
         """Return the ends that have passed since the last successful run, of calling hours that are open again."""
         previous, _ = self._last_success
         if previous is None or self._arguments.dry_run:
             return []
         since = max(previous + self._look_ahead, now - MAX_MISSED_AGE)
         known = self._previous_closings or ()  # the last run may have begun long after its date
-        ends = [(rule, end) for rule, end in (rules.ends(since, now) if since < now else ()) if rule.is_open(now)]
-        return [(rule, end) for rule, end in ends if (rule.name, end.isoformat()) not in known]
+        passed = self._passed(ends_of(self._arguments.calling_hours, since, now), now)
+        return [(rule, end) for rule, end in passed if (rule, iso_utc(end)) not in known]
 
     @cached_property
-    def _last_success(self) -> tuple[datetime | None, bool]:
+    def _last_success(self) -> tuple[float | None, bool]:
         """When the last successful run was scheduled for, and whether it is known that there was none."""
         try:  # Airflow looks it up when it is asked for
             found = self._context.get("prev_data_interval_end_success")
-            return (datetime.fromisoformat(found.isoformat()), False) if found else (None, True)
+            return (found.timestamp(), False) if found else (None, True)
         except Exception as error:  # noqa: BLE001 whatever Airflow raises, it keeps nothing from being stopped
             text = "When this DAG last ran can't be read, so that incidents and missed ends are not seen: %r"
             log.warning(text, error)
@@ -209,20 +203,18 @@ class SweepRun:
             return None
 
 
-def _closing(end: RuleEnd) -> dict[str, Any]:
-    return {"rule": end[0].name, "end": end[1].isoformat()}
+def _window(schedule: Schedule) -> dict[str, Any]:
+    """Return the last end that a run is for, and the time zone of its calling hours."""
+    if schedule.rules is None:
+        return {}
+    zones: dict[str | None, str] = {rule.name: rule.zone.key for rule in schedule.rules.rules}
+    name, last = max(schedule.required, key=itemgetter(1), default=(next(iter(zones)), None))
+    return {"window_end": None if last is None else moment_of(last), "timezone": zones[name]}
 
 
-def _names(ends: Collection[RuleEnd]) -> str:
-    return ", ".join(f"{rule.name} at {end.isoformat()}" for rule, end in ends)
+def _closing(end: End) -> dict[str, Any]:
+    return {"rule": end[0], "end": iso_utc(end[1])}
 
 
-def _scheduled_ends(rules: CallingRules, look_ahead: timedelta, context: Mapping[str, Any]) -> list[RuleEnd]:
-    """Return the ends that the run was scheduled for, none if it was triggered manually."""
-    # A run is for the end of its data interval: on Airflow 2 the logical date of a cron expression is an interval older
-    moment = context.get("data_interval_end")
-    if moment is None or context["dag_run"].run_type not in ("scheduled", "backfill"):
-        return []
-    at = datetime.fromisoformat(moment.isoformat())
-    closed = [(rule, rule.last_end(at)) for rule in rules.rules if not rule.is_open(at)]
-    return [*((rule, end) for rule, end in closed if end), *rules.ends(at, at + look_ahead)]
+def _names(ends: Iterable[End]) -> str:
+    return ", ".join(f"{rule} at {iso_utc(end)}" for rule, end in ends)

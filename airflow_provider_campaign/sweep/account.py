@@ -44,7 +44,7 @@ class SweptAccount:
         self.schedule = schedule or Schedule()
         self.traffic = Traffic(client, self.schedule, deadline)
         self.client = self.traffic.client
-        self.types = scope.listed_types(client.platform)
+        self.types: Collection[str | None] = scope.campaign_types if client.platform.campaign_types else (None,)
         for campaign_type in self.types:
             client.read_list(campaign_type)  # refuses a type that the platform does not have; nothing is sent
         self.excluded: dict[str, tuple[Campaign, str]] = {}  # live ones outside the scope, with the argument, by id
@@ -71,15 +71,9 @@ class SweptAccount:
         return [entry for entry in self.entries if entry.needs_stop]
 
     @property
-    def requests_of_listing(self) -> int:
-        """How many requests a listing takes where little has changed; campaigns that are stopping are in more lists."""
-        return len(self.types) * (2 if any(entry.acknowledged for entry in self.open_entries) else 1)
-
-    @property
     def unverified(self) -> list[End]:
         """The ends that this run has to verify and has not."""
-        required = self.schedule.required(self.schedule.began_at)
-        return sorted(required - self.verified.keys(), key=lambda end: end[1])
+        return sorted(self.schedule.required - self.verified.keys(), key=lambda end: end[1])
 
     @property
     def is_all_refused(self) -> bool:
@@ -120,9 +114,9 @@ class SweptAccount:
 
     def list_excluded_types(self) -> None:
         """Note a page of live campaigns of each type that is left out; nothing depends on them."""
-        for campaign_type in self.scope.excluded_types(self.client.platform):
-            live = filter(lambda each: is_live(each.status), self._page(campaign_type, self._statuses))
-            self.excluded |= {campaign.id: (campaign, "campaign_types") for campaign in live}
+        for campaign_type in self.client.platform.campaign_types:
+            shown = () if campaign_type in self.types else self._page(campaign_type, self._statuses)
+            self.excluded |= {each.id: (each, "campaign_types") for each in shown if is_live(each.status)}
 
     def list_startable(self) -> None:
         """Note a page of campaigns of each type that are not live, but may start; nothing depends on them."""

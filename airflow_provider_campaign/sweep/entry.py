@@ -27,9 +27,7 @@ log = logging.getLogger(__name__)
 
 RESTART_PATIENCE = 60.0  # seconds after a stop before it is sent again to a campaign that has changed since
 STOP_PATIENCE = 300.0  # seconds after a stop before it is sent again to a campaign that has not
-REFUSAL_DELAY = (
-    30.0  # seconds after a final refusal before a stop is sent again, if a list still shows the campaign live
-)
+REFUSAL_DELAY = 30.0  # seconds after a final refusal before a stop is sent again, if a list shows the campaign live
 MAX_REFUSALS = 5  # final refusals after which it is not
 
 

@@ -123,7 +123,7 @@ class Sweep:
         traffic = self.account.traffic
         entries = sorted(self.account.unsent_entries, key=lambda entry: entry.closing.stop_by or NOW)
         moments = [entry.closing.stop_by or NOW for entry in entries]
-        stops = traffic.burst(self.account.requests_of_listing)
+        stops = traffic.burst(len(self.account.types))
         return list(zip(entries, latest_starts(moments, stops, traffic.interval), strict=True))
 
     def _is_over(self, problem: CampaignError | None) -> bool:

@@ -31,20 +31,12 @@ class SweepScope:
 
     campaign_types: Collection[str]  # if the platform has types
     statuses: Collection[str] = LIVE_STATUSES  # by default, a word that the platform does not document counts, too
-    name_patterns: Collection[str] | None = None  # None for all
+    name_pattern: Collection[str] | None = None  # None for all
     campaign_ids: Collection[str] | None = None  # None for all
 
     def as_dict(self) -> dict[str, list[str] | None]:
         """Return the scope as records have it, by the names of the sweep's arguments."""
-        fields = {**vars(self), "name_pattern": self.name_patterns}
-        names = ("campaign_types", "statuses", "name_pattern", "campaign_ids")
-        return {name: None if fields[name] is None else sorted(fields[name]) for name in names}
-
-    def listed_types(self, platform: Platform) -> Collection[str | None]:
-        return self.campaign_types if platform.campaign_types else (None,)
-
-    def excluded_types(self, platform: Platform) -> list[str]:
-        return [campaign_type for campaign_type in platform.campaign_types if campaign_type not in self.campaign_types]
+        return {name: None if value is None else sorted(value) for name, value in vars(self).items()}
 
     def listed_statuses(self, platform: Platform) -> Collection[str]:
         """Return the statuses to ask the platform for, live ones that are left out included; none for all."""
@@ -54,7 +46,7 @@ class SweepScope:
         """Return the argument that leaves the campaign out, None if it is one to stop."""
         if self.campaign_ids is not None and campaign.id not in self.campaign_ids:
             return "campaign_ids"
-        if self.name_patterns is not None and not matches_pattern(campaign.name or "", self.name_patterns):
+        if self.name_pattern is not None and not matches_pattern(campaign.name, self.name_pattern):
             return "name_pattern"
         if self._takes_unknown_statuses(platform):
             return None if may_be_live(campaign.status) else "statuses"
@@ -85,8 +77,13 @@ class Schedule:
     @classmethod
     def of_run(cls, rules: CallingRules | None, margin: float, look_ahead: float, now: float) -> Schedule:
         """Return the closings of a run that begins now and waits for ends no further away than ``look_ahead``."""
-        ends = rules.ends(moment_of(now), moment_of(now + look_ahead)) if rules else ()
-        return cls(rules, margin, ends[-1][1].timestamp() if ends else None, now)
+        ends = ends_of(rules, now, now + look_ahead)
+        return cls(rules, margin, ends[-1][1] if ends else None, now)
+
+    @property
+    def required(self) -> set[End]:
+        """The ends that the run has to verify."""
+        return self.closed(self.began_at) | set(ends_of(self.rules, self.began_at, self.until or self.began_at))
 
     def closing_of(self, campaign: Campaign, now: float) -> Closing:
         """Return the closing that a campaign has to be stopped for, as of a moment."""
@@ -105,11 +102,9 @@ class Schedule:
 
     def next_look(self, after: float) -> float | None:
         """Return when live campaigns have to be listed next, whatever is known of them; None if not again."""
-        if self.rules is None or self.until is None or after >= self.until:
-            return None
-        ends = [end.timestamp() for _, end in self.rules.ends(moment_of(after), moment_of(self.until))]
-        looks = [end - before for end in ends for before in (self.margin + STOPPING_TIME, STOPPING_TIME, 0.0)]
-        return min(look for look in looks if look > after)
+        ends = ends_of(self.rules, after, self.until or after)
+        looks = [end - before for _, end in ends for before in (self.margin + STOPPING_TIME, STOPPING_TIME, 0.0)]
+        return min((look for look in looks if look > after), default=None)
 
     def closed(self, now: float) -> set[End]:
         """Return the ends of the rules that are closed."""
@@ -117,15 +112,16 @@ class Schedule:
         closed = [rule for rule in (self.rules.rules if self.rules else ()) if not rule.is_open(at)]
         return {(rule.name, end.timestamp()) for rule in closed if (end := rule.last_end(at))}
 
-    def required(self, now: float) -> set[End]:
-        """Return the ends that a run which begins now has to verify."""
-        ends = self.rules.ends(moment_of(now), moment_of(self.until)) if self.rules and self.until else ()
-        return self.closed(now) | {(rule.name, end.timestamp()) for rule, end in ends}
-
     def next_start(self, campaign: Campaign, now: float) -> float:
         """Return when a campaign's calling hours start next; infinity if unknown."""
         start = self.rules.next_start(campaign, moment_of(now)) if self.rules else None
         return math.inf if start is None else start.timestamp()
+
+
+def ends_of(rules: CallingRules | None, since: float, until: float) -> list[End]:
+    """Return the ends of all rules that are later than one moment and not later than another, in order."""
+    found = rules.ends(moment_of(since), moment_of(until)) if rules else ()
+    return [(rule.name, end.timestamp()) for rule, end in found]
 
 
 def stops_in_burst(limit: int | None, listing: int, others: int) -> int | None:

@@ -39,7 +39,7 @@ def known_dag(dag: Dag, clock: VirtualClock, sandbox: Sandbox) -> Dag:
 class Untold(datetime):
     """A date that Airflow looks up when it is read, and can't."""
 
-    def isoformat(self, *_: object, **__: object) -> str:
+    def timestamp(self) -> float:
         raise ConnectionError("Airflow's API is away")
 
 
