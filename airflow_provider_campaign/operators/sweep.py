@@ -157,19 +157,10 @@ class StopActiveCampaignsOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Sweep, and return the result; fail, with the result in XCom, if a campaign is not verified stopped."""
-        return self._execute(context, None)
+        return self.resume(context)
 
     def resume(self, context: Context, event: Any = None, carried: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Continue after a deferral; ``dags test`` drops what was carried over it, and the sweep begins anew."""
-        return self._execute(context, carried)
-
-    def on_kill(self) -> None:
-        """Send nothing more, and see to it that the record is written."""
-        self._cancellation.request()
-        if self._record is not None:
-            self._record.end_soon()
-
-    def _execute(self, context: Context, carried: Mapping[str, Any] | None) -> dict[str, Any]:
         records_path = str(self.records_path) if "records_path" in self._templates else self.records_path
         self._record = TaskRecord.of_task(self, context, "sweep", records_path, self._cancellation)
         with self._record as record:
@@ -191,6 +182,12 @@ class StopActiveCampaignsOperator(BaseOperator):
             event = {name: result[name] for name in EVENT_KEYS}
             context["outlet_events"][_incident_alias(self.incident_outlet)].add(self.incident_outlet, extra=event)
         return result
+
+    def on_kill(self) -> None:
+        """Send nothing more, and see to it that the record is written."""
+        self._cancellation.request()
+        if self._record is not None:
+            self._record.end_soon()
 
     def _pause(self, run: SweepRun, moment: float) -> None:
         """Let the time until a moment pass, in the triggerer if that is worth a deferral."""

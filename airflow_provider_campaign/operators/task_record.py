@@ -63,10 +63,20 @@ class TaskRecord:
         cls, task: BaseOperator, context: Context | None, action: str, records_path: Any, cancellation: Cancellation
     ) -> Self:
         """Return the record of a task's try; without a records path only sweeps have a default."""
-        draft = RecordDraft(action, run_of(task, context or {}), SYSTEM_CLOCK.time())
+        given: Mapping[str, Any] = context or {}
+        ti, logical_date = given.get("ti"), given.get("logical_date")
+        map_index = getattr(ti, "map_index", None)
+        run = {
+            "dag_id": getattr(ti, "dag_id", None),
+            "run_id": getattr(ti, "run_id", None),
+            "task_id": getattr(ti, "task_id", None) or task.task_id,
+            "map_index": -1 if map_index is None else map_index,
+            "try_number": getattr(ti, "try_number", None) or 1,
+            "logical_date": iso_utc(logical_date.timestamp()) if logical_date else None,
+        }
         store = open_store("records_path", records_path, has_default=action == "sweep")
         keeps_tries = records_path is not None or action == "sweep"
-        return cls(draft, store, cancellation, context or {}, keeps_tries=keeps_tries)
+        return cls(RecordDraft(action, run, SYSTEM_CLOCK.time()), store, cancellation, given, keeps_tries=keeps_tries)
 
     def describe(self, progress: Callable[[], Progress] | None = None, **known: Any) -> None:
         """Note fields of :class:`RecordDraft`, and what returns the progress at any moment."""
@@ -83,12 +93,12 @@ class TaskRecord:
             progress = replace(self._progress(), campaigns=())
             send_metrics(self.draft.record(progress, SYSTEM_CLOCK.time(), "success"), *self.counted)
             return
-        problem = self.end(error)
-        if (error or problem) and self.draft.action == "sweep" and self._context:
+        self.end(error)
+        if (error or self.problem) and self.draft.action == "sweep" and self._context:
             with suppress(Exception):  # whatever an XCom backend raises, the task's own error counts
                 self._context["ti"].xcom_push(key="return_value", value=self.result)
-        if problem and self.result["outcome"] != "killed" and not isinstance(error, CampaignConfigError):
-            raise CampaignRecordError(self.result["error"]) from (error or problem)
+        if self.problem and self.result["outcome"] != "killed" and not isinstance(error, CampaignConfigError):
+            raise CampaignRecordError(self.result["error"]) from (error or self.problem)
 
     def end_soon(self) -> None:
         """Write the record in a moment, should the task not end by then; safe in a signal handler."""
@@ -97,11 +107,11 @@ class TaskRecord:
         watchdog.daemon = True
         watchdog.start()
 
-    def end(self, error: BaseException | None) -> CampaignRecordError | None:
-        """Write the record, once, and send the metrics; return why the record is not written, if that is so."""
+    def end(self, error: BaseException | None) -> None:
+        """Write the record, once, and send the metrics."""
         with self._lock:
             if self.result:
-                return None
+                return
             self.load_earlier_tries()
             record = self.draft.record(self._progress(), SYSTEM_CLOCK.time(), self._outcome(error), error)
             reference = self._write(record)
@@ -116,7 +126,6 @@ class TaskRecord:
                 reference = {**reference, "path": f"{self._store.records_path.rstrip('/')}/{reference['path']}"}
                 log.info("Record: %(path)s, SHA-256 %(sha256)s", reference)
             self.result = sweep_result(record, reference)
-            return self.problem
 
     def load_earlier_tries(self) -> EarlierTries:
         """Return what previous tries have left; connection, platform, and scope of this one have to be known."""
@@ -196,37 +205,12 @@ def open_store(name: str, value: Any, *, has_default: bool) -> RecordStore | Non
     return RecordStore(path) if path else None
 
 
-def run_of(task: BaseOperator, context: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what identifies a try."""
-    ti = context.get("ti")
-    logical_date, map_index = context.get("logical_date"), getattr(ti, "map_index", None)
-    return {
-        "dag_id": getattr(ti, "dag_id", None),
-        "run_id": getattr(ti, "run_id", None),
-        "task_id": getattr(ti, "task_id", None) or task.task_id,
-        "map_index": -1 if map_index is None else map_index,
-        "try_number": getattr(ti, "try_number", None) or 1,
-        "logical_date": iso_utc(logical_date.timestamp()) if logical_date else None,
-    }
-
-
 def send_metrics(record: Mapping[str, Any], requests: int = 0, refused: int = 0) -> None:
     """Send what one try did, but for the requests that were counted before it was deferred."""
     from airflow.providers.common.compat.sdk import Stats  # only a task needs it, not a DAG file
 
-    own = [each for each in record["campaigns"] if each["try_number"] == record["run"].get("try_number")]
-    confirmed = [each for each in own if each["confirmed_at"]]
-    is_stop = record["action"] in ("sweep", "stop")
-    counts = {
-        "stopped": sum(1 for each in confirmed if is_stop and not each["already_stopped"]),
-        "failed": 0 if record["outcome"] == "success" else len(own) - len(confirmed),
-        "incidents": sum(1 for each in own if each["is_incident"]),
-        "missed_closings": len(record["missed_closings"]),
-        "rate_limited": record["refused"] - refused,
-        "requests": record["requests"] - requests,
-    }
-    moments = [(each["confirmed_at"], each["end"]) for each in confirmed if each["end"] and not each["is_incident"]]
-    seconds = [(datetime.fromisoformat(at) - datetime.fromisoformat(end)).total_seconds() for at, end in moments]
+    counts, seconds = _measured(record)
+    counts |= {"rate_limited": record["refused"] - refused, "requests": record["requests"] - requests}
     # For a tag with a colon in it, Airflow drops the whole metric.
     names = {name: (record[name] or "unknown")[:MAX_TAG_LENGTH] for name in ("platform", "connection_id")}
     tags = {name: re.sub(r"[^\w.-]", "_", text, flags=re.ASCII) for name, text in names.items()}
@@ -238,3 +222,18 @@ def send_metrics(record: Mapping[str, Any], requests: int = 0, refused: int = 0)
             Stats.gauge("campaign.seconds_after_window_end", max(seconds), tags=tags)
     except Exception as error:  # noqa: BLE001 whatever the metrics' backend raises, what was done counts
         log.warning("The metrics can't be sent: %s", error)
+
+
+def _measured(record: Mapping[str, Any]) -> tuple[dict[str, int], list[float]]:
+    """Return the counts of campaigns and closings, and how long after its end each campaign was verified stopped."""
+    own = [each for each in record["campaigns"] if each["try_number"] == record["run"].get("try_number")]
+    confirmed = [each for each in own if each["confirmed_at"]]
+    is_stop = record["action"] in ("sweep", "stop")
+    counts = {
+        "stopped": sum(1 for each in confirmed if is_stop and not each["already_stopped"]),
+        "failed": 0 if record["outcome"] == "success" else len(own) - len(confirmed),
+        "incidents": sum(1 for each in own if each["is_incident"]),
+        "missed_closings": len(record["missed_closings"]),
+    }
+    moments = [(each["confirmed_at"], each["end"]) for each in confirmed if each["end"] and not each["is_incident"]]
+    return counts, [(datetime.fromisoformat(at) - datetime.fromisoformat(end)).total_seconds() for at, end in moments]

@@ -14,7 +14,7 @@ from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.client.list_reader import UnreliableListError
 from airflow_provider_campaign.exceptions import CampaignError
 from airflow_provider_campaign.sweep.entry import SweepEntry
-from airflow_provider_campaign.sweep.plan import NOW, Closing, End, Schedule, SweepScope
+from airflow_provider_campaign.sweep.plan import NOW, Closing, End, Schedule, SweepScope, moment_of
 from airflow_provider_campaign.sweep.startable import STARTABLE_STATUSES, start_time, switch_schedules_off
 from airflow_provider_campaign.sweep.traffic import Traffic
 
@@ -49,11 +49,11 @@ class SweptAccount:
             client.read_list(campaign_type)  # refuses a type that the platform does not have; nothing is sent
         self.excluded: dict[str, tuple[Campaign, str]] = {}  # live ones outside the scope, with the argument, by id
         self.left_open: dict[str, tuple[Campaign, Closing]] = {}  # live ones whose calling hours go on, by id
+        self.startable: dict[str, Campaign] = {}  # those that are not live, and that may start, by id
         self.verified: dict[End, float] = {}  # when this run has verified an end of calling hours
         self._statuses = scope.listed_statuses(client.platform)
         self._was_verified = was_verified
         self._entries: dict[str, SweepEntry] = {}
-        self._startable: dict[str, Campaign] = {}  # campaigns that are not live but may start, by id
 
     @property
     def entries(self) -> list[SweepEntry]:
@@ -64,11 +64,6 @@ class SweptAccount:
     def open_entries(self) -> list[SweepEntry]:
         """Those about which there is still something to be done, the most urgent first."""
         return [entry for entry in self.entries if entry.is_open]
-
-    @property
-    def unsent_entries(self) -> list[SweepEntry]:
-        """Those whose stop still has to be requested, the most urgent first."""
-        return [entry for entry in self.entries if entry.needs_stop]
 
     @property
     def unverified(self) -> list[End]:
@@ -121,7 +116,7 @@ class SweptAccount:
     def list_startable(self) -> None:
         """Note a page of campaigns of each type that are not live, but may start; nothing depends on them."""
         for campaign_type in self.types:
-            self._startable |= {campaign.id: campaign for campaign in self._page(campaign_type, STARTABLE_STATUSES)}
+            self.startable |= {campaign.id: campaign for campaign in self._page(campaign_type, STARTABLE_STATUSES)}
 
     def find_others(self) -> CampaignError | None:
         """
@@ -161,7 +156,7 @@ class SweptAccount:
         for entry in unread:
             campaign = entry.campaign
             if entry.is_given and entry.confirmed_at is None and not may_be_live(campaign.status):
-                self._startable[campaign.id] = campaign
+                self.startable[campaign.id] = campaign
                 del self._entries[campaign.id]
 
     def note_verified(self, began: float) -> None:
@@ -171,14 +166,21 @@ class SweptAccount:
         for end in self.schedule.closed(began) & self.schedule.closed(now) - left:
             self.verified.setdefault(end, now)
 
-    def may_start(self) -> list[Campaign]:
-        """Return the campaigns that are not live, but may start before their calling hours do."""
-        return list(filter(self._may_start, self._startable.values()))
+    def may_start(self, campaign: Campaign) -> bool:
+        """Return whether a campaign that is not live may start before its calling hours do."""
+        now, argument = self.client.clock.time(), self.scope.exclusion(campaign, self.client.platform)
+        if campaign.status not in STARTABLE_STATUSES or argument != "statuses":
+            return False
+        if self.schedule.closing_of(campaign, now).stop_by is None:
+            return False
+        opening = self.schedule.rules.next_start(campaign, moment_of(now)) if self.schedule.rules else None
+        starts_at = start_time(campaign) or now
+        return now <= starts_at and (opening is None or starts_at < opening.timestamp())
 
     def switch_schedules_off(self) -> list[str]:
         """Switch off the schedules of campaigns that may start, and return the reasons for those not verified off."""
-        seen, problems = switch_schedules_off(self.client, self.types, self.deadline, self._may_start)
-        self._startable |= {campaign.id: campaign for campaign in seen}
+        seen, problems = switch_schedules_off(self.client, self.types, self.deadline, self.may_start)
+        self.startable |= {campaign.id: campaign for campaign in seen}
         return problems
 
     def update_closings(self) -> None:
@@ -213,14 +215,6 @@ class SweptAccount:
             log.warning("Campaigns (%s) can't be listed, which are not to be stopped: %s", ", ".join(statuses), error)
             return []
 
-    def _may_start(self, campaign: Campaign) -> bool:
-        now, argument = self.client.clock.time(), self.scope.exclusion(campaign, self.client.platform)
-        if campaign.status not in STARTABLE_STATUSES or argument != "statuses":
-            return False
-        if self.schedule.closing_of(campaign, now).stop_by is None:
-            return False
-        return now <= (start_time(campaign) or now) < self.schedule.next_start(campaign, now)
-
     def _take_in(self, campaign: Campaign) -> bool:
         """Note a campaign that is listed; return whether it is one to stop."""
         now, known = self.client.clock.time(), self._entries.get(campaign.id)
@@ -228,9 +222,7 @@ class SweptAccount:
         if argument := self.scope.exclusion(campaign, self.client.platform):
             if may_be_live(campaign.status):
                 self.excluded[campaign.id] = (campaign, argument)
-                if (
-                    known and known.asked_at is None and not (known.confirmed_at or known.is_only_read)
-                ):  # it was renamed
+                if known and known.needs_stop and known.asked_at is None:  # it was renamed
                     del self._entries[campaign.id]
             return False
         closing = self.schedule.closing_of(campaign, now)

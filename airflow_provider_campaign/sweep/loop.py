@@ -39,7 +39,6 @@ class Sweep:
         self._listed_at = self._acted_at = 0.0
         self._has_stopped = False  # whether campaigns were stopped since the last listing began
         self._stops_first = False  # whether the last listing was slow or failed: no list holds up a stop
-        self._is_warned = False
         self._is_looking_for_others = True
         self._others_problem: CampaignError | None = None
 
@@ -89,7 +88,6 @@ class Sweep:
         problem = self.account.list_live(self._after_page)
         self._stops_first = problem is not None or self._clock.time() - began > SLOW_LISTING
         self.account.update_closings()
-        self._warn_if_late()
         if problem is None and not self._has_stopped:
             self.account.note_verified(began)
         if self._stop_due():
@@ -115,16 +113,17 @@ class Sweep:
     def _due(self) -> list[SweepEntry]:
         """Return the campaigns whose stop has to be sent now, the most urgent first."""
         now = self._clock.time()
-        due = {entry.campaign.id for entry, start in self._starts() if start <= now + EARLINESS}
-        return [each for each in self.account.unsent_entries if each.campaign.id in due and each.not_before <= now]
+        due = [each for each, start in self._starts() if start <= now + EARLINESS and each.not_before <= now]
+        return sorted(due, key=lambda entry: entry.urgency)
 
     def _starts(self) -> list[tuple[SweepEntry, float]]:
         """Return the latest moment to send each stop that was not sent yet."""
+        unsent = [entry for entry in self.account.entries if entry.needs_stop]
+        unsent.sort(key=lambda entry: entry.closing.stop_by or NOW)
+        moments = [entry.closing.stop_by or NOW for entry in unsent]
         traffic = self.account.traffic
-        entries = sorted(self.account.unsent_entries, key=lambda entry: entry.closing.stop_by or NOW)
-        moments = [entry.closing.stop_by or NOW for entry in entries]
         stops = traffic.burst(len(self.account.types))
-        return list(zip(entries, latest_starts(moments, stops, traffic.interval), strict=True))
+        return list(zip(unsent, latest_starts(moments, stops, traffic.interval), strict=True))
 
     def _is_over(self, problem: CampaignError | None) -> bool:
         """Return whether a listing proves that no campaign is live that should not be, or nothing more can be done."""
@@ -153,7 +152,7 @@ class Sweep:
         """Wait until there is something to do; return whether there is time left for it."""
         now, remaining = self._clock.time(), self.account.deadline.remaining
         moment = self._next_moment(problem, now)
-        if not remaining or (moment - now >= remaining and self.account.unsent_entries):
+        if not remaining or (moment - now >= remaining and self._starts()):
             return False
         pause(min(moment, now + remaining))
         return True
@@ -179,19 +178,6 @@ class Sweep:
         look = account.schedule.next_look(now)
         moments += [] if look is None else [look, now + LISTING_INTERVAL]
         return max(now, min(moments, default=now))
-
-    def _warn_if_late(self) -> None:
-        """Log once that the rate limit does not allow to stop all campaigns in time."""
-        now = self._clock.time()
-        late = [entry for entry, start in self._starts() if start < now - EARLINESS and entry.closing.stop_by != NOW]
-        if late and not self._is_warned:
-            self._is_warned = True
-            log.warning(
-                "%s live campaigns can't all be stopped before their calling hours end: the account's rate limit does "
-                "not allow it in the time that is left. Stopping them without pacing. Give a longer look_ahead, or "
-                "start the run earlier.",
-                len(late),
-            )
 
     def _sleep(self, moment: float) -> None:
         self.account.deadline.sleep(moment - self._clock.time())

@@ -112,11 +112,6 @@ class Schedule:
         closed = [rule for rule in (self.rules.rules if self.rules else ()) if not rule.is_open(at)]
         return {(rule.name, end.timestamp()) for rule in closed if (end := rule.last_end(at))}
 
-    def next_start(self, campaign: Campaign, now: float) -> float:
-        """Return when a campaign's calling hours start next; infinity if unknown."""
-        start = self.rules.next_start(campaign, moment_of(now)) if self.rules else None
-        return math.inf if start is None else start.timestamp()
-
 
 def ends_of(rules: CallingRules | None, since: float, until: float) -> list[End]:
     """Return the ends of all rules that are later than one moment and not later than another, in order."""

@@ -41,10 +41,11 @@ class SweepResult:
     def progress(self) -> Progress:
         """Return the result as the record has it."""
         account = self.account
+        may_start = filter(account.may_start, account.startable.values())
         return Progress(
             campaigns=[_line_of(entry, is_dry_run=self.is_dry_run) for entry in self.entries],
             excluded=[{**each.summary(), "excluded_by": argument} for each, argument in account.excluded.values()],
-            may_start=[{**each.summary(), "starts_at": iso_utc(start_time(each))} for each in account.may_start()],
+            may_start=[{**each.summary(), "starts_at": iso_utc(start_time(each))} for each in may_start],
             open_until=[
                 {**campaign.summary(), "rule": closing.rule, "open_until": iso_utc(closing.end)}
                 for campaign, closing in account.left_open.values()

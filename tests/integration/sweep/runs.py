@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -126,11 +125,6 @@ def add(sandbox: Sandbox, count: int, types: tuple[str, ...] = ("sms",), prefix:
         sandbox.add_campaign(f"{prefix}-{number}", types[number % len(types)], **details)
 
 
-def rule(name: str, end: str, **more: Any) -> dict[str, Any]:
-    """Return a rule for campaigns whose names begin with its name, and whose hours end at a time (UTC)."""
-    return {"name": name, "name_pattern": f"{name}-*", **daily("UTC", ("09:00", end)), **more}
-
-
 def plant(folder: Path, name: str, *campaigns: dict[str, Any], beside: str = "sweep.try1.json") -> None:
     """Put a record beside that of a try, which says that it knows these campaigns, too."""
     [genuine] = folder.rglob(beside)
@@ -167,24 +161,11 @@ def live(sandbox: Sandbox) -> set[str]:
     return {campaign.id for campaign in sandbox.campaigns() if campaign.live}
 
 
-def live_at(sandbox: Sandbox, clock: VirtualClock, date: datetime) -> set[str]:
-    """Return the ids of the campaigns that were live at a date."""
-    at = clock.reading(date)
-    words = {c.id: [word for since, word in c.history if since <= at] for c in sandbox.campaigns()}
-    return {campaign_id for campaign_id, each in words.items() if each and each[-1] in ("Active", "Preparing", "Rerun")}
-
-
 def ended_at(sandbox: Sandbox, clock: VirtualClock, campaign_id: str) -> datetime:
     """Return when a campaign was last Stopped or Completed."""
     history = sandbox.campaign(campaign_id).history
     at = next(since for since, word in reversed(history) if word in ("Stopped", "Completed"))
     return MONDAY + timedelta(seconds=at - clock.reading(MONDAY))
-
-
-def asked_filters(sandbox: Sandbox) -> Iterator[tuple[ReceivedRequest, set[str]]]:
-    """Yield the list requests with the status words that they filter by; none for all campaigns."""
-    for request in received(sandbox, "list"):
-        yield request, set((json.loads(request.body).get("filters") or {}).get("status") or ())
 
 
 def most_in_a_window(sandbox: Sandbox) -> int:

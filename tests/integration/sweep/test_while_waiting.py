@@ -1,41 +1,58 @@
-"""What changes while a run waits: its rules, a campaign's name, its arguments, the clock, the provider itself."""
+"""
+Each wait of a minute or more is in the triggerer, and what has been done comes along.
+
+Meanwhile may change: rules, a campaign's name, the task's arguments, the clock, the provider itself.
+"""
 
 from __future__ import annotations
 
 import copy
 import json
-from datetime import timedelta
-from functools import reduce
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from functools import partial, reduce
 from operator import getitem
+from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.providers.common.compat.sdk import Asset, TaskDeferred
 
 from airflow_provider_campaign.exceptions import CampaignSweepError, CampaignSweepFinalError
 from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
-from airflow_provider_campaign.sandbox import Sandbox
+from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.calling_hours import daily
-from tests.integration.sweep.runs import A_MINUTE, HOURS, Dag, add, ended_at, live, on_monday
+from tests.integration.sweep.runs import (
+    A_MINUTE,
+    HOURS,
+    MAX_SLOT_WAIT,
+    Dag,
+    add,
+    ended_at,
+    ids,
+    live,
+    longest_wait_in_slot,
+    most_in_a_window,
+    on_monday,
+    stops,
+)
 
 BEGINS, CHANGES = on_monday("20:05"), on_monday("20:20")
-UNTIL_LATE = "2027-02-01T23:00"
 
 
 @pytest.fixture
 def dag(clock: VirtualClock) -> Dag:
-    return Dag(clock, deferrable=True, campaign_types=("sms",), timeout=300)
+    return Dag(clock, deferrable=True, campaign_types=("sms",), timeout=1800)
 
 
 @pytest.mark.parametrize(
     ("override", "closes"),
     [
         ({"from": "2027-02-01T20:20"}, True),
-        ({"from": "2027-02-01T20:20", "until": UNTIL_LATE}, True),
-        ({"from": "2027-02-01T20:00", "until": UNTIL_LATE, "open": True}, False),
+        ({"from": "2027-02-01T20:00", "until": "2027-02-01T23:00", "open": True}, False),
     ],
-    ids=["an emergency until further notice", "an emergency for the evening", "hours that are prolonged"],
+    ids=["an emergency until further notice", "hours that are prolonged"],
 )
 def test_an_override_that_is_added_meanwhile_counts(
     sandbox: Sandbox, dag: Dag, override: dict[str, Any], closes: bool
@@ -52,28 +69,21 @@ def test_an_override_that_is_added_meanwhile_counts(
         assert [row["campaign_id"] for row in outcome.result["open_until"]] == ["c-1"]
 
 
-@pytest.mark.parametrize("deferrable", [False, True])
-def test_a_campaign_has_the_hours_and_the_scope_of_its_new_name(sandbox: Sandbox, dag: Dag, deferrable: bool) -> None:
+def test_a_campaign_has_the_hours_and_the_scope_of_its_new_name(sandbox: Sandbox, dag: Dag) -> None:
     rules = [
         {"name": "now", "name_pattern": "Closed *", "open": False},
         {"name": "late", "name_pattern": "Late *", **daily("UTC", ("09:00", "23:30"))},
         {"name": "rest", **HOURS},
     ]
     renamed = {"closed": "Closed one", "late": "Late one", "leaves": "Alert", "comes": "The sale one"}
-    for campaign_id in ("closed", "late", "rest", "leaves"):
-        sandbox.add_campaign(campaign_id, name=f"The {campaign_id} one")
-    sandbox.add_campaign("comes", name="Alert")
-
-    def rename() -> None:
-        for campaign_id, name in renamed.items():
-            sandbox.campaign(campaign_id).name = name
-
-    dag.clock.on(CHANGES, rename)
-    outcome = dag.guard(BEGINS, calling_hours=rules, deferrable=deferrable, name_pattern="* one")
+    for campaign_id in renamed:
+        sandbox.add_campaign(campaign_id, name="Alert" if campaign_id == "comes" else "The one")
+        dag.clock.on(CHANGES, partial(setattr, sandbox.campaign(campaign_id), "name", renamed[campaign_id]))
+    outcome = dag.guard(BEGINS, calling_hours=rules, name_pattern="* one")
     assert outcome.error is None
     assert live(sandbox) == {"late", "leaves"}
     assert ended_at(sandbox, dag.clock, "closed") - CHANGES <= 2 * A_MINUTE
-    assert outcome.ids("stopped") == ["closed", "comes", "rest"]
+    assert outcome.ids("stopped") == ["closed", "comes"]
     assert [row["name"] for row in outcome.result["open_until"]] == ["Late one"]
     excluded = [(row["campaign_id"], row["excluded_by"]) for row in outcome.result["excluded"]]
     assert excluded == [("leaves", "name_pattern")]
@@ -135,3 +145,71 @@ def test_a_worker_whose_clock_differs_goes_on_at_once(sandbox: Sandbox, clock: V
     clock.change(seconds)
     assert operator(timeout=7200).resume({}, None, carried)["outcome"] == "success"
     assert timedelta(seconds=clock.now - began) <= 2 * A_MINUTE
+
+
+@pytest.mark.parametrize(
+    ("count", "details", "seconds"),
+    [(160, {"name": "x" * 5000}, 130), (10, {"stop_delay": 270.0}, 360)],
+    ids=["the rate limit", "campaigns that are stopping"],
+)
+def test_what_takes_long_is_waited_for_in_the_triggerer(
+    sandbox: Sandbox, dag: Dag, records: Path, count: int, details: dict[str, Any], seconds: int
+) -> None:
+    add(sandbox, count, **details)
+    began = dag.clock.date
+    outcome = dag.sweep()
+    assert outcome.error is None
+    assert live(sandbox) == set()
+    assert len(outcome.ids("stopped")) == outcome.result["total"] == count
+    assert outcome.result["requests"] == len(sandbox.requests)
+    assert datetime.fromisoformat(outcome.result["began_at"]).astimezone(UTC) == began
+    assert all(row["asked_at"] and row["confirmed_at"] for row in outcome.result["stopped"])
+    assert {request.status_code for request in sandbox.requests} == {200}
+    assert most_in_a_window(sandbox) <= 60
+    assert max(Counter(stops(sandbox)).values()) == 1
+    assert len(outcome.waits) >= max(1, (count - 1) // 60)
+    assert longest_wait_in_slot(sandbox, outcome) < MAX_SLOT_WAIT
+    assert dag.clock.date - began <= timedelta(seconds=seconds)
+    assert sum(end - began for began, end in outcome.in_slot) <= 135
+    assert 0 < max(len(json.dumps(each)) for each in outcome.carried) <= 400_000  # a row of Airflow's database
+    assert [json.loads(path.read_bytes())["outcome"] for path in records.rglob("sweep.try*.json")] == ["success"]
+
+
+def test_what_could_not_be_stopped_before_a_deferral_is_named_after_it(sandbox: Sandbox, dag: Dag) -> None:
+    add(sandbox, 100)
+    sandbox.add_fault(Fault("forbidden", action="stop", campaign_id="c-0", count=None))
+    dag.clock.at(30, lambda: sandbox.set_status("c-1", "Active"))  # it is stopped again
+    outcome = dag.sweep(timeout=300)
+    assert outcome.waits
+    assert outcome.names("c-0")
+    assert live(sandbox) == {"c-0"}
+    assert outcome.ids("stopped") == [each for each in ids(100) if each != "c-0"]
+    assert outcome.ids("failed") == ["c-0"]
+
+
+def test_a_429_is_waited_out_over_a_deferral(sandbox: Sandbox, dag: Dag) -> None:
+    add(sandbox, 10)
+    sandbox.add_fault(Fault("rate_limit", action="stop", count=1, retry_after="60"))
+    outcome = dag.sweep()
+    assert outcome.error is None
+    refused = next(request.at for request in sandbox.requests if request.status_code == 429)
+    assert not [request for request in sandbox.requests if refused + 1 < request.at < refused + 60]
+
+
+def test_lists_that_fail_hold_up_no_stop_after_a_deferral(sandbox: Sandbox, dag: Dag) -> None:
+    add(sandbox, 200)
+    dag.clock.at(30, lambda: sandbox.add_fault(Fault("error", action="list", count=None)))
+    outcome = dag.sweep(timeout=900)
+    assert live(sandbox) == set()
+    third = [request.action for request in sandbox.requests if request.at >= outcome.in_slot[2][0]]
+    assert third[:40] == ["stop"] * 40
+
+
+def test_a_missed_closing_is_reported_after_a_deferral(sandbox: Sandbox, dag: Dag) -> None:
+    sandbox.add_campaign("c-1")
+    dag.arguments |= {"calling_hours": HOURS, "incident_outlet": Asset("missed")}
+    assert dag.guard(on_monday("12:00")).error is None
+    outcome = dag.guard(on_monday("20:05") + timedelta(days=2))
+    assert outcome.waits
+    assert len(outcome.result["missed_closings"]) == 2
+    assert len(outcome.events) == 1

@@ -1,0 +1,233 @@
+"""
+Which campaigns a sweep is for: by its scope, by their ids, and in statuses that no list can be filtered by.
+
+Those that are left out, those not known, and those in an undocumented status are named.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_campaign.sandbox import Fault, ReceivedRequest, Sandbox
+from airflow_provider_campaign.sandbox.statuses import KORE_STATUSES
+from tests.integration.sweep.runs import (
+    A_MINUTE,
+    END,
+    HOURS,
+    WINDOW,
+    Dag,
+    add,
+    asked_about,
+    ids,
+    live,
+    on_monday,
+    received,
+    stops,
+)
+from tests.kinds import Connect
+
+BOTH = ("sms", "voice")
+ALL = {*ids(5, "sms"), *ids(5, "voice")}
+
+
+def test_only_campaigns_in_the_given_statuses_are_stopped(sandbox: Sandbox, dag: Dag) -> None:
+    sandbox.add_campaign("c-1")
+    sandbox.add_campaign("paused", status="Paused")
+    assert dag.sweep(statuses="pAUSED").ids("stopped") == stops(sandbox) == ["paused"]
+
+
+def test_live_campaigns_that_are_left_out_are_counted_and_named(
+    sandbox: Sandbox, dag: Dag, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for name in ("Evening 1", "Morning 1"):
+        sandbox.add_campaign(name.lower().replace(" ", "-"), name=name)
+    sandbox.add_campaign("call-1", "voice", name="Evening call")
+    sandbox.add_campaign("prep-1", status="Preparing", name="Evening 2")
+    outcome = dag.sweep(campaign_types="sms", statuses="Active", name_pattern=["Evening *", "XX-*"])
+    assert {row["campaign_id"]: row["excluded_by"] for row in outcome.result["excluded"]} == {
+        "morning-1": "name_pattern",
+        "prep-1": "statuses",
+        "call-1": "campaign_types",
+    }
+    [row] = outcome.result["stopped"]
+    assert stops(sandbox) == ["evening-1"]
+    assert f"evening-1 (Evening 1): asked {row['asked_at']}, Stopped {row['confirmed_at']}: Campaign" in caplog.text
+    assert "Stopped 1 of 1 live campaigns, 3 left out" in caplog.text
+    left_out = (
+        "3 live, left out: morning-1 (Morning 1) by name_pattern, prep-1 (Evening 2) by statuses, "
+        "call-1 (Evening call) by campaign_types"
+    )
+    assert left_out in caplog.text
+    dag.sweep(campaign_types="sms", statuses="Active", name_pattern="Nothing *")
+    warnings = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert left_out.replace("by statuses", "by name_pattern") in warnings
+
+
+@pytest.fixture
+def account(sandbox: Sandbox) -> Sandbox:
+    """Campaigns of both types, most of them live."""
+    add(sandbox, 5, prefix="sms")
+    add(sandbox, 5, ("voice",), prefix="voice")
+    sandbox.add_campaign("stopped", status="Stopped")
+    sandbox.add_campaign("completed", "voice", status="Completed")
+    return sandbox
+
+
+@pytest.mark.parametrize(("version", "form"), [("v1", list), ("v2", tuple), ("v2", json.dumps)])
+def test_only_these_are_stopped_whatever_their_types(
+    account: Sandbox, connect: Connect, dag: Dag, version: str, form: Callable[[list[str]], Any]
+) -> None:
+    connect(account.kore_connection(version))
+    given = ["sms-1", "sms-1", "voice-3", "stopped", "stopped", "completed", "sms-4"]
+    outcome = dag.sweep(campaign_ids=form(given))
+    assert outcome.error is None
+    assert sorted(map(str, stops(account))) == outcome.ids("stopped") == ["sms-1", "sms-4", "voice-3"]
+    assert outcome.ids("already_stopped") == ["completed", "stopped"]
+    assert live(account) == ALL - {"sms-1", "voice-3", "sms-4"}
+    assert asked_about(account) == {*given}
+    reads = Counter(request.campaign_id for request in account.requests if request.action in ("status", "get"))
+    assert reads["stopped"] == reads["completed"] == 1
+    types = {row["campaign_id"]: row["campaign_type"] for row in outcome.result["stopped"]}
+    assert types == {"sms-1": "sms", "sms-4": "sms", "voice-3": "voice"}
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_unknown_and_unstoppable_ids_fail_the_task_in_the_end(account: Sandbox, dag: Dag, deferrable: bool) -> None:
+    account.add_fault(Fault("error", action="stop", campaign_id="sms-3", count=None))
+    given = ["mistyped-1", *ids(5, "sms"), "mistyped-2", "voice-0"]
+    outcome = dag.sweep(campaign_ids=given, deferrable=deferrable)
+    assert [each for each in given if outcome.names(each)] == ["mistyped-1", "sms-3", "mistyped-2"]
+    assert outcome.ids("stopped") == ["sms-0", "sms-1", "sms-2", "sms-4", "voice-0"]
+    assert live(account) == {*ids(5, "voice"), "sms-3"} - {"voice-0"}
+    assert outcome.ids("already_stopped") == []
+    assert "mistyped-1" not in stops(account)
+
+
+def test_a_dry_run_names_them_and_stops_nothing(account: Sandbox, dag: Dag) -> None:
+    outcome = dag.sweep(campaign_ids=["sms-1", "voice-1", "stopped"], dry_run=True)
+    assert outcome.ids("live") == ["sms-1", "voice-1"]
+    assert stops(account) == []
+
+
+def test_one_whose_calling_hours_go_on_is_left_alone(account: Sandbox, dag: Dag) -> None:
+    outcome = dag.guard(on_monday("15:00"), campaign_ids=["sms-1"], calling_hours=HOURS)
+    assert (outcome.error, stops(account)) == (None, [])
+    assert [row["campaign_id"] for row in outcome.result["open_until"]] == ["sms-1"]
+
+
+def test_many_cost_a_request_each_and_a_few_lists(sandbox: Sandbox, dag: Dag) -> None:
+    add(sandbox, 110, ("sms", "voice"))
+    add(sandbox, 10, ("sms", "voice"), prefix="done", status="Stopped")
+    add(sandbox, 40, ("sms", "voice"), prefix="not-given")
+    began = dag.clock.now
+    given = [*ids(110), *ids(10, "done"), "mistyped-1", "mistyped-2"]
+    outcome = dag.sweep(campaign_ids=given, deferrable=True)
+    assert outcome.names("mistyped-1")
+    assert outcome.names("mistyped-2")
+    assert outcome.ids("stopped") == ids(110)
+    assert outcome.ids("already_stopped") == ids(10, "done")
+    assert len(live(sandbox)) == 40
+    assert {request.status_code for request in sandbox.requests} <= {200, 404}
+    assert dag.clock.now - began <= 1.1 * 2 * WINDOW
+
+
+def test_one_that_starts_while_the_others_are_stopped_is_stopped_too(account: Sandbox, dag: Dag) -> None:
+    account.campaign("sms-1").stop_delay = 60.0
+    dag.clock.at(10, lambda: account.set_status("stopped", "Active"))
+    assert dag.sweep(campaign_ids=["sms-1", "stopped"]).error is None
+    assert "stopped" not in live(account)
+    assert dag.clock.passed < 300
+    assert sorted(map(str, stops(account))) == ["sms-1", "stopped"]
+
+
+def add_unknown(sandbox: Sandbox, campaign_id: str, word: str, campaign_type: str = "sms") -> None:
+    sandbox.add_campaign(campaign_id, campaign_type)
+    sandbox.set_status(campaign_id, word, documented=False)
+
+
+def counts(sandbox: Sandbox) -> list[ReceivedRequest]:
+    """Return the requests for lists that show more than a sweep can stop: ended campaigns too, or all."""
+    filters = [(each, (json.loads(each.body).get("filters") or {}).get("status")) for each in received(sandbox, "list")]
+    return [request for request, words in filters if not words or {"Stopped", "Completed"} & {*words}]
+
+
+@pytest.mark.parametrize(("version", "word"), [("v1", "Redialing"), ("v2", "\u00e9mission")])
+def test_a_status_that_is_not_documented_is_named_and_no_proof(
+    sandbox: Sandbox, connect: Connect, dag: Dag, version: str, word: str
+) -> None:
+    connect(sandbox.kore_connection(version))
+    add(sandbox, 4, BOTH)
+    add(sandbox, 3, ("voice",), prefix="rerun", status="Rerun")
+    for campaign_type in BOTH:
+        add_unknown(sandbox, f"odd-{campaign_type}", word, campaign_type)
+    outcome = dag.sweep()
+    assert live(sandbox) == set()
+    assert word in outcome.message
+    assert outcome.names("odd-sms")
+    assert outcome.names("odd-voice")
+    assert outcome.ids("stopped") == [*ids(4), *ids(3, "rerun")]
+
+
+@pytest.mark.parametrize("scope", [{"name_pattern": "Sale*"}, {"campaign_types": ("sms",)}], ids=str)
+def test_an_undocumented_status_out_of_scope_fails_nothing(sandbox: Sandbox, dag: Dag, scope: dict[str, Any]) -> None:
+    sandbox.add_campaign("c-1", name="Sale 1")
+    add_unknown(sandbox, "odd", "Redialing", "voice")
+    outcome = dag.sweep(**scope)
+    assert outcome.error is None
+    assert stops(sandbox) == outcome.ids("stopped") == ["c-1"]
+
+
+def test_without_one_two_requests_a_type_count_after_the_stops(sandbox: Sandbox, dag: Dag) -> None:
+    for number in range(300):
+        sandbox.add_campaign(f"old-{number}", BOTH[number % 2], status=KORE_STATUSES[number % 2 - 2])
+    add(sandbox, 20, BOTH)
+    assert dag.sweep().error is None
+    assert len(counts(sandbox)) <= 4
+    assert len(received(sandbox, "list")) <= 4 + 4
+    last_stop = max(number for number, request in enumerate(sandbox.requests) if request.action == "stop")
+    assert min(map(sandbox.requests.index, counts(sandbox))) > last_stop
+    assert {request.status_code for request in sandbox.requests} == {200}  # a filter takes documented words only
+
+
+def test_with_calling_hours_they_are_counted_at_the_end_and_fail_the_run(sandbox: Sandbox, dag: Dag) -> None:
+    add(sandbox, 12, BOTH)
+    sandbox.add_campaign("rerun", "voice", status="Rerun")
+    add_unknown(sandbox, "odd", "Redialing")
+    outcome = dag.guard(END - 10 * A_MINUTE, calling_hours=HOURS, deferrable=True)
+    assert outcome.names("odd")
+    assert outcome.ids("stopped") == [*ids(12), "rerun"]
+    assert counts(sandbox)
+    assert all(request.at >= dag.clock.reading(END) for request in counts(sandbox))
+    sandbox.remove_campaign("odd")
+    sandbox.set_status("rerun", "Rerun")
+    again = dag.guard(END + timedelta(hours=1), calling_hours=HOURS)  # where nothing else is live
+    assert again.error is None
+    assert live(sandbox) == set()
+
+
+def test_an_undocumented_status_on_sonarly_counts_as_live(sandbox: Sandbox, connect: Connect, dag: Dag) -> None:
+    connect(sandbox.sonarly_connection())
+    add(sandbox, 2, ("sonarly",))
+    sandbox.campaign("c-1").settled_status = "delivering"
+    sandbox.set_status("c-1", "delivering", documented=False)
+    outcome = dag.sweep(timeout=60)
+    assert outcome.ids("stopped") == ["c-0"]
+    assert outcome.names("c-1")
+    assert dag.sweep(statuses=("active",)).result["total"] == 0
+
+
+def test_an_unknown_word_in_a_list_of_live_campaigns_is_no_proof(sandbox: Sandbox, dag: Dag) -> None:
+    sandbox.config.ignore_filters = True
+    sandbox.add_campaign("c-2")
+    add_unknown(sandbox, "c-1", "Running")
+    for is_dry_run in (True, False):
+        assert "shows c-1 as Running, which is not documented" in dag.sweep(dry_run=is_dry_run).message
+    assert stops(sandbox) == ["c-2"]
