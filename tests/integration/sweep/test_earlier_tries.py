@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -54,21 +53,6 @@ def test_what_is_left_in_another_account_is_named_and_not_asked_about(
     assert live(another) == set()
     assert not any((campaign_id or "").startswith("a-") for campaign_id in asked_about(another))
     assert sandbox.requests == []
-
-
-@pytest.mark.parametrize(
-    "scope",
-    [{"campaign_types": ("sms",)}, {"name_pattern": "Sale*"}],
-    ids=lambda scope: next(iter(scope)),
-)
-def test_what_is_left_outside_the_scope_of_this_try_is_not_stopped_by_it(
-    sandbox: Sandbox, dag: Dag, scope: dict[str, Any]
-) -> None:
-    sandbox.add_campaign("left", "voice", name="Night alarm")
-    again = run_that_leaves(sandbox, dag, "left").attempt(**scope)
-    assert stops(sandbox) == []
-    assert again.ids("stopped", "already_stopped") == []
-    assert "left" in again.ids("failed", "excluded") or again.names("left")
 
 
 @pytest.mark.parametrize("fault", ["error", "forbidden"])

@@ -19,17 +19,6 @@ from tests.integration.sweep.runs import END, HOURS, Dag, add, ids, live, use
 from tests.kinds import Connect
 
 
-def test_a_campaigns_own_schedule_is_switched_off_by_its_name(sandbox: Sandbox) -> None:
-    campaign = sandbox.add_campaign("cd-1", status="Scheduled", name="Evening & night")
-    seen = KoreHook().switch_schedule_off("Evening & night")
-    (request,) = sandbox.requests
-    assert (request.method, request.path) == ("POST", f"/campaign/api/v2/public/{sandbox.config.iid}/campaign/schedule")
-    assert request.query == "enableSchedule=false&campaignName=Evening%20%26%20night"
-    assert request.body == b"{}"
-    assert (seen.id, seen.status) == (campaign.id, "Ready")
-    assert campaign.schedule["isSchedulingEnabled"] is False
-
-
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
