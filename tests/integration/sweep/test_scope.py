@@ -184,10 +184,11 @@ def test_with_calling_hours_they_are_counted_at_the_end_and_fail_the_run(sandbox
     assert all(request.at >= dag.clock.reading(END) for request in counts(sandbox))
     sandbox.remove_campaign("odd")
     sandbox.set_status("rerun", "Rerun")
-    sandbox.clear_requests()
     again = dag.guard(END + timedelta(hours=1), calling_hours=HOURS)  # where nothing else is live
     assert again.error is None
     assert live(sandbox) == set()
+    sandbox.clear_requests()
+    assert dag.sweep().error is None
     assert len(counts(sandbox)) == 2 * len(BOTH)
     assert {request.status_code for request in sandbox.requests} == {200}  # a filter takes documented words only
 
