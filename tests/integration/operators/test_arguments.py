@@ -75,7 +75,7 @@ ARGUMENTS = {
         ("Evening *", "[ab]*", "[[]x]"), ("", " ", "None", 7, [], "E [", "A*,B*", ["A*|B*"], UNRENDERED)
     ),
     "campaign_ids": Argument(
-        (["cd-1"], ("cd-1",), "cd-1", "['cd-1', 'cd-1']", "*"), ([], "[]", {}, 7.5, [""], [None], "None")
+        (["cd-1"], ("cd-1",), "cd-1", "['cd-1', 'cd-1']", "*"), ([], "[]", {}, 7.5, "None")
     ),
     "dry_run": BOOLEAN,
     "reason": Argument(("complaint", "", " ", "None", 7, None, [], "x" * 10_000, "a\n\x1b\ud800", UNRENDERED), ()),
