@@ -74,9 +74,7 @@ ARGUMENTS = {
     "name_pattern": Argument(
         ("Evening *", "[ab]*", "[[]x]"), ("", " ", "None", 7, [], "E [", "A*,B*", ["A*|B*"], UNRENDERED)
     ),
-    "campaign_ids": Argument(
-        (["cd-1"], ("cd-1",), "cd-1", "['cd-1', 'cd-1']", "*"), ([], "[]", {}, 7.5, "None")
-    ),
+    "campaign_ids": Argument((["cd-1"], ("cd-1",), "cd-1", "['cd-1', 'cd-1']", "*"), ([], "[]", {}, 7.5)),
     "dry_run": BOOLEAN,
     "reason": Argument(("complaint", "", " ", "None", 7, None, [], "x" * 10_000, "a\n\x1b\ud800", UNRENDERED), ()),
     "records_path": Argument((RECORDS_PATH,), ("", " ", "None", 7, "records", "file://mnt/records", "://x")),
