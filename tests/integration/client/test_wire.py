@@ -8,7 +8,6 @@ import threading
 import traceback
 from collections.abc import Callable
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,6 @@ import pytest
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import ReceivedRequest, Sandbox
 from tests.kinds import KORE_KINDS, SONARLY, Connect, Kind
-from tests.servers import LocalServer, Reply
 
 Do = Callable[[CampaignHook, str], Any]
 
@@ -120,37 +118,6 @@ def test_a_sonarly_request_is_what_the_documents_say(sandbox: Sandbox, connect: 
 
 
 each_platform = pytest.mark.parametrize("kind", [KORE_KINDS[3], SONARLY], ids=lambda kind: kind.label)
-
-
-def test_thirty_stops_in_a_row_pass_where_no_token_may_come_twice(connect: Connect) -> None:
-    with Sandbox(require_jti=True, rate_limit=None) as sandbox:
-        connect(sandbox.kore_connection())
-        for campaign in [sandbox.add_campaign() for _ in range(30)]:
-            KORE_KINDS[0].stop(campaign.id).execute({})
-        assert [request.status_code for request in sandbox.requests] == [200] * 30
-
-
-@each_platform
-def test_a_netrc_file_adds_no_credentials(
-    sandbox: Sandbox, connect: Connect, kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login another password else\n")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
-    campaign = kind.add_campaign(sandbox)
-    connect(kind.connection(sandbox))
-    kind.stop(campaign.id).execute({})
-    sent = only_request(sandbox).headers.get("authorization")
-    assert sent == (None if kind.api_version else f"Bearer {sandbox.config.api_key}")
-
-
-def test_a_cookie_is_not_sent_back(sandbox: Sandbox, connect: Connect) -> None:
-    with LocalServer(lambda sent: Reply(b"{}", 403, {"Set-Cookie": "session=1; Path=/"})) as server:
-        connect({**sandbox.kore_connection(), "host": server.url})
-        hook = CampaignHook.for_conn_id("campaign_default")
-        for _ in range(2):
-            hook.test_connection()
-    assert [request.headers.get("cookie") for request in server.requests] == [None, None]
 
 
 @each_platform

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.platforms.base import (
     MAX_PAGES_WITHOUT_PROGRESS,
     Action,
@@ -19,12 +18,6 @@ from airflow_provider_campaign.platforms.base import (
 from tests.accounts import CONFIG, SONARLY
 
 CAMPAIGNS = "/v1/accounts/ag-1/campaigns"
-
-
-@pytest.mark.parametrize("action", [Action.DELETE, Action.SCHEDULE])
-def test_an_action_that_the_platform_does_not_have_is_refused(action: Action) -> None:
-    with pytest.raises(CampaignConfigError, match=r"no such action\. Nothing was sent\. It can stop, start"):
-        SONARLY.http_request(ApiRequest(action, "c-1"))
 
 
 def test_the_key_is_in_the_header_and_not_in_the_repr() -> None:
