@@ -21,16 +21,6 @@ def sandbox(sandbox: Sandbox, connect: Connect) -> Sandbox:
     return sandbox
 
 
-@pytest.fixture(params=["v1", "v2", "sonarly"])
-def account(request: pytest.FixtureRequest, sandbox: Sandbox, connect: Connect) -> tuple[str, ...]:
-    """The campaign types of each platform in turn, with the connection made."""
-    if request.param == "sonarly":
-        connect(sandbox.sonarly_connection())
-        return ("sonarly",)
-    connect(sandbox.kore_connection(request.param))
-    return ("sms", "voice")
-
-
 def add(sandbox: Sandbox, count: int, types: tuple[str, ...] = ("sms",), **details: Any) -> None:
     for number in range(count):
         sandbox.add_campaign(f"c-{number}", types[number % len(types)], **details)
@@ -76,19 +66,6 @@ def test_a_list_that_contradicts_itself_is_no_proof_that_nothing_is_live(sandbox
     with pytest.raises(CampaignError, match="contradicts itself"):
         sweep(campaign_types=("sms",))
     assert how == "no_rows" or len(live(sandbox)) < 70, "what is listed is stopped all the same"
-
-
-def test_a_list_that_contradicts_itself_for_a_while_costs_only_time(sandbox: Sandbox, account: tuple[str, ...]) -> None:
-    add(sandbox, 12, account)
-    sandbox.add_fault(Fault("contradiction", how="no_rows", count=3))
-    assert sweep()["total"] == 12
-    assert live(sandbox) == set()
-
-
-def test_a_list_that_ends_before_its_own_total_hides_nothing_for_good(sandbox: Sandbox) -> None:
-    add(sandbox, 110)
-    sandbox.add_fault(Fault("contradiction", how="total", count=None))
-    assert sweep(campaign_types=("sms",))["total"] == 110
 
 
 def test_a_list_that_ignores_filter_and_order_is_read_for_what_it_shows(sandbox: Sandbox) -> None:

@@ -56,13 +56,8 @@ class Account:
 
     def connection(self, host: str) -> dict[str, Any]:
         extra = {"timeout": 30, "retry_budget": 0.2, **self.extra}
-        return {
-            "conn_type": self.conn_type,
-            "host": host,
-            "login": "cs-1",
-            "password": self.password,
-            "extra": extra,
-        }
+        fields = {"conn_type": self.conn_type, "login": "cs-1", "password": self.password}
+        return {**fields, "host": host, "extra": extra}
 
     @property
     def secrets(self) -> list[str]:
@@ -225,27 +220,21 @@ def assert_no_variable_holds(account: Account, error: BaseException | None) -> N
     assert [secret for secret in account.secrets if repr(secret)[1:-1] in shown] == []
 
 
-def no_answer(sent: Sent) -> Reply:
-    raise ConnectionError
-
-
-@pytest.mark.parametrize("status", [200, 403, 500, None], ids=str)
 @pytest.mark.parametrize("account", ACCOUNTS.values(), ids=ACCOUNTS)
+@pytest.mark.parametrize("status", [200, 403, 500, "no response", "no connection"], ids=str)
 def test_no_variable_in_a_traceback_of_a_request_holds_a_secret(
-    connect: Connect, account: Account, status: int | None
+    connect: Connect, account: Account, status: int | str
 ) -> None:
-    with LocalServer(Echo(status, account) if status else no_answer) as server:
-        connect(account.connection(server.url))
+    def respond(sent: Sent) -> Reply:
+        if isinstance(status, str):
+            raise ConnectionError
+        return Echo(status, account)(sent)
+
+    with LocalServer(respond) as server:
+        connect(account.connection("http://127.0.0.1:1" if status == "no connection" else server.url))
         with pytest.raises(CampaignError) as caught:
             CampaignHook.for_conn_id("campaign_default").client.get_campaign("another")
     assert_no_variable_holds(account, caught.value)
-
-
-def test_no_variable_in_a_traceback_of_a_refused_connection_holds_a_secret(connect: Connect) -> None:
-    connect(ACCOUNTS["sonarly"].connection("http://127.0.0.1:1"))
-    with pytest.raises(CampaignError, match="the connection was refused") as caught:
-        CampaignHook.for_conn_id("campaign_default").client.get_campaign("another")
-    assert_no_variable_holds(ACCOUNTS["sonarly"], caught.value)
 
 
 @pytest.mark.parametrize("account", [ACCOUNTS["kore"], ACCOUNTS["sonarly"]], ids=["kore", "sonarly"])
