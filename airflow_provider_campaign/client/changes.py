@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from airflow_provider_campaign.campaign import Campaign, CampaignStatus, WaitCondition, is_live
@@ -22,6 +22,7 @@ from airflow_provider_campaign.platforms.base import Action, ApiRequest
 log = logging.getLogger(__name__)
 
 
+@dataclass
 class StatusChange:
     """
     A stop or a start, over all its attempts: it acts unless the campaign's state says that there is nothing to do.
@@ -30,34 +31,31 @@ class StatusChange:
     :param check_first: Whether an earlier attempt may have reached the platform, so that the status is read first.
     """
 
-    def __init__(
-        self, requester: Requester, request: ApiRequest, condition: WaitCondition, *, check_first: bool
-    ) -> None:
-        self._requester = requester
-        self._request = request
-        self._condition = condition
-        self._must_check = check_first
-        self._sent_at: float | None = None  # when the first attempt of unknown outcome may have left
+    requester: Requester
+    request: ApiRequest
+    condition: WaitCondition
+    check_first: bool
+    sent_at: float | None = field(default=None, init=False)  # when the first attempt of unknown outcome may have left
 
     def attempt(self, deadline: Deadline) -> Campaign:
         """Make one attempt; an error says whether the platform may have acted on this one or on one before it."""
-        if self._must_check and (campaign := self._check_before(deadline)):
+        if self.check_first and (campaign := self._check_before(deadline)):
             return campaign
-        sent_at = deadline.clock.time() + self._requester.rate_limiter.delay
+        sent_at = deadline.clock.time() + self.requester.rate_limiter.delay
         try:
-            campaign = self._requester.perform(self._request, deadline)
+            campaign = self.requester.perform(self.request, deadline)
         except CampaignUnavailableError as error:
-            if self._sent_at is None and error.outcome_unknown:
-                self._sent_at = sent_at
-            self._must_check = self._sent_at is not None
-            if self._must_check:
+            if self.sent_at is None and error.outcome_unknown:
+                self.sent_at = sent_at
+            self.check_first = self.sent_at is not None
+            if self.check_first:
                 error.note_unknown_outcome()
             raise
         except CampaignNotFoundError as error:
-            raise explained_not_found(self._requester, self._request, error, deadline) from error
+            raise explained_not_found(self.requester, self.request, error, deadline) from error
         except (CampaignConflictError, CampaignRequestError) as refusal:
             return self._explain(refusal, deadline)
-        if self._condition.is_ruled_out_by(campaign.status):
+        if self.condition.is_ruled_out_by(campaign.status):
             raise self._conflict(campaign)
         return campaign
 
@@ -75,9 +73,9 @@ class StatusChange:
         """Return the campaign if its status explains the refusal: there is nothing left to do."""
         if refusal.http_status == 404 or not 400 <= (refusal.http_status or 0) < 500:
             raise refusal
-        self._must_check = True
+        self.check_first = True
         campaign = self._check_status(deadline, refusal)
-        self._must_check = False
+        self.check_first = False
         if campaign is not None:
             return replace(campaign, message=refusal.platform_text)
         if isinstance(refusal, CampaignConflictError):
@@ -88,50 +86,50 @@ class StatusChange:
 
     def _check_status(self, deadline: Deadline, refusal: CampaignError | None = None) -> Campaign | None:
         """Read the status, and return the campaign if there is nothing left to do."""
-        campaign = self._requester.read_status(self._request, deadline)
-        if not (self._condition.is_final(campaign.status) or self._condition.is_in_progress(campaign.status)):
+        campaign = self.requester.read_status(self.request, deadline)
+        if not (self.condition.is_final(campaign.status) or self.condition.is_in_progress(campaign.status)):
             return None
         changed_since = self._has_changed_since(campaign, deadline)
         if changed_since is False and refusal is None:
             return None  # it may lag behind the attempt whose response is lost
-        is_start = self._request.action is Action.START
+        is_start = self.request.action is Action.START
         ran_already = is_start and campaign.status == CampaignStatus.COMPLETED and changed_since
-        if self._condition.is_ruled_out_by(campaign.status) and not ran_already:
+        if self.condition.is_ruled_out_by(campaign.status) and not ran_already:
             raise self._conflict(campaign, refusal)
-        return replace(campaign, already_stopped=not is_start and self._sent_at is None)
+        return replace(campaign, already_stopped=not is_start and self.sent_at is None)
 
     def _has_changed_since(self, campaign: Campaign, deadline: Deadline) -> bool | None:
         """Return whether it has changed since the first attempt of unknown outcome, by the platform's clock."""
-        ahead = self._requester.account.clock_offset
-        if self._sent_at is None or ahead is None:
+        ahead = self.requester.account.clock_offset
+        if self.sent_at is None or ahead is None:
             return None
-        changed_at = seconds_of(self._requester.dated(campaign, deadline).updated_at)
-        return None if changed_at is None else changed_at >= self._sent_at + ahead
+        changed_at = seconds_of(self.requester.dated(campaign, deadline).updated_at)
+        return None if changed_at is None else changed_at >= self.sent_at + ahead
 
     def _conflict(self, campaign: Campaign, refusal: CampaignError | None = None) -> CampaignConflictError:
         return CampaignConflictError(
-            f"Can't {self._request.action} campaign {campaign.id!r} ({self._requester.description}): "
-            f"it is {campaign.status}. {remediation(self._requester.platform, 409)}{quote_refusal(refusal)}",
+            f"Can't {self.request.action} campaign {campaign.id!r} ({self.requester.description}): "
+            f"it is {campaign.status}. {remediation(self.requester.platform, 409)}{quote_refusal(refusal)}",
             shown_status=campaign.status,
             **refusal_details(refusal),
         )
 
 
+@dataclass
 class Deletion:
     """A delete, over all its attempts: what a status request alone does not find is not proven to be deleted."""
 
-    def __init__(self, requester: Requester, request: ApiRequest) -> None:
-        self._requester = requester
-        self._request = request
-        self._is_absent: bool | None = None  # whether the campaign was not found before anything was sent
-        self._may_be_deleted = False
+    requester: Requester
+    request: ApiRequest
+    _is_absent: bool | None = field(default=None, init=False)  # whether it was not found before anything was sent
+    _may_be_deleted: bool = field(default=False, init=False)
 
     def attempt(self, deadline: Deadline) -> Campaign | None:
         """Make one attempt; None if an earlier one, whose response is lost, has deleted the campaign."""
         if self._is_absent is None:
             self._is_absent = self._look(deadline)
         try:
-            return self._requester.perform(self._request, deadline)
+            return self.requester.perform(self.request, deadline)
         except CampaignUnavailableError as error:
             self._may_be_deleted = self._may_be_deleted or error.outcome_unknown
             if self._may_be_deleted:
@@ -140,7 +138,7 @@ class Deletion:
         except CampaignNotFoundError as error:
             if self._is_absent:
                 raise
-            explained = explained_not_found(self._requester, self._request, error, deadline)
+            explained = explained_not_found(self.requester, self.request, error, deadline)
             if explained.shown_status is None and self._may_be_deleted:
                 return None
             raise explained from error
@@ -148,11 +146,11 @@ class Deletion:
     def _look(self, deadline: Deadline) -> bool:
         """Return whether the campaign is not there before it is deleted; a failed request proves nothing."""
         try:
-            campaign = self._requester.read_status(self._request, deadline)
+            campaign = self.requester.read_status(self.request, deadline)
         except CampaignNotFoundError:
             return True
         except CampaignError as error:
-            log.debug("Campaign %s can't be read before it is deleted: %s", self._request.campaign_id, error)
+            log.debug("Campaign %s can't be read before it is deleted: %s", self.request.campaign_id, error)
             return False
         if is_live(campaign.status):
             text = "Campaign %s is %s while it is deleted: stop it first, if it may be sending"

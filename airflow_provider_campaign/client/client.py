@@ -85,7 +85,7 @@ class CampaignClient:
         :raises CampaignConflictError: When the campaign has not started, so that there is nothing to stop.
         """
         request = self._validated(ApiRequest(Action.STOP, campaign_id, campaign_type))
-        change = StatusChange(self.requester, request, STOP_CONDITION, check_first=check_first)
+        change = StatusChange(self.requester, request, STOP_CONDITION, check_first)
         return self.requester.retrying(deadline)(change.attempt)
 
     def start_campaign(
@@ -102,7 +102,7 @@ class CampaignClient:
         :raises CampaignConflictError: When the campaign can't be started.
         """
         request = self._validated(ApiRequest(Action.START, campaign_id, campaign_type))
-        change = StatusChange(self.requester, request, START_CONDITION, check_first=check_first)
+        change = StatusChange(self.requester, request, START_CONDITION, check_first)
         return self.requester.retrying(deadline)(change.attempt)
 
     def delete_campaign(

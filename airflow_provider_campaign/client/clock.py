@@ -6,16 +6,13 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from typing import Self
+from dataclasses import KW_ONLY, dataclass, field, replace
+from typing import Any, Self
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 from tenacity.wait import wait_random_exponential
 
-from airflow_provider_campaign.exceptions import (
-    CampaignRateLimitError,
-    CampaignTimeoutError,
-    CampaignUnavailableError,
-)
+from airflow_provider_campaign.exceptions import CampaignRateLimitError, CampaignTimeoutError, CampaignUnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +21,6 @@ MAX_RETRY_DELAY = 30.0  # seconds: the upper bound of any delay after a failure 
 FINAL_ATTEMPT_RESERVE = 5.0  # seconds kept back at the end of a deadline, so that the final attempt may be answered
 CLOCK_ROUNDING = 0.001  # seconds: a moment as near as this has come. Sums of floats don't meet exactly
 CANCEL_CHECK_INTERVAL = 0.25  # seconds after which a sleep notices that its operation was cancelled
-
 
 _BACKOFF = wait_random_exponential(multiplier=INITIAL_RETRY_DELAY, max=MAX_RETRY_DELAY)
 
@@ -62,6 +58,7 @@ class Cancellation:
         self.is_requested = True
 
 
+@dataclass(eq=False)
 class Deadline:
     """
     The moment by which an operation, with its requests, retries, and waits, must have ended.
@@ -72,36 +69,22 @@ class Deadline:
     :param limit: When the operation that this is a part of must have ended, by the clock's monotonic seconds.
     """
 
-    def __init__(
-        self,
-        seconds: float,
-        clock: Clock,
-        *,
-        retries: bool = True,
-        max_rate_wait: float = math.inf,
-        cancellation: Cancellation | None = None,
-        limit: float | None = None,
-    ) -> None:
-        self.clock = clock
-        self.seconds = seconds
-        self.retries = retries
-        self.max_rate_wait = max_rate_wait
-        self.cancellation = cancellation or Cancellation()
-        self._at = clock.monotonic() + seconds
-        self._limit = self._at if limit is None else limit
+    seconds: float
+    clock: Clock
+    _: KW_ONLY
+    retries: bool = True
+    max_rate_wait: float = math.inf
+    cancellation: Cancellation = field(default_factory=Cancellation)
+    limit: float | None = None
 
-    def sooner(
-        self, seconds: float = math.inf, *, retries: bool | None = None, max_rate_wait: float | None = None
-    ) -> Self:
+    def __post_init__(self) -> None:
+        self._at = self.clock.monotonic() + self.seconds
+        self._limit = self._at if self.limit is None else self.limit
+
+    def sooner(self, seconds: float = math.inf, **changes: Any) -> Self:
         """Return a deadline for a part of the operation, which may take longer by what it waits for the rate limit."""
-        return type(self)(
-            min(seconds, self._at - self.clock.monotonic()),
-            self.clock,
-            retries=self.retries if retries is None else retries,
-            max_rate_wait=self.max_rate_wait if max_rate_wait is None else max_rate_wait,
-            cancellation=self.cancellation,
-            limit=self._limit,
-        )
+        seconds = min(seconds, self._at - self.clock.monotonic())
+        return replace(self, seconds=seconds, limit=self._limit, **changes)
 
     def extend(self, seconds: float) -> None:
         """Move the deadline on, but not past that of the whole operation."""

@@ -21,6 +21,7 @@ from airflow_provider_campaign.exceptions import (
     CampaignConflictError,
     CampaignError,
     CampaignNotFoundError,
+    CampaignRateLimitError,
     CampaignRequestError,
     CampaignUnavailableError,
 )
@@ -284,10 +285,11 @@ def test_a_delete_that_meets_a_fault_ends_as_it_should(fault: str) -> None:
         assert transport.actions == ["status", "delete", *(["status"] if fault == "not-found" else [])]
 
 
-def test_a_delete_that_fails_says_whether_a_campaign_that_was_there_may_be_deleted() -> None:
-    transport = ScriptedTransport(chain([shows("Stopped"), LOST], repeat(TOO_MANY)))
-    with pytest.raises(CampaignUnavailableError) as caught:
-        act(client_for(transport), "delete")
+@pytest.mark.parametrize("action", BEFORE)
+def test_an_error_says_that_an_earlier_attempt_may_have_reached_the_platform(action: str) -> None:
+    account = Account(BEFORE[action], {action: chain([LOST], repeat(TOO_MANY))})
+    with pytest.raises(CampaignRateLimitError) as caught:
+        act(client_for(ScriptedTransport(account)), action)
     assert caught.value.outcome_unknown
 
 
