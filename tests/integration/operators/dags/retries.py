@@ -13,8 +13,6 @@ TASK_IDS = (
     "kore-unauthorized",
     "sonarly-forbidden",
     "kore-not_found",
-    "sonarly-bad_request",
-    "kore-redirect",
     "sonarly-rate_limit",
     "kore-lost",
 )
