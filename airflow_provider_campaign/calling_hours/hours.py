@@ -1,7 +1,4 @@
-"""
-When campaigns may run: in the windows of a week, except on closed dates, except where an override says otherwise; and
-which campaign has which of such hours.
-"""
+"""When campaigns may run: in the windows of a week, unless an override says otherwise; and which campaign when."""
 
 from __future__ import annotations
 
@@ -79,10 +76,8 @@ class CallingHours:
 
     def _changes(self, which: int, after: datetime, until: datetime) -> Iterator[datetime]:
         for number in range(_period_of(after), _period_of(until) + 1):
-            openings = self._openings(number)
-            for change in (opening[which] for opening in openings):
-                if _period_of(change) == number and after < change <= until:
-                    yield change
+            changes = (opening[which] for opening in self._openings(number))
+            yield from (each for each in changes if _period_of(each) == number and after < each <= until)
 
     @cached_property
     def _periods(self) -> dict[int, list[Opening]]:
@@ -187,9 +182,8 @@ def _read_rule(path: str, value: Any, taken: list[str]) -> CallingHours:
 def _read_name(path: str, value: Any, default: str, taken: list[str]) -> str:
     names = reading.read_words(path, value) or (f"{default} ({len(taken) + 1})" if default in taken else default,)
     if len(names) > 1 or names[0] in taken:
-        raise reading.calling_hours_error(
-            path, value, "which is no name, or another rule's", "Give each rule its own name."
-        )
+        problem = "which is no name, or another rule's"
+        raise reading.calling_hours_error(path, value, problem, "Give each rule its own name.")
     return names[0]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
@@ -201,11 +202,8 @@ class ContractCheck:
     def _clock(self) -> Seen:
         differences = []
         for _, _, response, sent_at in self.exchanges:
-            try:
-                moment = parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
-            except (TypeError, ValueError):
-                continue
-            differences.append(moment - sent_at)
+            with suppress(TypeError, ValueError):
+                differences.append(parsedate_to_datetime(response.headers.get("Date", "")).timestamp() - sent_at)
         if not differences:
             return "no Date header", UNKNOWN
         least = min(differences, key=abs)

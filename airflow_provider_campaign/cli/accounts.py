@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from airflow_provider_campaign.arguments import argument_error, read_reason, read_words
+from airflow_provider_campaign.arguments import argument_error, read_words
 from airflow_provider_campaign.calling_hours import CallingRules
 from airflow_provider_campaign.cli.output import Output
 from airflow_provider_campaign.client.client import CampaignClient
@@ -139,12 +139,11 @@ def recorded(
     **known: Any,
 ) -> Iterator[TaskRecord]:
     """Record a command's work on an account, however it ends, and say where; the record's ``problem`` is not raised."""
-    store = open_store("--records-path", options.records_path, has_default=True)
-    run: dict[str, str | None] = {"command": "stop" if known["action"] == "stop" else "stop-active", "user": None}
+    run = {"command": "stop" if known["action"] == "stop" else "stop-active", "user": None}
     with suppress(OSError, KeyError):  # the machine may have no name for the user
         run["user"] = getpass.getuser()
-    known = {"platform": client.platform, "reason": read_reason("--reason", options.reason), **known}
-    record = TaskRecord(RecordDraft(run=run, began_at=client.clock.time(), **known), store, cancellation)
+    draft = RecordDraft(run=run, began_at=client.clock.time(), platform=client.platform, **known)
+    record = TaskRecord(draft, open_store("--records-path", options.records_path, has_default=True), cancellation)
     record.describe(progress)
     try:
         yield record

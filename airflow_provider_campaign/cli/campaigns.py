@@ -183,10 +183,11 @@ def stop(options: Namespace, output: Output) -> int:
     """Stop one campaign, and wait until the platform says that it is stopped."""
     campaign_id = arguments.read_campaign_id("CAMPAIGN_ID", options.campaign_id)
     campaign_type = arguments.read_optional_text("--campaign-type", options.campaign_type)
+    reason = arguments.read_reason("--reason", options.reason)
     scope, cancellation = {"campaign_id": campaign_id, "campaign_type": campaign_type}, Cancellation()
     with _on_campaign(options, output, "Stopping", cancellation) as (conn_id, client, deadline):
         progress = ActionProgress(client, Campaign(campaign_id, "unknown", campaign_type=campaign_type), Action.STOP)
-        known = {"action": "stop", "connection_id": conn_id, "scope": scope}
+        known = {"action": "stop", "connection_id": conn_id, "scope": scope, "reason": reason}
         with accounts.recorded(options, output, client, cancellation, progress.current, **known) as record:
             try:
                 campaign = progress.client.stop_campaign(campaign_id, campaign_type, deadline=deadline)

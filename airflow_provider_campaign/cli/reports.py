@@ -201,15 +201,14 @@ def _unproven(path: str, conn_id: str, rules: CallingRules, newest: float | None
         files = RecordStore(path).recent(conn_id, min(since, oldest) - LOOK_BACK, now)
         for file in files:
             closings.add(file)
-        rows = [row for row in closings.rows() if row["outcome"] in UNVERIFIED]
     except Exception as error:  # noqa: BLE001 the records of one account hide nothing of the others
         problem = as_campaign_error(error, f"Records of connection {conn_id!r}")
         yield {"conn_id": conn_id, "found": "unreadable records", "detail": str(problem)}
         return
-    for row in rows:
-        detail = f"rule {row['rule']} at {row['local_end']}"
-        end = {"rule": row["rule"], "end": row["end"]}
-        yield {"conn_id": conn_id, "found": row["outcome"], "detail": detail, **end}
+    for row in closings.rows():
+        if row["outcome"] in UNVERIFIED:
+            found = {"found": row["outcome"], "detail": f"rule {row['rule']} at {row['local_end']}"}
+            yield {"conn_id": conn_id, **found, "rule": row["rule"], "end": row["end"]}
     ended = max((file.record["ended_at"] for file in files if file.record), default=None)
     if newest and (ended is None or datetime.fromisoformat(ended) < oldest):
         yield {"conn_id": conn_id, "found": "old records", "detail": f"the newest is of {ended or 'no day'}"}

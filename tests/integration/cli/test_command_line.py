@@ -349,21 +349,20 @@ def test_a_single_stop_leaves_a_record_also_where_it_fails(
     assert "Check whether it is of type 'voice'" in second["error"]
 
 
-@pytest.mark.parametrize("arguments", [("stop-active", "--yes"), STOP_ONE], ids=lambda arguments: arguments[0])
 @pytest.mark.parametrize(
-    ("path", "says"),
+    ("arguments", "path", "says"),
     [
-        ("file://{}/taken", "The record can't be written"),
-        ("records", "--records-path is 'records'"),
-        ("file://mnt/records", "--records-path is 'file://mnt/records'"),
+        (("stop-active", "--yes"), "file://{}/taken", "The record can't be written"),
+        (STOP_ONE, "file://{}/taken", "The record can't be written"),
+        (STOP_ONE, "file://mnt/records", "--records-path is 'file://mnt/records'"),
     ],
 )
-def test_an_unusable_records_path_is_status_1_once_all_is_stopped(
+def test_an_unusable_records_path_is_status_1_once_all_is_stopped_and_shown(
     accounts: Sandbox, command: Command, tmp_path: Path, arguments: tuple[str, ...], path: str, says: str
 ) -> None:
     (tmp_path / "taken").write_text("a file where a folder should be")
-    shown = command(*arguments, "--records-path", path.format(tmp_path))
-    assert shown.status == 1
+    shown = command(*arguments, "--records-path", path.format(tmp_path), "-o", "json")
+    assert (shown.status, shown.rows[0]["campaign_id"], shown.rows[0]["status"]) == (1, "sms-1", "Stopped")
     assert says in shown.stderr
     assert "sms-1" not in live(accounts)
 
