@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from typing import Any
 
@@ -10,32 +11,17 @@ import requests
 
 from airflow_provider_campaign.sandbox import Sandbox
 
-TIMEOUT = 20
-
 
 class KoreClient:
     """Sends Kore requests as documented, and lets a test get any single thing wrong."""
 
     def __init__(self, sandbox: Sandbox, version: str = "v1") -> None:
-        self.sandbox = sandbox
-        self.version = version
-        self.session = requests.Session()
+        self.sandbox, self.version = sandbox, version
 
     def token(self, key: str | None = None, algorithm: str = "HS256", **claims: Any) -> str:
         payload = {"sub": "tests", "appId": self.sandbox.config.client_id, "jti": str(uuid.uuid4()), **claims}
         payload = {name: value for name, value in payload.items() if value is not None}
         return jwt.encode(payload, self.sandbox.config.client_secret if key is None else key, algorithm=algorithm)
-
-    def headers(self, **changes: Any) -> dict[str, str]:
-        config = self.sandbox.config
-        headers = {
-            "auth": self.token(),
-            "iid": config.iid,
-            "accountId": config.account_id,
-            "Content-Type": "application/json",
-            **changes,
-        }
-        return {name: value for name, value in headers.items() if value is not None}
 
     def path(self, action: str, campaign_id: str = "", campaign_type: str = "sms") -> str:
         config = self.sandbox.config
@@ -54,12 +40,14 @@ class KoreClient:
         return f"{prefix}/api/v2/public/{config.iid}/campaign{rest}?accountId={config.account_id}&{query}"
 
     def send(self, method: str, path: str, body: str | None = "{}", **headers: str | None) -> requests.Response:
-        return self.session.request(
+        config = self.sandbox.config
+        usual = {"auth": self.token(), "iid": config.iid, "accountId": config.account_id}
+        return requests.request(
             method,
             self.sandbox.url + path,
             data=body,
-            headers=self.headers(**headers),
-            timeout=TIMEOUT,
+            headers={**usual, "Content-Type": "application/json", **headers},
+            timeout=20,
             allow_redirects=False,
         )
 
@@ -73,18 +61,20 @@ class KoreClient:
         return self.send("POST", self.path("status", campaign_id), **headers)
 
     def list(self, campaign_type: str = "sms", **body: Any) -> requests.Response:
-        return self.session.post(
-            self.sandbox.url + self.path("list"),
-            json={"type": campaign_type, **body},
-            headers=self.headers(),
-            timeout=TIMEOUT,
-        )
+        return self.send("POST", self.path("list"), json.dumps({"type": campaign_type, **body}))
 
     def get(self, campaign_id: str) -> requests.Response:
-        return self.send("GET", self.path("get", campaign_id), body=None)
+        return self.send("GET", self.path("get", campaign_id), None)
 
     def delete(self, campaign_id: str, campaign_type: str = "sms") -> requests.Response:
-        return self.send("DELETE", self.path("delete", campaign_id, campaign_type), body=None)
+        return self.send("DELETE", self.path("delete", campaign_id, campaign_type), None)
+
+    def status_of(self, campaign_id: str) -> Any:
+        return self.status(campaign_id).json()["data"]["status"]
+
+    def listed(self, **body: Any) -> dict[str, str]:
+        """Return the statuses that a list shows, by id."""
+        return {row["id"]: row["status"] for row in self.list(**body).json()["data"]["results"]}
 
 
 class SonarlyClient:
@@ -92,30 +82,20 @@ class SonarlyClient:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
-        self.session = requests.Session()
+        self.path = f"/v1/accounts/{sandbox.config.account_group_id}/campaigns"
 
-    def send(self, method: str, path: str, body: str | None = None, key: str | None = None) -> requests.Response:
-        headers = {"Authorization": f"Bearer {key or self.sandbox.config.api_key}"}
-        return self.session.request(
-            method,
-            self.sandbox.url + path,
-            data=body,
-            headers=headers,
-            timeout=TIMEOUT,
-            allow_redirects=False,
-        )
+    def send(self, method: str, path: str, body: str | None = None) -> requests.Response:
+        headers = {"Authorization": f"Bearer {self.sandbox.config.api_key}"}
+        return requests.request(method, self.sandbox.url + path, data=body, headers=headers, timeout=20)
 
-    def path(self, rest: str = "") -> str:
-        return f"/v1/accounts/{self.sandbox.config.account_group_id}/campaigns{rest}"
-
-    def stop(self, campaign_id: str) -> requests.Response:
-        return self.send("POST", self.path(f"/{campaign_id}/stop"))
+    def stop(self, campaign_id: str, body: str | None = None) -> requests.Response:
+        return self.send("POST", f"{self.path}/{campaign_id}/stop", body)
 
     def start(self, campaign_id: str) -> requests.Response:
-        return self.send("POST", self.path(f"/{campaign_id}/start"))
+        return self.send("POST", f"{self.path}/{campaign_id}/start")
 
     def get(self, campaign_id: str) -> requests.Response:
-        return self.send("GET", self.path(f"/{campaign_id}"))
+        return self.send("GET", f"{self.path}/{campaign_id}")
 
     def list(self, query: str = "") -> requests.Response:
-        return self.send("GET", self.path(query))
+        return self.send("GET", self.path + query)

@@ -22,12 +22,7 @@ def sandbox(clock: VirtualClock) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def kore(sandbox: Sandbox) -> KoreClient:
-    return KoreClient(sandbox, "v1")
-
-
-@pytest.fixture
-def kore_v2(sandbox: Sandbox) -> KoreClient:
-    return KoreClient(sandbox, "v2")
+    return KoreClient(sandbox)
 
 
 @pytest.fixture
