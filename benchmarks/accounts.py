@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from airflow_provider_campaign.sandbox import Sandbox
-from benchmarks.common.measuring import LATENCY, RUN_TIMEOUT, SLOTS, TaskProcesses
+from benchmarks.common.measuring import LATENCY, RUN_TIMEOUT, TaskProcesses
 from benchmarks.common.reporting import RESULTS, publish, table
 from tests.system.live_airflow import LiveAirflow
 
@@ -141,7 +141,7 @@ def live_accounts(python: str) -> Iterator[tuple[LiveAirflow, Sequence[Sandbox]]
             f"AIRFLOW_CONN_ACCOUNT_{number}": json.dumps(sandbox.kore_connection("v2"))
             for number, sandbox in enumerate(sandboxes)
         }
-        yield stack.enter_context(LiveAirflow(folder, parallelism=SLOTS, env=environment, python=python)), sandboxes
+        yield stack.enter_context(LiveAirflow(folder, env=environment, python=python)), sandboxes
 
 
 def measure(airflow: LiveAirflow, sandboxes: Sequence[Sandbox], case: Case) -> Outcome:
@@ -152,8 +152,8 @@ def measure(airflow: LiveAirflow, sandboxes: Sequence[Sandbox], case: Case) -> O
     airflow.wait_for_dag(case.dag_id)
     load = os.getloadavg()[0]
     with TaskProcesses(airflow) as slot_time:
-        run_id = airflow.trigger_dag(case.dag_id)["dag_run_id"]
-        run = airflow.wait_for_run(case.dag_id, run_id, timeout=RUN_TIMEOUT)
+        run_id = airflow.trigger_dag(case.dag_id)
+        run = airflow.wait_for_run(case.dag_id, run_id, state=None, timeout=RUN_TIMEOUT)
     began, ended = (datetime.fromisoformat(run[key]) for key in ("start_date", "end_date"))
     campaigns = [campaign for sandbox in used for campaign in sandbox.campaigns() if campaign.id.startswith("c-")]
     last = max(datetime.fromisoformat(campaign.updated_at) for campaign in campaigns)

@@ -12,7 +12,6 @@ import json
 import os
 import random
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -27,7 +26,7 @@ from typing import Any
 from airflow_provider_campaign.calling_hours import CallingRules
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.sandbox import Sandbox
-from benchmarks.common.measuring import LATENCY, SLOTS, TaskProcesses
+from benchmarks.common.measuring import LATENCY, TaskProcesses
 from benchmarks.common.reporting import RESULTS
 from tests.system.live_airflow import LiveAirflow
 
@@ -148,11 +147,6 @@ class Guarded:
         ).ok:
             self.airflow.api("POST", "/variables", json={"key": "calling_hours", "value": value})
 
-    def restart(self, name: str) -> None:
-        """Kill a component, and start it again half a minute later."""
-        self.airflow.kill(name)
-        threading.Timer(OUTAGE, self.airflow.start, [name]).start()
-
     def happenings(self) -> list[Happening]:
         """Return what happens, in its order."""
         draw = random.Random(23)
@@ -161,8 +155,9 @@ class Guarded:
             for begin, end in EMERGENCIES
             for minutes, happen in ((begin, self.declare), (end, self.lift))
         ]
-        found.append(Happening(60 * SCHEDULER_DIES, partial(self.restart, "scheduler")))
-        found.append(Happening(60 * TRIGGERER_DIES, partial(self.restart, "triggerer")))
+        for minutes, name in ((SCHEDULER_DIES, "scheduler"), (TRIGGERER_DIES, "triggerer")):
+            found.append(Happening(60 * minutes, partial(self.airflow.kill, name)))
+            found.append(Happening(60 * minutes + OUTAGE, partial(self.airflow.start, name)))
         names = ("east", "west", "holiday", "other", "alert")
         for number in range(10, 10 + STARTS):
             at = draw.uniform(30, 60 * MINUTES - 150)
@@ -221,7 +216,7 @@ def main() -> None:
         (dags / "guard.py").write_text(DAG.format(records=f"file://{folder}/records"))
         sandbox = stack.enter_context(Sandbox(latency=LATENCY))
         environment = {"AIRFLOW_CONN_CAMPAIGN_DEFAULT": json.dumps(sandbox.kore_connection("v2"))}
-        airflow = stack.enter_context(LiveAirflow(dags, parallelism=SLOTS, env=environment, python=arguments.python))
+        airflow = stack.enter_context(LiveAirflow(dags, env=environment, python=arguments.python))
         airflow.wait_for_dag("guard")
         guarded = Guarded(airflow, sandbox, datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1))
         for name in ("east", "west", "other", "alert"):
@@ -231,7 +226,7 @@ def main() -> None:
         load = os.getloadavg()[0]
         print(f"from {guarded.start:%H:%M}", flush=True)
         with TaskProcesses(airflow) as slot_time:
-            airflow.api("PATCH", "/dags/guard", json={"is_paused": False})
+            airflow.pause("guard", is_paused=False)
             guarded.run()
         runs = Counter(run["state"] for run in airflow.pages("/dags/guard/dagRuns", "dag_runs"))
         kept = [json.loads(path.read_text()) for path in sorted((folder / "records").rglob("*.json"))]

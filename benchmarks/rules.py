@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from airflow_provider_campaign.sandbox import Sandbox
-from benchmarks.common.measuring import LATENCY, RUN_TIMEOUT, SLOTS, TaskProcesses
+from benchmarks.common.measuring import LATENCY, RUN_TIMEOUT, TaskProcesses
 from benchmarks.common.reporting import RESULTS
 from tests.system.live_airflow import LiveAirflow
 
@@ -55,7 +55,7 @@ def main() -> None:
         sandbox = stack.enter_context(Sandbox(latency=LATENCY, rate_limit=LIMIT))
         folder = Path(stack.enter_context(TemporaryDirectory()))
         environment = {"AIRFLOW_CONN_CAMPAIGN_DEFAULT": json.dumps(sandbox.kore_connection("v2"))}
-        airflow = stack.enter_context(LiveAirflow(folder, parallelism=SLOTS, env=environment, python=arguments.python))
+        airflow = stack.enter_context(LiveAirflow(folder, env=environment, python=arguments.python))
         now = datetime.now(UTC)
         start = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
         ends = {name: start + timedelta(minutes=minutes) for name, (minutes, _) in {**CLOSING, **OPEN}.items()}
@@ -68,8 +68,8 @@ def main() -> None:
         time.sleep(max(0.0, start.timestamp() - time.time()))
         load = os.getloadavg()[0]
         with TaskProcesses(airflow) as slot_time:
-            run_id = airflow.trigger_dag("rules")["dag_run_id"]
-            run = airflow.wait_for_run("rules", run_id, timeout=RUN_TIMEOUT)
+            run_id = airflow.trigger_dag("rules")
+            run = airflow.wait_for_run("rules", run_id, state=None, timeout=RUN_TIMEOUT)
         if run["state"] != "success":
             print(airflow.task_log("rules", run_id, "sweep"), flush=True)
         result = airflow.xcom("rules", run_id, "sweep")

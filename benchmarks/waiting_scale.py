@@ -77,14 +77,15 @@ def measure(waits: int, interval: float, polls: int) -> dict[str, float]:
         (Path(folder) / "waits.py").write_text(DAG.format(interval=interval))
         environment = {
             "AIRFLOW_CONN_CAMPAIGN_DEFAULT": json.dumps(sandbox.kore_connection()),
+            "AIRFLOW__TRIGGERER__CAPACITY": str(2 * waits),
             "AIRFLOW__TRIGGERER__BLOCKED_MAIN_THREAD_WARNING_THRESHOLD": str(WATCHDOG + 0.02),
         }
-        with LiveAirflow(folder, env=environment, triggerer_capacity=2 * waits) as airflow:
+        with LiveAirflow(folder, env=environment) as airflow:
             airflow.wait_for_dag("waits")
             triggerer = airflow.processes["triggerer"]
             before = resident(triggerer.pids())
             began = time.monotonic()
-            airflow.api("PATCH", "/dags/waits", json={"is_paused": False})
+            airflow.pause("waits", is_paused=False)
             for number in range(waits):
                 start(airflow, f"cd-{number}")
 

@@ -99,15 +99,20 @@ def settings(home: Path, dags_folder: Path, port: int) -> dict[str, str]:
         "SCHEDULER__USE_JOB_SCHEDULE": False,
         "USAGE_DATA_COLLECTION__ENABLED": False,
     }
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW_"))}
     return {
-        **inherited,
+        **isolated_environment(),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
-        "NO_PROXY": "127.0.0.1,localhost",
-        "no_proxy": "127.0.0.1,localhost",
         "AIRFLOW_HOME": str(home),
         **{f"AIRFLOW__{name}": str(value) for name, value in options.items()},
     }
+
+
+def isolated_environment() -> dict[str, str]:
+    """Return this process's environment without Airflow's variables, and without a proxy for this machine."""
+    unwanted = ("AIRFLOW_", "_AIRFLOW_", "PYTHONDONTWRITEBYTECODE")  # without bytecode it starts half as fast
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
+    exempt = ",".join(filter(None, [inherited.get("no_proxy") or inherited.get("NO_PROXY"), "127.0.0.1,localhost"]))
+    return {**inherited, "no_proxy": exempt, "NO_PROXY": exempt}
 
 
 @contextmanager

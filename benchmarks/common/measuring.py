@@ -18,7 +18,6 @@ from sqlalchemy import create_engine, text
 
 from airflow_provider_campaign.sandbox import Sandbox
 from tests.system.live_airflow import LiveAirflow
-from tests.system.live_airflow.task_processes import task_processes
 
 DAGS = Path(__file__).parents[1] / "dags"
 LATENCY = 0.05
@@ -103,7 +102,7 @@ class TaskProcesses(Sampler):
 
     def count(self) -> int:
         """Return how many task processes there are now."""
-        return len(task_processes(self._airflow))
+        return len(self._airflow.task_processes())
 
 
 class RunningTasks(Sampler):
@@ -142,7 +141,7 @@ def live_airflow(sandbox: Sandbox, python: str) -> Iterator[LiveAirflow]:
         "AIRFLOW_CONN_CAMPAIGN_DEFAULT": json.dumps(kore),
         "AIRFLOW_CONN_KORE_HTTP": json.dumps(http),
     }
-    with LiveAirflow(DAGS, parallelism=SLOTS, env=environment, python=python) as airflow:
+    with LiveAirflow(DAGS, env=environment, python=python) as airflow:
         for dag_id in ("sweep", "deferred_1", "peer_1"):  # the first task of a fresh Airflow compiles what it imports
             measure(airflow, sandbox, "warm-up", dag_id, 1)
         yield airflow
@@ -173,8 +172,8 @@ def measure(
     airflow.wait_for_dag(dag_id)
     load = os.getloadavg()[0]
     with sampler(airflow) as slot_time:
-        run_id = airflow.trigger_dag(dag_id)["dag_run_id"]
-        run = airflow.wait_for_run(dag_id, run_id, timeout=RUN_TIMEOUT)
+        run_id = airflow.trigger_dag(dag_id)
+        run = airflow.wait_for_run(dag_id, run_id, state=None, timeout=RUN_TIMEOUT)
     began, ended = (datetime.fromisoformat(run[key]) for key in ("start_date", "end_date"))
     swept = [campaign for campaign in sandbox.campaigns() if campaign.id.startswith("c-")]
     last = max(datetime.fromisoformat(campaign.updated_at) for campaign in swept)

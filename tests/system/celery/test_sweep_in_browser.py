@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import pytest
-
-pytest.importorskip("airflow.sdk", reason="Airflow 3 is not installed")
-
 from playwright.sync_api import Page, expect
 
 from airflow_provider_campaign.sandbox import Sandbox
 from tests.system.celery.pictures import take_picture
 from tests.system.live_airflow import LiveAirflow
 
-pytestmark = pytest.mark.timeout(400)
-
 NAMES = ("Evening reminder", "Renewal call", "Payment due", "Delivery window", "Appointment", "Win-back")
 
 
 def test_a_finished_sweep_can_be_read_in_airflow_and_on_the_sandboxs_page(
-    airflow_page: Page, shared_airflow: LiveAirflow, platform: Sandbox
+    page: Page, airflow: LiveAirflow, platform: Sandbox
 ) -> None:
     for number, name in enumerate(NAMES * 2):
         kind = ("sms", "voice")[number % 2]
         platform.add_campaign(f"cd-{kind}-{number:02}", kind, name=name, stop_delay=number % 3)
-    run = shared_airflow.trigger_dag("sweep")["dag_run_id"]
-    assert shared_airflow.wait_for_run("sweep", run)["state"] == "success"
-
-    page = airflow_page
+    run = airflow.run_dag("sweep")
     page.set_viewport_size({"width": 1200, "height": 700})
-    page.goto(f"{shared_airflow.url}/dags/sweep/runs/{run}/tasks/sweep")
+    page.goto(f"{airflow.url}/dags/sweep/runs/{run}/tasks/sweep")
     expect(page.get_by_text("Stopped 12 of 12 live campaigns").first).to_be_visible()
     take_picture(page, "sweep-in-airflow")
 

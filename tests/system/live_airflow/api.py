@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime
 from typing import Any
 
 import requests
@@ -55,21 +55,22 @@ class AirflowApi:
             if not page[field] or len(entries) >= page["total_entries"]:
                 return entries
 
-    def trigger_dag(
-        self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str | None = None, **body: Any
-    ) -> Json:
-        """
-        Start a run now, as soon as the DAG is parsed; unpause the DAG if it is paused.
-
-        :param body: further fields of the request, such as ``logical_date`` (null unless given)
-        """
+    def trigger_dag(self, dag_id: str, conf: Mapping[str, Any] | None = None, logical_date: str | None = None) -> str:
+        """Start a run now, as soon as the DAG is parsed; unpause the DAG if it is paused. Return the run's id."""
         if self.wait_for_dag(dag_id)["is_paused"]:
-            self.api("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
-        request = {"logical_date": None, "conf": dict(conf or {}), **body}
-        if run_id is not None:
-            request["dag_run_id"] = run_id
-        run: Json = self.api("POST", f"/dags/{dag_id}/dagRuns", json=request)
-        return run
+            self.pause(dag_id, is_paused=False)
+        request = {"logical_date": logical_date, "conf": dict(conf or {})}
+        return str(self.api("POST", f"/dags/{dag_id}/dagRuns", json=request)["dag_run_id"])
+
+    def run_dag(self, dag_id: str, conf: Mapping[str, Any] | None = None, state: str = "success") -> str:
+        """Start a run, wait until it has ended as it should, and return its id."""
+        run_id = self.trigger_dag(dag_id, conf)
+        self.wait_for_run(dag_id, run_id, state)
+        return run_id
+
+    def pause(self, dag_id: str, *, is_paused: bool) -> None:
+        """Pause a DAG, or unpause it."""
+        self.api("PATCH", f"/dags/{dag_id}", json={"is_paused": is_paused})
 
     def wait_for_dag(self, dag_id: str) -> Json:
         """Wait until a DAG is parsed and return it with its details; fail with the import errors."""
@@ -89,65 +90,47 @@ class AirflowApi:
         run: Json = self.api("GET", f"/dags/{dag_id}/dagRuns/{run_id}")
         return run
 
-    def wait_for_run(self, dag_id: str, run_id: str, timeout: float = 120, interval: float = 0.2) -> Json:
-        """Wait until a run has succeeded or failed, and return it; fail with the ends of the logs."""
+    def wait_for_run(self, dag_id: str, run_id: str, state: str | None = "success", timeout: float = 240) -> Json:
+        """Wait until a run has ended, in a state unless that is None; return it, or fail with the ends of the logs."""
 
         def finished() -> Json | None:
             run = self.dag_run(dag_id, run_id)
             return run if run["state"] in FINISHED else None
 
-        return wait_until(finished, timeout, lambda: f"run not finished\n{self.describe(dag_id, run_id)}", interval)
+        run = wait_until(finished, timeout, lambda: f"run not finished\n{self.describe(dag_id, run_id)}", 0.2)
+        assert state in (None, run["state"]), self.describe(dag_id, run_id)
+        return run
 
     def task_instances(self, dag_id: str, run_id: str) -> list[Json]:
         """Return all task instances of a run, mapped ones one by one."""
         return self.pages(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", "task_instances", order_by="id")
 
-    def wait_for_task_state(
-        self,
-        dag_id: str,
-        run_id: str,
-        task_id: str,
-        states: Collection[str] | str,
-        timeout: float = 120,
-        count: int | None = None,
-        interval: float = 0.2,
-    ) -> list[Json]:
-        """
-        Wait until instances of a task are in one of the states, and return these.
+    def wait_for_tasks(self, dag_id: str, run_id: str, state: str, count: int, timeout: float = 120) -> None:
+        """Wait until that many tasks of a run are in a state, or more."""
+        wait_until(
+            lambda: sum(task["state"] == state for task in self.task_instances(dag_id, run_id)) >= count,
+            timeout,
+            lambda: f"not {count} tasks {state}\n{self.describe(dag_id, run_id)}",
+            interval=0.2,
+        )
 
-        :param count: how many must be; all of them (and at least one) if None
-        """
-        wanted = {states} if isinstance(states, str) else set(states)
-
-        def reached() -> list[Json] | None:
-            all_of_them = [task for task in self.task_instances(dag_id, run_id) if task["task_id"] == task_id]
-            found = [task for task in all_of_them if task["state"] in wanted]
-            return found if len(found) >= (len(all_of_them) if count is None else count) else None
-
-        def failure() -> str:
-            return f"{task_id} not in {sorted(wanted)}\n{self.describe(dag_id, run_id)}"
-
-        return wait_until(reached, timeout, failure, interval)
-
-    def xcom(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1, key: str = "return_value") -> Any:
-        """Return the value of an XCom."""
-        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
+    def xcom(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Any:
+        """Return what a task has returned."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
         return self.api("GET", path, params={"map_index": map_index, "deserialize": False})["value"]
 
-    def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
-        """Return the log of a task as text, one event a line with its level and fields."""
+    def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1) -> str:
+        """Return the log of a task as text, one event a line."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
-        answer = self.api("GET", path, params={"map_index": map_index, "full_content": True})
-        return "\n".join(render(entry) for entry in answer["content"])
+        answer = self.api("GET", path, params={"full_content": True})
+        entries = ([entry] if isinstance(entry, str) else entry.values() for entry in answer["content"])
+        return "\n".join(" ".join(map(str, entry)) for entry in entries)
 
-    def create_connection(self, connection: Mapping[str, Any]) -> Json:
-        """Create a connection: ``{"connection_id": …, "conn_type": …, …}``, ``extra`` being a JSON text."""
-        created: Json = self.api("POST", "/connections", json=dict(connection))
-        return created
-
-    def delete_connection(self, connection_id: str) -> None:
-        """Delete a connection."""
-        self.api("DELETE", f"/connections/{connection_id}")
+    def enter_connection(self, method: str, conn_id: str, connection: Mapping[str, Any]) -> None:
+        """Create a connection (``POST``), or change it (``PATCH``)."""
+        path = "/connections" if method == "POST" else f"/connections/{conn_id}"
+        body = {"connection_id": conn_id, **connection, "extra": json.dumps(connection["extra"])}
+        self.api(method, path, json=body)
 
     def health(self) -> Json:
         """Return what ``/monitor/health`` says; nothing if the api-server does not answer."""
@@ -157,11 +140,6 @@ class AirflowApi:
                 return dict(answer.json())
         return {}
 
-    def heartbeat(self, component: str) -> datetime | None:
-        """Return the last sign of life of ``scheduler``, ``triggerer`` or ``dag_processor``."""
-        beat = self.health().get(component, {}).get(f"latest_{component}_heartbeat")
-        return datetime.fromisoformat(beat) if beat else None
-
     def describe(self, dag_id: str, run_id: str) -> str:
         """Say how a run stands, for a person who has to find out why it hangs."""
         tasks = self.task_instances(dag_id, run_id)
@@ -170,13 +148,3 @@ class AirflowApi:
         for (task, state, tries), count in sorted(counts.items()):
             lines.append(f"  {task} try {tries}: {state} x {count}")
         return "\n".join(lines)
-
-
-def render(entry: Json | str) -> str:
-    """Write one entry of a task's log, as the API gives it, on one line."""
-    if isinstance(entry, str):
-        return entry
-    fields = dict(entry)
-    parts = [fields.pop("timestamp", None), fields.pop("level", None), fields.pop("event", None)]
-    parts += [f"{name}={value}" for name, value in fields.items() if value not in (None, [], "")]
-    return " ".join(str(part) for part in parts if part)

@@ -1,129 +1,154 @@
-"""One long-running program of the live Airflow, under its warden."""
+"""One long-running program of the live Airflow."""
 
 from __future__ import annotations
 
-import contextlib
-import os
+import ctypes
 import signal
 import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.system.live_airflow import warden
+import psutil  # type: ignore[import-untyped]
+
+from tests.system.live_airflow.waiting import wait_until
+
+START_TIMEOUT = 180.0
+END_TIMEOUT = 30.0
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Program:
+@dataclass
+class Component:
     """
-    What to run, and how to end it.
+    A program that can be started, killed, and started again; each time it has a log of its own.
 
+    If this Python is killed, the program gets ``stop_signal``.
+
+    :param works: whether it does its work, judged by what has happened since a moment, if that can be seen
     :param user: run as this user instead of the present one
-    :param grace: seconds between ``stop_signal`` and SIGKILL at the end; 0 kills at once
-    :param remove: directory the warden removes if this Python is killed before it can do so
     """
 
     name: str
     command: Sequence[str]
     directory: Path
     environment: Mapping[str, str] = field(repr=False)
+    works: Callable[[datetime], bool]
     user: str | None = None
     stop_signal: signal.Signals = signal.SIGTERM
-    grace: float = 0.0
-    remove: Path | None = None
+    started_at: datetime = field(init=False)
+    _starts: int = field(default=0, init=False)
+    _process: psutil.Popen | None = field(default=None, init=False)
 
+    @property
+    def log(self) -> Path:
+        """The file with the output since the last start."""
+        return self.directory / f"{self.name}.{self._starts}.log"
 
-class Component:
-    """A program that can be started, killed and started again; its output is appended to one log."""
-
-    def __init__(self, program: Program, log: Path) -> None:
-        self.program = program
-        self.name = program.name
-        self.log = log
-        self.pid = 0
-        self.started_at = datetime.now(UTC)
-        self._log_offset = 0
-        self._warden: subprocess.Popen[bytes] | None = None
+    @property
+    def pid(self) -> int:
+        """The process id of the program."""
+        assert self._process is not None
+        return int(self._process.pid)
 
     def start(self) -> None:
-        """Start the program and learn its process id."""
+        """Start the program."""
         if self.is_alive():
             raise RuntimeError(f"{self.name} is running, pid {self.pid}")
+        self._starts += 1
         self.started_at = datetime.now(UTC)
-        read_end, write_end = os.pipe()
-        with self.log.open("ab") as log, open(read_end, "rb") as pid_pipe:
-            self._log_offset = log.tell()
-            try:
-                self._warden = self._start_warden(write_end, log.fileno())
-            finally:
-                os.close(write_end)
-            line = pid_pipe.readline()
-        if not line:
-            raise RuntimeError(f"{self.name} could not be started:\n{self.tail()}")
-        self.pid = int(line)
-
-    def _start_warden(self, pid_fd: int, log_fd: int) -> subprocess.Popen[bytes]:
-        program = self.program
-        options = [f"--parent={os.getpid()}", f"--pid-fd={pid_fd}", f"--grace={program.grace}"]
-        options.append(f"--stop-signal={int(program.stop_signal)}")
-        options += [f"--user={program.user}"] if program.user else []
-        options += [f"--remove={program.remove}"] if program.remove else []
-        return subprocess.Popen(
-            [sys.executable, "-I", "-S", warden.__file__, *options, "--", *program.command],
-            stdin=subprocess.DEVNULL,
-            stdout=log_fd,
-            stderr=log_fd,
-            cwd=program.directory,
-            env=program.environment,
-            pass_fds=[pid_fd],
-            start_new_session=True,
-        )
+        with self.log.open("wb") as log:
+            self._process = psutil.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.directory,
+                env=self.environment,
+                user=self.user,
+                group=self.user,
+                extra_groups=[] if self.user else None,
+                start_new_session=True,
+                preexec_fn=lambda: LIBC.prctl(PR_SET_PDEATHSIG, int(self.stop_signal), 0, 0, 0),
+            )
 
     def is_alive(self) -> bool:
-        """Return whether the program or anything it started is still there."""
-        return self._warden is not None and self._warden.poll() is None
+        """Return whether the program is running."""
+        return self._process is not None and self._process.poll() is None
 
     def pids(self) -> list[int]:
-        """Return the process ids of the program's warden, of the program and of all it has started."""
-        if self._warden is None or not self.is_alive():
+        """Return the process ids of the program and of all that it has started."""
+        return [process.pid for process in self._family()]
+
+    def _family(self) -> list[psutil.Process]:
+        if self._process is None or not self.is_alive():
             return []
-        return [self._warden.pid, *warden.descendants(self._warden.pid)]
+        return [self._process, *self._process.children(recursive=True)]
+
+    def kill(self) -> None:
+        """Kill the program with SIGKILL, and all that it had started, as if its machine had lost power."""
+        stopped: set[psutil.Process] = set()
+        while running := set(self._family()) - stopped:  # what is stopped starts nothing any more
+            stopped |= running
+            signal_each(running, signal.SIGSTOP)
+        signal_each(stopped, signal.SIGKILL)
+        wait_until(
+            lambda: all(has_ended(each.pid) for each in stopped), END_TIMEOUT, lambda: f"{self.name} can't be killed"
+        )
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the program itself."""
+        signal_each([self._family()[0]], number)
+
+    def wait(self, timeout: float) -> int:
+        """Wait until the program has ended, and return its exit status."""
+        assert self._process is not None
+        return int(self._process.wait(timeout))
+
+    def stop(self) -> None:
+        """Stop the program in order, as an upgrade would; kill what is left of it."""
         if self.is_alive():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, number)
+            self.signal(self.stop_signal)
+            with suppress(psutil.TimeoutExpired):
+                self.wait(END_TIMEOUT)
+        self.kill()
 
-    def kill(self, timeout: float = 10) -> None:
-        """Kill the program with SIGKILL, and then all that it had started, and wait until none is left."""
-        self.signal(signal.SIGKILL)
-        self.wait(timeout)
+    def wait_until_ready(self) -> None:
+        """
+        Wait until the program that was started does its work.
 
-    def end(self) -> None:
-        """Begin the end as the program wishes it, with its grace, without waiting."""
-        if self.is_alive() and self._warden is not None:
-            self._warden.terminate()
+        :raises RuntimeError: if it has ended instead
+        :raises TimeoutError: with the end of its log
+        """
 
-    def wait(self, timeout: float) -> None:
-        """Wait until the program and all it started have ended, for a number of seconds."""
-        if self._warden is None:
-            return
-        try:
-            self._warden.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise TimeoutError(f"{self.name} (pid {self.pid}) still alive after {timeout} s") from None
+        def ready() -> bool:
+            if not self.is_alive():
+                raise RuntimeError(f"{self.name} has ended by itself:\n{self.tail()}")
+            return self.works(self.started_at)
+
+        wait_until(ready, START_TIMEOUT, lambda: f"{self.name} not ready:\n{self.tail()}")
 
     def output(self) -> str:
         """Return what the program has written since it was last started."""
-        with self.log.open("rb") as log:
-            log.seek(self._log_offset)
-            return log.read().decode(errors="replace")
+        return self.log.read_text(errors="replace") if self._starts else ""
 
     def tail(self, lines: int = 30) -> str:
-        """Return the last lines of the log."""
-        if not self.log.exists():
-            return ""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        """Return the last lines of its output."""
+        return "\n".join(self.output().splitlines()[-lines:])
+
+
+def has_ended(pid: int) -> bool:
+    """Return whether a process has ended, even if its parent has not collected it."""
+    with suppress(psutil.NoSuchProcess):
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    return True
+
+
+def signal_each(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
+    """Send a signal to processes; some may have ended."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)

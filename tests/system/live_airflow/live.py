@@ -9,36 +9,58 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Self
 
+from airflow_provider_campaign.sandbox.playground import COMMANDS, isolated_environment, settings
 from tests.system.live_airflow.api import AirflowApi
-from tests.system.live_airflow.component import Component, Program
-from tests.system.live_airflow.environment import (
-    HOSTNAME_VARIABLE,
-    Layout,
-    airflow_environment,
-    isolated_environment,
-    write_hostname_module,
-)
-from tests.system.live_airflow.services import Postgres, Redis, free_ports
-from tests.system.live_airflow.supervisor import Supervisor
+from tests.system.live_airflow.component import START_TIMEOUT, Component, has_ended
+from tests.system.live_airflow.services import free_port, postgres, postgres_url, redis, redis_url
+from tests.system.live_airflow.waiting import wait_until
 
-CELERY = "CeleryExecutor"
+SETTINGS = {
+    "CORE__HOSTNAME_CALLABLE": "socket.gethostname",
+    "CORE__PARALLELISM": 16,
+    "API__EXPOSE_CONFIG": True,
+    "API__EXPOSE_STACKTRACE": True,
+    "API__MAXIMUM_PAGE_LIMIT": 1000,
+    "LOGGING__COLORED_CONSOLE_LOG": False,
+    # Only ``PARALLELISM`` limits what runs at the same time.
+    "CORE__MAX_ACTIVE_TASKS_PER_DAG": 100_000,
+    "CORE__MAX_ACTIVE_RUNS_PER_DAG": 10_000,
+    "CORE__DEFAULT_POOL_TASK_SLOT_COUNT": 100_000,
+    # Quick to notice: DAG files, triggers, what was lost with a killed component.
+    "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": 1,
+    "DAG_PROCESSOR__REFRESH_INTERVAL": 2,
+    "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 10,
+    "DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": 1,
+    "SCHEDULER__USE_JOB_SCHEDULE": True,
+    "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.2,
+    "SCHEDULER__JOB_HEARTBEAT_SEC": 2,
+    "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": 2,
+    "SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": 2,
+    "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": 15,
+    "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": 20,
+    "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": 5,
+    "TRIGGERER__JOB_HEARTBEAT_SEC": 1,
+    "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": 10,
+}
+"""What all live Airflows have in common, beside the playground's settings."""
+
 SERVICES = ("postgres", "redis")
 
 
-class LiveAirflow(Supervisor, AirflowApi):
+class LiveAirflow(AirflowApi):
     """
-    A real Airflow, from ``with`` to its end: PostgreSQL, four components and, for Celery, Redis and workers.
+    A real Airflow, from ``with`` to its end: PostgreSQL, four components and, for Celery, Redis and a worker.
 
     Everything is removed at the end; with ``KEEP=1`` in the environment the files stay, and their folder is printed.
 
-    :param celery_workers: named ``worker-1``, ``worker-2``, …
-    :param celery_concurrency: tasks at once on each of them; ``parallelism`` shared among them if None
-    :param parallelism: tasks at once in the whole of Airflow, and nothing else limits them
-    :param api_port: a free one if 0
+    :param celery: run tasks with the CeleryExecutor instead of the LocalExecutor
+    :param path: of the UI below the api-server's address
     :param env: environment variables for all components, such as ``AIRFLOW_CONN_…``; they have the last word
     :param python: the Python that Airflow is installed in
     """
@@ -47,27 +69,20 @@ class LiveAirflow(Supervisor, AirflowApi):
         self,
         dags_folder: str | Path,
         *,
-        executor: str = "LocalExecutor",
-        celery_workers: int = 2,
-        celery_concurrency: int | None = None,
-        parallelism: int = 16,
-        triggerer_capacity: int = 1000,
-        api_port: int = 0,
+        celery: bool = False,
+        path: str = "",
         env: Mapping[str, str] | None = None,
         python: str = sys.executable,
     ) -> None:
-        Supervisor.__init__(self)
-        AirflowApi.__init__(self, url="")
-        self.api_port = api_port
+        self.port = free_port()
+        super().__init__(f"http://127.0.0.1:{self.port}")
         self.dags_folder = Path(dags_folder).resolve()
-        self.executor = executor
-        self.celery_workers = celery_workers if executor == CELERY else 0
-        self.celery_concurrency = celery_concurrency or max(1, parallelism // celery_workers)
-        self.parallelism = parallelism
-        self.triggerer_capacity = triggerer_capacity
+        self.celery = celery
+        self.path = path
         self.extra_environment = dict(env or {})
         self.python = python
         self.environment: dict[str, str] = {}
+        self.processes: dict[str, Component] = {}
         self.directory = Path()
 
     def __enter__(self) -> Self:
@@ -83,136 +98,134 @@ class LiveAirflow(Supervisor, AirflowApi):
         self.close()
 
     def _open(self) -> None:
-        free_port, *self._ports = free_ports(4)
-        self.api_port = self.api_port or free_port
-        self.url = f"http://127.0.0.1:{self.api_port}"
         self.directory = Path(tempfile.mkdtemp(prefix="live-airflow-"))
         self.directory.chmod(0o711)  # the user who runs PostgreSQL must be able to pass
-        for name in ("home", "logs", "postgres", "redis"):
-            (self.directory / name).mkdir(mode=0o700)
-        write_hostname_module(self.home)
-        self._start_services()
+        self.environment = self._environment()
+        services = [postgres, redis] if self.celery else [postgres]
+        self._launch(*[service(self.directory / service.__name__, isolated_environment()) for service in services])
         self.cli("db", "migrate")
-        for name, arguments in self._arguments().items():
-            self.launch(self._program(name, arguments), self.logs)
-        for name in self.processes:
-            self.wait_until_ready(name)
+        components = [self._component(command[0], *command) for command in COMMANDS]
+        if self.celery:
+            components.append(self._component("worker", "celery", "worker", "--skip-serve-logs", "--concurrency=6"))
+        self._launch(*components)
 
-    @property
-    def home(self) -> Path:
-        """AIRFLOW_HOME."""
-        return self.directory / "home"
-
-    @property
-    def logs(self) -> Path:
-        """Directory of the components' logs."""
-        return self.directory / "logs"
-
-    def _start_services(self) -> None:
-        """Start what Airflow needs, all at once, and make up its settings."""
-        postgres_port, redis_port, log_port = self._ports
-        self._postgres = Postgres(self.directory / "postgres", postgres_port, isolated_environment())
-        self._redis = None
-        if self.executor == CELERY:
-            self._redis = Redis(self.directory / "redis", redis_port, isolated_environment())
-            self.launch(self._redis.program(), self.logs)
-        self._postgres.initialise()
-        self.launch(self._postgres.program(None if keep_files() else self.directory), self.logs)
-        layout = Layout(
-            home=self.home,
-            dags_folder=self.dags_folder,
-            executor=self.executor,
-            parallelism=self.parallelism,
-            triggerer_capacity=self.triggerer_capacity,
-            database=self._postgres.url,
-            api_port=self.api_port,
-            log_port=log_port,
-            broker=self._redis.url if self._redis else None,
-        )
-        self.environment = airflow_environment(layout, self.extra_environment)
-        for name in self.processes:
-            self.wait_until_ready(name)
-
-    def _arguments(self) -> dict[str, list[str]]:
-        """Return the arguments of each component; logs are on one disk, so none serves them."""
-        components = {
-            "api-server": ["api-server", "--workers=1"],
-            "scheduler": ["scheduler", "--skip-serve-logs"],
-            "dag-processor": ["dag-processor"],
-            "triggerer": ["triggerer", "--skip-serve-logs"],
+    def _environment(self) -> dict[str, str]:
+        home = self.directory / "home"
+        home.mkdir(mode=0o700)
+        options = {
+            **SETTINGS,
+            "API__BASE_URL": f"{self.url}{self.path}",
+            "DATABASE__SQL_ALCHEMY_CONN": postgres_url(self.directory / "postgres"),
         }
-        for number in range(1, self.celery_workers + 1):
-            worker = ["celery", "worker", "--skip-serve-logs", f"--concurrency={self.celery_concurrency}"]
-            components[f"worker-{number}"] = [*worker, f"--celery-hostname=worker-{number}"]
-        return components
+        if self.celery:
+            options["CORE__EXECUTOR"] = "CeleryExecutor"
+            options["CELERY__BROKER_URL"] = redis_url(self.directory / "redis")
+        return {
+            **settings(home, self.dags_folder, self.port),
+            "NO_COLOR": "1",
+            "PYTHONUNBUFFERED": "1",
+            **{f"AIRFLOW__{name}": str(value) for name, value in options.items()},
+            **self.extra_environment,
+        }
 
-    def _program(self, name: str, arguments: list[str]) -> Program:
-        hostname = name if name.startswith("worker-") else "localhost"
-        return Program(
-            name=name,
-            command=[self.python, "-m", "airflow", *arguments],
-            directory=self.directory,
-            environment={**self.environment, HOSTNAME_VARIABLE: hostname},
+    def _component(self, name: str, *arguments: str) -> Component:
+        return Component(
+            name,
+            [self.python, "-m", "airflow", *arguments],
+            directory=self.directory / "home",
+            environment=self.environment,
+            works=partial(self._works, name),
         )
 
-    def works(self, component: Component, since: datetime) -> bool:
-        """Return whether a component does its work, by a heartbeat after ``since`` if it has any."""
-        name = component.name
-        if name == "postgres":
-            return self._postgres.is_ready()
-        if name == "redis":
-            return self._redis is not None and self._redis.is_ready()
-        if name.startswith("worker-"):
-            return f"celery@{name} ready" in component.output()
+    def _works(self, name: str, since: datetime) -> bool:
+        """Return whether a component of Airflow does its work, by a heartbeat after ``since`` if it has any."""
+        if name == "worker":
+            return " ready." in self.processes[name].output()
         if name == "api-server":
             return bool(self.health())
-        beat = self.heartbeat(name.replace("-", "_"))
-        return beat is not None and beat >= since
+        part = name.replace("-", "_")
+        beat = self.health().get(part, {}).get(f"latest_{part}_heartbeat")
+        return beat is not None and datetime.fromisoformat(beat) >= since
 
-    def restart_postgres(self) -> None:
-        """Stop the database with all connections to it, start it again, and :meth:`recover`."""
-        self.stop("postgres")
-        self.start("postgres")
-        self.recover()
+    def _launch(self, *components: Component) -> None:
+        for component in components:
+            self.processes[component.name] = component
+            component.start()
+        for component in components:
+            component.wait_until_ready()
 
-    def cli(self, *arguments: str, timeout: float = 180) -> str:
-        """Run ``airflow …`` and return its standard output; raise with all it wrote if it fails."""
+    def kill(self, name: str) -> None:
+        """Kill a component with SIGKILL, and all that it had started, as if its machine had lost power."""
+        self.processes[name].kill()
+
+    def start(self, name: str) -> None:
+        """Start a component again that was killed or stopped."""
+        self.processes[name].start()
+        self.processes[name].wait_until_ready()
+
+    def recover(self) -> None:
+        """
+        Start what has ended, as a service manager would, until every component works again.
+
+        A scheduler or a dag-processor that cannot reach the database for a second ends (Airflow 3.3.2).
+        """
+        since = datetime.now(UTC)
+
+        def works(component: Component) -> bool:
+            if not component.is_alive():
+                component.start()
+            return component.works(max(since, component.started_at))
+
+        for component in self.processes.values():
+            wait_until(partial(works, component), START_TIMEOUT, component.tail)
+
+    def task_processes(self) -> list[int]:
+        """Return the ids of the processes in which the LocalExecutor's workers, the scheduler's children, run tasks."""
+        workers = children(self.processes["scheduler"].pid)
+        return [task for worker in workers for task in children(worker) if not has_ended(task)]
+
+    def cli(self, *arguments: str) -> None:
+        """Run ``airflow …``; raise with all it wrote if it fails."""
         done = subprocess.run(
             [self.python, "-m", "airflow", *arguments],
             env=self.environment,
             cwd=self.directory,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
-            timeout=timeout,
+            timeout=START_TIMEOUT,
             check=False,
         )
         if done.returncode:
-            said = f"{done.stdout}{done.stderr}"
-            raise RuntimeError(f"airflow {' '.join(arguments)}: {done.returncode}\n{said}")
-        return done.stdout
+            raise RuntimeError(f"airflow {' '.join(arguments)}: {done.returncode}\n{done.stdout}")
 
     def describe(self, dag_id: str, run_id: str) -> str:
         """Say how a run stands, with the ends of the components' logs."""
-        parts = []
-        for name, component in self.processes.items():
-            if name not in SERVICES:
-                state = "alive" if component.is_alive() else "not running"
-                parts.append(f"--- {name} ({state}), end of its log:\n{component.tail()}")
-        return "\n".join([*parts, f"--- {super().describe(dag_id, run_id)}"])
+        logs = [
+            f"--- {name} ({'alive' if component.is_alive() else 'not running'}), end of its log:\n{component.tail()}"
+            for name, component in self.processes.items()
+            if name not in SERVICES
+        ]
+        return "\n".join([*logs, f"--- {super().describe(dag_id, run_id)}"])
 
     def close(self) -> None:
         """End everything, first Airflow and then what it stands on, and remove the files."""
         atexit.unregister(self.close)
-        self.end(name for name in self.processes if name not in SERVICES)
-        self.end(name for name in self.processes if name in SERVICES)
+        for name, component in reversed(self.processes.items()):
+            if name in SERVICES:
+                component.stop()
+            else:
+                component.kill()
         self._session.close()
-        if keep_files():
+        if os.environ.get("KEEP") == "1":
             print(f"kept: {self.directory}", file=sys.stderr)
         elif self.directory != Path():
             shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def keep_files() -> bool:
-    """Return whether the person at the keyboard wants to keep the files."""
-    return os.environ.get("KEEP") == "1"
+def children(pid: int) -> list[int]:
+    """Return the ids of the processes that a process has started; none if it is gone."""
+    with suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []

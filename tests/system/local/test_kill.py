@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 from packaging.version import Version
-
-pytest.importorskip("airflow.sdk", reason="Airflow 3 is not installed")
 
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.secrets_guard import leak_in
 from tests.system.live_airflow import VERSION, LiveAirflow
-from tests.system.live_airflow.task_processes import task_processes
-from tests.system.local.conftest import Deploy
-
-pytestmark = pytest.mark.timeout(400)
-RETRIED_FROM_3_1 = pytest.mark.skipif(
-    Version("3.1") > VERSION, reason="Airflow 3.0 does not retry a task of which only the own process is killed"
-)
 
 DAGS = """
 from datetime import timedelta
@@ -41,127 +30,85 @@ AGAIN = {"retries": 1, "retry_delay": timedelta(seconds=1)}
 OPERATORS = {"stop": StopCampaignOperator, "start": StartCampaignOperator, "delete": DeleteCampaignOperator}
 
 for name, operator in OPERATORS.items():
-    for platform, campaign_type in (("kore", "sms"), ("sonarly", None)):
-        with DAG(f"{name}_{platform}"):
+    for conn_id, campaign_type in (("campaign_default", "sms"), ("sonarly", None)):
+        with DAG(f"{name}_{campaign_type or 'sonarly'}"):
             operator(
                 task_id="task",
                 campaign_id="{{ dag_run.conf['campaign_id'] }}",
-                campaign_conn_id=platform,
+                campaign_conn_id=conn_id,
                 campaign_type=campaign_type,
                 **AGAIN,
             )
 
 with DAG("killed_sweep"):
-    StopActiveCampaignsOperator(task_id="sweep", campaign_conn_id="kore", **AGAIN)
+    StopActiveCampaignsOperator(task_id="sweep", **AGAIN)
 """
 
 
-@dataclass(frozen=True)
-class Case:
-    """
-    A task that is killed.
-
-    :param fault: ``lost`` where the platform has done what it was asked by then, ``hang`` where it has not.
-    :param sent: How often the request has arrived when all is over.
-    :param state: In which state the run ends.
-    """
-
-    action: str
-    platform: str
-    fault: str
-    sent: int
-    state: str = "success"
-
-    @property
-    def campaign_id(self) -> str:
-        return f"{self.action}-{self.platform}-{self.fault}"
-
-    def prepare(self, platform: Sandbox) -> None:
-        """Put the campaign and its fault into the sandbox."""
-        campaign_type = "sms" if self.platform == "kore" else "sonarly"
-        platform.add_campaign(self.campaign_id, campaign_type, status=BEFORE[self.action])
-        options: dict[str, Any] = {"how": "hang"} if self.fault == "lost" else {}
-        platform.add_fault(Fault(self.fault, action=self.action, campaign_id=self.campaign_id, **options))
-
-
 CASES = [
-    Case("stop", "kore", "lost", sent=1),
-    Case("stop", "kore", "hang", sent=2),
-    Case("stop", "sonarly", "lost", sent=1),
-    Case("start", "kore", "lost", sent=1),
+    # action, campaign type, fault, how often the request has arrived when all is over, and how the run ends;
+    # with "lost", the platform has done what it was asked by the time of the kill, with "hang" it has not
+    ("stop", "sms", "lost", 1, "success"),
+    ("stop", "sms", "hang", 2, "success"),
+    ("stop", "sonarly", "lost", 1, "success"),
+    ("start", "sms", "lost", 1, "success"),
     # Whoever is killed leaves no record, so nothing says that a delete was sent: a mistyped id would look the same.
-    Case("delete", "kore", "lost", sent=2, state="failed"),
+    ("delete", "sms", "lost", 2, "failed"),
 ]
 BEFORE = {"stop": "Active", "start": "Stopped", "delete": "Stopped"}
 AFTER = {"stop": "Stopped", "start": "Active", "delete": None}
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def platform(sandbox: Sandbox) -> Sandbox:
-    sandbox.reset()
-    return sandbox
-
-
-@pytest.fixture(scope="module")
-def airflow(sandbox: Sandbox, deploy: Deploy) -> LiveAirflow:
-    return deploy(DAGS, kore=sandbox.kore_connection(), sonarly=sandbox.sonarly_connection())
-
-
-def parent_of(pid: int) -> int:
-    """Return the process that has started another: of a task, the worker that supervises it."""
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def statuses(platform: Sandbox) -> dict[str, str]:
     return {campaign.id: campaign.status for campaign in platform.campaigns()}
 
 
-@pytest.mark.parametrize("victim", [pytest.param("task", marks=RETRIED_FROM_3_1), "worker"])
-def test_what_a_killed_task_had_asked_for_is_done_once(airflow: LiveAirflow, platform: Sandbox, victim: str) -> None:
-    runs = {case: (f"{case.action}_{case.platform}", f"{victim}-{case.fault}") for case in CASES}
-    for case, (dag_id, run_id) in runs.items():
-        case.prepare(platform)
-        airflow.trigger_dag(dag_id, {"campaign_id": case.campaign_id}, run_id=run_id)
+def test_what_a_killed_task_had_asked_for_is_done_once(airflow: LiveAirflow, platform: Sandbox) -> None:
+    runs = []
+    for action, campaign_type, fault, *_ in CASES:
+        campaign_id = f"{action}-{campaign_type}-{fault}"
+        platform.add_campaign(campaign_id, campaign_type, status=BEFORE[action])
+        options: dict[str, Any] = {"how": "hang"} if fault == "lost" else {}
+        platform.add_fault(Fault(fault, action=action, campaign_id=campaign_id, **options))
+        runs.append((campaign_id, airflow.trigger_dag(f"{action}_{campaign_type}", {"campaign_id": campaign_id})))
     platform.wait_for(lambda platform: sum(request.action in AFTER for request in platform.requests) == len(CASES), 120)
-    tasks = task_processes(airflow)
+    tasks = airflow.task_processes()
     assert len(tasks) == len(CASES)
-    for pid in [*map(parent_of, tasks), *tasks] if victim == "worker" else tasks:
+    workers = [psutil.Process(task).ppid() for task in tasks]
+    for pid in [*workers, *tasks]:
         os.kill(pid, signal.SIGKILL)
 
-    for case, (dag_id, run_id) in runs.items():
-        assert airflow.wait_for_run(dag_id, run_id, timeout=180)["state"] == case.state
+    for (action, campaign_type, _, sent, state), (campaign_id, run_id) in zip(CASES, runs, strict=True):
+        dag_id = f"{action}_{campaign_type}"
+        airflow.wait_for_run(dag_id, run_id, state)
         assert [task["try_number"] for task in airflow.task_instances(dag_id, run_id)] == [2]
-        assert statuses(platform).get(case.campaign_id) == AFTER[case.action]
-        mine = [request.action for request in platform.requests if request.campaign_id == case.campaign_id]
-        assert mine.count(case.action) == case.sent
-        assert mine[mine.index(case.action) + 1] == ("get" if case.platform == "sonarly" else "status")
+        assert statuses(platform).get(campaign_id) == AFTER[action]
+        mine = [request.action for request in platform.requests if request.campaign_id == campaign_id]
+        assert mine.count(action) == sent
+        assert mine[mine.index(action) + 1] == ("get" if campaign_type == "sonarly" else "status")
         log = airflow.task_log(dag_id, run_id, "task", try_number=2)
-        if case.state == "success":
-            assert airflow.xcom(dag_id, run_id, "task")["status"] == AFTER[case.action]
+        if state == "success":
+            assert airflow.xcom(dag_id, run_id, "task")["status"] == AFTER[action]
         else:
             assert "ignore_missing" in log
         assert leak_in(log) is None
 
 
-@RETRIED_FROM_3_1
+@pytest.mark.skipif(
+    Version("3.1") > VERSION, reason="Airflow 3.0 does not retry a task of which only the own process is killed"
+)
 def test_a_sweep_that_is_killed_in_the_middle_is_ended_by_the_retry(airflow: LiveAirflow, platform: Sandbox) -> None:
     for number in range(40):
         platform.add_campaign(f"cd-{number}", ("sms", "voice")[number % 2])
     platform.add_fault(Fault("lost", action="stop", skip=10, count=None, how="hang"))
-    run = airflow.trigger_dag("killed_sweep")["dag_run_id"]
+    run = airflow.trigger_dag("killed_sweep")
     # Ten stops were answered, ten have reached the platform.
     platform.wait_for(lambda platform: list(statuses(platform).values()).count("Stopped") == 20, 60)
-    [task] = task_processes(airflow)
+    [task] = airflow.task_processes()
     os.kill(task, signal.SIGKILL)
     platform.clear_faults()
 
-    assert airflow.wait_for_run("killed_sweep", run)["state"] == "success"
+    airflow.wait_for_run("killed_sweep", run)
     assert airflow.task_instances("killed_sweep", run)[0]["try_number"] == 2
     assert set(statuses(platform).values()) == {"Stopped"}
     assert {campaign.stop_requests for campaign in platform.campaigns()} == {1}

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from packaging.version import Version
 
-pytest.importorskip("airflow.sdk", reason="Airflow 3 is not installed")
-
 from airflow_provider_campaign.records.store import RecordStore
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.records_guard import read_all, verify_records
 from tests.system.live_airflow import VERSION, LiveAirflow
 from tests.system.live_airflow.waiting import wait_until
-from tests.system.local.conftest import Deploy
 
-pytestmark = [
-    pytest.mark.timeout(400),
-    pytest.mark.skipif(Version("3.1") > VERSION, reason="the ObjectStoragePath of Airflow 3.0 does not open files"),
-]
+pytestmark = pytest.mark.skipif(
+    Version("3.1") > VERSION, reason="the ObjectStoragePath of Airflow 3.0 does not open files"
+)
 
 DAGS = """
 from datetime import timedelta
@@ -33,63 +28,37 @@ from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperato
 KEPT = "file://FOLDER/records"
 PLACES = {"kept": KEPT, "killed": KEPT, "nowhere": None}
 for name, place in PLACES.items():
-    timeout = 300 if name == "killed" else 12
     with DAG(name):
         StopActiveCampaignsOperator(
-            task_id="sweep", campaign_conn_id="on_record", timeout=timeout, records_path=place,
+            task_id="sweep", timeout=300 if name == "killed" else 12, records_path=place,
             retries=2, retry_delay=timedelta(seconds=3),
         )
 """
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("records_live")
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def store(folder: Path) -> RecordStore:
     return RecordStore(f"file://{folder}/records")
 
 
-@pytest.fixture(scope="module")
-def platform() -> Iterator[Sandbox]:
-    with Sandbox(rate_limit=None) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture(scope="module")
-def airflow(platform: Sandbox, folder: Path, deploy: Deploy) -> LiveAirflow:
-    return deploy(DAGS.replace("FOLDER", str(folder)), on_record=platform.kore_connection("v2"))
-
-
 @pytest.fixture(autouse=True)
-def four_campaigns(platform: Sandbox) -> None:
-    platform.reset()
+def four_campaigns_one_stuck(platform: Sandbox) -> None:
     for number in range(4):
         platform.add_campaign(f"c-{number}")
-
-
-def run(airflow: LiveAirflow, dag_id: str) -> tuple[str, dict[str, Any]]:
-    """Run a DAG; return its state and what its task has put into XCom."""
-    run_id = airflow.trigger_dag(dag_id)["dag_run_id"]
-    state = airflow.wait_for_run(dag_id, run_id, timeout=240)["state"]
-    return state, airflow.xcom(dag_id, run_id, "sweep")
-
-
-def stick(platform: Sandbox) -> None:
     platform.add_fault(Fault("error", action="stop", campaign_id="c-3", count=None))
 
 
-def test_after_three_tries_the_last_result_and_record_hold_all_four(
-    airflow: LiveAirflow, platform: Sandbox, store: RecordStore
-) -> None:
-    stick(platform)
-    state, result = run(airflow, "kept")
-    assert state == "failed"
+def result_of_three_tries(airflow: LiveAirflow, dag_id: str) -> dict[str, Any]:
+    """Return what the sweep has put into XCom when it has given up, which holds what the first try has stopped."""
+    result: dict[str, Any] = airflow.xcom(dag_id, airflow.run_dag(dag_id, state="failed"), "sweep")
     assert sorted(row["campaign_id"] for row in result["stopped"]) == ["c-0", "c-1", "c-2"]
     assert all(row["asked_at"] <= row["confirmed_at"] and row["try_number"] == 1 for row in result["stopped"])
     assert [row["campaign_id"] for row in result["failed"]] == ["c-3"]
+    return result
+
+
+def test_after_three_tries_the_last_result_and_record_hold_all_four(airflow: LiveAirflow, store: RecordStore) -> None:
+    result = result_of_three_tries(airflow, "kept")
     records = read_all(store)
     assert [record.path[-9:] for record in records] == ["try1.json", "try2.json", "try3.json"]
     last = records[-1].record or {}
@@ -99,12 +68,16 @@ def test_after_three_tries_the_last_result_and_record_hold_all_four(
     assert verify_records(records, [result["record"]["sha256"]]) == []
 
 
+@pytest.mark.skipif(Version("3.3") > VERSION, reason="before 3.3 there is no task state store")
+def test_without_a_records_path_the_task_state_store_makes_a_result_whole(airflow: LiveAirflow) -> None:
+    assert result_of_three_tries(airflow, "nowhere")["record"] is None
+
+
 def test_a_task_that_is_terminated_leaves_what_it_did(
     airflow: LiveAirflow, platform: Sandbox, store: RecordStore
 ) -> None:
     before = len(read_all(store))
-    stick(platform)
-    run_id = airflow.trigger_dag("killed")["dag_run_id"]
+    run_id = airflow.trigger_dag("killed")
     platform.wait_for(lambda platform: sum(not campaign.live for campaign in platform.campaigns()) == 3, 90)
     airflow.api("PATCH", f"/dags/killed/dagRuns/{run_id}/taskInstances/sweep", json={"new_state": "failed"})
     wait_until(lambda: len(read_all(store)) > before, timeout=30, failure=lambda: airflow.describe("killed", run_id))
@@ -114,15 +87,3 @@ def test_a_task_that_is_terminated_leaves_what_it_did(
         **{"c-0": True, "c-1": True, "c-2": True, "c-3": False}
     }
     assert verify_records(store.read()) == []
-
-
-@pytest.mark.skipif(Version("3.3") > VERSION, reason="before 3.3 there is no task state store")
-def test_without_a_records_path_the_task_state_store_makes_a_result_whole(
-    airflow: LiveAirflow, platform: Sandbox
-) -> None:
-    stick(platform)
-    state, result = run(airflow, "nowhere")
-    assert state == "failed"
-    assert sorted(row["campaign_id"] for row in result["stopped"]) == ["c-0", "c-1", "c-2"]
-    assert [row["campaign_id"] for row in result["failed"]] == ["c-3"]
-    assert result["record"] is None
