@@ -141,8 +141,8 @@ class LiveAirflow(AirflowApi):
         """Return whether a component of Airflow does its work, by a heartbeat after ``since`` if it has any."""
         if name == "worker":
             return " ready." in self.processes[name].output()
-        if name == "api-server":
-            return bool(self.health())
+        if name == "api-server":  # the first request of a task takes it seconds, on a busy machine too many
+            return bool(self.health()) and self._session.get(f"{self.url}/execution/health", timeout=START_TIMEOUT).ok
         part = name.replace("-", "_")
         beat = self.health().get(part, {}).get(f"latest_{part}_heartbeat")
         return beat is not None and datetime.fromisoformat(beat) >= since
