@@ -95,9 +95,10 @@ class Component:
             stopped |= running
             signal_each(running, signal.SIGSTOP)
         signal_each(stopped, signal.SIGKILL)
-        wait_until(
-            lambda: all(has_ended(each.pid) for each in stopped), END_TIMEOUT, lambda: f"{self.name} can't be killed"
-        )
+        ids = [process.pid for process in stopped]
+        wait_until(lambda: all(map(has_ended, ids)), END_TIMEOUT, lambda: f"{self.name} can't be killed")
+        if self._process is not None:
+            self.wait(END_TIMEOUT)  # until all of its threads have ended, too
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the program itself."""
