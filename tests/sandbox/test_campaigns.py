@@ -119,6 +119,15 @@ def test_a_list_and_a_status_may_lag_and_show_what_was(
     assert kore.status_of("c-1") == "Stopped"
 
 
+def test_waiting_ends_at_a_change_or_at_its_time() -> None:
+    with Sandbox(stop_delay=0.05) as sandbox:
+        campaign = sandbox.add_campaign()
+        with pytest.raises(TimeoutError):
+            sandbox.wait_for(lambda sandbox: sandbox.requests, timeout=0.01)
+        KoreClient(sandbox).stop(campaign.id)
+        sandbox.wait_for(lambda sandbox: campaign.status == "Stopped")
+
+
 def test_sonarly_may_have_numbers_for_ids_and_statuses_of_its_own(sandbox: Sandbox, sonarly: SonarlyClient) -> None:
     sandbox.config.numeric_ids = True
     sandbox.config.start_status_word, sandbox.config.stop_status_word = "queued", "stopping"

@@ -33,6 +33,8 @@ def test_a_fault_applies_to_matching_requests_in_the_order_in_which_they_were_pl
     sandbox.add_fault(Fault("conflict", count=1))
     sandbox.add_fault(Fault("html", skip=3, count=2))
     assert [kore.list().status_code for _ in range(6)] == [500, 409, 200, 502, 502, 429]
+    sandbox.add_fault(Fault("failure"))
+    assert kore.list().json()["status"] == "failure"
 
 
 def test_every_kind_can_be_planned_and_those_of_lists_for_lists(sandbox: Sandbox, kore: KoreClient) -> None:
