@@ -8,13 +8,16 @@ import threading
 import traceback
 from collections.abc import Callable
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import ReceivedRequest, Sandbox
+from tests.certificates import Authority
 from tests.kinds import KORE_KINDS, SONARLY, Connect, Kind
+from tests.servers import LocalServer, Reply
 
 Do = Callable[[CampaignHook, str], Any]
 
@@ -126,6 +129,13 @@ def test_an_id_is_one_percent_encoded_segment_of_the_path(sandbox: Sandbox, conn
     connect(kind.connection(sandbox))
     assert kind.stop(campaign.id).execute({})["status"] == campaign.status == "Stopped"
     assert "/evening%20%26%20offer%2B50%25%3A%C3%BC" in only_request(sandbox).path
+
+
+def test_the_ca_bundle_of_the_connection_is_trusted(sandbox: Sandbox, connect: Connect, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    with LocalServer(lambda sent: Reply(b'{"status": "Stopped"}'), authority.server_context()) as server:
+        connect({**sandbox.kore_connection(ca_bundle=str(authority.bundle)), "host": server.url})
+        assert KORE_KINDS[0].stop("cd-1").execute({})["status"] == "Stopped"
 
 
 def frames_at_the_socket(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> list[str]:

@@ -36,18 +36,15 @@ def spend(limiter: RateLimiter, clock: VirtualClock, count: int) -> None:
             pass
 
 
-def test_a_burst_up_to_the_limit_waits_for_nothing(limiter: RateLimiter, clock: VirtualClock) -> None:
+def test_a_burst_up_to_the_limit_waits_for_nothing_and_the_next_request_for_the_window(
+    limiter: RateLimiter, clock: VirtualClock
+) -> None:
     assert limiter.available_within() == LIMIT
-    spend(limiter, clock, LIMIT)
-    assert clock.slept == []
-    assert limiter.available_within() == 0
-
-
-def test_the_next_request_waits_until_the_first_has_left_the_window(limiter: RateLimiter, clock: VirtualClock) -> None:
     spend(limiter, clock, 1)
     clock.advance(20)
     spend(limiter, clock, LIMIT - 1)
-    assert limiter.delay == pytest.approx(WINDOW - 20)
+    assert clock.slept == []
+    assert (limiter.available_within(), limiter.delay) == (0, pytest.approx(WINDOW - 20))
     spend(limiter, clock, 1)
     assert clock.slept == [pytest.approx(WINDOW - 20)]
 
