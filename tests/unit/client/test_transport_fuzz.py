@@ -142,6 +142,10 @@ def test_any_bytes_are_a_response_or_an_error_of_ours(
     platform.stop()
 
 
+FAR = Transport("https://platform.test")
+"""The way to a host that only a proxy leads to."""
+
+
 @pytest.fixture(scope="module")
 def proxy() -> Iterator[list[bytes]]:
     """What a proxy says to every CONNECT before it closes the connection."""
@@ -161,4 +165,4 @@ def proxy() -> Iterator[list[bytes]]:
 def test_whatever_a_proxy_says_nothing_was_sent(proxy: list[bytes], said: bytes) -> None:
     proxy[:] = [said]
     with pytest.raises(NotSent, match="by way of the proxy"):
-        send("https://platform.test", "/stop")
+        FAR.send_request(HttpRequest("POST", "/stop"), dict, AMPLE)
