@@ -19,7 +19,7 @@ if "AIRFLOW_HOME" not in os.environ:  # before anything imports Airflow, which w
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.commands import command
-from tests.kinds import KINDS, KORE_KINDS, Connect, Kind
+from tests.kinds import KINDS, Connect, Kind
 from tests.profiles import IS_FULL
 from tests.records_guard import own_records, records_are_kept
 from tests.scheduler import pytest_xdist_make_scheduler
@@ -86,10 +86,4 @@ def empty_database(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.label)
 def kind(request: pytest.FixtureRequest) -> Kind:
     """Each kind of campaign in turn."""
-    return request.param  # type: ignore[no-any-return]
-
-
-@pytest.fixture(params=KORE_KINDS, ids=lambda kind: kind.label)
-def kore_kind(request: pytest.FixtureRequest) -> Kind:
-    """Each kind of Kore.ai's campaigns in turn."""
     return request.param  # type: ignore[no-any-return]

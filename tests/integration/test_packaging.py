@@ -27,19 +27,6 @@ AIRFLOW = Version(airflow.__version__)
 
 in_full = pytest.mark.skipif(not IS_FULL, reason="takes long where Airflow has never run: only in full")
 
-USERS_DAG = """\
-from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operators.campaign import StopCampaignOperator
-from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
-
-stop = StopCampaignOperator(task_id="stop", campaign_id="cd-1", campaign_type="sms", poll_interval=10)
-stop >> CampaignStatusSensor(task_id="stopped", campaign_id="cd-1", target_statuses=("Stopped",))
-hook = CampaignHook.for_conn_id("campaign_default")
-status: str = hook.client.get_campaign_status("cd-1").status
-hook.client.stop_campaign(1)
-hook.client.get_campaign_status("cd-1").state
-"""
-
 ENTRY_POINT = """\
 import json, sys
 from importlib.metadata import distribution
@@ -172,13 +159,3 @@ def test_a_project_of_its_own_runs_the_documented_tests_with_the_wheel(wheel: Pa
     assert "5 passed" in tested.stdout, tested.stdout + tested.stderr
     where = run(sys.executable, "-c", f"import {PACKAGE}; print({PACKAGE}.__file__)", cwd=tmp_path, **environment)
     assert where.stdout.startswith(str(tmp_path))
-
-
-@in_full
-@pytest.mark.skipif(AIRFLOW in SpecifierSet("<3.3"), reason="types are checked on the latest version only")
-def test_a_users_dag_is_checked_against_the_types_of_what_is_installed(installed: Path) -> None:
-    (installed / "users.py").write_text(USERS_DAG)
-    mypy = (sys.executable, "-m", "mypy", "--strict", "--python-executable", installed / "venv/bin/python")
-    checked = run(*mypy, "--no-error-summary", "users.py", cwd=installed)
-    complaints = [line.partition(" error: ")[0] for line in checked.stdout.splitlines()]
-    assert complaints == ["users.py:9:", "users.py:10:"], checked.stdout + checked.stderr  # the last two lines

@@ -23,7 +23,6 @@ from airflow_provider_campaign.operators.campaign import (
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.task_runs import Outcome
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
-from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from tests.calling_hours import daily
 
 RunTask = Callable[..., Outcome]
@@ -78,19 +77,6 @@ def test_a_deferred_stop_waits_on_the_virtual_clock(
     assert 540 <= sum(outcome.waits) <= campaign_clock.passed
     assert sum(end - began for began, end in outcome.in_slot) < 60
     assert campaign_clock.date - datetime(2026, 11, 23, 22, tzinfo=UTC) < timedelta(minutes=12)
-
-
-def test_a_deferred_sensor_sees_what_happens_on_a_date(
-    campaign_sandbox: Sandbox, campaign_clock: VirtualClock, run_task: RunTask
-) -> None:
-    campaign_sandbox.add_campaign("cd-1")
-    campaign_clock.on("2026-11-23 22:10", lambda: campaign_sandbox.set_status("cd-1", "Completed"))
-    sensor: Any = CampaignStatusSensor(
-        task_id="wait", campaign_id="cd-1", target_statuses=["Completed"], deferrable=True, timeout=3600
-    )
-    outcome = run_task(sensor, at=NIGHT)
-    assert outcome.error is None
-    assert 590 <= sum(outcome.waits) < 700
 
 
 def test_a_deferred_wait_that_times_out_fails_with_its_error(campaign_sandbox: Sandbox, run_task: RunTask) -> None:

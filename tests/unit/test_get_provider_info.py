@@ -79,9 +79,3 @@ def test_both_forms_have_the_same_fields(hook: type[CampaignHook]) -> None:
         assert isinstance(field, PasswordField) == (schema.get("format") == "password"), name
         assert isinstance(field, IntegerField) == ("number" in schema["type"]), name
     assert len(list(form)) == len(INFO[hook.conn_type]["conn-fields"])
-
-
-def test_the_secrets_are_what_the_form_masks() -> None:
-    fields = [(conn_type, *each) for conn_type, info in INFO.items() for each in info["conn-fields"].items()]
-    secret = [(conn_type, name) for conn_type, name, field in fields if field["schema"].get("format") == "password"]
-    assert secret == [("kore", "private_key")]  # beside the password field, which Airflow masks by itself
