@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,13 @@ def test_a_task_that_is_terminated_leaves_what_it_did(
     run_id = airflow.trigger_dag("killed")
     platform.wait_for(lambda platform: sum(not campaign.live for campaign in platform.campaigns()) == 3, 90)
     airflow.api("PATCH", f"/dags/killed/dagRuns/{run_id}/taskInstances/sweep", json={"new_state": "failed"})
-    wait_until(lambda: len(read_all(store)) > before, timeout=30, failure=lambda: airflow.describe("killed", run_id))
-    record = read_all(store)[-1].record or {}
+
+    def left() -> Mapping[str, Any] | None:
+        """Return the new record, once it is written whole."""
+        records = read_all(store)
+        return records[-1].record if len(records) > before else None
+
+    record = wait_until(left, timeout=30, failure=lambda: airflow.describe("killed", run_id))
     assert record["outcome"] == "killed"
     assert {row["campaign_id"]: bool(row["confirmed_at"]) for row in record["campaigns"]} == {
         **{"c-0": True, "c-1": True, "c-2": True, "c-3": False}
