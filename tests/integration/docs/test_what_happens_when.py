@@ -317,11 +317,11 @@ BECOMES = {
     "An account can't be listed": "test_an_account_that_can_not_be_listed_is_no_all_clear",
     "The records path can't be written": "test_a_records_path_that_cannot_be_written_fails",
     "The task is ended by SIGTERM or its `execution_timeout`": "test_a_sweep_in_the_middle_of_its",
-    "The worker is killed between request and response": "test_a_stop_whose_worker_is_killed",
+    "The worker is killed between request and response": "test_what_a_killed_task_had",
     "The task's process alone is killed, for example when memory runs out": "test_what_a_killed_task_had",
     "The triggerer is killed": "test_waits_survive_the_loss_of_the_triggerer",
     "A deferred task's connection can't be looked up, or is not there": "test_a_connection_that_can",
-    "The scheduler or the database restarts": "test_a_sweep_goes_on_while_the_database_restarts",
+    "The scheduler or the database restarts": "test_a_sweep_goes_on_while_a_part_of_airflow",
     "A sweep is killed": "test_a_sweep_that_is_killed_in_the_middle",
 }
 """How the name of the test begins that sees what becomes of a task."""
