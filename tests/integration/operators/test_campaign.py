@@ -145,6 +145,7 @@ def test_the_hook_stops_and_waits_or_only_asks(sandbox: Sandbox, connect: Connec
     stuck.stoppable = False
     assert hook.stop_campaign(asked.id).status == "Active"
     assert hook.stop_and_wait(waited_for.id).status == "Stopped"
+    assert calls(sandbox).startswith("stop stop status")
     began = clock.now
     with pytest.raises(CampaignTimeoutError, match=f"'{stuck.id}'.*is not Stopped or Completed after 40 s"):
         hook.stop_and_wait(stuck.id, timeout=40)
