@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import closing
@@ -263,10 +264,15 @@ def _read_body(response: HTTPResponse) -> bytes:
     if declared and not response.chunked and (response.length is None or len(set(declared)) > 1):
         raise OutcomeUnknown("the response's Content-Length is not a number")
     body = bytearray()
-    while piece := response.read1(64 * 1024):
+    while len(body) <= MAX_RESPONSE_BYTES and (piece := response.read1(64 * 1024)):
         body += piece
-        if len(body) > MAX_RESPONSE_BYTES:
-            raise OutcomeUnknown(f"the response is longer than the {MAX_RESPONSE_BYTES} bytes accepted")
-    if response.length:
+    is_whole = not response.length
+    if response.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip"):  # which was not asked for
+        unpacker = zlib.decompressobj(wbits=31)
+        body = bytearray(unpacker.decompress(body, MAX_RESPONSE_BYTES + 1))
+        is_whole = is_whole and unpacker.eof
+    if len(body) > MAX_RESPONSE_BYTES:
+        raise OutcomeUnknown(f"the response is longer than the {MAX_RESPONSE_BYTES} bytes accepted")
+    if not is_whole:
         raise OutcomeUnknown("the response broke off or was not HTTP")
     return bytes(body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import socket
 import ssl
@@ -283,6 +284,28 @@ def test_a_response_above_the_limit_is_refused(head: bytes) -> None:
 def test_a_response_at_the_limit_is_read() -> None:
     with RawServer(saying(OK + b"\r\n" + BODY.ljust(MAX_RESPONSE_BYTES))) as server:
         assert send(server.url).body.strip() == BODY
+
+
+ZIPPED = OK + b"Content-Encoding: gzip\r\n\r\n"
+
+
+def test_a_response_that_is_compressed_unasked_is_read() -> None:
+    with RawServer(saying(ZIPPED + gzip.compress(BODY))) as server:
+        assert send(server.url).body == BODY
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (gzip.compress(bytes(MAX_RESPONSE_BYTES + 1)), "is longer than"),
+        (gzip.compress(BODY)[:-1], "broke off"),
+        (BODY, "broke off"),
+    ],
+    ids=["too long", "cut", "not compressed"],
+)
+def test_a_compressed_response_that_can_not_be_read_is_refused(content: bytes, problem: str) -> None:
+    with RawServer(saying(ZIPPED + content)) as server, pytest.raises(OutcomeUnknown, match=problem):
+        send(server.url)
 
 
 # Certificates.
