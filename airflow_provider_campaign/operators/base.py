@@ -109,7 +109,7 @@ class CampaignOperator(BaseOperator):
             scope={"campaign_id": self.campaign_id, "campaign_type": self.campaign_type},
             reason=self.reason,
         )
-        record.counted = (progress.requests, progress.refused)
+        record.count_from(progress.requests, progress.refused)
         with record:
             try:
                 yield progress

@@ -82,7 +82,7 @@ class SweepRun:
         record.describe(lambda: SweepResult(self._account).progress(), **_window(schedule))
         if carried:
             self._sweep.restore(carried["sweep"])
-            record.counted = (self._account.traffic.requests, self._account.traffic.refused)
+            record.count_from(self._account.traffic.requests, self._account.traffic.refused)
 
     def check_date(self) -> None:
         """End a run that begins when all that it was for is open again; report ends that no run has verified."""

@@ -50,12 +50,12 @@ class TaskRecord:
         self.draft = draft
         self.result: dict[str, Any] = {}  # what a sweep's task returns, once the record is written
         self.problem: CampaignRecordError | None = None  # why it could not be written
-        self.counted = (0, 0)  # requests, and those refused, that the metrics have counted before a deferral
         self._store = store
         self._cancellation = cancellation
         self._context = context
         self._keeps_tries = keeps_tries
         self._progress: Callable[[], Progress] = Progress
+        self._counted = (0, 0)
         self._lock = threading.RLock()
 
     @classmethod
@@ -85,13 +85,17 @@ class TaskRecord:
         self.draft = replace(self.draft, **known)
         self._progress = progress or self._progress
 
+    def count_from(self, requests: int, refused: int) -> None:
+        """Note how many requests, and refusals, the metrics have counted before the task was deferred."""
+        self._counted = (requests, refused)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         if isinstance(error, TaskDeferred):
             progress = replace(self._progress(), campaigns=())
-            send_metrics(self.draft.record(progress, SYSTEM_CLOCK.time(), "success"), *self.counted)
+            send_metrics(self.draft.record(progress, SYSTEM_CLOCK.time(), "success"), *self._counted)
             return
         self.end(error)
         if (error or self.problem) and self.draft.action == "sweep" and self._context:
@@ -121,7 +125,7 @@ class TaskRecord:
             if reference or (self._keeps_tries and record["outcome"] != "success"):
                 self._keep(record, reference or {"path": "", "sha256": ""})
             if self._context is not None:
-                send_metrics(record, *self.counted)
+                send_metrics(record, *self._counted)
             if reference and self._store:
                 reference = {**reference, "path": f"{self._store.records_path.rstrip('/')}/{reference['path']}"}
                 log.info("Record: %(path)s, SHA-256 %(sha256)s", reference)
