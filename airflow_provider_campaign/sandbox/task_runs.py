@@ -228,9 +228,9 @@ class TaskRunner:
             async with asyncio.timeout(deferred.timeout.total_seconds() if deferred.timeout else None):
                 if name not in ("DateTimeTrigger", "TimeDeltaTrigger"):
                     return (await anext(resolve_name(f"{module}:{name}")(**arguments).run())).payload
-                moment = arguments["moment"].timestamp()  # of Airflow's own; a delta was added to the machine's time
-                left = moment - self.clock.time(), moment - datetime.now(UTC).timestamp()
-                await asyncio.sleep(max(0.0, min(left, key=abs)))
+                is_delta = type(deferred.trigger).__name__ == "TimeDeltaTrigger"  # Airflow has added the machine's time
+                now = datetime.now(UTC).timestamp() if is_delta else self.clock.time()
+                await asyncio.sleep(max(0.0, arguments["moment"].timestamp() - now))
                 return self.clock.date
 
         event = virtual_clock.run(wait(), self.clock)

@@ -20,7 +20,7 @@ from airflow_provider_campaign.operators.campaign import (
     StopCampaignOperator,
     StopSmsCampaignOperator,
 )
-from airflow_provider_campaign.sandbox import Sandbox
+from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.task_runs import Outcome
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.calling_hours import daily
@@ -77,6 +77,18 @@ def test_a_deferred_stop_waits_on_the_virtual_clock(
     assert 540 <= sum(outcome.waits) <= campaign_clock.passed
     assert sum(end - began for began, end in outcome.in_slot) < 60
     assert campaign_clock.date - datetime(2026, 11, 23, 22, tzinfo=UTC) < timedelta(minutes=12)
+
+
+def test_a_wait_of_airflows_own_passes_whatever_the_machines_date(
+    campaign_sandbox: Sandbox, campaign_clock: VirtualClock, run_task: RunTask
+) -> None:
+    campaign_sandbox.add_campaign("cd-1")
+    campaign_sandbox.add_fault(Fault("rate_limit", action="stop", count=3))
+    stop = StopSmsCampaignOperator(task_id="stop", campaign_id="cd-1", deferrable=True)
+    outcome = run_task(stop, at=datetime.now(UTC) + timedelta(seconds=75))
+    assert (outcome.state, outcome.result["status"]) == ("success", "Stopped")
+    assert outcome.waits
+    assert min(outcome.waits) >= 60
 
 
 def test_a_deferred_wait_that_times_out_fails_with_its_error(campaign_sandbox: Sandbox, run_task: RunTask) -> None:

@@ -27,12 +27,6 @@ RunTask = Callable[..., Outcome]
 
 
 @pytest.fixture
-def clock(campaign_clock: VirtualClock) -> VirtualClock:
-    """A clock that shows another year than the machine's, by which the trigger goes that is Airflow's own."""
-    return campaign_clock
-
-
-@pytest.fixture
 def sandbox(sandbox: Sandbox, connect: Connect) -> Sandbox:
     """The default connection's platform."""
     connect(sandbox.kore_connection())
