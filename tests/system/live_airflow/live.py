@@ -142,7 +142,8 @@ class LiveAirflow(AirflowApi):
         if name == "worker":
             return " ready." in self.processes[name].output()
         if name == "api-server":  # the first request of a task takes it seconds, on a busy machine too many
-            return bool(self.health()) and self._session.get(f"{self.url}/execution/health", timeout=START_TIMEOUT).ok
+            url = f"{self.url}{self.path}/execution/health"
+            return bool(self.health()) and self._session.get(url, timeout=START_TIMEOUT).ok
         part = name.replace("-", "_")
         beat = self.health().get(part, {}).get(f"latest_{part}_heartbeat")
         return beat is not None and datetime.fromisoformat(beat) >= since
