@@ -237,6 +237,11 @@ def test_an_operator_of_one_type_takes_no_other(action: str) -> None:
             getattr(campaign, name)(task_id="task", campaign_id="cd-1", campaign_type=other)
 
 
+def test_a_mistyped_status_of_kores_gets_the_word_that_was_meant(sandbox: Sandbox) -> None:
+    with pytest.raises(CampaignConfigError, match=r"'Stoped', which is no status of Kore\.ai.*Did you mean Stopped\?"):
+        CampaignStatusSensor(task_id="task", campaign_id="cd-1", target_statuses=["Stoped"]).execute({})
+
+
 def test_a_status_that_sonarly_does_not_document_is_taken(sandbox: Sandbox, connect: Connect) -> None:
     connect(sandbox.sonarly_connection())
     assert StopActiveCampaignsOperator(task_id="task", statuses=["delivering"]).execute({})["total"] == 0
