@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_campaign.campaign import Campaign
-from airflow_provider_campaign.exceptions import CampaignConfigError
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignNotFoundError
 from airflow_provider_campaign.hooks.kore import KoreHook
 from airflow_provider_campaign.platforms.kore import KorePlatform
 from airflow_provider_campaign.sandbox import Fault, Sandbox
@@ -36,6 +36,14 @@ from tests.kinds import Connect
 def test_a_schedule_is_off_if_the_campaign_says_so(data: Any, expected: bool) -> None:
     status = data["status"] if isinstance(data, dict) else "Scheduled"
     assert is_off(Campaign("cd-1", status, raw={"data": data})) is expected
+
+
+def test_the_hook_switches_a_schedule_off_by_the_campaigns_name(sandbox: Sandbox) -> None:
+    campaign = sandbox.add_campaign("cd-1", name="Evening & night", status="Scheduled")
+    seen = KoreHook().switch_schedule_off("Evening & night")
+    assert (seen.id, seen.status, campaign.schedule["isSchedulingEnabled"]) == ("cd-1", "Ready", False)
+    with pytest.raises(CampaignNotFoundError, match="nobody"):
+        KoreHook().switch_schedule_off("nobody")
 
 
 def switch_off(sandbox: Sandbox) -> tuple[list[str], list[str]]:
