@@ -100,6 +100,19 @@ def test_what_is_started_before_the_end_is_stopped_too_or_named(
     assert re.search(r"live when their calling hours ended: .*too-late \(Slow\).* \d+ s later", caplog.text)
 
 
+def test_a_run_that_begins_too_late_sends_without_pacing_and_says_how_late_it_was(
+    sandbox: Sandbox, dag: Dag, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    add(sandbox, 130)
+    outcome = dag.guard(END - A_MINUTE)
+    assert outcome.ids("stopped") == ids(130)
+    assert dag.clock.date <= END + timedelta(seconds=2 * 61 + 10)
+    [closing] = outcome.result["closings"]
+    assert closing["live_at_end"]
+    assert re.search(r"live when their calling hours ended: .* \d+ s later", caplog.text)
+
+
 # What a guard costs, and how long it takes.
 
 
