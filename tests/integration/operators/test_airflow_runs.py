@@ -145,3 +145,4 @@ def test_what_is_done_is_counted_by_platform_and_connection(outcome: Outcome) ->
     assert metric("rate_limited", "Sonarly", "sonarly") == 2
     odd_id = "kore_prod___" + "x" * 88
     assert metric("seconds_after_window_end", "Kore.ai", odd_id) == 12.5
+    assert metric("incidents", "Kore.ai", odd_id) == 1

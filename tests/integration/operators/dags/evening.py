@@ -24,13 +24,13 @@ with DAG("evening", start_date=datetime(2026, 1, 1, tzinfo=UTC), schedule=None) 
     @task
     def measure() -> None:
         """Send a metric that only a scheduled run would have."""
-        campaign = {"confirmed_at": "2026-03-02T21:00:12.500000+00:00", "already_stopped": False, "is_incident": False}
+        campaign = {"confirmed_at": "2026-03-02T21:00:12.500000+00:00", "already_stopped": False}
         campaign["end"] = "2026-03-02T21:00:00+00:00"
         send_metrics(
             {
                 **{"action": "sweep", "outcome": "success", "platform": "Kore.ai", "connection_id": CONN_ID},
                 **{"requests": 0, "refused": 0, "run": {"try_number": 1}, "missed_closings": []},
-                "campaigns": [{**campaign, "try_number": 1}],
+                "campaigns": [{**campaign, "try_number": 1, "is_incident": each} for each in (False, True)],
             }
         )
 
