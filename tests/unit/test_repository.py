@@ -106,6 +106,17 @@ def test_the_hooks_need_no_network_and_call_what_make_installs() -> None:
             assert hook["entry"].startswith((f".venv/{latest}/bin/", ".venv/tools/bin/")), hook["id"]
 
 
+def test_the_commands_of_a_workflow_run_in_order_until_one_fails(tmp_path: Path) -> None:
+    steps = [{"run": "echo ${{ matrix.name }}"}, {"run": "test ${{ matrix.name }} = ada"}, {"run": "echo never $X"}]
+    greet = {"strategy": {"matrix": {"name": ["ada", "bob"]}}, "steps": steps, "env": {"X": "again"}}
+    workflow = tmp_path / "odd.yml"
+    workflow.write_text(yaml.safe_dump({"jobs": {"greet": greet}}))
+    run: list[str | Path] = [sys.executable, REPOSITORY / ".ci/workflow.py", "--workflow", workflow]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert [line for line in done.stdout.splitlines() if not line.startswith("odd.")] == ["ada", "never again", "bob"]
+
+
 @pytest.mark.parametrize("version", [*lines_of("LINES"), *lines_of("LATEST")])
 def test_the_constraints_of_an_airflow_version_are_versions_and_nothing_else(version: str) -> None:
     constraints = (REPOSITORY / f"constraints/airflow-{version}.txt").read_text().splitlines()
