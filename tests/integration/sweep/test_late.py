@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import Asset
 
-from airflow_provider_campaign.sandbox import ReceivedRequest, Sandbox
+from airflow_provider_campaign.sandbox import Fault, ReceivedRequest, Sandbox
 from airflow_provider_campaign.sandbox.task_runs import DagRun, Outcome
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.integration.sweep.runs import A_DAY, A_MINUTE, END, HOURS, Dag, live, on_monday, received, stops
@@ -141,6 +141,24 @@ def test_a_request_that_hangs_until_the_opening_is_the_last(
     assert live(sandbox) - {"morning"} <= set(outcome.ids("failed")) or hangs == "list"
     assert "its calling hours started before it was" in outcome.message or hangs == "list"
     assert "Not verified: the end of * at" in outcome.message
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_run_with_a_refused_stop_ends_at_the_opening_and_names_it(
+    sandbox: Sandbox, known_dag: Dag, deferrable: bool
+) -> None:
+    """It is not a late one, also where it resumes after the opening, and another run has verified the same end."""
+    begins = START - 2 * A_MINUTE
+    known_dag.clock.on(START + timedelta(seconds=30), lambda: sandbox.add_campaign("morning"))
+    known_dag.clock.go_to(begins)
+    sandbox.add_campaign("stuck")
+    sandbox.add_fault(Fault("error", action="stop", campaign_id="stuck", count=None))
+    known_dag.runner.runs.append(DagRun(known_dag.dag_id, "scheduled", END, began=begins, ended=begins))
+    outcome = known_dag.scheduled(begins).attempt(timeout=900, deferrable=deferrable)
+    assert known_dag.clock.date < START + A_MINUTE
+    assert all(request.at < known_dag.clock.reading(START) for request in received(sandbox, "stop"))
+    assert outcome.names("stuck")
+    assert not outcome.names("morning")
 
 
 # Ends that no run has swept.
