@@ -68,6 +68,7 @@ def findings_of(store: RecordStore, *expected: str) -> set[tuple[str, str]]:
     "edit",
     [
         {"ended_at": None},
+        {"ended_at": ""},
         {"ended_at": "2027-02-30T08:00:00+00:00"},
         {"began_at": "0001-01-01T00:00:00+14:00"},
         {"ended_at": "2027-01-16T08:00:00"},

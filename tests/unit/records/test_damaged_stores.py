@@ -21,9 +21,10 @@ from airflow_provider_campaign.__main__ import main
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.exceptions import CampaignRecordError
 from airflow_provider_campaign.records.progress import Progress, campaign_entry
-from airflow_provider_campaign.records.record import RecordDraft
-from airflow_provider_campaign.records.shape import canonical, read_record
+from airflow_provider_campaign.records.record import EarlierTries, RecordDraft
+from airflow_provider_campaign.records.shape import RecordFile, canonical, read_record
 from airflow_provider_campaign.records.store import RecordStore
+from tests.odd_texts import check_storable
 from tests.profiles import examples
 from tests.records_guard import TAMPERED, VALIDATOR, read_all, verify_records
 
@@ -185,8 +186,10 @@ def test_a_record_is_read_only_if_it_is_as_its_schema_says(content: bytes) -> No
         is_valid = VALIDATOR.is_valid(json.loads(content, parse_constant=float.fromhex))
     except ValueError:
         is_valid = False
-    if read_record(content) is not None:
+    if (record := read_record(content)) is not None:
         assert is_valid
+        earlier = EarlierTries.compare({1: RecordFile("", "", record)}, record_of(0))
+        check_storable([earlier.describe_foreign(), *map(Campaign.as_dict, earlier.leftovers)])
     elif is_valid:  # there is no such moment
         texts = re.findall(rb'"(\d{4}-[^"]*\+00:00)"', content)
         assert any(datetime.fromisoformat(text.decode()).isoformat() != text.decode() for text in texts)
