@@ -87,6 +87,10 @@ EXAMPLES = {
     "emergency_stop, of which a part fails": Example(
         {}, form={"name_pattern": ["["], "reason": "the report must not hide it"}, failure="DagRun failed"
     ),
+    "emergency_stop, of given campaigns": Example(
+        {"cd-sms-evening-1": "Stopped", "cd-voice-evening-2": "Stopped"},
+        form={"campaign_ids": ["cd-sms-evening-1", "cd-voice-evening-2"]},
+    ),
     "end_of_window": Example(ALL_STOPPED),
     "incident_alarm": Example({}),
     "kore_v2": Example({"cd-voice-evening-1": DELETED}),
@@ -185,8 +189,12 @@ def test_every_example_dag_is_run() -> None:
     }
 
 
-def test_every_example_dag_says_what_it_is_for() -> None:
+def test_every_example_dag_says_what_it_is_for_and_an_emergency_finds_its_dag_unpaused() -> None:
+    unpaused = set()
     for file in EXAMPLE_DAGS.glob("*.py"):
         calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
         [dag] = [call for call in calls if ast.unparse(call.func) == "DAG"]
-        assert {"description", "doc_md", "tags"} <= {keyword.arg for keyword in dag.keywords}, file.name
+        keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in dag.keywords}
+        assert {"description", "doc_md", "tags"} <= {*keywords}, file.name
+        unpaused |= {file.stem} if keywords.get("is_paused_upon_creation") == "False" else set()
+    assert unpaused == {"emergency_stop", "incident_alarm"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -137,6 +138,17 @@ def test_each_closing_of_a_month_is_reported_as_it_was(month: Month) -> None:
     assert row["run"] == "east.sweep scheduled__2027-02-05T02:40:00+00:00 try 1"
     assert (month.folder / "records" / row["path"]).is_file()
     assert told["others", 11]["live_again"] == [GEORGIA]
+
+
+def test_a_span_is_status_0_only_if_every_closing_is_in_time(records: Path, month: Month, tmp_path: Path) -> None:
+    for day in (2, 3):  # the evenings of the first two days; nothing is missing among the records
+        for run in records.glob(f"records/east/*2027-02-0{day}T*"):
+            shutil.copytree(run, tmp_path / TAMPERED / "records/east" / run.name)
+    (tmp_path / TAMPERED / "east.yaml").write_text(json.dumps(RULES))
+    whole = Month(tmp_path / TAMPERED, month.command)
+    shown = {day: whole.show("closings", "--from", "2027-02-01", "--to", f"2027-02-{day:02}") for day in (2, 3)}
+    assert {day: each.status for day, each in shown.items()} == {2: 0, 3: 1}
+    assert all("none of the records that were written is missing" in each.stderr for each in shown.values())
 
 
 def test_an_account_without_records_has_no_evidence(month: Month) -> None:

@@ -66,6 +66,7 @@ def test_all_are_verified_by_the_margin_and_none_is_stopped_early(
     confirmed = [datetime.fromisoformat(row["confirmed_at"]) for row in outcome.result["stopped"]]
     assert max(confirmed) <= END - timedelta(seconds=margin)
     assert END <= dag.clock.date <= END + A_MINUTE
+    assert bool(outcome.waits) == deferrable
     assert not deferrable or longest_wait_in_slot(sandbox, outcome) < 60
 
 

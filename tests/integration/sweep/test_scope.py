@@ -98,6 +98,13 @@ def test_only_these_are_stopped_whatever_their_types(
     assert types == {"sms-1": "sms", "sms-4": "sms", "voice-3": "voice"}
 
 
+def test_on_a_platform_without_types_they_are_found_too(sandbox: Sandbox, connect: Connect, dag: Dag) -> None:
+    connect(sandbox.sonarly_connection())
+    add(sandbox, 4, ("sonarly",))
+    assert dag.sweep(campaign_ids=["c-1", "c-2"]).ids("stopped") == ["c-1", "c-2"]
+    assert live(sandbox) == {"c-0", "c-3"}
+
+
 def test_a_dry_run_names_them_and_stops_nothing(account: Sandbox, dag: Dag) -> None:
     outcome = dag.sweep(campaign_ids=["sms-1", "voice-1", "stopped"], dry_run=True)
     assert outcome.ids("live") == ["sms-1", "voice-1"]

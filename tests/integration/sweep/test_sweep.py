@@ -46,7 +46,7 @@ def succeeds(outcome: Outcome, *stopped: str) -> None:
 
 @pytest.mark.parametrize(
     ("count", "types", "lists", "windows"),
-    [(0, ("sms", "voice"), 6, 0), (20, ("sms", "voice"), 8, 0), (100, ("sms",), 8, 1)],
+    [(0, ("sms", "voice"), 6, 0), (20, ("sms", "voice"), 8, 0), (50, ("sms",), 5, 0), (100, ("sms",), 8, 1)],
 )
 def test_a_sweep_costs_a_few_lists_and_a_stop_each(
     sandbox: Sandbox, dag: Dag, count: int, types: tuple[str, ...], lists: int, windows: int
