@@ -32,8 +32,11 @@ LAYERS = ("platforms", "client", "waiting", "records", "check")
 COPIED = (PACKAGE, "tests", "example_dags", "docs", "README.md", "pyproject.toml")
 
 TESTS = ("tests/unit", "tests/integration")
-SLOW = ("airflow_runs", "demo", "docs", "example_dags", "packaging", "provider_commands", "samples")
-"""Whole Airflows, and tools: what they would find, others find sooner."""
+SLOW = (
+    *("airflow_runs", "changelog", "demo", "dependencies", "docs", "example_dags", "messages", "packaging"),
+    *("provider_commands", "repository", "samples", "words"),
+)
+"""Whole Airflows, and tools, and what looks at the repository: what they would find, others find sooner."""
 
 TIME_LIMIT = 1800
 """Seconds after which a run counts as a find: a mistake that makes the code wait for ever."""
