@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
@@ -17,6 +15,7 @@ from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.errors import as_campaign_error
 from airflow_provider_campaign.client.list_reader import ListReader
+from airflow_provider_campaign.client.requester import read_date
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignNotFoundError
 from airflow_provider_campaign.text import sanitize
 from airflow_provider_campaign.waiting.account_poller import wait_for_effect
@@ -202,8 +201,8 @@ class ContractCheck:
     def _clock(self) -> Seen:
         differences = []
         for _, _, response, sent_at in self.exchanges:
-            with suppress(TypeError, ValueError):
-                differences.append(parsedate_to_datetime(response.headers.get("Date", "")).timestamp() - sent_at)
+            if (moment := read_date(response.headers.get("Date"))) is not None:
+                differences.append(moment - sent_at)
         if not differences:
             return "no Date header", UNKNOWN
         least = min(differences, key=abs)

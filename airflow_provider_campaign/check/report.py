@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from email.utils import format_datetime, parsedate_to_datetime
+from email.utils import formatdate
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -13,6 +13,7 @@ from airflow_provider_campaign import __version__
 from airflow_provider_campaign.calling_hours.reading import FREQUENCIES
 from airflow_provider_campaign.campaign import CampaignStatus, CampaignType
 from airflow_provider_campaign.client.changes import seconds_of
+from airflow_provider_campaign.client.requester import read_date
 from airflow_provider_campaign.platforms.base import ApiRequest, HttpRequest, HttpResponse, Platform
 from airflow_provider_campaign.text import parse_json
 
@@ -45,10 +46,8 @@ def _is_moment(text: str) -> bool:
 
 
 def _is_date(value: str) -> bool:
-    try:
-        return format_datetime(parsedate_to_datetime(value).astimezone(UTC), usegmt=True) == value
-    except ValueError:
-        return False
+    moment = read_date(value)
+    return moment is not None and formatdate(moment, usegmt=True) == value
 
 
 HARMLESS: Mapping[str, Callable[[str], bool]] = {

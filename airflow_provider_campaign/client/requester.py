@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -67,10 +68,8 @@ class Account:
 
     def note_date(self, date: str | None, now: float) -> None:
         """Note the ``Date`` of a response that has just come; one that is missing or unreadable changes nothing."""
-        try:
-            self.clock_offset = parsedate_to_datetime(date or "").timestamp() - now
-        except (TypeError, ValueError, OverflowError):
-            return
+        if (moment := read_date(date)) is not None:
+            self.clock_offset = moment - now
 
     def renew(self, refused: Platform, subject: str) -> bool:
         """Return whether there are other credentials by now: look them up, unless another thread has."""
@@ -235,3 +234,11 @@ class Requester:
                 f"{self.subject(request)}: {error} ({self.transport.base_url}). {remediation(self.platform, 503)}",
                 outcome_unknown=isinstance(error, OutcomeUnknown),
             ) from error
+
+
+def read_date(text: str | None) -> float | None:
+    """Return the header ``Date`` as seconds since the epoch; None if it is missing or unreadable."""
+    try:
+        return parsedate_to_datetime(text or "").astimezone(UTC).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -121,7 +121,7 @@ class CampaignHook(BaseHook, ABC):
             )
         try:
             return self._client_of(ConnectionFields(self.connection))
-        except CampaignConfigError as error:
+        except Exception as error:
             forget_variables(error)
             raise
 

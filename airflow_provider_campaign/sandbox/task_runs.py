@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from graphlib import TopologicalSorter
 from pkgutil import resolve_name
 from types import SimpleNamespace
@@ -260,6 +261,7 @@ class TaskRunner:
         ti = SimpleNamespace(dag_id=run.dag_id, run_id=run_id, task_id=operator.task_id, try_number=try_number)
         ti.map_index, ti.xcom_push, ti.xcom_pull = map_index, push, pull
         ti.get_relevant_upstream_map_indexes = lambda *_, **__: None  # which Airflow 2 asks for
+        send = SimpleNamespace(add=lambda asset, extra=None: outcome.events.append(extra))
         return {
             **dates,
             "ti": ti,
@@ -271,36 +273,28 @@ class TaskRunner:
             "ds": f"{run.date:%Y-%m-%d}",
             "ts": run.date.isoformat(),
             "params": {**{name: operator.params[name] for name in operator.params if name not in run.conf}, **run.conf},
-            "var": {"value": _Variables(), "json": _Variables(deserialize_json=True)},
+            "var": {"value": _Found(Variable.get), "json": _Found(partial(Variable.get, deserialize_json=True))},
             "prev_data_interval_start_success": last and last.date,
             "prev_data_interval_end_success": last and last.date,
             "prev_start_date_success": last and last.began,
             "prev_end_date_success": last and last.ended,
-            "outlet_events": _OutletEvents(outcome.events),
+            "outlet_events": _Found(lambda outlet: send),
             "triggering_asset_events": {"": [SimpleNamespace(extra=extra) for extra in run.events]},
             "expanded_ti_count": None,
             **({"task_state_store": run.stores[operator.task_id, map_index]} if self.has_state_store else {}),
         }
 
 
-class _OutletEvents:
-    """What a task sends asset events by; before Airflow 3.2 an outlet can't be the key of a dict."""
+class _Found:
+    """What a function finds for a key or attribute; some keys can't be hashed (outlets before Airflow 3.2)."""
 
-    def __init__(self, sent: list[dict[str, Any]]) -> None:
-        self._sent = sent
+    def __init__(self, find: Callable[[Any], Any]) -> None:
+        self._find = find
 
-    def __getitem__(self, outlet: Any) -> Any:
-        return SimpleNamespace(add=lambda asset, extra=None: self._sent.append(extra))
+    def __getitem__(self, key: Any) -> Any:
+        return self._find(key)
 
-
-class _Variables:
-    """What templates read variables from."""
-
-    def __init__(self, **options: Any) -> None:
-        self._options = options
-
-    def __getattr__(self, name: str) -> Any:
-        return Variable.get(name, **self._options)
+    __getattr__ = __getitem__
 
 
 def _stored(value: Any) -> Any:
