@@ -1,4 +1,8 @@
-"""One HTTP request, bounded in time and size; every failure says whether the platform may have acted on it."""
+"""
+One HTTP request, bounded in time and size; every failure says whether the platform may have acted on it.
+
+It is made by http.client, since requests does not say whether a request has left.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,12 @@ import socket
 import ssl
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from functools import cached_property
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
-from io import BufferedReader, RawIOBase
-from threading import Thread
-from typing import Any, Self, cast
+from threading import Event, Thread, Timer
 from urllib.parse import urlsplit
 
 from requests.structures import CaseInsensitiveDict
@@ -27,7 +29,7 @@ from airflow_provider_campaign.exceptions import forget_variables
 from airflow_provider_campaign.platforms.base import HttpRequest, HttpResponse
 
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024  # a page of a hundred campaigns is well under 1 MiB
-CONNECT_TIMEOUT = 10.0  # seconds to look a host up and reach one of its addresses
+CONNECT_TIMEOUT = 15.0  # seconds to look a host up, reach one of its addresses, and agree on TLS
 MAX_SILENT_ADDRESSES = 3  # the number of a host's addresses that are tried in this time, if none of them answers
 
 _HEADERS = {"Accept": "*/*", "Connection": "close"}
@@ -78,30 +80,45 @@ class Transport:
         body, headers = None if request.method == "GET" else b"", dict(self._headers)
         if request.json is not None:
             body, headers["Content-Type"] = json.dumps(request.json).encode(), "application/json"
-        with _Attempt(seconds) as attempt, closing(self._connection(attempt)) as connection:
-            connection.request(request.method, request.path, body, {**headers, **sign()})
-            with connection.getresponse() as response:
-                said = CaseInsensitiveDict(response.headers.items())
-                return HttpResponse(response.status, said, _read_body(response))
+        ends, is_connected = time.monotonic() + seconds, False
+        try:
+            with closing(self._connection(min(seconds, CONNECT_TIMEOUT))) as connection:
+                _connect(connection, min(seconds, CONNECT_TIMEOUT))
+                is_connected = True
+                with _time_limit(connection.sock, ends - time.monotonic()):
+                    connection.request(request.method, request.path, body, {**headers, **sign()})
+                    return _read(connection.getresponse())
+        except Exception as error:
+            forget_variables(error)
+            if isinstance(error, NotSent | OutcomeUnknown):
+                raise
+            if is_connected:
+                raise OutcomeUnknown(_reason(error, "response")) from error
+            failure = CertificateError if isinstance(error, ssl.SSLCertVerificationError) else NotSent
+            raise failure(_reason(error, "connection") + _BY_PROXY * bool(self._proxy)) from error
 
-    def _connection(self, attempt: _Attempt) -> HTTPConnection:
+    def _connection(self, seconds: float) -> HTTPConnection:
         """Return a connection that is not made yet: to the host, or to the proxy that leads there."""
-        address = urlsplit(self.base_url)
+        address, patience = urlsplit(self.base_url), seconds / MAX_SILENT_ADDRESSES
         host = address.hostname or ""
         if address.scheme == "http":  # a loopback host: no other is connected to without TLS
-            return _Connection(attempt, host, address.port)
-        proxy = None if is_loopback(host) else select_proxy(self.base_url, get_environ_proxies(self.base_url))
-        if not proxy:
-            return _TLSConnection(attempt, host, address.port, context=self._tls)
-        attempt.way = _BY_PROXY
+            return HTTPConnection(host, address.port, timeout=patience)
+        if not (proxy := self._proxy):
+            return HTTPSConnection(host, address.port, timeout=patience, context=self._tls)
         by = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
         if by.scheme != "http":
             raise NotSent(f"an HTTP proxy is expected{_BY_PROXY}")
-        connection = _TLSConnection(attempt, by.hostname or "", by.port or 80, context=self._tls)
+        connection = HTTPSConnection(by.hostname or "", by.port or 80, timeout=patience, context=self._tls)
         user, password = get_auth_from_url(by.geturl())
         headers = make_headers(proxy_basic_auth=f"{user}:{password}") if user else None
         connection.set_tunnel(host, address.port or 443, headers)
         return connection
+
+    @property
+    def _proxy(self) -> str | None:
+        """The proxy that the environment names for the host."""
+        is_ours = is_loopback(urlsplit(self.base_url).hostname or "")
+        return None if is_ours else select_proxy(self.base_url, get_environ_proxies(self.base_url))
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -115,139 +132,6 @@ class Transport:
             raise CertificateError(f"{path!r} (CA Bundle or REQUESTS_CA_BUNDLE) holds no certificate") from error
 
 
-class _Attempt:
-    """
-    One request: when it must have ended, and whether it may have been sent.
-
-    A socket's own time-out starts again with every byte.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._ends = time.monotonic() + seconds
-        self.is_connected = False
-        self.way = ""
-
-    @property
-    def left(self) -> float:
-        """The seconds that are left; a :class:`TimeoutError` if there are none."""
-        left = self._ends - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        return left
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        """Make of whatever a library raises what the transport raises."""
-        if not isinstance(error, Exception):
-            return
-        forget_variables(error)
-        if isinstance(error, NotSent | OutcomeUnknown):
-            return
-        if self.is_connected:
-            raise OutcomeUnknown(self._reason(error)) from error
-        failure = CertificateError if isinstance(error, ssl.SSLCertVerificationError) else NotSent
-        raise failure(f"{self._reason(error)}{self.way}") from error
-
-    def _reason(self, error: Exception) -> str:
-        """Name a failure in a few words; the libraries' own texts hold addresses of objects and whole URLs."""
-        reasons: tuple[tuple[type[Exception], str], ...] = (
-            (TimeoutError, f"no {'response' if self.is_connected else 'connection'} within the time-out"),
-            (socket.gaierror, "the host name could not be resolved"),
-            (ConnectionRefusedError, "the connection was refused"),
-            (ssl.SSLCertVerificationError, "the host's certificate could not be verified"),
-            (ssl.SSLError, "the TLS session failed"),
-        )
-        otherwise = "the response broke off or was not HTTP" if self.is_connected else "no connection could be made"
-        return next((words for kind, words in reasons if isinstance(error, kind)), otherwise)
-
-
-class _Connection(HTTPConnection):
-    """A connection that one attempt bounds, from the look-up of the host to the last byte of the response."""
-
-    def __init__(self, attempt: _Attempt, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._attempt = attempt
-        self._create_connection = self._dial
-
-    def connect(self) -> None:
-        super().connect()
-        self._attempt.is_connected = True
-
-    def response_class(  # type: ignore[override]
-        self, sock: socket.socket, method: str | None = None
-    ) -> HTTPResponse:
-        """Return the response, also a proxy's, that a socket carries."""
-        return _FinalResponse(sock, self._attempt, method)
-
-    def _dial(self, address: tuple[str, int], *_: object) -> socket.socket:
-        """Connect in a thread: neither the system's resolver nor a host with many addresses keeps to a time-out."""
-        seconds = min(CONNECT_TIMEOUT, self._attempt.left)
-        connected: Future[socket.socket] = Future()
-        Thread(target=_settle, args=(connected, address, seconds / MAX_SILENT_ADDRESSES), daemon=True).start()
-        sock = connected.result(seconds)
-        sock.settimeout(self._attempt.left)
-        return sock
-
-
-class _TLSConnection(_Connection, HTTPSConnection):
-    """The same over TLS, whose handshake is part of connecting."""
-
-
-class _FinalResponse(HTTPResponse):
-    """A response that passes over interim ones (1xx), and is read within an attempt's time."""
-
-    def __init__(self, sock: socket.socket, attempt: _Attempt, method: str | None) -> None:
-        super().__init__(sock, method=method)
-        self.fp = _WholeLines(_LimitedReader(self.fp.detach(), sock, attempt))
-
-    def begin(self) -> None:
-        super().begin()
-        while self.status < 200:
-            self.headers = self.msg = None  # type: ignore[assignment] # what has begun is not begun again
-            super().begin()
-
-
-class _WholeLines(BufferedReader):
-    """A stream that never ends within a line: http.client takes what there is of a line for all of it."""
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        line = super().readline(size)
-        if not line.endswith(b"\n") and len(line) != size:
-            raise ConnectionError
-        return line
-
-
-class _LimitedReader(RawIOBase):
-    """A socket's stream, each read of which may take what is left of an attempt's time."""
-
-    def __init__(self, stream: RawIOBase, sock: socket.socket, attempt: _Attempt) -> None:
-        self._stream = stream
-        self._sock = sock
-        self._attempt = attempt
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        self._sock.settimeout(self._attempt.left)
-        count = cast("int | None", self._stream.readinto(buffer))
-        self._sock.settimeout(self._attempt.left)  # for the TLS handshake that follows a proxy's response
-        return count
-
-    def close(self) -> None:
-        self._stream.close()
-        super().close()
-
-
-def _settle(future: Future[socket.socket], address: tuple[str, int], seconds: float) -> None:
-    try:
-        future.set_result(socket.create_connection(address, seconds))
-    except Exception as error:  # noqa: BLE001 it is raised where the connection is waited for
-        future.set_exception(error)
-
-
 def is_loopback(host: str) -> bool:
     """Return whether a host is this machine, so that no proxy leads to it and no one can listen on the way."""
     if host.rstrip(".").lower() == "localhost":
@@ -258,15 +142,60 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _read_body(response: HTTPResponse) -> bytes:
-    """Read the body piece by piece, so that its size can't hold the caller."""
-    declared = response.headers.get_all("Content-Length", [])
-    if declared and not response.chunked and (response.length is None or len(set(declared)) > 1):
+def _connect(connection: HTTPConnection, seconds: float) -> None:
+    """Connect in a thread: neither the system's resolver nor a host with many addresses keeps to a time-out."""
+    connected: Future[None] = Future()
+
+    def settle() -> None:
+        try:
+            connection.connect()
+        except Exception as error:  # noqa: BLE001 it is raised where the connection is waited for
+            connected.set_exception(error)
+        else:
+            connected.set_result(None)
+
+    Thread(target=settle, daemon=True).start()
+    connected.result(seconds)
+
+
+@contextmanager
+def _time_limit(sock: socket.socket, seconds: float) -> Iterator[None]:
+    """End what waits for a socket once this time has passed: its own time-out starts again with every byte."""
+    has_passed = Event()
+
+    def end() -> None:
+        has_passed.set()
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
+    sock.settimeout(max(seconds, 0.0) or None)
+    timer = Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except Exception:
+        if not has_passed.is_set():
+            raise
+    finally:
+        timer.cancel()
+    if has_passed.is_set():
+        raise TimeoutError
+
+
+def _read(response: HTTPResponse) -> HttpResponse:
+    """Return a response whole, the interim ones (1xx) passed over; piece by piece, so that its size can't hold us."""
+    while response.status < 200:
+        response.headers = response.msg = None  # type: ignore[assignment] # what has begun is not begun again
+        response.begin()
+    lengths = response.headers.get_all("Content-Length", [])
+    if lengths and not response.chunked and (response.length is None or len(set(lengths)) > 1):
         raise OutcomeUnknown("the response's Content-Length is not a number")
     body = bytearray()
     while len(body) <= MAX_RESPONSE_BYTES and (piece := response.read1(64 * 1024)):
         body += piece
-    is_whole = not response.length
+    # http.client takes headers that break off for all of them: nothing at all is a response that says so.
+    is_whole = not response.length and bool(body or lengths or response.chunked)
     if response.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip"):  # which was not asked for
         unpacker = zlib.decompressobj(wbits=31)
         body = bytearray(unpacker.decompress(body, MAX_RESPONSE_BYTES + 1))
@@ -275,4 +204,17 @@ def _read_body(response: HTTPResponse) -> bytes:
         raise OutcomeUnknown(f"the response is longer than the {MAX_RESPONSE_BYTES} bytes accepted")
     if not is_whole:
         raise OutcomeUnknown("the response broke off or was not HTTP")
-    return bytes(body)
+    return HttpResponse(response.status, CaseInsensitiveDict(response.headers.items()), bytes(body))
+
+
+def _reason(error: Exception, awaited: str) -> str:
+    """Name a failure in a few words; the libraries' own texts hold addresses of objects and whole URLs."""
+    reasons: tuple[tuple[type[Exception], str], ...] = (
+        (TimeoutError, f"no {awaited} within the time-out"),
+        (socket.gaierror, "the host name could not be resolved"),
+        (ConnectionRefusedError, "the connection was refused"),
+        (ssl.SSLCertVerificationError, "the host's certificate could not be verified"),
+        (ssl.SSLError, "the TLS session failed"),
+    )
+    otherwise = "the response broke off or was not HTTP" if awaited == "response" else "no connection could be made"
+    return next((words for kind, words in reasons if isinstance(error, kind)), otherwise)

@@ -349,8 +349,8 @@ NOT_WHOLE = {
     "last-chunk": IN_A_CHUNK + b"\r\n",
     "status-line": b"HTTP/1.1 429 T",
     "header": b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1",
-    "chunk-size": IN_A_CHUNK + b"\r\n000",
-    "trailer": IN_A_CHUNK + b"\r\n0\r\nX-Checksum: 1",
+    "no-header": b"HTTP/1.1 404 Not Found\r\n\r\n",
+    "first-chunk": CHUNKED,
     "negative-chunk": CHUNKED + b"-5\r\n" + BODY + b"\r\n0\r\n\r\n",
 }
 
