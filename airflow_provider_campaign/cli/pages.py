@@ -4,29 +4,16 @@ from __future__ import annotations
 
 from calendar import Calendar, day_abbr, month_name
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
-from html import escape
+from pathlib import Path
 from typing import Any
+
+from jinja2 import Environment, StrictUndefined
 
 from airflow_provider_campaign.cli.output import Row, printable
 from airflow_provider_campaign.records.chain import Discrepancy, verdict
 from airflow_provider_campaign.records.closings import IN_TIME, LATE, NO_EVIDENCE
-
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #1f2328 }
-table { border-collapse: collapse; width: 100%; margin: .5rem 0; font-size: 12px }
-th, td { border-bottom: 1px solid #d0d7de; padding: .3rem .6rem; text-align: left; vertical-align: top }
-td:last-child { overflow-wrap: anywhere } code { overflow-wrap: anywhere } tr { break-inside: avoid }
-.good { color: #1a7f37 } .bad { color: #cf222e } .none { background: #cf222e; color: #fff }
-tr.good { color: inherit } tr.none { background: none; color: #cf222e } tr.none td:nth-child(5) { font-weight: bold }
-.calendar { table-layout: fixed; font-size: 15px } section { break-inside: avoid }
-.calendar td { border: 1px solid #d0d7de; height: 3.5rem; padding: .2rem .4rem }
-.calendar p { margin: .1rem 0; padding: 0 .3rem; border-left: .3rem solid; font-size: 12px; line-height: 1.4 }
-thead { display: table-header-group }
-@media print { body { margin: 0; max-width: none; font-size: 11px; print-color-adjust: exact }
-@page { size: A4 landscape; margin: 12mm } }
-"""
 
 RECORD_COLUMNS = (
     *("ended_at", "connection_id", "run", "outcome", "found", "stopped", "left", "left_out", "scope", "incidents"),
@@ -42,24 +29,31 @@ CLOSING_COLUMNS = ("connection_id", "rule", "local_end", "end", "outcome", "camp
 def records_page(path: str, discrepancies: Sequence[Discrepancy], rows: Sequence[Row], campaigns: Iterable[Row]) -> str:
     """Return the page with a line for each run, and one for each campaign."""
     named = [each for each in campaigns if each["campaign_id"]]
-    parts = ["<h2>Runs</h2>", _table(RECORD_COLUMNS, rows), "<h2>Campaigns</h2>", _table(CAMPAIGN_COLUMNS, named)]
+    tables = [("Runs", RECORD_COLUMNS, rows), ("Campaigns", CAMPAIGN_COLUMNS, named)]
     text = f"{len(rows)} records{'' if rows else ': that is no evidence of anything'}."
-    return _page("Campaign shutdowns", path, discrepancies, text, parts, is_good=bool(rows))
+    return _page("Campaign shutdowns", path, discrepancies, text=text, is_good=bool(rows), tables=tables)
 
 
 def closings_page(path: str, discrepancies: Sequence[Discrepancy], rows: Sequence[Row]) -> str:
     """Return the page with calendars for each account, and a line for each closing."""
     counted = Counter(row["outcome"] for row in rows)
     counts = ", ".join(f"{count} {outcome}" for outcome, count in counted.most_common())
-    by_month: dict[tuple[str, int, int], dict[date, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    text = f"{len(rows)} closings: {counts or 'nothing is known'}."
+    by_month: dict[tuple[str, int, int], dict[int, list[tuple[str, str]]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         day = date.fromisoformat(row["local_end"][:10])
-        by_month[row["connection_id"], day.year, day.month][day].append(row)
-    calendars = [_calendar(*key, days) for key, days in sorted(by_month.items())]
-    lines = [{**closing_line(row), "class": _class(row)} for row in rows]
-    parts = [*calendars, "<h2>Closings</h2>", _table(CLOSING_COLUMNS, lines)]
-    text = f"{len(rows)} closings: {counts or 'nothing is known'}."
-    return _page("Closings", path, discrepancies, text, parts, is_good=set(counted) == {IN_TIME})
+        closing = (_class(row), f"{row['local_end'][11:16]} {row['rule']}: {_description(row)}")
+        by_month[row["connection_id"], day.year, day.month][day.day].append(closing)
+    calendars = [
+        (
+            f"{account}, {month_name[month]} {year}",
+            [[(day or "", days.get(day, ())) for day in week] for week in Calendar().monthdayscalendar(year, month)],
+        )
+        for (account, year, month), days in sorted(by_month.items())
+    ]
+    tables = [("Closings", CLOSING_COLUMNS, [{**closing_line(row), "class": _class(row)} for row in rows])]
+    is_good = set(counted) == {IN_TIME}
+    return _page("Closings", path, discrepancies, text=text, is_good=is_good, tables=tables, calendars=calendars)
 
 
 def closing_line(row: Row) -> dict[str, Any]:
@@ -73,68 +67,24 @@ def _description(row: Row) -> str:
     return f"late by {timedelta(seconds=round(row['seconds_late']))}" if is_late else str(row["outcome"])
 
 
-def _page(
-    title: str, path: str, discrepancies: Sequence[Discrepancy], text: str, parts: Iterable[str], *, is_good: bool
-) -> str:
-    """Return a page with a summary, and the verdict on the chain of records."""
+def _class(row: Row) -> str:
+    return {IN_TIME: "good", NO_EVIDENCE: "none"}.get(row["outcome"], "bad")
+
+
+def _page(title: str, path: str, discrepancies: Sequence[Discrepancy], **about: Any) -> str:
+    """Return a page with a summary, the verdict on the chain of records, calendars, and tables."""
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    environment.filters["cell"] = _cell
+    template = environment.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
     is_unchanged, chain = verdict(discrepancies)
-    problems = "".join(
-        f'<li class="{"bad" if each.is_error else ""}">{_shown(f"{each.kind}: {each.path} {each.text}")}</li>'
-        for each in discrepancies
-    )
-    page = f"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>{title}</title>
-<style>{STYLE}</style>
-<h1>{title}</h1>{_verdict(text, is_good=is_good)}
-<p>Known from the records of <code>{_shown(path)}</code>.</p>
-<h2>Chain of records</h2>{_verdict(f"{chain[0].upper()}{chain[1:]}.", is_good=is_unchanged)}<ul>{problems}</ul>
-{"".join(parts)}
-</html>
-"""
+    known = {"title": title, "path": path, "discrepancies": discrepancies, "is_unchanged": is_unchanged, "chain": chain}
+    page = template.render({"calendars": (), **known, **about}, day_names=list(day_abbr))
     return page.encode("ascii", "xmlcharrefreplace").decode()  # whatever the terminal's encoding is
 
 
-def _verdict(text: str, *, is_good: bool) -> str:
-    return f'<p class="{"good" if is_good else "bad"}">{text}</p>'
-
-
-def _table(columns: Sequence[str], rows: Iterable[Row]) -> str:
-    """Return a table; a row's ``class`` is that of its line, and moments are shown to the second."""
-    head = "".join(f"<th>{name.replace('_', ' ').capitalize()}</th>" for name in columns)
-    lines = [
-        f'<tr class="{row.get("class", "")}">{"".join(_cell(name, row.get(name)) for name in columns)}</tr>\n'
-        for row in rows
-    ]
-    return f"<table><thead><tr>{head}</tr></thead>\n<tbody>{''.join(lines)}</tbody></table>\n"
-
-
-def _cell(name: str, value: object) -> str:
+def _cell(value: object, name: str = "") -> str:
+    """Return a value as a page shows it: moments to the second, and nothing that is not printable."""
     if value is not None and name.endswith(("_at", "end")):
         text = str(value).replace("T", " ")
         value = text if name == "local_end" else text[:19]
-    return f"<td>{_shown(value)}</td>"
-
-
-def _shown(value: object) -> str:
-    return escape(printable(value))
-
-
-def _calendar(account: str, year: int, month: int, days: Mapping[date, Sequence[Row]]) -> str:
-    weeks = [
-        "".join(_day(day, days.get(day, ())) if day.month == month else "<td></td>" for day in week)
-        for week in Calendar().monthdatescalendar(year, month)
-    ]
-    head = "".join(f"<th>{name}</th>" for name in day_abbr)
-    return f"""<section><h2>{_shown(account)}, {month_name[month]} {year}</h2>
-<table class="calendar"><tr>{head}</tr><tr>{"</tr><tr>".join(weeks)}</tr></table></section>
-"""
-
-
-def _day(day: date, rows: Sequence[Row]) -> str:
-    texts = [(_class(row), f"{row['local_end'][11:16]} {row['rule']}: {_description(row)}") for row in rows]
-    closings = "".join(f'<p class="{name}">{_shown(text)}</p>' for name, text in texts)
-    return f"<td>{day.day}{closings}</td>"
-
-
-def _class(row: Row) -> str:
-    return {IN_TIME: "good", NO_EVIDENCE: "none"}.get(row["outcome"], "bad")
+    return printable(value)

@@ -105,7 +105,7 @@ def test_the_wheel_holds_the_package_with_its_data_and_nothing_else(wheel: Path)
     assert names == {str(file.relative_to(REPOSITORY)) for file in files} | {
         f"{PACKAGE}-{__version__}.dist-info/{name}" for name in about
     }
-    assert {file.suffix for file in files} == {".css", ".html", ".js", ".json", ".py", ".typed"}
+    assert {file.suffix for file in files} == {".css", ".html", ".js", ".json", ".py", ".typed", ".yaml"}
     assert not {"tests", "benchmarks"} & {part for name in names for part in name.split("/")}
 
 

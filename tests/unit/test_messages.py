@@ -17,8 +17,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "airflow_provider_campaign"
 CATALOGUE = Path(__file__).parents[1] / "data" / "messages.txt"
-OTHER_TEXTS = ("sandbox/", "ui/", "get_provider_info.py", "cli/definition.py")
-"""Where there are texts of other kinds: the sandbox's, the page's, the connection forms', and the commands' help."""
+OTHER_TEXTS = ("sandbox/", "ui/", "cli/definition.py")
+"""Where there are texts of other kinds: the sandbox's, the page's, and the commands' help."""
 
 NOT_SHOWN = {"debug", "compile", "cast", "AssertionError"}
 """Calls whose texts no user sees."""
