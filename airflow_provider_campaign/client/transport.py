@@ -70,32 +70,38 @@ class Transport:
         """
         Send a request once, signed, and return the response whole.
 
-        No traceback has a variable with what it was signed by: consoles and error trackers show variables.
-
-        :param sign: Returns the headers that sign it.
+        :param sign: Returns the headers that sign it; no traceback has a variable with these.
         :param seconds: The longest that all of it may take, from the look-up of the host to the end of the response.
         :raises NotSent: When no connection could be made.
         :raises OutcomeUnknown: When the request left and no complete response came back.
         """
-        body, headers = None if request.method == "GET" else b"", dict(self._headers)
-        if request.json is not None:
-            body, headers["Content-Type"] = json.dumps(request.json).encode(), "application/json"
         ends, is_connected = time.monotonic() + seconds, False
         try:
             with closing(self._connection(min(seconds, CONNECT_TIMEOUT))) as connection:
                 _connect(connection, min(seconds, CONNECT_TIMEOUT))
                 is_connected = True
                 with _time_limit(connection.sock, ends - time.monotonic()):
+                    body, headers = self._content(request)
                     connection.request(request.method, request.path, body, {**headers, **sign()})
                     return _read(connection.getresponse())
         except Exception as error:
             forget_variables(error)
             if isinstance(error, NotSent | OutcomeUnknown):
                 raise
-            if is_connected:
-                raise OutcomeUnknown(_reason(error, "response")) from error
-            failure = CertificateError if isinstance(error, ssl.SSLCertVerificationError) else NotSent
-            raise failure(_reason(error, "connection") + _BY_PROXY * bool(self._proxy)) from error
+            raise self._failure(error, is_connected=is_connected) from error
+
+    def _content(self, request: HttpRequest) -> tuple[bytes | None, dict[str, str]]:
+        """Return the body and the headers of a request that is not signed yet."""
+        if request.json is not None:
+            return json.dumps(request.json).encode(), {**self._headers, "Content-Type": "application/json"}
+        return None if request.method == "GET" else b"", self._headers
+
+    def _failure(self, error: Exception, *, is_connected: bool) -> Exception:
+        """Return what the transport raises for whatever a library has raised."""
+        if is_connected:
+            return OutcomeUnknown(_reason(error, "response"))
+        kind = CertificateError if isinstance(error, ssl.SSLCertVerificationError) else NotSent
+        return kind(_reason(error, "connection") + (_BY_PROXY if self._proxy else ""))
 
     def _connection(self, seconds: float) -> HTTPConnection:
         """Return a connection that is not made yet: to the host, or to the proxy that leads there."""
