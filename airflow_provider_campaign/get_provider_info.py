@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 JSON = dict[str, Any]
 
 
-@cache
 def get_provider_info() -> JSON:
     """Return the provider's metadata, as the entry point ``apache_airflow_provider`` promises."""
     import yaml  # not at the top: a DAG file needs none of it
