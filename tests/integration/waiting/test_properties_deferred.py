@@ -13,15 +13,19 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.campaign import STOP_CONDITION
+from airflow_provider_campaign.hooks.base import CampaignHook
+from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
 from airflow_provider_campaign.sandbox.config import API_KEY, CLIENT_SECRET
 from airflow_provider_campaign.sandbox.faults import FRAMINGS
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, run
 from airflow_provider_campaign.triggers.base import MAX_SLEEP
 from airflow_provider_campaign.triggers.wait import FINAL_POLL_GRACE, CampaignWaitTrigger
+from airflow_provider_campaign.waiting.pending import MAX_READ_LAG
 from tests.fragile import fragile, unforeseen_id
 from tests.kinds import KINDS, SONARLY, Connect
 from tests.odd_texts import NAMES, check_readable, check_storable
@@ -256,6 +260,8 @@ REFUSED_LIST = Fault("forbidden", action="list", count=None)
 @examples(full=100, exhaustive=300)
 @given(plan=plans)
 @example(plan=calm(stops=(None,) * 30, timeout=50))
+@example(plan=calm(stops=(150,) * 5, rotation=50))
+@example(plan=calm(stops=(150,), rotation=50, way="alone"))
 @example(plan=calm(stops=(10, 20, 30, None), outages=(Outage(0, 1000, REFUSED_LIST),)))
 @example(
     plan=calm(
@@ -282,3 +288,65 @@ def test_whatever_happens_a_deferred_wait_ends_by_what_the_platform_says(
             assert carried_out.was_stopped(campaign_id, at - POLL_SECONDS, at), "the campaign was not stopped"
         carried_out.check_promptness(campaign_id, at)
     carried_out.check_requests()
+
+
+# Stops, where what is read is late.
+
+LATEST = MAX_READ_LAG - 1
+LAGS = st.just(0.0) | st.floats(30, LATEST)
+STATUSES = st.sampled_from(["Active", "Stopped", "Completed", "Ready", "Paused"])
+late_plans = st.builds(
+    SimpleNamespace,
+    histories=st.lists(st.lists(st.tuples(STATUSES, st.floats(0.1, 20)), max_size=4), min_size=1, max_size=6),
+    delay=st.floats(1, 300),
+    settings=st.fixed_dictionaries(
+        {"list_lag": LAGS, "status_lag": LAGS, "clock_offset": st.sampled_from([0.0, 30.0, -3600.0])}
+    ),
+    is_dated=st.booleans(),
+    kind=st.sampled_from([KINDS[0], KINDS[3], SONARLY]),
+    way=st.sampled_from(WAYS),
+)
+A_STOP_BEFORE = {"histories": [[("Stopped", 20.0)]] * 3, "delay": 200.0, "is_dated": True, "kind": KINDS[0]}
+
+
+@examples(full=100, exhaustive=300)
+@given(plan=late_plans)
+@example(plan=SimpleNamespace(**A_STOP_BEFORE, settings={"list_lag": LATEST, "status_lag": LATEST}, way=WAYS[-1]))
+def test_a_stop_ends_with_its_campaign_whatever_was_before(
+    sandbox: Sandbox, clock: VirtualClock, connect: Connect, plan: SimpleNamespace
+) -> None:
+    sandbox.reset()
+    connect(plan.kind.connection(sandbox))
+    vars(sandbox.config).update(plan.settings)
+    campaigns = [plan.kind.add_campaign(sandbox, stop_delay=plan.delay) for _ in plan.histories]
+    clock.advance(MAX_READ_LAG)
+    for campaign, history in zip(campaigns, plan.histories, strict=True):
+        for status, seconds in [*history, ("Active", 1.0)]:
+            sandbox.set_status(campaign.id, status)
+            clock.advance(seconds)
+    client, campaign_type = CampaignHook.for_conn_id("campaign_default").client, plan.kind.campaign_type
+    results = [client.stop_campaign(each.id, campaign_type).as_dict() for each in campaigns]
+
+    async def ended(triggerer: Triggerer, result: dict[str, Any]) -> tuple[object, bool]:
+        now = clock.time()
+        trigger = CampaignWaitTrigger(
+            result["campaign_id"],
+            STOP_CONDITION.success,
+            3600.0,
+            failure_statuses=STOP_CONDITION.failure,
+            campaign_type=campaign_type,
+            since=now,
+            deadline=now + 3600.0,
+            result=result,
+        )
+        event = await triggerer.first(trigger)
+        return event.payload["error"], sandbox.campaign(trigger.campaign_id).live
+
+    async def scene() -> list[tuple[object, bool]]:
+        triggerer = Triggerer(plan.way)
+        return await asyncio.gather(*(ended(triggerer, result) for result in results))
+
+    with pytest.MonkeyPatch.context() as patch:
+        if not plan.is_dated:
+            patch.setattr(Campaign, "updated_at", None)
+        assert run(scene(), clock) == [(None, False)] * len(campaigns)
