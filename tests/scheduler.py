@@ -8,7 +8,6 @@ import pytest
 
 GROUPS = {
     "tests/integration/operators/test_airflow_runs.py": "airflow",
-    "tests/integration/operators/test_arguments.py::test_what_a_form_says_is_what_a_run_does": "airflow",
     "tests/integration/cli/test_command_line.py::test_airflow_has_the_same_commands": "airflow",
     "tests/integration/docs/test_example_dags.py": "airflow",
     "tests/integration/docs/test_demo.py::test_a_campaign_of_ones_own": "airflow",

@@ -15,7 +15,7 @@ from tests.kinds import KINDS
 from tests.meanwhile import meanwhile
 from tests.statsd import Statsd
 
-DAGS = Path(__file__).parent / "dags"
+DAG_FILE = Path(__file__).parent / "dags" / "runs.py"
 RECORD = {"campaign_id", "status", "message", "updated_at", "already_stopped", "raw"}
 PLATFORMS = {"kore": KINDS[0], "sonarly": KINDS[-1]}
 
@@ -26,16 +26,18 @@ LASTING = {
 }
 """Faults that stay, and the requests that they cost: those of one try of the task, of the three that it has."""
 
+IN_FORM = (("cd-0", "sms", "Evening"), ("cd-1", "voice", "Evening"), ("cd-2", "sms", "Morning"))
+"""The campaigns of the account that the form is for."""
+
 PASSING = {"sonarly-rate_limit": "stop stop status stop", "kore-lost": "stop status status status"}
 """Faults that end the first try, which makes two attempts, and the requests of the two tries together."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the runs, and the platforms as they were left."""
+    """What became of each task (its state, number of tries, and XCom), and the platforms as they were left."""
 
-    evening: dict[str, Any]
-    tries: dict[str, list[object]]
+    tasks: dict[str, list[Any]]
     sandbox: Sandbox
     metrics: dict[str, float]
 
@@ -47,28 +49,27 @@ class Outcome:
 
 @pytest.fixture(scope="module")
 def outcome(shared_airflow: SharedAirflow, statsd: Statsd) -> Iterator[Outcome]:
-    """Run both DAGs."""
-    with Sandbox(require_jti=True, rate_limit=None) as sandbox:
-        plan_evening(sandbox)
+    """Run all DAGs of the file."""
+    with Sandbox(require_jti=True, rate_limit=None) as sandbox, Sandbox() as of_form:
+        for number in (1, 2, 3):
+            sandbox.add_campaign(f"cd-sms-{number}", status="Stopped" if number == 2 else "Active")
+        sandbox.add_campaign("cd-voice-1", "voice", stop_delay=3600)
+        sandbox.add_campaign("outreach-1", "sonarly")
+        for campaign_id, campaign_type, name in IN_FORM:
+            of_form.add_campaign(campaign_id, campaign_type, name=name)
         plan_faults(sandbox)
         connections = {
             "campaign_default": sandbox.kore_connection("v1"),
             "kore_v2": sandbox.kore_connection("v2"),
+            "form": of_form.kore_connection(),
             **{name: kind.connection(sandbox, retry_budget=2) for name, kind in PLATFORMS.items()},
         }
-        shared_airflow.use_dags(DAGS / "evening.py", DAGS / "retries.py")
-        script = str(shared_airflow.dags_folder / "retries.py")
+        shared_airflow.use_dags(DAG_FILE)
+        script = str(shared_airflow.dags_folder / DAG_FILE.name)
         statsd.take()
         with meanwhile(sandbox, voice_was_polled_twice, lambda: sandbox.set_status("cd-voice-1", "Stopped")):
-            runs = shared_airflow.answer(script, connections=connections)
-        yield Outcome(runs["evening"], runs["retries"], sandbox, statsd.take())
-
-
-def plan_evening(sandbox: Sandbox) -> None:
-    for number in (1, 2, 3):
-        sandbox.add_campaign(f"cd-sms-{number}", status="Stopped" if number == 2 else "Active")
-    sandbox.add_campaign("cd-voice-1", "voice", stop_delay=3600)
-    sandbox.add_campaign("outreach-1", "sonarly")
+            tasks = shared_airflow.answer(script, connections=connections)
+        yield Outcome(tasks, sandbox, statsd.take())
 
 
 def plan_faults(sandbox: Sandbox) -> None:
@@ -88,14 +89,13 @@ def voice_was_polled_twice(sandbox: Sandbox) -> bool:
 
 
 def test_a_run_stops_waits_and_deletes(outcome: Outcome) -> None:
-    evening = dict(outcome.evening)
     left = {campaign.id: campaign.status for campaign in outcome.sandbox.campaigns()}
     assert "cd-sms-1" not in left
     for campaign_id in ("cd-sms-2", "cd-sms-3", "cd-voice-1", "outreach-1"):
         assert left[campaign_id] == "Stopped"
-    assert evening.pop("state") == "success"
-    assert {state for state, _ in evening.values()} == {"success"}
-    records = {task: record for task, (_, record) in evening.items() if task not in ("measure", "ids", "wait")}
+    evening = {task: end for task, end in outcome.tasks.items() if task.startswith(("stop_", "delete"))}
+    assert {outcome.tasks[task][0] for task in (*evening, "measure", "ids", "wait")} == {"success"}
+    records = {task: record for task, (_, _, record) in evening.items()}
     assert {frozenset(record) for record in records.values()} == {frozenset(RECORD)}
     assert {task: (record["campaign_id"], record["status"]) for task, record in records.items()} == {
         "stop_sms[0]": ("cd-sms-1", "Stopped"),
@@ -106,12 +106,12 @@ def test_a_run_stops_waits_and_deletes(outcome: Outcome) -> None:
         "delete": ("cd-sms-1", "Stopped"),
     }
     assert [task for task, record in records.items() if record["already_stopped"]] == ["stop_sms[1]"]
-    assert evening["wait"][1] == "Stopped"
+    assert outcome.tasks["wait"][-1] == "Stopped"
     assert outcome.requests("cd-voice-1").startswith("stop status status")
 
 
 def test_a_failure_that_no_retry_can_fix_ends_the_task_at_once(outcome: Outcome) -> None:
-    assert {tuple(outcome.tries[task_id]) for task_id in LASTING} == {("failed", 1)}
+    assert {tuple(outcome.tasks[task_id][:2]) for task_id in LASTING} == {("failed", 1)}
     assert {task_id: outcome.requests(task_id) for task_id in LASTING} == LASTING
     assert all(outcome.sandbox.campaign(task_id).status == "Active" for task_id in LASTING)
     tokens = [
@@ -121,7 +121,7 @@ def test_a_failure_that_no_retry_can_fix_ends_the_task_at_once(outcome: Outcome)
 
 
 def test_a_failure_that_a_retry_may_fix_is_left_to_airflow(outcome: Outcome) -> None:
-    assert {tuple(outcome.tries[task_id]) for task_id in PASSING} == {("success", 2)}
+    assert {tuple(outcome.tasks[task_id][:2]) for task_id in PASSING} == {("success", 2)}
     assert {task_id: outcome.requests(task_id) for task_id in PASSING} == PASSING
     assert all(outcome.sandbox.campaign(task_id).status == "Stopped" for task_id in PASSING)
     assert all(outcome.sandbox.campaign(task_id).stop_requests == 1 for task_id in PASSING)
@@ -146,3 +146,16 @@ def test_what_is_done_is_counted_by_platform_and_connection(outcome: Outcome) ->
     odd_id = "kore_prod___" + "x" * 88
     assert metric("seconds_after_window_end", "Kore.ai", odd_id) == 12.5
     assert metric("incidents", "Kore.ai", odd_id) == 1
+
+
+def test_what_a_form_says_is_what_a_run_does(outcome: Outcome) -> None:
+    def end(submission: str) -> tuple[Any, ...]:
+        state, _, result = outcome.tasks[submission]
+        stopped = [row["campaign_id"] for row in (result or {}).get("stopped", [])]
+        return state, (result or {}).get("total"), sorted(stopped)
+
+    assert end("dry run") == ("success", 3, [])
+    for wrong in ("no types", "no pattern, as None", "a status that is none", "not a boolean"):
+        assert end(wrong) == ("failed", 0, [])
+    assert end("sms of the evening") == ("success", 1, ["cd-0"])
+    assert end("all") == ("success", 2, ["cd-1", "cd-2"])

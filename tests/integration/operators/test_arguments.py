@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,7 +29,6 @@ from airflow_provider_campaign.operators.campaign import (
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
-from tests.airflow_process import SharedAirflow
 from tests.kinds import Connect
 
 HOURS = {"frequency": "DAILY", "timezone": "America/New_York", "days": [{"start": "8:00 AM", "end": "9:00 PM"}]}
@@ -247,13 +245,6 @@ def test_a_status_that_sonarly_does_not_document_is_taken(sandbox: Sandbox, conn
     assert StopActiveCampaignsOperator(task_id="task", statuses=["delivering"]).execute({})["total"] == 0
 
 
-@pytest.mark.parametrize(("value", "stops"), [(False, True), ("False", True), (True, False), ("yes", False)])
-def test_a_dry_run_is_what_the_form_said(sandbox: Sandbox, value: Any, stops: bool) -> None:
-    sandbox.add_campaign("cd-1")
-    run(StopActiveCampaignsOperator(task_id="task", dry_run="{{ params.dry }}"), dry=value)
-    assert sandbox.campaign("cd-1").status == ("Stopped" if stops else "Active")
-
-
 def test_airflow_can_still_print_what_a_task_would_render(sandbox: Sandbox) -> None:
     """``airflow tasks test --dry-run`` calls a method that has the argument's name."""
     task = StopActiveCampaignsOperator(task_id="task", dry_run="{{ params.dry }}")
@@ -271,26 +262,3 @@ def test_a_dag_with_a_dry_run_argument_can_be_serialized(value: Any) -> None:
     serializer: Any = names.get("DagSerialization") or names["SerializedDAG"]  # the one from Airflow 3.2 on
     task, _ = serializer.to_dict(dag)["dag"]["tasks"]
     assert str(value) in json.dumps(task)
-
-
-# Through a real run, with the values of a form.
-
-DAG_FILE = Path(__file__).parent / "dags" / "form.py"
-
-
-def test_what_a_form_says_is_what_a_run_does(shared_airflow: SharedAirflow) -> None:
-    shared_airflow.use_dags(DAG_FILE)
-    with Sandbox() as platform:
-        for number, kind in enumerate(("sms", "voice", "sms")):
-            platform.add_campaign(f"cd-{number}", kind, name=("Evening", "Evening", "Morning")[number])
-        script = str(shared_airflow.dags_folder / DAG_FILE.name)
-        outcomes = shared_airflow.answer(script, connections={"campaign_default": platform.kore_connection()})
-    assert outcomes == {
-        "dry run": ["success", 3, []],
-        "no types": ["failed", 0, []],
-        "no pattern, as None": ["failed", 0, []],
-        "a status that is none": ["failed", 0, []],
-        "not a boolean": ["failed", 0, []],
-        "sms of the evening": ["success", 1, ["cd-0"]],
-        "all": ["success", 2, ["cd-1", "cd-2"]],
-    }
