@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
-from tests.integration.sweep.runs import MONDAY, Dag, use
+from tests.integration.sweep.runs import MONDAY, Dag, Log, Types, use
 from tests.kinds import Connect
 from tests.records_guard import RECORDS_PATH
 
@@ -19,6 +20,13 @@ def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "records"
     monkeypatch.setenv(RECORDS_PATH, f"file://{folder}")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def caplog(caplog: Log) -> Log:
+    """Return what is logged, at the level that tasks have by default."""
+    caplog.set_level(logging.INFO)
+    return caplog
 
 
 @pytest.fixture
@@ -39,6 +47,6 @@ def dag(clock: VirtualClock) -> Dag:
 
 
 @pytest.fixture(params=["v1", "v2", "sonarly"])
-def types(request: pytest.FixtureRequest, sandbox: Sandbox, connect: Connect) -> tuple[str, ...]:
+def types(request: pytest.FixtureRequest, sandbox: Sandbox, connect: Connect) -> Types:
     """The campaign types of each platform in turn, with the connection made."""
     return use(request.param, sandbox, connect)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_campaign.exceptions import CampaignConfigError
@@ -27,7 +28,6 @@ MAX_SLOT_WAIT = 60.0
 
 WINDOW = 60.0
 """Seconds of Kore.ai's rate limit."""
-
 
 HOURS = daily("UTC", ("09:00", "21:00"))
 A_MINUTE, A_DAY = timedelta(minutes=1), timedelta(days=1)
@@ -105,7 +105,11 @@ class Run:
         return outcome
 
 
-def use(platform: str, sandbox: Sandbox, connect: Connect) -> tuple[str, ...]:
+Types = tuple[str, ...]
+Log = pytest.LogCaptureFixture
+
+
+def use(platform: str, sandbox: Sandbox, connect: Connect) -> Types:
     """Connect to ``v1``, ``v2`` or ``sonarly``, and return the types of its campaigns."""
     if platform == "sonarly":
         connect(sandbox.sonarly_connection())

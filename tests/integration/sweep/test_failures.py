@@ -14,7 +14,7 @@ from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.sweep.entry import MAX_REFUSALS, REFUSAL_DELAY
 from tests.fragile import fragile, unforeseen_id
-from tests.integration.sweep.runs import Dag, add, ids, live, stops, use
+from tests.integration.sweep.runs import Dag, Log, add, ids, live, stops, use
 from tests.kinds import Connect
 from tests.profiles import examples
 
@@ -118,7 +118,7 @@ def test_a_key_error_about_one_campaign_leaves_the_others_stopped(
     sandbox: Sandbox,
     connect: Connect,
     dag: Dag,
-    caplog: pytest.LogCaptureFixture,
+    caplog: Log,
     odd_in: tuple[str, ...],
     is_stoppable: bool,
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import re
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ from tests.integration.sweep.runs import (
     END,
     HOURS,
     Dag,
+    Log,
     add,
     ended_at,
     ids,
@@ -80,10 +80,7 @@ def test_the_margin_covers_what_another_client_uses(sandbox: Sandbox, dag: Dag) 
     assert len([request for request in received(sandbox, "stop") if request.status_code == 429]) <= 20
 
 
-def test_what_is_started_before_the_end_is_stopped_too_or_named(
-    sandbox: Sandbox, dag: Dag, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.WARNING)
+def test_what_is_started_before_the_end_is_stopped_too_or_named(sandbox: Sandbox, dag: Dag, caplog: Log) -> None:
     add(sandbox, 3)
     sandbox.campaign("c-1").stoppable = False
     dag.clock.on(on_monday("20:20"), lambda: sandbox.add_campaign("new"))
@@ -102,9 +99,8 @@ def test_what_is_started_before_the_end_is_stopped_too_or_named(
 
 
 def test_a_run_that_begins_too_late_sends_without_pacing_and_says_how_late_it_was(
-    sandbox: Sandbox, dag: Dag, caplog: pytest.LogCaptureFixture
+    sandbox: Sandbox, dag: Dag, caplog: Log
 ) -> None:
-    caplog.set_level(logging.WARNING)
     add(sandbox, 130)
     outcome = dag.guard(END - A_MINUTE)
     assert outcome.ids("stopped") == ids(130)

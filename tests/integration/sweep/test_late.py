@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +12,7 @@ from airflow.providers.common.compat.sdk import Asset
 from airflow_provider_campaign.sandbox import Fault, ReceivedRequest, Sandbox
 from airflow_provider_campaign.sandbox.task_runs import DagRun, Outcome
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
-from tests.integration.sweep.runs import A_DAY, A_MINUTE, END, HOURS, Dag, live, on_monday, received, stops
+from tests.integration.sweep.runs import A_DAY, A_MINUTE, END, HOURS, Dag, Log, live, on_monday, received, stops
 from tests.records_guard import RECORDS_PATH
 
 START = on_monday("09:00") + A_DAY
@@ -206,10 +205,7 @@ def test_a_dag_whose_last_run_is_unknown_has_run_before(sandbox: Sandbox, untold
 # What a dry run and a deferred one say.
 
 
-def test_a_dry_run_finds_no_incidents_and_sends_no_event(
-    sandbox: Sandbox, known_dag: Dag, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.WARNING)
+def test_a_dry_run_finds_no_incidents_and_sends_no_event(sandbox: Sandbox, known_dag: Dag, caplog: Log) -> None:
     known_dag.guard(END)
     sandbox.add_campaign("c-1")
     outcome = known_dag.guard(END + timedelta(hours=1), dry_run=True, incident_outlet=Asset("incidents"))

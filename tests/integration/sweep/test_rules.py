@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperato
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.calling_hours import daily
-from tests.integration.sweep.runs import A_DAY, A_MINUTE, HOURS, Dag, asked_about, ended_at, live, on_monday, stops
+from tests.integration.sweep.runs import A_DAY, A_MINUTE, HOURS, Dag, Log, asked_about, ended_at, live, on_monday, stops
 
 FLORIDA_ENDS = on_monday("20:00") + timedelta(hours=5)  # New York is five hours behind UTC in February
 RULES: list[dict[str, Any]] = [
@@ -97,11 +96,8 @@ def test_what_needs_calling_hours_is_refused_without(argument: dict[str, Any]) -
         StopActiveCampaignsOperator(task_id="sweep", **argument)
 
 
-def test_an_emergency_that_is_declared_meanwhile_is_no_incident(
-    sandbox: Sandbox, dag: Dag, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_emergency_that_is_declared_meanwhile_is_no_incident(sandbox: Sandbox, dag: Dag, caplog: Log) -> None:
     """Local times: 15:10 in New York is 20:10 UTC."""
-    caplog.set_level(logging.WARNING)
     emergency = with_more("florida", overrides=[{"from": "2027-02-01T15:10", "until": None, "reason": "hurricane"}])
     sandbox.add_campaign("florida", name="FL-1")
     assert dag.guard(on_monday("19:00")).ids("stopped") == []
@@ -118,10 +114,7 @@ def test_an_emergency_that_is_declared_meanwhile_is_no_incident(
 # Incidents and missed closings.
 
 
-def test_a_campaign_live_after_its_verified_closing_is_an_incident(
-    sandbox: Sandbox, dag: Dag, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.WARNING)
+def test_a_campaign_live_after_its_verified_closing_is_an_incident(sandbox: Sandbox, dag: Dag, caplog: Log) -> None:
     dag.arguments["incident_outlet"] = Asset("incidents")
     dag.guard(on_monday("12:00"))
     add_one_of_each(sandbox)
@@ -140,10 +133,7 @@ def test_a_campaign_live_after_its_verified_closing_is_an_incident(
     assert live(sandbox) == NEVER_CLOSED_ON_MONDAY
 
 
-def test_a_guard_reports_the_closings_that_no_run_has_seen_once(
-    sandbox: Sandbox, dag: Dag, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.WARNING)
+def test_a_guard_reports_the_closings_that_no_run_has_seen_once(sandbox: Sandbox, dag: Dag, caplog: Log) -> None:
     dag.arguments |= {"look_ahead": 5 * A_MINUTE, "incident_outlet": Asset("incidents")}
     assert dag.guard(on_monday("20:00")).result["missed_closings"] == []  # the first run ever
     sandbox.add_campaign("sale", name="Sale 1")

@@ -15,7 +15,7 @@ from airflow_provider_campaign.platforms.kore import KorePlatform
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.task_runs import Outcome
 from airflow_provider_campaign.sweep.startable import is_off, switch_schedules_off
-from tests.integration.sweep.runs import END, HOURS, Dag, add, ids, live, use
+from tests.integration.sweep.runs import END, HOURS, Dag, Log, add, ids, live, use
 from tests.kinds import Connect
 
 
@@ -77,7 +77,7 @@ def test_more_schedules_than_a_page_shows_are_all_switched_off(sandbox: Sandbox)
 
 
 def test_each_schedule_that_is_not_verified_off_is_named(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: Log
 ) -> None:
     read = KorePlatform.read_campaign
 

@@ -7,7 +7,6 @@ Those that are left out, those not known, and those in an undocumented status ar
 from __future__ import annotations
 
 import json
-import logging
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,6 +21,7 @@ from tests.integration.sweep.runs import (
     HOURS,
     WINDOW,
     Dag,
+    Log,
     add,
     asked_about,
     ids,
@@ -42,10 +42,7 @@ def test_only_campaigns_in_the_given_statuses_are_stopped(sandbox: Sandbox, dag:
     assert dag.sweep(statuses="pAUSED").ids("stopped") == stops(sandbox) == ["paused"]
 
 
-def test_live_campaigns_that_are_left_out_are_counted_and_named(
-    sandbox: Sandbox, dag: Dag, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
+def test_live_campaigns_that_are_left_out_are_counted_and_named(sandbox: Sandbox, dag: Dag, caplog: Log) -> None:
     for name in ("Evening 1", "Morning 1"):
         sandbox.add_campaign(name.lower().replace(" ", "-"), name=name)
     sandbox.add_campaign("call-1", "voice", name="Evening call")
