@@ -38,28 +38,21 @@ PAGE = (REPOSITORY / "docs" / "what-happens-when.md").read_text()
 LINK = re.compile(r"\[([^]]*)\]\([^)]*\)")
 
 
-@dataclass(frozen=True)
-class Row:
-    """
-    A row of one of the page's tables.
-
-    :param cells: By the head of their column.
-    """
-
-    cells: dict[str, str]
+class Row(dict[str, str]):
+    """A row of one of the page's tables: its cells, by the head of their column."""
 
     @property
     def name(self) -> str:
-        return self.cells.get("what happened") or self.cells["what is wrong"]
+        return self.get("what happened") or self["what is wrong"]
 
     @property
     def faults(self) -> list[str]:
-        return re.findall("`(.*?)`", self.cells.get("fault", ""))
+        return re.findall("`(.*?)`", self.get("fault", ""))
 
     @property
     def quotes(self) -> list[str]:
         """What is quoted of a message."""
-        return re.findall("`([^`]*)`", self.cells.get("message", ""))
+        return re.findall("`([^`]*)`", self.get("message", ""))
 
 
 def rows() -> Iterator[Row]:
@@ -71,11 +64,11 @@ def rows() -> Iterator[Row]:
         elif not heads:
             heads = cells
         elif "---" not in line:
-            yield Row(dict(zip(heads, cells, strict=True)))
+            yield Row(zip(heads, cells, strict=True))
 
 
 ROWS = {row.name: row for row in rows()}
-SEEN = {name: row for name, row in ROWS.items() if "message" in row.cells}
+SEEN = {name: row for name, row in ROWS.items() if "message" in row}
 
 
 @dataclass(frozen=True)
@@ -111,9 +104,13 @@ sweep = task(StopActiveCampaignsOperator, timeout=100)
 
 
 def scene(
-    act: Callable[[], object] = stop, *faults: Fault, connection: dict[str, Any] | None = None, **campaign: Any
+    act: Callable[[], object] = stop,
+    *faults: Fault,
+    connection: dict[str, Any] | None = None,
+    before: Callable[[Place], object] = lambda place: None,
+    **campaign: Any,
 ) -> Scene:
-    """Return a scene: a campaign, what fails, and what is done then."""
+    """Return a scene: a campaign, what fails, what else is the case before, and what is done then."""
 
     def play(place: Place) -> object:
         usual, other = place.sandbox.kore_connection(), connection or {}
@@ -121,120 +118,76 @@ def scene(
         place.sandbox.add_campaign("cd-1", **campaign)
         for fault in faults:
             place.sandbox.add_fault(fault)
+        before(place)
         return act()
 
     return play
 
 
+IMPATIENT: dict[str, Any] = {"extra": {"retry_budget": 1}}
+
+
 def failing(fault: str) -> Scene:
     """Return the scene in which a stop meets a fault that lasts, except the one that is over once it was met."""
-
-    def play(place: Place) -> object:
-        impatient = {"timeout": 0.2 if fault in (*SILENT, "slow") else 30, "retry_budget": 1}
-        planned = Fault(fault, action="stop", count=1 if fault == "lost" else None)
-        return scene(stop, planned, connection={"extra": impatient})(place)
-
-    return play
+    impatient = {"timeout": 0.2 if fault in (*SILENT, "slow") else 30, "retry_budget": 1}
+    lasting = Fault(fault, action="stop", count=1 if fault == "lost" else None)
+    return scene(stop, lasting, connection={"extra": impatient})
 
 
-def is_older(place: Place) -> object:
+def is_older(place: Place) -> None:
     place.sandbox.config.status_lag = 60
-    place.connect(place.sandbox.kore_connection())
-    place.sandbox.add_campaign("cd-1", status="Stopped", stop_delay=100)
     place.clock.advance(60)
     place.sandbox.set_status("cd-1", "Active")
-    return task(StopSmsCampaignOperator, timeout=20)()
 
 
-def is_deleted_meanwhile(place: Place) -> object:
-    place.clock.at(30, lambda: place.sandbox.remove_campaign("cd-1"))
-    return scene(stop, stop_delay=300)(place)
+def meanwhile(seconds: float, act: Callable[[Sandbox], object]) -> Callable[[Place], object]:
+    return lambda place: place.clock.at(seconds, lambda: act(place.sandbox))
 
 
 def is_open_again(verified: int, scheduled: int = 3) -> Scene:
-    """
-    Begin a run within the calling hours.
-
-    :param verified: Hours since the last successful run was scheduled.
-    :param scheduled: Hours since this one was.
-    """
+    """Begin a run, scheduled hours ago, within the calling hours; the last successful one was hours before, too."""
 
     def play(place: Place) -> object:
         now, hour = place.clock.date, timedelta(hours=1)
         hours = daily("UTC", (f"{now - hour:%H:%M}", f"{now + 9 * hour:%H:%M}"))
-        context: Any = {
-            "data_interval_end": now - scheduled * hour,
-            "prev_data_interval_end_success": now - verified * hour,
-            "dag_run": SimpleNamespace(run_type="scheduled"),
-            "ti": None,
-        }
+        dates = {"data_interval_end": scheduled, "prev_data_interval_end_success": verified}
+        context: Any = {name: now - hours_ago * hour for name, hours_ago in dates.items()}
+        context |= {"dag_run": SimpleNamespace(run_type="scheduled"), "ti": None}
         return scene(task(StopActiveCampaignsOperator, context, calling_hours=hours))(place)
 
     return play
 
 
-def is_redialing(place: Place) -> object:
+def is_redialing(place: Place) -> None:
     place.sandbox.add_campaign("cd-9")
     place.sandbox.set_status("cd-9", "Redialing", documented=False)
-    return scene(sweep)(place)
 
 
 def is_not_trusted(place: Place) -> object:
     with RawServer(lambda connection: None, Authority(place.folder).server_context()) as server:
-        place.connect({**place.sandbox.kore_connection(), "host": server.url})
-        return stop()
-
-
-def is_away(place: Place) -> object:
-    place.connect(place.sandbox.kore_connection(retry_budget=1))
-    place.sandbox.stop()
-    return stop()
-
-
-def has_no_schedules(place: Place) -> object:
-    place.connect(place.sandbox.sonarly_connection())
-    return CampaignHook.for_conn_id("campaign_default").get_conn().switch_schedule_off("Evening")
+        return scene(connection={"host": server.url})(place)
 
 
 def guarded(hours: dict[str, Any], context: Any = NO_CONTEXT) -> Scene:
     return scene(task(StartSmsCampaignOperator, context, calling_hours=hours))
 
 
-def resume() -> object:
-    return StopSmsCampaignOperator(**TASK).execute_complete({}, {"status": "Stopped"})
-
-
-def is_started_again(place: Place) -> object:
-    place.sandbox.add_campaign("slow", stop_delay=60)
-    return scene(sweep, restarts=1, restart_delay=5)(place)
-
-
 def rotated(**extra: Any) -> Scene:
     """Return the scene in which the platform has new credentials before its first response, and the connection, too."""
 
-    def play(place: Place) -> object:
-        def rotate(_: object) -> None:
-            place.sandbox.config.client_secret = "a-new-secret-" * 8
-            connection = place.sandbox.kore_connection()
-            place.connect({**connection, "extra": {**connection["extra"], **extra}})
+    def rotate(place: Place) -> None:
+        place.sandbox.config.client_secret = "a-new-secret-" * 8
+        connection = place.sandbox.kore_connection()
+        place.connect({**connection, "extra": {**connection["extra"], **extra}})
 
-        place.sandbox.on_request(rotate)
-        return scene(connection={"extra": {"retry_budget": 1}})(place)
-
-    return play
-
-
-def is_completed_meanwhile(place: Place) -> object:
-    place.sandbox.config.start_delay = 60
-    place.clock.at(20, lambda: place.sandbox.set_status("cd-1", "Completed"))
-    return scene(task(StartSmsCampaignOperator), status="Ready")(place)
+    return scene(connection=IMPATIENT, before=lambda place: place.sandbox.on_request(lambda _: rotate(place)))
 
 
 SCENES: dict[str, tuple[Scene, ...]] = {
     **{row.name: tuple(failing(fault) for fault in row.faults) for row in ROWS.values() if row.faults},
     "The platform could not be reached": (
-        is_away,
-        scene(connection={"host": "https://nobody.invalid", "extra": {"retry_budget": 1}}),
+        scene(connection=IMPATIENT, before=lambda place: place.sandbox.stop()),
+        scene(connection={"host": "https://nobody.invalid", **IMPATIENT}),
     ),
     "The credentials were refused, but the connection has others by now": (rotated(),),
     "The credentials were refused, and the connection is to another account by now": (rotated(account_id="other"),),
@@ -244,19 +197,32 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "It had been stopped, or had completed, before": (scene(status="Stopped"), scene(status="Completed")),
     "It has not started: it is Ready, Scheduled, or Rescheduled": (scene(status="Scheduled"),),
     "It did not stop in time": (scene(task(StopSmsCampaignOperator, timeout=60), stoppable=False),),
-    "It reads as stopped, but that may be older than the stop, and the time ran out": (is_older,),
+    "It reads as stopped, but that may be older than the stop, and the time ran out": (
+        scene(task(StopSmsCampaignOperator, timeout=20), before=is_older, status="Stopped", stop_delay=100),
+    ),
     "A start with `calling_hours` ran outside of them, or in their last five minutes": (guarded({"open": False}),),
     "A retry of a start found the campaign live outside its calling hours": (guarded({"open": False}, RETRY),),
     "No rule of a start's `calling_hours` matches the campaign": (guarded({"open": True, "name_pattern": "?"}),),
-    "It completed before a start was verified": (is_completed_meanwhile,),
+    "It completed before a start was verified": (
+        scene(
+            task(StartSmsCampaignOperator),
+            before=meanwhile(20, lambda sandbox: sandbox.set_status("cd-1", "Completed")),
+            status="Ready",
+            start_delay=60,
+        ),
+    ),
     "It can no longer reach the awaited status": (scene(task(CampaignStatusSensor), status="Completed"),),
     "A stop, start, or delete got a 404, but the status read shows the campaign": tuple(
         scene(task(kind), campaign_type="voice")
         for kind in (StopSmsCampaignOperator, StartSmsCampaignOperator, DeleteSmsCampaignOperator)
     ),
     "It was live when it was deleted": (scene(task(DeleteSmsCampaignOperator)),),
-    "A deferred task resumed with data that this version does not understand": (scene(resume),),
-    "It was deleted while a task waited for it": (is_deleted_meanwhile,),
+    "A deferred task resumed with data that this version does not understand": (
+        scene(lambda: StopSmsCampaignOperator(**TASK).execute_complete({}, {"status": "Stopped"})),
+    ),
+    "It was deleted while a task waited for it": (
+        scene(before=meanwhile(30, lambda sandbox: sandbox.remove_campaign("cd-1")), stop_delay=300),
+    ),
     "It left some campaigns": (scene(sweep, stoppable=False),),
     "The whole account refused all stops, or its lists": (scene(sweep, Fault("forbidden", action="stop", count=None)),),
     "Everything that the run was scheduled to close was open again when it began, and was verified": (
@@ -276,8 +242,12 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "The stop of one campaign was refused again and again (400, 401, 403, 404, 409) while a list shows it as live": (
         scene(sweep, Fault("not_found", action="stop", campaign_id="cd-1", count=None)),
     ),
-    "A live campaign is in an undocumented status": (is_redialing,),
-    "A campaign was started again after its stop was requested": (is_started_again,),
+    "A live campaign is in an undocumented status": (scene(sweep, before=is_redialing),),
+    "A campaign was started again after its stop was requested": (
+        scene(
+            sweep, before=lambda place: place.sandbox.add_campaign("slow", stop_delay=60), restarts=1, restart_delay=5
+        ),
+    ),
     "A field of the connection is missing or wrong": (scene(connection={"extra": {"iid": None}}),),
     "There is no such connection, or a place that may have it did not answer": (
         scene(task(StopSmsCampaignOperator, campaign_conn_id="nobody")),
@@ -293,7 +263,12 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "A template that rendered to nothing": tuple(
         scene(task(StopSmsCampaignOperator, campaign_conn_id=rendered)) for rendered in ("None", "")
     ),
-    "An action that the platform does not have": (has_no_schedules,),
+    "An action that the platform does not have": (
+        scene(
+            lambda: CampaignHook.for_conn_id("campaign_default").get_conn().switch_schedule_off("Evening"),
+            before=lambda place: place.connect(place.sandbox.sonarly_connection()),
+        ),
+    ),
 }
 ELSEWHERE = {
     "The platform could not be reached",
@@ -331,7 +306,7 @@ def test_every_row_has_its_scene_or_its_test() -> None:
     assert SEEN.keys() == {*SCENES, *ELSEWHERE}
     assert ROWS.keys() - SEEN.keys() == BECOMES.keys()
     assert {fault for row in ROWS.values() for fault in row.faults} == FAULT_KINDS.keys()
-    assert all(row.quotes or next(iter(row.cells.values())).startswith(("none", "the ")) for row in SEEN.values())
+    assert all(row.quotes or next(iter(row.values())).startswith(("none", "the ")) for row in SEEN.values())
     assert {name for name, test in BECOMES.items() if f"\ndef {test}" not in other_tests()} == set()
 
 
@@ -360,8 +335,8 @@ def test_messages_and_retries_are_as_documented(
         seen += f"{error!s}\n{type(error).__name__}\n"
         for key, value in result.items() if isinstance(result, dict) else ():
             seen += f"{key}: {json.dumps(value)}\n{value}\n"
-        if "tried again" in row.cells:
-            check_tried_again(row.cells["tried again"], error)
+        if "tried again" in row:
+            check_tried_again(row["tried again"], error)
         else:
             assert isinstance(error, CampaignConfigError), error
             assert place.sandbox.requests == []

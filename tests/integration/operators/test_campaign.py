@@ -81,28 +81,18 @@ def test_a_deleted_campaign_is_gone_and_its_record_stays(connected: Sandbox, kin
 # What is waited for.
 
 
-def test_what_takes_its_time_is_waited_for(sandbox: Sandbox, connect: Connect) -> None:
+def test_a_wait_polls_at_its_interval_and_once_more_at_its_end(sandbox: Sandbox, connect: Connect) -> None:
     connect(V2_CALL.connection(sandbox))
-    campaign = V2_CALL.add_campaign(sandbox, stop_delay=90, start_delay=90)
-    assert V2_CALL.stop(campaign.id, poll_interval=40).execute({})["status"] == "Stopped"
-    assert [request.at - 1000 for request in sandbox.requests] == [0, 40, 80, 120]
-    assert calls(sandbox) == "stop status status status"
-    assert V2_CALL.start(campaign.id, poll_interval=60).execute({})["status"] == "Active"
-    assert calls(sandbox) == "start status status"
-    record = V2_CALL.stop(campaign.id, wait_for_completion=False).execute({})
-    assert (record["status"], calls(sandbox)) == ("Active", "stop")
-    campaign = V2_CALL.add_campaign(sandbox, stop_delay=10, completes=True)
-    record = V2_CALL.stop(campaign.id).execute({})
+    campaign = V2_CALL.add_campaign(sandbox, stop_delay=90, completes=True)
+    record = V2_CALL.stop(campaign.id, poll_interval=40).execute({})
     assert (record["status"], record["already_stopped"]) == ("Completed", False)
-
-
-def test_a_wait_that_runs_out_polls_once_more_at_its_end(sandbox: Sandbox, connect: Connect) -> None:
-    connect(V1_SMS.connection(sandbox))
-    campaign = V1_SMS.add_campaign(sandbox, stoppable=False, stop_delay=1)
+    assert [request.at - 1000 for request in sandbox.requests] == [0, 40, 80, 120]
+    campaign = V2_CALL.add_campaign(sandbox, stoppable=False)
+    sandbox.clear_requests()
     with pytest.raises(CampaignTimeoutError, match=f"{campaign.id}.*300 s; last seen: Active") as caught:
-        V1_SMS.stop(campaign.id, timeout=300, poll_interval=120).execute({})
+        V2_CALL.stop(campaign.id, timeout=300, poll_interval=120).execute({})
     assert not isinstance(caught.value, AirflowFailException)
-    assert [request.at - 1000 for request in sandbox.requests] == [0, 120, 240, 300]
+    assert [request.at - 1120 for request in sandbox.requests] == [0, 120, 240, 300]
 
 
 def test_the_hook_stops_and_waits_or_only_asks(sandbox: Sandbox, connect: Connect, clock: VirtualClock) -> None:
@@ -132,13 +122,6 @@ def test_an_id_that_is_a_number_is_the_campaigns(sandbox: Sandbox, connect: Conn
 
 
 # What fails.
-
-
-def test_a_campaign_that_is_not_there_is_not_found(connected: Sandbox, kind: Kind) -> None:
-    with pytest.raises(CampaignNotFoundError, match=r"cd-gone.*campaign_default.*HTTP 404") as caught:
-        kind.stop("cd-gone").execute({})
-    assert isinstance(caught.value, AirflowFailException)
-    assert calls(connected) == "stop status"
 
 
 def test_a_404_that_is_cut_short_does_not_say_that_the_campaign_is_gone(sandbox: Sandbox, connect: Connect) -> None:

@@ -14,19 +14,18 @@ from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.sweep.entry import MAX_REFUSALS, REFUSAL_DELAY
 from tests.fragile import fragile, unforeseen_id
-from tests.integration.sweep.runs import Dag, Log, add, ids, live, stops, use
+from tests.integration.sweep.runs import Dag, Log, Types, add, ids, live, stops, use
 from tests.kinds import Connect
 from tests.profiles import examples
 
 
 @pytest.mark.parametrize(
-    ("platform", "kind"),
+    ("types", "kind"),
     [("v2", "unauthorized"), ("v1", "bad_request"), ("sonarly", "not_found"), ("sonarly", "redirect")],
+    indirect=["types"],
 )
-def test_a_stop_that_is_refused_is_sent_again_and_keeps_the_retries(
-    sandbox: Sandbox, connect: Connect, dag: Dag, platform: str, kind: str
-) -> None:
-    add(sandbox, 10, use(platform, sandbox, connect))
+def test_a_refused_stop_is_sent_again_and_keeps_retries(sandbox: Sandbox, types: Types, dag: Dag, kind: str) -> None:
+    add(sandbox, 10, types)
     sandbox.add_fault(Fault(kind, action="stop", campaign_id="c-2", count=2))  # a request may be repeated at once
     sandbox.add_fault(Fault(kind, action="stop", campaign_id="c-3", count=None))
     outcome = dag.sweep()
@@ -90,18 +89,18 @@ def test_a_timeout_that_is_too_short_names_those_that_were_not_reached(sandbox: 
 @pytest.mark.parametrize(
     ("fault", "error", "text"),
     [
-        (Fault("error", "list", skip=1, count=None), None, r"list was incomplete.*can't be listed.*HTTP 500"),
-        (Fault("forbidden", "list", skip=1, count=None), CampaignSweepFinalError, r"can't be listed.*HTTP 403"),
-        (Fault("unauthorized", count=None), CampaignAuthError, ""),
-        (Fault("html", count=None), CampaignUnavailableError, ""),
+        ({"kind": "error", "action": "list", "skip": 1}, None, r"list was incomplete.*can't be listed.*HTTP 500"),
+        ({"kind": "forbidden", "action": "list", "skip": 1}, CampaignSweepFinalError, r"can't be listed.*HTTP 403"),
+        ({"kind": "unauthorized"}, CampaignAuthError, ""),
+        ({"kind": "html"}, CampaignUnavailableError, ""),
     ],
-    ids=lambda each: each.kind if isinstance(each, Fault) else "",
+    ids=str,
 )
 def test_without_a_list_that_shows_it_nothing_is_verified_stopped(
-    sandbox: Sandbox, dag: Dag, fault: Fault, error: type[Exception] | None, text: str
+    sandbox: Sandbox, dag: Dag, fault: dict[str, Any], error: type[Exception] | None, text: str
 ) -> None:
     add(sandbox, 3)
-    sandbox.add_fault(Fault(fault.kind, fault.action, skip=fault.skip, count=None))
+    sandbox.add_fault(Fault(**fault, count=None))
     outcome = dag.sweep(campaign_types=("sms",), timeout=60)
     assert outcome.is_failed
     assert isinstance(outcome.error, error or Exception)
@@ -109,22 +108,13 @@ def test_without_a_list_that_shows_it_nothing_is_verified_stopped(
     assert re.search(f"(?s){text}", outcome.message)
 
 
-@pytest.mark.parametrize(
-    ("odd_in", "is_stoppable"),
-    [(("stop",), False), (("list",), True)],
-    ids=str,
-)
+@pytest.mark.parametrize("action", ["stop", "list"])
 def test_a_key_error_about_one_campaign_leaves_the_others_stopped(
-    sandbox: Sandbox,
-    connect: Connect,
-    dag: Dag,
-    caplog: Log,
-    odd_in: tuple[str, ...],
-    is_stoppable: bool,
+    sandbox: Sandbox, connect: Connect, dag: Dag, caplog: Log, action: str
 ) -> None:
     connect(fragile(sandbox.kore_connection("v2")))
     add(sandbox, 29)
-    odd = sandbox.add_campaign(unforeseen_id(odd_in), stoppable=is_stoppable)
+    odd = sandbox.add_campaign(unforeseen_id([action]), stoppable=action == "list")
     outcome = dag.sweep()
     assert live(sandbox) == {odd.id}
     assert outcome.ids("stopped") == ids(29)
@@ -161,28 +151,25 @@ def test_what_others_stopped_during_a_429_was_already_stopped(sandbox: Sandbox, 
     assert outcome.result["refused"] == 1
 
 
+ACTIONS = st.sampled_from(["stop", "list", "status", None])
+
+
 def faults(kind: str, **options: st.SearchStrategy[Any]) -> st.SearchStrategy[Fault]:
-    return st.builds(
-        Fault,
-        st.just(kind),
-        action=st.just("stop") if kind == "conflict" else st.sampled_from(["stop", "list", "status", None]),
-        skip=st.integers(0, 10),
-        count=st.integers(1, 8),
-        **options,
-    )
+    action = st.just("stop") if kind == "conflict" else ACTIONS
+    return st.builds(Fault, st.just(kind), action=action, skip=st.integers(0, 10), count=st.integers(1, 8), **options)
 
 
+PASSING = ("reset", "html", "broken_json", "empty", "rate_limit", "failure", "conflict")
 TRANSIENT = st.one_of(
-    *(faults(kind) for kind in ("reset", "html", "broken_json", "empty", "rate_limit", "failure", "conflict")),
+    *map(faults, PASSING),
     faults("error", status=st.sampled_from([500, 502, 503, 504]), json=st.booleans()),
     faults("lost", how=st.sampled_from(["reset", "error", "broken_json", "empty"])),
 )
+REFUSALS = ("unauthorized", "forbidden", "conflict", "bad_request", "not_found", "redirect", "error", "wrong_shape")
 LASTING = st.builds(
     Fault,
-    st.sampled_from(
-        ["unauthorized", "forbidden", "conflict", "bad_request", "not_found", "redirect", "error", "wrong_shape"]
-    ),
-    action=st.sampled_from(["stop", "list", "status", None]),
+    st.sampled_from(REFUSALS),
+    action=ACTIONS,
     campaign_id=st.sampled_from([None, "c-0", "c-3"]),
     skip=st.integers(0, 5),
     count=st.sampled_from([1, 2, None]),

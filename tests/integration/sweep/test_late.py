@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import Asset
 from airflow_provider_campaign.sandbox import Fault, ReceivedRequest, Sandbox
 from airflow_provider_campaign.sandbox.task_runs import DagRun, Outcome
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
-from tests.integration.sweep.runs import A_DAY, A_MINUTE, END, HOURS, Dag, Log, live, on_monday, received, stops
+from tests.integration.sweep.runs import A_DAY, A_MINUTE, END, HOURS, Dag, Log, add, live, on_monday, received, stops
 from tests.records_guard import RECORDS_PATH
 
 START = on_monday("09:00") + A_DAY
@@ -36,18 +36,10 @@ def known_dag(dag: Dag, clock: VirtualClock, sandbox: Sandbox) -> Dag:
 
 
 class Untold(datetime):
-    """A date that Airflow looks up when it is read, and can't."""
+    """When a run was, of which Airflow can't look it up when it is read."""
 
     def timestamp(self) -> float:
         raise ConnectionError("Airflow's API is away")
-
-
-@pytest.fixture
-def untold_dag(dag: Dag) -> Dag:
-    """Return a DAG of which nobody can say when it last ran."""
-    date = Untold.fromtimestamp((END - A_DAY).timestamp(), UTC)
-    dag.runner.runs.append(DagRun(dag.dag_id, "scheduled", date, began=date, ended=date))
-    return dag
 
 
 def fails_for_the_end(outcome: Outcome) -> None:
@@ -119,21 +111,18 @@ def test_a_successful_task_that_is_cleared_in_the_morning_is_skipped(sandbox: Sa
 def test_a_request_that_hangs_until_the_opening_is_the_last(
     sandbox: Sandbox, known_dag: Dag, hangs: str, most: int
 ) -> None:
-    begins = START - 2 * A_MINUTE
-    known_dag.clock.go_to(begins)
-    for number in range(40):
-        sandbox.add_campaign(f"c-{number:02}")
-    known_dag.clock.on(START + timedelta(seconds=30), lambda: sandbox.add_campaign("morning"))
+    clock, begins = known_dag.clock, START - 2 * A_MINUTE
+    clock.go_to(begins)
+    add(sandbox, 40)
+    clock.on(START + timedelta(seconds=30), lambda: sandbox.add_campaign("morning"))
 
     def hang(request: ReceivedRequest) -> None:
-        if request.action == hangs and known_dag.clock.date < START:
-            known_dag.clock.go_to(START + A_MINUTE)
+        if request.action == hangs and clock.date < START:
+            clock.go_to(START + A_MINUTE)
 
     sandbox.on_request(hang)
     outcome = known_dag.scheduled(begins).attempt(timeout=900)
-    assert (
-        len([request for request in received(sandbox, "stop") if request.at >= known_dag.clock.reading(START)]) <= most
-    )
+    assert sum(request.at >= clock.reading(START) for request in received(sandbox, "stop")) <= most
     assert sandbox.campaign("morning").live
     assert "morning" not in outcome.result["incidents"]
     assert outcome.is_failed
@@ -163,7 +152,13 @@ def test_a_run_with_a_refused_stop_ends_at_the_opening_and_names_it(
 # Ends that no run has swept.
 
 
-def test_a_closing_that_no_run_has_swept_fails_finally_and_is_named(sandbox: Sandbox, known_dag: Dag) -> None:
+@pytest.mark.parametrize("is_known", [True, False], ids=["known", "the last run is unknown"])
+def test_a_closing_that_no_run_has_swept_fails_finally_and_is_named(
+    sandbox: Sandbox, known_dag: Dag, is_known: bool
+) -> None:
+    if not is_known:
+        date = Untold.fromtimestamp((END - A_DAY).timestamp(), UTC)
+        known_dag.runner.runs[:] = [DagRun(known_dag.dag_id, "scheduled", date, began=date, ended=date)]
     sandbox.add_campaign("c-1")
     late = known_dag.scheduled(END).attempt(at=LATE)
     fails_for_the_end(late)
@@ -192,14 +187,6 @@ def test_a_late_run_whose_closing_another_run_has_verified_is_skipped(sandbox: S
     sandbox.clear_requests()
     assert known_dag.scheduled(night + timedelta(hours=1)).attempt(at=LATE).is_skipped
     assert sandbox.requests == []
-
-
-def test_a_dag_whose_last_run_is_unknown_has_run_before(sandbox: Sandbox, untold_dag: Dag) -> None:
-    sandbox.add_campaign("c-1")
-    fails_for_the_end(untold_dag.scheduled(END).attempt(at=LATE))
-    outcome = untold_dag.guard(END + A_DAY)
-    assert outcome.error is None
-    assert outcome.ids("stopped") == ["c-1"]
 
 
 # What a dry run and a deferred one say.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import import_module
@@ -35,7 +34,6 @@ from airflow_provider_campaign.exceptions import (
 from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
-from airflow_provider_campaign.triggers.wait import CampaignWaitTrigger
 from tests.kinds import KORE_KINDS, SONARLY, Connect, Kind
 from tests.triggerer import run_to_its_end
 
@@ -69,7 +67,9 @@ def sandbox(sandbox: Sandbox, connect: Connect) -> Sandbox:
 
 
 def executed(task: BaseOperator, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return what a task returns, however often it is rescheduled or deferred meanwhile."""
+    """Do what triggerer and workers do with a task, however often it is rescheduled; return what it returns."""
+    pushed: list[Any] = []
+    monkeypatch.setattr(XCom, "set", lambda **xcom: pushed.append(xcom["value"]))
     began = datetime.fromtimestamp(clock.time(), UTC)
     ids = {"dag_id": "dag", "task_id": "task", "run_id": "run", "map_index": -1, "try_number": 1, "max_tries": 0}
     instance = SimpleNamespace(get_first_reschedule_date=lambda context: began, **ids)
@@ -81,18 +81,11 @@ def executed(task: BaseOperator, clock: VirtualClock, monkeypatch: pytest.Monkey
         except AirflowRescheduleException as asked:
             clock.advance(max(0.0, asked.reschedule_date.timestamp() - clock.time()))
         except TaskDeferred as deferred:
-            return resumed(task, deferred, clock, monkeypatch)
-
-
-def resumed(task: BaseOperator, deferred: TaskDeferred, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Do what triggerer and worker do with a deferred task."""
-    pushed: list[Any] = []
-    monkeypatch.setattr(XCom, "set", lambda **xcom: pushed.append(xcom["value"]))
-    assert isinstance(deferred.trigger, CampaignWaitTrigger)
-    event = run_to_its_end(deferred.trigger, clock)
-    if isinstance(event, TaskSuccessEvent):
-        return pushed.pop()
-    return task.resume_execution(deferred.method_name, {"event": event.payload}, {})
+            trigger: Any = deferred.trigger
+            event = run_to_its_end(trigger, clock)
+            if isinstance(event, TaskSuccessEvent):
+                return pushed.pop()
+            return task.resume_execution(deferred.method_name, {"event": event.payload}, {})
 
 
 Wait = Callable[..., Any]
@@ -223,23 +216,6 @@ def test_a_text_that_is_false_does_not_defer(sandbox: Sandbox) -> None:
         sensor.execute({})
 
 
-@pytest.mark.parametrize(("kind", "before"), [(SMS, 1), (CALL, 3), (SONARLY, 3)], ids=["sms", "voice", "sonarly"])
-def test_a_key_that_is_rotated_before_a_request_ends_no_wait(
-    sandbox: Sandbox, connect: Connect, wait: Wait, kind: Kind, before: int
-) -> None:
-    connect(kind.connection(sandbox))
-    campaign, arrived = kind.add_campaign(sandbox), itertools.count(1)
-
-    def rotate(_: object) -> None:  # once the connection was looked up, with the old key
-        if next(arrived) == before:
-            sandbox.config.client_secret, sandbox.config.api_key = "a-new-secret-" * 8, "sk_live_a_new_key"
-            connect(kind.connection(sandbox))
-
-    sandbox.on_request(rotate)
-    sandbox.set_status(campaign.id, "Stopped", SOON)
-    assert wait(campaign.id) == "Stopped"
-
-
 # A stop and a start.
 
 
@@ -269,21 +245,6 @@ def test_a_stop_without_its_effect_fails_in_time_and_says_what_was_seen(sandbox:
     sandbox.add_fault(Fault("rate_limit", action="stop", retry_after="4", count=3))
     with pytest.raises(CampaignTimeoutError, match=rf"'{campaign.id}'.*is not Stopped or Completed after 50 s.*Active"):
         act(SMS.stop, campaign.id, timeout=50)
-
-
-@pytest.mark.parametrize("fault", ["not_found", "forbidden", "unauthorized"])
-def test_one_refused_status_ends_no_wait_but_a_refusal_that_stays_does(sandbox: Sandbox, act: Wait, fault: str) -> None:
-    count = 2 if fault == "unauthorized" else 1  # which is tried again at once
-    campaign = sandbox.add_campaign(stop_delay=SOON)
-    sandbox.add_fault(Fault(fault, action="status", count=count, skip=1))
-    assert act(SMS.stop, campaign.id)["status"] == "Stopped"
-    campaign = sandbox.add_campaign(stop_delay=SOON)
-    sandbox.add_fault(Fault(fault, action="status", count=None))
-    sandbox.clear_requests()
-    with pytest.raises(CampaignError) as caught:
-        act(SMS.stop, campaign.id)
-    assert not isinstance(caught.value, CampaignTimeoutError)
-    assert len(sandbox.requests) <= 7  # the stop, and two polls
 
 
 # Reads that are late.
