@@ -106,7 +106,13 @@ class InheritedTrigger(CampaignStatusTrigger):
     """A user's own."""
 
 
-WHOLE = {"failure_statuses": ("Ready",), "since": 1.0, "deadline": 2.0, "result": RECORD, "end_task": True}
+WHOLE: dict[str, Any] = {
+    "failure_statuses": ("Ready",),
+    "since": 1.0,
+    "deadline": 2.0,
+    "result": RECORD,
+    "end_task": True,
+}
 
 
 @pytest.mark.parametrize(
