@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -24,13 +25,11 @@ from airflow_provider_campaign.platforms.base import (
     InvalidResponseError,
     ListQuery,
 )
-from airflow_provider_campaign.platforms.kore import KorePlatform
 from airflow_provider_campaign.platforms.kore_list import LISTABLE_STATUSES
 from tests.accounts import CONFIG, KORE_V1, KORE_V2
 
 V1_AGENT_ASSIST = "/agentassist/api/v1/public/st-1/campaign"
 V2 = "/campaign/api/v2/public/st-1/campaign"
-ACCOUNT = "accountId=acc-1"
 
 
 def test_a_single_path_can_be_replaced() -> None:
@@ -87,6 +86,7 @@ def test_what_a_response_says_about_the_request(document: dict[str, Any], status
     assert KORE_V1.api_status(document) == status
 
 
+Row = dict[str, Any]
 STOP = ApiRequest(Action.STOP, "c-1", "voice")
 START = ApiRequest(Action.START, "c-1", "voice")
 STATUS = ApiRequest(Action.STATUS, "c-1")
@@ -97,14 +97,8 @@ STATUS = ApiRequest(Action.STATUS, "c-1")
 )
 def test_a_response_to_a_stop_shows_the_campaign_at_its_top(word: str, status: str, already: bool) -> None:
     document = {"status": word, "message": "Done", "updatedAt": "2026-03-02T18:00:00Z", "campaignInstanceId": "i-1"}
-    assert KORE_V1.read_campaign(STOP, document) == Campaign(
-        id="c-1",
-        status=status,
-        campaign_type="voice",
-        message="Done",
-        updated_at="2026-03-02T18:00:00Z",
-        already_stopped=already,
-    )
+    known: dict[str, Any] = {"message": "Done", "updated_at": "2026-03-02T18:00:00Z", "already_stopped": already}
+    assert KORE_V1.read_campaign(STOP, document) == Campaign("c-1", status, campaign_type="voice", **known)
 
 
 @pytest.mark.parametrize("key", ["id", "_id"])
@@ -118,7 +112,7 @@ def test_every_other_response_shows_it_under_data(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_", "document", "problem"),
+    ("asked", "document", "problem"),
     [
         (STOP, {}, "no status"),
         (STOP, {"status": ["Stopped"]}, "no status"),
@@ -133,58 +127,50 @@ def test_every_other_response_shows_it_under_data(key: str) -> None:
         (STATUS, {"data": {"id": "c-2", "status": "Stopped"}}, "about another campaign, 'c-2'"),
     ],
 )
-def test_a_response_that_is_not_as_documented_shows_no_campaign(
-    request_: ApiRequest, document: dict[str, Any], problem: str
-) -> None:
+def test_a_response_that_is_not_as_documented_shows_no_campaign(asked: ApiRequest, document: Row, problem: str) -> None:
     with pytest.raises(InvalidResponseError, match=problem):
-        KORE_V1.read_campaign(request_, document)
+        KORE_V1.read_campaign(asked, document)
 
 
 # The list.
 
-Row = dict[str, Any]
 
-
-def page_of(rows: list[Row], body: Any) -> dict[str, Any]:
-    """Return the page that a list request asks for, as the platform makes it: of the rows there are just now."""
+def page_of(rows: list[Row], body: Any) -> Row:
+    """Return the data of the page that a list request asks for, of the rows there are just now."""
     wanted = body.get("filters", {}).get("status")
     matching = [row for row in rows if wanted is None or row["status"] in wanted]
     shown = matching[body["skip"] : body["skip"] + body["limit"]]
     more = body["skip"] + len(shown) < len(matching)
-    return {"status": "success", "data": {"results": shown, "totalResults": len(matching), "hasMore": more}}
+    return {"results": shown, "totalResults": len(matching), "hasMore": more}
 
 
 def rows_of(count: int, status: str = "Active") -> list[Row]:
     return [{"id": f"c-{number}", "status": status} for number in range(count)]
 
 
-def read(rows: list[Any], platform: KorePlatform = KORE_V2, **data: Any) -> tuple[list[str], list[str], int]:
-    """Read a list that does not change; return the ids, the problems, and the number of pages."""
-    pager, listed, pages = platform.pager(ListQuery("sms")), [], 0
+def read_pages(page: Callable[[Any], Row], *statuses: str) -> tuple[list[str], list[str], int]:
+    """Read a list whose pages a function makes of the bodies of requests; return ids, problems, and number of pages."""
+    pager, listed, pages = KORE_V2.pager(ListQuery("sms", statuses)), [], 0
     while (request := pager.next_request) is not None:
-        page = page_of(rows, request.json)
-        page["data"] |= data
-        listed += [campaign.id for campaign in pager.read_page(page)]
+        listed += [campaign.id for campaign in pager.read_page({"data": page(request.json)})]
         pages += 1
+        assert pages < 60
     return listed, pager.problems, pages
+
+
+def read(rows: list[Any], **data: Any) -> tuple[list[str], list[str], int]:
+    """Read a list that does not change."""
+    return read_pages(lambda body: {**page_of(rows, body), **data})
 
 
 def test_the_first_page_asks_for_the_wanted_statuses_that_the_platform_knows() -> None:
     pager = KORE_V2.pager(ListQuery("voice", ["active", "PREPARING", "Rerun", "Draft", "windingDown"]))
-    assert pager.next_request == HttpRequest(
-        "POST",
-        f"{V2}/getAllCampaignDetails?{ACCOUNT}",
-        {
-            "type": "voice",
-            "limit": PAGE_SIZE,
-            "skip": 0,
-            "sortBy": {"createdAt": "asc"},
-            "filters": {"status": ["Active", "Preparing"]},
-        },
-    )
+    body = {"type": "voice", "limit": PAGE_SIZE, "skip": 0}
+    wanted = {**body, "sortBy": {"createdAt": "asc"}, "filters": {"status": ["Active", "Preparing"]}}
+    assert pager.next_request == HttpRequest("POST", f"{V2}/getAllCampaignDetails?accountId=acc-1", wanted)
     newest = KORE_V2.pager(ListQuery("voice", newest_first=True)).next_request
     assert newest is not None
-    assert newest.json == {"type": "voice", "limit": PAGE_SIZE, "skip": 0, "sortBy": {"updatedAt": "desc"}}
+    assert newest.json == {**body, "sortBy": {"updatedAt": "desc"}}
     assert {"Draft", "Rerun"}.isdisjoint(LISTABLE_STATUSES)
 
 
@@ -206,26 +192,23 @@ UNCHANGED: Change = (0.0, 0, None)
 @example(count=1000, between_pages=[(0.0, 480, "Stopped"), *[UNCHANGED] * 4])  # most of the rows that were read
 @example(count=1000, between_pages=[(0.0, 496, "Stopped"), *[UNCHANGED] * 4])  # all of them
 @given(count=st.integers(0, 450), between_pages=st.lists(changes, max_size=10))
-def test_rows_that_change_or_go_while_a_list_is_read_cost_no_other_row_its_place(
-    count: int, between_pages: list[Change]
-) -> None:
+def test_rows_that_change_while_a_list_is_read_hide_no_other_row(count: int, between_pages: list[Change]) -> None:
     rows = rows_of(count)
     steady = {row["id"] for row in rows}
-    pager = KORE_V2.pager(ListQuery("sms", ["Active"]))
-    listed: list[str] = []
-    pages = 0
-    while (request := pager.next_request) is not None:
-        listed += [campaign.id for campaign in pager.read_page(page_of(rows, request.json))]
-        pages += 1
-        assert pages < 60
+
+    def page(body: Any) -> Row:
+        shown = page_of([dict(row) for row in rows], body)
         place, number, status = between_pages.pop() if between_pages else UNCHANGED
         first = int(place * len(rows))
         changed = rows[first : first + number]
-        steady -= {row["id"] for row in changed}
+        steady.difference_update(row["id"] for row in changed)
         if status is None:
             del rows[first : first + number]
         for row in changed:
             row["status"] = status
+        return shown
+
+    listed, _, _ = read_pages(page, "Active")
     assert steady <= set(listed)
     assert len(listed) == len(set(listed))
 
@@ -253,76 +236,64 @@ junk = (
     odd=st.dictionaries(st.integers(0, 249), junk, max_size=30),
     total=st.none() | junk.filter(lambda value: not isinstance(value, int)),
 )
-def test_neither_rows_of_any_kind_nor_totals_of_any_kind_hide_a_row(
-    count: int, odd: dict[int, Any], total: object
-) -> None:
-    listed, _, pages = read([odd.get(number, row) for number, row in enumerate(rows_of(count))], totalResults=total)
+def test_neither_rows_nor_totals_of_any_kind_hide_a_row(count: int, odd: dict[int, Any], total: object) -> None:
+    listed, _, _ = read([odd.get(number, row) for number, row in enumerate(rows_of(count))], totalResults=total)
     readable = [f"c-{number}" for number in range(count) if number not in odd]
     assert [campaign_id for campaign_id in listed if campaign_id in set(readable)] == readable
-    assert pages < 60
 
 
 def test_a_last_row_that_is_another_each_time_that_it_is_shown_hides_no_other() -> None:
-    shown = itertools.count()
-    pager = KORE_V1.pager(ListQuery("sms"))
-    listed = []
-    while (request := pager.next_request) is not None:
-        rows: list[Any] = rows_of(150)
+    shown, rows = itertools.count(), rows_of(150)
+
+    def page(body: Any) -> Row:
         rows[PAGE_SIZE - 1] = {"name": f"Evening {next(shown)}"}
-        listed += [campaign.id for campaign in pager.read_page(page_of(rows, request.json))]
+        return page_of(rows, body)
+
+    listed, problems, _ = read_pages(page)
     assert len(listed) == 149
-    assert "its rows differ each time that they are listed" in pager.problems
+    assert "its rows differ each time that they are listed" in problems
 
 
-@pytest.mark.parametrize("has_more", ["false", 0, 1, {}, math.pi, None], ids=repr)
-def test_a_mark_for_the_end_that_is_none_hides_no_rows(has_more: object) -> None:
-    listed, problems, _ = read(rows_of(150), hasMore=has_more)
-    assert (len(listed), problems) == (150, [])
+ENDS = [("hasMore", value) for value in ("false", 0, 1, {}, math.pi, None)]
+TOTALS = [("totalResults", value) for value in (-1, 10**400, 1e300, "150", None, True, 0, [150])]
 
 
-@pytest.mark.parametrize("total", [-1, 10**400, 1e300, "150", None, True, 0, [150]], ids=type)
-def test_a_total_that_is_none_hides_no_rows(total: object) -> None:
-    listed, problems, _ = read(rows_of(150), totalResults=total)
-    assert (len(listed), bool(problems)) == (150, total == 10**400)
+@pytest.mark.parametrize(("key", "value"), [*ENDS, *TOTALS], ids=lambda value: repr(value)[:20])
+def test_a_mark_for_the_end_or_a_total_that_is_none_hides_no_rows(key: str, value: object) -> None:
+    listed, problems, pages = read(rows_of(150), **{key: value})
+    assert (len(listed), bool(problems), pages) == (150, value == 10**400, 2)
 
 
 def test_a_list_that_never_ends_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "MAX_ROWS", 500)
-    pager = KORE_V1.pager(ListQuery("sms"))
-    number = itertools.count()
-    while pager.next_request is not None:
-        rows = [{"id": f"c-{next(number)}", "status": "Active"} for _ in range(100)]
-        pager.read_page({"data": {"results": rows, "hasMore": True, "totalResults": 10**6}})
-    assert pager.problems == ["it does not end after 500 campaigns"]
+    rows = ({"id": f"c-{number}", "status": "Active"} for number in itertools.count())
+    _, problems, _ = read_pages(lambda _: {"results": [*itertools.islice(rows, 100)], **MORE})
+    assert problems == ["it does not end after 500 campaigns"]
 
 
+MORE = {"hasMore": True, "totalResults": 10**6}
 PRIORITIES = [("5", "5"), (5.0, "5"), (" 1 ", "1"), (0, None), ("٣", None), (None, None), (True, None)]
 
 
-@pytest.mark.parametrize(("shown", "read"), PRIORITIES)
-def test_a_priority_is_one_of_those_that_are_documented_or_none(shown: object, read: str | None) -> None:
-    pager = KORE_V1.pager(ListQuery("sms"))
-    page = {"data": {"results": [{"id": "c-1", "status": "Active", "priority": shown}], "totalResults": 1}}
-    assert [campaign.priority for campaign in pager.read_page(page)] == [read]
+def test_a_priority_is_one_of_those_that_are_documented_or_none() -> None:
+    rows = [{"id": f"c-{n}", "status": "Active", "priority": shown} for n, (shown, _) in enumerate(PRIORITIES)]
+    listed = KORE_V1.pager(ListQuery("sms")).read_page({"data": page_of(rows, {"skip": 0, "limit": 9})})
+    assert [campaign.priority for campaign in listed] == [priority for _, priority in PRIORITIES]
 
 
 @pytest.mark.parametrize(
     ("asked", "shown", "is_problem"),
     [
-        (("Active", "Preparing"), "Running", True),
-        (("Active", "Preparing", "Rerun"), "Rerun", False),
-        (("Active", "Preparing"), "Stopped", False),
-        ((), "Running", False),
+        (["Active", "Preparing"], "Running", True),
+        (["Active", "Preparing", "Rerun"], "Rerun", False),
+        (["Active", "Preparing"], "Stopped", False),
+        ([], "Running", False),
     ],
 )
-def test_an_undocumented_word_in_a_filtered_list_may_be_live(
-    asked: tuple[str, ...], shown: str, is_problem: bool
-) -> None:
-    pager = KORE_V1.pager(ListQuery("sms", asked))
+def test_an_undocumented_word_of_a_filtered_list_may_be_live(asked: list[str], shown: str, is_problem: bool) -> None:
     rows = [{"id": "c-1", "status": "Active"}, {"id": "c-2", "status": shown}]
-    pager.read_page({"data": {"results": rows, "totalResults": len(rows), "hasMore": False}})
-    told = [f"it shows c-2 as {shown}, which is not documented and may be live"]
-    assert pager.problems == (told if is_problem else [])
+    _, problems, _ = read_pages(lambda _: {"results": rows, "totalResults": 2, "hasMore": False}, *asked)
+    assert problems == [f"it shows c-2 as {shown}, which is not documented and may be live"] * is_problem
 
 
 def test_a_campaign_with_rows_in_several_statuses_is_shown_in_each() -> None:
@@ -336,23 +307,12 @@ def test_a_list_that_ends_before_its_own_total_contradicts_itself() -> None:
     assert problems == ["the list contradicts itself: it ends after 3 campaigns and says that it has 5"]
 
 
-@pytest.mark.parametrize(("total", "more"), [(3, False), (4, True)])
-def test_without_has_more_the_total_decides(total: int, more: bool) -> None:
-    pager = KORE_V1.pager(ListQuery("sms"))
-    pager.read_page({"data": {"results": rows_of(3), "totalResults": total}})
-    assert (pager.next_request is not None) is more
-
-
 @pytest.mark.parametrize("most", [7, PAGE_SIZE])
 def test_without_has_more_and_total_a_list_is_read_until_nothing_new_comes(most: int) -> None:
     """Also where the platform shows fewer rows a page than it is asked for."""
-    rows, listed = rows_of(20), []
-    pager = KORE_V1.pager(ListQuery("sms"))
-    while (request := pager.next_request) is not None:
-        skip = (request.json or {})["skip"]
-        listed += pager.read_page({"data": {"results": rows[skip : skip + most]}})
-    assert [campaign.id for campaign in listed] == [row["id"] for row in rows]
-    assert pager.problems == []
+    rows = rows_of(20)
+    listed, problems, _ = read_pages(lambda body: {"results": rows[body["skip"] : body["skip"] + most]})
+    assert (listed, problems) == ([row["id"] for row in rows], [])
 
 
 @pytest.mark.parametrize(
@@ -375,19 +335,8 @@ def test_what_is_no_page_is_asked_for_again(document: dict[str, Any]) -> None:
     assert pager.next_request == before
 
 
-@pytest.mark.parametrize(
-    ("data", "fresh"),
-    [
-        ({"results": rows_of(2), "hasMore": True}, 1),
-        ({"results": [{"status": "Active"}], "hasMore": True}, 0),
-    ],
-    ids=["the same page", "nothing readable"],
-)
-def test_a_list_that_makes_no_progress_is_abandoned_and_reported(data: dict[str, Any], fresh: int) -> None:
-    pager = KORE_V1.pager(ListQuery("sms"))
-    pages = 0
-    while pager.next_request is not None:
-        pager.read_page({"data": data})
-        pages += 1
+@pytest.mark.parametrize(("rows", "fresh"), [(rows_of(2), 1), ([{"status": "Active"}], 0)], ids=["same", "odd"])
+def test_a_list_that_makes_no_progress_is_abandoned_and_reported(rows: list[Row], fresh: int) -> None:
+    _, problems, pages = read_pages(lambda _: {"results": rows, "hasMore": True})
     assert pages == MAX_PAGES_WITHOUT_PROGRESS + 1 + fresh
-    assert pager.problems[-1] == "the responses say that there is more, and show nothing new"
+    assert problems[-1] == "the responses say that there is more, and show nothing new"
