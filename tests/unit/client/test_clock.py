@@ -55,9 +55,7 @@ def passing(retry_after: float | None = None) -> CampaignUnavailableError:
 
 
 @given(budget=budgets, retry_afters=st.lists(st.none() | st.floats(0, MAX_RETRY_AFTER), min_size=1))
-def test_the_last_attempt_comes_just_before_the_deadline_and_no_attempt_after_it(
-    budget: float, retry_afters: list[float | None]
-) -> None:
+def test_the_last_attempt_comes_just_before_the_deadline(budget: float, retry_afters: list[float | None]) -> None:
     platform = Platform([passing(seconds) for seconds in retry_afters])
     platform.fails(Deadline(budget, platform.clock))
     last = budget - min(FINAL_ATTEMPT_RESERVE, budget / 10)
