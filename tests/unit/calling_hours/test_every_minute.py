@@ -153,8 +153,11 @@ def plans(draw: st.DrawFn, change: datetime, zone: str) -> Plan:
     return Plan(zone, week, draw(st.lists(dates, max_size=3)), draw(st.lists(spans, max_size=4)))
 
 
+Drawn = tuple[datetime, list[tuple[Plan, dict[str, Any]]]]
+
+
 @st.composite
-def rules_around_a_change(draw: st.DrawFn) -> tuple[datetime, list[tuple[Plan, dict[str, Any]]]]:
+def rules_around_a_change(draw: st.DrawFn) -> Drawn:
     """Draw several rules, in zones of their own, with what they match."""
     change = draw(st.sampled_from(changes(draw(st.sampled_from(ZONES)))))
     patterns = st.lists(st.sampled_from(["a*", "*b", "[ab]?", "?", "*"]), min_size=1, max_size=2)
@@ -167,9 +170,7 @@ def rules_around_a_change(draw: st.DrawFn) -> tuple[datetime, list[tuple[Plan, d
 
 @examples(full=130, brief=25, exhaustive=400)
 @given(rules_around_a_change(), st.lists(st.integers(0, 15 * 1440), min_size=1, max_size=20))
-def test_hours_are_open_while_all_that_the_clock_shows_is_open_and_the_first_rule_that_matches_counts(
-    drawn: tuple[datetime, list[tuple[Plan, dict[str, Any]]]], samples: list[int]
-) -> None:
+def test_hours_are_open_while_all_that_the_clock_shows_is_open(drawn: Drawn, samples: list[int]) -> None:
     change, rules_drawn = drawn
     assume(not any(plan.is_always_open for plan, _ in rules_drawn))
     rules = CallingRules.read([{**plan.document(), **scope} for plan, scope in rules_drawn])

@@ -85,13 +85,6 @@ def test_the_rule_of_a_campaign_answers_for_it_and_without_one_it_is_closed_at_a
     assert rules.next_start(unmatched, now) is rules.next_end(unmatched, now) is None
 
 
-def test_the_ends_of_all_rules_come_in_order() -> None:
-    texas = daily("America/New_York", ("8:00 AM", "12:00 PM"), ("1:00 PM", "8:00 PM"))
-    rules = [{**HOURS, "name": "east"}, {"open": True}, {**texas, "name": "texas"}]
-    expected = ["texas 11-03 17:00", "texas 11-04 01:00", "east 11-04 02:00"]
-    assert ends(rules, "2026-11-03T02:00", "2026-11-04T02:00") == expected
-
-
 def test_names_are_unique_and_rules_that_never_apply_are_a_warning() -> None:
     rules = CallingRules.read([{"name_pattern": "FL-*", "open": flag} for flag in (True, False, True)])
     assert [rule.name for rule in rules.rules] == ["FL-*", "FL-* (2)", "FL-* (3)"]
@@ -99,29 +92,6 @@ def test_names_are_unique_and_rules_that_never_apply_are_a_warning() -> None:
     assert rules.warnings == (
         "Calling hours: rule 'emergency' applies to every campaign, so that 'FL-*', '*' never will.",
     )
-
-
-def test_a_closed_date_cuts_a_window_over_midnight_at_that_midnight() -> None:
-    hours = {**daily("UTC", ("9:00 PM", "2:00 AM")), "closed_dates": ["2026-12-25"]}
-    expected = ["* 12-25 00:00", "* 12-26 02:00", "* 12-27 02:00"]
-    assert ends(hours, "2026-12-24T02:00", "2026-12-27T02:00") == expected
-    assert CallingRules.read(hours).rules[0].next_start(utc("2026-12-24T22:00")) == utc("2026-12-26T00:00")
-
-
-def test_an_override_applies_in_place_of_dates_and_a_later_one_in_place_of_an_earlier_one() -> None:
-    closed = {"from": "2026-12-25T12:00", "until": "2026-12-25T13:00"}
-    allowed = {"from": "2026-12-25T10:00", "until": "2026-12-25T15:00", "open": True}
-    for overrides, expected in (
-        ([allowed, closed], ["* 12-25 12:00", "* 12-25 15:00"]),
-        ([closed, allowed], ["* 12-25 15:00"]),
-    ):
-        hours = {**UTC_HOURS, "closed_dates": ["2026-12-25"], "overrides": overrides}
-        assert ends(hours, "2026-12-25T00:00", "2026-12-26T00:00") == expected
-
-
-def test_where_it_goes_on_being_open_there_is_no_end() -> None:
-    allowed = {"from": "2026-11-03T20:00", "until": "2026-11-05T08:00", "open": True}
-    assert ends({**UTC_HOURS, "overrides": [allowed]}, "2026-11-02T21:00", "2026-11-05T21:00") == ["* 11-05 21:00"]
 
 
 def test_until_further_notice_there_is_no_start() -> None:
