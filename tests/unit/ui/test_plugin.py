@@ -1,20 +1,24 @@
-"""What Airflow's plugin manager finds, and what it costs."""
+"""What Airflow's plugin manager finds, what it costs, and the page's own logic."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import pytest
 from airflow import __version__ as airflow_version
 from packaging.version import Version
 
+from airflow_provider_campaign import ui
 from airflow_provider_campaign.ui.plugin import PREFIX, CampaignShutdownsPlugin, serve_page
 
 REPOSITORY = Path(__file__).parents[3]
+NODE = shutil.which("node")
 HAS_PAGE = Version(airflow_version) >= Version("3.1")
 
 LOADED = """
@@ -52,3 +56,14 @@ def test_loading_it_brings_no_web_framework_and_none_of_the_operators() -> None:
     page = {f"airflow_provider_campaign.ui{module}" for module in ("", ".plugin")}
     assert page <= ours <= {*page, "airflow_provider_campaign"}
     assert not [name for name in modules if name.startswith(("fastapi", "starlette", "requests", "jwt"))]
+
+
+@pytest.mark.skipif(NODE is None, reason="there is no Node; tests/system has the page in a browser")
+def test_the_pages_own_logic(tmp_path: Path) -> None:
+    shutil.copytree(Path(ui.__file__).parent / "static", tmp_path, dirs_exist_ok=True)
+    shutil.copy(Path(__file__).parent / "page_logic.test.js", tmp_path)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    done = subprocess.run(
+        [str(NODE), "--test", "page_logic.test.js"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
