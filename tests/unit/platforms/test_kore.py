@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import jwt
@@ -30,13 +29,6 @@ from tests.accounts import CONFIG, KORE_V1, KORE_V2
 
 V1_AGENT_ASSIST = "/agentassist/api/v1/public/st-1/campaign"
 V2 = "/campaign/api/v2/public/st-1/campaign"
-
-
-def test_a_single_path_can_be_replaced() -> None:
-    platform = replace(KORE_V2, endpoint_replacements={"stop_sms": "/x/{iid}/{account_id}/{campaign_id}?y=1"})
-    assert platform.http_request(ApiRequest(Action.STOP, "c-1", "sms")).path == "/x/st-1/acc-1/c-1?y=1"
-    voice = ApiRequest(Action.STOP, "c-1", "voice")
-    assert platform.http_request(voice) == KORE_V2.http_request(voice)
 
 
 def test_a_schedule_is_switched_off_by_the_campaigns_name() -> None:

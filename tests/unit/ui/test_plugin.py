@@ -63,7 +63,6 @@ def test_the_pages_own_logic(tmp_path: Path) -> None:
     shutil.copytree(Path(ui.__file__).parent / "static", tmp_path, dirs_exist_ok=True)
     shutil.copy(Path(__file__).parent / "page_logic.test.js", tmp_path)
     (tmp_path / "package.json").write_text('{"type": "module"}')
-    done = subprocess.run(
-        [str(NODE), "--test", "page_logic.test.js"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    command = [str(NODE), "--test", "page_logic.test.js"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
