@@ -26,7 +26,6 @@ PLATFORMS: dict[str, Platform] = {"kore-v1": KORE_V1, "kore-v2": KORE_V2, "sonar
 def client_of(
     platform: Platform, transport: Transport, clock: VirtualClock | None = None, **settings: Any
 ) -> CampaignClient:
-    """Return a client whose every wait is over at once."""
     return CampaignClient(
         platform,
         transport,

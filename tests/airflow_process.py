@@ -33,7 +33,7 @@ class AirflowProcess:
         return done.stdout
 
     def answer(self, *arguments: str) -> Any:
-        """Run Python with these arguments and return the JSON of the last line that it printed."""
+        """Run the same, and return the JSON of the last line that was printed."""
         return json.loads(self.run(*arguments).strip().splitlines()[-1])
 
     def migrate(self, shared: Path) -> None:
@@ -60,24 +60,16 @@ class AirflowProcess:
 
 
 def variables_of(connections: Mapping[str, dict[str, Any]]) -> dict[str, str]:
-    """Return the environment variables of connections, given by id."""
     return {f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in connections.items()}
 
 
 class Done(NamedTuple):
-    """How a program ended: its exit status, and what it printed."""
-
     status: int
     output: str
 
 
 class SharedAirflow:
-    """
-    An Airflow for the tests of several modules: its first run of a DAG takes ten times as long as the next ones.
-
-    :param home: ``AIRFLOW_HOME``, with a database.
-    :param options: Airflow's options, by the name of their environment variable.
-    """
+    """An Airflow for the tests of several modules: its first run of a DAG takes ten times as long as the next ones."""
 
     def __init__(self, home: Path, options: Mapping[str, str]) -> None:
         self.dags_folder = home / "dags"
@@ -99,7 +91,7 @@ class SharedAirflow:
             return Done(status, log.read())
 
     def answer(self, *arguments: str, connections: Mapping[str, dict[str, Any]] | None = None) -> Any:
-        """Run the same; return the JSON of the last line that holds an object, and fail if the program does."""
+        """Run the same, and return the JSON of the last line that was printed."""
         done = self.run(*arguments, connections=connections)
         assert done.status == 0, done.output
         return json.loads([line for line in done.output.splitlines() if line.startswith("{")][-1])

@@ -26,7 +26,6 @@ def daily(timezone: str, *windows: tuple[str, str]) -> dict[str, Any]:
 
 
 def windows(starts: st.SearchStrategy[int], ends: st.SearchStrategy[int]) -> st.SearchStrategy[list[Window]]:
-    """Draw windows of a week."""
     return st.lists(st.tuples(st.integers(0, 6), starts, ends), min_size=1, max_size=6)
 
 

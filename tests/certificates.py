@@ -9,12 +9,7 @@ import trustme
 
 
 class Authority:
-    """
-    A certificate authority that nobody trusts unless told to.
-
-    :param folder: Where its file goes.
-    :param name: Tells one authority from another.
-    """
+    """A certificate authority that nobody trusts unless told to; its file goes into a folder."""
 
     def __init__(self, folder: Path, name: str = "private") -> None:
         self._authority = trustme.CA()
@@ -22,7 +17,6 @@ class Authority:
         self._authority.cert_pem.write_to_path(self.bundle)
 
     def server_context(self, address: str = "127.0.0.1") -> ssl.SSLContext:
-        """Return what a server needs to prove that it is the one at an address, or of a name."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._authority.issue_cert(address).configure_cert(context)
         return context

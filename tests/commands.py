@@ -14,8 +14,6 @@ from airflow_provider_campaign.__main__ import main
 
 @dataclass(frozen=True)
 class Shown:
-    """What a command has shown, and its exit status."""
-
     status: int
     stdout: str
     stderr: str

@@ -39,7 +39,6 @@ __all__ = [
 
 
 def pytest_report_header() -> str:
-    """Say how thorough this run is."""
     return f"random data: {'in full' if IS_FULL else 'brief (CAMPAIGN_TESTS=full for all of it)'}"
 
 
@@ -85,5 +84,4 @@ def empty_database(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.label)
 def kind(request: pytest.FixtureRequest) -> Kind:
-    """Each kind of campaign in turn."""
     return request.param  # type: ignore[no-any-return]

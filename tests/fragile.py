@@ -50,8 +50,6 @@ def _fail_if_unforeseen(campaign_id: object, action: Action) -> None:
 
 
 class FragilePlatform(KorePlatform):
-    """Kore.ai with a bug."""
-
     def read_campaign(self, request: ApiRequest, document: Mapping[str, Any]) -> Campaign:
         _fail_if_unforeseen(request.campaign_id, request.action)
         return super().read_campaign(request, document)
@@ -61,8 +59,6 @@ class FragilePlatform(KorePlatform):
 
 
 class FragilePager(KorePager):
-    """Its lists have the bug, too."""
-
     def read_rows(self, rows: Iterable[Any], read: Callable[[Mapping[str, Any]], Campaign]) -> list[Campaign]:
         def read_row(row: Mapping[str, Any]) -> Campaign:
             _fail_if_unforeseen(row.get("id") or row.get("_id"), Action.LIST)
@@ -72,8 +68,6 @@ class FragilePager(KorePager):
 
 
 class FragileHook(CampaignHook):
-    """Kore.ai with a bug."""
-
     conn_type = "fragile"
     hook_name = "Fragile Campaigns"
 

@@ -28,15 +28,7 @@ SILENT = ("hang", "dribble", "dribble_headers")
 
 @dataclass(frozen=True)
 class Kind:
-    """
-    A platform, a version of its API, and a campaign type there.
-
-    :param label: As test ids show it.
-    :param platform: As the sandbox's request log and faults name it.
-    :param api_version: ``v1`` or ``v2``; None on Sonarly.
-    :param campaign_type: ``sms`` or ``voice``; None on Sonarly.
-    :param delete_operator: None where the platform deletes nothing.
-    """
+    """A platform as request logs name it, a version of its API, and a campaign type there: None on Sonarly."""
 
     label: str
     platform: str
@@ -47,25 +39,20 @@ class Kind:
     delete_operator: type[CampaignOperator] | None
 
     def connection(self, sandbox: Sandbox, **extra: Any) -> dict[str, Any]:
-        """Return the connection to the sandbox's side of this platform."""
         if self.api_version is None:
             return sandbox.sonarly_connection(**extra)
         return sandbox.kore_connection(self.api_version, **extra)
 
     def add_campaign(self, sandbox: Sandbox, **details: Any) -> Campaign:
-        """Put a campaign of this kind into the sandbox."""
         return sandbox.add_campaign(campaign_type=self.campaign_type or "sonarly", **details)
 
     def stop(self, campaign_id: str, **arguments: Any) -> CampaignOperator:
-        """Return the operator that stops such a campaign."""
         return self.stop_operator(task_id="stop", campaign_id=campaign_id, **arguments)
 
     def start(self, campaign_id: str, **arguments: Any) -> CampaignOperator:
-        """Return the operator that starts such a campaign."""
         return self.start_operator(task_id="start", campaign_id=campaign_id, **arguments)
 
     def delete(self, campaign_id: str, **arguments: Any) -> CampaignOperator:
-        """Return the operator that deletes such a campaign."""
         assert self.delete_operator is not None
         return self.delete_operator(task_id="delete", campaign_id=campaign_id, **arguments)
 

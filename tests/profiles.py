@@ -25,13 +25,7 @@ settings.load_profile("ours")
 
 
 def examples(full: int, brief: int = BRIEF, exhaustive: int | None = None) -> settings:
-    """
-    Return the settings of a test that takes a number of examples of its own.
-
-    :param full: How many in full.
-    :param brief: How many by default.
-    :param exhaustive: How many where that is asked for; None for as in full.
-    """
+    """Return the settings of a test that takes numbers of examples of its own."""
     if IS_EXHAUSTIVE and exhaustive is not None:
         return settings(max_examples=exhaustive)
     return settings(max_examples=full if IS_FULL else brief)

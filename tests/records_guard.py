@@ -34,7 +34,6 @@ def check_record(content: bytes) -> None:
 
 
 def check_records(folder: Path) -> int:
-    """Check all records below a folder, and return how many there are."""
     checked = 0
     for path in folder.rglob("*.try*.json"):
         if TAMPERED not in path.relative_to(folder).parts:
@@ -49,7 +48,6 @@ def read_all(store: RecordStore) -> list[RecordFile]:
 
 
 def verify_records(files: Iterable[RecordFile], expected: Collection[str] = ()) -> list[Discrepancy]:
-    """Return what is wrong with the records of a path."""
     chain = RecordChain()
     for file in files:
         chain.add(file)

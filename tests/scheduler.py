@@ -26,7 +26,6 @@ The mark ``xdist_group`` would say it where the test is, but xdist 3.8 does not 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Return the scheduler that knows the groups."""
     if config.getvalue("dist") != "loadgroup":
         return None
     from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped] # the tests also run without it

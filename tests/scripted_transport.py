@@ -15,11 +15,7 @@ from airflow_provider_campaign.platforms.base import HttpRequest, HttpResponse
 
 @dataclass(frozen=True)
 class SentRequest:
-    """
-    A request as it was handed to the transport.
-
-    :param seconds: The longest that the response might have taken.
-    """
+    """A request as it was handed to the transport, and the seconds that its response might have taken."""
 
     http: HttpRequest
     headers: Mapping[str, str]
@@ -44,12 +40,7 @@ Respond = Callable[[SentRequest], Step]
 
 
 class ScriptedTransport(Transport):
-    """
-    Give one response after the other, or raise it where it is an exception.
-
-    :param script: The responses in their order, after which no further request is expected; or a function that is
-        given each request.
-    """
+    """Give or raise one response after the other, and expect no further request; or what a function makes of each."""
 
     base_url = "https://platform.test"
 
@@ -60,11 +51,9 @@ class ScriptedTransport(Transport):
 
     @property
     def actions(self) -> list[str]:
-        """What the platform was asked for so far."""
         return [request.action for request in self.requests]
 
     def send_request(self, request: HttpRequest, sign: Callable[[], Mapping[str, str]], seconds: float) -> HttpResponse:
-        """Keep the request, and give the next response."""
         sent = SentRequest(request, dict(sign()), seconds)
         self.requests.append(sent)
         step = self._respond(sent)
@@ -83,12 +72,6 @@ def _one_by_one(steps: Iterator[Step]) -> Respond:
 
 
 def response(document: Any = None, status: int = 200, *, body: bytes | None = None, **headers: str) -> HttpResponse:
-    """
-    Return a response.
-
-    :param document: What its body says as JSON.
-    :param body: The body itself, in place of a document.
-    :param headers: With ``_`` for ``-``.
-    """
+    """Return a response of a JSON document, or of a body; the names of headers have ``_`` for ``-``."""
     named = CaseInsensitiveDict({name.replace("_", "-"): value for name, value in headers.items()})
     return HttpResponse(status, named, json.dumps(document).encode() if body is None else body)

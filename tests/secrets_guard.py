@@ -28,7 +28,6 @@ SHOWS_ITS_CREDENTIALS = "tests/sandbox/"
 
 
 def leak_in(text: str) -> str | None:
-    """Return what a text gives away, if it does."""
     if AIRFLOWS_OWN in text:
         text = "\n".join(line for line in text.splitlines() if AIRFLOWS_OWN not in line)
     for name, secret in SECRETS.items():
@@ -64,7 +63,6 @@ class Watch(logging.Handler):
 
 
 def chain_of(error: BaseException | None) -> list[BaseException]:
-    """Return an error and those that led to it, each once: an error that was raised twice is in its own chain."""
     chain: list[BaseException] = []
     while error is not None and error not in chain:
         chain.append(error)
@@ -99,7 +97,6 @@ def listen_to(owner: type, method: str, hear: Any) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail the test if something escaped."""
     report = yield
     for name, text in report.sections if report.when == "call" else ():
         watch.hear(name, text)

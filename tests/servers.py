@@ -25,7 +25,6 @@ class Server:
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
     def serve(self, connection: socket.socket) -> None:
-        """Take requests from a connection, and answer them."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -52,13 +51,7 @@ class Server:
 
 
 class RawServer(Server):
-    """
-    A server that says any bytes at any pace.
-
-    :param speak: Answers on a connection whose request has been read.
-    :param tls: Serve TLS with this context.
-    :param keeps_open: Leave it to the client to close a connection, instead of closing it after the first request.
-    """
+    """A server that says any bytes at any pace once it has read a request, and then closes the connection, or not."""
 
     def __init__(self, speak: Speak, tls: ssl.SSLContext | None = None, *, keeps_open: bool = False) -> None:
         super().__init__(tls)
@@ -67,7 +60,6 @@ class RawServer(Server):
         self._keeps_open = keeps_open
 
     def serve(self, connection: socket.socket) -> None:
-        """Keep each request, and say what the test says."""
         while True:
             self.requests.append(read_request(connection))
             self._speak(connection)
@@ -87,20 +79,13 @@ class Sent:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer as it is sent."""
-
     body: bytes
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=lambda: {"Content-Type": "application/json"})
 
 
 class LocalServer(Server):
-    """
-    A server that answers exactly what a test says, and keeps what it was sent.
-
-    :param answer: Returns the reply to a request.
-    :param tls: Serve HTTPS with this context.
-    """
+    """A server that answers exactly what a test says, and keeps what it was sent."""
 
     def __init__(self, answer: Callable[[Sent], Reply], tls: ssl.SSLContext | None = None) -> None:
         super().__init__(tls)
@@ -108,7 +93,6 @@ class LocalServer(Server):
         self._answer = answer
 
     def serve(self, connection: socket.socket) -> None:
-        """Answer one request."""
         head, _, body = read_request(connection).partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         method, target, _version = first.split(" ")

@@ -11,8 +11,6 @@ from typing import Any, Self
 
 
 class SmtpServer:
-    """Receives mails; a context manager."""
-
     def __init__(self) -> None:
         self.mails: list[Message] = []
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), self._handler())
@@ -21,13 +19,11 @@ class SmtpServer:
 
     @property
     def connection(self) -> dict[str, Any]:
-        """The Airflow connection to it."""
         port: int = self._server.server_address[1]
         extra = {"disable_ssl": True, "disable_tls": True, "retry_limit": 1}
         return {"conn_type": "smtp", "host": "127.0.0.1", "port": port, "extra": extra}
 
     def texts(self) -> list[tuple[str, str]]:
-        """Return subject and text of each mail."""
         return [(str(mail["Subject"]), _text(mail)) for mail in self.mails]
 
     def __enter__(self) -> Self:

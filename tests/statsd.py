@@ -9,8 +9,6 @@ from typing import Self
 
 
 class Statsd:
-    """Receive metrics from ``with`` to its end."""
-
     def __enter__(self) -> Self:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)  # nothing is read before runs are over
@@ -23,7 +21,6 @@ class Statsd:
 
     @property
     def options(self) -> dict[str, str]:
-        """Airflow's options that have it send its metrics here, with tags."""
         port = str(self._socket.getsockname()[1])
         section = {"ON": "True", "HOST": "127.0.0.1", "PORT": port, "INFLUXDB_ENABLED": "True"}
         return {f"AIRFLOW__METRICS__STATSD_{name}": value for name, value in section.items()}

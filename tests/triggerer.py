@@ -16,11 +16,7 @@ WAYS = ["alone", "shared"] if SHARED_STREAMS else ["alone"]
 
 
 class Triggerer:
-    """
-    Run triggers.
-
-    :param way: ``alone`` as on Airflow versions before 3.3, or ``shared``.
-    """
+    """Run triggers: ``alone`` as on Airflow versions before 3.3, or ``shared``."""
 
     def __init__(self, way: str = WAYS[-1]) -> None:
         self._streams: Any = None
@@ -53,7 +49,6 @@ class Triggerer:
             await self._streams.unsubscribe(trigger_id, key)
 
     async def first(self, trigger: AccountTrigger) -> TriggerEvent:
-        """Return the first event, which is what ends a deferred task."""
         events = self.events(trigger)
         try:
             return await anext(events)
@@ -62,5 +57,4 @@ class Triggerer:
 
 
 def run_to_its_end(trigger: AccountTrigger, clock: VirtualClock, way: str = WAYS[-1]) -> TriggerEvent:
-    """Return the event that ends a deferred task."""
     return run(Triggerer(way).first(trigger), clock)

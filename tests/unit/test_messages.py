@@ -59,7 +59,6 @@ def placeholder(part: ast.expr) -> str:
 
 
 def catalogue() -> str:
-    """Return all messages, by module."""
     modules = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob("*.py"))}
     sections = (
         "\n".join([f"# {name}", *dict.fromkeys(messages(ast.parse(path.read_text())))])

@@ -101,7 +101,6 @@ ACTIONS: dict[str, Callable[[CampaignClient, str | None], object]] = {
 
 
 def client_that_gets(platform: str, script: Iterable[Step] | Respond) -> tuple[CampaignClient, ScriptedTransport]:
-    """Return a client that makes few attempts at anything."""
     transport = ScriptedTransport(script)
     return client_of(PLATFORMS[platform], transport, retry_budget=0.01), transport
 
@@ -137,7 +136,6 @@ TRAPS = (
 
 
 def check_action(platform: str, action: str, reply: HttpResponse) -> None:
-    """Act on a platform that always says the same, and check what comes of it."""
     client, _ = client_that_gets(platform, repeat(reply))
     check(lambda: ACTIONS[action](client, type_on(client.platform)))
 

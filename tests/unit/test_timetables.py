@@ -49,7 +49,6 @@ def scheduled(timetable: Any) -> Any:
 
 
 def crons(timetable: Any) -> list[str]:
-    """Return the cron expressions that the scheduler has."""
     return str(scheduled(timetable).summary).split(", ")
 
 

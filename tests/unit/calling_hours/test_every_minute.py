@@ -45,11 +45,7 @@ Override = tuple[int, int | None, bool]
 
 @dataclass(frozen=True)
 class Plan:
-    """
-    Calling hours as they were drawn.
-
-    :param week: Windows, or whether it is always open.
-    """
+    """Calling hours as they were drawn: windows, or whether it is always open."""
 
     zone: str
     week: list[Window] | bool
@@ -68,13 +64,11 @@ class Plan:
 
     @property
     def is_always_open(self) -> bool:
-        """Whether the windows cover the week, which is an error."""
         return not isinstance(self.week, bool) and all(
             any(is_in_window(window, minute) for window in self.week) for minute in range(7 * 1440)
         )
 
     def document(self) -> dict[str, Any]:
-        """Return the plan as a person writes it."""
         written = {} if isinstance(self.week, bool) else as_calling_hours(self.zone, self.week)
         always = {"open": self.week, "timezone": self.zone} if isinstance(self.week, bool) else {}
         overrides = [
@@ -130,7 +124,6 @@ def open_moments(shown: list[tuple[datetime, int]], may_run: Callable[[int], boo
 
 
 def expected_changes(is_open: Mapping[datetime, bool]) -> tuple[list[datetime], list[datetime]]:
-    """Return the starts and the ends among moments."""
     changes = [(now, is_open[now]) for before, now in pairwise(is_open) if is_open[before] != is_open[now]]
     return [moment for moment, opens in changes if opens], [moment for moment, opens in changes if not opens]
 
@@ -193,7 +186,6 @@ def test_hours_are_open_while_all_that_the_clock_shows_is_open(drawn: Drawn, sam
 
 
 def check_hours(hours: CallingHours, is_open: Mapping[datetime, bool], samples: list[datetime]) -> None:
-    """Compare the hours of one rule with the oracle."""
     (starts, ends), first, last = expected_changes(is_open), min(is_open), max(is_open)
     assert walk(hours.next_end, first, last) == hours.ends(first, last) == ends
     assert walk(hours.next_start, first, last) == starts

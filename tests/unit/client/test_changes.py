@@ -48,12 +48,7 @@ OF_TYPE = r"which is Active\. Check whether it is of type 'sms'"
 
 
 class Account:
-    """
-    A platform with one campaign.
-
-    :param status: What it is in; None when there is no such campaign.
-    :param steps: By action, the responses that replace the first ones.
-    """
+    """A platform with one campaign, or none; steps are the responses that replace an action's first ones."""
 
     def __init__(self, status: str | None, steps: Mapping[str, Iterable[Step]]) -> None:
         self.status = status

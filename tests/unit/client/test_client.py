@@ -63,7 +63,6 @@ def row(campaign_id: str, status: str = "Active") -> dict[str, Any]:
 
 
 def limit_of(sent: SentRequest) -> int:
-    """Return how many rows a list request asks for."""
     limit: int = (sent.http.json or {})["limit"]
     return limit
 

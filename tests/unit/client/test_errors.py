@@ -81,7 +81,7 @@ def test_each_http_status_is_the_error_that_its_meaning_demands(status: int, pla
     ],
     ids=range(15),
 )
-def test_a_response_that_is_no_success_says_what_it_was(told: HttpResponse, kind: type, text: str) -> None:
+def test_a_response_that_is_no_success_says_what_it_was(told: HttpResponse, kind: Any, text: str) -> None:
     error = error_of(told)
     assert type(error) is kind
     assert text in str(error)

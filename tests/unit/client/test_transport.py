@@ -47,12 +47,10 @@ BY_PROXY = ", by way of the proxy that the environment names"
 
 
 def send(url: str, seconds: float = 60, ca_bundle: Path | None = None) -> HttpResponse:
-    """Send one request."""
     return Transport(url, str(ca_bundle or "") or None).send_request(HttpRequest("POST", "/stop", {}), dict, seconds)
 
 
 def failure(url: str, seconds: float = 60, ca_bundle: Path | None = None) -> tuple[type[Exception], str]:
-    """Return the error that one request ends with."""
     with pytest.raises((NotSent, OutcomeUnknown)) as caught:
         send(url, seconds, ca_bundle)
     return caught.type, str(caught.value)

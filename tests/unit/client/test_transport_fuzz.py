@@ -93,7 +93,6 @@ def framed(draw: st.DrawFn) -> tuple[bytes, bool]:
 
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
-    """Return a response with some bytes replaced."""
     said, _ = draw(framed())
     for _ in range(draw(st.integers(1, 3))):
         place = draw(st.integers(0, len(said)))
@@ -102,7 +101,6 @@ def damaged(draw: st.DrawFn) -> bytes:
 
 
 def split(said: bytes, at: list[int]) -> list[bytes]:
-    """Return bytes in the pieces that begin at some places."""
     places = [0, *sorted(place % (len(said) + 1) for place in at), len(said)]
     return [said[start:end] for start, end in pairwise(places)]
 

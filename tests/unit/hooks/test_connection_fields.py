@@ -41,20 +41,17 @@ EC_KEY = pem(ec.generate_private_key(ec.SECP256R1()))
 
 
 def changed(connection: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return a connection with other standard fields or fields of its extra."""
     standard = {name: value for name, value in changes.items() if name in STANDARD_FIELDS}
     extra = {name: value for name, value in changes.items() if name not in STANDARD_FIELDS}
     return {**connection, **standard, "extra": {**connection["extra"], **extra}}
 
 
 def client_of(connection: dict[str, Any]) -> object:
-    """Return what the operators and the sensor begin with."""
     extra = json.dumps(connection["extra"])
     return CampaignHook.for_connection(Connection(**{**connection, "conn_id": "a_connection", "extra": extra})).client
 
 
 def refusal(connection: dict[str, Any]) -> str:
-    """Return the message of what is wrong."""
     with pytest.raises(CampaignConfigError) as caught:
         client_of(connection)
     message = str(caught.value)

@@ -12,7 +12,6 @@ PAGE = (REPOSITORY / "docs" / "contract.md").read_text()
 
 
 def rows(title: str) -> list[list[str]]:
-    """Return the cells of the table under a heading."""
     section = PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("| `")]
     return [[cell.strip().strip("`") for cell in line.strip("|").split(" | ")] for line in lines]

@@ -151,7 +151,6 @@ def read_pages(page: Callable[[Any], Row], *statuses: str) -> tuple[list[str], l
 
 
 def read(rows: list[Any], **data: Any) -> tuple[list[str], list[str], int]:
-    """Read a list that does not change."""
     return read_pages(lambda body: {**page_of(rows, body), **data})
 
 
@@ -246,11 +245,12 @@ def test_a_last_row_that_is_another_each_time_that_it_is_shown_hides_no_other() 
     assert "its rows differ each time that they are listed" in problems
 
 
-ENDS = [("hasMore", value) for value in ("false", 0, 1, {}, math.pi, None)]
-TOTALS = [("totalResults", value) for value in (-1, 10**400, 1e300, "150", None, True, 0, [150])]
+NO_ENDS: Any = ("false", 0, 1, {}, math.pi, None)
+NO_TOTALS: Any = (-1, 10**400, 1e300, "150", None, True, 0, [150])
+ODD = [*itertools.product(["hasMore"], NO_ENDS), *itertools.product(["totalResults"], NO_TOTALS)]
 
 
-@pytest.mark.parametrize(("key", "value"), [*ENDS, *TOTALS], ids=lambda value: repr(value)[:20])
+@pytest.mark.parametrize(("key", "value"), ODD, ids=lambda value: repr(value)[:20])
 def test_a_mark_for_the_end_or_a_total_that_is_none_hides_no_rows(key: str, value: object) -> None:
     listed, problems, pages = read(rows_of(150), **{key: value})
     assert (len(listed), bool(problems), pages) == (150, value == 10**400, 2)

@@ -25,6 +25,7 @@ from tests.accounts import KORE_V2
 from tests.records_guard import TAMPERED, check_record, check_records, read_all, verify_records
 
 ENDED_AT, DAY = 1_800_000_000.0, 86400.0
+Log = pytest.LogCaptureFixture
 FORGED = f"999999.9_{'0' * 64}_first"
 
 
@@ -67,11 +68,8 @@ def findings_of(store: RecordStore, *expected: str) -> set[tuple[str, str]]:
 @pytest.mark.parametrize(
     "edit",
     [
-        {"ended_at": None},
-        {"ended_at": ""},
-        {"ended_at": "2027-02-30T08:00:00+00:00"},
+        *({"ended_at": text} for text in (None, "", "2027-02-30T08:00:00+00:00", "2027-01-16T08:00:00")),
         {"began_at": "0001-01-01T00:00:00+14:00"},
-        {"ended_at": "2027-01-16T08:00:00"},
         {"campaigns": [{}]},
         {"run": {"dag_id": 1, "run_id": 2}},
         {"previous": "x"},
@@ -81,9 +79,7 @@ def findings_of(store: RecordStore, *expected: str) -> set[tuple[str, str]]:
     ],
     ids=str,
 )
-def test_a_record_that_is_none_any_more_keeps_no_other_from_being_checked(
-    store: RecordStore, tmp_path: Path, edit: dict[str, Any] | None
-) -> None:
+def test_a_damaged_record_keeps_no_other_from_being_checked(store: RecordStore, tmp_path: Path, edit: Any) -> None:
     changed = tmp_path / path_of(1)
     changed.write_bytes(b"{" if edit is None else canonical({**json.loads(changed.read_bytes()), **edit}))
     assert findings_of(store) == {("changed", path_of(1)), ("unreadable", path_of(1))}
@@ -112,9 +108,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], set[tuple[str, str]]]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damage_is_found_with_the_hash_that_the_last_run_has_logged(
-    store: RecordStore, tmp_path: Path, damage: str
-) -> None:
+def test_damage_is_found_with_the_hash_that_a_run_has_logged(store: RecordStore, tmp_path: Path, damage: str) -> None:
     logged = read_all(store)[-1].sha256
     act, expected = DAMAGES[damage]
     act(tmp_path)
@@ -147,9 +141,7 @@ def test_connections_have_chains_of_their_own(tmp_path: Path) -> None:
     assert seen == [None, None, path_of(0), path_of(1)]
 
 
-def test_nothing_is_overwritten_and_what_is_there_already_to_the_byte_is_not_written_twice(
-    store: RecordStore, tmp_path: Path
-) -> None:
+def test_nothing_is_overwritten_and_nothing_is_written_twice(store: RecordStore, tmp_path: Path) -> None:
     """An object store may have kept a record whose response was lost, so that the library sends it again."""
     before = (tmp_path / path_of(0)).read_bytes()
     reference = store.write(record_of("run-0", 3))
@@ -181,7 +173,6 @@ def test_each_part_of_a_path_is_safe(tmp_path: Path, run: dict[str, Any], path: 
 
 
 def plant(store: RecordStore, name: str, **edit: Any) -> None:
-    """Put an edited copy of the first record beside it."""
     path = Path(store.records_path.removeprefix("file://")) / path_of(0)
     path.with_name(name).write_bytes(canonical({**json.loads(path.read_bytes()), **edit}))
 
@@ -209,9 +200,7 @@ def test_the_example_of_the_documentation_is_a_record() -> None:
     check_record(page.partition("```json\n")[2].partition("```")[0].encode())
 
 
-def test_a_newest_record_that_was_removed_and_a_chain_that_begins_anew_are_warnings(
-    store: RecordStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_record_that_was_removed_and_a_new_chain_are_named(store: RecordStore, tmp_path: Path, caplog: Log) -> None:
     store.write(record_of("run-3", 3))
     assert caplog.messages == []
     (tmp_path / path_of(3)).unlink()
@@ -229,17 +218,16 @@ def link_of(folder: Path, number: int) -> Path:
     return sorted((folder / "@chain").rglob("*_*_*"))[number]
 
 
-@pytest.mark.parametrize(
-    ("folder", "content", "named"),
-    [
-        ("..", path_of(9), None),  # a record that never was, in a folder that is no day
-        (".", path_of(1), path_of(1)),  # another hash than it has
-        (".", "../../etc/x.json", ""),
-    ],
-)
-def test_a_link_that_was_planted_is_a_warning(
-    store: RecordStore, tmp_path: Path, caplog: pytest.LogCaptureFixture, folder: str, content: str, named: str | None
-) -> None:
+PLANTED = [
+    ("..", path_of(9), None),  # a record that never was, in a folder that is no day
+    (".", path_of(1), path_of(1)),  # another hash than it has
+    (".", "../../etc/x.json", ""),
+]
+
+
+@pytest.mark.parametrize("planted", PLANTED)
+def test_a_link_that_was_planted_is_a_warning(store: RecordStore, tmp_path: Path, caplog: Log, planted: Any) -> None:
+    folder, content, named = planted
     (link_of(tmp_path, 2).parent / folder / FORGED).write_text(content)
     for number in (3, 4):
         store.write(record_of(f"run-{number}", 2 + number / 100))
@@ -324,15 +312,12 @@ def test_recent_records_are_those_that_the_chain_names_since_a_day(store: Record
 def test_a_run_that_found_nothing_is_a_small_record(tmp_path: Path) -> None:
     """With ids as long as an Airflow that names its DAGs well has them."""
     at = datetime(2026, 11, 21, 21, tzinfo=UTC)
-    run = {"dag_id": "keep_campaigns_closed_kore_us", "run_id": f"scheduled__{at.isoformat()}"}
-    tries = {"task_id": "stop_everything", "map_index": -1, "try_number": 1, "logical_date": at.isoformat()}
-    verified = {"verified_at": "2026-11-21T21:00:02.123456+00:00", "live_at_end": []}
-    progress = Progress(closings=[{"rule": "*", "end": at.isoformat(), **verified}], requests=2)
+    run = draft_of(f"scheduled__{at}", dag_id="keep_campaigns_closed_kore_us", task_id="stop_everything").run
+    closing = {"rule": "*", "end": at.isoformat(), "verified_at": "2026-11-21T21:00:02.123456+00:00", "live_at_end": []}
     scope = {"campaign_types": ["sms", "voice"], "statuses": sorted(LIVE_STATUSES), "dry_run": False}
-    draft = RecordDraft(
-        *("sweep", {**run, **tries}, at.timestamp() + 0.123456, "kore_us_production", KORE_V2, scope),
-        *("End of calling hours", at, "America/New_York"),
-    )
+    began = ("sweep", {**run, "logical_date": at.isoformat()}, at.timestamp() + 0.123456, "kore_us_production", KORE_V2)
+    draft = RecordDraft(*began, scope, "End of calling hours", at, "America/New_York")
+    progress = Progress(closings=[closing], requests=2)
     store = RecordStore(f"file://{tmp_path}")
     for later in (0, 300):
         store.write(draft.record(progress, at.timestamp() + later + 0.234567, "success"))

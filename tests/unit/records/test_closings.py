@@ -59,12 +59,7 @@ def record(
     scope: dict[str, Any] | None = None,
     action: str = "sweep",
 ) -> RecordFile:
-    """
-    Return the record of a run.
-
-    :param verified: When it verified the end; its run ended then.
-    :param is_for: Whether it names the end, as a run with calling hours does.
-    """
+    """Return the record of a run, which ended when it verified the end; with calling hours, it names that end."""
     ends = datetime.fromisoformat(moment(ended or verified or began)).timestamp()
     run = {"dag_id": "d", "run_id": began, "task_id": "t", "map_index": -1, "try_number": 1, "logical_date": None}
     began_at = datetime.fromisoformat(moment(began)).timestamp()

@@ -27,7 +27,6 @@ SCRIPTS = [file for file in FILES if file.suffix == ".js"]
 
 
 def server(base_path: str = "") -> TestClient:
-    """Return Airflow's server, mounted like this."""
     app = FastAPI()
     app.mount(PREFIX, serve_page)
     return TestClient(app, root_path=base_path)
@@ -73,7 +72,6 @@ def test_no_script_reads_text_as_html_or_sends_anything_but_get_to_airflow() -> 
 
 
 def ask(calling_hours: Any, **span: Any) -> tuple[int, Any]:
-    """Return the status and the response to a question of the page."""
     return send(json.dumps({"calling_hours": calling_hours, **DAYS, **span}).encode())
 
 
