@@ -96,9 +96,8 @@ class Requester:
     """
     Send requests as a platform wants them, and make of every response a document or the right error.
 
-    :param on_request: Called with each request when it leaves.
-    :param on_refusal: Called with each request that is rate-limited (429).
-    :param on_unsent: Called with each request that did not leave after all, because no connection could be made.
+    :param on_count: Called with each request, and what it adds to the numbers of requests and of 429 responses: (1, 0)
+        when it leaves, (0, 1) when it is rate-limited, (-1, 0) when it has not left after all.
     :param on_response: Called with each request, as it went over the wire, its response, and when it left.
     """
 
@@ -109,9 +108,7 @@ class Requester:
     description: str
     timeout: float
     retry_budget: float | None = None
-    on_request: Callable[[ApiRequest], None] = ignore
-    on_refusal: Callable[[ApiRequest], None] = ignore
-    on_unsent: Callable[[ApiRequest], None] = ignore
+    on_count: Callable[[ApiRequest, int, int], None] = ignore
     on_response: Callable[[ApiRequest, HttpRequest, HttpResponse, float], None] = ignore
 
     @property
@@ -177,7 +174,7 @@ class Requester:
         for is_repeated in (False, True):
             platform = self.platform
             with self._explained(request), self.rate_limiter.slot(deadline):
-                self.on_request(request)
+                self.on_count(request, 1, 0)
                 sent_at = self.clock.time()
                 seconds = min(self.timeout, max(MIN_REQUEST_TIMEOUT, deadline.remaining))
                 sign = partial(platform.signed_headers, sent_at)
@@ -204,7 +201,7 @@ class Requester:
         if document is None or said.failed or not 200 <= response.status < 300:
             error = response_error(platform, self.subject(request), response, document, said)
             if isinstance(error, CampaignRateLimitError):
-                self.on_refusal(request)
+                self.on_count(request, 0, 1)
             raise error
         try:
             return read(document)
@@ -224,7 +221,7 @@ class Requester:
             raise CampaignRateLimitError(text, retry_after=self.platform.rate_window) from error
         except (NotSent, OutcomeUnknown) as error:
             if isinstance(error, NotSent):
-                self.on_unsent(request)
+                self.on_count(request, -1, 0)
             if isinstance(error, CertificateError):
                 raise CampaignConfigError(
                     f"{self.subject(request)}: {error}. Nothing was sent. If the host's CA is a private one, put the "

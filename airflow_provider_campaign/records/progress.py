@@ -34,9 +34,7 @@ class ActionProgress:
     def __init__(
         self, client: CampaignClient, campaign: Campaign, action: Action, carried: Mapping[str, Any] | None = None
     ) -> None:
-        self.client = client.observed_by(
-            on_request=self._note_request, on_refusal=self._note_refusal, on_unsent=self._note_unsent
-        )
+        self.client = client.observed_by(on_count=self._count)
         before = carried or {}
         self.began_at: float = before.get("began_at", client.clock.time())
         self.requests: int = before.get("requests", 0)
@@ -85,20 +83,13 @@ class ActionProgress:
         )
         return Progress([entry], requests=self.requests, refused=self.refused)
 
-    def _note_request(self, request: ApiRequest) -> None:
-        self.requests += 1
-        if request.action is self._action:
+    def _count(self, request: ApiRequest, requests: int, refused: int) -> None:
+        self.requests += requests
+        self.refused += refused
+        if request.action is self._action and requests > 0:
             self._asked_before, self._asked = self._asked, (self.client.clock.time(), True)
-
-    def _note_unsent(self, request: ApiRequest) -> None:
-        self.requests -= 1
-        if request.action is self._action:
-            self._asked = self._asked_before
-
-    def _note_refusal(self, request: ApiRequest) -> None:
-        self.refused += 1
-        if request.action is self._action:
-            self._asked = (self._asked[0], self._asked_before[1])
+        elif request.action is self._action:
+            self._asked = (self._asked[0], self._asked_before[1]) if refused else self._asked_before
 
 
 def campaign_entry(

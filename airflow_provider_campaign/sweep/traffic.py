@@ -6,7 +6,6 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 from airflow_provider_campaign.client.client import CampaignClient
@@ -33,11 +32,7 @@ class Traffic:
     """
 
     def __init__(self, client: CampaignClient, schedule: Schedule, deadline: Deadline) -> None:
-        self.client = client.observed_by(
-            on_request=partial(self._count, 1, 0),
-            on_refusal=partial(self._count, 0, 1),
-            on_unsent=partial(self._count, -1, 0),
-        )
+        self.client = client.observed_by(on_count=self._count)
         self.requests = 0
         self.refused = 0
         self._schedule = schedule
@@ -128,8 +123,8 @@ class Traffic:
                 entry.note_failure(failure, clock.time(), was_read=entry.is_only_read)
             self.pause_after(failure)
 
-    def _count(self, requests: int, refused: int, request: ApiRequest) -> None:
-        """Count a request that leaves, was not sent after all, or was not carried out (429)."""
+    def _count(self, request: ApiRequest, requests: int, refused: int) -> None:
+        """Count a request, and note when a stop has left; not one that has not, or that was not carried out (429)."""
         with self._lock:
             self.requests += requests
             self.refused += refused

@@ -47,13 +47,13 @@ def test_a_certificate_that_is_not_trusted_ends_it_and_points_to_the_field_for_i
 
 def test_each_request_of_kores_has_a_token_of_its_own() -> None:
     transport = ScriptedTransport([refuses(401), done("Stopped"), done("Stopped")])
-    told: list[ApiRequest] = []
-    client = client_of(KORE_V1, transport).observed_by(on_request=told.append)
+    told: list[tuple[ApiRequest, int, int]] = []
+    client = client_of(KORE_V1, transport).observed_by(on_count=lambda *count: told.append(count))
     for _ in range(2):
         assert client.stop_campaign("c-1", "sms").status == "Stopped"
     assert len({sent.headers["auth"] for sent in transport.requests}) == 3, "a 401 is worth a fresh one"
     assert {(sent.headers["iid"], sent.headers["accountId"]) for sent in transport.requests} == {("st-1", "acc-1")}
-    assert list(map(str, told)) == ["Stop of SMS campaign 'c-1'"] * 3
+    assert [(str(request), *count) for request, *count in told] == [("Stop of SMS campaign 'c-1'", 1, 0)] * 3
 
 
 def test_a_request_may_take_as_long_as_its_timeout_but_no_longer_than_the_time_left() -> None:
@@ -66,15 +66,19 @@ def test_a_request_may_take_as_long_as_its_timeout_but_no_longer_than_the_time_l
     assert [sent.seconds for sent in transport.requests] == [30, 12, MIN_REQUEST_TIMEOUT]
 
 
-@pytest.mark.parametrize("step", [refuses(429), NotSent("refused"), CertificateError("unknown")])
-def test_a_request_that_was_not_carried_out_is_taken_back(step: HttpResponse | Exception) -> None:
-    left: list[ApiRequest] = []
+@pytest.mark.parametrize(
+    ("step", "change"), [(refuses(429), (0, 1)), (NotSent("refused"), (-1, 0)), (CertificateError("unknown"), (-1, 0))]
+)
+def test_a_request_that_was_not_carried_out_is_taken_back(
+    step: HttpResponse | Exception, change: tuple[int, int]
+) -> None:
+    counts: list[tuple[int, ...]] = []
     observed = client_of(KORE_V1, ScriptedTransport([step])).observed_by(
-        on_request=left.append, on_refusal=left.remove, on_unsent=left.remove
+        on_count=lambda _, *count: counts.append(count)
     )
     with pytest.raises((CampaignConfigError, CampaignUnavailableError)):
         observed.get_campaign_status("c-1", deadline=ONCE)
-    assert left == []
+    assert counts == [(1, 0), change]
 
 
 @pytest.mark.parametrize("is_at_once", [True, False])
@@ -157,7 +161,7 @@ def test_rotated_credentials_are_taken_up(old: Platform, new: Platform, caplog: 
     assert client.get_campaign_status("c-1").status == "Active"
     assert len(account.transport.requests) == 2
     assert client.platform == new
-    client.observed_by(on_request=lambda _: None).get_campaign_status("c-1")
+    client.observed_by(on_count=lambda *_: None).get_campaign_status("c-1")
     assert len(account.transport.requests) == 3, "from now on they are used at once, by all"
     assert (len(account.looked_up), len(caplog.records)) == (1, 1)
 
