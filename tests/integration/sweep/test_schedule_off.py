@@ -10,12 +10,13 @@ import pytest
 
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignNotFoundError
+from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.kore import KoreHook
-from airflow_provider_campaign.platforms.kore import KorePlatform
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.task_runs import Outcome
 from airflow_provider_campaign.sweep.startable import is_off, switch_schedules_off
-from tests.integration.sweep.runs import END, HOURS, Dag, Log, add, ids, live, use
+from tests.fragile import fragile, unforeseen_id
+from tests.integration.sweep.runs import END, HOURS, Dag, Log, add, ids, live
 from tests.kinds import Connect
 
 
@@ -49,7 +50,7 @@ def test_the_hook_switches_a_schedule_off_by_the_campaigns_name(sandbox: Sandbox
 def switch_off(sandbox: Sandbox) -> tuple[list[str], list[str]]:
     """Switch schedules off, and return the ids of those that are verified off, and the problems with others."""
     sandbox.config.rate_limit = None
-    client = KoreHook().client
+    client = CampaignHook.for_conn_id("campaign_default").client
     seen, problems = switch_schedules_off(client, client.platform.campaign_types, client.deadline(900), bool)
     assert {campaign.status for campaign in seen} <= {"Ready"}
     return [campaign.id for campaign in seen], problems
@@ -57,8 +58,7 @@ def switch_off(sandbox: Sandbox) -> tuple[list[str], list[str]]:
 
 def add_scheduled(sandbox: Sandbox, *campaign_ids: str, **details: Any) -> None:
     for campaign_id in campaign_ids:
-        schedule = {"isSchedulingEnabled": True}
-        defaults = {"status": "Scheduled", "name": campaign_id, "schedule": schedule}
+        defaults = {"status": "Scheduled", "name": campaign_id, "schedule": {"isSchedulingEnabled": True}}
         sandbox.add_campaign(campaign_id, **{**defaults, **details})
 
 
@@ -76,25 +76,16 @@ def test_more_schedules_than_a_page_shows_are_all_switched_off(sandbox: Sandbox)
     assert Counter(request.action for request in sandbox.requests) == {"list": 2 + 1, "schedule": 111, "get": 111}
 
 
-def test_each_schedule_that_is_not_verified_off_is_named(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: Log
-) -> None:
-    read = KorePlatform.read_campaign
-
-    def read_with_a_bug(platform: KorePlatform, *given: Any) -> Campaign:
-        campaign = read(platform, *given)
-        if campaign.id == "odd":
-            raise KeyError("schedule")
-        return campaign
-
-    monkeypatch.setattr(KorePlatform, "read_campaign", read_with_a_bug)
+def test_each_schedule_that_is_not_verified_off_is_named(sandbox: Sandbox, connect: Connect, caplog: Log) -> None:
+    connect(fragile(sandbox.kore_connection("v2")))
+    odd = unforeseen_id(["get"])
     add_scheduled(sandbox, "twin-1", "twin-2", name="Twin")
-    add_scheduled(sandbox, "gone", "odd", "last")
+    add_scheduled(sandbox, "gone", odd, "last")
     sandbox.add_fault(Fault("not_found", action="get", campaign_id="gone"))
     seen, problems = switch_off(sandbox)
     assert sorted(seen) == ["last", "twin-1"]
     named = sorted(problem.partition(": its schedule is not verified")[0] for problem in problems)
-    assert named == ["gone (gone)", "odd (odd)", "twin-2 (Twin)"]
+    assert named == ["gone (gone)", "twin-2 (Twin)", f"{odd} ({odd})"]
     assert any("unexpected KeyError" in problem for problem in problems)
     assert "Traceback" in caplog.text
 
@@ -124,31 +115,28 @@ def close(dag: Dag, **arguments: Any) -> Outcome:
     return dag.guard(END, calling_hours=HOURS, **arguments)
 
 
-def add_startable(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("switch_schedules_off", [False, True])
+def test_what_may_start_before_the_opening_is_named_or_switched_off(
+    sandbox: Sandbox, dag: Dag, switch_schedules_off: bool
+) -> None:
     for campaign_id, hours in (("at-night", 3), ("by-day", 20)):
         start = (END + timedelta(hours=hours)).isoformat()
         add_scheduled(sandbox, campaign_id, schedule={"isSchedulingEnabled": True, "startDate": start})
     add_scheduled(sandbox, "some-time", status="Rescheduled")
     sandbox.add_campaign("paused", status="Paused")
     sandbox.add_campaign("stopped", status="Stopped")
-
-
-@pytest.mark.parametrize("switch_schedules_off", [False, True])
-def test_what_may_start_before_the_opening_is_named_or_switched_off(
-    sandbox: Sandbox, dag: Dag, switch_schedules_off: bool
-) -> None:
-    add_startable(sandbox)
     sandbox.add_campaign("call", "voice", "Paused")
     dag.guard(END - timedelta(hours=2), calling_hours=HOURS)
     sandbox.clear_requests()
     result = close(dag, switch_schedules_off=switch_schedules_off).result
-    assert {row["campaign_id"] for row in result["may_start"]} == {"at-night", "some-time", "paused", "call"}
-    starts = {row["starts_at"] for row in result["may_start"]}
-    assert starts == ({None} if switch_schedules_off else {(END + timedelta(hours=3)).isoformat(), None})
+    at_night = (END + timedelta(hours=3)).isoformat()
+    expected = {"at-night": ("Scheduled", at_night), "some-time": ("Rescheduled", None)}
+    if switch_schedules_off:
+        expected = dict.fromkeys(expected, ("Ready", None))
+    expected |= dict.fromkeys(("paused", "call"), ("Paused", None))
+    assert {row["campaign_id"]: (row["status"], row["starts_at"]) for row in result["may_start"]} == expected
     actions = Counter(request.action for request in sandbox.requests)
     assert actions == ({"list": 10, "schedule": 2, "get": 2} if switch_schedules_off else {"list": 8})
-    statuses = {row["campaign_id"]: row["status"] for row in result["may_start"]}
-    assert statuses["at-night"] == ("Ready" if switch_schedules_off else "Scheduled")
     assert sandbox.campaign("by-day").status == "Scheduled"
     assert "call" not in [row["campaign_id"] for row in close(dag, campaign_types=("sms",)).result["may_start"]]
 
@@ -166,11 +154,9 @@ def test_at_most_a_page_that_may_start_is_named_once_all_is_stopped(sandbox: San
     assert again.result["may_start"] == []
 
 
-@pytest.mark.parametrize("platform", ["v1", "sonarly"])
-def test_a_platform_without_that_action_is_refused_before_anything_is_sent(
-    sandbox: Sandbox, connect: Connect, dag: Dag, platform: str
-) -> None:
-    use(platform, sandbox, connect)
+@pytest.mark.usefixtures("types")
+@pytest.mark.parametrize("types", ["v1", "sonarly"], indirect=True)
+def test_a_platform_without_that_action_is_refused_before_anything_is_sent(sandbox: Sandbox, dag: Dag) -> None:
     outcome = close(dag, switch_schedules_off=True)
     assert isinstance(outcome.error, CampaignConfigError)
     assert "switch_schedules_off can't be used" in outcome.message
