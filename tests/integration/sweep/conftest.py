@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
-from tests.integration.sweep.runs import MONDAY, Dag, Log, Types, use
+from tests.integration.sweep.runs import MONDAY, Account, Dag, Log, Types
 from tests.kinds import Connect
 from tests.records_guard import RECORDS_PATH
 
@@ -36,8 +36,11 @@ def clock(campaign_clock: VirtualClock) -> VirtualClock:
 
 
 @pytest.fixture
-def sandbox(clock: VirtualClock, campaign_sandbox: Sandbox) -> Sandbox:
-    return campaign_sandbox
+def sandbox(clock: VirtualClock, connect: Connect) -> Iterator[Account]:
+    """Return the account of the default connection, by version 2 of Kore.ai's API."""
+    with Account(clock=clock) as account:
+        account.use("v2", connect)
+        yield account
 
 
 @pytest.fixture
@@ -47,6 +50,6 @@ def dag(clock: VirtualClock) -> Dag:
 
 
 @pytest.fixture(params=["v1", "v2", "sonarly"])
-def types(request: pytest.FixtureRequest, sandbox: Sandbox, connect: Connect) -> Types:
+def types(request: pytest.FixtureRequest, sandbox: Account, connect: Connect) -> Types:
     """The campaign types of each platform in turn, with the connection made."""
-    return use(request.param, sandbox, connect)
+    return sandbox.use(request.param, connect)

@@ -6,7 +6,7 @@ import itertools
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG
@@ -109,24 +109,62 @@ Types = tuple[str, ...]
 Log = pytest.LogCaptureFixture
 
 
-def use(platform: str, sandbox: Sandbox, connect: Connect) -> Types:
-    """Connect to ``v1``, ``v2`` or ``sonarly``, and return the types of its campaigns."""
-    if platform == "sonarly":
-        connect(sandbox.sonarly_connection())
-        return ("sonarly",)
-    connect(sandbox.kore_connection(platform))
-    return ("sms", "voice")
+class Account(Sandbox):
+    """An account that is swept, and what it has received."""
+
+    def use(self, platform: str, connect: Connect) -> Types:
+        """Connect to ``v1``, ``v2`` or ``sonarly``, and return the types of its campaigns."""
+        is_sonarly = platform == "sonarly"
+        connect(self.sonarly_connection() if is_sonarly else self.kore_connection(platform))
+        return ("sonarly",) if is_sonarly else ("sms", "voice")
+
+    def add(self, count: int, types: Types = ("sms",), prefix: str = "c", **details: Any) -> None:
+        """Put so many campaigns into the account, of each type in turn."""
+        for number in range(count):
+            self.add_campaign(f"{prefix}-{number}", types[number % len(types)], **details)
+
+    def received(self, action: str) -> list[ReceivedRequest]:
+        return [request for request in self.requests if request.action == action]
+
+    @property
+    def stops(self) -> list[str | None]:
+        """Whom the requests to stop were about, in their order."""
+        return [request.campaign_id for request in self.received("stop")]
+
+    @property
+    def asked_about(self) -> set[str | None]:
+        """Whom any request was about, lists aside."""
+        return {request.campaign_id for request in self.requests if request.campaign_id is not None}
+
+    @property
+    def live(self) -> set[str]:
+        """The ids of the campaigns that are live now."""
+        return {campaign.id for campaign in self.campaigns() if campaign.live}
+
+    def ended_at(self, campaign_id: str) -> datetime:
+        """Return when a campaign was last Stopped or Completed."""
+        history, clock = self.campaign(campaign_id).history, cast(VirtualClock, self.config.clock)
+        at = next(since for since, word in reversed(history) if word in ("Stopped", "Completed"))
+        return MONDAY + timedelta(seconds=at - clock.reading(MONDAY))
+
+    @property
+    def most_in_a_window(self) -> int:
+        """How many requests the platform has received in any sixty seconds."""
+        times = sorted(request.at for request in self.requests)
+        return max((sum(1 for at in times if since <= at < since + WINDOW) for since in times), default=0)
+
+    def longest_wait_in_slot(self, outcome: Outcome) -> float:
+        """Return the longest time that a try kept its slot without sending anything, in seconds."""
+        times, gaps = [request.at for request in self.requests], [0.0]
+        for began, ended in outcome.in_slot:
+            marks = sorted([began, *(at for at in times if began <= at <= ended), ended])
+            gaps += [later - earlier for earlier, later in itertools.pairwise(marks)]
+        return max(gaps)
 
 
 def ids(count: int, prefix: str = "c") -> list[str]:
     """Return the ids of so many campaigns, sorted."""
     return sorted(f"{prefix}-{number}" for number in range(count))
-
-
-def add(sandbox: Sandbox, count: int, types: tuple[str, ...] = ("sms",), prefix: str = "c", **details: Any) -> None:
-    """Put so many campaigns into the account, of each type in turn."""
-    for number in range(count):
-        sandbox.add_campaign(f"{prefix}-{number}", types[number % len(types)], **details)
 
 
 def plant(folder: Path, name: str, *campaigns: dict[str, Any], beside: str = "sweep.try1.json") -> None:
@@ -140,49 +178,3 @@ def plant(folder: Path, name: str, *campaigns: dict[str, Any], beside: str = "sw
 
 PLANTED = {"name": "Sale", "campaign_type": "sms", "status": "Active", "confirmed_at": None}
 ATTESTED = {"status": "Stopped", "confirmed_at": "2027-02-01T00:00:00+00:00", "message": "Campaign Stopped"}
-
-
-# What an account has seen.
-
-
-def received(sandbox: Sandbox, action: str) -> list[ReceivedRequest]:
-    """Return the requests for one action."""
-    return [request for request in sandbox.requests if request.action == action]
-
-
-def stops(sandbox: Sandbox) -> list[str | None]:
-    """Return whom the requests to stop were about, in their order."""
-    return [request.campaign_id for request in received(sandbox, "stop")]
-
-
-def asked_about(sandbox: Sandbox) -> set[str | None]:
-    """Return whom any request was about, lists aside."""
-    return {request.campaign_id for request in sandbox.requests if request.campaign_id is not None}
-
-
-def live(sandbox: Sandbox) -> set[str]:
-    """Return the ids of the campaigns that are live now."""
-    return {campaign.id for campaign in sandbox.campaigns() if campaign.live}
-
-
-def ended_at(sandbox: Sandbox, clock: VirtualClock, campaign_id: str) -> datetime:
-    """Return when a campaign was last Stopped or Completed."""
-    history = sandbox.campaign(campaign_id).history
-    at = next(since for since, word in reversed(history) if word in ("Stopped", "Completed"))
-    return MONDAY + timedelta(seconds=at - clock.reading(MONDAY))
-
-
-def most_in_a_window(sandbox: Sandbox) -> int:
-    """Return how many requests the platform has received in any sixty seconds."""
-    times = sorted(request.at for request in sandbox.requests)
-    return max((sum(1 for at in times if since <= at < since + WINDOW) for since in times), default=0)
-
-
-def longest_wait_in_slot(sandbox: Sandbox, outcome: Outcome) -> float:
-    """Return the longest time that a try kept its slot without sending anything, in seconds."""
-    times = [request.at for request in sandbox.requests]
-    gaps = [0.0]
-    for began, ended in outcome.in_slot:
-        marks = sorted([began, *(at for at in times if began <= at <= ended), ended])
-        gaps += [later - earlier for earlier, later in itertools.pairwise(marks)]
-    return max(gaps)

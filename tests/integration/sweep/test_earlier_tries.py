@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox import Fault
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
-from tests.integration.sweep.runs import ATTESTED, PLANTED, Dag, Run, add, asked_about, live, plant, received, stops
+from tests.integration.sweep.runs import ATTESTED, PLANTED, Account, Dag, Run, plant
 from tests.kinds import Connect
 
 
@@ -19,13 +19,13 @@ def dag(clock: VirtualClock) -> Dag:
 
 
 @pytest.fixture
-def another(clock: VirtualClock) -> Iterator[Sandbox]:
+def another(clock: VirtualClock) -> Iterator[Account]:
     """Another account, on a platform of its own."""
-    with Sandbox(clock=clock, iid="st-other", account_id="acc-other", account_group_id="ag-other") as sandbox:
+    with Account(clock=clock, iid="st-other", account_id="acc-other", account_group_id="ag-other") as sandbox:
         yield sandbox
 
 
-def run_that_leaves(sandbox: Sandbox, dag: Dag, *campaign_ids: str) -> Run:
+def run_that_leaves(sandbox: Account, dag: Dag, *campaign_ids: str) -> Run:
     """Make the first try of a run, which can't stop some campaigns; the next one could."""
     for campaign_id in campaign_ids:
         sandbox.add_fault(Fault("error", action="stop", campaign_id=campaign_id, count=None))
@@ -39,9 +39,9 @@ def run_that_leaves(sandbox: Sandbox, dag: Dag, *campaign_ids: str) -> Run:
 
 @pytest.mark.parametrize("changed", ["the connection", "the connection's id", "the platform"])
 def test_what_is_left_in_another_account_is_named_and_not_asked_about(
-    sandbox: Sandbox, another: Sandbox, connect: Connect, dag: Dag, changed: str
+    sandbox: Account, another: Account, connect: Connect, dag: Dag, changed: str
 ) -> None:
-    add(sandbox, 3, prefix="a")
+    sandbox.add(3, prefix="a")
     run = run_that_leaves(sandbox, dag, "a-1")
     is_sonarly = changed == "the platform"
     conn_id = "kore_b" if changed == "the connection's id" else "campaign_default"  # a template, or another order
@@ -50,27 +50,27 @@ def test_what_is_left_in_another_account_is_named_and_not_asked_about(
     again = run.attempt(campaign_conn_id=conn_id)
     assert again.names("a-1")
     assert again.ids("stopped", "already_stopped") == ["b-0"]
-    assert live(another) == set()
-    assert not any((campaign_id or "").startswith("a-") for campaign_id in asked_about(another))
+    assert another.live == set()
+    assert not any((campaign_id or "").startswith("a-") for campaign_id in another.asked_about)
     assert sandbox.requests == []
 
 
 @pytest.mark.parametrize("fault", ["error", "forbidden"])
-def test_a_retry_whose_list_is_down_names_what_is_left(sandbox: Sandbox, dag: Dag, fault: str) -> None:
-    add(sandbox, 4, name="Sale")
+def test_a_retry_whose_list_is_down_names_what_is_left(sandbox: Account, dag: Dag, fault: str) -> None:
+    sandbox.add(4, name="Sale")
     run = run_that_leaves(sandbox, dag, "c-2", "c-3")
     sandbox.add_fault(Fault(fault, action="list", count=None))
     again = run.attempt()
     assert [each for each in ("c-1", "c-2", "c-3") if again.names(each)] == again.ids("failed") == ["c-2", "c-3"]
-    assert stops(sandbox) == []
-    assert len(received(sandbox, "status")) <= 2
+    assert sandbox.stops == []
+    assert len(sandbox.received("status")) <= 2
 
 
 @pytest.mark.parametrize(
     ("copy", "has_state_store"), [("sweep.try1.2.json", True), ("sweep.try1.2.json", False), ("sweep.try1.json", True)]
 )
 def test_a_planted_record_stops_nothing_and_attests_nothing(
-    sandbox: Sandbox, dag: Dag, records: Path, copy: str, has_state_store: bool
+    sandbox: Account, dag: Dag, records: Path, copy: str, has_state_store: bool
 ) -> None:
     dag.runner.has_state_store = has_state_store
     sandbox.add_campaign("stuck", name="Sale 1")
@@ -80,8 +80,8 @@ def test_a_planted_record_stops_nothing_and_attests_nothing(
     planted = {**PLANTED, "campaign_id": "outside"}, {**PLANTED, **ATTESTED, "campaign_id": "never-stopped"}
     plant(records, copy, *planted, {**PLANTED, "campaign_id": "unknown"})
     again = run.attempt()
-    assert set(stops(sandbox)) == {"stuck"}
-    assert live(sandbox) == {"outside"}
+    assert set(sandbox.stops) == {"stuck"}
+    assert sandbox.live == {"outside"}
     about_others = [each for each in sandbox.requests if each.campaign_id in ("outside", "unknown")]
     assert {each.action for each in about_others} <= {"status"}
     assert len(about_others) <= 2

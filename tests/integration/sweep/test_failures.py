@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_campaign.exceptions import CampaignAuthError, CampaignSweepFinalError, CampaignUnavailableError
-from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox import Fault
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.sweep.entry import MAX_REFUSALS, REFUSAL_DELAY
 from tests.fragile import fragile, unforeseen_id
-from tests.integration.sweep.runs import Dag, Log, Types, add, ids, live, stops, use
+from tests.integration.sweep.runs import Account, Dag, Log, Types, ids
 from tests.kinds import Connect
 from tests.profiles import examples
 
@@ -24,12 +24,12 @@ from tests.profiles import examples
     [("v2", "unauthorized"), ("v1", "bad_request"), ("sonarly", "not_found"), ("sonarly", "redirect")],
     indirect=["types"],
 )
-def test_a_refused_stop_is_sent_again_and_keeps_retries(sandbox: Sandbox, types: Types, dag: Dag, kind: str) -> None:
-    add(sandbox, 10, types)
+def test_a_refused_stop_is_sent_again_and_keeps_retries(sandbox: Account, types: Types, dag: Dag, kind: str) -> None:
+    sandbox.add(10, types)
     sandbox.add_fault(Fault(kind, action="stop", campaign_id="c-2", count=2))  # a request may be repeated at once
     sandbox.add_fault(Fault(kind, action="stop", campaign_id="c-3", count=None))
     outcome = dag.sweep()
-    assert live(sandbox) == {"c-3"}
+    assert sandbox.live == {"c-3"}
     assert re.search(r"(?s)^c-3 \(.*\n1 of 10 campaigns", outcome.message)
     assert not outcome.is_final
     assert outcome.ids("stopped") == [each for each in ids(10) if each != "c-3"]
@@ -41,8 +41,8 @@ def test_a_refused_stop_is_sent_again_and_keeps_retries(sandbox: Sandbox, types:
         assert dag.clock.passed == pytest.approx(REFUSAL_DELAY * (MAX_REFUSALS - 1), abs=30)
 
 
-def test_what_the_whole_account_refuses_is_final(sandbox: Sandbox, dag: Dag) -> None:
-    add(sandbox, 10)
+def test_what_the_whole_account_refuses_is_final(sandbox: Account, dag: Dag) -> None:
+    sandbox.add(10)
     sandbox.add_fault(Fault("forbidden", action="stop", count=None))
     outcome = dag.sweep()
     assert isinstance(outcome.error, CampaignSweepFinalError)
@@ -55,13 +55,13 @@ def test_what_the_whole_account_refuses_is_final(sandbox: Sandbox, dag: Dag) -> 
     assert len(sandbox.requests) <= 4
 
 
-def test_each_failure_has_a_line_of_its_own_and_the_last_line_counts(sandbox: Sandbox, dag: Dag) -> None:
+def test_each_failure_has_a_line_of_its_own_and_the_last_line_counts(sandbox: Account, dag: Dag) -> None:
     for number in range(20):
         sandbox.add_campaign(f"c-{number}", name=f"Sale {number}", stoppable=number != 3)
     sandbox.add_fault(Fault("forbidden", action="stop", campaign_id="c-0", count=None))
     sandbox.add_fault(Fault("error", action="stop", campaign_id="c-1", count=None))
     outcome = dag.sweep()
-    assert live(sandbox) == {"c-0", "c-1", "c-3"}
+    assert sandbox.live == {"c-0", "c-1", "c-3"}
     assert not outcome.is_final
     first, second, third, count, *_ = outcome.message.splitlines()
     assert re.match(r"c-0 \(Sale 0\): .*HTTP 403", first)
@@ -74,11 +74,11 @@ def test_each_failure_has_a_line_of_its_own_and_the_last_line_counts(sandbox: Sa
     assert len(sandbox.requests) < 150
 
 
-def test_a_timeout_that_is_too_short_names_those_that_were_not_reached(sandbox: Sandbox, dag: Dag) -> None:
-    add(sandbox, 160)
+def test_a_timeout_that_is_too_short_names_those_that_were_not_reached(sandbox: Account, dag: Dag) -> None:
+    sandbox.add(160)
     outcome = dag.sweep(campaign_types=("sms",), timeout=90)
     assert dag.clock.passed <= 100
-    left = live(sandbox)
+    left = sandbox.live
     assert f"{len(left)} of 160 campaigns" in outcome.message
     assert "waiting for the rate limit" in outcome.message
     assert set(outcome.ids("failed")) == left
@@ -97,9 +97,9 @@ def test_a_timeout_that_is_too_short_names_those_that_were_not_reached(sandbox: 
     ids=str,
 )
 def test_without_a_list_that_shows_it_nothing_is_verified_stopped(
-    sandbox: Sandbox, dag: Dag, fault: dict[str, Any], error: type[Exception] | None, text: str
+    sandbox: Account, dag: Dag, fault: dict[str, Any], error: type[Exception] | None, text: str
 ) -> None:
-    add(sandbox, 3)
+    sandbox.add(3)
     sandbox.add_fault(Fault(**fault, count=None))
     outcome = dag.sweep(campaign_types=("sms",), timeout=60)
     assert outcome.is_failed
@@ -110,13 +110,13 @@ def test_without_a_list_that_shows_it_nothing_is_verified_stopped(
 
 @pytest.mark.parametrize("action", ["stop", "list"])
 def test_a_key_error_about_one_campaign_leaves_the_others_stopped(
-    sandbox: Sandbox, connect: Connect, dag: Dag, caplog: Log, action: str
+    sandbox: Account, connect: Connect, dag: Dag, caplog: Log, action: str
 ) -> None:
     connect(fragile(sandbox.kore_connection("v2")))
-    add(sandbox, 29)
+    sandbox.add(29)
     odd = sandbox.add_campaign(unforeseen_id([action]), stoppable=action == "list")
     outcome = dag.sweep()
-    assert live(sandbox) == {odd.id}
+    assert sandbox.live == {odd.id}
     assert outcome.ids("stopped") == ids(29)
     assert outcome.names(odd.id)
     assert not outcome.is_final  # another try may go well
@@ -125,12 +125,12 @@ def test_a_key_error_about_one_campaign_leaves_the_others_stopped(
     assert "KeyError: 'whenever'" in caplog.text
 
 
-def test_a_platform_that_breaks_down_was_asked_what_it_received(sandbox: Sandbox, dag: Dag) -> None:
-    add(sandbox, 100)
+def test_a_platform_that_breaks_down_was_asked_what_it_received(sandbox: Account, dag: Dag) -> None:
+    sandbox.add(100)
     dag.clock.at(30, sandbox.stop)  # while the sweep waits for the rate limit
     outcome = dag.sweep(campaign_types=("sms",), deferrable=True)
     assert outcome.is_failed
-    sent = set(stops(sandbox))
+    sent = set(sandbox.stops)
     assert 50 <= len(sent) < 100
     assert set(outcome.ids("stopped")) == sent
     assert set(outcome.ids("failed")) == {*ids(100)} - sent
@@ -140,8 +140,8 @@ def test_a_platform_that_breaks_down_was_asked_what_it_received(sandbox: Sandbox
     assert outcome.result["requests"] == len(sandbox.requests)
 
 
-def test_what_others_stopped_during_a_429_was_already_stopped(sandbox: Sandbox, dag: Dag) -> None:
-    add(sandbox, 10)
+def test_what_others_stopped_during_a_429_was_already_stopped(sandbox: Account, dag: Dag) -> None:
+    sandbox.add(10)
     sandbox.add_fault(Fault("rate_limit", action="stop", campaign_id="c-3", count=1))
     dag.clock.at(0.2, lambda: sandbox.set_status("c-3", "Stopped"))
     outcome = dag.sweep(campaign_types=("sms",))
@@ -184,7 +184,7 @@ LASTING = st.builds(
     lasting=st.lists(LASTING, max_size=2),
 )
 def test_a_sweep_verifies_or_names_each_campaign_whatever_goes_wrong(
-    sandbox: Sandbox,
+    sandbox: Account,
     connect: Connect,
     clock: VirtualClock,
     platform: str,
@@ -194,7 +194,7 @@ def test_a_sweep_verifies_or_names_each_campaign_whatever_goes_wrong(
 ) -> None:
     sandbox.reset()
     sandbox.config.stop_delay = stop_delay
-    add(sandbox, 6, use(platform, sandbox, connect))
+    sandbox.add(6, sandbox.use(platform, connect))
     for fault in [*passing, *lasting]:
         sandbox.add_fault(fault)
     outcome = Dag(clock).sweep(timeout=300 if lasting else 100_000)
@@ -202,10 +202,10 @@ def test_a_sweep_verifies_or_names_each_campaign_whatever_goes_wrong(
     if lasting and outcome.is_failed:
         assert all(f"{campaign_id} (" in outcome.message for campaign_id in named)
         assert named or "List of" in outcome.message
-        assert live(sandbox) <= named or "List of" in outcome.message
+        assert sandbox.live <= named or "List of" in outcome.message
     else:
         assert outcome.error is None
-        assert live(sandbox) == named == set()
+        assert sandbox.live == named == set()
         assert len(outcome.ids("stopped", "already_stopped")) == outcome.result["total"] == 6
     seen_stopped = {row["campaign_id"] for row in outcome.result["stopped"] if row["status"] != "Deleted"}
-    assert seen_stopped.isdisjoint(live(sandbox))
+    assert seen_stopped.isdisjoint(sandbox.live)

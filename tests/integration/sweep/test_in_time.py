@@ -9,24 +9,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
-from tests.integration.sweep.runs import (
-    A_MINUTE,
-    END,
-    HOURS,
-    Dag,
-    Log,
-    add,
-    ended_at,
-    ids,
-    live,
-    longest_wait_in_slot,
-    most_in_a_window,
-    on_monday,
-    received,
-    stops,
-)
+from tests.integration.sweep.runs import A_MINUTE, END, HOURS, Account, Dag, Log, ids, on_monday
 
 MARGIN = 60
 BOTH = ("sms", "voice")
@@ -37,10 +21,10 @@ def dag(clock: VirtualClock) -> Dag:
     return Dag(clock, calling_hours=HOURS, margin=MARGIN, timeout=900)
 
 
-def seconds_before(sandbox: Sandbox, clock: VirtualClock, end: datetime, prefix: str = "c") -> list[float]:
+def seconds_before(sandbox: Account, clock: VirtualClock, end: datetime, prefix: str = "c") -> list[float]:
     """Return how long before an end each campaign was stopped, the last one first."""
     named = [campaign.id for campaign in sandbox.campaigns() if campaign.id.startswith(f"{prefix}-")]
-    return sorted((end - ended_at(sandbox, clock, campaign_id)).total_seconds() for campaign_id in named)
+    return sorted((end - sandbox.ended_at(campaign_id)).total_seconds() for campaign_id in named)
 
 
 def need(count: int) -> float:
@@ -50,16 +34,16 @@ def need(count: int) -> float:
 
 @pytest.mark.parametrize(("count", "margin", "deferrable"), [(20, 0, False), (110, 300, True)])
 def test_all_are_verified_by_the_margin_and_none_is_stopped_early(
-    sandbox: Sandbox, dag: Dag, count: int, margin: int, deferrable: bool
+    sandbox: Account, dag: Dag, count: int, margin: int, deferrable: bool
 ) -> None:
-    add(sandbox, count, BOTH)
+    sandbox.add(count, BOTH)
     outcome = dag.guard(on_monday("20:40"), deferrable=deferrable, margin=margin)
     assert outcome.error is None
     before = seconds_before(sandbox, dag.clock, END)
     assert margin <= before[0] <= before[-1] <= margin + need(count)
     assert {request.status_code for request in sandbox.requests} == {200}
-    assert most_in_a_window(sandbox) <= 60
-    assert len(stops(sandbox)) == count
+    assert sandbox.most_in_a_window <= 60
+    assert len(sandbox.stops) == count
     [closing] = outcome.result["closings"]
     assert datetime.fromisoformat(closing["end"]) == datetime.fromisoformat(outcome.result["window_end"]) == END
     assert not closing["live_at_end"]
@@ -67,21 +51,21 @@ def test_all_are_verified_by_the_margin_and_none_is_stopped_early(
     assert max(confirmed) <= END - timedelta(seconds=margin)
     assert END <= dag.clock.date <= END + A_MINUTE
     assert bool(outcome.waits) == deferrable
-    assert not deferrable or longest_wait_in_slot(sandbox, outcome) < 60
+    assert not deferrable or sandbox.longest_wait_in_slot(outcome) < 60
 
 
-def test_the_margin_covers_what_another_client_uses(sandbox: Sandbox, dag: Dag) -> None:
-    add(sandbox, 70, BOTH)
+def test_the_margin_covers_what_another_client_uses(sandbox: Account, dag: Dag) -> None:
+    sandbox.add(70, BOTH)
     for number in range(25 * 20):
         dag.clock.on(on_monday("20:40") + timedelta(seconds=3 * number), sandbox.spend)
     assert dag.guard(on_monday("20:45")).error is None
     assert seconds_before(sandbox, dag.clock, END)[0] >= 0
     assert all(campaign.stop_requests == 1 for campaign in sandbox.campaigns())
-    assert len([request for request in received(sandbox, "stop") if request.status_code == 429]) <= 20
+    assert len([request for request in sandbox.received("stop") if request.status_code == 429]) <= 20
 
 
-def test_what_is_started_before_the_end_is_stopped_too_or_named(sandbox: Sandbox, dag: Dag, caplog: Log) -> None:
-    add(sandbox, 3)
+def test_what_is_started_before_the_end_is_stopped_too_or_named(sandbox: Account, dag: Dag, caplog: Log) -> None:
+    sandbox.add(3)
     sandbox.campaign("c-1").stoppable = False
     dag.clock.on(on_monday("20:20"), lambda: sandbox.add_campaign("new"))
     dag.clock.on(on_monday("20:55"), lambda: sandbox.add_campaign("newer"))
@@ -90,18 +74,18 @@ def test_what_is_started_before_the_end_is_stopped_too_or_named(sandbox: Sandbox
     outcome = dag.guard(on_monday("20:05"), timeout=120)
     assert outcome.names("c-1")
     assert END + timedelta(seconds=110) <= dag.clock.date <= END + timedelta(seconds=130)  # timeout counts from the end
-    assert all(ended_at(sandbox, dag.clock, each) <= END for each in ("c-0", "c-2", "new", "newer"))
-    assert ended_at(sandbox, dag.clock, "late") <= END + timedelta(seconds=30)
-    assert live(sandbox) == {"c-1"}
+    assert all(sandbox.ended_at(each) <= END for each in ("c-0", "c-2", "new", "newer"))
+    assert sandbox.ended_at("late") <= END + timedelta(seconds=30)
+    assert sandbox.live == {"c-1"}
     [closing] = outcome.result["closings"]
     assert {"c-1", "too-late"} <= set(closing["live_at_end"])
     assert re.search(r"live when their calling hours ended: .*too-late \(Slow\).* \d+ s later", caplog.text)
 
 
 def test_a_run_that_begins_too_late_sends_without_pacing_and_says_how_late_it_was(
-    sandbox: Sandbox, dag: Dag, caplog: Log
+    sandbox: Account, dag: Dag, caplog: Log
 ) -> None:
-    add(sandbox, 130)
+    sandbox.add(130)
     outcome = dag.guard(END - A_MINUTE)
     assert outcome.ids("stopped") == ids(130)
     assert dag.clock.date <= END + timedelta(seconds=2 * 61 + 10)
@@ -114,8 +98,8 @@ def test_a_run_that_begins_too_late_sends_without_pacing_and_says_how_late_it_wa
 
 
 @pytest.mark.parametrize("time", ["15:00", "23:00"], ids=["open", "closed"])
-def test_a_run_with_nothing_to_close_costs_a_list_a_type_and_no_time(sandbox: Sandbox, dag: Dag, time: str) -> None:
-    add(sandbox, 90, BOTH, status="Active" if time == "15:00" else "Stopped")
+def test_a_run_with_nothing_to_close_costs_a_list_a_type_and_no_time(sandbox: Account, dag: Dag, time: str) -> None:
+    sandbox.add(90, BOTH, status="Active" if time == "15:00" else "Stopped")
     date = on_monday(time)
     assert dag.guard(date - 100 * A_MINUTE).error is None  # it has seen the last end
     sandbox.clear_requests()
@@ -127,12 +111,12 @@ def test_a_run_with_nothing_to_close_costs_a_list_a_type_and_no_time(sandbox: Sa
 
 
 @pytest.mark.parametrize("look_ahead", ["1800", None], ids=str)
-def test_an_end_out_of_sight_is_left_to_a_later_run(sandbox: Sandbox, dag: Dag, look_ahead: Any) -> None:
-    add(sandbox, 4)
+def test_an_end_out_of_sight_is_left_to_a_later_run(sandbox: Account, dag: Dag, look_ahead: Any) -> None:
+    sandbox.add(4)
     arguments = {} if look_ahead is None else {"look_ahead": look_ahead}
     sight = timedelta(minutes=60 if look_ahead is None else 30)
     early = dag.guard(END - sight - 5 * A_MINUTE, **arguments)
-    assert (early.error, dag.clock.date, stops(sandbox)) == (None, END - sight - 5 * A_MINUTE, [])
+    assert (early.error, dag.clock.date, sandbox.stops) == (None, END - sight - 5 * A_MINUTE, [])
     assert {row["campaign_id"]: datetime.fromisoformat(row["open_until"]) for row in early.result["open_until"]} == (
         dict.fromkeys(ids(4), END)
     )
@@ -140,8 +124,8 @@ def test_an_end_out_of_sight_is_left_to_a_later_run(sandbox: Sandbox, dag: Dag, 
     assert END <= dag.clock.date <= END + timedelta(seconds=30)
 
 
-def test_waiting_for_an_end_costs_few_requests_whatever_was_stopped_before(sandbox: Sandbox, dag: Dag) -> None:
+def test_waiting_for_an_end_costs_few_requests_whatever_was_stopped_before(sandbox: Account, dag: Dag) -> None:
     sandbox.add_campaign("c-1", name="now-1", stop_delay=20.0)
     rules = [{"name": "now", "name_pattern": "now-*", "open": False}, {"name": "rest", **HOURS}]
     assert dag.guard(on_monday("20:05"), calling_hours=rules).error is None
-    assert len(received(sandbox, "list")) <= 70 * len(BOTH)
+    assert len(sandbox.received("list")) <= 70 * len(BOTH)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import Asset
 
-from airflow_provider_campaign.sandbox import Fault, ReceivedRequest, Sandbox
+from airflow_provider_campaign.sandbox import Fault, ReceivedRequest
 from airflow_provider_campaign.sandbox.task_runs import DagRun, Outcome
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
-from tests.integration.sweep.runs import A_DAY, A_MINUTE, END, HOURS, Dag, Log, add, live, on_monday, received, stops
+from tests.integration.sweep.runs import A_DAY, A_MINUTE, END, HOURS, Account, Dag, Log, on_monday
 from tests.records_guard import RECORDS_PATH
 
 START = on_monday("09:00") + A_DAY
@@ -28,7 +28,7 @@ def dag(clock: VirtualClock) -> Dag:
 
 
 @pytest.fixture
-def known_dag(dag: Dag, clock: VirtualClock, sandbox: Sandbox) -> Dag:
+def known_dag(dag: Dag, clock: VirtualClock, sandbox: Account) -> Dag:
     """Return a DAG whose run of the evening before has succeeded; nothing was live then."""
     assert dag.guard(END - A_DAY).error is None
     sandbox.clear_requests()
@@ -57,7 +57,7 @@ def fails_for_the_end(outcome: Outcome) -> None:
     ("verified", "has_state_store"), [("the evening before", True), ("none", False), ("the same end", False)]
 )
 def test_a_retry_that_is_late_fails_finally_and_names_what_is_left(
-    sandbox: Sandbox, known_dag: Dag, verified: str, has_state_store: bool
+    sandbox: Account, known_dag: Dag, verified: str, has_state_store: bool
 ) -> None:
     begins = END + 20 * A_MINUTE
     if verified == "none":
@@ -80,7 +80,7 @@ def test_a_retry_that_is_late_fails_finally_and_names_what_is_left(
 
 @pytest.mark.parametrize("is_known", [True, False], ids=["a known DAG", "its first run ever"])
 def test_a_late_retry_fails_although_no_try_left_a_record(
-    sandbox: Sandbox, known_dag: Dag, is_known: bool, monkeypatch: pytest.MonkeyPatch
+    sandbox: Account, known_dag: Dag, is_known: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(RECORDS_PATH)
     if not is_known:
@@ -94,7 +94,7 @@ def test_a_late_retry_fails_although_no_try_left_a_record(
     assert sandbox.requests == []
 
 
-def test_a_successful_task_that_is_cleared_in_the_morning_is_skipped(sandbox: Sandbox, dag: Dag) -> None:
+def test_a_successful_task_that_is_cleared_in_the_morning_is_skipped(sandbox: Account, dag: Dag) -> None:
     sandbox.add_campaign("c-1")
     run = dag.scheduled(END)
     assert run.attempt(at=END).ids("stopped") == ["c-1"]
@@ -109,11 +109,11 @@ def test_a_successful_task_that_is_cleared_in_the_morning_is_skipped(sandbox: Sa
 
 @pytest.mark.parametrize(("hangs", "most"), [("list", 0), ("stop", 20)])  # those that were under way already
 def test_a_request_that_hangs_until_the_opening_is_the_last(
-    sandbox: Sandbox, known_dag: Dag, hangs: str, most: int
+    sandbox: Account, known_dag: Dag, hangs: str, most: int
 ) -> None:
     clock, begins = known_dag.clock, START - 2 * A_MINUTE
     clock.go_to(begins)
-    add(sandbox, 40)
+    sandbox.add(40)
     clock.on(START + timedelta(seconds=30), lambda: sandbox.add_campaign("morning"))
 
     def hang(request: ReceivedRequest) -> None:
@@ -122,18 +122,18 @@ def test_a_request_that_hangs_until_the_opening_is_the_last(
 
     sandbox.on_request(hang)
     outcome = known_dag.scheduled(begins).attempt(timeout=900)
-    assert sum(request.at >= clock.reading(START) for request in received(sandbox, "stop")) <= most
+    assert sum(request.at >= clock.reading(START) for request in sandbox.received("stop")) <= most
     assert sandbox.campaign("morning").live
     assert "morning" not in outcome.result["incidents"]
     assert outcome.is_failed
-    assert live(sandbox) - {"morning"} <= set(outcome.ids("failed")) or hangs == "list"
+    assert sandbox.live - {"morning"} <= set(outcome.ids("failed")) or hangs == "list"
     assert "its calling hours started before it was" in outcome.message or hangs == "list"
     assert "Not verified: the end of * at" in outcome.message
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_a_run_with_a_refused_stop_ends_at_the_opening_and_names_it(
-    sandbox: Sandbox, known_dag: Dag, deferrable: bool
+    sandbox: Account, known_dag: Dag, deferrable: bool
 ) -> None:
     """It is not a late one, also where it resumes after the opening, and another run has verified the same end."""
     begins = START - 2 * A_MINUTE
@@ -144,7 +144,7 @@ def test_a_run_with_a_refused_stop_ends_at_the_opening_and_names_it(
     known_dag.runner.runs.append(DagRun(known_dag.dag_id, "scheduled", END, began=begins, ended=begins))
     outcome = known_dag.scheduled(begins).attempt(timeout=900, deferrable=deferrable)
     assert known_dag.clock.date < START + A_MINUTE
-    assert all(request.at < known_dag.clock.reading(START) for request in received(sandbox, "stop"))
+    assert all(request.at < known_dag.clock.reading(START) for request in sandbox.received("stop"))
     assert outcome.names("stuck")
     assert not outcome.names("morning")
 
@@ -154,7 +154,7 @@ def test_a_run_with_a_refused_stop_ends_at_the_opening_and_names_it(
 
 @pytest.mark.parametrize("is_known", [True, False], ids=["known", "the last run is unknown"])
 def test_a_closing_that_no_run_has_swept_fails_finally_and_is_named(
-    sandbox: Sandbox, known_dag: Dag, is_known: bool
+    sandbox: Account, known_dag: Dag, is_known: bool
 ) -> None:
     if not is_known:
         date = Untold.fromtimestamp((END - A_DAY).timestamp(), UTC)
@@ -169,7 +169,7 @@ def test_a_closing_that_no_run_has_swept_fails_finally_and_is_named(
     assert outcome.ids("stopped") == ["c-1"]
 
 
-def test_the_first_run_ever_is_skipped_if_it_is_late_and_has_swept_nothing(sandbox: Sandbox, dag: Dag) -> None:
+def test_the_first_run_ever_is_skipped_if_it_is_late_and_has_swept_nothing(sandbox: Account, dag: Dag) -> None:
     """A skipped run is a successful one to Airflow."""
     sandbox.add_campaign("c-1")
     late = dag.scheduled(END - A_DAY).attempt(at=LATE - A_DAY)
@@ -177,10 +177,10 @@ def test_the_first_run_ever_is_skipped_if_it_is_late_and_has_swept_nothing(sandb
     assert late.result["closings"] == [{**UNVERIFIED[0], "end": (END - A_DAY).isoformat()}]
     fails_for_the_end(dag.scheduled(END).attempt(at=LATE))
     assert sandbox.requests == []
-    assert live(sandbox) == {"c-1"}
+    assert sandbox.live == {"c-1"}
 
 
-def test_a_late_run_whose_closing_another_run_has_verified_is_skipped(sandbox: Sandbox, known_dag: Dag) -> None:
+def test_a_late_run_whose_closing_another_run_has_verified_is_skipped(sandbox: Account, known_dag: Dag) -> None:
     night = END + timedelta(hours=5)  # a guard of the night, while the run of the end hung
     sandbox.add_campaign("c-1")
     assert known_dag.guard(night).ids("stopped") == ["c-1"]
@@ -192,12 +192,12 @@ def test_a_late_run_whose_closing_another_run_has_verified_is_skipped(sandbox: S
 # What a dry run and a deferred one say.
 
 
-def test_a_dry_run_finds_no_incidents_and_sends_no_event(sandbox: Sandbox, known_dag: Dag, caplog: Log) -> None:
+def test_a_dry_run_finds_no_incidents_and_sends_no_event(sandbox: Account, known_dag: Dag, caplog: Log) -> None:
     known_dag.guard(END)
     sandbox.add_campaign("c-1")
     outcome = known_dag.guard(END + timedelta(hours=1), dry_run=True, incident_outlet=Asset("incidents"))
     assert outcome.error is None
-    assert stops(sandbox) == []
+    assert sandbox.stops == []
     assert outcome.ids("live") == ["c-1"]
     assert outcome.result["incidents"] == outcome.events == []
     assert not re.search("(?i)incident.*c-1", caplog.text)

@@ -26,13 +26,13 @@ from hypothesis import strategies as st
 from airflow_provider_campaign import campaign as listed
 from airflow_provider_campaign.calling_hours import CallingHours, CallingRules
 from airflow_provider_campaign.exceptions import CampaignError
-from airflow_provider_campaign.sandbox import Campaign, Fault, ReceivedRequest, Sandbox
+from airflow_provider_campaign.sandbox import Campaign, Fault, ReceivedRequest
 from airflow_provider_campaign.sandbox.faults import FRAMINGS
 from airflow_provider_campaign.sandbox.task_runs import Outcome
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.testing import use_clock
 from tests.fragile import fragile, unforeseen_id
-from tests.integration.sweep.runs import ATTESTED, PLANTED, Dag, most_in_a_window, on_monday, plant, received
+from tests.integration.sweep.runs import ATTESTED, PLANTED, Account, Dag, on_monday, plant
 from tests.kinds import Connect
 from tests.odd_texts import NAMES, check_readable
 from tests.profiles import IS_EXHAUSTIVE, IS_FULL, examples
@@ -157,7 +157,7 @@ def plans(draw: st.DrawFn) -> Plan:
 class Evening:
     """A plan as it happens."""
 
-    def __init__(self, plan: Plan, sandbox: Sandbox, clock: VirtualClock, connect: Connect) -> None:
+    def __init__(self, plan: Plan, sandbox: Account, clock: VirtualClock, connect: Connect) -> None:
         self.plan, self.sandbox, self.clock, self._connect = plan, sandbox, clock, connect
         self.attempts: list[tuple[datetime, datetime, Outcome]] = []
         self._requests = self._lists = 0
@@ -292,7 +292,7 @@ class Evening:
         assert self.sandbox.campaign(OUTSIDE).live
 
     def check_never_stopped_while_open(self) -> None:
-        for request in received(self.sandbox, "stop"):
+        for request in self.sandbox.received("stop"):
             assert request.campaign_id in self.rule
             if request.status_code == 200:
                 at = self.date(request.at)
@@ -339,7 +339,7 @@ class Evening:
             left_alone = {row["campaign_id"] for row in outcome.result.get("open_until", [])}
             asked = {
                 request.campaign_id
-                for request in received(self.sandbox, "stop")
+                for request in self.sandbox.received("stop")
                 if began <= self.date(request.at) < ended and request.status_code == 200
             }
             assert left_alone.isdisjoint(asked - set(outcome.ids("stopped", "already_stopped", "failed")))
@@ -354,7 +354,7 @@ class Evening:
         if not self.plan.others and not self.plan.faults:
             expected = {200, 404, 409} | ({401} if self.plan.rotation or self.plan.hang else set())
             assert {request.status_code for request in self.sandbox.requests} <= expected
-            assert most_in_a_window(self.sandbox) <= 60
+            assert self.sandbox.most_in_a_window <= 60
 
 
 def is_open(rule: CallingHours | None, at: datetime) -> bool:
@@ -386,7 +386,7 @@ def test_a_guard_closes_each_campaign_at_its_end_and_touches_no_open_one(
     connect: Connect, tmp_path_factory: pytest.TempPathFactory, plan: Plan
 ) -> None:
     clock = VirtualClock(BEGIN - timedelta(minutes=1))
-    with pytest.MonkeyPatch.context() as patch, Sandbox(clock=clock, stop_delay=plan.stop_delay) as sandbox:
+    with pytest.MonkeyPatch.context() as patch, Account(clock=clock, stop_delay=plan.stop_delay) as sandbox:
         use_clock(clock, patch)
         patch.setenv(RECORDS_PATH, f"file://{tmp_path_factory.mktemp('evening') / TAMPERED}")
         sandbox.config.list_lag = plan.list_lag

@@ -12,10 +12,9 @@ from airflow.providers.common.compat.sdk import Asset
 
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
-from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.calling_hours import daily
-from tests.integration.sweep.runs import A_DAY, A_MINUTE, HOURS, Dag, Log, asked_about, ended_at, live, on_monday, stops
+from tests.integration.sweep.runs import A_DAY, A_MINUTE, HOURS, Account, Dag, Log, on_monday
 
 FLORIDA_ENDS = on_monday("20:00") + timedelta(hours=5)  # New York is five hours behind UTC in February
 RULES: list[dict[str, Any]] = [
@@ -48,7 +47,7 @@ def dag(clock: VirtualClock) -> Dag:
     return Dag(clock, calling_hours=RULES, timeout=300, margin=MARGIN)
 
 
-def add_one_of_each(sandbox: Sandbox) -> None:
+def add_one_of_each(sandbox: Account) -> None:
     for campaign_id, (campaign_type, name) in ONE_OF_EACH.items():
         sandbox.add_campaign(campaign_id, campaign_type, name=name)
 
@@ -62,17 +61,17 @@ def is_just_before(at: datetime, end: datetime) -> bool:
     return MARGIN <= end - at <= MARGIN + timedelta(seconds=60)
 
 
-def test_each_campaign_is_stopped_before_its_own_end(sandbox: Sandbox, dag: Dag) -> None:
+def test_each_campaign_is_stopped_before_its_own_end(sandbox: Account, dag: Dag) -> None:
     add_one_of_each(sandbox)
     begins = on_monday("20:25")
     outcome = dag.guard(begins, calling_hours=json.dumps(RULES), deferrable=True)
     assert outcome.error is None
-    assert live(sandbox) == NEVER_CLOSED_ON_MONDAY
-    assert asked_about(sandbox).isdisjoint(NEVER_CLOSED_ON_MONDAY)
+    assert sandbox.live == NEVER_CLOSED_ON_MONDAY
+    assert sandbox.asked_about.isdisjoint(NEVER_CLOSED_ON_MONDAY)
     assert outcome.ids("stopped") == ["calls", "other", "sale"]
-    assert ended_at(sandbox, dag.clock, "other") - begins < timedelta(seconds=10)
-    assert is_just_before(ended_at(sandbox, dag.clock, "calls"), on_monday("20:30"))
-    assert is_just_before(ended_at(sandbox, dag.clock, "sale"), on_monday("21:00"))
+    assert sandbox.ended_at("other") - begins < timedelta(seconds=10)
+    assert is_just_before(sandbox.ended_at("calls"), on_monday("20:30"))
+    assert is_just_before(sandbox.ended_at("sale"), on_monday("21:00"))
     assert on_monday("21:00") <= dag.clock.date < on_monday("21:01")
 
     opened = {row["campaign_id"]: row for row in outcome.result["open_until"]}
@@ -96,7 +95,7 @@ def test_what_needs_calling_hours_is_refused_without(argument: dict[str, Any]) -
         StopActiveCampaignsOperator(task_id="sweep", **argument)
 
 
-def test_an_emergency_that_is_declared_meanwhile_is_no_incident(sandbox: Sandbox, dag: Dag, caplog: Log) -> None:
+def test_an_emergency_that_is_declared_meanwhile_is_no_incident(sandbox: Account, dag: Dag, caplog: Log) -> None:
     """Local times: 15:10 in New York is 20:10 UTC."""
     emergency = with_more("florida", overrides=[{"from": "2027-02-01T15:10", "until": None, "reason": "hurricane"}])
     sandbox.add_campaign("florida", name="FL-1")
@@ -114,7 +113,7 @@ def test_an_emergency_that_is_declared_meanwhile_is_no_incident(sandbox: Sandbox
 # Incidents and missed closings.
 
 
-def test_a_campaign_live_after_its_verified_closing_is_an_incident(sandbox: Sandbox, dag: Dag, caplog: Log) -> None:
+def test_a_campaign_live_after_its_verified_closing_is_an_incident(sandbox: Account, dag: Dag, caplog: Log) -> None:
     dag.arguments["incident_outlet"] = Asset("incidents")
     dag.guard(on_monday("12:00"))
     add_one_of_each(sandbox)
@@ -130,10 +129,10 @@ def test_a_campaign_live_after_its_verified_closing_is_an_incident(sandbox: Sand
     assert all(row["is_incident"] for row in outcome.result["stopped"])
     assert [sorted(extra["incidents"]) for extra in outcome.events] == [["calls", "sale"]]
     assert "Incident: campaign sale" in caplog.text
-    assert live(sandbox) == NEVER_CLOSED_ON_MONDAY
+    assert sandbox.live == NEVER_CLOSED_ON_MONDAY
 
 
-def test_a_guard_reports_the_closings_that_no_run_has_seen_once(sandbox: Sandbox, dag: Dag, caplog: Log) -> None:
+def test_a_guard_reports_the_closings_that_no_run_has_seen_once(sandbox: Account, dag: Dag, caplog: Log) -> None:
     dag.arguments |= {"look_ahead": 5 * A_MINUTE, "incident_outlet": Asset("incidents")}
     assert dag.guard(on_monday("20:00")).result["missed_closings"] == []  # the first run ever
     sandbox.add_campaign("sale", name="Sale 1")
@@ -143,7 +142,7 @@ def test_a_guard_reports_the_closings_that_no_run_has_seen_once(sandbox: Sandbox
     assert missed == {"voice": on_monday("20:30"), "sale": on_monday("21:00"), "florida": FLORIDA_ENDS}
     assert [{each["rule"] for each in extra["missed_closings"]} for extra in outcome.events] == [set(missed)]
     assert "2027-02-01" in caplog.text
-    assert live(sandbox) == {"sale"}
+    assert sandbox.live == {"sale"}
     again = dag.guard(on_monday("14:05") + A_DAY)
     assert again.result["missed_closings"] == again.events == []
 
@@ -157,7 +156,7 @@ def test_a_closing_that_a_run_of_long_before_has_verified_was_not_missed(dag: Da
     assert "sale" not in [each["rule"] for each in outcome.result["missed_closings"]]
 
 
-def test_a_late_run_stops_what_is_closed_still_and_not_what_is_open_again(sandbox: Sandbox, dag: Dag) -> None:
+def test_a_late_run_stops_what_is_closed_still_and_not_what_is_open_again(sandbox: Account, dag: Dag) -> None:
     dag.arguments["calling_hours"] = [
         {"name": "early", "name_pattern": "A-*", **HOURS},
         {"name": "others", **daily("UTC", ("10:00", "21:00"))},
@@ -166,11 +165,11 @@ def test_a_late_run_stops_what_is_closed_still_and_not_what_is_open_again(sandbo
     sandbox.add_campaign("a", name="A-1")
     sandbox.add_campaign("b", name="B-1")
     late = dag.scheduled(on_monday("20:55")).attempt(at=on_monday("09:30") + A_DAY)
-    assert stops(sandbox) == ["b"]
+    assert sandbox.stops == ["b"]
     assert "early" in [each["rule"] for each in late.result["missed_closings"]]
 
 
-def test_a_manually_triggered_run_does_the_same(sandbox: Sandbox, dag: Dag) -> None:
+def test_a_manually_triggered_run_does_the_same(sandbox: Account, dag: Dag) -> None:
     sandbox.add_campaign("sale", name="Sale 1")
     for time, stopped in [("15:00", []), ("20:05", ["sale"]), ("22:00", ["sale"])]:
         dag.clock.go_to(on_monday(time))

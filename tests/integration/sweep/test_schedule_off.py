@@ -12,11 +12,11 @@ from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignNotFoundError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.hooks.kore import KoreHook
-from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox import Fault
 from airflow_provider_campaign.sandbox.task_runs import Outcome
 from airflow_provider_campaign.sweep.startable import is_off, switch_schedules_off
 from tests.fragile import fragile, unforeseen_id
-from tests.integration.sweep.runs import END, HOURS, Dag, Log, add, ids, live
+from tests.integration.sweep.runs import END, HOURS, Account, Dag, Log, ids
 from tests.kinds import Connect
 
 
@@ -39,7 +39,7 @@ def test_a_schedule_is_off_if_the_campaign_says_so(data: Any, expected: bool) ->
     assert is_off(Campaign("cd-1", status, raw={"data": data})) is expected
 
 
-def test_the_hook_switches_a_schedule_off_by_the_campaigns_name(sandbox: Sandbox) -> None:
+def test_the_hook_switches_a_schedule_off_by_the_campaigns_name(sandbox: Account) -> None:
     campaign = sandbox.add_campaign("cd-1", name="Evening & night", status="Scheduled")
     seen = KoreHook().switch_schedule_off("Evening & night")
     assert (seen.id, seen.status, campaign.schedule["isSchedulingEnabled"]) == ("cd-1", "Ready", False)
@@ -47,7 +47,7 @@ def test_the_hook_switches_a_schedule_off_by_the_campaigns_name(sandbox: Sandbox
         KoreHook().switch_schedule_off("nobody")
 
 
-def switch_off(sandbox: Sandbox) -> tuple[list[str], list[str]]:
+def switch_off(sandbox: Account) -> tuple[list[str], list[str]]:
     """Switch schedules off, and return the ids of those that are verified off, and the problems with others."""
     sandbox.config.rate_limit = None
     client = CampaignHook.for_conn_id("campaign_default").client
@@ -56,27 +56,27 @@ def switch_off(sandbox: Sandbox) -> tuple[list[str], list[str]]:
     return [campaign.id for campaign in seen], problems
 
 
-def add_scheduled(sandbox: Sandbox, *campaign_ids: str, **details: Any) -> None:
+def add_scheduled(sandbox: Account, *campaign_ids: str, **details: Any) -> None:
     for campaign_id in campaign_ids:
         defaults = {"status": "Scheduled", "name": campaign_id, "schedule": {"isSchedulingEnabled": True}}
         sandbox.add_campaign(campaign_id, **{**defaults, **details})
 
 
-def still_on(sandbox: Sandbox) -> list[str]:
+def still_on(sandbox: Account) -> list[str]:
     return [campaign.id for campaign in sandbox.campaigns() if campaign.schedule.get("isSchedulingEnabled")]
 
 
-def test_more_schedules_than_a_page_shows_are_all_switched_off(sandbox: Sandbox) -> None:
+def test_more_schedules_than_a_page_shows_are_all_switched_off(sandbox: Account) -> None:
     add_scheduled(sandbox, *ids(55), status="Rescheduled")
     add_scheduled(sandbox, *ids(55, "s"))
     add_scheduled(sandbox, "voice-1", campaign_type="voice")
-    add(sandbox, 150, status="Ready", prefix="ready")
+    sandbox.add(150, status="Ready", prefix="ready")
     seen, problems = switch_off(sandbox)
     assert (len(seen), problems, still_on(sandbox)) == (111, [], [])
     assert Counter(request.action for request in sandbox.requests) == {"list": 2 + 1, "schedule": 111, "get": 111}
 
 
-def test_each_schedule_that_is_not_verified_off_is_named(sandbox: Sandbox, connect: Connect, caplog: Log) -> None:
+def test_each_schedule_that_is_not_verified_off_is_named(sandbox: Account, connect: Connect, caplog: Log) -> None:
     connect(fragile(sandbox.kore_connection("v2")))
     odd = unforeseen_id(["get"])
     add_scheduled(sandbox, "twin-1", "twin-2", name="Twin")
@@ -90,7 +90,7 @@ def test_each_schedule_that_is_not_verified_off_is_named(sandbox: Sandbox, conne
     assert "Traceback" in caplog.text
 
 
-def test_a_list_of_schedules_that_ends_too_early_is_named(sandbox: Sandbox) -> None:
+def test_a_list_of_schedules_that_ends_too_early_is_named(sandbox: Account) -> None:
     add_scheduled(sandbox, *ids(110))
     add_scheduled(sandbox, "voice-1", campaign_type="voice")
     sandbox.add_fault(Fault("forbidden", action="list", skip=1))
@@ -100,7 +100,7 @@ def test_a_list_of_schedules_that_ends_too_early_is_named(sandbox: Sandbox) -> N
 
 
 @pytest.mark.parametrize("name", ["Sale\x00", " Sale", "Sale\ud83d", "Sale" * 100])
-def test_an_odd_name_switches_no_other_schedule_off(sandbox: Sandbox, name: str) -> None:
+def test_an_odd_name_switches_no_other_schedule_off(sandbox: Account, name: str) -> None:
     add_scheduled(sandbox, "odd", name=name)
     for like in ("Sale", "Sale\ufffd", f"{'Sale' * 100:.299}…"):
         add_scheduled(sandbox, like, status="Ready")
@@ -117,7 +117,7 @@ def close(dag: Dag, **arguments: Any) -> Outcome:
 
 @pytest.mark.parametrize("switch_schedules_off", [False, True])
 def test_what_may_start_before_the_opening_is_named_or_switched_off(
-    sandbox: Sandbox, dag: Dag, switch_schedules_off: bool
+    sandbox: Account, dag: Dag, switch_schedules_off: bool
 ) -> None:
     for campaign_id, hours in (("at-night", 3), ("by-day", 20)):
         start = (END + timedelta(hours=hours)).isoformat()
@@ -141,8 +141,8 @@ def test_what_may_start_before_the_opening_is_named_or_switched_off(
     assert "call" not in [row["campaign_id"] for row in close(dag, campaign_types=("sms",)).result["may_start"]]
 
 
-def test_at_most_a_page_that_may_start_is_named_once_all_is_stopped(sandbox: Sandbox, dag: Dag) -> None:
-    add(sandbox, 150, prefix="ready", status="Ready")
+def test_at_most_a_page_that_may_start_is_named_once_all_is_stopped(sandbox: Account, dag: Dag) -> None:
+    sandbox.add(150, prefix="ready", status="Ready")
     sandbox.add_campaign("live")
     outcome = close(dag, campaign_types=("sms",))
     assert outcome.error is None
@@ -156,7 +156,7 @@ def test_at_most_a_page_that_may_start_is_named_once_all_is_stopped(sandbox: San
 
 @pytest.mark.usefixtures("types")
 @pytest.mark.parametrize("types", ["v1", "sonarly"], indirect=True)
-def test_a_platform_without_that_action_is_refused_before_anything_is_sent(sandbox: Sandbox, dag: Dag) -> None:
+def test_a_platform_without_that_action_is_refused_before_anything_is_sent(sandbox: Account, dag: Dag) -> None:
     outcome = close(dag, switch_schedules_off=True)
     assert isinstance(outcome.error, CampaignConfigError)
     assert "switch_schedules_off can't be used" in outcome.message
@@ -164,9 +164,9 @@ def test_a_platform_without_that_action_is_refused_before_anything_is_sent(sandb
 
 
 @pytest.mark.parametrize("how", ["switching", "reading back"])
-def test_a_schedule_that_is_still_on_fails_the_task_in_the_end(sandbox: Sandbox, dag: Dag, how: str) -> None:
+def test_a_schedule_that_is_still_on_fails_the_task_in_the_end(sandbox: Account, dag: Dag, how: str) -> None:
     add_scheduled(sandbox, *ids(2, "s"))
-    add(sandbox, 3)
+    sandbox.add(3)
     sandbox.campaign("c-1").stoppable = False
     if how == "switching":
         sandbox.add_fault(Fault("error", action="schedule", count=None))
@@ -176,4 +176,4 @@ def test_a_schedule_that_is_still_on_fails_the_task_in_the_end(sandbox: Sandbox,
     assert outcome.names("c-1")
     assert outcome.names("s-1")
     assert outcome.names("s-0") == (how == "switching")
-    assert live(sandbox) == {"c-1"}
+    assert sandbox.live == {"c-1"}

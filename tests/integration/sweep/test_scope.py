@@ -14,35 +14,21 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_campaign.sandbox import Fault, ReceivedRequest, Sandbox
-from tests.integration.sweep.runs import (
-    A_MINUTE,
-    END,
-    HOURS,
-    WINDOW,
-    Dag,
-    Log,
-    add,
-    asked_about,
-    ids,
-    live,
-    on_monday,
-    received,
-    stops,
-)
+from airflow_provider_campaign.sandbox import Fault, ReceivedRequest
+from tests.integration.sweep.runs import A_MINUTE, END, HOURS, WINDOW, Account, Dag, Log, ids, on_monday
 from tests.kinds import Connect
 
 BOTH = ("sms", "voice")
 ALL = {*ids(5, "sms"), *ids(5, "voice")}
 
 
-def test_only_campaigns_in_the_given_statuses_are_stopped(sandbox: Sandbox, dag: Dag) -> None:
+def test_only_campaigns_in_the_given_statuses_are_stopped(sandbox: Account, dag: Dag) -> None:
     sandbox.add_campaign("c-1")
     sandbox.add_campaign("paused", status="Paused")
-    assert dag.sweep(statuses="pAUSED").ids("stopped") == stops(sandbox) == ["paused"]
+    assert dag.sweep(statuses="pAUSED").ids("stopped") == sandbox.stops == ["paused"]
 
 
-def test_live_campaigns_that_are_left_out_are_counted_and_named(sandbox: Sandbox, dag: Dag, caplog: Log) -> None:
+def test_live_campaigns_that_are_left_out_are_counted_and_named(sandbox: Account, dag: Dag, caplog: Log) -> None:
     for name in ("Evening 1", "Morning 1"):
         sandbox.add_campaign(name.lower().replace(" ", "-"), name=name)
     sandbox.add_campaign("call-1", "voice", name="Evening call")
@@ -54,7 +40,7 @@ def test_live_campaigns_that_are_left_out_are_counted_and_named(sandbox: Sandbox
         "call-1": "campaign_types",
     }
     [row] = outcome.result["stopped"]
-    assert stops(sandbox) == ["evening-1"]
+    assert sandbox.stops == ["evening-1"]
     assert f"evening-1 (Evening 1): asked {row['asked_at']}, Stopped {row['confirmed_at']}: Campaign" in caplog.text
     assert "Stopped 1 of 1 live campaigns, 3 left out" in caplog.text
     left_out = (
@@ -68,10 +54,10 @@ def test_live_campaigns_that_are_left_out_are_counted_and_named(sandbox: Sandbox
 
 
 @pytest.fixture
-def account(sandbox: Sandbox) -> Sandbox:
+def account(sandbox: Account) -> Account:
     """Campaigns of both types, most of them live."""
-    add(sandbox, 5, prefix="sms")
-    add(sandbox, 5, ("voice",), prefix="voice")
+    sandbox.add(5, prefix="sms")
+    sandbox.add(5, ("voice",), prefix="voice")
     sandbox.add_campaign("stopped", status="Stopped")
     sandbox.add_campaign("completed", "voice", status="Completed")
     return sandbox
@@ -79,45 +65,45 @@ def account(sandbox: Sandbox) -> Sandbox:
 
 @pytest.mark.parametrize(("version", "form"), [("v1", list), ("v2", tuple), ("v2", json.dumps)])
 def test_only_these_are_stopped_whatever_their_types(
-    account: Sandbox, connect: Connect, dag: Dag, version: str, form: Callable[[list[str]], Any]
+    account: Account, connect: Connect, dag: Dag, version: str, form: Callable[[list[str]], Any]
 ) -> None:
     connect(account.kore_connection(version))
     given = ["sms-1", "sms-1", "voice-3", "stopped", "stopped", "completed", "sms-4"]
     outcome = dag.sweep(campaign_ids=form(given))
     assert outcome.error is None
-    assert sorted(map(str, stops(account))) == outcome.ids("stopped") == ["sms-1", "sms-4", "voice-3"]
+    assert sorted(map(str, account.stops)) == outcome.ids("stopped") == ["sms-1", "sms-4", "voice-3"]
     assert outcome.ids("already_stopped") == ["completed", "stopped"]
-    assert live(account) == ALL - {"sms-1", "voice-3", "sms-4"}
-    assert asked_about(account) == {*given}
+    assert account.live == ALL - {"sms-1", "voice-3", "sms-4"}
+    assert account.asked_about == {*given}
     reads = Counter(request.campaign_id for request in account.requests if request.action in ("status", "get"))
     assert reads["stopped"] == reads["completed"] == 1
     types = {row["campaign_id"]: row["campaign_type"] for row in outcome.result["stopped"]}
     assert types == {"sms-1": "sms", "sms-4": "sms", "voice-3": "voice"}
 
 
-def test_on_a_platform_without_types_they_are_found_too(sandbox: Sandbox, connect: Connect, dag: Dag) -> None:
+def test_on_a_platform_without_types_they_are_found_too(sandbox: Account, connect: Connect, dag: Dag) -> None:
     connect(sandbox.sonarly_connection())
-    add(sandbox, 4, ("sonarly",))
+    sandbox.add(4, ("sonarly",))
     assert dag.sweep(campaign_ids=["c-1", "c-2"]).ids("stopped") == ["c-1", "c-2"]
-    assert live(sandbox) == {"c-0", "c-3"}
+    assert sandbox.live == {"c-0", "c-3"}
 
 
-def test_a_dry_run_names_them_and_stops_nothing(account: Sandbox, dag: Dag) -> None:
+def test_a_dry_run_names_them_and_stops_nothing(account: Account, dag: Dag) -> None:
     outcome = dag.sweep(campaign_ids=["sms-1", "voice-1", "stopped"], dry_run=True)
     assert outcome.ids("live") == ["sms-1", "voice-1"]
-    assert stops(account) == []
+    assert account.stops == []
 
 
-def test_one_whose_calling_hours_go_on_is_left_alone(account: Sandbox, dag: Dag) -> None:
+def test_one_whose_calling_hours_go_on_is_left_alone(account: Account, dag: Dag) -> None:
     outcome = dag.guard(on_monday("15:00"), campaign_ids=["sms-1"], calling_hours=HOURS)
-    assert (outcome.error, stops(account)) == (None, [])
+    assert (outcome.error, account.stops) == (None, [])
     assert [row["campaign_id"] for row in outcome.result["open_until"]] == ["sms-1"]
 
 
-def test_many_cost_a_request_each_and_unknown_and_unstoppable_ones_fail_the_task(sandbox: Sandbox, dag: Dag) -> None:
-    add(sandbox, 110, ("sms", "voice"))
-    add(sandbox, 10, ("sms", "voice"), prefix="done", status="Stopped")
-    add(sandbox, 40, ("sms", "voice"), prefix="not-given")
+def test_many_cost_a_request_each_and_unknown_and_unstoppable_ones_fail_the_task(sandbox: Account, dag: Dag) -> None:
+    sandbox.add(110, ("sms", "voice"))
+    sandbox.add(10, ("sms", "voice"), prefix="done", status="Stopped")
+    sandbox.add(40, ("sms", "voice"), prefix="not-given")
     sandbox.add_fault(Fault("error", action="stop", campaign_id="c-109", count=None))
     began = dag.clock.now
     given = ["mistyped-1", *ids(110), *ids(10, "done"), "mistyped-2"]
@@ -125,43 +111,43 @@ def test_many_cost_a_request_each_and_unknown_and_unstoppable_ones_fail_the_task
     assert {each for each in given if outcome.names(each)} == {"mistyped-1", "mistyped-2", "c-109"}
     assert outcome.ids("stopped") == [each for each in ids(110) if each != "c-109"]
     assert outcome.ids("already_stopped") == ids(10, "done")
-    assert len(live(sandbox)) == 41
+    assert len(sandbox.live) == 41
     assert {request.status_code for request in sandbox.requests} <= {200, 404, 500}
-    assert "mistyped-1" not in stops(sandbox)
+    assert "mistyped-1" not in sandbox.stops
     assert dag.clock.now - began <= 1.1 * 2 * WINDOW
 
 
-def test_one_that_starts_while_the_others_are_stopped_is_stopped_too(account: Sandbox, dag: Dag) -> None:
+def test_one_that_starts_while_the_others_are_stopped_is_stopped_too(account: Account, dag: Dag) -> None:
     account.campaign("sms-1").stop_delay = 60.0
     dag.clock.at(10, lambda: account.set_status("stopped", "Active"))
     assert dag.sweep(campaign_ids=["sms-1", "stopped"]).error is None
-    assert "stopped" not in live(account)
+    assert "stopped" not in account.live
     assert dag.clock.passed < 300
-    assert sorted(map(str, stops(account))) == ["sms-1", "stopped"]
+    assert sorted(map(str, account.stops)) == ["sms-1", "stopped"]
 
 
-def add_unknown(sandbox: Sandbox, campaign_id: str, word: str, campaign_type: str = "sms") -> None:
+def add_unknown(sandbox: Account, campaign_id: str, word: str, campaign_type: str = "sms") -> None:
     sandbox.add_campaign(campaign_id, campaign_type)
     sandbox.set_status(campaign_id, word, documented=False)
 
 
-def counts(sandbox: Sandbox) -> list[ReceivedRequest]:
+def counts(sandbox: Account) -> list[ReceivedRequest]:
     """Return the requests for lists that show more than a sweep can stop: ended campaigns too, or all."""
-    filters = [(each, (json.loads(each.body).get("filters") or {}).get("status")) for each in received(sandbox, "list")]
+    filters = [(each, (json.loads(each.body).get("filters") or {}).get("status")) for each in sandbox.received("list")]
     return [request for request, words in filters if not words or {"Stopped", "Completed"} & {*words}]
 
 
 @pytest.mark.parametrize(("version", "word"), [("v1", "Redialing"), ("v2", "\u00e9mission")])
 def test_a_status_that_is_not_documented_is_named_and_no_proof(
-    sandbox: Sandbox, connect: Connect, dag: Dag, version: str, word: str
+    sandbox: Account, connect: Connect, dag: Dag, version: str, word: str
 ) -> None:
     connect(sandbox.kore_connection(version))
-    add(sandbox, 4, BOTH)
-    add(sandbox, 3, ("voice",), prefix="rerun", status="Rerun")
+    sandbox.add(4, BOTH)
+    sandbox.add(3, ("voice",), prefix="rerun", status="Rerun")
     for campaign_type in BOTH:
         add_unknown(sandbox, f"odd-{campaign_type}", word, campaign_type)
     outcome = dag.sweep()
-    assert live(sandbox) == set()
+    assert sandbox.live == set()
     assert word in outcome.message
     assert outcome.names("odd-sms")
     assert outcome.names("odd-voice")
@@ -169,16 +155,16 @@ def test_a_status_that_is_not_documented_is_named_and_no_proof(
 
 
 @pytest.mark.parametrize("scope", [{"name_pattern": "Sale*"}, {"campaign_types": ("sms",)}], ids=str)
-def test_an_undocumented_status_out_of_scope_fails_nothing(sandbox: Sandbox, dag: Dag, scope: dict[str, Any]) -> None:
+def test_an_undocumented_status_out_of_scope_fails_nothing(sandbox: Account, dag: Dag, scope: dict[str, Any]) -> None:
     sandbox.add_campaign("c-1", name="Sale 1")
     add_unknown(sandbox, "odd", "Redialing", "voice")
     outcome = dag.sweep(**scope)
     assert outcome.error is None
-    assert stops(sandbox) == outcome.ids("stopped") == ["c-1"]
+    assert sandbox.stops == outcome.ids("stopped") == ["c-1"]
 
 
-def test_with_calling_hours_they_are_counted_at_the_end_and_fail_the_run(sandbox: Sandbox, dag: Dag) -> None:
-    add(sandbox, 12, BOTH)
+def test_with_calling_hours_they_are_counted_at_the_end_and_fail_the_run(sandbox: Account, dag: Dag) -> None:
+    sandbox.add(12, BOTH)
     sandbox.add_campaign("rerun", "voice", status="Rerun")
     add_unknown(sandbox, "odd", "Redialing")
     outcome = dag.guard(END - 10 * A_MINUTE, calling_hours=HOURS, deferrable=True)
@@ -190,16 +176,16 @@ def test_with_calling_hours_they_are_counted_at_the_end_and_fail_the_run(sandbox
     sandbox.set_status("rerun", "Rerun")
     again = dag.guard(END + timedelta(hours=1), calling_hours=HOURS)  # where nothing else is live
     assert again.error is None
-    assert live(sandbox) == set()
+    assert sandbox.live == set()
     sandbox.clear_requests()
     assert dag.sweep().error is None
     assert len(counts(sandbox)) == 2 * len(BOTH)
     assert {request.status_code for request in sandbox.requests} == {200}  # a filter takes documented words only
 
 
-def test_an_undocumented_status_on_sonarly_counts_as_live(sandbox: Sandbox, connect: Connect, dag: Dag) -> None:
+def test_an_undocumented_status_on_sonarly_counts_as_live(sandbox: Account, connect: Connect, dag: Dag) -> None:
     connect(sandbox.sonarly_connection())
-    add(sandbox, 2, ("sonarly",))
+    sandbox.add(2, ("sonarly",))
     sandbox.campaign("c-1").settled_status = "delivering"
     sandbox.set_status("c-1", "delivering", documented=False)
     outcome = dag.sweep(timeout=60)
@@ -208,10 +194,10 @@ def test_an_undocumented_status_on_sonarly_counts_as_live(sandbox: Sandbox, conn
     assert dag.sweep(statuses=("active",)).result["total"] == 0
 
 
-def test_an_unknown_word_in_a_list_of_live_campaigns_is_no_proof(sandbox: Sandbox, dag: Dag) -> None:
+def test_an_unknown_word_in_a_list_of_live_campaigns_is_no_proof(sandbox: Account, dag: Dag) -> None:
     sandbox.config.ignore_filters = True
     sandbox.add_campaign("c-2")
     add_unknown(sandbox, "c-1", "Running")
     for is_dry_run in (True, False):
         assert "shows c-1 as Running, which is not documented" in dag.sweep(dry_run=is_dry_run).message
-    assert stops(sandbox) == ["c-2"]
+    assert sandbox.stops == ["c-2"]

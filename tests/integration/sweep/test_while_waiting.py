@@ -20,23 +20,10 @@ from airflow.providers.common.compat.sdk import Asset, TaskDeferred
 
 from airflow_provider_campaign.exceptions import CampaignSweepError, CampaignSweepFinalError
 from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
-from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox import Fault
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.calling_hours import daily
-from tests.integration.sweep.runs import (
-    A_MINUTE,
-    HOURS,
-    MAX_SLOT_WAIT,
-    Dag,
-    add,
-    ended_at,
-    ids,
-    live,
-    longest_wait_in_slot,
-    most_in_a_window,
-    on_monday,
-    stops,
-)
+from tests.integration.sweep.runs import A_MINUTE, HOURS, MAX_SLOT_WAIT, Account, Dag, ids, on_monday
 
 BEGINS, CHANGES = on_monday("20:05"), on_monday("20:20")
 
@@ -55,7 +42,7 @@ def dag(clock: VirtualClock) -> Dag:
     ids=["an emergency until further notice", "hours that are prolonged"],
 )
 def test_an_override_that_is_added_meanwhile_counts(
-    sandbox: Sandbox, dag: Dag, override: dict[str, Any], closes: bool
+    sandbox: Account, dag: Dag, override: dict[str, Any], closes: bool
 ) -> None:
     sandbox.add_campaign("c-1")
     hours: dict[str, Any] = dict(HOURS)
@@ -64,12 +51,12 @@ def test_an_override_that_is_added_meanwhile_counts(
     assert outcome.error is None
     assert outcome.ids("stopped") == (["c-1"] if closes else [])
     if closes:
-        assert ended_at(sandbox, dag.clock, "c-1") - CHANGES <= 2 * A_MINUTE
+        assert sandbox.ended_at("c-1") - CHANGES <= 2 * A_MINUTE
     else:
         assert [row["campaign_id"] for row in outcome.result["open_until"]] == ["c-1"]
 
 
-def test_a_campaign_has_the_hours_and_the_scope_of_its_new_name(sandbox: Sandbox, dag: Dag) -> None:
+def test_a_campaign_has_the_hours_and_the_scope_of_its_new_name(sandbox: Account, dag: Dag) -> None:
     rules = [
         {"name": "now", "name_pattern": "Closed *", "open": False},
         {"name": "late", "name_pattern": "Late *", **daily("UTC", ("09:00", "23:30"))},
@@ -81,8 +68,8 @@ def test_a_campaign_has_the_hours_and_the_scope_of_its_new_name(sandbox: Sandbox
         dag.clock.on(CHANGES, partial(setattr, sandbox.campaign(campaign_id), "name", renamed[campaign_id]))
     outcome = dag.guard(BEGINS, calling_hours=rules, name_pattern="* one")
     assert outcome.error is None
-    assert live(sandbox) == {"late", "leaves"}
-    assert ended_at(sandbox, dag.clock, "closed") - CHANGES <= 2 * A_MINUTE
+    assert sandbox.live == {"late", "leaves"}
+    assert sandbox.ended_at("closed") - CHANGES <= 2 * A_MINUTE
     assert outcome.ids("stopped") == ["closed", "comes"]
     assert [row["name"] for row in outcome.result["open_until"]] == ["Late one"]
     excluded = [(row["campaign_id"], row["excluded_by"]) for row in outcome.result["excluded"]]
@@ -109,8 +96,8 @@ def without(document: dict[str, Any], *path: str) -> dict[str, Any]:
     return document
 
 
-def test_what_another_version_has_carried_fails_for_a_retry(sandbox: Sandbox) -> None:
-    add(sandbox, 60)
+def test_what_another_version_has_carried_fails_for_a_retry(sandbox: Account) -> None:
+    sandbox.add(60)
     carried = deferred()
     newer = copy.deepcopy(carried)
     newer["sweep"]["account"]["entries"][0]["campaign"]["mood"] = "fine"
@@ -125,8 +112,8 @@ def test_what_another_version_has_carried_fails_for_a_retry(sandbox: Sandbox) ->
     assert len(sandbox.requests) == sent
 
 
-def test_the_scope_is_that_of_the_listing_that_showed_a_campaign(sandbox: Sandbox) -> None:
-    add(sandbox, 100, name="Sale")
+def test_the_scope_is_that_of_the_listing_that_showed_a_campaign(sandbox: Account) -> None:
+    sandbox.add(100, name="Sale")
     carried = deferred(name_pattern=["Sale", "A", "B"])
     sent = len(sandbox.requests)
     with pytest.raises(CampaignSweepError, match=r"has changed from .*Sale.* to .*Alert"):
@@ -136,9 +123,9 @@ def test_the_scope_is_that_of_the_listing_that_showed_a_campaign(sandbox: Sandbo
 
 
 @pytest.mark.parametrize("seconds", [-120, 3600])
-def test_a_worker_whose_clock_differs_goes_on_at_once(sandbox: Sandbox, clock: VirtualClock, seconds: int) -> None:
+def test_a_worker_whose_clock_differs_goes_on_at_once(sandbox: Account, clock: VirtualClock, seconds: int) -> None:
     """As after a correction by NTP, or on a machine that has none."""
-    add(sandbox, 100)
+    sandbox.add(100)
     carried = deferred(timeout=7200)
     clock.sleep(60)
     began = clock.now
@@ -153,42 +140,42 @@ def test_a_worker_whose_clock_differs_goes_on_at_once(sandbox: Sandbox, clock: V
     ids=["the rate limit", "campaigns that are stopping"],
 )
 def test_what_takes_long_is_waited_for_in_the_triggerer(
-    sandbox: Sandbox, dag: Dag, records: Path, count: int, details: dict[str, Any], seconds: int
+    sandbox: Account, dag: Dag, records: Path, count: int, details: dict[str, Any], seconds: int
 ) -> None:
-    add(sandbox, count, **details)
+    sandbox.add(count, **details)
     began = dag.clock.date
     outcome = dag.sweep()
     assert outcome.error is None
-    assert live(sandbox) == set()
+    assert sandbox.live == set()
     assert len(outcome.ids("stopped")) == outcome.result["total"] == count
     assert outcome.result["requests"] == len(sandbox.requests)
     assert datetime.fromisoformat(outcome.result["began_at"]).astimezone(UTC) == began
     assert all(row["asked_at"] and row["confirmed_at"] for row in outcome.result["stopped"])
     assert {request.status_code for request in sandbox.requests} == {200}
-    assert most_in_a_window(sandbox) <= 60
-    assert max(Counter(stops(sandbox)).values()) == 1
+    assert sandbox.most_in_a_window <= 60
+    assert max(Counter(sandbox.stops).values()) == 1
     assert len(outcome.waits) >= max(1, (count - 1) // 60)
-    assert longest_wait_in_slot(sandbox, outcome) < MAX_SLOT_WAIT
+    assert sandbox.longest_wait_in_slot(outcome) < MAX_SLOT_WAIT
     assert dag.clock.date - began <= timedelta(seconds=seconds)
     assert sum(end - began for began, end in outcome.in_slot) <= 135
     assert 0 < max(len(json.dumps(each)) for each in outcome.carried) <= 400_000  # a row of Airflow's database
     assert [json.loads(path.read_bytes())["outcome"] for path in records.rglob("sweep.try*.json")] == ["success"]
 
 
-def test_what_could_not_be_stopped_before_a_deferral_is_named_after_it(sandbox: Sandbox, dag: Dag) -> None:
-    add(sandbox, 100)
+def test_what_could_not_be_stopped_before_a_deferral_is_named_after_it(sandbox: Account, dag: Dag) -> None:
+    sandbox.add(100)
     sandbox.add_fault(Fault("forbidden", action="stop", campaign_id="c-0", count=None))
     dag.clock.at(30, lambda: sandbox.set_status("c-1", "Active"))  # it is stopped again
     outcome = dag.sweep(timeout=300)
     assert outcome.waits
     assert outcome.names("c-0")
-    assert live(sandbox) == {"c-0"}
+    assert sandbox.live == {"c-0"}
     assert outcome.ids("stopped") == [each for each in ids(100) if each != "c-0"]
     assert outcome.ids("failed") == ["c-0"]
 
 
-def test_a_429_is_waited_out_over_a_deferral(sandbox: Sandbox, dag: Dag) -> None:
-    add(sandbox, 10)
+def test_a_429_is_waited_out_over_a_deferral(sandbox: Account, dag: Dag) -> None:
+    sandbox.add(10)
     sandbox.add_fault(Fault("rate_limit", action="stop", count=1, retry_after="60"))
     outcome = dag.sweep()
     assert outcome.error is None
@@ -196,16 +183,16 @@ def test_a_429_is_waited_out_over_a_deferral(sandbox: Sandbox, dag: Dag) -> None
     assert not [request for request in sandbox.requests if refused + 1 < request.at < refused + 60]
 
 
-def test_lists_that_fail_hold_up_no_stop_after_a_deferral(sandbox: Sandbox, dag: Dag) -> None:
-    add(sandbox, 200)
+def test_lists_that_fail_hold_up_no_stop_after_a_deferral(sandbox: Account, dag: Dag) -> None:
+    sandbox.add(200)
     dag.clock.at(30, lambda: sandbox.add_fault(Fault("error", action="list", count=None)))
     outcome = dag.sweep(timeout=900)
-    assert live(sandbox) == set()
+    assert sandbox.live == set()
     third = [request.action for request in sandbox.requests if request.at >= outcome.in_slot[2][0]]
     assert third[:40] == ["stop"] * 40
 
 
-def test_a_missed_closing_is_reported_after_a_deferral(sandbox: Sandbox, dag: Dag) -> None:
+def test_a_missed_closing_is_reported_after_a_deferral(sandbox: Account, dag: Dag) -> None:
     sandbox.add_campaign("c-1")
     dag.arguments |= {"calling_hours": HOURS, "incident_outlet": Asset("missed")}
     assert dag.guard(on_monday("12:00")).error is None
