@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from airflow_provider_campaign.sandbox import Fault, ReceivedRequest
-from tests.integration.sweep.runs import A_MINUTE, END, HOURS, WINDOW, Account, Dag, Log, ids, on_monday
+from tests.integration.sweep.runs import A_MINUTE, END, HOURS, WINDOW, Account, Dag, Log, Types, ids, on_monday
 from tests.kinds import Connect
 
 BOTH = ("sms", "voice")
-ALL = {*ids(5, "sms"), *ids(5, "voice")}
 
 
 def test_only_campaigns_in_the_given_statuses_are_stopped(sandbox: Account, dag: Dag) -> None:
@@ -34,76 +32,56 @@ def test_live_campaigns_that_are_left_out_are_counted_and_named(sandbox: Account
     sandbox.add_campaign("call-1", "voice", name="Evening call")
     sandbox.add_campaign("prep-1", status="Preparing", name="Evening 2")
     outcome = dag.sweep(campaign_types="sms", statuses="Active", name_pattern=["Evening *", "XX-*"])
-    assert {row["campaign_id"]: row["excluded_by"] for row in outcome.result["excluded"]} == {
-        "morning-1": "name_pattern",
-        "prep-1": "statuses",
-        "call-1": "campaign_types",
-    }
+    excluded = {row["campaign_id"]: row["excluded_by"] for row in outcome.result["excluded"]}
+    assert excluded == {"morning-1": "name_pattern", "prep-1": "statuses", "call-1": "campaign_types"}
     [row] = outcome.result["stopped"]
     assert sandbox.stops == ["evening-1"]
     assert f"evening-1 (Evening 1): asked {row['asked_at']}, Stopped {row['confirmed_at']}: Campaign" in caplog.text
     assert "Stopped 1 of 1 live campaigns, 3 left out" in caplog.text
     left_out = (
-        "3 live, left out: morning-1 (Morning 1) by name_pattern, prep-1 (Evening 2) by statuses, "
-        "call-1 (Evening call) by campaign_types"
+        "morning-1 (Morning 1) by name_pattern, prep-1 (Evening 2) by statuses, call-1 (Evening call) by campaign"
     )
-    assert left_out in caplog.text
+    assert f"3 live, left out: {left_out}_types" in caplog.text
     dag.sweep(campaign_types="sms", statuses="Active", name_pattern="Nothing *")
-    warnings = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
-    assert left_out.replace("by statuses", "by name_pattern") in warnings
+    *_, warning = (each.getMessage() for each in caplog.records if each.levelname == "WARNING")
+    assert left_out.replace("by statuses", "by name_pattern") in warning
 
 
-@pytest.fixture
-def account(sandbox: Account) -> Account:
-    """Campaigns of both types, most of them live."""
-    sandbox.add(5, prefix="sms")
-    sandbox.add(5, ("voice",), prefix="voice")
-    sandbox.add_campaign("stopped", status="Stopped")
-    sandbox.add_campaign("completed", "voice", status="Completed")
-    return sandbox
-
-
-@pytest.mark.parametrize(("version", "form"), [("v1", list), ("v2", tuple), ("v2", json.dumps)])
-def test_only_these_are_stopped_whatever_their_types(
-    account: Account, connect: Connect, dag: Dag, version: str, form: Callable[[list[str]], Any]
-) -> None:
-    connect(account.kore_connection(version))
-    given = ["sms-1", "sms-1", "voice-3", "stopped", "stopped", "completed", "sms-4"]
+@pytest.mark.parametrize(("types", "form"), [("v1", list), ("v2", tuple), ("sonarly", json.dumps)], indirect=["types"])
+def test_only_these_are_stopped_whatever_their_types(sandbox: Account, types: Types, dag: Dag, form: Any) -> None:
+    sandbox.add(10, types)
+    sandbox.add(2, types, "ended", status="Completed")
+    given, to_stop = ["c-1", "c-1", "c-2", "ended-0", "ended-0", "ended-1", "c-5"], ["c-1", "c-2", "c-5"]
     outcome = dag.sweep(campaign_ids=form(given))
     assert outcome.error is None
-    assert sorted(map(str, account.stops)) == outcome.ids("stopped") == ["sms-1", "sms-4", "voice-3"]
-    assert outcome.ids("already_stopped") == ["completed", "stopped"]
-    assert account.live == ALL - {"sms-1", "voice-3", "sms-4"}
-    assert account.asked_about == {*given}
-    reads = Counter(request.campaign_id for request in account.requests if request.action in ("status", "get"))
-    assert reads["stopped"] == reads["completed"] == 1
-    types = {row["campaign_id"]: row["campaign_type"] for row in outcome.result["stopped"]}
-    assert types == {"sms-1": "sms", "sms-4": "sms", "voice-3": "voice"}
+    assert sorted(map(str, sandbox.stops)) == outcome.ids("stopped") == to_stop
+    assert outcome.ids("already_stopped") == ["ended-0", "ended-1"]
+    assert sandbox.live == {*ids(10)} - {*to_stop}
+    assert sandbox.asked_about == {*given}
+    reads = Counter(request.campaign_id for request in sandbox.requests if request.action in ("status", "get"))
+    assert reads["ended-0"] == reads["ended-1"] == 1
+    shown = [row["campaign_type"] for row in outcome.result["stopped"]]
+    assert shown == (["voice", "sms", "voice"] if len(types) == 2 else [None] * 3)
 
 
-def test_on_a_platform_without_types_they_are_found_too(sandbox: Account, connect: Connect, dag: Dag) -> None:
-    connect(sandbox.sonarly_connection())
-    sandbox.add(4, ("sonarly",))
-    assert dag.sweep(campaign_ids=["c-1", "c-2"]).ids("stopped") == ["c-1", "c-2"]
-    assert sandbox.live == {"c-0", "c-3"}
+def test_a_dry_run_names_them_and_stops_nothing(sandbox: Account, dag: Dag) -> None:
+    sandbox.add(3, BOTH)
+    sandbox.add_campaign("stopped", status="Stopped")
+    assert dag.sweep(campaign_ids=["c-0", "c-1", "stopped"], dry_run=True).ids("live") == ["c-0", "c-1"]
+    assert sandbox.stops == []
 
 
-def test_a_dry_run_names_them_and_stops_nothing(account: Account, dag: Dag) -> None:
-    outcome = dag.sweep(campaign_ids=["sms-1", "voice-1", "stopped"], dry_run=True)
-    assert outcome.ids("live") == ["sms-1", "voice-1"]
-    assert account.stops == []
-
-
-def test_one_whose_calling_hours_go_on_is_left_alone(account: Account, dag: Dag) -> None:
-    outcome = dag.guard(on_monday("15:00"), campaign_ids=["sms-1"], calling_hours=HOURS)
-    assert (outcome.error, account.stops) == (None, [])
-    assert [row["campaign_id"] for row in outcome.result["open_until"]] == ["sms-1"]
+def test_one_whose_calling_hours_go_on_is_left_alone(sandbox: Account, dag: Dag) -> None:
+    sandbox.add(2)
+    outcome = dag.guard(on_monday("15:00"), campaign_ids=["c-1"], calling_hours=HOURS)
+    assert (outcome.error, sandbox.stops) == (None, [])
+    assert [row["campaign_id"] for row in outcome.result["open_until"]] == ["c-1"]
 
 
 def test_many_cost_a_request_each_and_unknown_and_unstoppable_ones_fail_the_task(sandbox: Account, dag: Dag) -> None:
-    sandbox.add(110, ("sms", "voice"))
-    sandbox.add(10, ("sms", "voice"), prefix="done", status="Stopped")
-    sandbox.add(40, ("sms", "voice"), prefix="not-given")
+    sandbox.add(110, BOTH)
+    sandbox.add(10, BOTH, prefix="done", status="Stopped")
+    sandbox.add(40, BOTH, prefix="not-given")
     sandbox.add_fault(Fault("error", action="stop", campaign_id="c-109", count=None))
     began = dag.clock.now
     given = ["mistyped-1", *ids(110), *ids(10, "done"), "mistyped-2"]
@@ -117,13 +95,14 @@ def test_many_cost_a_request_each_and_unknown_and_unstoppable_ones_fail_the_task
     assert dag.clock.now - began <= 1.1 * 2 * WINDOW
 
 
-def test_one_that_starts_while_the_others_are_stopped_is_stopped_too(account: Account, dag: Dag) -> None:
-    account.campaign("sms-1").stop_delay = 60.0
-    dag.clock.at(10, lambda: account.set_status("stopped", "Active"))
-    assert dag.sweep(campaign_ids=["sms-1", "stopped"]).error is None
-    assert "stopped" not in account.live
+def test_one_that_starts_while_the_others_are_stopped_is_stopped_too(sandbox: Account, dag: Dag) -> None:
+    sandbox.add_campaign("c-1", stop_delay=60.0)
+    sandbox.add_campaign("starts", "voice", status="Stopped")
+    dag.clock.at(10, lambda: sandbox.set_status("starts", "Active"))
+    assert dag.sweep(campaign_ids=["c-1", "starts"]).error is None
+    assert sandbox.live == set()
     assert dag.clock.passed < 300
-    assert sorted(map(str, account.stops)) == ["sms-1", "stopped"]
+    assert sandbox.stops == ["c-1", "starts"]
 
 
 def add_unknown(sandbox: Account, campaign_id: str, word: str, campaign_type: str = "sms") -> None:
