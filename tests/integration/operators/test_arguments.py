@@ -16,7 +16,6 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowSkipException
 from airflow.serialization import serialized_objects
 
-from airflow_provider_campaign.__main__ import main
 from airflow_provider_campaign.arguments import EVIDENCE
 from airflow_provider_campaign.exceptions import CampaignConfigError
 from airflow_provider_campaign.operators import campaign
@@ -29,6 +28,7 @@ from airflow_provider_campaign.operators.campaign import (
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
+from tests.commands import Command
 from tests.kinds import Connect
 
 HOURS = {"frequency": "DAILY", "timezone": "America/New_York", "days": [{"start": "8:00 AM", "end": "9:00 PM"}]}
@@ -182,43 +182,29 @@ def test_a_watcher_takes_what_the_others_take(name: str) -> None:
         refused(name, lambda value=value: CampaignStatusTrigger(**{"campaign_id": "cd-1", name: value}))  # type: ignore[misc]
 
 
-OPTIONS = {
-    "CAMPAIGN_ID": "campaign_id",
-    "--conn-id": "campaign_conn_id",
-    "--campaign-type": "campaign_type",
-    "--campaign-types": "campaign_types",
-    "--statuses": "statuses",
-    "--name-pattern": "name_pattern",
-    "--timeout": "timeout",
+USES = {
+    "live --conn-id": "campaign_conn_id",
+    "live --campaign-types": "campaign_types",
+    "live --statuses": "statuses",
+    "live --name-pattern": "name_pattern",
+    "live --timeout": "timeout",
+    "stop-active --yes --statuses": "statuses",
+    "status": "campaign_id",
+    "stop --campaign-type sms": "campaign_id",
+    "stop cd-1 --campaign-type": "campaign_type",
 }
-LISTED = ("--conn-id", "--campaign-types", "--statuses", "--name-pattern", "--timeout")
-COMMANDS: dict[str, tuple[str, ...]] = {
-    "live": LISTED,
-    "stop-active": ("--statuses",),
-    "status": ("CAMPAIGN_ID",),
-    "stop": ("CAMPAIGN_ID", "--campaign-type"),
-}
+"""Which argument of an operator follows the first words of a command."""
 
 
-@pytest.mark.parametrize(("command", "option"), [(name, option) for name, some in COMMANDS.items() for option in some])
-def test_a_command_takes_what_the_others_take(
-    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], command: str, option: str
-) -> None:
-    def status(value: str) -> object:
-        settle(sandbox, StopCampaignOperator)
-        campaign = () if command in ("live", "stop-active") else (value if option == "CAMPAIGN_ID" else "cd-1",)
-        fixed = {"stop": ("--campaign-type", "sms"), "stop-active": ("--yes",)}.get(command, ())
-        with pytest.raises(SystemExit) as end:
-            main([command, *campaign, *fixed, *(() if option == "CAMPAIGN_ID" else (option, value))])
-        return end.value.code
-
-    argument = ARGUMENTS[OPTIONS[option]]
-    for value in filter(lambda value: isinstance(value, str), argument.good):
-        assert status(value) == 0, value
-    for value in filter(lambda value: isinstance(value, str), (*argument.bad, *argument.unknown)):
-        assert status(value) == 2, value
-        assert "Nothing was sent" in capsys.readouterr().err
-        assert sandbox.requests == []
+@pytest.mark.parametrize("use", USES)
+def test_a_command_takes_what_the_others_take(sandbox: Sandbox, command: Command, use: str) -> None:
+    argument = ARGUMENTS[USES[use]]
+    for values, status in ((argument.good, 0), ((*argument.bad, *argument.unknown), 2)):
+        for value in (each for each in values if isinstance(each, str)):
+            settle(sandbox, StopCampaignOperator)
+            shown = command(*use.split(), value)
+            assert shown.status == status, value
+            assert status == 0 or ("Nothing was sent" in shown.stderr and sandbox.requests == [])
 
 
 def test_the_table_has_every_argument() -> None:

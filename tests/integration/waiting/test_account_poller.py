@@ -226,15 +226,6 @@ def test_lists_that_take_long_leave_time_for_direct_reads(sms: Account) -> None:
 # Deadlines.
 
 
-def test_a_wait_whose_time_is_up_is_read_directly_if_no_list_shows_it(sms: Account) -> None:
-    sms.wait_for(5)
-    gone = sms.sandbox.add_campaign(campaign_type="voice").id
-    sms.wait([gone], campaign_type=None, deadline=sms.clock.time())
-    sms.sandbox.remove_campaign(gone)
-    sms.poll()
-    assert sms.snapshot.failed.keys() == {gone}
-
-
 def test_many_waits_whose_time_is_up_at_once_are_found_in_the_list(sms: Account) -> None:
     sms.sandbox.config.rate_limit = 60
     ids = sms.add(200)

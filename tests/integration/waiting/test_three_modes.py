@@ -31,7 +31,7 @@ from airflow_provider_campaign.exceptions import (
     CampaignStateError,
     CampaignTimeoutError,
 )
-from airflow_provider_campaign.sandbox import Campaign, Fault, Sandbox
+from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from tests.kinds import KORE_KINDS, SONARLY, Connect, Kind
@@ -39,7 +39,6 @@ from tests.triggerer import run_to_its_end
 
 INTERVAL = 30.0
 SOON = 100.0
-LAG = 60.0
 SMS, CALL = KORE_KINDS[0], KORE_KINDS[3]
 SENSOR_MODULE = "airflow.sdk.bases.sensor" if find_spec("airflow.sdk") else "airflow.sensors.base"
 
@@ -245,37 +244,6 @@ def test_a_stop_without_its_effect_fails_in_time_and_says_what_was_seen(sandbox:
     sandbox.add_fault(Fault("rate_limit", action="stop", retry_after="4", count=3))
     with pytest.raises(CampaignTimeoutError, match=rf"'{campaign.id}'.*is not Stopped or Completed after 50 s.*Active"):
         act(SMS.stop, campaign.id, timeout=50)
-
-
-# Reads that are late.
-
-
-@pytest.mark.parametrize(
-    "case",
-    [
-        (CALL, ("Ready", "Active"), True),
-        (SMS, ("Active", "Stopped"), True),
-        (SONARLY, ("Stopped", "Active"), False),
-        (SONARLY, ("Active", "Stopped"), True),
-    ],
-    ids=str,
-)
-def test_no_stop_or_start_ends_by_an_older_status(
-    sandbox: Sandbox, connect: Connect, clock: VirtualClock, act: Wait, monkeypatch: pytest.MonkeyPatch, case: Any
-) -> None:
-    kind, history, is_dated = case
-    connect(kind.connection(sandbox))
-    if not is_dated:
-        monkeypatch.setattr(Campaign, "updated_at", None)
-    sandbox.config.status_lag = LAG
-    sandbox.config.start_status_word = "preparing"  # Sonarly's
-    campaign = kind.add_campaign(sandbox, stop_delay=2 * LAG, start_delay=2 * LAG)
-    for status in history:
-        clock.advance(LAG)
-        sandbox.set_status(campaign.id, status)
-    clock.advance(LAG / 6)  # so that what is read first is the status before the last
-    make, status = (kind.stop, "Stopped") if history[-1] == "Active" else (kind.start, "Active")
-    assert act(make, campaign.id)["status"] == campaign.status == status
 
 
 # What a task is resumed with.
