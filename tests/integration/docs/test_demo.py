@@ -37,7 +37,6 @@ def demo(folder: Path, *dags: str, **environment: str) -> subprocess.CompletedPr
 
 
 def table(output: str) -> dict[str, list[str]]:
-    """Return the rows of the table by campaign id."""
     rows = re.findall(r"^(cd-\S+)\s{3,}(.+)$", output, re.MULTILINE)
     return {campaign_id: re.split(r"\s{3,}", cells) for campaign_id, cells in rows}
 

@@ -48,8 +48,6 @@ EXPORT = re.compile(r"^export AIRFLOW_CONN_\w+='(.*?)'$", re.MULTILINE | re.DOTA
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code on a page: where it is, and what it is."""
-
     title: str
     language: str
     code: str
@@ -205,7 +203,6 @@ def test_links_and_pictures_lead_somewhere(page: Path) -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """Return the anchors of a page's headings."""
     headings = re.findall(r"^#+ (.*)$", FENCE.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 

@@ -48,7 +48,6 @@ class Example:
     failure: str = ""
 
     def command(self, dag_id: str) -> list[str]:
-        """Return the command of Airflow's that runs it."""
         if self.task_id:
             return ["tasks", "test", dag_id, self.task_id, "2026-01-02"]
         return ["dags", "test", dag_id, *(["--conf", json.dumps(self.form)] if self.form else [])]
@@ -112,7 +111,6 @@ def dag_id_of(name: str) -> str:
 
 
 def changes(sandbox: Sandbox) -> dict[str, str]:
-    """Return the campaigns that are not as they were seeded, each with its status now."""
     present = {campaign.id: campaign.status for campaign in sandbox.campaigns()}
     now = {campaign_id: present.get(campaign_id, DELETED) for campaign_id, *_ in SEEDS}
     return {campaign_id: now[campaign_id] for campaign_id, _, before, _ in SEEDS if now[campaign_id] != before}

@@ -51,7 +51,6 @@ class Row(dict[str, str]):
 
     @property
     def quotes(self) -> list[str]:
-        """What is quoted of a message."""
         return re.findall("`([^`]*)`", self.get("message", ""))
 
 

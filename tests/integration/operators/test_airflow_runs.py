@@ -49,7 +49,6 @@ class Outcome:
 
 @pytest.fixture(scope="module")
 def outcome(shared_airflow: SharedAirflow, statsd: Statsd) -> Iterator[Outcome]:
-    """Run all DAGs of the file."""
     with Sandbox(require_jti=True, rate_limit=None) as sandbox, Sandbox() as of_form:
         for number in (1, 2, 3):
             sandbox.add_campaign(f"cd-sms-{number}", status="Stopped" if number == 2 else "Active")

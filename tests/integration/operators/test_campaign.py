@@ -9,7 +9,6 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_campaign.exceptions import (
     CampaignConfigError,
-    CampaignConflictError,
     CampaignNotFoundError,
     CampaignTimeoutError,
 )
@@ -37,12 +36,8 @@ def calls(sandbox: Sandbox) -> str:
 
 @pytest.fixture
 def connected(sandbox: Sandbox, connect: Connect, kind: Kind) -> Sandbox:
-    """Connect to the sandbox as the kind in turn."""
     connect(kind.connection(sandbox))
     return sandbox
-
-
-# What succeeds.
 
 
 @pytest.mark.parametrize(
@@ -65,20 +60,6 @@ def test_an_action_costs_a_request_and_a_read_if_nothing_is_to_do(
     assert not is_already or after.lower() in record["message"]
     assert campaign.status == after
     assert calls(connected) == expected
-
-
-@pytest.mark.parametrize("kind", KORE_KINDS, ids=lambda kind: kind.label)
-def test_a_deleted_campaign_is_gone_and_its_record_stays(connected: Sandbox, kind: Kind) -> None:
-    campaign = kind.add_campaign(connected, status="Stopped")
-    record = kind.delete(campaign.id).execute({})
-    assert record.keys() == RECORD
-    assert (record["campaign_id"], record["status"]) == (campaign.id, "Stopped")
-    assert "deleted successfully" in record["message"]
-    assert connected.campaigns() == []
-    assert calls(connected) == "status delete"
-
-
-# What is waited for.
 
 
 def test_a_wait_polls_at_its_interval_and_once_more_at_its_end(sandbox: Sandbox, connect: Connect) -> None:
@@ -121,29 +102,12 @@ def test_an_id_that_is_a_number_is_the_campaigns(sandbox: Sandbox, connect: Conn
     assert StartCampaignOperator(task_id="start", campaign_id="4100").execute({})["status"] == "Active"
 
 
-# What fails.
-
-
 def test_a_404_that_is_cut_short_does_not_say_that_the_campaign_is_gone(sandbox: Sandbox, connect: Connect) -> None:
     connect(V1_SMS.connection(sandbox))
     sandbox.add_fault(Fault("lost", how="broken_json"))
     with pytest.raises(CampaignNotFoundError, match=r"cd-gone.*HTTP 404, "):
         V1_SMS.stop("cd-gone").execute({})
     assert calls(sandbox) == "stop status stop status"
-
-
-def test_what_the_status_does_not_allow_is_a_conflict_that_says_so(connected: Sandbox, kind: Kind) -> None:
-    status = "Draft" if kind is SONARLY else "Rescheduled"
-    campaign = kind.add_campaign(connected, status=status)
-    with pytest.raises(CampaignConflictError, match=rf"{campaign.id}.*it is {status}\..*not started") as caught:
-        kind.stop(campaign.id).execute({})
-    assert isinstance(caught.value, AirflowFailException)
-    assert (caught.value.http_status, caught.value.code) == (409, "CAMPAIGN_NOT_ACTIVE")
-    assert campaign.status == status
-    assert calls(connected) == "stop status"
-    campaign = kind.add_campaign(connected, status="Completed")
-    with pytest.raises(CampaignConflictError, match=f"Can't start.*{campaign.id}.*it is Completed"):
-        kind.start(campaign.id).execute({})
 
 
 @pytest.mark.parametrize("operator", [StopCampaignOperator, StartCampaignOperator, DeleteCampaignOperator])

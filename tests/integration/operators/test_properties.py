@@ -13,7 +13,6 @@ from copy import copy
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -34,20 +33,12 @@ from tests.kinds import KINDS, KORE_KINDS, SONARLY, Connect, Kind
 from tests.odd_texts import NAMES, check_readable, check_storable
 from tests.profiles import examples
 
-RETRY_AFTER = 40
-"""Seconds: the most that a platform in these plans asks to be left alone for."""
-
-LONGEST_PAUSE = max(60, RETRY_AFTER, MAX_RETRY_DELAY) + 1
-"""Seconds after which something is sent again, whatever went wrong before."""
-
+RETRY_AFTER = 40  # seconds: the most that a platform in these plans asks to be left alone for
+LONGEST_PAUSE = max(60, RETRY_AFTER, MAX_RETRY_DELAY) + 1  # seconds until something is sent again, whatever went wrong
 LATEST_RECOVERY = 1200.0
-RETRY_DELAY = 120.0
-"""Seconds between two tries of the task."""
-
+RETRY_DELAY = 120.0  # seconds between two tries of the task
 SILENT = ("hang", "dribble")
-TIMEOUT = 0.3
-"""Seconds of real time after which a silent platform is given up."""
-
+TIMEOUT = 0.3  # seconds of real time after which a silent platform is given up
 UNFORESEEN = (*[()] * 8, ("stop", "start", "delete"), ("status",), ("stop", "start", "delete", "status"), ("get",))
 STOPPABLE = ("Active", "Preparing", "Paused")
 ENDED = ("Stopped", "Completed")
@@ -125,10 +116,10 @@ def unnoticed(operation: str) -> SimpleNamespace:
 
 
 class Run:
-    """A task on its way through a plan."""
-
-    def __init__(self, platform: Platform, kind: Kind, plan: SimpleNamespace) -> None:
-        self.sandbox, self.clock, self._connect_to = platform
+    def __init__(
+        self, sandbox: Sandbox, clock: VirtualClock, connect: Connect, kind: Kind, plan: SimpleNamespace
+    ) -> None:
+        self.sandbox, self.clock, self._connect_to = sandbox, clock, connect
         self.kind, self.plan = kind, (plan := copy(plan))
         if kind is SONARLY:  # it stops what is active, and says so when it is done
             plan.status = "Active" if plan.status in STOPPABLE else plan.status
@@ -223,14 +214,6 @@ class Run:
         assert True not in answered[:-1], f"the {operation} was heard and sent again"
 
 
-Platform = tuple[Sandbox, VirtualClock, Connect]
-
-
-@pytest.fixture
-def platform(sandbox: Sandbox, clock: VirtualClock, connect: Connect) -> Platform:
-    return sandbox, clock, connect
-
-
 def check_stop(run: Run) -> None:
     """A stop succeeds only when the campaign is stopped, and in time if it can be."""
     plan = run.plan
@@ -270,16 +253,16 @@ def check_delete(run: Run) -> None:
 @example(kind=KORE_KINDS[0], plan=unnoticed("stop"))
 @example(kind=SONARLY, plan=unnoticed("stop"))
 def test_a_stop_ends_by_what_the_platform_says_whatever_goes_wrong(
-    platform: Platform, kind: Kind, plan: SimpleNamespace
+    sandbox: Sandbox, clock: VirtualClock, connect: Connect, kind: Kind, plan: SimpleNamespace
 ) -> None:
-    check_stop(Run(platform, kind, plan))
+    check_stop(Run(sandbox, clock, connect, kind, plan))
 
 
 @examples(full=320, brief=30, exhaustive=1000)
 @given(kind=st.sampled_from(KORE_KINDS), plan=plans("start") | plans("delete"))
 @example(kind=KORE_KINDS[3], plan=unnoticed("delete"))
 def test_a_start_or_delete_ends_by_what_the_platform_says_whatever_goes_wrong(
-    platform: Platform, kind: Kind, plan: SimpleNamespace
+    sandbox: Sandbox, clock: VirtualClock, connect: Connect, kind: Kind, plan: SimpleNamespace
 ) -> None:
-    run = Run(platform, kind, plan)
+    run = Run(sandbox, clock, connect, kind, plan)
     check_start(run) if plan.operation == "start" else check_delete(run)

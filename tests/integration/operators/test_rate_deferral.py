@@ -28,7 +28,6 @@ RunTask = Callable[..., Outcome]
 
 @pytest.fixture
 def sandbox(sandbox: Sandbox, connect: Connect) -> Sandbox:
-    """The default connection's platform."""
     connect(sandbox.kore_connection())
     return sandbox
 

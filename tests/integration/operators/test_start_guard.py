@@ -30,7 +30,6 @@ def sandbox(sandbox: Sandbox, connect: Connect) -> Sandbox:
 
 @pytest.fixture
 def now(clock: VirtualClock) -> datetime:
-    """The present, at the beginning of a minute."""
     clock.advance(60 - clock.time() % 60)
     return datetime.fromtimestamp(clock.time(), UTC)
 
@@ -84,9 +83,6 @@ def test_it_is_started_inside_the_hours_but_for_their_last_minutes(
     assert sent(sandbox) == (["start"] if is_started else [])
 
 
-# Rules.
-
-
 @pytest.mark.parametrize("kind", [KINDS[1], KINDS[2], SONARLY], ids=lambda kind: kind.label)
 def test_rules_that_go_by_names_cost_one_status_read(
     sandbox: Sandbox, connect: Connect, now: datetime, kind: Kind
@@ -115,9 +111,6 @@ def test_a_campaign_that_no_rule_matches_is_an_error(sandbox: Sandbox) -> None:
     with pytest.raises(CampaignConfigError, match=words):
         start([{"name_pattern": "GA-*", "open": True}])
     assert sent(sandbox) == ["status"]
-
-
-# Retries, and what takes long.
 
 
 def test_a_retry_outside_the_hours_is_skipped_unless_the_campaign_runs(

@@ -29,7 +29,6 @@ RATE_LIMIT = 60  # requests in it
 
 @pytest.fixture
 def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecordStore:
-    """Where the task writes its record."""
     monkeypatch.setenv(RECORDS_PATH, f"file://{tmp_path}")
     return RecordStore(f"file://{tmp_path}")
 

@@ -24,7 +24,6 @@ def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def caplog(caplog: Log) -> Log:
-    """Return what is logged, at the level that tasks have by default."""
     caplog.set_level(logging.INFO)
     return caplog
 
@@ -45,7 +44,6 @@ def sandbox(clock: VirtualClock, connect: Connect) -> Iterator[Account]:
 
 @pytest.fixture
 def dag(clock: VirtualClock) -> Dag:
-    """Return a DAG that has never run."""
     return Dag(clock, timeout=300)
 
 

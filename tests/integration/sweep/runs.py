@@ -20,15 +20,9 @@ from tests.calling_hours import daily
 from tests.kinds import Connect
 from tests.odd_texts import check_storable
 
-MONDAY = datetime(2027, 2, 1, tzinfo=UTC)
-"""Midnight. No zone that the tests use changes its clock in this month."""
-
-MAX_SLOT_WAIT = 60.0
-"""Seconds that a deferrable task may keep its slot without sending anything."""
-
-WINDOW = 60.0
-"""Seconds of Kore.ai's rate limit."""
-
+MONDAY = datetime(2027, 2, 1, tzinfo=UTC)  # no zone that the tests use changes its clock in this month
+MAX_SLOT_WAIT = 60.0  # seconds that a deferrable task may keep its slot without sending anything
+WINDOW = 60.0  # seconds of Kore.ai's rate limit
 HOURS = daily("UTC", ("09:00", "21:00"))
 A_MINUTE, A_DAY = timedelta(minutes=1), timedelta(days=1)
 
@@ -39,16 +33,11 @@ def on_monday(time: str) -> datetime:
     return MONDAY + timedelta(hours=hour, minutes=minute)
 
 
-END = on_monday("21:00")
-"""When ``HOURS`` end."""
+END = on_monday("21:00")  # of ``HOURS``
 
 
 class Dag:
-    """
-    A DAG of one task that sweeps, with what Airflow knows of its runs.
-
-    :param arguments: Of the operator, in every run.
-    """
+    """A DAG of one task that sweeps, with the same arguments in every run, and what Airflow knows of its runs."""
 
     def __init__(self, clock: VirtualClock, dag_id: str = "closing", **arguments: Any) -> None:
         self.clock = clock
@@ -62,7 +51,6 @@ class Dag:
         return Run(self, DagRun(self.dag_id, "scheduled", date))
 
     def triggered(self) -> Run:
-        """Return a run that is triggered by hand, now."""
         return Run(self, DagRun(self.dag_id, "manual", self.clock.date))
 
     def sweep(self, **arguments: Any) -> Outcome:
@@ -76,8 +64,6 @@ class Dag:
 
 
 class Run:
-    """One run of a DAG."""
-
     def __init__(self, dag: Dag, dag_run: DagRun) -> None:
         self.dag = dag
         self.dag_run = dag_run
@@ -86,11 +72,7 @@ class Run:
         dag.runner.runs.append(dag_run)
 
     def attempt(self, *, map_index: int = -1, at: datetime | None = None, **arguments: Any) -> Outcome:
-        """
-        Make the next try, through all its deferrals.
-
-        :param at: When it begins; None for now.
-        """
+        """Make the next try, now or at a time, through all its deferrals."""
         if at is not None:
             self.dag.clock.go_to(at)
         self.tries += 1
@@ -119,7 +101,6 @@ class Account(Sandbox):
         return ("sonarly",) if is_sonarly else ("sms", "voice")
 
     def add(self, count: int, types: Types = ("sms",), prefix: str = "c", **details: Any) -> None:
-        """Put so many campaigns into the account, of each type in turn."""
         for number in range(count):
             self.add_campaign(f"{prefix}-{number}", types[number % len(types)], **details)
 
@@ -138,7 +119,6 @@ class Account(Sandbox):
 
     @property
     def live(self) -> set[str]:
-        """The ids of the campaigns that are live now."""
         return {campaign.id for campaign in self.campaigns() if campaign.live}
 
     def ended_at(self, campaign_id: str) -> datetime:
@@ -163,7 +143,6 @@ class Account(Sandbox):
 
 
 def ids(count: int, prefix: str = "c") -> list[str]:
-    """Return the ids of so many campaigns, sorted."""
     return sorted(f"{prefix}-{number}" for number in range(count))
 
 

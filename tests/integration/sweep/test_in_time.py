@@ -87,9 +87,6 @@ def test_a_run_that_begins_too_late_does_not_pace_and_says_so(sandbox: Account, 
     assert re.search(r"live when their calling hours ended: .* \d+ s later", caplog.text)
 
 
-# What a guard costs, and how long it takes.
-
-
 @pytest.mark.parametrize("time", ["15:00", "23:00"], ids=["open", "closed"])
 def test_a_run_with_nothing_to_close_costs_a_list_a_type_and_no_time(sandbox: Account, dag: Dag, time: str) -> None:
     sandbox.add(90, BOTH, status="Active" if time == "15:00" else "Stopped")

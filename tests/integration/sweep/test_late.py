@@ -23,7 +23,6 @@ UNVERIFIED: list[dict[str, Any]] = [{"rule": "*", "end": END.isoformat(), "verif
 
 @pytest.fixture
 def dag(clock: VirtualClock) -> Dag:
-    """Return a DAG that has never run."""
     return Dag(clock, calling_hours=HOURS, timeout=300)
 
 
@@ -48,9 +47,6 @@ def fails_for_the_end(outcome: Outcome) -> None:
     assert outcome.is_final
     assert re.search(r"2027-02-01.?21:00", outcome.message)
     assert outcome.result["outcome"] == "failed"
-
-
-# Tries of one run.
 
 
 @pytest.mark.parametrize(
@@ -104,9 +100,6 @@ def test_a_successful_task_that_is_cleared_in_the_morning_is_skipped(sandbox: Ac
     assert sandbox.requests == []
 
 
-# A run that is under way when the hours open.
-
-
 @pytest.mark.parametrize(("hangs", "most"), [("list", 0), ("stop", 20)])  # those that were under way already
 def test_a_request_that_hangs_until_the_opening_is_the_last(
     sandbox: Account, known_dag: Dag, hangs: str, most: int
@@ -149,9 +142,6 @@ def test_a_run_with_a_refused_stop_ends_at_the_opening_and_names_it(
     assert not outcome.names("morning")
 
 
-# Ends that no run has swept.
-
-
 @pytest.mark.parametrize("is_known", [True, False], ids=["known", "the last run is unknown"])
 def test_a_closing_that_no_run_has_swept_fails_finally_and_is_named(
     sandbox: Account, known_dag: Dag, is_known: bool
@@ -187,9 +177,6 @@ def test_a_late_run_whose_closing_another_run_has_verified_is_skipped(sandbox: A
     sandbox.clear_requests()
     assert known_dag.scheduled(night + timedelta(hours=1)).attempt(at=LATE).is_skipped
     assert sandbox.requests == []
-
-
-# What a dry run and a deferred one say.
 
 
 def test_a_dry_run_finds_no_incidents_and_sends_no_event(sandbox: Account, known_dag: Dag, caplog: Log) -> None:

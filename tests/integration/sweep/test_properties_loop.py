@@ -44,8 +44,7 @@ MARGIN, TIMEOUT = 60, 600
 LIVE = ("Active", "Preparing", "Rerun")
 ZONES = ("UTC", "America/New_York", "Asia/Kolkata", "Europe/Berlin", "America/St_Johns")
 MAX_RULES, MAX_OF_A_RULE = (20, 50) if IS_EXHAUSTIVE else (12, 20) if IS_FULL else (6, 8)
-OUTSIDE = "outside"
-"""A campaign that the guard is not for, although it is always live."""
+OUTSIDE = "outside"  # a campaign that the guard is not for, although it is always live
 
 
 class Plan(SimpleNamespace):
@@ -155,8 +154,6 @@ def plans(draw: st.DrawFn) -> Plan:
 
 
 class Evening:
-    """A plan as it happens."""
-
     def __init__(self, plan: Plan, sandbox: Account, clock: VirtualClock, connect: Connect) -> None:
         self.plan, self.sandbox, self.clock, self._connect = plan, sandbox, clock, connect
         self.attempts: list[tuple[datetime, datetime, Outcome]] = []
@@ -195,7 +192,6 @@ class Evening:
                 first, is_stoppable = None, True
 
     def _look_up(self) -> None:
-        """Have the connection as the account is by now."""
         connection = self.sandbox.kore_connection("v2")
         self._connect(fragile(connection) if self.plan.unforeseen else connection)
 
@@ -271,7 +267,6 @@ class Evening:
         return not is_open(rule, at) or bool(ends(rule, at - MINUTE, at + lead + MINUTE))
 
     def live_spans(self, campaign: Campaign) -> Iterator[tuple[datetime, datetime]]:
-        """Yield when a campaign was live."""
         marks = [(self.date(at), word) for at, word in campaign.history] + [(self.clock.date, "Stopped")]
         since: datetime | None = None
         for at, word in marks:

@@ -49,7 +49,6 @@ def add_one_of_each(sandbox: Account) -> None:
 
 
 def with_more(rule_name: str, **more: Any) -> list[dict[str, Any]]:
-    """Return the rules, one of them with more to it."""
     return [{**rule, **more} if rule["name"] == rule_name else rule for rule in RULES]
 
 
@@ -100,9 +99,6 @@ def test_an_emergency_that_is_declared_meanwhile_is_no_incident(sandbox: Account
     allowed = [{"from": "2027-02-01T20:00", "open": True, "reason": "storm alerts"}]
     dag.guard(on_monday("20:25"), calling_hours=with_more("sale", overrides=allowed), look_ahead=2 * A_MINUTE)
     assert "open until further notice" in caplog.text
-
-
-# Incidents and missed closings.
 
 
 def test_a_campaign_live_after_its_verified_closing_is_an_incident(sandbox: Account, dag: Dag, caplog: Log) -> None:

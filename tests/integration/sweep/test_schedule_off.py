@@ -111,7 +111,6 @@ def test_an_odd_name_switches_no_other_schedule_off(sandbox: Account, name: str)
 
 
 def close(dag: Dag, **arguments: Any) -> Outcome:
-    """Make the run of the end of the calling hours."""
     return dag.guard(END, calling_hours=HOURS, **arguments)
 
 

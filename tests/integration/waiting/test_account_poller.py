@@ -47,7 +47,6 @@ class Account:
         self.waits += [PendingWait(campaign_id, condition, **details) for campaign_id in campaign_ids]
 
     def wait_for(self, count: int, **details: Any) -> list[str]:
-        """Put campaigns into the account, have somebody wait for each, and return their ids."""
         ids = self.add(count, **details)
         self.wait(ids)
         return ids
@@ -71,7 +70,6 @@ class Account:
 
     @property
     def cost(self) -> Counter[str | None]:
-        """The requests of the last poll."""
         return Counter(request.action for request in self.sandbox.requests)
 
 
@@ -90,14 +88,12 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 @pytest.fixture
 def account(sandbox: Sandbox, clock: VirtualClock, connect: Connect, kind: Kind) -> Account:
-    """Each kind's account in turn."""
     connect(kind.connection(sandbox))
     return Account(sandbox, clock, kind)
 
 
 @pytest.fixture
 def sms(sandbox: Sandbox, clock: VirtualClock, connect: Connect) -> Account:
-    """An account on Kore.ai with SMS campaigns."""
     connect(KINDS[0].connection(sandbox))
     return Account(sandbox, clock, KINDS[0])
 

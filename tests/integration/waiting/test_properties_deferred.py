@@ -32,11 +32,8 @@ from tests.odd_texts import NAMES, check_readable, check_storable
 from tests.profiles import examples
 from tests.triggerer import WAYS, Triggerer
 
-LONGEST_DELAY = 120
-"""Seconds: the most that a platform in these plans asks to be left alone for."""
-
-POLL_SECONDS = 1.0
-"""Seconds that one poll may take: it may have to wait for the account's requests."""
+LONGEST_DELAY = 120  # seconds: the most that a platform in these plans asks to be left alone for
+POLL_SECONDS = 1.0  # that one poll may take: it may have to wait for the account's requests
 
 
 class Outage(NamedTuple):
@@ -66,11 +63,9 @@ class Plan(SimpleNamespace):
 
     @property
     def odd_id(self) -> str | None:
-        """The id of the campaign that the module has a bug with."""
         return unforeseen_id(self.unforeseen) if self.unforeseen and self.kind is not SONARLY else None
 
     def is_in_order(self, begin: float, end: float) -> bool:
-        """Return whether nothing goes wrong between two moments."""
         outages = (outage for outage in self.outages if outage.fault.kind != "framing")
         return not any(outage.begins <= end and begin <= outage.ends for outage in outages)
 
@@ -218,7 +213,6 @@ class Run:
         )
 
     def last_stop(self, campaign_id: str) -> float | None:
-        """Return when a campaign stopped for good, None for never."""
         stop: float | None = self.plan.stops[self.ids.index(campaign_id)]
         return stop if stop is None or self.plan.breaks is None else stop + self.plan.breaks + 60
 

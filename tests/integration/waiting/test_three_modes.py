@@ -60,7 +60,6 @@ def airflows_own_clock(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def sandbox(sandbox: Sandbox, connect: Connect) -> Sandbox:
-    """The default connection's platform."""
     connect(sandbox.kore_connection())
     return sandbox
 

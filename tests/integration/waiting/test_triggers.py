@@ -43,20 +43,17 @@ RECORD = {"message": "Campaign Stopped", "updated_at": None, "already_stopped": 
 
 Wait = Callable[..., list[dict[str, Any]]]
 
-only_shared = pytest.mark.parametrize("way", WAYS[1:])
-"""Airflow before 3.3 has no shared streams."""
+only_shared = pytest.mark.parametrize("way", WAYS[1:])  # Airflow before 3.3 has no shared streams
 
 
 @pytest.fixture(autouse=True)
 def sandbox(sandbox: Sandbox, connect: Connect) -> Sandbox:
-    """The default connection's platform."""
     connect(sandbox.kore_connection())
     return sandbox
 
 
 @pytest.fixture(params=WAYS)
 def way(request: pytest.FixtureRequest) -> str:
-    """Each way to run a trigger in turn."""
     return str(request.param)
 
 
@@ -365,7 +362,6 @@ def test_a_connection_that_can_not_be_looked_up_for_a_while_ends_no_wait(
 
 
 async def until(predicate: Callable[[], object]) -> None:
-    """Let the loop run until something holds."""
     async with asyncio.timeout(20):
         while not predicate():
             await asyncio.sleep(0.01)
