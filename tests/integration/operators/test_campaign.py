@@ -7,11 +7,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_campaign.exceptions import (
-    CampaignConfigError,
-    CampaignNotFoundError,
-    CampaignTimeoutError,
-)
+from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignNotFoundError, CampaignTimeoutError
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.operators.campaign import (
     DeleteCampaignOperator,
