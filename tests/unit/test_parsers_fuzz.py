@@ -148,9 +148,7 @@ def test_any_response_is_a_result_or_an_error_that_can_be_read(platform: str, ac
 
 @pytest.mark.parametrize("reply", TRAPS, ids=range(len(TRAPS)))
 @pytest.mark.parametrize("platform", PLATFORMS)
-def test_a_response_that_was_a_trap_once_is_a_result_or_an_error_that_can_be_read(
-    platform: str, reply: HttpResponse
-) -> None:
+def test_a_response_that_was_a_trap_once_is_a_result_or_an_error(platform: str, reply: HttpResponse) -> None:
     for action in ACTIONS:
         check_action(platform, action, reply)
 
@@ -162,9 +160,7 @@ def test_a_response_that_was_a_trap_once_is_a_result_or_an_error_that_can_be_rea
     more=st.sampled_from([True, None]),
     cursors=st.lists(st.text(max_size=3), min_size=1, max_size=3),
 )
-def test_a_list_that_makes_no_progress_ends(
-    platform: str, rows: list[Any], more: bool | None, cursors: list[str]
-) -> None:
+def test_a_list_that_makes_no_progress_ends(platform: str, rows: list[Any], more: Any, cursors: list[str]) -> None:
     def page(cursor: str) -> HttpResponse:
         data = {"results": rows, "items": rows, "hasMore": more, "nextCursor": cursor}
         return response({"status": "success", "success": True, "data": data})
@@ -198,20 +194,13 @@ credentials = st.none() | st.text(max_size=20) | st.sampled_from(["sk_✓", "---
 
 
 @examples(full=100, brief=40, exhaustive=170)
-@given(
-    extra=extras,
-    login=credentials,
-    password=credentials,
-    host=hosts,
-    port=st.none() | st.integers(),
-    kore=st.booleans(),
-)
+@given(extras, st.tuples(credentials, credentials), hosts, st.none() | st.integers(), st.booleans())
 def test_any_connection_works_or_is_refused_by_an_error_that_can_be_read(
-    server: LocalServer, extra: Any, login: str | None, password: str | None, host: str, port: int | None, kore: bool
+    server: LocalServer, extra: Any, keys: tuple[str | None, str | None], host: str, port: int | None, kore: bool
 ) -> None:
     complete = {"timeout": 20, "retry_budget": 0.01, "iid": "st-1", "account_id": "acc-1", "account_group_id": "ag-1"}
     fields: dict[str, Any] = {"conn_id": "any", "conn_type": "kore" if kore else "sonarly"}
-    fields |= {"login": login, "password": password}
+    fields |= {"login": keys[0], "password": keys[1]}
     connection = Connection(**fields, host=server.url, extra=json.dumps({**complete, **extra}))
     check(lambda: CampaignHook.for_connection(connection).client.stop_campaign("c1", "sms" if kore else None))
 

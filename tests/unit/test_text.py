@@ -201,9 +201,7 @@ def test_no_part_of_a_secret_is_left_where_a_text_is_cut(length: int) -> None:
         ("eight: secret-8, seven: secret7", ["secret-8", "secret7"], "eight: ***, seven: secret7"),
     ],
 )
-def test_tokens_and_secrets_are_masked_and_what_only_looks_like_one_is_not(
-    text: str, secrets: list[str], kept: str
-) -> None:
+def test_tokens_and_secrets_are_masked_and_what_looks_like_one_is_not(text: str, secrets: list[str], kept: str) -> None:
     assert clean(text, secrets) == kept
 
 
@@ -211,10 +209,7 @@ def test_a_document_that_is_too_large_loses_its_largest_parts() -> None:
     hours = {"frequency": "DAILY", "start": "9:00 AM"}
     data = {"contactLists": [{"id": "cl-1"}] * 10_000, "hours": hours, "description": "x" * 4000, "id": "c-1"}
     kept = fitted({"data": data, "status": "success"})
-    assert kept == {
-        "status": "success",
-        "data": {"id": "c-1", "hours": hours, "description": "x" * 4000, "contactLists": "…"},
-    }
+    assert kept == {"status": "success", "data": {**data, "contactLists": "…"}}
     many = {f"key-{number}": {"a": "x" * number} for number in range(2000)}
     assert MAX_DOCUMENT_BYTES * 0.9 < len(json.dumps(fitted(many))) <= MAX_DOCUMENT_BYTES
     assert fitted({"a": "é" * 10_000}) == {"a": "…"}
@@ -263,9 +258,7 @@ def test_a_text_is_quoted_as_one_line_that_steers_nothing(text: object, quoted: 
     ],
     ids=range(15),
 )
-def test_one_field_that_can_not_be_kept_hides_no_other_and_only_an_object_counts(
-    body: bytes, document: dict[str, Any] | None
-) -> None:
+def test_one_field_that_can_not_be_kept_hides_no_other(body: bytes, document: dict[str, Any] | None) -> None:
     assert parse_json(body) == document
 
 

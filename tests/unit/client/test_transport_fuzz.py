@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -15,11 +16,8 @@ from airflow_provider_campaign.platforms.base import HttpRequest, HttpResponse
 from tests.profiles import examples
 from tests.servers import RawServer
 
-PATIENCE = 0.1
-"""Seconds that a request may take to a server that leaves the connection open, and may have more to say."""
-
-AMPLE = 60.0
-"""Seconds that no other request takes, however busy the machine is."""
+PATIENCE = 0.1  # seconds that a request may take to a server that leaves the connection open, and may say more
+AMPLE = 60.0  # seconds that no other request takes, however busy the machine is
 
 STOPPED = b'{"status": "Stopped", "message": "Campaign Stopped", "updatedAt": "2026-03-02T18:00:00Z"}'
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(STOPPED), STOPPED)
@@ -115,7 +113,7 @@ IN_CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%04x\r\n%s\r\
 @examples(full=260, brief=40, exhaustive=800)
 @given(response=framed(), cut=st.none() | st.integers(0, 10_000), after=surplus, at=places, leaves_open=left_open)
 def test_a_response_counts_if_it_is_whole_and_only_then(
-    platform: Platform, response: tuple[bytes, bool], cut: int | None, after: bytes, at: list[int], leaves_open: bool
+    platform: Platform, response: Any, cut: int | None, after: bytes, at: list[int], leaves_open: bool
 ) -> None:
     whole, ends_by_closing = response
     said = whole if cut is None else whole[: cut % len(whole)]
@@ -132,15 +130,14 @@ def test_a_response_counts_if_it_is_whole_and_only_then(
 
 @examples(full=200, brief=40, exhaustive=600)
 @given(said=st.binary(max_size=100) | damaged(), at=places, leaves_open=left_open)
-def test_any_bytes_are_a_response_or_an_error_of_ours(
+def test_any_bytes_are_a_response_or_an_error(
     platform: Platform, said: bytes, at: list[int], leaves_open: bool
 ) -> None:
     platform.pieces, platform.leaves_open = split(said, at), leaves_open
     platform.stop()
 
 
-FAR = Transport("https://platform.test")
-"""The way to a host that only a proxy leads to."""
+FAR = Transport("https://platform.test")  # which only a proxy leads to
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from airflow_provider_campaign.campaign import STOP_CONDITION, Campaign
@@ -10,8 +12,7 @@ from airflow_provider_campaign.waiting.pending import MAX_READ_LAG, PendingWait,
 
 ACTED_AT = 1_000_000.0
 BEFORE, AT, AFTER = (f"1970-01-12T13:46:{second}+00:00" for second in (39, 40, 41))
-CHANGED_AT = 1_000_000.0
-"""The moment ``AT``."""
+CHANGED_AT = 1_000_000.0  # the moment ``AT``
 
 
 @pytest.mark.parametrize(
@@ -29,8 +30,8 @@ CHANGED_AT = 1_000_000.0
         ("Ready", BEFORE, CHANGED_AT, 2 * MAX_READ_LAG, False),
     ],
 )
-def test_a_reading_that_would_end_the_wait_must_be_newer_than_the_stop(
-    status: str, dated: str | None, known: float | None, seconds: float, counts: bool
+def test_what_ends_the_wait_must_be_newer_than_the_stop(
+    status: str, dated: Any, known: Any, seconds: float, counts: bool
 ) -> None:
     campaign = Campaign("c-1", status, updated_at=dated)
     wait = PendingWait("c-1", STOP_CONDITION, acted_at=ACTED_AT, changed_at=known)
