@@ -72,12 +72,6 @@ class FragileHook(CampaignHook):
     hook_name = "Fragile Campaigns"
 
     def create_platform(self, fields: ConnectionFields) -> FragilePlatform:
-        return FragilePlatform(
-            client_id=fields.required("login"),
-            iid=fields.identifier("iid"),
-            account_id=fields.identifier("account_id"),
-            algorithm="HS256",
-            subject="airflow",
-            key=fields.required("password"),
-            api_version=fields.text("api_version"),
-        )
+        key = fields.required("password")
+        ids = fields.required("login"), fields.identifier("iid"), fields.identifier("account_id")
+        return FragilePlatform(*ids, "HS256", "airflow", key, fields.text("api_version"))

@@ -6,17 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_campaign.operators.campaign import (
-    CampaignOperator,
-    DeleteSmsCampaignOperator,
-    DeleteVoiceCampaignOperator,
-    StartCampaignOperator,
-    StartSmsCampaignOperator,
-    StartVoiceCampaignOperator,
-    StopCampaignOperator,
-    StopSmsCampaignOperator,
-    StopVoiceCampaignOperator,
-)
+from airflow_provider_campaign.operators import campaign as operators
 from airflow_provider_campaign.sandbox import Campaign, Sandbox
 
 Connect = Callable[..., None]
@@ -34,9 +24,9 @@ class Kind:
     platform: str
     api_version: str | None
     campaign_type: str | None
-    stop_operator: type[CampaignOperator]
-    start_operator: type[CampaignOperator]
-    delete_operator: type[CampaignOperator] | None
+    stop_operator: type[operators.CampaignOperator]
+    start_operator: type[operators.CampaignOperator]
+    delete_operator: type[operators.CampaignOperator] | None
 
     def connection(self, sandbox: Sandbox, **extra: Any) -> dict[str, Any]:
         if self.api_version is None:
@@ -46,19 +36,29 @@ class Kind:
     def add_campaign(self, sandbox: Sandbox, **details: Any) -> Campaign:
         return sandbox.add_campaign(campaign_type=self.campaign_type or "sonarly", **details)
 
-    def stop(self, campaign_id: str, **arguments: Any) -> CampaignOperator:
+    def stop(self, campaign_id: str, **arguments: Any) -> operators.CampaignOperator:
         return self.stop_operator(task_id="stop", campaign_id=campaign_id, **arguments)
 
-    def start(self, campaign_id: str, **arguments: Any) -> CampaignOperator:
+    def start(self, campaign_id: str, **arguments: Any) -> operators.CampaignOperator:
         return self.start_operator(task_id="start", campaign_id=campaign_id, **arguments)
 
-    def delete(self, campaign_id: str, **arguments: Any) -> CampaignOperator:
+    def delete(self, campaign_id: str, **arguments: Any) -> operators.CampaignOperator:
         assert self.delete_operator is not None
         return self.delete_operator(task_id="delete", campaign_id=campaign_id, **arguments)
 
 
-_SMS = ("sms", StopSmsCampaignOperator, StartSmsCampaignOperator, DeleteSmsCampaignOperator)
-_VOICE = ("voice", StopVoiceCampaignOperator, StartVoiceCampaignOperator, DeleteVoiceCampaignOperator)
+_SMS = (
+    "sms",
+    operators.StopSmsCampaignOperator,
+    operators.StartSmsCampaignOperator,
+    operators.DeleteSmsCampaignOperator,
+)
+_VOICE = (
+    "voice",
+    operators.StopVoiceCampaignOperator,
+    operators.StartVoiceCampaignOperator,
+    operators.DeleteVoiceCampaignOperator,
+)
 
 KORE_KINDS = (
     Kind("v1-sms", "kore-v1", "v1", *_SMS),
@@ -66,5 +66,5 @@ KORE_KINDS = (
     Kind("v2-sms", "kore-v2", "v2", *_SMS),
     Kind("v2-voice", "kore-v2", "v2", *_VOICE),
 )
-SONARLY = Kind("sonarly", "sonarly", None, None, StopCampaignOperator, StartCampaignOperator, None)
+SONARLY = Kind("sonarly", "sonarly", None, None, operators.StopCampaignOperator, operators.StartCampaignOperator, None)
 KINDS = (*KORE_KINDS, SONARLY)

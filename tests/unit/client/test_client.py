@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_campaign.client.client import MAX_SEARCHED_PAGES, CampaignClient
+from airflow_provider_campaign.client.client import MAX_SEARCHED_PAGES
 from airflow_provider_campaign.client.list_reader import UnreliableListError
 from airflow_provider_campaign.client.transport import OutcomeUnknown
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignRequestError, CampaignUnavailableError
@@ -15,21 +15,16 @@ from airflow_provider_campaign.platforms.base import HttpResponse, Platform
 from tests.accounts import KORE_V1, SONARLY, client_of, refuses, type_on
 from tests.scripted_transport import ScriptedTransport, SentRequest, Step, response
 
-ACTIONS: dict[str, Callable[[CampaignClient, Any], object]] = {
-    "stop": lambda client, campaign_id: client.stop_campaign(campaign_id, type_on(client.platform)),
-    "start": lambda client, campaign_id: client.start_campaign(campaign_id, type_on(client.platform)),
-    "delete": lambda client, campaign_id: client.delete_campaign(campaign_id, type_on(client.platform)),
-    "get": lambda client, campaign_id: client.get_campaign(campaign_id),
-    "status": lambda client, campaign_id: client.get_campaign_status(campaign_id),
-}
 
-
-@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize(
+    "action", ["stop_campaign", "start_campaign", "delete_campaign", "get_campaign", "get_campaign_status"]
+)
 def test_an_unusable_id_is_refused_before_anything_is_sent(action: str) -> None:
     transport = ScriptedTransport([])
+    campaign_type = {} if action.startswith("get") else {"campaign_type": "sms"}
     for campaign_id in ("", "a/b", None):
         with pytest.raises(CampaignConfigError, match="Nothing was sent"):
-            ACTIONS[action](client_of(KORE_V1, transport), campaign_id)
+            getattr(client_of(KORE_V1, transport), action)(campaign_id, **campaign_type)
     assert transport.requests == []
 
 

@@ -25,7 +25,7 @@ from airflow_provider_campaign.platforms.base import (
     ListQuery,
 )
 from airflow_provider_campaign.platforms.kore_list import LISTABLE_STATUSES
-from tests.accounts import CONFIG, KORE_V1, KORE_V2
+from tests.accounts import CONFIG, KORE_V1, KORE_V2, SONARLY
 
 V1_AGENT_ASSIST = "/agentassist/api/v1/public/st-1/campaign"
 V2 = "/campaign/api/v2/public/st-1/campaign"
@@ -49,8 +49,9 @@ def test_a_token_says_who_signs_and_is_valid_for_minutes_only() -> None:
 
 
 def test_no_secret_is_in_the_repr() -> None:
-    assert CONFIG.client_secret not in repr(KORE_V1)
-    assert KORE_V1.secrets == (CONFIG.client_secret,)
+    for platform, secret in ((KORE_V1, CONFIG.client_secret), (SONARLY, CONFIG.api_key)):
+        assert platform.secrets == (secret,)
+        assert secret not in repr(platform)
 
 
 REFUSED = "You've exceeded the per-minute rate limit."
