@@ -54,8 +54,7 @@ def verify_records(files: Iterable[RecordFile], expected: Collection[str] = ()) 
     return chain.discrepancies(expected)
 
 
-TAMPERED = "tampered"
-"""The folder for records that a test damages."""
+TAMPERED = "tampered"  # the folder for records that a test damages
 
 
 @pytest.fixture(scope="session", autouse=True)

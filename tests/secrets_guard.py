@@ -20,8 +20,7 @@ from airflow_provider_campaign.sandbox.config import SandboxConfig
 
 SECRETS = {"the Client Secret": SandboxConfig().client_secret, "the API key": SandboxConfig().api_key}
 TOKEN = re.compile(r"eyJ[\w-]{4,}\.eyJ[\w-]{4,}")
-AIRFLOWS_OWN = "MaskSecret("
-"""What Airflow 3.0 itself writes at debug level: what it tells its supervisor to mask."""
+AIRFLOWS_OWN = "MaskSecret("  # what Airflow 3.0 itself writes at debug level: what it tells its supervisor to mask
 
 SHOWS_ITS_CREDENTIALS = "tests/sandbox/"
 """The sandbox's own tests: it shows its credentials, made up as they are, to whoever asks for a connection."""

@@ -20,8 +20,7 @@ CATALOGUE = Path(__file__).parents[1] / "data" / "messages.txt"
 OTHER_TEXTS = ("sandbox/", "ui/", "cli/definition.py")
 """Where there are texts of other kinds: the sandbox's, the page's, and the commands' help."""
 
-NOT_SHOWN = {"debug", "compile", "cast", "AssertionError"}
-"""Calls whose texts no user sees."""
+NOT_SHOWN = {"debug", "compile", "cast", "AssertionError"}  # calls whose texts no user sees
 
 MESSAGE = re.compile(r"(?!\s*(?:GET |POST |DELETE |<|body )).*[A-Za-z']{2,}\W? [A-Za-z'{(%]{2,}", re.DOTALL)
 """Two words, of which no request line, page or style begins."""

@@ -29,8 +29,7 @@ from tests.profiles import examples
 from tests.scripted_transport import Respond, ScriptedTransport, Step, response
 from tests.servers import LocalServer, Reply
 
-MESSAGE_MAX = 3 * MAX_LINE_LENGTH + 600
-"""Characters of a message: what it quotes of the platform, and its own words."""
+MESSAGE_MAX = 3 * MAX_LINE_LENGTH + 600  # characters of a message: what it quotes of the platform, and its own words
 
 KEYS = (
     *("status", "data", "success", "error", "errors", "campaign", "id", "_id", "message", "msg", "code", "traceId"),

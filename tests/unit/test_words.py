@@ -19,8 +19,7 @@ PACKAGE = [
 CODE = re.compile(r"(?ms)^```.*?^```$|`[^`]*`|\]\([^)\s]*\)|<!--.*?-->")
 """On pages: code, which quotes names and messages as they are, and links' targets."""
 
-NAMES = re.compile(r"``[^`]*``|cd-[\w-]+|Evening reminder")
-"""Code in docstrings, and campaigns of the sandbox."""
+NAMES = re.compile(r"``[^`]*``|cd-[\w-]+|Evening reminder")  # code in docstrings, and campaigns of the sandbox
 
 INSTEAD = {
     r"what (is|was|were)( still)? live": "live campaigns, campaigns that were live",

@@ -33,11 +33,9 @@ ZONES = (
     "Asia/Pyongyang",
     "America/Caracas",
 )
-AROUND = 8 * DAY
-"""How long before and after a change of the clock is looked at."""
+AROUND = 8 * DAY  # how long before and after a change of the clock is looked at
 
-MONDAY = datetime(2001, 1, 1)
-"""Local times are counted in minutes from here."""
+MONDAY = datetime(2001, 1, 1)  # local times are counted in minutes from here
 
 Override = tuple[int, int | None, bool]
 """Start, end (None until further notice) and whether campaigns may run: minutes of local time."""
