@@ -7,38 +7,22 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from airflow_provider_campaign import exceptions
-from airflow_provider_campaign.campaign import (
-    ENDED_STATUSES,
-    LIVE_STATUSES,
-    NOT_STARTED_STATUSES,
-    START_CONDITION,
-    STOP_CONDITION,
-    Campaign,
-    CampaignStatus,
-    WaitCondition,
-    canonical_status,
-    is_live,
-    matches_pattern,
-    may_be_live,
-    pattern_problem,
-    status_condition,
-    validate_campaign_id,
-)
+from airflow_provider_campaign import campaign, exceptions
+from airflow_provider_campaign.campaign import LIVE_STATUSES, START_CONDITION, STOP_CONDITION, Campaign, CampaignStatus
 from airflow_provider_campaign.exceptions import CampaignConfigError
 
 
 @pytest.mark.parametrize("word", [*map(str, CampaignStatus), "windingDown"])
 def test_a_known_status_is_spelled_in_one_way_and_an_unknown_one_stays_as_it_is(word: str) -> None:
-    assert canonical_status(f" {word} ") == word
+    assert campaign.canonical_status(f" {word} ") == word
     if word in set(CampaignStatus):
-        assert canonical_status(word.upper()) == canonical_status(word.lower()) == word
-    assert is_live(word) == (word in LIVE_STATUSES)
-    assert may_be_live(word) == (word in (*LIVE_STATUSES, "windingDown"))
+        assert campaign.canonical_status(word.upper()) == campaign.canonical_status(word.lower()) == word
+    assert campaign.is_live(word) == (word in LIVE_STATUSES)
+    assert campaign.may_be_live(word) == (word in (*LIVE_STATUSES, "windingDown"))
 
 
 def test_every_status_but_paused_is_live_ended_or_waiting() -> None:
-    sorted_out = [*LIVE_STATUSES, *ENDED_STATUSES, *NOT_STARTED_STATUSES]
+    sorted_out = [*LIVE_STATUSES, *campaign.ENDED_STATUSES, *campaign.NOT_STARTED_STATUSES]
     assert sorted(sorted_out) == sorted(set(CampaignStatus) - {"Paused"})
 
 
@@ -47,11 +31,13 @@ def test_every_status_but_paused_is_live_ended_or_waiting() -> None:
     [
         (STOP_CONDITION, "Stopped COMPLETED", "Ready Scheduled Rescheduled draft", "Active Rerun Paused windingDown"),
         (START_CONDITION, "active", "Completed", "Preparing Stopped Ready Scheduled"),
-        (status_condition(["Paused", "windingdown"]), "Paused windingDown", "Completed", "Stopped Active"),
-        (status_condition(["Paused", "Completed"]), "Paused completed", "", "Stopped Active"),
+        (campaign.status_condition(["Paused", "windingdown"]), "Paused windingDown", "Completed", "Stopped Active"),
+        (campaign.status_condition(["Paused", "Completed"]), "Paused completed", "", "Stopped Active"),
     ],
 )
-def test_what_a_status_means_to_a_wait(condition: WaitCondition, success: str, failure: str, others: str) -> None:
+def test_what_a_status_means_to_a_wait(
+    condition: campaign.WaitCondition, success: str, failure: str, others: str
+) -> None:
     meanings = {
         status: (condition.is_met_by(status), condition.is_ruled_out_by(status), condition.is_final(status))
         for status in f"{success} {failure} {others}".split()
@@ -67,7 +53,7 @@ def test_what_a_status_means_to_a_wait(condition: WaitCondition, success: str, f
 
 @pytest.mark.parametrize("campaign_id", ["cd-3aefda80-f98e-5f4f", "507f1f77bcf86cd799439011", "a b", "ü.1", 17])
 def test_whatever_can_stand_in_a_path_is_an_id(campaign_id: Any) -> None:
-    assert validate_campaign_id(campaign_id) == str(campaign_id)
+    assert campaign.validate_campaign_id(campaign_id) == str(campaign_id)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +71,7 @@ def test_whatever_can_stand_in_a_path_is_an_id(campaign_id: Any) -> None:
 def test_an_id_that_can_be_no_campaigns_is_refused(campaign_ids: list[Any], problem: str) -> None:
     for campaign_id in campaign_ids:
         with pytest.raises(CampaignConfigError) as caught:
-            validate_campaign_id(campaign_id)
+            campaign.validate_campaign_id(campaign_id)
         assert f"campaign_id {campaign_id!r} {problem}" in str(caught.value)
         assert "Nothing was sent" in str(caught.value)
 
@@ -129,13 +115,13 @@ def test_only_errors_that_a_retry_may_fix_use_up_retries() -> None:
     ],
 )
 def test_a_pattern_matches_the_whole_name(name: str | None, pattern: str, matches: bool) -> None:
-    assert matches_pattern(name, ["y", pattern]) is matches
+    assert campaign.matches_pattern(name, ["y", pattern]) is matches
 
 
 @pytest.mark.parametrize(("name", "pattern"), [("EVENING 1", "evening [0-9]"), ("Straße", "STRASSE"), ("a", "[A-Z]")])
 def test_case_is_ignored_where_that_is_wanted(name: str, pattern: str) -> None:
-    assert matches_pattern(name, [pattern], ignore_case=True)
-    assert not matches_pattern(name, [pattern])
+    assert campaign.matches_pattern(name, [pattern], ignore_case=True)
+    assert not campaign.matches_pattern(name, [pattern])
 
 
 @pytest.mark.parametrize(
@@ -149,5 +135,5 @@ def test_case_is_ignored_where_that_is_wanted(name: str, pattern: str) -> None:
 )
 def test_a_pattern_that_is_probably_not_meant_has_a_problem(patterns: list[str], problem: str | None) -> None:
     for pattern in patterns:
-        found = pattern_problem(pattern)
+        found = campaign.pattern_problem(pattern)
         assert (found and found[0]) == problem

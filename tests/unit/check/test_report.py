@@ -58,26 +58,26 @@ def test_of_a_document_what_is_documented_is_kept(field: dict[str, Any], kept: d
     assert reported(json.dumps(field).encode())[0]["json"] == kept
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "kept"),
-    [
-        ("Content-Type", "application/json; charset=utf-8", {"content-type": "application/json; charset=utf-8"}),
-        ("Content-Type", "application/ann+json", {}),
-        ("Date", "Sat, 21 Nov 2026 21:34:48 GMT", {"date": "Sat, 21 Nov 2026 21:34:48 GMT"}),
-        ("Date", "Fri, 31 Dec 9999 23:59:59 -1400", {}),
-        ("Date", "Fri, 31 Dec 99999999999999999999 23:59:59 GMT", {}),
-        ("Date", "Sat, 21 Nov 2026 21:34:48 GMT (Ann)", {}),
-        ("Date", "Ann", {}),
-        ("Server", "nginx", {}),
-        ("X-Generated-By", "Ann", {}),
-        ("Retry-After", "30", {"retry-after": "30"}),
-        ("Retry-After", "4915112345678", {}),
-    ],
-    ids=range(11),
-)
-def test_of_the_headers_what_is_documented_is_kept(name: str, value: str, kept: dict[str, str]) -> None:
-    [exchange] = reported(HttpResponse(200, {name: value}, b"{}"))
-    assert exchange["headers"] == kept
+KEPT = {
+    "Content-Type": ["application/json; charset=utf-8"],
+    "Date": ["Sat, 21 Nov 2026 21:34:48 GMT"],
+    "Retry-After": ["30"],
+}
+DATES = ("Fri, 31 Dec 9999 23:59:59 -1400", "Fri, 31 Dec 99999999999999999999 23:59:59 GMT", "Ann")
+LEFT_OUT = {
+    "Content-Type": ["application/ann+json"],
+    "Date": [*DATES, "Sat, 21 Nov 2026 21:34:48 GMT (Ann)"],
+    "Retry-After": ["4915112345678"],
+    "Server": ["nginx"],
+    "X-Generated-By": ["Ann"],
+}
+
+
+def test_of_the_headers_what_is_documented_is_kept() -> None:
+    for headers, is_kept in ((KEPT, True), (LEFT_OUT, False)):
+        for name, value in ((name, value) for name, values in headers.items() for value in values):
+            [exchange] = reported(HttpResponse(200, {name: value}, b"{}"))
+            assert exchange["headers"] == ({name.lower(): value} if is_kept else {})
 
 
 def test_of_a_body_that_is_no_json_object_its_length_is_kept() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_campaign import exceptions
 from airflow_provider_campaign.client.clock import (
     CLOCK_ROUNDING,
     FINAL_ATTEMPT_RESERVE,
@@ -17,13 +18,7 @@ from airflow_provider_campaign.client.clock import (
     retrying,
 )
 from airflow_provider_campaign.client.errors import MAX_RETRY_AFTER
-from airflow_provider_campaign.exceptions import (
-    CampaignConflictError,
-    CampaignError,
-    CampaignNotFoundError,
-    CampaignRateLimitError,
-    CampaignUnavailableError,
-)
+from airflow_provider_campaign.exceptions import CampaignError, CampaignRateLimitError, CampaignUnavailableError
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 
 budgets = st.floats(min_value=0.05, max_value=5000)
@@ -92,14 +87,14 @@ def test_a_platform_that_asks_for_no_pause_is_not_hammered() -> None:
         (CampaignRateLimitError(retry_after=6), 1),
         (CampaignRateLimitError(retry_after=4), 2),
         (passing(60), 2),
-        (CampaignConflictError("for good"), 1),
+        (exceptions.CampaignConflictError("for good"), 1),
     ],
     ids=["no pause known", "too long", "short", "another error", "for good"],
 )
 def test_a_failure_that_no_retry_can_fix_in_time_is_raised(error: CampaignError, attempts: int) -> None:
-    platform = Platform([error, CampaignNotFoundError("gone")])
+    platform = Platform([error, exceptions.CampaignNotFoundError("gone")])
     part = Deadline(1000, platform.clock).sooner(max_rate_wait=5)
-    platform.fails(part, type(error) if attempts == 1 else CampaignNotFoundError)
+    platform.fails(part, type(error) if attempts == 1 else exceptions.CampaignNotFoundError)
     assert len(platform.tried_at) == attempts
 
 

@@ -13,16 +13,12 @@ from typing import Any
 import jwt
 import pytest
 
+from airflow_provider_campaign import exceptions
 from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Cancellation, Deadline
 from airflow_provider_campaign.client.requester import MIN_REQUEST_TIMEOUT
 from airflow_provider_campaign.client.transport import CertificateError, NotSent, OutcomeUnknown
-from airflow_provider_campaign.exceptions import (
-    CampaignAuthError,
-    CampaignConfigError,
-    CampaignTimeoutError,
-    CampaignUnavailableError,
-)
+from airflow_provider_campaign.exceptions import CampaignAuthError, CampaignConfigError, CampaignUnavailableError
 from airflow_provider_campaign.platforms.base import ApiRequest, HttpResponse, Platform
 from airflow_provider_campaign.platforms.kore import KorePlatform
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
@@ -93,7 +89,7 @@ def test_a_cancelled_operation_sends_nothing_more(is_at_once: bool) -> None:
     if is_at_once:
         cancellation.request()
     deadline = Deadline(100, clock, cancellation=cancellation)
-    with pytest.raises(CampaignTimeoutError, match="cancelled"):
+    with pytest.raises(exceptions.CampaignTimeoutError, match="cancelled"):
         client_of(SONARLY, transport, clock).stop_campaign("c-1", deadline=deadline)
     assert transport.actions == ([] if is_at_once else ["stop"])
 

@@ -17,13 +17,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_campaign.client.transport import (
-    MAX_RESPONSE_BYTES,
-    CertificateError,
-    NotSent,
-    OutcomeUnknown,
-    Transport,
-)
+from airflow_provider_campaign.client import transport
+from airflow_provider_campaign.client.transport import CertificateError, NotSent, OutcomeUnknown, Transport
 from airflow_provider_campaign.platforms.base import HttpRequest, HttpResponse
 from tests.certificates import Authority
 from tests.servers import RawServer, Speak, read_request
@@ -103,7 +98,7 @@ def authority(tmp_path: Path) -> Authority:
 # What a server says.
 
 ZIPPED = OK + b"Content-Encoding: gzip\r\n\r\n"
-BLANKS = b" " * (MAX_RESPONSE_BYTES + 1)
+BLANKS = b" " * (transport.MAX_RESPONSE_BYTES + 1)
 NEVER_ENDING = {
     "status-line": dribbling(b"HTTP/1.1 200 "),
     "interim-responses": dribbling(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
@@ -137,7 +132,10 @@ NOT_WHOLE = (
 )
 UNUSABLE = [
     *((speak, LATE) for speak in NEVER_ENDING.values()),
-    *((saying(said), f"the response is longer than the {MAX_RESPONSE_BYTES} bytes accepted") for said in TOO_LONG),
+    *(
+        (saying(said), f"the response is longer than the {transport.MAX_RESPONSE_BYTES} bytes accepted")
+        for said in TOO_LONG
+    ),
     *((saying(said), "the response's Content-Length is not a number") for said in NO_LENGTH),
     *((saying(said), BROKE_OFF) for said in NOT_WHOLE),
 ]
@@ -149,7 +147,9 @@ def test_a_response_that_is_not_whole_in_time_and_size_is_an_unknown_outcome(spe
         assert failure(server.url, IMPATIENT if problem == LATE else 60) == (OutcomeUnknown, problem)
 
 
-@pytest.mark.parametrize("said", [OK + b"\r\n" + BODY.ljust(MAX_RESPONSE_BYTES), ZIPPED + gzip.compress(BODY)], ids=len)
+@pytest.mark.parametrize(
+    "said", [OK + b"\r\n" + BODY.ljust(transport.MAX_RESPONSE_BYTES), ZIPPED + gzip.compress(BODY)], ids=len
+)
 def test_a_response_at_the_limit_or_compressed_unasked_is_read(said: bytes) -> None:
     with RawServer(saying(said)) as server:
         assert send(server.url).body.strip() == BODY

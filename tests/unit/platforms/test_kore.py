@@ -14,16 +14,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_campaign.campaign import Campaign
 from airflow_provider_campaign.platforms import base
-from airflow_provider_campaign.platforms.base import (
-    MAX_PAGES_WITHOUT_PROGRESS,
-    PAGE_SIZE,
-    Action,
-    ApiRequest,
-    ApiStatus,
-    HttpRequest,
-    InvalidResponseError,
-    ListQuery,
-)
+from airflow_provider_campaign.platforms.base import Action, ApiRequest, ApiStatus, HttpRequest, InvalidResponseError
 from airflow_provider_campaign.platforms.kore_list import LISTABLE_STATUSES
 from tests.accounts import CONFIG, KORE_V1, KORE_V2, SONARLY
 
@@ -143,7 +134,7 @@ def rows_of(count: int, status: str = "Active") -> list[Row]:
 
 def read_pages(page: Callable[[Any], Row], *statuses: str) -> tuple[list[str], list[str], int]:
     """Read a list whose pages a function makes of the bodies of requests; return ids, problems, and number of pages."""
-    pager, listed, pages = KORE_V2.pager(ListQuery("sms", statuses)), [], 0
+    pager, listed, pages = KORE_V2.pager(base.ListQuery("sms", statuses)), [], 0
     while (request := pager.next_request) is not None:
         listed += [campaign.id for campaign in pager.read_page({"data": page(request.json)})]
         pages += 1
@@ -156,17 +147,17 @@ def read(rows: list[Any], **data: Any) -> tuple[list[str], list[str], int]:
 
 
 def test_the_first_page_asks_for_the_wanted_statuses_that_the_platform_knows() -> None:
-    pager = KORE_V2.pager(ListQuery("voice", ["active", "PREPARING", "Rerun", "Draft", "windingDown"]))
-    body = {"type": "voice", "limit": PAGE_SIZE, "skip": 0}
+    pager = KORE_V2.pager(base.ListQuery("voice", ["active", "PREPARING", "Rerun", "Draft", "windingDown"]))
+    body = {"type": "voice", "limit": base.PAGE_SIZE, "skip": 0}
     wanted = {**body, "sortBy": {"createdAt": "asc"}, "filters": {"status": ["Active", "Preparing"]}}
     assert pager.next_request == HttpRequest("POST", f"{V2}/getAllCampaignDetails?accountId=acc-1", wanted)
-    newest = KORE_V2.pager(ListQuery("voice", newest_first=True)).next_request
+    newest = KORE_V2.pager(base.ListQuery("voice", newest_first=True)).next_request
     assert newest is not None
     assert newest.json == {**body, "sortBy": {"updatedAt": "desc"}}
     assert {"Draft", "Rerun"}.isdisjoint(LISTABLE_STATUSES)
 
 
-@pytest.mark.parametrize("count", [0, 1, PAGE_SIZE - 1, PAGE_SIZE, PAGE_SIZE + 1, 10 * PAGE_SIZE])
+@pytest.mark.parametrize("count", [0, 1, base.PAGE_SIZE - 1, base.PAGE_SIZE, base.PAGE_SIZE + 1, 10 * base.PAGE_SIZE])
 def test_a_list_of_any_length_is_read_whole(count: int) -> None:
     assert read(rows_of(count))[:2] == ([f"c-{number}" for number in range(count)], [])
 
@@ -221,8 +212,8 @@ junk = (
 )
 
 
-@example(count=150, odd={PAGE_SIZE - 1: {"id": "c-99"}}, total=None)  # the next page begins with it
-@example(count=150, odd={PAGE_SIZE - 1: None}, total=None)
+@example(count=150, odd={base.PAGE_SIZE - 1: {"id": "c-99"}}, total=None)  # the next page begins with it
+@example(count=150, odd={base.PAGE_SIZE - 1: None}, total=None)
 @given(
     count=st.integers(0, 250),
     odd=st.dictionaries(st.integers(0, 249), junk, max_size=30),
@@ -238,7 +229,7 @@ def test_a_last_row_that_is_another_each_time_that_it_is_shown_hides_no_other() 
     shown, rows = itertools.count(), rows_of(150)
 
     def page(body: Any) -> Row:
-        rows[PAGE_SIZE - 1] = {"name": f"Evening {next(shown)}"}
+        rows[base.PAGE_SIZE - 1] = {"name": f"Evening {next(shown)}"}
         return page_of(rows, body)
 
     listed, problems, _ = read_pages(page)
@@ -270,7 +261,7 @@ PRIORITIES = [("5", "5"), (5.0, "5"), (" 1 ", "1"), (0, None), ("٣", None), (No
 
 def test_a_priority_is_one_of_those_that_are_documented_or_none() -> None:
     rows = [{"id": f"c-{n}", "status": "Active", "priority": shown} for n, (shown, _) in enumerate(PRIORITIES)]
-    listed = KORE_V1.pager(ListQuery("sms")).read_page({"data": page_of(rows, {"skip": 0, "limit": 9})})
+    listed = KORE_V1.pager(base.ListQuery("sms")).read_page({"data": page_of(rows, {"skip": 0, "limit": 9})})
     assert [campaign.priority for campaign in listed] == [priority for _, priority in PRIORITIES]
 
 
@@ -300,7 +291,7 @@ def test_a_list_that_ends_before_its_own_total_contradicts_itself() -> None:
     assert problems == ["the list contradicts itself: it ends after 3 campaigns and says that it has 5"]
 
 
-@pytest.mark.parametrize("most", [7, PAGE_SIZE])
+@pytest.mark.parametrize("most", [7, base.PAGE_SIZE])
 def test_without_has_more_and_total_a_list_is_read_until_nothing_new_comes(most: int) -> None:
     """Also where the platform shows fewer rows a page than it is asked for."""
     rows = rows_of(20)
@@ -321,7 +312,7 @@ def test_without_has_more_and_total_a_list_is_read_until_nothing_new_comes(most:
     ],
 )
 def test_what_is_no_page_is_asked_for_again(document: dict[str, Any]) -> None:
-    pager = KORE_V1.pager(ListQuery("sms"))
+    pager = KORE_V1.pager(base.ListQuery("sms"))
     before = pager.next_request
     with pytest.raises(InvalidResponseError):
         pager.read_page(document)
@@ -331,5 +322,5 @@ def test_what_is_no_page_is_asked_for_again(document: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("rows", "fresh"), [(rows_of(2), 1), ([{"status": "Active"}], 0)], ids=["same", "odd"])
 def test_a_list_that_makes_no_progress_is_abandoned_and_reported(rows: list[Row], fresh: int) -> None:
     _, problems, pages = read_pages(lambda _: {"results": rows, "hasMore": True})
-    assert pages == MAX_PAGES_WITHOUT_PROGRESS + 1 + fresh
+    assert pages == base.MAX_PAGES_WITHOUT_PROGRESS + 1 + fresh
     assert problems[-1] == "the responses say that there is more, and show nothing new"

@@ -7,16 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_campaign import exceptions
 from airflow_provider_campaign.client.client import CampaignClient
-from airflow_provider_campaign.exceptions import (
-    CampaignAuthError,
-    CampaignConflictError,
-    CampaignError,
-    CampaignNotFoundError,
-    CampaignRateLimitError,
-    CampaignRequestError,
-    CampaignUnavailableError,
-)
 from airflow_provider_campaign.platforms import kore, sonarly
 from airflow_provider_campaign.platforms.base import Platform
 from tests.accounts import KORE_V1, KORE_V2, SONARLY, client_of
@@ -74,15 +66,15 @@ def test_sonarlys_sample_of_a_stop_is_a_stopped_campaign() -> None:
     assert record == {**RECORD, "campaign_id": SONARLY_ID, "message": "instancesStopped: 25", "updated_at": "string"}
 
 
-ERRORS: dict[int, tuple[type[CampaignError], str]] = {
-    400: (CampaignRequestError, "active"),
-    401: (CampaignAuthError, "active"),
-    403: (CampaignAuthError, "active"),
-    404: (CampaignNotFoundError, "active"),
-    409: (CampaignConflictError, "draft"),
-    429: (CampaignRateLimitError, "active"),
-    500: (CampaignUnavailableError, "active"),
-    502: (CampaignUnavailableError, "active"),
+ERRORS: dict[int, tuple[type[exceptions.CampaignError], str]] = {
+    400: (exceptions.CampaignRequestError, "active"),
+    401: (exceptions.CampaignAuthError, "active"),
+    403: (exceptions.CampaignAuthError, "active"),
+    404: (exceptions.CampaignNotFoundError, "active"),
+    409: (exceptions.CampaignConflictError, "draft"),
+    429: (exceptions.CampaignRateLimitError, "active"),
+    500: (exceptions.CampaignUnavailableError, "active"),
+    502: (exceptions.CampaignUnavailableError, "active"),
 }
 """HTTP status: the error it is, and the state in which a read then finds the campaign."""
 
@@ -94,7 +86,7 @@ def test_sonarlys_sample_of_an_error_is_that_error(status: int) -> None:
     with pytest.raises(error, match=f"HTTP {status}") as caught:
         client_that_gets(SONARLY, SAMPLES[f"sonarly_stop_{status}"], status, shown).stop_campaign(SONARLY_ID)
     assert caught.type is error
-    assert ("it is Draft" in str(caught.value)) == (error is CampaignConflictError)
+    assert ("it is Draft" in str(caught.value)) == (error is exceptions.CampaignConflictError)
     assert "Thanks for the context. I can send over details this afternoon. string" in str(caught.value)
     told = (caught.value.http_status, caught.value.code, caught.value.trace_id)
     assert told == (status, "VALIDATION_ERROR" if status == 400 else "string", SONARLY_ID)

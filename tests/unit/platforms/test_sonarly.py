@@ -6,15 +6,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_campaign.platforms.base import (
-    MAX_PAGES_WITHOUT_PROGRESS,
-    Action,
-    ApiRequest,
-    ApiStatus,
-    HttpRequest,
-    InvalidResponseError,
-    ListQuery,
-)
+from airflow_provider_campaign.platforms import base
+from airflow_provider_campaign.platforms.base import Action, ApiRequest, ApiStatus, HttpRequest, InvalidResponseError
 from tests.accounts import SONARLY
 
 ERROR = {"message": "Broken", "details": "a lot", "code": "X"}
@@ -96,7 +89,7 @@ def page_of(numbers: range, cursor: str | None, **data: Any) -> dict[str, Any]:
 
 
 def test_a_list_is_read_along_its_cursors_and_each_campaign_is_shown_once() -> None:
-    pager = SONARLY.pager(ListQuery(statuses=["Active"]))
+    pager = SONARLY.pager(base.ListQuery(statuses=["Active"]))
     assert pager.next_request == HttpRequest("GET", CAMPAIGNS)
     listed = pager.read_page(page_of(range(3), "a&b=c"))
     assert pager.next_request == HttpRequest("GET", f"{CAMPAIGNS}?cursor=a%26b%3Dc")
@@ -108,7 +101,7 @@ def test_a_list_is_read_along_its_cursors_and_each_campaign_is_shown_once() -> N
 
 @pytest.mark.parametrize("data", [{"hasMore": True}, {"total": 3}])
 def test_a_list_that_has_more_and_does_not_say_where_contradicts_itself(data: dict[str, Any]) -> None:
-    pager = SONARLY.pager(ListQuery())
+    pager = SONARLY.pager(base.ListQuery())
     pager.read_page(page_of(range(2), None, **data))
     assert pager.next_request is None
     assert pager.problems == ["the list contradicts itself: it has more, and no cursor to read it by"]
@@ -125,17 +118,17 @@ def test_a_list_that_has_more_and_does_not_say_where_contradicts_itself(data: di
     ],
 )
 def test_what_is_no_page_is_asked_for_again(document: dict[str, Any]) -> None:
-    pager = SONARLY.pager(ListQuery())
+    pager = SONARLY.pager(base.ListQuery())
     with pytest.raises(InvalidResponseError):
         pager.read_page(document)
     assert pager.next_request == HttpRequest("GET", CAMPAIGNS)
 
 
 def test_a_list_that_makes_no_progress_is_abandoned_and_reported() -> None:
-    pager = SONARLY.pager(ListQuery())
+    pager = SONARLY.pager(base.ListQuery())
     pages = 0
     while pager.next_request is not None:
         pager.read_page(page_of(range(2), "again"))
         pages += 1
-    assert pages == MAX_PAGES_WITHOUT_PROGRESS + 2
+    assert pages == base.MAX_PAGES_WITHOUT_PROGRESS + 2
     assert pager.problems == ["the responses say that there is more, and show nothing new"]
