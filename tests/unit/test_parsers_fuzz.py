@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from itertools import cycle, repeat
+from collections.abc import Callable, Iterator
+from itertools import repeat
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,7 +26,7 @@ from airflow_provider_campaign.text import MAX_DOCUMENT_BYTES, MAX_LINE_LENGTH
 from tests.accounts import PLATFORMS, client_of, type_on
 from tests.odd_texts import check_storable
 from tests.profiles import examples
-from tests.scripted_transport import Respond, ScriptedTransport, Step, response
+from tests.scripted_transport import ScriptedTransport, response
 from tests.servers import LocalServer, Reply
 
 MESSAGE_MAX = 3 * MAX_LINE_LENGTH + 600  # characters of a message: what it quotes of the platform, and its own words
@@ -99,11 +99,6 @@ ACTIONS: dict[str, Callable[[CampaignClient, str | None], object]] = {
 }
 
 
-def client_that_gets(platform: str, script: Iterable[Step] | Respond) -> tuple[CampaignClient, ScriptedTransport]:
-    transport = ScriptedTransport(script)
-    return client_of(PLATFORMS[platform], transport, retry_budget=0.01), transport
-
-
 def check(act: Callable[[], object]) -> None:
     """Act, and check that a result can be kept, or that an error can be read."""
     try:
@@ -135,7 +130,8 @@ TRAPS = (
 
 
 def check_action(platform: str, action: str, reply: HttpResponse) -> None:
-    client, _ = client_that_gets(platform, repeat(reply))
+    """Act on a platform that always says the same, in few attempts."""
+    client = client_of(PLATFORMS[platform], ScriptedTransport(repeat(reply)), retry_budget=0.01)
     check(lambda: ACTIONS[action](client, type_on(client.platform)))
 
 
@@ -150,23 +146,6 @@ def test_any_response_is_a_result_or_an_error_that_can_be_read(platform: str, ac
 def test_a_response_that_was_a_trap_once_is_a_result_or_an_error(platform: str, reply: HttpResponse) -> None:
     for action in ACTIONS:
         check_action(platform, action, reply)
-
-
-@examples(full=100, brief=30)
-@given(
-    platform=st.sampled_from(list(PLATFORMS)),
-    rows=st.lists(campaigns, min_size=1, max_size=3),
-    more=st.sampled_from([True, None]),
-    cursors=st.lists(st.text(max_size=3), min_size=1, max_size=3),
-)
-def test_a_list_that_makes_no_progress_ends(platform: str, rows: list[Any], more: Any, cursors: list[str]) -> None:
-    def page(cursor: str) -> HttpResponse:
-        data = {"results": rows, "items": rows, "hasMore": more, "nextCursor": cursor}
-        return response({"status": "success", "success": True, "data": data})
-
-    client, transport = client_that_gets(platform, map(page, cycle(cursors)))
-    check(lambda: list(client.list_campaigns()))
-    assert len(transport.requests) < 50
 
 
 PATHS = ("/a/{campaign_id}", "/{iid!r}/{campaign_id}", "/{campaign_id:>9}", "/{", "//", "/{campaign_id}✓")

@@ -192,22 +192,11 @@ def test_a_change_is_what_all_responses_mean_together(name: str, caplog: pytest.
 
 
 @pytest.mark.parametrize("ahead", [0.5, -3600.0, 200.0], ids=lambda seconds: f"clock {seconds}")
-@pytest.mark.parametrize(
-    ("action", "shown", "changed", "sent"),
-    [
-        ("stop", "Stopped", 0, 1),
-        ("stop", "Stopped", -300, 2),  # as a status that lags behind shows it
-        ("start", "Active", 0, 1),
-        ("start", "Active", -300, 2),
-        ("start", "Completed", 0, 1),
-        ("start", "Completed", -5, 2),
-        ("start", "Completed", -300, 2),
-    ],
-)
-def test_a_lost_action_is_sent_again_only_if_the_status_is_from_before_it(
-    action: str, shown: str, changed: float, sent: int, ahead: float
+@pytest.mark.parametrize("changed", [0, -5, -300])  # seconds: older ones are as a status that lags behind shows them
+@pytest.mark.parametrize(("action", "shown"), [("stop", "Stopped"), ("start", "Active"), ("start", "Completed")])
+def test_a_lost_action_is_sent_again_only_if_the_status_is_older(
+    action: str, shown: str, changed: float, ahead: float
 ) -> None:
-    """By the platform's clock, which is ahead of ours; the status has changed at the begin, or before."""
     clock = VirtualClock()
     updated_at = datetime.fromtimestamp(clock.time() + changed + ahead, UTC).isoformat()
 
@@ -221,14 +210,14 @@ def test_a_lost_action_is_sent_again_only_if_the_status_is_from_before_it(
 
     transport = ScriptedTransport(respond)
     client = client_of(KORE_V1, transport, clock)
-    if (shown, sent) == ("Completed", 2):
+    if shown == "Completed" and changed:
         with pytest.raises(CampaignConflictError, match=r"it is Completed\..*Already over"):
             act(client, action)
     else:
         campaign = act(client, action)
         assert campaign is not None
         assert campaign.status == shown
-    assert transport.actions.count(action) == sent
+    assert transport.actions.count(action) == (2 if changed else 1)
 
 
 @pytest.mark.parametrize("action", BEFORE)
