@@ -31,9 +31,7 @@ def example(name: str) -> Any:
     return runpy.run_path(str(EXAMPLE_DAGS / f"{name}.py"))["dag"]
 
 
-def test_a_closing_sends_a_mail_that_names_the_campaign_if_it_fails(
-    campaign_sandbox: Sandbox, run_dag: RunDag, smtp: SmtpServer
-) -> None:
+def test_a_closing_sends_a_mail_only_if_it_fails(campaign_sandbox: Sandbox, run_dag: RunDag, smtp: SmtpServer) -> None:
     campaign = campaign_sandbox.add_campaign("cd-<b>stuck")
     assert run_dag(example("closing_with_alarms"), at=NIGHT)["close"].ids("stopped") == [campaign.id]
     assert smtp.texts() == []
@@ -45,9 +43,7 @@ def test_a_closing_sends_a_mail_that_names_the_campaign_if_it_fails(
     assert "cd-&lt;b&gt;stuck" in text
 
 
-def test_an_incident_becomes_an_event_and_the_event_a_mail(
-    campaign_sandbox: Sandbox, run_dag: RunDag, smtp: SmtpServer
-) -> None:
+def test_an_incident_is_an_event_and_then_a_mail(campaign_sandbox: Sandbox, run_dag: RunDag, smtp: SmtpServer) -> None:
     closing = example("closing_with_alarms")
     run_dag(closing, at=EVENING)
     campaign_sandbox.add_campaign("cd-night")

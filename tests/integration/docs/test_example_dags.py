@@ -143,9 +143,7 @@ def all_dags(folder: Path) -> dict[str, Path]:
     return files
 
 
-def test_each_example_dag_changes_the_campaigns_that_it_names_and_no_other(
-    shared_airflow: SharedAirflow, tmp_path: Path
-) -> None:
+def test_each_example_dag_changes_what_it_names_and_no_more(shared_airflow: SharedAirflow, tmp_path: Path) -> None:
     files, version, found = all_dags(tmp_path), Version(airflow.__version__), {}
     examples = {name: example for name, example in EXAMPLES.items() if version >= Version(example.since)}
     for name, example in examples.items():

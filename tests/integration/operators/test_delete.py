@@ -37,9 +37,7 @@ def test_a_live_campaign_is_stopped_before_it_is_deleted_on_request(sandbox: San
 
 
 @pytest.mark.parametrize("stop_first", [False, True])
-def test_a_delete_whose_response_was_lost_is_proven_by_a_404_in_the_same_try(
-    sandbox: Sandbox, stop_first: bool
-) -> None:
+def test_a_lost_delete_is_proven_by_a_404_in_the_same_try(sandbox: Sandbox, stop_first: bool) -> None:
     campaign = sandbox.add_campaign()
     sandbox.add_fault(Fault("lost", action="delete", how="error"))
     assert delete(campaign.id, stop_first=stop_first) == "Deleted"

@@ -116,9 +116,7 @@ def unnoticed(operation: str) -> SimpleNamespace:
 
 
 class Run:
-    def __init__(
-        self, sandbox: Sandbox, clock: VirtualClock, connect: Connect, kind: Kind, plan: SimpleNamespace
-    ) -> None:
+    def __init__(self, sandbox: Sandbox, clock: VirtualClock, connect: Connect, kind: Kind, plan: Any) -> None:
         self.sandbox, self.clock, self._connect_to = sandbox, clock, connect
         self.kind, self.plan = kind, (plan := copy(plan))
         if kind is SONARLY:  # it stops what is active, and says so when it is done

@@ -76,9 +76,7 @@ def test_what_is_not_worth_a_deferral_is_waited_for_on_the_worker(
 
 
 @pytest.mark.parametrize("retry_after", [6, 25, 60])
-def test_a_retry_after_is_kept_and_no_task_resumes_right_after_it_deferred(
-    sandbox: Sandbox, run_task: RunTask, retry_after: int
-) -> None:
+def test_a_retry_after_is_kept_and_none_resumes_at_once(sandbox: Sandbox, run_task: RunTask, retry_after: int) -> None:
     sandbox.add_fault(refused("stop", retry_after=str(retry_after)))
     outcome = run_task(stop(sandbox.add_campaign().id))
     assert outcome.result["status"] == "Stopped"
@@ -114,9 +112,7 @@ def test_a_task_that_dags_test_resumes_without_what_it_carried_reads_first(sandb
     assert actions(sandbox) == "stop status stop"
 
 
-def test_a_task_that_is_refused_until_its_end_says_what_was_sent(
-    sandbox: Sandbox, clock: VirtualClock, run_task: RunTask
-) -> None:
+def test_a_task_refused_to_its_end_says_what_was_sent(sandbox: Sandbox, clock: VirtualClock, run_task: RunTask) -> None:
     campaign, began = sandbox.add_campaign(), clock.now
     sandbox.add_fault(refused("stop", count=None))
     outcome, sent = run_task(stop(campaign.id, timeout=900)), len(sandbox.requests)

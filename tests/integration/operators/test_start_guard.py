@@ -48,9 +48,7 @@ def sent(sandbox: Sandbox) -> list[str | None]:
     return [request.action for request in sandbox.requests]
 
 
-def test_a_late_run_starts_nothing_and_is_skipped_with_the_reason(
-    sandbox: Sandbox, now: datetime, tmp_path: Path
-) -> None:
+def test_a_late_run_starts_nothing_and_says_why(sandbox: Sandbox, now: datetime, tmp_path: Path) -> None:
     local = now + timedelta(hours=5, minutes=30)
     closed = {**hours(local - 6 * HOUR, local - HOUR), "timezone": "Asia/Kolkata"}
     with pytest.raises(AirflowSkipException) as caught:
@@ -84,9 +82,7 @@ def test_it_is_started_inside_the_hours_but_for_their_last_minutes(
 
 
 @pytest.mark.parametrize("kind", [KINDS[1], KINDS[2], SONARLY], ids=lambda kind: kind.label)
-def test_rules_that_go_by_names_cost_one_status_read(
-    sandbox: Sandbox, connect: Connect, now: datetime, kind: Kind
-) -> None:
+def test_rules_by_names_cost_one_status_read(sandbox: Sandbox, connect: Connect, now: datetime, kind: Kind) -> None:
     connect(kind.connection(sandbox))
     kind.add_campaign(sandbox, campaign_id="cd-2", name="FL-2", status="Stopped")
     opened, closed = hours(now, now + HOUR), hours(now + HOUR, now + 2 * HOUR)
@@ -98,7 +94,7 @@ def test_rules_that_go_by_names_cost_one_status_read(
     assert len(sandbox.requests) == 3
 
 
-def test_rules_that_go_by_types_cost_nothing(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+def test_rules_by_types_cost_nothing(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
     exemption = {"from": "2026-01-01T00:00", "open": True}
     opened = {"campaign_types": ["sms"], "open": True, "timezone": "UTC", "overrides": [exemption]}
     start([{"campaign_types": ["voice"], "open": False}, opened])
@@ -113,9 +109,7 @@ def test_a_campaign_that_no_rule_matches_is_an_error(sandbox: Sandbox) -> None:
     assert sent(sandbox) == ["status"]
 
 
-def test_a_retry_outside_the_hours_is_skipped_unless_the_campaign_runs(
-    sandbox: Sandbox, now: datetime, clock: VirtualClock
-) -> None:
+def test_a_retry_outside_hours_is_skipped_unless_it_runs(sandbox: Sandbox, now: datetime, clock: VirtualClock) -> None:
     with pytest.raises(AirflowSkipException):
         start(hours(now - HOUR, now), RETRY)
     assert sent(sandbox) == ["status"]
@@ -132,9 +126,7 @@ def test_a_retry_outside_the_hours_is_skipped_unless_the_campaign_runs(
 
 
 @pytest.mark.parametrize("fault", ["rate_limit", "error"])
-def test_nothing_is_sent_once_the_last_minutes_have_begun(
-    sandbox: Sandbox, now: datetime, clock: VirtualClock, fault: str
-) -> None:
+def test_nothing_is_sent_in_the_last_minutes(sandbox: Sandbox, now: datetime, clock: VirtualClock, fault: str) -> None:
     began = clock.monotonic()
     sandbox.add_fault(Fault(fault, action="start", count=None))
     with pytest.raises(CampaignError):

@@ -88,9 +88,7 @@ def test_a_sweep_in_the_middle_of_its_stops_ends_with_those_under_way(how: str, 
 
 
 @pytest.mark.parametrize(("task", "confirmed"), [("sweep", [False] * 5 + [True] * 2), ("recorded stop", [False])])
-def test_a_task_whose_requests_hang_leaves_its_record_before_it_is_killed(
-    records: RecordStore, task: str, confirmed: list[bool]
-) -> None:
+def test_a_task_whose_requests_hang_leaves_its_record(records: RecordStore, task: str, confirmed: list[bool]) -> None:
     with Sandbox() as sandbox:
         for number, _ in enumerate(confirmed):
             sandbox.add_campaign(f"c-{number}")

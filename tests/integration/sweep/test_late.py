@@ -101,9 +101,7 @@ def test_a_successful_task_that_is_cleared_in_the_morning_is_skipped(sandbox: Ac
 
 
 @pytest.mark.parametrize(("hangs", "most"), [("list", 0), ("stop", 20)])  # those that were under way already
-def test_a_request_that_hangs_until_the_opening_is_the_last(
-    sandbox: Account, known_dag: Dag, hangs: str, most: int
-) -> None:
+def test_a_request_that_hangs_till_opening_is_the_last(sandbox: Account, known_dag: Dag, hangs: str, most: int) -> None:
     clock, begins = known_dag.clock, START - 2 * A_MINUTE
     clock.go_to(begins)
     sandbox.add(40)
@@ -125,9 +123,7 @@ def test_a_request_that_hangs_until_the_opening_is_the_last(
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_a_run_with_a_refused_stop_ends_at_the_opening_and_names_it(
-    sandbox: Account, known_dag: Dag, deferrable: bool
-) -> None:
+def test_a_run_with_a_refused_stop_ends_at_the_opening(sandbox: Account, known_dag: Dag, deferrable: bool) -> None:
     """It is not a late one, also where it resumes after the opening, and another run has verified the same end."""
     begins = START - 2 * A_MINUTE
     known_dag.clock.on(START + timedelta(seconds=30), lambda: sandbox.add_campaign("morning"))
@@ -143,9 +139,7 @@ def test_a_run_with_a_refused_stop_ends_at_the_opening_and_names_it(
 
 
 @pytest.mark.parametrize("is_known", [True, False], ids=["known", "the last run is unknown"])
-def test_a_closing_that_no_run_has_swept_fails_finally_and_is_named(
-    sandbox: Account, known_dag: Dag, is_known: bool
-) -> None:
+def test_a_closing_that_no_run_has_swept_fails_finally(sandbox: Account, known_dag: Dag, is_known: bool) -> None:
     if not is_known:
         date = Untold.fromtimestamp((END - A_DAY).timestamp(), UTC)
         known_dag.runner.runs[:] = [DagRun(known_dag.dag_id, "scheduled", date, began=date, ended=date)]

@@ -114,10 +114,8 @@ def close(dag: Dag, **arguments: Any) -> Outcome:
     return dag.guard(END, calling_hours=HOURS, **arguments)
 
 
-@pytest.mark.parametrize("switch_schedules_off", [False, True])
-def test_what_may_start_before_the_opening_is_named_or_switched_off(
-    sandbox: Account, dag: Dag, switch_schedules_off: bool
-) -> None:
+@pytest.mark.parametrize("switch", [False, True])
+def test_what_may_start_before_the_opening_is_named_or_switched_off(sandbox: Account, dag: Dag, switch: bool) -> None:
     for campaign_id, hours in (("at-night", 3), ("by-day", 20)):
         start = (END + timedelta(hours=hours)).isoformat()
         add_scheduled(sandbox, campaign_id, schedule={"isSchedulingEnabled": True, "startDate": start})
@@ -127,15 +125,15 @@ def test_what_may_start_before_the_opening_is_named_or_switched_off(
     sandbox.add_campaign("call", "voice", "Paused")
     dag.guard(END - timedelta(hours=2), calling_hours=HOURS)
     sandbox.clear_requests()
-    result = close(dag, switch_schedules_off=switch_schedules_off).result
+    result = close(dag, switch_schedules_off=switch).result
     at_night = (END + timedelta(hours=3)).isoformat()
     expected = {"at-night": ("Scheduled", at_night), "some-time": ("Rescheduled", None)}
-    if switch_schedules_off:
+    if switch:
         expected = dict.fromkeys(expected, ("Ready", None))
     expected |= dict.fromkeys(("paused", "call"), ("Paused", None))
     assert {row["campaign_id"]: (row["status"], row["starts_at"]) for row in result["may_start"]} == expected
     actions = Counter(request.action for request in sandbox.requests)
-    assert actions == ({"list": 10, "schedule": 2, "get": 2} if switch_schedules_off else {"list": 8})
+    assert actions == ({"list": 10, "schedule": 2, "get": 2} if switch else {"list": 8})
     assert sandbox.campaign("by-day").status == "Scheduled"
     assert "call" not in [row["campaign_id"] for row in close(dag, campaign_types=("sms",)).result["may_start"]]
 

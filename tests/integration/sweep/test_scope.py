@@ -116,14 +116,11 @@ def counts(sandbox: Account) -> list[ReceivedRequest]:
     return [request for request, words in filters if not words or {"Stopped", "Completed"} & {*words}]
 
 
-@pytest.mark.parametrize(("version", "word"), [("v1", "Redialing"), ("v2", "\u00e9mission")])
-def test_a_status_that_is_not_documented_is_named_and_no_proof(
-    sandbox: Account, connect: Connect, dag: Dag, version: str, word: str
-) -> None:
-    connect(sandbox.kore_connection(version))
-    sandbox.add(4, BOTH)
+@pytest.mark.parametrize(("types", "word"), [("v1", "Redialing"), ("v2", "\u00e9mission")], indirect=["types"])
+def test_an_undocumented_status_is_named_and_no_proof(sandbox: Account, types: Types, dag: Dag, word: str) -> None:
+    sandbox.add(4, types)
     sandbox.add(3, ("voice",), prefix="rerun", status="Rerun")
-    for campaign_type in BOTH:
+    for campaign_type in types:
         add_unknown(sandbox, f"odd-{campaign_type}", word, campaign_type)
     outcome = dag.sweep()
     assert sandbox.live == set()

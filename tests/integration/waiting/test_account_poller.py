@@ -250,9 +250,7 @@ def test_a_deleted_campaign_is_found_out_in_a_few_polls(account: Account) -> Non
 
 
 @pytest.mark.parametrize(("fault", "fails"), [("bad_request", True), ("error", False)])
-def test_a_campaign_that_can_not_be_read_keeps_no_other_from_being_seen(
-    account: Account, fault: str, fails: bool
-) -> None:
+def test_a_campaign_that_can_not_be_read_hides_no_other(account: Account, fault: str, fails: bool) -> None:
     ids = account.wait_for(2)
     account.sandbox.add_fault(Fault(fault, campaign_id=ids[0], count=None))
     stopped = account.stop(ids[1:])

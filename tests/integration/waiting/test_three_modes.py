@@ -218,9 +218,7 @@ def test_a_text_that_is_false_does_not_defer(sandbox: Sandbox) -> None:
 
 
 @each_form
-def test_a_stop_or_start_that_takes_its_time_returns_what_was_seen(
-    sandbox: Sandbox, connect: Connect, kind: Kind, act: Wait
-) -> None:
+def test_a_stop_or_start_is_waited_for_and_returned(sandbox: Sandbox, connect: Connect, kind: Kind, act: Wait) -> None:
     connect(kind.connection(sandbox))
     campaign = kind.add_campaign(sandbox, stop_delay=SOON)
     record = act(kind.stop, campaign.id)

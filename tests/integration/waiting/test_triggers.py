@@ -160,9 +160,7 @@ def test_a_task_that_may_end_in_the_trigger_has_its_xcom_pushed_there(
     ("targets", "end"),
     [("['Stopped', 'Completed']", "Stopped"), ("paused, stopped", "Stopped"), ("None", "CampaignConfigError")],
 )
-def test_what_a_template_rendered_to_is_read_as_on_a_worker(
-    sandbox: Sandbox, wait: Wait, targets: str, end: str
-) -> None:
+def test_a_rendered_template_is_read_as_on_a_worker(sandbox: Sandbox, wait: Wait, targets: str, end: str) -> None:
     [payload] = wait([waiting(sandbox.add_campaign(status="Stopped").id, target_statuses=targets)])
     assert end in (payload["value"], payload["error"])
     assert payload["error"] is None or "target_statuses" in payload["message"]
@@ -297,9 +295,7 @@ def test_at_the_deadline_each_campaign_is_read_once_more(
     assert "is not Stopped after 100 s; last seen: Active" in ends[0]["message"]
 
 
-def test_a_platform_that_is_silent_at_the_deadline_holds_nothing_up(
-    sandbox: Sandbox, clock: VirtualClock, wait: Wait
-) -> None:
+def test_a_platform_silent_at_the_deadline_holds_nothing_up(sandbox: Sandbox, clock: VirtualClock, wait: Wait) -> None:
     trigger, began = waiting(sandbox.add_campaign().id, timeout=100), clock.now
     sandbox.add_fault(Fault("rate_limit", retry_after="300", count=None))
     [end] = wait([trigger])
@@ -317,9 +313,7 @@ def test_a_429_that_outlasts_the_deadline_is_polled_there(sandbox: Sandbox, cloc
     assert [round(request.at - began) for request in sandbox.requests] == [BATCH_DELAY, BATCH_DELAY + 2 * MAX_SLEEP]
 
 
-def test_a_task_that_starts_from_its_trigger_ends_in_time_for_airflow(
-    sandbox: Sandbox, clock: VirtualClock, wait: Wait
-) -> None:
+def test_a_task_started_from_its_trigger_ends_in_time(sandbox: Sandbox, clock: VirtualClock, wait: Wait) -> None:
     trigger, began = waiting(sandbox.add_campaign().id, timeout=100, since=None, deadline=None), clock.now
     cut_off = datetime.fromtimestamp(clock.time() + 100 + TRIGGERER_GRACE, UTC)
     trigger.timeout_after = cut_off  # type: ignore[attr-defined]
@@ -367,7 +361,7 @@ async def until(predicate: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
-def test_platforms_that_hang_hold_up_no_other(
+def test_hanging_platforms_hold_up_no_other(
     sandbox: Sandbox, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_clock(Clock(), monkeypatch)  # real time passes, in short steps
