@@ -8,9 +8,8 @@ import re
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowSkipException
@@ -35,19 +34,12 @@ HOURS = {"frequency": "DAILY", "timezone": "America/New_York", "days": [{"start"
 UNRENDERED = "{{ params.x }}"
 
 
-@dataclass(frozen=True)
-class Argument:
-    """
-    What an argument takes and what it does not.
-
-    :param good: Values that are taken.
-    :param bad: Values that are refused, also as what a template renders to.
-    :param unknown: Values that are refused once the platform is known.
-    """
+class Argument(NamedTuple):
+    """What an argument takes and what it does not."""
 
     good: tuple[Any, ...]
-    bad: tuple[Any, ...]
-    unknown: tuple[Any, ...] = ()
+    bad: tuple[Any, ...]  # also as what a template renders to
+    unknown: tuple[Any, ...] = ()  # what is refused once the platform is known
 
 
 RECORDS_PATH = f"file://{tempfile.gettempdir()}/campaign-records"

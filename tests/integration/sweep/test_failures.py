@@ -176,25 +176,19 @@ LASTING = st.builds(
 )
 
 
-@examples(full=200, brief=20)
+@examples(full=200)
 @given(
     platform=st.sampled_from(["v1", "v2", "sonarly"]),
     stop_delay=st.sampled_from([0.0, 20.0]),
-    passing=st.lists(TRANSIENT, max_size=3),
-    lasting=st.lists(LASTING, max_size=2),
+    faults=st.tuples(st.lists(TRANSIENT, max_size=3), st.lists(LASTING, max_size=2)),
 )
 def test_a_sweep_verifies_or_names_each_campaign_whatever_goes_wrong(
-    sandbox: Account,
-    connect: Connect,
-    clock: VirtualClock,
-    platform: str,
-    stop_delay: float,
-    passing: list[Fault],
-    lasting: list[Fault],
+    sandbox: Account, connect: Connect, clock: VirtualClock, platform: str, stop_delay: float, faults: Any
 ) -> None:
     sandbox.reset()
     sandbox.config.stop_delay = stop_delay
     sandbox.add(6, sandbox.use(platform, connect))
+    passing, lasting = faults
     for fault in [*passing, *lasting]:
         sandbox.add_fault(fault)
     outcome = Dag(clock).sweep(timeout=300 if lasting else 100_000)
