@@ -12,11 +12,10 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any
+from typing import NamedTuple
 
 import pytest
 
@@ -32,6 +31,7 @@ from airflow_provider_campaign.sandbox.__main__ import parse_arguments
 from airflow_provider_campaign.sandbox.seeds import SEEDS
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
 from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
+from tests.airflow_process import variables_of
 from tests.integration.docs import docs_runner
 from tests.kinds import Connect
 from tests.servers import LocalServer, Reply, Sent
@@ -46,8 +46,7 @@ FILE_NAME = re.compile(r"# ([\w./-]+\.(?:py|toml))\n")
 EXPORT = re.compile(r"^export AIRFLOW_CONN_\w+='(.*?)'$", re.MULTILINE | re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(NamedTuple):
     title: str
     language: str
     code: str
@@ -56,7 +55,7 @@ class Block:
     def file_name(self) -> str | None:
         """The file that the block is the content of, as its first line says."""
         match = FILE_NAME.match(self.code)
-        return match.group(1) if match else None
+        return match and match[1]
 
 
 def docs(page: str) -> str:
@@ -76,16 +75,13 @@ def accounts() -> Iterator[dict[str, str]]:
     """Run what the documentation's connections lead to; return the variables that hold them."""
     with Sandbox(rate_limit=None, campaigns=len(SEEDS)) as sandbox, acme_platform() as acme:
         acme_connection = {"conn_type": "acme", "host": acme.url, "login": "me", "password": "not-a-real-one"}
-        connections: dict[str, dict[str, Any]] = {**sandbox.connections(), "acme": acme_connection}
-        yield {f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection) for name, connection in connections.items()}
+        yield variables_of({**sandbox.connections(), "acme": acme_connection})
 
 
 def acme_platform() -> LocalServer:
     """Return the platform of the page "Adding a platform", with two campaigns."""
-    campaigns = {
-        "spring": {"id": "spring", "state": "active", "title": "Spring sale"},
-        "summer": {"id": "summer", "state": "active", "title": "Summer sale"},
-    }
+    names = {"spring": "Spring sale", "summer": "Summer sale"}
+    campaigns = {key: {"id": key, "state": "active", "title": title} for key, title in names.items()}
 
     def respond(sent: Sent) -> Reply:
         _, campaign_id, action = (*sent.target.strip("/").split("/"), "", "")[:3]

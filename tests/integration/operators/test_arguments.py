@@ -94,13 +94,7 @@ OPERATORS: dict[type[Any], dict[str, Any]] = {
     CampaignStatusSensor: SINGLE,
     StopActiveCampaignsOperator: {},
 }
-NOT_OURS = {"timeout"}  # of a sensor: Airflow's own
-CASES = [
-    (operator, name)
-    for operator in OPERATORS
-    for name in operator.readers
-    if not (operator is CampaignStatusSensor and name in NOT_OURS)
-]
+CASES = [(operator, name) for operator in OPERATORS for name in operator.readers]
 each_case = pytest.mark.parametrize(
     ("operator", "name"), CASES, ids=lambda part: part if isinstance(part, str) else part.__name__
 )

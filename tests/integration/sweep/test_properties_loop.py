@@ -95,23 +95,9 @@ def hours(draw: st.DrawFn) -> dict[str, Any]:
     return {**drawn, "overrides": overrides} if overrides else drawn
 
 
-@st.composite
-def rule_lists(draw: st.DrawFn) -> list[dict[str, Any]]:
-    rules: list[dict[str, Any]] = []
-    for number in range(draw(st.integers(1, MAX_RULES))):
-        given_hours = {"open": True} if draw(st.integers(0, 9)) == 0 else draw(hours())
-        rules.append({"name": f"rule {number}", "name_pattern": f"r{number:02}-*", **given_hours})
-    return rules
-
-
 ACTIONS, FEW = st.sampled_from(["stop", "list", None]), st.integers(1, 6)
-FAULTS = st.builds(
-    Fault,
-    st.sampled_from(["error", "reset", "rate_limit", "broken_json", "html", "forbidden"]),
-    action=ACTIONS,
-    skip=st.integers(0, 60),
-    count=FEW,
-)
+DISRUPTIONS = st.sampled_from(["error", "reset", "rate_limit", "broken_json", "html", "forbidden"])
+FAULTS = st.builds(Fault, DISRUPTIONS, action=ACTIONS, skip=st.integers(0, 60), count=FEW)
 FRAMED = st.builds(
     Fault, st.just("framing"), action=ACTIONS, skip=st.integers(0, 30), count=FEW, how=st.sampled_from(FRAMINGS)
 )
@@ -125,7 +111,8 @@ def some(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
 
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
-    rules = draw(rule_lists())
+    all_hours = draw(st.lists(st.one_of(*[hours()] * 9, st.just({"open": True})), min_size=1, max_size=MAX_RULES))
+    rules = [{"name": f"rule {n}", "name_pattern": f"r{n:02}-*", **each} for n, each in enumerate(all_hours)]
     most = st.integers(0, draw(st.sampled_from([3, 3, MAX_OF_A_RULE])))
     drawn = st.builds(
         Plan,

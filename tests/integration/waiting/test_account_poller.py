@@ -31,9 +31,7 @@ class Account:
     """An account that is polled: its campaigns, who waits, what a poll shows and costs."""
 
     def __init__(self, sandbox: Sandbox, clock: VirtualClock, kind: Kind) -> None:
-        self.sandbox = sandbox
-        self.clock = clock
-        self.kind = kind
+        self.sandbox, self.clock, self.kind = sandbox, clock, kind
         self.waits: list[PendingWait] = []
         self.snapshot = Snapshot()
         self.poller = AccountPoller(CampaignHook.for_conn_id("campaign_default").client)

@@ -119,10 +119,7 @@ class Run:
     """A plan that is carried out: which campaigns there are, and how and when the wait for each ended."""
 
     def __init__(self, plan: Plan, sandbox: Sandbox, clock: VirtualClock, connect: Connect) -> None:
-        self.plan = plan
-        self.sandbox = sandbox
-        self.clock = clock
-        self.connect = connect
+        self.plan, self.sandbox, self.clock, self.connect = plan, sandbox, clock, connect
         self.ids: list[str] = []
         self.ends: dict[str, tuple[float, dict[str, Any]]] = {}
 

@@ -265,19 +265,3 @@ def test_an_unreadable_event_fails_for_a_retry(event: Any) -> None:
         with pytest.raises(CampaignError, match="an unreadable event") as caught:
             task.execute_complete({}, event)
         assert not isinstance(caught.value, AirflowFailException)
-
-
-class LoudSensor(CampaignStatusSensor):
-    """A user's own, which has something to do once the status is reached."""
-
-    def execute_complete(self, context: Any, event: Any) -> str:
-        return f"{super().execute_complete(context, event)}!"
-
-
-def test_a_subclass_that_completes_its_task_itself_is_resumed_on_a_worker(
-    sandbox: Sandbox, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    campaign = sandbox.add_campaign()
-    sandbox.set_status(campaign.id, "Stopped", SOON)
-    sensor = LoudSensor(task_id="wait", campaign_id=campaign.id, deferrable=True)
-    assert executed(sensor, clock, monkeypatch) == "Stopped!"
