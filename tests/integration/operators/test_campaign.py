@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_campaign.exceptions import CampaignConfigError, CampaignNotFoundError, CampaignTimeoutError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.operators.campaign import (
-    DeleteCampaignOperator,
-    StartCampaignOperator,
-    StopActiveCampaignsOperator,
-    StopCampaignOperator,
-)
+from airflow_provider_campaign.operators import campaign as operators
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.kinds import KORE_KINDS, SONARLY, Connect, Kind
@@ -92,10 +85,10 @@ def test_an_id_that_is_a_number_is_the_campaigns(sandbox: Sandbox, connect: Conn
     sandbox.config.numeric_ids = True
     sandbox.config.stop_status_word = "active"  # so that the stop has to be waited for
     campaigns = [sandbox.add_campaign(f"410{number}", "sonarly") for number in range(4)]
-    assert StopCampaignOperator(task_id="stop", campaign_id="4100").execute({})["status"] == "Stopped"
-    assert StopActiveCampaignsOperator(task_id="sweep").execute({})["stopped"]
+    assert SONARLY.stop("4100").execute({})["status"] == "Stopped"
+    assert operators.StopActiveCampaignsOperator(task_id="sweep").execute({})["stopped"]
     assert {campaign.status for campaign in campaigns} == {"Stopped"}
-    assert StartCampaignOperator(task_id="start", campaign_id="4100").execute({})["status"] == "Active"
+    assert SONARLY.start("4100").execute({})["status"] == "Active"
 
 
 def test_a_404_that_is_cut_short_does_not_say_that_the_campaign_is_gone(sandbox: Sandbox, connect: Connect) -> None:
@@ -106,9 +99,9 @@ def test_a_404_that_is_cut_short_does_not_say_that_the_campaign_is_gone(sandbox:
     assert calls(sandbox) == "stop status stop status"
 
 
-@pytest.mark.parametrize("operator", [StopCampaignOperator, StartCampaignOperator, DeleteCampaignOperator])
-def test_kore_wants_to_know_the_type_before_anything_is_sent(sandbox: Sandbox, connect: Connect, operator: Any) -> None:
+@pytest.mark.parametrize("action", ["Stop", "Start", "Delete"])
+def test_kore_wants_to_know_the_type_before_anything_is_sent(sandbox: Sandbox, connect: Connect, action: str) -> None:
     connect(sandbox.kore_connection("v2"))
     with pytest.raises(CampaignConfigError, match=r"'cd-1'.*campaign_type is missing.*'sms' or .*'voice'"):
-        operator(task_id="task", campaign_id="cd-1").execute({})
+        getattr(operators, f"{action}CampaignOperator")(task_id="task", campaign_id="cd-1").execute({})
     assert sandbox.requests == []

@@ -17,13 +17,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from airflow_provider_campaign import exceptions
 from airflow_provider_campaign.client.clock import FINAL_ATTEMPT_RESERVE, MAX_RETRY_DELAY
-from airflow_provider_campaign.exceptions import (
-    CampaignConflictError,
-    CampaignError,
-    CampaignTimeoutError,
-    CampaignUnavailableError,
-)
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.config import API_KEY, CLIENT_SECRET
 from airflow_provider_campaign.sandbox.faults import FRAMINGS, LOST_WAYS
@@ -176,10 +171,10 @@ class Run:
         if self.plan.operation != "delete":
             arguments["poll_interval"] = self.plan.poll_interval
         operator = getattr(self.kind, self.plan.operation)(self.campaign.id, **arguments)
-        self.error: CampaignError | None = None
+        self.error: exceptions.CampaignError | None = None
         try:
             result = dict(operator.execute(context))
-        except CampaignError as error:
+        except exceptions.CampaignError as error:
             self.error, message = error, str(error)
             assert f"campaign {self.campaign.id!r}" in message.lower()
             assert "connection 'campaign_default'" in message.lower()
@@ -224,9 +219,9 @@ def check_stop(run: Run) -> None:
     if run.may_fail_for_good or not run.recovers_in_time:
         return
     if plan.status in NOT_STARTED:
-        assert isinstance(run.error, CampaignConflictError)
+        assert isinstance(run.error, exceptions.CampaignConflictError)
     elif plan.status in STOPPABLE and not plan.stoppable:
-        assert isinstance(run.error, CampaignTimeoutError | CampaignUnavailableError)
+        assert isinstance(run.error, exceptions.CampaignTimeoutError | exceptions.CampaignUnavailableError)
     else:
         assert run.error is None, f"a false alarm: {run.error}"
 

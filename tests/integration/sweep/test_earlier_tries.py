@@ -37,16 +37,17 @@ def run_that_leaves(sandbox: Account, dag: Dag, *campaign_ids: str) -> Run:
     return run
 
 
-@pytest.mark.parametrize("changed", ["the connection", "the connection's id", "the platform"])
+@pytest.mark.parametrize(
+    ("platform", "conn_id"), [("v2", "campaign_default"), ("v2", "kore_b"), ("sonarly", "campaign_default")]
+)
 def test_what_is_left_in_another_account_is_named_and_not_asked_about(
-    sandbox: Account, another: Account, connect: Connect, dag: Dag, changed: str
+    sandbox: Account, another: Account, connect: Connect, dag: Dag, platform: str, conn_id: str
 ) -> None:
+    """As after the connection has changed, or where its id is a template."""
     sandbox.add(3, prefix="a")
     run = run_that_leaves(sandbox, dag, "a-1")
-    is_sonarly = changed == "the platform"
-    conn_id = "kore_b" if changed == "the connection's id" else "campaign_default"  # a template, or another order
-    another.add_campaign("b-0", "sonarly" if is_sonarly else "sms")
-    connect(another.sonarly_connection() if is_sonarly else another.kore_connection("v2"), conn_id)
+    types = another.use(platform, lambda connection: connect(connection, conn_id))
+    another.add(1, types, "b")
     again = run.attempt(campaign_conn_id=conn_id)
     assert again.names("a-1")
     assert again.ids("stopped", "already_stopped") == ["b-0"]

@@ -247,12 +247,6 @@ class Evening:
     def date(self, at: float) -> datetime:
         return on_monday("00:00") + timedelta(seconds=at - self.clock.reading(on_monday("00:00")))
 
-    def closes_soon(self, campaign_id: str, at: datetime) -> bool:
-        """Return whether a campaign is closed, or its hours end so soon that it may be stopped."""
-        rule = self.rule[campaign_id]
-        lead = timedelta(seconds=MARGIN) + self.need
-        return not is_open(rule, at) or bool(ends(rule, at - MINUTE, at + lead + MINUTE))
-
     def live_spans(self, campaign: Campaign) -> Iterator[tuple[datetime, datetime]]:
         marks = [(self.date(at), word) for at, word in campaign.history] + [(self.clock.date, "Stopped")]
         since: datetime | None = None
@@ -274,13 +268,13 @@ class Evening:
         assert self.sandbox.campaign(OUTSIDE).live
 
     def check_never_stopped_while_open(self) -> None:
+        lead = timedelta(seconds=MARGIN) + self.need
         for request in self.sandbox.received("stop"):
             assert request.campaign_id in self.rule
             if request.status_code == 200:
-                at = self.date(request.at)
-                assert self.closes_soon(request.campaign_id, at), (
-                    f"{request.campaign_id} was stopped at {at} by {self.rule[request.campaign_id]}"
-                )
+                rule, at = self.rule[request.campaign_id], self.date(request.at)
+                closes_soon = not is_open(rule, at) or ends(rule, at - MINUTE, at + lead + MINUTE)
+                assert closes_soon, f"{request.campaign_id} was stopped at {at} by {rule}"
 
     def check_never_live_at_its_end(self) -> None:
         for campaign in self.campaigns:

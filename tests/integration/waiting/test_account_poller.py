@@ -8,13 +8,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_campaign import exceptions
 from airflow_provider_campaign.campaign import WaitCondition, status_condition
-from airflow_provider_campaign.exceptions import (
-    CampaignAuthError,
-    CampaignConfigError,
-    CampaignNotFoundError,
-    CampaignRequestError,
-)
 from airflow_provider_campaign.hooks.base import CampaignHook
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
@@ -32,6 +27,7 @@ class Account:
 
     def __init__(self, sandbox: Sandbox, clock: VirtualClock, kind: Kind) -> None:
         self.sandbox, self.clock, self.kind = sandbox, clock, kind
+        sandbox.config.rate_limit = None  # the client keeps its own
         self.waits: list[PendingWait] = []
         self.snapshot = Snapshot()
         self.poller = AccountPoller(CampaignHook.for_conn_id("campaign_default").client)
@@ -69,13 +65,6 @@ class Account:
     @property
     def cost(self) -> Counter[str | None]:
         return Counter(request.action for request in self.sandbox.requests)
-
-
-@pytest.fixture
-def sandbox(sandbox: Sandbox) -> Sandbox:
-    """Without a limit of the platform's; the client keeps its own."""
-    sandbox.config.rate_limit = None
-    return sandbox
 
 
 @pytest.fixture(params=[KINDS[0], KINDS[3], SONARLY], ids=lambda kind: kind.label)
@@ -237,14 +226,15 @@ def test_a_deleted_campaign_is_found_out_in_a_few_polls(account: Account) -> Non
     ids = account.add(5)
     account.wait([*ids, "None"])
     account.poll()
-    assert type(account.snapshot.failed.pop("None")) is CampaignConfigError  # an id that stands for nothing
+    assert type(account.snapshot.failed.pop("None")) is exceptions.CampaignConfigError  # an id that stands for nothing
     assert account.snapshot.failed == {}
     account.sandbox.remove_campaign(ids[0])
     for _ in ids:
         account.poll()
         if account.snapshot.failed:
             break
-    assert [(key, type(error)) for key, error in account.snapshot.failed.items()] == [(ids[0], CampaignNotFoundError)]
+    [(campaign_id, error)] = account.snapshot.failed.items()
+    assert (campaign_id, type(error)) == (ids[0], exceptions.CampaignNotFoundError)
 
 
 @pytest.mark.parametrize(("fault", "fails"), [("bad_request", True), ("error", False)])
@@ -253,7 +243,7 @@ def test_a_campaign_that_can_not_be_read_hides_no_other(account: Account, fault:
     account.sandbox.add_fault(Fault(fault, campaign_id=ids[0], count=None))
     stopped = account.stop(ids[1:])
     assert account.poll() == stopped
-    assert [type(error) for error in account.snapshot.failed.values()] == ([CampaignRequestError] if fails else [])
+    assert set(map(type, account.snapshot.failed.values())) == ({exceptions.CampaignRequestError} if fails else set())
 
 
 def test_refused_credentials_concern_everybody_and_cost_few_requests(account: Account) -> None:
@@ -261,7 +251,7 @@ def test_refused_credentials_concern_everybody_and_cost_few_requests(account: Ac
         account.wait(account.add(count))
         account.sandbox.add_fault(Fault("unauthorized", count=None))
         account.poll()
-        assert type(account.snapshot.error) is CampaignAuthError
+        assert type(account.snapshot.error) is exceptions.CampaignAuthError
         assert sum(account.cost.values()) <= 6
         account.sandbox.clear_faults()
 

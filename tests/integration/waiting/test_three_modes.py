@@ -23,14 +23,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow.triggers.base import TaskSuccessEvent
 from packaging.version import Version
 
-from airflow_provider_campaign.exceptions import (
-    CampaignAuthError,
-    CampaignConfigError,
-    CampaignError,
-    CampaignNotFoundError,
-    CampaignStateError,
-    CampaignTimeoutError,
-)
+from airflow_provider_campaign import exceptions
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
@@ -140,8 +133,9 @@ def test_what_can_not_end_well_fails_at_once(sandbox: Sandbox, wait: Wait, statu
         sandbox.set_status(campaign.id, status, 0 if at_once else SOON)
     else:
         sandbox.add_fault(Fault("not_found", skip=0 if at_once else 1, count=None))
+    error = exceptions.CampaignStateError if status else exceptions.CampaignNotFoundError
     match = "is Completed: it will not become Stopped" if status else "HTTP 404"
-    with pytest.raises(CampaignStateError if status else CampaignNotFoundError, match=rf"'{campaign.id}'.*{match}"):
+    with pytest.raises(error, match=rf"'{campaign.id}'.*{match}"):
         wait(campaign.id)
     assert len(sandbox.requests) == 1 or not at_once
 
@@ -179,12 +173,12 @@ LIMITED = Fault("rate_limit", count=None)
         ({"soft_fail": True}, None, AirflowSkipException),
         ({"silent_fail": True}, SILENT, AirflowSensorTimeout),
         ({"timeout": 600}, LIMITED, AirflowSensorTimeout),
-        ({}, LATER, CampaignAuthError),
+        ({}, LATER, exceptions.CampaignAuthError),
         ({"soft_fail": True}, AT_ONCE, AirflowSkipException),
         ({"soft_fail": True}, LATER, AirflowSkipException),
         ({"never_fail": True}, AT_ONCE, AirflowSkipException),
         ({"never_fail": True}, LATER, AirflowSkipException),
-        ({"silent_fail": True}, AT_ONCE, CampaignAuthError),
+        ({"silent_fail": True}, AT_ONCE, exceptions.CampaignAuthError),
     ],
 )
 def test_a_wait_that_fails_ends_as_the_sensor_is_configured(
@@ -203,7 +197,7 @@ def test_a_wait_that_fails_ends_as_the_sensor_is_configured(
 
 
 def test_a_sensor_that_would_poll_without_a_pause_is_refused() -> None:
-    with pytest.raises(CampaignConfigError, match="poke_interval"):
+    with pytest.raises(exceptions.CampaignConfigError, match="poke_interval"):
         CampaignStatusSensor(task_id="wait", campaign_id="cd-1", poke_interval=0.5)
 
 
@@ -235,11 +229,12 @@ def test_a_stop_or_start_is_waited_for_and_returned(sandbox: Sandbox, connect: C
 def test_a_stop_without_its_effect_fails_in_time_and_says_what_was_seen(sandbox: Sandbox, act: Wait) -> None:
     campaign = sandbox.add_campaign(stoppable=False)
     sandbox.set_status(campaign.id, "Ready", SOON)
-    with pytest.raises(CampaignStateError, match="is Ready: it will not become Stopped"):
+    with pytest.raises(exceptions.CampaignStateError, match="is Ready: it will not become Stopped"):
         act(SMS.stop, campaign.id)
     campaign = sandbox.add_campaign(stoppable=False)
     sandbox.add_fault(Fault("rate_limit", action="stop", retry_after="4", count=3))
-    with pytest.raises(CampaignTimeoutError, match=rf"'{campaign.id}'.*is not Stopped or Completed after 50 s.*Active"):
+    match = rf"'{campaign.id}'.*is not Stopped or Completed after 50 s.*Active"
+    with pytest.raises(exceptions.CampaignTimeoutError, match=match):
         act(SMS.stop, campaign.id, timeout=50)
 
 
@@ -262,6 +257,6 @@ EVENTS: list[Any] = [
 def test_an_unreadable_event_fails_for_a_retry(event: Any) -> None:
     tasks: list[Any] = [CampaignStatusSensor(task_id="wait", campaign_id="cd-1"), SMS.stop("cd-1"), SMS.start("cd-1")]
     for task in tasks:
-        with pytest.raises(CampaignError, match="an unreadable event") as caught:
+        with pytest.raises(exceptions.CampaignError, match="an unreadable event") as caught:
             task.execute_complete({}, event)
         assert not isinstance(caught.value, AirflowFailException)
