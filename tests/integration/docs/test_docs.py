@@ -120,14 +120,9 @@ def test_the_python_on_every_page_runs(accounts: dict[str, str], tmp_path: Path)
         **accounts,
         "PYTHONPATH": os.pathsep.join([str(tmp_path / "installed"), str(REPOSITORY)]),
     }
+    command, given = [sys.executable, docs_runner.__file__], json.dumps(scripts)
     done = subprocess.run(
-        [sys.executable, docs_runner.__file__],
-        input=json.dumps(scripts),
-        env=environment,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
+        command, input=given, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert re.findall(r"^\S+\.md:\d+$", done.stdout, re.MULTILINE) == [title for title, _ in scripts]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
@@ -70,8 +69,7 @@ ROWS = {row.name: row for row in rows()}
 SEEN = {name: row for name, row in ROWS.items() if "message" in row}
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a scene is played: an account on the sandbox, by a clock that needs no waiting."""
 
     sandbox: Sandbox
@@ -139,8 +137,8 @@ def is_older(place: Place) -> None:
     place.sandbox.set_status("cd-1", "Active")
 
 
-def meanwhile(seconds: float, act: Callable[[Sandbox], object]) -> Callable[[Place], object]:
-    return lambda place: place.clock.at(seconds, lambda: act(place.sandbox))
+def is_completed_meanwhile(place: Place) -> None:
+    place.clock.at(20, lambda: place.sandbox.set_status("cd-1", "Completed"))
 
 
 def is_open_again(verified: int, scheduled: int = 3) -> Scene:
@@ -203,12 +201,7 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "A retry of a start found the campaign live outside its calling hours": (guarded({"open": False}, RETRY),),
     "No rule of a start's `calling_hours` matches the campaign": (guarded({"open": True, "name_pattern": "?"}),),
     "It completed before a start was verified": (
-        scene(
-            task(StartSmsCampaignOperator),
-            before=meanwhile(20, lambda sandbox: sandbox.set_status("cd-1", "Completed")),
-            status="Ready",
-            start_delay=60,
-        ),
+        scene(task(StartSmsCampaignOperator), before=is_completed_meanwhile, status="Ready", start_delay=60),
     ),
     "It can no longer reach the awaited status": (scene(task(CampaignStatusSensor), status="Completed"),),
     "A stop, start, or delete got a 404, but the status read shows the campaign": tuple(
@@ -220,7 +213,7 @@ SCENES: dict[str, tuple[Scene, ...]] = {
         scene(lambda: StopSmsCampaignOperator(**TASK).execute_complete({}, {"status": "Stopped"})),
     ),
     "It was deleted while a task waited for it": (
-        scene(before=meanwhile(30, lambda sandbox: sandbox.remove_campaign("cd-1")), stop_delay=300),
+        scene(stop_delay=300, before=lambda place: place.clock.at(30, lambda: place.sandbox.remove_campaign("cd-1"))),
     ),
     "It left some campaigns": (scene(sweep, stoppable=False),),
     "The whole account refused all stops, or its lists": (scene(sweep, Fault("forbidden", action="stop", count=None)),),

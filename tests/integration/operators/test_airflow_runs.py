@@ -113,9 +113,7 @@ def test_a_failure_that_no_retry_can_fix_ends_the_task_at_once(outcome: Outcome)
     assert {tuple(outcome.tasks[task_id][:2]) for task_id in LASTING} == {("failed", 1)}
     assert {task_id: outcome.requests(task_id) for task_id in LASTING} == LASTING
     assert all(outcome.sandbox.campaign(task_id).status == "Active" for task_id in LASTING)
-    tokens = [
-        request.claims or {} for request in outcome.sandbox.requests if request.campaign_id == "kore-unauthorized"
-    ]
+    tokens = [each.claims or {} for each in outcome.sandbox.requests if each.campaign_id == "kore-unauthorized"]
     assert len({claims["jti"] for claims in tokens}) == 2
 
 

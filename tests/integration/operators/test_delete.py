@@ -36,11 +36,10 @@ def test_a_live_campaign_is_stopped_before_it_is_deleted_on_request(sandbox: San
     assert sandbox.campaigns() == []
 
 
-@pytest.mark.parametrize("stop_first", [False, True])
-def test_a_lost_delete_is_proven_by_a_404_in_the_same_try(sandbox: Sandbox, stop_first: bool) -> None:
-    campaign = sandbox.add_campaign()
-    sandbox.add_fault(Fault("lost", action="delete", how="error"))
-    assert delete(campaign.id, stop_first=stop_first) == "Deleted"
+def test_a_lost_delete_is_proven_by_a_404_in_the_same_try(sandbox: Sandbox) -> None:
+    for stop_first in (False, True):
+        sandbox.add_fault(Fault("lost", action="delete", how="error"))
+        assert delete(sandbox.add_campaign().id, stop_first=stop_first) == "Deleted"
 
 
 def test_a_retry_claims_no_earlier_delete(sandbox: Sandbox) -> None:
@@ -50,9 +49,7 @@ def test_a_retry_claims_no_earlier_delete(sandbox: Sandbox) -> None:
     with pytest.raises(CampaignError):
         delete(campaign.id)
     sandbox.clear_faults()
-    with pytest.raises(
-        CampaignNotFoundError, match=r"A previous try of this task may have deleted it: if that is fine"
-    ):
+    with pytest.raises(CampaignNotFoundError, match="A previous try of this task may have deleted it: if that is"):
         delete(campaign.id, RETRY)
     assert delete(campaign.id, RETRY, ignore_missing=True) == "Deleted"
 

@@ -40,9 +40,7 @@ class Dag:
     """A DAG of one task that sweeps, with the same arguments in every run, and what Airflow knows of its runs."""
 
     def __init__(self, clock: VirtualClock, dag_id: str = "closing", **arguments: Any) -> None:
-        self.clock = clock
-        self.dag_id = dag_id
-        self.arguments = arguments
+        self.clock, self.dag_id, self.arguments = clock, dag_id, arguments
         self.runner = TaskRunner(clock)
         self.runner.has_state_store = True
 
@@ -65,10 +63,7 @@ class Dag:
 
 class Run:
     def __init__(self, dag: Dag, dag_run: DagRun) -> None:
-        self.dag = dag
-        self.dag_run = dag_run
-        self.date = dag_run.date
-        self.tries = 0
+        self.dag, self.dag_run, self.date, self.tries = dag, dag_run, dag_run.date, 0
         dag.runner.runs.append(dag_run)
 
     def attempt(self, *, map_index: int = -1, at: datetime | None = None, **arguments: Any) -> Outcome:

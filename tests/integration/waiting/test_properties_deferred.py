@@ -320,16 +320,9 @@ def test_a_stop_ends_with_its_campaign_whatever_was_before(
 
     async def ended(triggerer: Triggerer, result: dict[str, Any]) -> tuple[object, bool]:
         now = clock.time()
-        trigger = CampaignWaitTrigger(
-            result["campaign_id"],
-            STOP_CONDITION.success,
-            3600.0,
-            failure_statuses=STOP_CONDITION.failure,
-            campaign_type=campaign_type,
-            since=now,
-            deadline=now + 3600.0,
-            result=result,
-        )
+        more: dict[str, Any] = {"failure_statuses": STOP_CONDITION.failure, "campaign_type": campaign_type}
+        more |= {"since": now, "deadline": now + 3600.0, "result": result}
+        trigger = CampaignWaitTrigger(result["campaign_id"], STOP_CONDITION.success, 3600.0, **more)
         event = await triggerer.first(trigger)
         return event.payload["error"], sandbox.campaign(trigger.campaign_id).live
 

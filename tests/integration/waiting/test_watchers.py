@@ -33,10 +33,8 @@ async def watched(
     sandbox: Sandbox, campaign_id: str, *statuses: str | None, triggerer: Triggerer | None = None, **given: Any
 ) -> tuple[list[int], list[Any]]:
     """
-    Watch a campaign that goes through some statuses.
+    Watch a campaign that goes through some statuses (None: time passes), by a trigger with the arguments given.
 
-    :param statuses: None to let time pass.
-    :param given: Arguments of the trigger; or its ``store``.
     :returns: How many events had been fired before, and after each status; and what they carried.
     """
     store = given.pop("store", None)
