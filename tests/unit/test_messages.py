@@ -28,16 +28,12 @@ MESSAGE = re.compile(r"(?!\s*(?:GET |POST |DELETE |<|body )).*[A-Za-z']{2,}\W? [
 
 def messages(tree: ast.Module) -> Iterator[str]:
     """Yield the texts of each statement that has one of two words or more."""
-    statements = (node for node in ast.walk(tree) if isinstance(node, ast.stmt) and is_shown(node))
+    statements = (node for node in ast.walk(tree) if isinstance(node, ast.stmt) and not isinstance(node, ast.Assert))
     for statement in sorted(statements, key=lambda node: node.lineno):
-        found = [" ".join(text.split()) for text in texts(statement) if MESSAGE.match(text)]
+        is_docstring = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+        found = [" ".join(text.split()) for text in texts(statement) if MESSAGE.match(text) and not is_docstring]
         if found:
             yield " … ".join(found)
-
-
-def is_shown(statement: ast.stmt) -> bool:
-    is_docstring = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-    return not is_docstring and not isinstance(statement, ast.Assert)
 
 
 def texts(node: ast.AST) -> Iterator[str]:

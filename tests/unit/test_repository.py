@@ -11,7 +11,6 @@ import tomllib
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -37,10 +36,6 @@ def commands(workflow: Path) -> list[str]:
     run: list[str | Path] = [sys.executable, REPOSITORY / ".ci/workflow.py", "--list", "--workflow", workflow]
     listed = subprocess.run(run, capture_output=True, text=True, check=True).stdout
     return [line.partition(": ")[2] for line in listed.splitlines()]
-
-
-def yaml_of(path: Path) -> Any:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def test_the_first_change_of_a_contributor_is_possible() -> None:
@@ -88,7 +83,7 @@ def test_the_workflow_has_every_part_of_what_a_change_has_to_pass() -> None:
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda workflow: workflow.name)
 def test_a_workflow_may_read_and_nothing_else_but_to_publish(workflow: Path) -> None:
-    content = yaml_of(workflow)
+    content = yaml.safe_load(workflow.read_text(encoding="utf-8"))
     assert content["permissions"] == {"contents": "read"}
     assert {name: job["permissions"] for name, job in content["jobs"].items() if "permissions" in job} == (
         {"publish": {"id-token": "write"}} if workflow.name == "release.yml" else {}
@@ -101,7 +96,7 @@ def test_a_workflow_may_read_and_nothing_else_but_to_publish(workflow: Path) -> 
 
 
 def test_the_hooks_need_no_network_and_call_what_make_installs() -> None:
-    config = yaml_of(REPOSITORY / ".pre-commit-config.yaml")
+    config = yaml.safe_load((REPOSITORY / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
     [latest] = lines_of("LATEST")
     for repository in config["repos"]:
         assert repository["repo"] == "local"
@@ -158,13 +153,9 @@ PARTS_OF_AIRFLOW = {"flask_appbuilder", "sqlalchemy", "wtforms"}
 
 def imported(files: Iterable[Path]) -> set[str]:
     """Return the distributions that modules come from, other than Python's own and this one."""
-    modules = set()
-    for file in files:
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Import):
-                modules |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                modules.add(node.module)
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
     known = {*sys.stdlib_module_names, *PARTS_OF_AIRFLOW, PACKAGE.name}
     return {distribution(module) for module in modules if module.partition(".")[0] not in known}
 

@@ -52,23 +52,15 @@ def crons(timetable: Any) -> list[str]:
     return str(scheduled(timetable).summary).split(", ")
 
 
-def runs(timetable: Any, start: datetime, end: datetime) -> list[datetime]:
-    """Return the moments (UTC) at which the scheduler makes a run, from one moment to another."""
-    core, last, found = scheduled(timetable), None, []
-    restriction = TimeRestriction(earliest=pendulum.instance(start), latest=pendulum.instance(end), catchup=True)
+def local_runs(timetable: Any, timezone: str, start: str, end: str) -> list[str]:
+    """Return the runs that the scheduler makes between two local times, as the clock on the wall shows them."""
+    zone, core, last, found = ZoneInfo(timezone), scheduled(timetable), None, []
+    earliest, latest = (pendulum.instance(datetime.fromisoformat(day).replace(tzinfo=zone)) for day in (start, end))
+    restriction = TimeRestriction(earliest, latest.subtract(minutes=1), catchup=True)
     while info := core.next_dagrun_info(last_automated_data_interval=last, restriction=restriction):
-        found.append(info.run_after.astimezone(UTC))
+        found.append(info.run_after.astimezone(zone).strftime("%m-%d %H:%M %z"))
         last = info.data_interval
     return found
-
-
-def local_runs(timetable: Any, timezone: str, start: str, end: str) -> list[str]:
-    """Return the runs between two local times, each as the clock on the wall shows it, with the offset from UTC."""
-    zone = ZoneInfo(timezone)
-    first, last = (datetime.fromisoformat(day).replace(tzinfo=zone) for day in (start, end))
-    return [
-        run.astimezone(zone).strftime("%m-%d %H:%M %z") for run in runs(timetable, first, last.astimezone(UTC) - MINUTE)
-    ]
 
 
 NINE_TO_SIX = ("9:00 AM", "6:00 PM")

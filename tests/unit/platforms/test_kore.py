@@ -18,7 +18,6 @@ from airflow_provider_campaign.platforms.base import Action, ApiRequest, ApiStat
 from airflow_provider_campaign.platforms.kore_list import LISTABLE_STATUSES
 from tests.accounts import CONFIG, KORE_V1, KORE_V2, SONARLY
 
-V1_AGENT_ASSIST = "/agentassist/api/v1/public/st-1/campaign"
 V2 = "/campaign/api/v2/public/st-1/campaign"
 
 
