@@ -179,16 +179,15 @@ def test_credentials_that_are_refused_again_are_refused_for_good(old: Platform, 
     assert (len(account.transport.requests), len(account.looked_up)) == (requests, 1)
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        (replace(NEW_KORE, account_id="acc-2"), URL),
-        (replace(NEW_KORE, iid="st-2"), URL),
-        (NEW_KORE, "https://elsewhere.test"),
-        (SONARLY, URL),
-    ],
-    ids=["account", "application", "host", "platform"],
-)
+OTHERS: dict[str, tuple[Platform, str]] = {
+    "account": (replace(NEW_KORE, account_id="acc-2"), URL),
+    "application": (replace(NEW_KORE, iid="st-2"), URL),
+    "host": (NEW_KORE, "https://elsewhere.test"),
+    "platform": (SONARLY, URL),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
 def test_another_account_is_sent_nothing(other: tuple[Platform, str]) -> None:
     account = Account(NEW_KORE)
     client = account.client(KORE_V1, lambda: other)

@@ -21,12 +21,7 @@ from airflow_provider_campaign.hooks.connection_fields import ConnectionFields
 DOCUMENTATION = (Path(__file__).parents[3] / "docs/connections.md").read_text()
 SECRET = "a-client-secret" * 4
 CONNECTIONS: dict[str, dict[str, Any]] = {
-    "kore": {
-        "conn_type": "kore",
-        "login": "cs-1",
-        "password": SECRET,
-        "extra": {"iid": "st-1", "account_id": "acc-1"},
-    },
+    "kore": {"conn_type": "kore", "login": "cs-1", "password": SECRET, "extra": {"iid": "st-1", "account_id": "acc-1"}},
     "sonarly": {"conn_type": "sonarly", "password": "sk_live_key", "extra": {"account_group_id": "ag-1"}},
 }
 STANDARD_FIELDS = ("conn_type", "host", "login", "password", "port", "schema")
@@ -78,6 +73,8 @@ def test_a_missing_field_is_named_with_its_label(conn_type: str, field: str, lab
         assert fix in message
 
 
+LABELS = {"timeout": "Request Timeout (seconds) (timeout)", "retry_budget": "Retry Budget (seconds) (retry_budget)"}
+ODD_SECONDS = (0, -1, "soon", True, "nan", "inf", [30])
 WRONG_IN_ALL = [
     ({"host": "http://platform.example"}, "Host (host)", "Use https://"),
     ({"host": "platform.example", "schema": "http"}, "Host (host)", "Use https://"),
@@ -93,14 +90,7 @@ WRONG_IN_ALL = [
     ({"port": 99999}, "(port 99999), which is not an address", "Give a host such as https://"),
     ({"host": "'https://platform.example'"}, "Host (host) stands in quotes.", "without them"),
     ({"password": '"a-secret"'}, "(password) stands in quotes.", "without them"),
-    *(
-        ({field: value}, label, "Give a positive number of seconds")
-        for field, label in (
-            ("timeout", "Request Timeout (seconds) (timeout)"),
-            ("retry_budget", "Retry Budget (seconds) (retry_budget)"),
-        )
-        for value in (0, -1, "soon", True, "nan", "inf", [30])
-    ),
+    *(({name: value}, LABELS[name], "Give a positive number of seconds") for name in LABELS for value in ODD_SECONDS),
     ({"ca_bundle": 7}, "CA Bundle (ca_bundle)", "Put it in quotes"),
 ]
 

@@ -41,11 +41,6 @@ def out(*names: str) -> list[dict[str, Any]]:
     return [{"campaign_id": name, **summary} for name in names]
 
 
-def _left_open(summary: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: value for key, value in summary.items() if key != "excluded_by"}
-    return {**kept, "rule": "all", "open_until": moment("22:00")}
-
-
 def record(
     began: str,
     verified: str | None = None,
@@ -64,9 +59,9 @@ def record(
     run = {"dag_id": "d", "run_id": began, "task_id": "t", "map_index": -1, "try_number": 1, "logical_date": None}
     began_at = datetime.fromisoformat(moment(began)).timestamp()
     closing = {"rule": "all", "end": END, "verified_at": verified and moment(verified), "live_at_end": list(live)}
-    progress = Progress(
-        campaigns, excluded, open_until=[_left_open(each) for each in open_until], closings=[closing] if is_for else []
-    )
+    is_open = {"rule": "all", "open_until": moment("22:00")}
+    left_open = [{**{key: each[key] for key in each if key != "excluded_by"}, **is_open} for each in open_until]
+    progress = Progress(campaigns, excluded, open_until=left_open, closings=[closing] if is_for else [])
     draft = RecordDraft(action, run, began_at, "east", scope=scope or {})
     return RecordFile.parse(began, canonical(draft.record(progress, ends, outcome)))
 
