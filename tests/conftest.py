@@ -18,24 +18,11 @@ if "AIRFLOW_HOME" not in os.environ:  # before anything imports Airflow, which w
 
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
-from tests.commands import command
 from tests.kinds import KINDS, Connect, Kind
 from tests.profiles import IS_FULL
-from tests.records_guard import own_records, records_are_kept
-from tests.scheduler import pytest_xdist_make_scheduler
-from tests.secrets_guard import nothing_secret_is_kept, pytest_runtest_makereport, pytest_sessionstart
 
-pytest_plugins = ["airflow_provider_campaign.testing"]
-
-__all__ = [
-    "command",
-    "nothing_secret_is_kept",
-    "own_records",
-    "pytest_runtest_makereport",
-    "pytest_sessionstart",
-    "pytest_xdist_make_scheduler",
-    "records_are_kept",
-]
+PLUGINS = ("secrets_guard", "records_guard", "commands", "scheduler")
+pytest_plugins = ["airflow_provider_campaign.testing", *(f"tests.{name}" for name in PLUGINS)]
 
 
 def pytest_report_header() -> str:

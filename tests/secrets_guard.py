@@ -1,7 +1,7 @@
 """
 A watch over the whole suite: no secret and no token in a log, an error, an XCom, or what Airflow keeps and prints.
 
-Its hooks are imported by conftest.py. A test during which something escapes fails, whatever else it found.
+A test during which something escapes fails, whatever else it found.
 """
 
 from __future__ import annotations

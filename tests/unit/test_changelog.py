@@ -1,13 +1,16 @@
-"""The changelog is in Keep a Changelog's form, and says first what no longer works and what to write instead."""
+"""The changelog is in Keep a Changelog's form; it, and the warning of a deprecated name, say what to write instead."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+import pytest
+from airflow.exceptions import AirflowProviderDeprecationWarning
 from packaging.version import Version
 
 from airflow_provider_campaign import __version__
+from airflow_provider_campaign.version_compat import warn_deprecated
 
 CHANGELOG = (Path(__file__).parents[2] / "CHANGELOG.md").read_text(encoding="utf-8")
 SECTIONS = ["Breaking changes", "Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
@@ -39,3 +42,13 @@ def test_a_breaking_change_says_what_to_write_instead() -> None:
             rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")]
             assert len(rows) > 2
             assert [row for row in rows if len(row) != 2 or not all(row)] == []
+
+
+def test_a_deprecated_name_warns_where_it_is_used_with_what_to_write_instead() -> None:
+    def stop_evening() -> None:
+        warn_deprecated("stop_evening()", "stop_and_wait()")
+
+    with pytest.warns(AirflowProviderDeprecationWarning, match=r"stop_evening.*Write stop_and_wait\(\)") as warned:
+        stop_evening()
+    assert warned[0].filename == __file__
+    assert warned[0].lineno == stop_evening.__code__.co_firstlineno + 4

@@ -65,15 +65,11 @@ def test_a_request_may_take_as_long_as_its_timeout_but_no_longer_than_the_time_l
 @pytest.mark.parametrize(
     ("step", "change"), [(refuses(429), (0, 1)), (NotSent("refused"), (-1, 0)), (CertificateError("unknown"), (-1, 0))]
 )
-def test_a_request_that_was_not_carried_out_is_taken_back(
-    step: HttpResponse | Exception, change: tuple[int, int]
-) -> None:
+def test_a_request_that_was_not_carried_out_is_taken_back(step: HttpResponse | Exception, change: Any) -> None:
     counts: list[tuple[int, ...]] = []
-    observed = client_of(KORE_V1, ScriptedTransport([step])).observed_by(
-        on_count=lambda _, *count: counts.append(count)
-    )
+    client = client_of(KORE_V1, ScriptedTransport([step])).observed_by(on_count=lambda _, *count: counts.append(count))
     with pytest.raises((CampaignConfigError, CampaignUnavailableError)):
-        observed.get_campaign_status("c-1", deadline=ONCE)
+        client.get_campaign_status("c-1", deadline=ONCE)
     assert counts == [(1, 0), change]
 
 
