@@ -41,16 +41,13 @@ def texts(node: ast.AST) -> Iterator[str]:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
     elif isinstance(node, ast.JoinedStr):
-        yield "".join(str(part.value) if isinstance(part, ast.Constant) else placeholder(part) for part in node.values)
+        parts = [part.value if isinstance(part, ast.FormattedValue) else part for part in node.values]
+        yield "".join(str(p.value) if isinstance(p, ast.Constant) else "{" + ast.unparse(p) + "}" for p in parts)
     elif not (isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in NOT_SHOWN):
         for name, value in ast.iter_fields(node):
             for child in value if isinstance(value, list) else [value]:
                 if isinstance(child, ast.AST) and not isinstance(child, ast.stmt) and "annotation" not in name:
                     yield from texts(child)
-
-
-def placeholder(part: ast.expr) -> str:
-    return "{" + ast.unparse(part.value if isinstance(part, ast.FormattedValue) else part) + "}"
 
 
 def catalogue() -> str:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from airflow_provider_campaign.calling_hours import CallingHours, CallingRules
+from airflow_provider_campaign.calling_hours import CallingRules
 from airflow_provider_campaign.campaign import Campaign
 from tests.calling_hours import Window, as_calling_hours, quarters
 from tests.profiles import examples
@@ -160,7 +160,13 @@ def test_hours_are_open_while_all_that_the_clock_shows_is_open(drawn: Drawn, sam
     opened = [open_moments(clock(plan.zone, change - AROUND, change + AROUND), plan.may_run) for plan, _ in rules_drawn]
     moments = [*opened[0]]
     for hours, is_open in zip(rules.rules, opened, strict=True):
-        check_hours(hours, is_open, [moments[number] for number in samples])
+        (starts, ends), first, last = expected_changes(is_open), moments[0], moments[-1]
+        assert walk(hours.next_end, first, last) == hours.ends(first, last) == ends
+        assert walk(hours.next_start, first, last) == starts
+        for moment in [*starts, *ends, *(moments[number] for number in samples)]:
+            assert hours.is_open(moment) == is_open[moment], moment
+        for end, following in pairwise(ends):
+            assert hours.last_end(end) == hours.last_end(following - MINUTE) == end
     of_all = [(end, number) for number, is_open in enumerate(opened) for end in expected_changes(is_open)[1]]
     found = rules.ends(moments[0], moments[-1])
     assert sorted((end, rules.rules.index(rule)) for rule, end in found) == sorted(of_all)
@@ -173,16 +179,6 @@ def test_hours_are_open_while_all_that_the_clock_shows_is_open(drawn: Drawn, sam
             later = [end for end, number in of_all if number == first and end > moment]
             end = rules.next_end(campaign, moment)
             assert (end if end and end <= moments[-1] else None) == min(later, default=None)
-
-
-def check_hours(hours: CallingHours, is_open: Mapping[datetime, bool], samples: list[datetime]) -> None:
-    (starts, ends), first, last = expected_changes(is_open), min(is_open), max(is_open)
-    assert walk(hours.next_end, first, last) == hours.ends(first, last) == ends
-    assert walk(hours.next_start, first, last) == starts
-    for moment in [*starts, *ends, *samples]:
-        assert hours.is_open(moment) == is_open[moment], moment
-    for end, following in pairwise(ends):
-        assert hours.last_end(end) == hours.last_end(following - MINUTE) == end
 
 
 def applies(scope: Mapping[str, Any], name: str, campaign_type: str | None) -> bool:

@@ -73,16 +73,6 @@ def closing_rows(rules: CallingRules, files: Sequence[RecordFile], since: date, 
     return closings.rows()
 
 
-def told(*files: RecordFile) -> str:
-    """Return what is said of the end, whatever the order of the records."""
-    found = [closing_rows(RULES, each, date(2027, 2, 1), date(2027, 2, 1)) for each in (files, files[::-1])]
-    assert found[0] == found[1]
-    [row] = found[0]
-    assert row["end"] == END
-    late = [] if row["seconds_late"] is None else [str(row["seconds_late"])]
-    return " ".join([row["outcome"], *late, *row["campaigns"], *(f"live: {each}" for each in row["live_again"])])
-
-
 A, STOPPED, DRY = campaign("a"), campaign("a", "20:58"), {"dry_run": True}
 FAILED: dict[str, Any] = {"outcome": "failed"}
 NAMELESS: dict[str, Any] = {"is_for": False}
@@ -155,8 +145,15 @@ CASES: dict[str, list[Any]] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_records_together_say_what_became_of_an_end(name: str) -> None:
+    """Whatever their order."""
     *files, expected = CASES[name]
-    assert told(*files) == expected
+    found = [closing_rows(RULES, each, date(2027, 2, 1), date(2027, 2, 1)) for each in (files, files[::-1])]
+    assert found[0] == found[1]
+    [row] = found[0]
+    assert row["end"] == END
+    late = [] if row["seconds_late"] is None else [str(row["seconds_late"])]
+    said = [row["outcome"], *late, *row["campaigns"], *(f"live: {each}" for each in row["live_again"])]
+    assert " ".join(said) == expected
 
 
 def test_an_end_that_a_later_run_has_reported_names_that_run() -> None:
