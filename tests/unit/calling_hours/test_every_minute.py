@@ -160,13 +160,13 @@ def test_hours_are_open_while_all_that_the_clock_shows_is_open(drawn: Drawn, sam
     opened = [open_moments(clock(plan.zone, change - AROUND, change + AROUND), plan.may_run) for plan, _ in rules_drawn]
     moments = [*opened[0]]
     for hours, is_open in zip(rules.rules, opened, strict=True):
-        (starts, ends), first, last = expected_changes(is_open), moments[0], moments[-1]
-        assert walk(hours.next_end, first, last) == hours.ends(first, last) == ends
-        assert walk(hours.next_start, first, last) == starts
-        for moment in [*starts, *ends, *(moments[number] for number in samples)]:
-            assert hours.is_open(moment) == is_open[moment], moment
-        for end, following in pairwise(ends):
-            assert hours.last_end(end) == hours.last_end(following - MINUTE) == end
+        starts, ends = expected_changes(is_open)
+        assert walk(hours.next_end, moments[0], moments[-1]) == hours.ends(moments[0], moments[-1]) == ends
+        assert walk(hours.next_start, moments[0], moments[-1]) == starts
+        for each in [*starts, *ends, *(moments[number] for number in samples)]:
+            assert hours.is_open(each) == is_open[each], each
+        for closed, following in pairwise(ends):
+            assert hours.last_end(closed) == hours.last_end(following - MINUTE) == closed
     of_all = [(end, number) for number, is_open in enumerate(opened) for end in expected_changes(is_open)[1]]
     found = rules.ends(moments[0], moments[-1])
     assert sorted((end, rules.rules.index(rule)) for rule, end in found) == sorted(of_all)
