@@ -69,3 +69,9 @@ def records_are_kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 def own_records(records_are_kept: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each test a folder of its own for that: sweeps of many begin at the same moment of a virtual clock."""
     monkeypatch.setenv(RECORDS_PATH, f"{os.environ[RECORDS_PATH]}/{next(NUMBERS)}")
+
+
+@pytest.fixture
+def store(own_records: None) -> RecordStore:
+    """Return where sweeps leave their records unless they are told otherwise."""
+    return RecordStore(os.environ[RECORDS_PATH])

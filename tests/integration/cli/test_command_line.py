@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from airflow_provider_campaign.sandbox import Fault, Sandbox
 from tests.airflow_process import AirflowProcess, SharedAirflow
 from tests.commands import Command
 from tests.kinds import Connect
+from tests.meanwhile import meanwhile, requests_received
 from tests.records_guard import read_all
 from tests.secrets_guard import leak_in
 
@@ -43,17 +43,6 @@ def accounts(sandbox: Sandbox, connect: Connect) -> Sandbox:
     return sandbox
 
 
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecordStore:
-    """Where commands leave their records."""
-    monkeypatch.setenv("AIRFLOW__CAMPAIGN__RECORDS_PATH", f"file://{tmp_path}/records")
-    return RecordStore(f"file://{tmp_path}/records")
-
-
-def statuses(sandbox: Sandbox) -> dict[str, str]:
-    return {campaign.id: campaign.status for campaign in sandbox.campaigns()}
-
-
 def live(sandbox: Sandbox) -> set[str]:
     return {campaign.id for campaign in sandbox.campaigns() if campaign.live}
 
@@ -63,7 +52,6 @@ def actions(sandbox: Sandbox) -> set[str | None]:
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, text: str, *, is_terminal: bool = True) -> None:
-    """Have a person type at the terminal."""
     stdin = io.StringIO(text)
     monkeypatch.setattr(stdin, "isatty", lambda: is_terminal)
     monkeypatch.setattr("sys.stdin", stdin)
@@ -72,7 +60,9 @@ def answer(monkeypatch: pytest.MonkeyPatch, text: str, *, is_terminal: bool = Tr
 # What each command does and shows.
 
 
-def test_live_lists_campaigns_of_all_accounts_and_changes_nothing(accounts: Sandbox, command: Command) -> None:
+def test_live_lists_campaigns_of_all_accounts_and_fails_only_on_request(accounts: Sandbox, command: Command) -> None:
+    assert command("live", "--fail-if-any", "--name-pattern", "No such*").status == 0
+    assert command("live", "--fail-if-any").status == 1
     shown = command("live", *CONNECTIONS, "-o", "json")
     assert shown.status == 0
     assert {(row["conn_id"], row["campaign_id"], row["campaign_type"], row["status"]) for row in shown.rows} == {
@@ -116,23 +106,6 @@ def test_status_and_a_dry_run_show_campaigns_and_change_nothing(accounts: Sandbo
     assert actions(accounts) == {"status", "list"}
 
 
-def test_stop_waits_until_the_campaign_is_verified(accounts: Sandbox, command: Command) -> None:
-    accounts.config.stop_delay = 30
-    shown = command(*STOP_ONE)
-    assert shown.status == 0
-    assert "Stopped" in shown.stdout
-    assert live(accounts) == {"voice-1", "outreach-1"}
-
-
-def test_stop_active_stops_the_campaigns_of_all_accounts(accounts: Sandbox, command: Command) -> None:
-    shown = command("stop-active", *CONNECTIONS, "--yes", "--reason", "window closed")
-    assert shown.status == 0
-    assert live(accounts) == set()
-    assert all(campaign_id in shown.stdout for campaign_id in ("sms-1", "voice-1", "outreach-1"))
-    for said in ("campaign_default: Stopped 2 of 2", "sonarly: Stopped 1 of 1"):
-        assert said in shown.stderr
-
-
 # The question before a sweep.
 
 
@@ -148,26 +121,14 @@ def test_stop_active_shows_its_campaigns_and_stops_them_after_a_yes(
     assert live(accounts) == {"outreach-1"}
 
 
-@pytest.mark.parametrize(
-    ("text", "is_terminal", "status", "says"),
-    [
-        ("n\n", True, 1, "Nothing was stopped"),
-        ("", True, 1, "Nothing was stopped"),
-        ("y\n", False, 2, "--yes"),
-    ],
-)
+@pytest.mark.parametrize(("text", "is_terminal"), [("n\n", True), ("", True), ("y\n", False)])
 def test_anything_but_a_yes_at_a_terminal_stops_nothing(
-    accounts: Sandbox,
-    command: Command,
-    monkeypatch: pytest.MonkeyPatch,
-    text: str,
-    is_terminal: bool,
-    status: int,
-    says: str,
+    accounts: Sandbox, command: Command, monkeypatch: pytest.MonkeyPatch, text: str, is_terminal: bool
 ) -> None:
     answer(monkeypatch, text, is_terminal=is_terminal)
     shown = command("stop-active")
-    assert (shown.status, says in shown.stderr) == (status, True)
+    assert shown.status == (1 if is_terminal else 2)
+    assert ("Nothing was stopped" if is_terminal else "--yes") in shown.stderr
     assert actions(accounts) == ({"list"} if is_terminal else set())
 
 
@@ -198,15 +159,6 @@ def test_a_campaign_that_is_not_verified_stopped_is_named(accounts: Sandbox, com
     assert "sms-stuck (Stuck): was asked to stop, and was last seen Active" in shown.stderr
 
 
-def test_an_account_that_fails_keeps_no_other_from_being_stopped(accounts: Sandbox, command: Command) -> None:
-    accounts.add_fault(Fault("unauthorized", platform="sonarly", count=None))
-    shown = command("stop-active", *CONNECTIONS, "--conn-id", "vault", "--yes")  # whose database is not there
-    assert shown.status == 1
-    for said in ("sonarly: List of campaigns", "HTTP 401", "vault: Connection 'vault' was found in none of"):
-        assert said in shown.stderr
-    assert live(accounts) == {"outreach-1"}
-
-
 def test_an_incomplete_list_is_shown_as_far_as_it_goes(accounts: Sandbox, command: Command) -> None:
     accounts.add_fault(Fault("unreadable_row", campaign_id="voice-1", count=None))
     shown = command("live", "-o", "json")
@@ -226,56 +178,52 @@ def bug(*_: Any, **__: Any) -> Any:
     raise KeyError("results")
 
 
+SMS_1 = r"campaign 'sms-1' \(connection 'campaign_default', Kore.ai\): unexpected KeyError"
+
+
 @pytest.mark.parametrize(
-    ("where", "arguments", "left"),
+    ("owner", "method", "arguments", "says"),
     [
-        ((SonarlyPlatform, "pager"), ("stop-active", "--yes"), {"outreach-1"}),
-        ((SonarlyHook, "create_platform"), ("live",), {"sms-1", "voice-1", "outreach-1"}),
+        (SonarlyPlatform, "pager", ("stop-active", "--yes", *CONNECTIONS), "onnection 'sonarly'.* unexpected KeyError"),
+        (SonarlyHook, "create_platform", ("live", *CONNECTIONS), "onnection 'sonarly'.* can't be read .KeyError"),
+        (KorePlatform, "read_campaign", STOP_ONE, SMS_1),
+        (KorePlatform, "read_campaign", ("status", "sms-1"), SMS_1),
     ],
-    ids=["stop-active", "live"],
 )
-def test_an_unexpected_error_of_one_account_keeps_no_other_from_its_turn(
+def test_an_unexpected_error_is_named_and_keeps_no_other_account_from_its_turn(
     accounts: Sandbox,
     command: Command,
     monkeypatch: pytest.MonkeyPatch,
-    where: tuple[type[Any], str],
+    owner: type[Any],
+    method: str,
     arguments: tuple[str, ...],
-    left: set[str],
+    says: str,
 ) -> None:
-    monkeypatch.setattr(*where, bug)
-    shown = command(*arguments, *CONNECTIONS, "-o", "json")
-    assert shown.status == 1
-    assert {row["campaign_id"] for row in shown.rows} == {"sms-1", "voice-1"}
-    assert live(accounts) == left
-    assert re.search("[Cc]onnection 'sonarly'.* (unexpected KeyError|can't be read .KeyError)", shown.stderr)
-    assert shown.stderr.count("Traceback") == (where[0] is SonarlyPlatform)  # a connection's would show its fields
+    def bug(*_: Any, **__: Any) -> Any:
+        raise KeyError("results")
 
-
-@pytest.mark.parametrize("arguments", [STOP_ONE, ("status", "sms-1")], ids=lambda arguments: arguments[0])
-def test_an_unexpected_error_names_the_campaign_and_shows_its_traceback(
-    accounts: Sandbox, command: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
-) -> None:
-    monkeypatch.setattr(KorePlatform, "read_campaign", bug)
+    monkeypatch.setattr(owner, method, bug)
     shown = command(*arguments, "-o", "json")
-    assert (shown.status, shown.rows) == (1, [])
-    assert "campaign 'sms-1' (connection 'campaign_default', Kore.ai): unexpected KeyError" in shown.stderr
-    assert shown.stderr.count("Traceback") == 1
+    assert shown.status == 1
+    assert {row["campaign_id"] for row in shown.rows} == (set() if owner is KorePlatform else {"sms-1", "voice-1"})
+    assert "--yes" not in arguments or live(accounts) == {"outreach-1"}
+    assert re.search(says, shown.stderr)
+    assert shown.stderr.count("Traceback") == (owner is not SonarlyHook)  # a connection's would show its fields
 
 
 # What is refused: status 2, before anything is sent.
 
 REFUSED = {
-    "an unknown status": (("live", "--statuses", "Activ"), "which is no status of Kore.ai"),
     "a status that is not live": (("stop-active", "--yes", "--statuses", "Stopped"), "--statuses"),
-    "an unknown type": (("stop-active", "--yes", "--campaign-types", "fax"), "'fax'"),
     "no time": (("stop-active", "--yes", "--timeout", "0"), "--timeout"),
-    "a template": (("stop", "c-1", "--campaign-type", "{{ x }}"), "--campaign-type"),
-    "an id like a path": (("stop", "../sms-1", "--campaign-type", "sms"), "looks like a path"),
     "no type where one is needed": (("stop", "sms-1"), "campaign_type"),
     "several accounts for one campaign": (("stop", "sms-1", *CONNECTIONS), "--conn-id"),
     "a connection that is not there": (("stop-active", "--yes", "--conn-id", "nobody"), "'nobody'"),
     "a connection of another kind": (("live", "--conn-id", "web"), "not a campaign platform"),
     "an unknown option": (("live", "--all"), "--all"),
+    "an id like a path": (("check", "--campaign-id", "a/b"), "looks like a path"),
+    "a folder that is not there": (("check", "--save", "/nowhere/at/all"), "/nowhere/at/all"),
+    "a time that is none": (("check", "--timeout", "soon"), "--timeout"),
 }
 
 
@@ -304,6 +252,7 @@ def test_no_command_shows_a_secret_that_the_platform_echoes(
         accounts.add_fault(Fault("failure", platform=platform, message=f"you sent {secret}"))
     shown = command(*arguments, "-v", "-o", "json")
     assert shown.status == 0
+    assert "--yes" not in arguments or live(accounts) == set()
     assert leak_in(shown.stdout + shown.stderr) is None
     assert "you sent ***" in shown.stderr  # a warning says what was tried again
 
@@ -311,14 +260,18 @@ def test_no_command_shows_a_secret_that_the_platform_echoes(
 # Records.
 
 
-def test_every_sweep_leaves_a_record_also_where_it_fails(
+def test_an_account_that_fails_keeps_no_other_from_being_stopped_and_leaves_a_record(
     accounts: Sandbox, command: Command, store: RecordStore
 ) -> None:
     accounts.add_fault(Fault("unauthorized", platform="sonarly", count=None))
     reason = f"window closed {accounts.config.api_key}"
-    options = ("--yes", "--reason", reason, "--records-path", store.records_path)
-    shown = command("stop-active", *CONNECTIONS, *options)
+    shown = command("stop-active", *CONNECTIONS, "--conn-id", "vault", "--yes", "--reason", reason)
     assert shown.status == 1
+    not_there = "vault: Connection 'vault' was found in none of"  # its database is not there, either
+    for said in ("campaign_default: Stopped 2 of 2", "sonarly: List of campaigns", "HTTP 401", not_there):
+        assert said in shown.stderr
+    assert all(campaign_id in shown.stdout for campaign_id in ("sms-1", "voice-1"))
+    assert live(accounts) == {"outreach-1"}
     records = {file.record["connection_id"]: file for file in read_all(store) if file.record}
     kore, sonarly = records["campaign_default"].record or {}, records["sonarly"].record or {}
     assert (kore["outcome"], sonarly["outcome"]) == ("success", "failed")
@@ -329,17 +282,20 @@ def test_every_sweep_leaves_a_record_also_where_it_fails(
     assert all(file.sha256 in shown.stderr for file in records.values())
 
 
-def test_a_single_stop_leaves_a_record_also_where_it_fails(
+def test_a_single_stop_is_waited_for_and_leaves_a_record_also_where_it_fails(
     accounts: Sandbox, command: Command, store: RecordStore
 ) -> None:
+    accounts.config.stop_delay = 30
     stopped = command(*STOP_ONE, "--reason", f"complaint, see\nthe key {accounts.config.client_secret}")
+    requests, still_live = len(accounts.requests), live(accounts)
     failed = command("stop", "sms-1", "--campaign-type", "voice")
-    assert (stopped.status, failed.status) == (0, 1)
+    assert (stopped.status, "Stopped" in stopped.stdout, failed.status) == (0, True, 1)
+    assert still_live == {"voice-1", "outreach-1"}
     records = {file.sha256: file.record or {} for file in read_all(store)}
     [(first_sha256, first)] = [each for each in records.items() if each[0] in stopped.stderr]
     [second] = [record for sha256, record in records.items() if sha256 in failed.stderr]
     assert (first["action"], first["run"]["command"]) == ("stop", "stop")
-    assert (first["outcome"], first["reason"], first["requests"]) == ("success", "complaint, see the key ***", 1)
+    assert (first["outcome"], first["reason"], first["requests"]) == ("success", "complaint, see the key ***", requests)
     [campaign] = first["campaigns"]
     assert (campaign["campaign_id"], campaign["status"]) == ("sms-1", "Stopped")
     assert campaign["asked_at"] <= campaign["confirmed_at"]
@@ -380,16 +336,13 @@ def test_no_reason_that_a_person_types_keeps_a_campaign_from_being_stopped(
 # What happens to the process.
 
 
-class LostTerminal(io.StringIO):
-    """Where nothing can be written any more."""
-
-    def write(self, _: str) -> int:
-        raise OSError("Input/output error")
-
-
 def test_a_warning_that_nobody_can_see_does_not_end_a_stop(
     accounts: Sandbox, monkeypatch: pytest.MonkeyPatch, store: RecordStore
 ) -> None:
+    class LostTerminal(io.StringIO):
+        def write(self, _: str) -> int:
+            raise OSError("Input/output error")
+
     accounts.add_fault(Fault("error", action="list"))
     monkeypatch.setattr("sys.stderr", LostTerminal())
     with pytest.raises(OSError, match="Input/output"):
@@ -407,15 +360,8 @@ def test_only_ctrl_c_ends_a_sweep_within_the_requests_under_way(
         for campaign in range(30):
             sandbox.add_campaign(f"sms-{campaign}", "sms", "Active")
         sandbox.add_fault(Fault("slow", action="stop", count=None, seconds=0.2))
-
-        def send() -> None:
-            sandbox.wait_for(lambda sandbox: "stop" in actions(sandbox))
-            os.kill(os.getpid(), number)
-
-        sender = threading.Thread(target=send)
-        sender.start()
-        shown = command("stop-active", "--yes", "-o", "json")
-        sender.join()
+        with meanwhile(sandbox, requests_received(1, "stop"), lambda: os.kill(os.getpid(), number)):
+            shown = command("stop-active", "--yes", "-o", "json")
         left = live(sandbox)
     [record] = [file.record or {} for file in read_all(store)]
     stopped = {each["campaign_id"] for each in record["campaigns"] if each["confirmed_at"]}
@@ -430,34 +376,13 @@ def test_only_ctrl_c_ends_a_sweep_within_the_requests_under_way(
             assert said in shown.stderr
 
 
-IN_DATABASE = """
-import json, os, sys
-from cryptography.fernet import Fernet
-
-os.environ["AIRFLOW__CORE__FERNET_KEY"] = Fernet.generate_key().decode()
-from airflow.models import Connection
-from airflow.utils.session import create_session
-from airflow_provider_campaign.__main__ import main
-
-with create_session() as session:
-    session.add(Connection.from_json(sys.argv[1], "in_database"))
-statuses = []
-for command in (["live"], ["stop-active", "--yes"], ["status", "nobody"], ["live", "--conn-id", "nobody"]):
-    try:
-        main([*command, "--conn-id", "in_database"])
-    except SystemExit as end:
-        statuses.append(end.code)
-print(json.dumps(statuses))
-"""
-
-
-def test_a_connection_in_the_database_is_found_while_airflow_is_down(tmp_path: Path, shared_folder: Path) -> None:
+def test_a_connection_in_the_database_is_found_while_airflow_is_down(airflow_home: Path) -> None:
     with Sandbox() as sandbox:
         sandbox.add_campaign("sms-1", "sms", "Active")
-        process = AirflowProcess(tmp_path, {})
-        process.migrate(shared_folder)
-        assert process.answer("-c", IN_DATABASE, json.dumps(sandbox.kore_connection())) == [0, 0, 1, 1]
-        assert statuses(sandbox) == {"sms-1": "Stopped"}
+        process, connection = AirflowProcess(airflow_home, {}), json.dumps(sandbox.kore_connection())
+        process.run("-m", "airflow", "connections", "add", "in_database", "--conn-json", connection)
+        process.run("-m", "airflow_provider_campaign", "stop-active", "--yes", "--conn-id", "in_database")
+        assert sandbox.campaign("sms-1").status == "Stopped"
 
 
 @pytest.mark.skipif(Version(airflow.__version__) < Version("3.2"), reason="older versions ignore a provider's commands")
