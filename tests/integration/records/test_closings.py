@@ -1,10 +1,11 @@
-"""A month of closings: what a person who was not there is told of each, and of those without any record."""
+"""A month of records, and the commands that read them: each closing, those without any record, and what is damaged."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,7 +34,11 @@ RULES = [
         "overrides": [{"from": "2027-02-16T14:05", "until": "2027-02-17T00:00", "reason": "court order"}],
     },
 ]
-FLORIDA, GEORGIA = "FL-1 (FL-<Sale>)", "GA-1 (Georgia)"
+ODD = '=HYPERLINK("x") <b>sale</b>\x1b[2J\u202e caf\u00e9\n.'
+"""A formula, markup, what steers a terminal or turns the text around it, is not in every encoding, or breaks a line."""
+
+SHOWN = '=HYPERLINK("x") <b>sale</b>\ufffd[2J caf\u00e9 .'  # cleaned where it came in
+FLORIDA, GEORGIA = "FL-1 (FL-<Sale>)", f"GA-1 ({SHOWN})"
 NO_RUN, REMOVED, CHANGED, PAUSED = 3, 9, 17, 20
 """Days of February without a run, those whose record is damaged, and from when on the DAG was paused."""
 
@@ -62,13 +67,12 @@ def make_evening(dag: Dag, sandbox: Sandbox, day: int) -> None:
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The records of one account in February 2027."""
     folder, clock = tmp_path_factory.mktemp(TAMPERED) / TAMPERED, VirtualClock(MONDAY)
     with pytest.MonkeyPatch.context() as patch, Sandbox(clock=clock) as sandbox:
         use_clock(clock, patch)
         patch.setenv("AIRFLOW_CONN_EAST", json.dumps(sandbox.kore_connection("v2")))
         sandbox.add_campaign("FL-1", name="FL-<Sale>")
-        sandbox.add_campaign("GA-1", name="Georgia")
+        sandbox.add_campaign("GA-1", name=ODD)
         dag = Dag(
             *(clock, "east"),
             campaign_conn_id="east",
@@ -98,11 +102,24 @@ class Month:
         hours = [f"--calling-hours={each}={self.folder}/east.yaml" for each in accounts] if name == "closings" else []
         return self.command(name, f"file://{self.folder}/records", *hours, *options)
 
+    def days(self, *options: str) -> list[str]:
+        return [row["ended_at"][:10] for row in self.show("records", "-o", "json", *options).rows]
+
 
 @pytest.fixture
 def month(records: Path, command: Command, campaign_clock: VirtualClock) -> Month:
     campaign_clock.go_to(datetime(2027, 3, 2, 1, 30, tzinfo=UTC))
     return Month(records, command)
+
+
+@pytest.fixture
+def beginning(month: Month, tmp_path: Path) -> Month:
+    """The records of the first three evenings, none of which is damaged."""
+    folder = tmp_path / TAMPERED
+    for run in (run for day in (2, 3, 5) for run in month.folder.glob(f"records/east/*2027-02-0{day}T*")):
+        shutil.copytree(run, folder / "records/east" / run.name)
+    shutil.copy(month.folder / "east.yaml", folder)
+    return Month(folder, month.command)
 
 
 def test_each_closing_of_a_month_is_reported_as_it_was(month: Month) -> None:
@@ -140,13 +157,8 @@ def test_each_closing_of_a_month_is_reported_as_it_was(month: Month) -> None:
     assert told["others", 11]["live_again"] == [GEORGIA]
 
 
-def test_a_span_is_status_0_only_if_every_closing_is_in_time(records: Path, month: Month, tmp_path: Path) -> None:
-    for day in (2, 3):  # the evenings of the first two days; nothing is missing among the records
-        for run in records.glob(f"records/east/*2027-02-0{day}T*"):
-            shutil.copytree(run, tmp_path / TAMPERED / "records/east" / run.name)
-    (tmp_path / TAMPERED / "east.yaml").write_text(json.dumps(RULES))
-    whole = Month(tmp_path / TAMPERED, month.command)
-    shown = {day: whole.show("closings", "--from", "2027-02-01", "--to", f"2027-02-{day:02}") for day in (2, 3)}
+def test_a_span_is_status_0_only_if_every_closing_is_in_time(beginning: Month) -> None:
+    shown = {day: beginning.show("closings", "--from", "2027-02-01", "--to", f"2027-02-{day:02}") for day in (2, 3)}
     assert {day: each.status for day, each in shown.items()} == {2: 0, 3: 1}
     assert all("none of the records that were written is missing" in each.stderr for each in shown.values())
 
@@ -157,14 +169,17 @@ def test_an_account_without_records_has_no_evidence(month: Month) -> None:
     assert shown.status == 1
     shown = month.show("closings", "--month", "2027-02", accounts=("eats",))
     assert "east has records, and no calling hours were given" in shown.stderr
+    shown = month.show("records", "--conn-id", "mistyped", "-o", "json")
+    assert (shown.status, shown.rows) == (1, [])
+    assert "0 of 19 records listed. That is no evidence of anything" in shown.stderr
+    assert "no evidence of anything" in month.show("records", "--conn-id", "mistyped", "--html").stdout
 
 
 def test_days_are_those_of_the_rules_zone_and_an_end_to_come_is_not_expected(month: Month) -> None:
     span = ("--from", "2027-02-01", "--to", "2027-02-02", "-o", "json")
     ends = [(row["end"], row["outcome"]) for row in month.show("closings", *span).rows]
     assert ends == [(f"2027-02-0{day}T0{hour}:00:00+00:00", "in time") for day in (2, 3) for hour in (1, 2)]
-    listed = month.show("records", *span).rows
-    assert [row["ended_at"][:13] for row in listed] == ["2027-02-02T02", "2027-02-03T02"]
+    assert month.days(*span[:4]) == ["2027-02-02", "2027-02-03"]
     last = month.show("closings", "--month", "2027-03", "-o", "json").rows
     assert [row["local_end"] for row in last] == ["2027-03-01T20:00-05:00"]
 
@@ -205,26 +220,90 @@ def test_the_html_page_has_a_calendar_and_csv_and_page_a_line_for_each_closing(m
     assert [line["outcome"] for line in lines[4:8]] == [*["no evidence"] * 2, "late by 1:40:00", "late by 0:40:00"]
 
 
+# The records themselves.
+
+
+def test_records_are_listed_oldest_first_and_verified(beginning: Month) -> None:
+    shown = beginning.show("records", "-o", "json")
+    assert shown.status == 0
+    assert [row["ended_at"][:10] for row in shown.rows] == ["2027-02-02", "2027-02-03", "2027-02-05"]
+    assert beginning.days("--from", "2027-02-02") == ["2027-02-03", "2027-02-05"]
+    assert beginning.days("--from", "2027-02-02", "--to", "2027-02-02") == ["2027-02-03"]
+    counts = [(row["outcome"], row["found"], row["stopped"], row["left"]) for row in shown.rows]
+    assert counts == [("success", 2, 2, 0)] * 3
+    assert {row["connection_id"] for row in shown.rows} == {"east"}
+    unchanged = "ecords unchanged; none of the records that were written is missing."
+    assert f"Chain of 3 records: r{unchanged}" in beginning.show("records").stderr
+    assert f"R{unchanged}" in beginning.show("records", "--html").stdout
+
+
+@pytest.mark.parametrize(("word", "on_page"), [("changed", "not as they were written"), ("missing", "missing")])
+def test_a_record_that_is_changed_or_missing_is_status_1_and_named(beginning: Month, word: str, on_page: str) -> None:
+    file = next(beginning.folder.glob("records/east/*2027-02-03T*/*.json"))
+    if word == "missing":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes().replace(b'"outcome":"success"', b'"outcome":"failed"'))
+    shown, page = beginning.show("records"), beginning.show("records", "--html")
+    assert (shown.status, page.status) == (1, 1)
+    path = str(file.relative_to(beginning.folder / "records"))
+    assert f"{word}: {path}" in shown.stderr
+    assert f"1 {on_page}" in page.stdout
+    assert path in page.stdout
+
+
+def test_the_last_record_is_missed_by_the_hash_that_its_run_has_logged(beginning: Month) -> None:
+    sha256 = beginning.show("records", "-o", "json").rows[-1]["sha256"]
+    assert beginning.show("records", "--expect", f"{sha256.upper()},{sha256}").status == 0
+    shutil.rmtree(next(beginning.folder.glob("records/east/*2027-02-05T*")))
+    assert beginning.show("records").status == 0  # nobody came after it
+    shown = beginning.show("records", "--expect", sha256)
+    assert (shown.status, sha256 in shown.stderr) == (1, True)
+
+
+def test_csv_and_page_have_a_line_for_each_campaign_and_neither_formulas_nor_markup(month: Month) -> None:
+    printed, page = (month.show("records", form).stdout for form in ("--csv", "--html"))
+    lines = list(csv.DictReader(io.StringIO(printed)))
+    kept = {(line["campaign_id"], line["outcome"], line["name"], bool(line["confirmed_at"])) for line in lines}
+    assert kept >= {("GA-1", "success", f"'{SHOWN}", True), ("GA-1", "failed", f"'{SHOWN}", False)}
+    assert len(lines) == sum(row["found"] for row in month.show("records", "-o", "json").rows)
+    assert len(re.findall(r"<td>(?:FL|GA)-1</td>", page)) == len(lines)
+    assert ("\x1b" in printed, page.isascii(), "<b>sale" in page, "http" in page) == (False, True, False, False)
+    assert ("caf&#233;" in page, "&lt;b&gt;sale" in page) == (True, True)
+
+
 def test_records_name_dry_runs_scopes_and_left_out_campaigns(month: Month) -> None:
     rows = {row["ended_at"][:10]: row for row in month.show("records", "-o", "json").rows}
     assert (rows["2027-02-06"]["outcome"], rows["2027-02-06"]["left"]) == ("dry run", 2)
     assert (rows["2027-02-09"]["scope"], rows["2027-02-09"]["left_out"]) == ("name_pattern FL-*", GEORGIA)
+    failed = rows["2027-02-19"]
+    assert [failed[key] for key in ("outcome", "found", "stopped", "left")] == ["failed", 2, 1, 1]
     for style in (("-o", "table"), ("-o", "plain"), ("--html",), ("--csv",)):
         shown = month.show("records", *style).stdout
-        assert all(text in shown for text in ("dry run", "name_pattern FL-*", GEORGIA))
+        assert all(text in shown for text in ("dry run", "name_pattern FL-*", "GA-1"))
 
 
 @pytest.mark.parametrize(
-    ("options", "text"),
+    ("name", "options", "status", "says"),
     [
-        ((), "Give --month, or --from and --to"),
-        (("--month", "November"), "invalid month value: 'November'"),
-        (("--month", "2027-02", "--from", "2027-02-01"), "Give --month, or --from and --to"),
-        (("--month", "2027-02", "--conn-id", "west"), "Give --calling-hours west=FILE"),
-        (("--month", "2027-02", "--calling-hours", "west=/nowhere.yaml"), "can't be read"),
-        (("--month", "2027-02", "--calling-hours", "east=east.yaml"), "has another file already"),
+        ("records", ("records",), 2, "records"),
+        ("records", ("file:///records", "--from", "yesterday"), 2, "yesterday"),
+        ("records", ("file:///records", "--csv", "--html"), 2, "--html"),
+        ("records", ("nosuchstore://records",), 1, "nosuchstore"),
+        ("records", ("file://{}/empty",), 1, "No record is there"),
+        ("closings", (), 2, "Give --month, or --from and --to"),
+        ("closings", ("--month", "November"), 2, "invalid month value: 'November'"),
+        ("closings", ("--month", "2027-02", "--from", "2027-02-01"), 2, "Give --month, or --from and --to"),
+        ("closings", ("--month", "2027-02", "--conn-id", "west"), 2, "Give --calling-hours west=FILE"),
+        ("closings", ("--month", "2027-02", "--calling-hours", "west=/nowhere.yaml"), 2, "can't be read"),
+        ("closings", ("--month", "2027-02", "--calling-hours", "east=east.yaml"), 2, "has another file already"),
     ],
 )
-def test_what_can_not_be_read_is_named(month: Month, options: tuple[str, ...], text: str) -> None:
-    shown = month.show("closings", *options)
-    assert (shown.status, text in shown.stderr) == (2, True)
+def test_what_can_not_be_read_is_named(
+    month: Month, name: str, options: tuple[str, ...], status: int, says: str
+) -> None:
+    if name == "closings":
+        shown = month.show(name, *options)
+    else:
+        shown = month.command(name, *(option.format(month.folder) for option in options))
+    assert (shown.status, says in shown.stderr) == (status, True)

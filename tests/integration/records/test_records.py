@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,87 +21,50 @@ from airflow_provider_campaign.exceptions import (
 from airflow_provider_campaign.operators.campaign import (
     DeleteSmsCampaignOperator,
     StartSmsCampaignOperator,
-    StopActiveCampaignsOperator,
     StopSmsCampaignOperator,
     StopVoiceCampaignOperator,
 )
-from airflow_provider_campaign.records.shape import canonical
 from airflow_provider_campaign.records.store import RecordStore
 from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox.task_runs import Outcome, StateStore
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
-from airflow_provider_campaign.triggers.wait import event_payload
 from tests.calling_hours import daily
 from tests.certificates import Authority
+from tests.integration.sweep.runs import Dag, add, ids, live, plant
 from tests.kinds import Connect
 from tests.records_guard import RECORDS_PATH, read_all, verify_records
 from tests.servers import RawServer
 
-RUN_ID = "scheduled__2026-11-21T21:00:00+00:00"
-
-
-@dataclass
-class Try:
-    """What Airflow gives a task of its try."""
-
-    try_number: int = 1
-    dag_id: str = "closing"
-    run_id: str = RUN_ID
-    task_id: str = "sweep"
-    map_index: int = -1
-    xcoms: dict[str, Any] = field(default_factory=dict)
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.xcoms[key] = value
-
-
-@dataclass
-class Attempt:
-    """What came of a try: what it put into XCom or returned, and the error that ended it."""
-
-    result: dict[str, Any]
-    error: BaseException | None = None
+RunTask = Callable[..., Outcome]
 
 
 @pytest.fixture
 def sandbox(sandbox: Sandbox, connect: Connect) -> Sandbox:
     connect(sandbox.kore_connection("v2"))
-    for number in range(4):
-        sandbox.add_campaign(f"c-{number}", name=f"Sale {number}")
+    add(sandbox, 4, name="Sale")
     return sandbox
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecordStore:
-    path = f"file://{tmp_path}/records"
-    monkeypatch.setenv(RECORDS_PATH, path)
-    return RecordStore(path)
-
-
-def attempt(number: int = 1, context: dict[str, Any] | None = None, **arguments: Any) -> Attempt:
-    """Run one try of the sweep."""
-    ti = Try(number)
-    whole: Any = {"ti": ti, **(context or {})}
-    try:
-        return Attempt(StopActiveCampaignsOperator(task_id="sweep", **arguments).execute(whole))
-    except Exception as error:  # noqa: BLE001 whatever ends it
-        return Attempt(ti.xcoms.get("return_value", {}), error)
+def dag(clock: VirtualClock) -> Dag:
+    """Return a DAG whose tries know of each other by their records only."""
+    dag = Dag(clock, timeout=30)
+    dag.runner.has_state_store = False
+    return dag
 
 
 def records_of(store: RecordStore) -> list[Any]:
     return [file.record for file in read_all(store)]
 
 
-def ids(rows: list[dict[str, Any]]) -> list[str]:
-    return sorted(row["campaign_id"] for row in rows)
+def stick(sandbox: Sandbox) -> None:
+    sandbox.add_fault(Fault("error", action="stop", campaign_id="c-3", count=None))
 
 
-def stick(sandbox: Sandbox, campaign_id: str = "c-3") -> None:
-    sandbox.add_fault(Fault("error", action="stop", campaign_id=campaign_id, count=None))
-
-
-def test_the_last_of_three_tries_holds_what_all_of_them_did(sandbox: Sandbox, store: RecordStore) -> None:
+def test_the_last_of_three_tries_holds_what_all_of_them_did(sandbox: Sandbox, store: RecordStore, dag: Dag) -> None:
     stick(sandbox)
-    tries = [attempt(number, timeout=30) for number in (1, 2, 3)]
+    run = dag.triggered()
+    tries = [run.attempt() for _ in range(3)]
     assert all(isinstance(each.error, CampaignSweepError) for each in tries)
     first, _, last = records_of(store)
     assert [len(record["campaigns"]) for record in records_of(store)] == [4, 4, 4]
@@ -114,47 +76,42 @@ def test_the_last_of_three_tries_holds_what_all_of_them_did(sandbox: Sandbox, st
         assert row["asked_at"] <= row["confirmed_at"] < last["began_at"]
     [stuck] = [row for row in last["campaigns"] if row["confirmed_at"] is None]
     assert (stuck["campaign_id"], stuck["try_number"]) == ("c-3", 3)
-    result = tries[-1].result
-    assert (ids(result["stopped"]), ids(result["failed"]), result["total"]) == (["c-0", "c-1", "c-2"], ["c-3"], 4)
+    assert (tries[-1].ids("stopped"), tries[-1].ids("failed"), tries[-1].result["total"]) == (ids(3), ["c-3"], 4)
     assert [file.path[-9:] for file in read_all(store)] == ["try1.json", "try2.json", "try3.json"]
     assert verify_records(store.read(), [each.result["record"]["sha256"] for each in tries]) == []
 
 
-def test_a_stop_between_two_tries_is_read_and_confirmed_by_the_next(sandbox: Sandbox, store: RecordStore) -> None:
-    sandbox.set_status("c-3", "Active")
+@pytest.mark.parametrize("status", ["Stopped", "Scheduled"])
+def test_a_campaign_that_changes_between_two_tries_is_read_by_the_next(sandbox: Sandbox, dag: Dag, status: str) -> None:
     stick(sandbox)
-    attempt(1, timeout=30)
-    sandbox.set_status("c-3", "Stopped")
-    result = attempt(2).result
-    assert ids(result["stopped"]) == ["c-0", "c-1", "c-2", "c-3"]
+    run = dag.triggered()
+    run.attempt()
+    sandbox.set_status("c-3", status)
+    outcome = run.attempt()
+    if status == "Scheduled":
+        assert isinstance(outcome.error, CampaignSweepError)
+        assert "neither live nor stopped" in outcome.message
+        return
+    result = outcome.result
+    assert outcome.ids("stopped") == ids(4)
     assert (result["outcome"], result["failed"], result["total"]) == ("success", [], 4)
     [row] = [row for row in result["stopped"] if row["campaign_id"] == "c-3"]
     assert (row["try_number"], row["status_before"]) == (2, "Active")
     assert row["asked_at"] <= result["began_at"] <= row["confirmed_at"]
 
 
-def test_a_campaign_neither_live_nor_stopped_fails_the_next_try_too(sandbox: Sandbox, store: RecordStore) -> None:
-    stick(sandbox)
-    attempt(1, timeout=30)
-    sandbox.set_status("c-3", "Scheduled")
-    again = attempt(2)
-    assert isinstance(again.error, CampaignSweepError)
-    assert "neither live nor stopped" in str(again.error)
-
-
 def test_runs_with_nothing_live_skipped_or_with_a_wrong_argument_leave_records(
-    sandbox: Sandbox, store: RecordStore, clock: VirtualClock
+    sandbox: Sandbox, store: RecordStore, dag: Dag
 ) -> None:
-    refused = attempt(campaign_types="{{ x }}")
-    now = datetime.fromtimestamp(clock.time(), UTC)
-    window = ((now - timedelta(hours=2)).strftime("%H:00"), (now + timedelta(hours=2)).strftime("%H:00"))
-    context = {"data_interval_end": now - timedelta(hours=14), "dag_run": SimpleNamespace(run_type="scheduled")}
-    skipped = attempt(1, context, calling_hours=daily("UTC", window))
+    refused = dag.sweep(campaign_types="{{ none }}")
+    now, hours = dag.clock.date, timedelta(hours=2)
+    window = daily("UTC", (f"{now - hours:%H:00}", f"{now + hours:%H:00}"))
+    skipped = dag.scheduled(now - 7 * hours).attempt(calling_hours=window)
     assert sandbox.requests == []
-    for number in range(4):
-        sandbox.set_status(f"c-{number}", "Completed")
-    clock.advance(60)
-    nothing = attempt(reason="window closed").result
+    for campaign_id in ids(4):
+        sandbox.set_status(campaign_id, "Completed")
+    dag.clock.advance(60)
+    nothing = dag.sweep(reason="window closed").result
     assert [type(each.error) for each in (refused, skipped)] == [CampaignConfigError, AirflowSkipException]
     records = sorted(records_of(store), key=lambda record: record["outcome"])
     assert [record["outcome"] for record in records] == ["failed", "skipped", "success"]
@@ -167,77 +124,76 @@ def test_runs_with_nothing_live_skipped_or_with_a_wrong_argument_leave_records(
     assert nothing["record"] == {"sha256": file.sha256, "path": f"{store.records_path}/{file.path}"}
 
 
+@pytest.mark.parametrize("has_state_store", [False, True])
 def test_a_records_path_that_cannot_be_written_fails_once_all_is_stopped(
-    sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    sandbox: Sandbox, dag: Dag, tmp_path: Path, caplog: pytest.LogCaptureFixture, has_state_store: bool
 ) -> None:
+    dag.runner.has_state_store = has_state_store
     folder = tmp_path / "records"
     folder.write_text("a file, where there should be a folder")
-    sandbox.add_fault(Fault("forbidden", action="stop", campaign_id="c-2", count=1))
-    context = {"task_state_store": StateStore()}
-    failed = [attempt(1, each, records_path=f"file://{folder}", timeout=1) for each in ({}, context)]
-    assert not any(campaign.live for campaign in sandbox.campaigns())
-    assert all(isinstance(each.error, CampaignRecordError) for each in failed)
-    assert "c-2 (Sale 2)" in str(failed[0].error)
-    assert f"The record can't be written to 'file://{folder}'" in str(failed[0].error)
-    assert ids(failed[0].result["stopped"]) == ["c-0", "c-1", "c-3"]
-    logged = [line for line in caplog.messages if line.startswith("The record that could not be written: ")]
-    assert len(json.loads(logged[0].partition(": ")[2])["campaigns"]) == 4
+    dag.arguments["records_path"] = f"file://{folder}"
+    sandbox.add_fault(Fault("forbidden", action="stop", campaign_id="c-2"))
+    run = dag.triggered()
+    failed = run.attempt(timeout=1)
+    assert isinstance(failed.error, CampaignRecordError)
+    assert failed.names("c-2")
+    assert f"The record can't be written to 'file://{folder}'" in failed.message
+    assert failed.ids("stopped") == ["c-0", "c-1", "c-3"]
+    [logged] = [line for line in caplog.messages if line.startswith("The record that could not be written: ")]
+    assert len(json.loads(logged.partition(": ")[2])["campaigns"]) == 4
     folder.unlink()
-    assert attempt(2, records_path=f"file://{folder}").result["outcome"] == "success"
-    assert "Previous tries of this task have left no record: 1" in caplog.text
-    attempt(3, context, records_path=f"file://{folder}")
-    second, third = records_of(RecordStore(f"file://{folder}"))
-    assert second["earlier_tries"] == [{"try_number": 1, "outcome": None, "path": None, "sha256": None}]
-    assert [each["outcome"] for each in third["earlier_tries"]] == ["failed", "success"]
+    assert run.attempt().result["outcome"] == "success"
+    assert live(sandbox) == set()
+    assert ("Previous tries of this task have left no record: 1" in caplog.text) == (not has_state_store)
+    [record] = records_of(RecordStore(f"file://{folder}"))
+    [earlier] = record["earlier_tries"]
+    assert earlier["outcome"] == ("failed" if has_state_store else None)
+    assert has_state_store or earlier == {"try_number": 1, "outcome": None, "path": None, "sha256": None}
 
 
-class StateStore(dict[str, Any]):
-    """Airflow's task state store, of one task."""
+class PlainStore(StateStore):
+    """Airflow's, which refuses what is no plain JSON, also a tuple."""
 
     def set(self, key: str, value: Any) -> None:
-        assert json.loads(json.dumps(value)) == value  # it refuses what is no plain JSON, also a tuple
-        self[key] = value
+        assert json.loads(json.dumps(value)) == value
+        super().set(key, value)
 
 
-@pytest.mark.parametrize("has_state", [True, False])
+@pytest.mark.parametrize("has_state_store", [True, False])
 def test_without_a_records_path_the_task_state_store_keeps_the_result(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, has_state: bool
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, dag: Dag, has_state_store: bool
 ) -> None:
     monkeypatch.delenv(RECORDS_PATH)
+    dag.runner.has_state_store = has_state_store
     stick(sandbox)
-    context = {"task_state_store": StateStore()} if has_state else {}
-    attempt(1, context, timeout=30)
-    result = attempt(2, context, timeout=30).result
-    assert (ids(result["stopped"]), ids(result["failed"])) == (["c-0", "c-1", "c-2"] if has_state else [], ["c-3"])
-    assert [each["outcome"] for each in result["earlier_tries"]] == ["failed" if has_state else None]
-    assert result["record"] is None
+    run = dag.triggered()
+    run.dag_run.stores["sweep", -1] = PlainStore()
+    run.attempt()
+    outcome = run.attempt()
+    assert (outcome.ids("stopped"), outcome.ids("failed")) == (ids(3) if has_state_store else [], ["c-3"])
+    assert [each["outcome"] for each in outcome.result["earlier_tries"]] == ["failed" if has_state_store else None]
+    assert outcome.result["record"] is None
 
 
-def test_a_planted_record_attests_nothing_where_airflow_keeps_the_record(sandbox: Sandbox, store: RecordStore) -> None:
-    context = {"task_state_store": StateStore()}
-    first = attempt(1, context).result["record"]
-    record = json.loads(Path(first["path"].removeprefix("file://")).read_bytes())
-    planted = {**record["campaigns"][0], "campaign_id": "c-never"}
-    Path(first["path"].removeprefix("file://").replace("try1", "try1.2")).write_bytes(
-        canonical({**record, "campaigns": [*record["campaigns"], planted]})
-    )
-    result = attempt(2, context).result
+@pytest.mark.parametrize("name", ["sweep.try1.2.json", "sweep.try1.json"])
+@pytest.mark.usefixtures("sandbox")
+def test_a_planted_record_attests_nothing_where_airflow_keeps_the_record(
+    store: RecordStore, dag: Dag, name: str
+) -> None:
+    dag.runner.has_state_store = True
+    run = dag.triggered()
+    first = run.attempt().result["record"]
+    plant(Path(store.records_path.removeprefix("file://")), name, {"campaign_id": "c-never"})
+    result = run.attempt().result
     assert "c-never" not in json.dumps(result)
     assert [each["sha256"] for each in result["earlier_tries"]] == [first["sha256"]]
-    Path(first["path"].removeprefix("file://")).write_bytes(canonical({**record, "reason": "edited"}))
-    assert attempt(2, context).result["earlier_tries"] == result["earlier_tries"]
 
 
 # Single stops, starts and deletes.
 
 
-def act(operator: Any, number: int = 1) -> dict[str, Any]:
-    result: dict[str, Any] = operator.execute({"ti": Try(number, task_id=operator.task_id)})
-    return result
-
-
-def single(store: RecordStore, **arguments: Any) -> dict[str, Any]:
-    return {"task_id": "single", "campaign_id": "c-0", "records_path": store.records_path, **arguments}
+def single(store: RecordStore, operator: type[Any] = StopSmsCampaignOperator, **arguments: Any) -> Any:
+    return operator(**{"task_id": "single", "campaign_id": "c-0", "records_path": store.records_path, **arguments})
 
 
 @pytest.mark.parametrize(
@@ -253,7 +209,7 @@ def test_a_single_action_leaves_a_record_where_a_path_is_set(
 ) -> None:
     if action == "start":
         sandbox.set_status("c-0", "Ready")
-    act(operator(**single(store, reason="complaint 4711")))
+    single(store, operator, reason="complaint 4711").execute({})
     [record] = records_of(store)
     assert (record["action"], record["outcome"], record["reason"]) == (action, "success", "complaint 4711")
     assert record["scope"] == {"campaign_id": "c-0", "campaign_type": "sms"}
@@ -263,13 +219,14 @@ def test_a_single_action_leaves_a_record_where_a_path_is_set(
     assert record["began_at"] <= campaign["asked_at"] <= campaign["confirmed_at"] <= record["ended_at"]
 
 
-def test_a_single_stop_that_fails_leaves_a_record_and_its_retry_too(sandbox: Sandbox, store: RecordStore) -> None:
+def test_a_single_stop_that_fails_leaves_a_record_and_its_retry_too(
+    sandbox: Sandbox, store: RecordStore, run_task: RunTask
+) -> None:
     sandbox.add_fault(Fault("lost", how="error", action="stop", campaign_id="c-0"))
     sandbox.add_fault(Fault("error", action="status", campaign_id="c-0", count=200))
-    with pytest.raises(CampaignUnavailableError):
-        act(StopSmsCampaignOperator(**single(store, timeout=30)))
+    assert isinstance(run_task(single(store, timeout=30)).error, CampaignUnavailableError)
     sandbox.clear_faults()
-    assert act(StopSmsCampaignOperator(**single(store)), 2)["already_stopped"] is True
+    assert run_task(single(store), try_number=2).result["already_stopped"] is True
     first, second = records_of(store)
     assert (first["outcome"], second["outcome"]) == ("failed", "success")
     assert first["campaigns"][0]["confirmed_at"] is None
@@ -277,18 +234,15 @@ def test_a_single_stop_that_fails_leaves_a_record_and_its_retry_too(sandbox: San
     assert (campaign["asked_at"], campaign["already_stopped"]) == (first["campaigns"][0]["asked_at"], False)
 
 
-def test_a_deferred_stop_leaves_its_record_when_it_resumes(sandbox: Sandbox, store: RecordStore) -> None:
-    sandbox.add_campaign("slow", stop_delay=600)
-    arguments = single(store, campaign_id="slow", deferrable=True)
+def test_a_deferred_stop_leaves_its_record_when_it_resumes(
+    sandbox: Sandbox, store: RecordStore, run_task: RunTask
+) -> None:
+    sandbox.campaign("c-0").stop_delay = 600
     with pytest.raises(TaskDeferred) as deferred:
-        act(StopSmsCampaignOperator(**arguments))
-    assert records_of(store) == []
+        single(store, deferrable=True).execute({})
     assert deferred.value.trigger.serialize()[1]["end_task"] is False
-    result = {**deferred.value.trigger.serialize()[1]["result"], "status": "Stopped"}
-    context: Any = {"ti": Try(task_id="single")}
-    StopSmsCampaignOperator(**arguments).execute_complete(
-        context, event_payload(result), **json.loads(json.dumps(deferred.value.kwargs))
-    )
+    assert records_of(store) == []
+    assert run_task(single(store, deferrable=True)).triggers == ["CampaignWaitTrigger"]
     [record] = records_of(store)
     assert (record["outcome"], record["requests"]) == ("success", 1)
     [campaign] = record["campaigns"]
@@ -298,10 +252,10 @@ def test_a_deferred_stop_leaves_its_record_when_it_resumes(sandbox: Sandbox, sto
 # What the record of a single action says that did not succeed.
 
 
-def failed(store: RecordStore, operator: type = StopSmsCampaignOperator) -> tuple[dict[str, Any], dict[str, Any]]:
+def failed(store: RecordStore, operator: type[Any] = StopSmsCampaignOperator) -> tuple[dict[str, Any], dict[str, Any]]:
     """Run a single action that fails; return its record, and the campaign in it."""
     with pytest.raises(CampaignError):
-        act(operator(**single(store, timeout=30)))
+        single(store, operator, timeout=30).execute({})
     [record] = records_of(store)
     return record, record["campaigns"][0]
 
