@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import responses
-from typing import Self
+from typing import Any, Self
+from urllib.parse import quote
 
 Speak = Callable[[socket.socket], None]
 
@@ -104,6 +107,44 @@ class LocalServer(Server):
         given = {**reply.headers, "Content-Length": len(reply.body), "Connection": "close"}
         said += [f"{name}: {value}" for name, value in given.items()]
         connection.sendall("\r\n".join([*said, "", ""]).encode("latin-1") + reply.body)
+
+
+class Echo:
+    """
+    A platform that responds with all that it was sent, and with what it knows: in headers, keys, and values.
+
+    :param known: What it knows beside what it is sent.
+    :param keys: Further keys of its documents.
+    :param total: How many campaigns it says that it has; it has one.
+    """
+
+    def __init__(self, known: Sequence[str], status: int = 200, keys: Iterable[str] = (), total: int = 1) -> None:
+        self.known, self.status, self.keys, self.total = known, status, keys, total
+        self.tokens: list[str] = []
+
+    def __call__(self, sent: Sent) -> Reply:
+        token = sent.headers.get("auth") or sent.headers["authorization"].removeprefix("Bearer ")
+        self.tokens.append(token)
+        told = " ".join([*self.known, f"Bearer {token}", sent.target, *sent.headers.values(), json.dumps(sent.headers)])
+        keys = {*self.keys, "name", "message", "updatedAt", "traceId", "code", told}
+        texts: dict[str, Any] = dict.fromkeys(keys, told)
+        hours = {"frequency": told, "timezone": told, "days": [{"day": told, "start": told, "end": told}]}
+        row = {**texts, "id": "id-of-Ann", "status": "Stopped", "extra": {told: told}, "callingHours": hours}
+        lists = {"results": [row], "items": [row], "hasMore": False, "nextCursor": None, "totalResults": self.total}
+        failure = None if self.status == 200 else {"message": told, "msg": told, "code": told, "details": told}
+        document = {**texts, "success": not failure, "error": failure, "errors": [failure] if failure else []}
+        document["status"] = told if failure else "Stopped" if "trigger=" in sent.target else "success"
+        document["data"] = {**row, **lists, "campaign": row}
+        line = told.replace("\n", " ")
+        names = ("Date", "Server", "Retry-After", "X-RateLimit-Limit", f"X-{as_name(told)}", f"X-Quota-{as_name(told)}")
+        headers = {"Content-Type": f"application/json; x={line}", **dict.fromkeys(names, line)}
+        headers["Location"] = f"https://{token}.{quote(self.known[-1])}/{quote(told)}"
+        return Reply(json.dumps(document).encode(), self.status, headers)
+
+
+def as_name(text: str) -> str:
+    """Return a text as it can be a header's name."""
+    return re.sub(r"[^\w-]", "-", text)
 
 
 def read_request(connection: socket.socket) -> bytes:

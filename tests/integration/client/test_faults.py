@@ -15,11 +15,10 @@ from airflow_provider_campaign.exceptions import (
 from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.faults import FAULT_KINDS, FRAMINGS, LOST_WAYS
+from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.kinds import KINDS, SILENT, SONARLY, Connect, Kind
 
-TIMEOUT = 1.0
-"""Seconds of real time after which a platform that does not respond is given up."""
-
+TIMEOUT = 1.0  # seconds of real time after which a platform that does not respond is given up
 PLATFORMS = [KINDS[0], SONARLY]
 
 Outcome = tuple[str, type[CampaignError] | None]
@@ -94,3 +93,16 @@ def test_a_gateway_that_refuses_everything_for_a_while_leaves_nothing_live(
         sandbox.add_fault(Fault("gateway", action=action, status=403, count=8))
     StopActiveCampaignsOperator(task_id="sweep").execute({})
     assert {campaign.status for campaign in campaigns} == {"Stopped"}
+
+
+def test_a_campaign_that_completed_before_the_first_poll_was_started(
+    sandbox: Sandbox, connect: Connect, clock: VirtualClock
+) -> None:
+    connect(sandbox.kore_connection())
+    campaign = sandbox.add_campaign(status="Ready", start_delay=5.0)
+    clock.advance(3600)
+    sandbox.add_fault(Fault("lost", action="start"))
+    sandbox.add_fault(Fault("error", action="status"))
+    clock.at(3600.1, lambda: sandbox.set_status(campaign.id, "Completed"))
+    assert KINDS[0].start(campaign.id).execute({})["status"] == "Completed"
+    assert received(sandbox).split().count("start") == 1

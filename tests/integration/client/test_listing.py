@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from airflow_provider_campaign.campaign import LIVE_STATUSES, is_live
 from airflow_provider_campaign.client.client import CampaignClient
+from airflow_provider_campaign.exceptions import CampaignError
 from airflow_provider_campaign.hooks.base import CampaignHook
-from airflow_provider_campaign.sandbox import Sandbox
+from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
+from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.statuses import KORE_STATUSES
-from tests.kinds import KORE_KINDS, SONARLY, Connect, Kind
+from tests.integration.sweep.runs import add, live, use
+from tests.kinds import KORE_KINDS, Connect, Kind
 
-MANY = 350
 V1_SMS = KORE_KINDS[0]
 
 
 @pytest.fixture
 def sandbox(sandbox: Sandbox) -> Sandbox:
-    """Lift Kore's limit of 60 requests a minute."""
     sandbox.config.rate_limit = None
     return sandbox
 
@@ -28,24 +30,14 @@ def the_client() -> CampaignClient:
     return CampaignHook.for_conn_id("campaign_default").client
 
 
-@pytest.mark.parametrize("version", ["v1", "v2"])
-def test_hundreds_of_campaigns_of_both_types_are_listed_once_each(
-    sandbox: Sandbox, connect: Connect, version: str
+@pytest.mark.parametrize("platform", ["v1", "v2", "sonarly"])
+def test_hundreds_of_campaigns_of_all_types_are_listed_once_each(
+    sandbox: Sandbox, connect: Connect, platform: str
 ) -> None:
-    connect(sandbox.kore_connection(version))
-    for number in range(MANY):
-        sandbox.add_campaign(campaign_type="sms" if number % 2 else "voice")
-    listed = [(campaign.id, campaign.campaign_type) for campaign in the_client().list_campaigns()]
-    assert sorted(listed) == sorted((campaign.id, campaign.campaign_type) for campaign in sandbox.campaigns())
-
-
-def test_hundreds_of_campaigns_of_sonarlys_are_listed_once_each(sandbox: Sandbox, connect: Connect) -> None:
     sandbox.config.sonarly_page_size = 100
-    connect(sandbox.sonarly_connection())
-    for _ in range(MANY):
-        SONARLY.add_campaign(sandbox)
-    listed = [campaign.id for campaign in the_client().list_campaigns()]
-    assert listed == [campaign.id for campaign in sandbox.campaigns()]
+    add(sandbox, 350, use(platform, sandbox, connect))
+    listed = [(campaign.id, campaign.campaign_type or "sonarly") for campaign in the_client().list_campaigns()]
+    assert sorted(listed) == sorted((campaign.id, campaign.campaign_type) for campaign in sandbox.campaigns())
     assert len(sandbox.requests) == 4
 
 
@@ -73,3 +65,56 @@ def test_campaigns_in_an_undocumented_status_are_found_by_counting(sandbox: Sand
     everything, filtered, newest = [json.loads(request.body) for request in sandbox.requests]
     assert ("filters" in everything, set(filtered["filters"]["status"])) == (False, set(KORE_STATUSES))
     assert newest["sortBy"] == {"updatedAt": "desc"}
+
+
+# What the success of a sweep rests on.
+
+
+def sweep(sandbox: Sandbox, connect: Connect, version: str = "v2", **arguments: Any) -> dict[str, Any]:
+    connect(sandbox.kore_connection(version))
+    result: dict[str, Any] = StopActiveCampaignsOperator(task_id="sweep", **arguments).execute({})
+    return result
+
+
+@pytest.mark.parametrize("how", ["no_rows", "short"])
+def test_a_list_that_contradicts_itself_is_no_proof_that_nothing_is_live(
+    sandbox: Sandbox, connect: Connect, how: str
+) -> None:
+    add(sandbox, 70)
+    sandbox.add_fault(Fault("contradiction", how=how, count=None))
+    with pytest.raises(CampaignError, match="contradicts itself"):
+        sweep(sandbox, connect, campaign_types=("sms",))
+    assert how == "no_rows" or len(live(sandbox)) < 70, "what is listed is stopped all the same"
+
+
+def test_a_list_that_ignores_filter_and_order_is_read_for_what_it_shows(sandbox: Sandbox, connect: Connect) -> None:
+    sandbox.config.ignore_filters = sandbox.config.ignore_sort = True
+    add(sandbox, 12, ("sms", "voice"))
+    add(sandbox, 150, prefix="old", status="Stopped")
+    assert sweep(sandbox, connect)["total"] == 12
+    assert live(sandbox) == set()
+
+
+def test_a_list_that_ignores_the_type_names_campaigns_of_the_other(sandbox: Sandbox, connect: Connect) -> None:
+    sandbox.config.ignore_type = True
+    add(sandbox, 2, ("sms", "voice"))
+    with pytest.raises(CampaignError, match=r"c-1 .*Check whether it is of type 'sms'"):
+        sweep(sandbox, connect)
+    assert live(sandbox) == {"c-1"}
+
+
+def test_one_type_is_stopped_although_the_other_can_not_be_listed(sandbox: Sandbox, connect: Connect) -> None:
+    add(sandbox, 4, ("sms", "voice"))
+    sandbox.add_fault(Fault("forbidden", action="list", skip=1, count=None))
+    with pytest.raises(CampaignError, match="HTTP 403"):
+        sweep(sandbox, connect, "v1")
+    assert live(sandbox) == {"c-1", "c-3"}
+
+
+def test_a_listed_campaign_that_no_request_finds_is_not_taken_for_deleted(sandbox: Sandbox, connect: Connect) -> None:
+    add(sandbox, 3)
+    for action in ("stop", "status"):
+        sandbox.add_fault(Fault("not_found", action=action, campaign_id="c-1", count=None))
+    with pytest.raises(CampaignError, match=r"(?s)^c-1 .*listed as Active.*1 of 3 campaigns"):
+        sweep(sandbox, connect)
+    assert live(sandbox) == {"c-1"}

@@ -1,8 +1,7 @@
-"""Campaigns with names and fields that Airflow can't keep: stopped, watched, swept and shown all the same."""
+"""Campaigns with names and fields that Airflow can't keep: stopped, swept and shown all the same."""
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 import logging
@@ -12,29 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import BaseOperator, TaskDeferred, XCom
 from airflow.serialization.serialized_objects import BaseSerialization
 
 from airflow_provider_campaign.exceptions import CampaignSweepError
 from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
 from airflow_provider_campaign.sandbox import Sandbox
-from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock, run
 from airflow_provider_campaign.text import MAX_DEPTH
-from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
 from tests.commands import Command
 from tests.kinds import KINDS, SONARLY, Connect, Kind
 from tests.odd_texts import ODD
-from tests.triggerer import Triggerer, run_to_its_end
 
-MAX_XCOM_BYTES = 40_000
-
-
-FORMS = (KINDS[0], KINDS[3], SONARLY)
-"""A kind of campaign for each form that responses come in."""
-
+FORMS = (KINDS[0], KINDS[3], SONARLY)  # one for each form that responses come in
 CASES = list(zip(ODD, itertools.cycle(FORMS), strict=False))
-each_case = pytest.mark.parametrize(("name", "kind"), CASES, ids=lambda part: getattr(part, "label", part))
-each_form = pytest.mark.parametrize("kind", FORMS, ids=lambda kind: kind.label)
 
 
 def depth_of(value: Any) -> int:
@@ -47,7 +35,7 @@ def check_can_be_kept(value: Any) -> None:
     text = json.dumps(value, allow_nan=False, ensure_ascii=False)
     assert "\x00" not in text
     assert "\\u0000" not in text
-    assert len(text.encode()) <= MAX_XCOM_BYTES
+    assert len(text.encode()) <= 40_000
     assert BaseSerialization.deserialize(json.loads(json.dumps(BaseSerialization.serialize(value)))) == value
     if find_spec("msgspec"):  # Airflow 3's processes talk in MessagePack, whose numbers have 64 bits
         import msgspec
@@ -56,49 +44,7 @@ def check_can_be_kept(value: Any) -> None:
     assert depth_of(value) <= MAX_DEPTH + 5
 
 
-def finished(task: BaseOperator, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return what a task returns that defers once, by way of all that Airflow keeps meanwhile."""
-    pushed: list[Any] = []
-    monkeypatch.setattr(XCom, "set", lambda **xcom: pushed.append(xcom["value"]))
-    with pytest.raises(TaskDeferred) as deferred:
-        task.execute({})
-    check_can_be_kept(deferred.value.trigger.serialize()[1])
-    event = run_to_its_end(deferred.value.trigger, clock)
-    check_can_be_kept(event.payload)
-    if pushed:
-        return pushed.pop()
-    return task.resume_execution(deferred.value.method_name, {"event": event.payload}, {})
-
-
-@each_case
-def test_a_deferred_stop_ends_in_an_xcom(
-    sandbox: Sandbox, connect: Connect, name: str, kind: Kind, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connect(kind.connection(sandbox))
-    campaign = kind.add_campaign(sandbox, stop_delay=120, **ODD[name])
-    result = finished(kind.stop(campaign.id, deferrable=True), clock, monkeypatch)
-    check_can_be_kept(result)
-    assert (result["campaign_id"], result["status"]) == (campaign.id, "Stopped")
-    assert campaign.status == "Stopped"
-
-
-@pytest.mark.parametrize("name", ["half an emoji", "a name of 1 MB"])
-def test_a_watcher_fires_an_asset_event(sandbox: Sandbox, connect: Connect, name: str, clock: VirtualClock) -> None:
-    connect(SONARLY.connection(sandbox))
-    campaign = SONARLY.add_campaign(sandbox, **ODD[name])
-    sandbox.set_status(campaign.id, "Stopped", 120)
-
-    async def fired() -> Any:
-        return await asyncio.wait_for(Triggerer().first(CampaignStatusTrigger(campaign.id)), 3600)
-
-    payload = run(fired(), clock).payload
-    check_can_be_kept(payload)
-    assert payload["campaign_id"] == campaign.id
-    assert len(payload["name"]) <= 300
-    assert payload["name"].isprintable()
-
-
-@each_case
+@pytest.mark.parametrize(("name", "kind"), CASES, ids=lambda part: getattr(part, "label", part))
 def test_a_stop_and_a_sweep_return_what_can_be_kept(
     sandbox: Sandbox, connect: Connect, name: str, kind: Kind, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -122,7 +68,7 @@ def test_a_stop_and_a_sweep_return_what_can_be_kept(
     assert all(line.isprintable() and len(line) < 2000 for line in lines)
 
 
-@each_form
+@pytest.mark.parametrize("kind", FORMS, ids=lambda kind: kind.label)
 def test_ids_that_can_not_be_sent_back_fail_the_sweep(sandbox: Sandbox, connect: Connect, kind: Kind) -> None:
     """An id that cleaning would change is never taken for another campaign's."""
     connect(kind.connection(sandbox))
