@@ -73,7 +73,6 @@ class KoreClient:
         return self.status(campaign_id).json()["data"]["status"]
 
     def listed(self, **body: Any) -> dict[str, str]:
-        """Return the statuses that a list shows, by id."""
         return {row["id"]: row["status"] for row in self.list(**body).json()["data"]["results"]}
 
 

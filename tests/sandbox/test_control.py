@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +10,6 @@ import pytest
 import requests
 
 from airflow_provider_campaign.sandbox import Sandbox
-from airflow_provider_campaign.sandbox.seeds import SEEDS
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.sandbox.clients import KoreClient, SonarlyClient
 
@@ -21,8 +19,6 @@ Control = Callable[..., requests.Response]
 
 @pytest.fixture
 def control(sandbox: Sandbox) -> Control:
-    """Return what sends a request to the control API."""
-
     def send(method: str, path: str, document: Any = None) -> requests.Response:
         url = f"{sandbox.url}/_sandbox/{path}"
         return requests.request(method, url, json=document, headers=JSON, timeout=20)
@@ -89,17 +85,14 @@ def test_campaigns_faults_and_settings_can_be_changed(
     assert control("DELETE", "faults").status_code == 200
     assert kore.stop(voice, "voice").status_code == 200
 
-    settings = {
-        "ignore_sort": True,
-        "clock_offset": -3600,
-        "rate_limit": None,
-        "sonarly_permissions": ["campaigns:read"],
-    }
+    settings = {"ignore_sort": True, "rate_limit": None, "sonarly_permissions": ["campaigns:read"]}
     response = control("PATCH", "config", settings)
     assert response.status_code == 200
     assert response.json() == control("GET", "state").json()["config"] == sandbox.config.public_settings()
     assert response.json().items() >= {**settings, "stop_delay": 0.0}.items()
     assert sonarly.stop(sonarlys).status_code == 403
+    assert control("POST", "reset").status_code == 200
+    assert (sandbox.campaigns(), sandbox.requests) == ([], [])
 
 
 def test_it_listens_on_the_loopback_interface_only(sandbox: Sandbox) -> None:
@@ -161,27 +154,3 @@ def test_the_sandbox_page_is_self_contained_and_holds_no_secret(sandbox: Sandbox
     outside = ("src=", "https://", 'href="http', "@import", "innerHTML")
     for text in (*outside, sandbox.config.client_secret, sandbox.config.api_key):
         assert text not in response.text
-
-
-def press(sandbox: Sandbox, label: str) -> requests.Response:
-    """Send what a button of the page sends."""
-    page = requests.get(sandbox.url, timeout=20).text
-    [attributes] = re.findall(rf"<button([^>]*)>\s*{label}\s*<", page)
-    button = {name: value for name, _, value in re.findall(r"""data-(\w+)=(["'])(.*?)\2""", attributes)}
-    url = f"{sandbox.url}{button['path']}"
-    return requests.request(button["method"], url, data=button.get("body"), headers=JSON, timeout=20)
-
-
-def test_the_sandbox_page_has_buttons_that_add_campaigns_and_reset() -> None:
-    with Sandbox(campaigns=3) as sandbox:
-        sandbox.remove_campaign("cd-sms-evening-1")
-        sandbox.set_status("cd-voice-evening-1", "Stopped")
-        for _ in range(2):
-            assert press(sandbox, "Add campaigns").status_code == 201
-        added = [(campaign.campaign_type, campaign.status) for campaign in sandbox.campaigns()[2:]]
-        assert added == [("sms", "Active"), ("voice", "Active"), ("sonarly", "Active")] * 2
-        KoreClient(sandbox).list()
-        assert press(sandbox, "Reset").status_code == 200
-        campaigns = {campaign.id: campaign.status for campaign in sandbox.campaigns()}
-        assert campaigns == {campaign_id: status for campaign_id, _, status, _ in SEEDS[:3]}
-        assert sandbox.requests == []
