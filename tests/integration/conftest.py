@@ -13,14 +13,12 @@ from tests.statsd import Statsd
 
 @pytest.fixture(scope="session")
 def statsd() -> Iterator[Statsd]:
-    """Receive the metrics of the Airflow that the tests share."""
     with Statsd() as statsd:
         yield statsd
 
 
 @pytest.fixture(scope="session")
 def airflow_home(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Path:
-    """Return a home with a database."""
     home = tmp_path_factory.mktemp("airflow")
     AirflowProcess(home, {}).migrate(shared_folder)
     return home

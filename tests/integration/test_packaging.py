@@ -36,9 +36,6 @@ installed = distribution(sys.argv[1])
 print(json.dumps([installed.version, provider.load()()]))
 """
 
-AIRFLOW_ON_PROVIDERS = "https://airflow.apache.org/docs/apache-airflow-providers/"
-"""A page that Airflow itself links to: ours are not published yet."""
-
 DOCUMENTATION_LINK = """\
 import sys, airflow
 if airflow.__version__.startswith("2."):
@@ -59,7 +56,6 @@ def run(*command: str | Path, cwd: Path = REPOSITORY, **variables: str) -> subpr
 
 
 def python(*arguments: str | Path, cwd: Path = REPOSITORY) -> str:
-    """Run a module of this environment; return what it prints, and fail with it if the module does."""
     done = run(sys.executable, "-m", *arguments, cwd=cwd)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -67,7 +63,6 @@ def python(*arguments: str | Path, cwd: Path = REPOSITORY) -> str:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the directory of a fresh wheel and sdist."""
     directory = tmp_path_factory.mktemp("dist")
     python("build", "--installer=uv", "--outdir", directory)
     return directory
@@ -102,9 +97,8 @@ def test_the_wheel_holds_the_package_with_its_data_and_nothing_else(wheel: Path)
         names = set(archive.namelist())
     about = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
     files = [file for file in (REPOSITORY / PACKAGE).rglob("*") if file.is_file() and "__pycache__" not in file.parts]
-    assert names == {str(file.relative_to(REPOSITORY)) for file in files} | {
-        f"{PACKAGE}-{__version__}.dist-info/{name}" for name in about
-    }
+    expected = {str(file.relative_to(REPOSITORY)) for file in files}
+    assert names == expected | {f"{PACKAGE}-{__version__}.dist-info/{name}" for name in about}
     assert {file.suffix for file in files} == {".css", ".html", ".js", ".json", ".py", ".typed", ".yaml"}
     assert not {"tests", "benchmarks"} & {part for name in names for part in name.split("/")}
 
@@ -120,7 +114,8 @@ def test_the_sdist_holds_what_a_user_may_copy(built: Path) -> None:
 @pytest.mark.skipif(AIRFLOW in SpecifierSet(">=3.0,<3.1"), reason="3.0 makes one up for every provider")
 def test_airflows_link_to_the_documentation_leads_to_a_page_that_exists(installed: Path) -> None:
     shown = run(installed / "venv/bin/python", "-c", DOCUMENTATION_LINK, DISTRIBUTION, __version__, cwd=installed)
-    assert shown.stdout.splitlines()[-1:] == [AIRFLOW_ON_PROVIDERS], shown.stderr
+    airflows_own = "https://airflow.apache.org/docs/apache-airflow-providers/"  # ours are not published yet
+    assert shown.stdout.splitlines()[-1:] == [airflows_own], shown.stderr
 
 
 def test_the_sandbox_without_its_extra_says_what_to_install(installed: Path) -> None:

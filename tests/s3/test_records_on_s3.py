@@ -11,7 +11,6 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from airflow_provider_campaign.__main__ import main
 from airflow_provider_campaign.exceptions import CampaignRecordError
 from airflow_provider_campaign.operators.sweep import StopActiveCampaignsOperator
 from airflow_provider_campaign.records.progress import Progress
@@ -19,17 +18,12 @@ from airflow_provider_campaign.records.record import RecordDraft
 from airflow_provider_campaign.records.store import RecordStore
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
+from tests.commands import Command
 from tests.kinds import Connect
 from tests.records_guard import check_record, verify_records
 
-RUN = {
-    "dag_id": "closing",
-    "run_id": "evening",
-    "task_id": "stop_all",
-    "map_index": -1,
-    "try_number": 1,
-    "logical_date": None,
-}
+RUN = {"dag_id": "closing", "run_id": "evening", "task_id": "stop_all", "map_index": -1, "try_number": 1}
+RUN["logical_date"] = None
 
 
 class Bucket:
@@ -44,7 +38,6 @@ class Bucket:
         self.client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
 
     def records(self) -> dict[str, bytes]:
-        """Return all records by their key."""
         listed = self.client.list_objects_v2(Bucket=self._name)["Contents"]
         keys = [each["Key"] for each in listed if each["Key"].endswith(".json")]
         return {key: self.client.get_object(Bucket=self._name, Key=key)["Body"].read() for key in keys}
@@ -72,20 +65,13 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 def bucket(url: str, connect: Connect, request: pytest.FixtureRequest) -> Bucket:
-    """An empty bucket, and Airflow's connection to it."""
     extra = {"endpoint_url": url, "region_name": "us-east-1"}
     connect({"conn_type": "aws", "login": "id", "password": "secret", "extra": extra}, "aws_default")
     return Bucket(url, re.sub(r"\W|_", "-", request.node.name)[:60])
 
 
-def command(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as end:
-        main(arguments)
-    return int(end.value.code or 0)
-
-
 def test_records_are_kept_and_one_that_is_missing_is_named(
-    bucket: Bucket, sandbox: Sandbox, connect: Connect, clock: VirtualClock, capsys: pytest.CaptureFixture[str]
+    bucket: Bucket, sandbox: Sandbox, connect: Connect, clock: VirtualClock, command: Command
 ) -> None:
     connect(sandbox.kore_connection())
     for evening in range(3):
@@ -95,25 +81,23 @@ def test_records_are_kept_and_one_that_is_missing_is_named(
     records = bucket.records()
     for content in records.values():
         check_record(content)
-    assert [json.loads(content)["campaigns"][0]["campaign_id"] for content in records.values()] == [
-        f"sms-{evening}" for evening in range(3)
-    ]
-    assert command("records", bucket.path) == 0
+    stopped = [json.loads(content)["campaigns"][0]["campaign_id"] for content in records.values()]
+    assert stopped == [f"sms-{evening}" for evening in range(3)]
+    assert command("records", bucket.path).status == 0
     missing = sorted(records)[1]
     bucket.delete(missing)
-    capsys.readouterr()
-    assert command("records", bucket.path) == 1
-    assert missing.removeprefix("evenings/") in capsys.readouterr().err
+    shown = command("records", bucket.path)
+    assert (shown.status, missing.removeprefix("evenings/") in shown.stderr) == (1, True)
+
+
+def record_of(at: float, outcome: str) -> dict[str, Any]:
+    return RecordDraft("sweep", RUN, at, "campaign_default").record(Progress(), at + 1, outcome)
 
 
 def test_a_record_that_is_there_is_never_written_again(bucket: Bucket) -> None:
     store = RecordStore(bucket.path)
-    first = RecordDraft("sweep", RUN, 1_800_000_000.0, "campaign_default").record(
-        Progress(), 1_800_000_001.0, "success"
-    )
-    again = RecordDraft("sweep", RUN, 1_800_000_100.0, "campaign_default").record(Progress(), 1_800_000_101.0, "failed")
-    before = store.write(first)
-    after = store.write(again)
+    before = store.write(record_of(1_800_000_000.0, "success"))
+    after = store.write(record_of(1_800_000_100.0, "failed"))
     assert before["path"].endswith("closing/evening/stop_all.try1.json")
     assert after["path"].endswith("closing/evening/stop_all.try1.2.json")
     assert [bucket.versions(key) for key in bucket.records()] == [1, 1]
@@ -123,6 +107,5 @@ def test_a_record_that_is_there_is_never_written_again(bucket: Bucket) -> None:
 
 @pytest.mark.usefixtures("bucket")
 def test_a_bucket_that_is_not_there_is_named() -> None:
-    record = RecordDraft("sweep", RUN, 1_800_000_000.0).record(Progress(), 1_800_000_001.0, "success")
     with pytest.raises(CampaignRecordError, match=r"s3://aws_default@no-such-bucket/evenings.*bucket does not exist"):
-        RecordStore("s3://aws_default@no-such-bucket/evenings").write(record)
+        RecordStore("s3://aws_default@no-such-bucket/evenings").write(record_of(1.0, "success"))

@@ -17,7 +17,7 @@ from airflow_provider_campaign import ui
 from airflow_provider_campaign.sandbox import Fault, Sandbox
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.calling_hours import daily
-from tests.integration.sweep.runs import MONDAY, Dag, on_monday
+from tests.integration.sweep.runs import A_DAY, HOURS, MONDAY, Dag, on_monday
 
 if Version(airflow_version) < Version("3.1"):
     pytest.skip("Airflow has no pages of plugins", allow_module_level=True)
@@ -28,9 +28,7 @@ NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="there is no Node")
 
 FLORIDA = {**daily("UTC", ("09:00", "20:00")), "name": "Florida", "name_pattern": "FL-*"}
-OTHERS = {**daily("UTC", ("09:00", "21:00")), "name": "others"}
-RULES = [FLORIDA, OTHERS]
-DAY = timedelta(days=1)
+RULES = [FLORIDA, {**HOURS, "name": "others"}]
 
 SCRIPT = """
 import { readFileSync } from "node:fs";
@@ -60,7 +58,6 @@ class Seen:
         self.runs: list[dict[str, Any]] = []
 
     def run(self, date: datetime, *, began: datetime | None = None, **arguments: Any) -> None:
-        """Make the first try of the run that is scheduled for a date."""
         began = began or date
         outcome = self.dag.scheduled(date).attempt(at=began, **arguments)
         instance = {
@@ -85,8 +82,7 @@ class Seen:
         assert NODE is not None
         done = subprocess.run([NODE, "show.js"], cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        shown: list[list[Any]] = json.loads(done.stdout)
-        return shown
+        return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
 def test_a_week_of_real_runs_shows_what_each_closing_was(
@@ -106,13 +102,13 @@ def test_a_week_of_real_runs_shows_what_each_closing_was(
     seen.run(first + timedelta(minutes=50))
     # On Tuesday there is no run.
     start("NY-2")
-    seen.run(first + 2 * DAY, dry_run=True)
-    seen.run(first + 2 * DAY + timedelta(minutes=60), dry_run=True)
-    seen.run(first + 3 * DAY, began=first + 3 * DAY + timedelta(minutes=100))
+    seen.run(first + 2 * A_DAY, dry_run=True)
+    seen.run(first + 2 * A_DAY + timedelta(minutes=60), dry_run=True)
+    seen.run(first + 3 * A_DAY, began=first + 3 * A_DAY + timedelta(minutes=100))
     start("FL-3")
     campaign_sandbox.add_fault(Fault("error", action="stop", count=None))
-    seen.run(first + 4 * DAY)
-    campaign_clock.go_to(first + 5 * DAY)
+    seen.run(first + 4 * A_DAY)
+    campaign_clock.go_to(first + 5 * A_DAY)
 
     assert seen.closings(tmp_path) == [
         ["2027-02-05T21", "others", None, "bad: No evidence"],
