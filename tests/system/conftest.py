@@ -27,8 +27,7 @@ class SecretsBackend:
     """Connections that Airflow reads from a file, at each lookup."""
 
     def __init__(self, file: Path) -> None:
-        self.file = file
-        self.connections: dict[str, Any] = {}
+        self.file, self.connections = file, dict[str, Any]()
         self.settings = {
             "AIRFLOW__SECRETS__BACKEND": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
             "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps({"connections_file_path": str(file)}),
@@ -36,7 +35,6 @@ class SecretsBackend:
         self.store()
 
     def store(self, **connections: dict[str, Any]) -> None:
-        """Add connections, or replace them."""
         self.connections |= connections
         self.file.write_text(json.dumps(self.connections))
 

@@ -31,20 +31,13 @@ def playground(tmp_path: Path) -> Iterator[Component]:
     (tmp_path / "temporary").mkdir()
     command = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *PLAYGROUND, "--sandbox-port=0", f"--port={free_port()}"]
     environment = {**isolated_environment(), "TMPDIR": str(tmp_path / "temporary"), "PYTHONPATH": str(REPOSITORY)}
-    process = Component(
-        "playground",
-        command,
-        directory=tmp_path,
-        environment=environment,
-        works=lambda _: "Ctrl-C" in process.output(),
-    )
+    process = Component("playground", command, tmp_path, environment, works=lambda _: "Ctrl-C" in process.output())
     process.start()
     yield process
     process.kill()
 
 
 def assert_ends_without_a_trace(playground: Component, folder: Path) -> None:
-    """Assert that it ends as it was told to, and leaves neither processes nor files."""
     started = playground.pids()
     assert len(started) > 1
     assert playground.wait(60) == 0
@@ -84,10 +77,9 @@ def test_it_ends_on_sigterm_even_while_airflow_is_starting(playground: Component
 def test_a_folder_that_is_missing_or_a_port_that_is_taken_is_said_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        cases = {
-            (*PLAYGROUND[:-1], "no-such-folder"): "There is no folder no-such-folder.",
-            (*PLAYGROUND, f"--port={port}"): f"Can't listen on port {port}",
-        }
-        for command, said in cases.items():
+        for command, said in (
+            ([*PLAYGROUND[:-1], "no-such-folder"], "There is no folder no-such-folder."),
+            ([*PLAYGROUND, f"--port={port}"], f"Can't listen on port {port}"),
+        ):
             done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
             assert (done.returncode, said in done.stderr) == (1, True)

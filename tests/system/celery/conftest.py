@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -15,9 +16,24 @@ from tests.system.conftest import SecretsBackend
 from tests.system.live_airflow import LiveAirflow
 
 if TYPE_CHECKING:  # most system tests need no browser
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 REPOSITORY = Path(__file__).parents[3]
+
+
+SWEEP = """
+from airflow.sdk import DAG
+from airflow_provider_campaign.operators.campaign import StopActiveCampaignsOperator
+
+with DAG("sweep"):
+    StopActiveCampaignsOperator(task_id="sweep", timeout=300)
+"""
+
+
+def take_picture(subject: Locator | Page, name: str) -> None:
+    """Save a picture for the documentation as ``docs/images/<name>.png``, where ``SCREENSHOTS=1`` asks for it."""
+    if os.environ.get("SCREENSHOTS") == "1":
+        subject.screenshot(path=REPOSITORY / f"docs/images/{name}.png", animations="disabled")
 
 
 def close_now(file: Path) -> None:
@@ -33,10 +49,9 @@ def close_now(file: Path) -> None:
 
 @pytest.fixture(scope="session")
 def airflow(backend: SecretsBackend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveAirflow]:
-    """Bring up Airflow with the example DAGs and those of the tests."""
     dags = tmp_path_factory.mktemp("shared") / "dags"
-    for folder in (REPOSITORY / "example_dags", REPOSITORY / "tests/system/celery/dags"):
-        shutil.copytree(folder, dags, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(REPOSITORY / "example_dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
+    (dags / "sweep.py").write_text(SWEEP)
     close_now(dags / "deadline_alert.py")
     with LiveAirflow(dags, celery=True, env=backend.settings) as airflow:
         yield airflow

@@ -14,14 +14,11 @@ Json = dict[str, Any]
 
 NAMES = ("Evening reminder", "Renewal call", "Payment due", "Delivery window", "Appointment", "Win-back")
 ZONE = ZoneInfo("America/New_York")
-LATE, UNSEEN, DRY, FAILED, KILLED = 5, 3, 9, 11, 19
-"""How many evenings ago a sweep was late, none has run, one was dry, one has failed, and one was killed."""
+LATE, UNSEEN, FAILED, KILLED = 5, 3, 11, 19
+"""How many evenings ago a sweep was late, none has run, one has failed, and one was killed."""
 
-LEAD = timedelta(minutes=20)
-"""How long before an end the run that is for it begins."""
-
+LEAD = timedelta(minutes=20)  # before an end the run that is for it begins
 GUARD_INTERVAL = timedelta(minutes=5)
-LISTS = ("stopped", "already_stopped", "failed", "excluded", "incidents", "may_start", "open_until", "closings")
 FIELDS = {"calling_hours": {"frequency": "DAILY", "timezone": "America/New_York", "start": "8:00 AM", "end": "9:00 PM"}}
 
 
@@ -32,51 +29,22 @@ def moment(at: datetime | None) -> str | None:
 def campaign(number: int, asked: datetime, confirmed: datetime | None, **values: Any) -> Json:
     """Return one campaign as a result lists it."""
     kind = ("sms", "voice")[number % 2]
-    return {
-        "campaign_id": f"cd-{kind}-{number:03}",
-        "name": f"{NAMES[number % len(NAMES)]} {number}",
-        "campaign_type": kind,
-        "asked_at": moment(asked),
-        "confirmed_at": moment(confirmed),
-        "status": "Stopped" if confirmed else "Active",
-        "message": "Campaign Stopped" if confirmed else "still Active at the deadline",
-        "is_incident": False,
-        "rule": None,
-        "end": None,
-        **values,
-    }
+    about = {"campaign_id": f"cd-{kind}-{number:03}", "name": f"{NAMES[number % len(NAMES)]} {number}"}
+    seen = ("Stopped", "Campaign Stopped") if confirmed else ("Active", "still Active at the deadline")
+    times = {"asked_at": moment(asked), "confirmed_at": moment(confirmed)}
+    return {**about, "campaign_type": kind, **times, "status": seen[0], "message": seen[1], **values}
 
 
-def run(began: datetime, ended: datetime, end: datetime | None = None, state: str = "success", **values: Any) -> Json:
+def run(began: datetime, ended: datetime, state: str = "success", **values: Any) -> Json:
     """Return one run of a sweep, as :func:`store` takes it; its result is empty but for what is given."""
-    found = sum(len(values.get(name, ())) for name in ("stopped", "already_stopped", "failed", "live"))
-    result = {
-        **{name: [] for name in (*LISTS, "missed_closings")},
-        "total": found,
-        "requests": 2 + found,
-        "refused": 0,
-        "seconds": (ended - began).total_seconds(),
-        "reason": None,
-        "outcome": state,
-        "connection_id": "campaign_default",
-        "platform": "Kore.ai",
-        "window_end": end and end.isoformat(),
-        "began_at": moment(began),
-        "ended_at": moment(ended),
-        "record": None,
-        **values,
-    }
+    found = sum(len(values.get(name, ())) for name in ("stopped", "failed"))
+    cost = {"requests": 2 + found, "seconds": (ended - began).total_seconds(), "outcome": state}
+    account = {"connection_id": "campaign_default", "platform": "Kore.ai"}
     return {
-        "dag_id": "keep_closed",
-        "task_id": "stop_active_campaigns",
-        "run_id": f"scheduled__{began.isoformat()}",
-        "map_index": -1,
-        "operator": "StopActiveCampaignsOperator",
-        "state": state,
-        "began": began.isoformat(),
-        "ended": ended.isoformat(),
-        "rendered_fields": FIELDS,
-        "result": result,
+        **{"dag_id": "keep_closed", "task_id": "stop_active_campaigns", "run_id": f"scheduled__{began.isoformat()}"},
+        **{"map_index": -1, "operator": "StopActiveCampaignsOperator", "state": state, "rendered_fields": FIELDS},
+        **{"began": began.isoformat(), "ended": ended.isoformat()},
+        "result": {"stopped": [], "failed": [], "incidents": [], **cost, **account, **values},
     }
 
 
@@ -99,7 +67,7 @@ def closing_run(end: datetime, found: int, last: float = -62.0, failed: int = 0,
     listed = end + timedelta(seconds=max(last, 0.0) + 1.2)
     closings = [closing(end, None if failed else listed, live, rule)]
     state = "failed" if failed else "success"
-    return run(end - LEAD, listed, end, state, stopped=stopped, failed=left, closings=closings)
+    return run(end - LEAD, listed, state, stopped=stopped, failed=left, closings=closings)
 
 
 def guarded_night(end: datetime, until: datetime) -> Iterator[Json]:
@@ -114,12 +82,12 @@ def guarded_night(end: datetime, until: datetime) -> Iterator[Json]:
         stopped = [campaign(77, began, ended, **again)] if number == 50 else []
         ids = [each["campaign_id"] for each in stopped]
         if began < until:
-            yield run(began, ended, end, stopped=stopped, incidents=ids, closings=[closing(end, ended)])
+            yield run(began, ended, stopped=stopped, incidents=ids, closings=[closing(end, ended)])
 
 
 def history(now: datetime, guarded: Collection[int]) -> list[Json]:
     """
-    Return thirty evenings, the last of them the one before ``now``: most go well, five as their constants say.
+    Return thirty evenings, the last of them the one before ``now``: most go well, four as their constants say.
 
     :param guarded: How many evenings ago there were runs every five minutes of the night, too.
     """
@@ -133,12 +101,8 @@ def history(now: datetime, guarded: Collection[int]) -> list[Json]:
             runs.append(closing_run(end, 31, last=140, failed=2))
         elif days == LATE:
             runs.append(closing_run(end, 44, last=95))
-        elif days == DRY:
-            live = [campaign(number, end, None) for number in range(5)]
-            dry = run(end - LEAD, end - LEAD + timedelta(seconds=1), end, live=live)
-            runs.append(dry | {"rendered_fields": {**FIELDS, "dry_run": True}})
         elif days == KILLED:
-            runs.append(run(end - LEAD, end, state="failed") | {"result": None})
+            runs.append(run(end - LEAD, end, "failed") | {"result": None})
         elif days != UNSEEN:
             runs.append(closing_run(end, dice.choice([dice.randint(15, 57), dice.randint(70, 110)])))
         if days in guarded:
@@ -164,7 +128,7 @@ def store(runs: list[Json]) -> None:
         for each in runs:
             began, ended = (datetime.fromisoformat(each[name]) for name in ("began", "ended"))
             dag_run = {name: each[name] for name in ("dag_id", "run_id")}
-            key = {name: each[name] for name in ("dag_id", "run_id", "task_id", "map_index")}
+            key = {**dag_run, "task_id": each["task_id"], "map_index": each["map_index"]}
             identity = (each["dag_id"], each["run_id"])
             if identity not in dag_runs:  # mapped tasks have theirs in common
                 about = {"logical_date": began, "run_after": began, "run_type": "scheduled", "state": "success"}

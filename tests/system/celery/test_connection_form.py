@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from airflow_provider_campaign.get_provider_info import get_provider_info
 from airflow_provider_campaign.sandbox import Sandbox
-from tests.system.celery.pictures import take_picture
+from tests.system.celery.conftest import take_picture
 from tests.system.live_airflow import VERSION, LiveAirflow
 
 pytestmark = pytest.mark.skipif(
@@ -31,7 +31,6 @@ PLATFORMS = pytest.mark.parametrize("conn_type", STANDARD_FIELDS)
 
 @pytest.fixture
 def connections(page: Page, airflow: LiveAirflow) -> Page:
-    """Return the page with all connections."""
     page.goto(f"{airflow.url}/connections")
     return page
 
@@ -43,19 +42,15 @@ class Form:
         self.page = page
         self.dialog = page.get_by_role("dialog")
 
-    @classmethod
-    def new(cls, page: Page, conn_id: str, conn_type: str) -> Form:
-        """Open the form for a new connection."""
-        page.get_by_role("button", name="Add Connection").click()
-        form = cls(page)
-        form.input("Connection ID").fill(conn_id)
-        form.input("Connection Type").fill(INFO[conn_type]["hook-name"])
-        page.keyboard.press("Enter")
-        form.open_section("Standard Fields")
-        return form
+    def begin(self, conn_id: str, conn_type: str) -> None:
+        """Open it for a new connection."""
+        self.page.get_by_role("button", name="Add Connection").click()
+        self.input("Connection ID").fill(conn_id)
+        self.input("Connection Type").fill(INFO[conn_type]["hook-name"])
+        self.page.keyboard.press("Enter")
+        self.open_section("Standard Fields")
 
     def open_section(self, title: str) -> None:
-        """Open a section, unless it is open."""
         section = self.dialog.get_by_role("button", name=title, exact=True)
         expect(section).to_be_visible()
         if section.get_attribute("aria-expanded") == "false":
@@ -63,12 +58,10 @@ class Form:
         expect(section).to_have_attribute("aria-expanded", "true")
 
     def field(self, label: str) -> Locator:
-        """Return a field with its label and help text."""
         its_label = self.page.locator("label", has_text=re.compile(rf"^\s*{re.escape(label)}[\s*]*$"))
         return self.dialog.locator("[data-scope=field][data-part=root]").filter(has=its_label)
 
     def input(self, label: str) -> Locator:
-        """Return what a field is typed into."""
         return self.field(label).locator("input, textarea").first
 
     def masked(self, labels: list[str]) -> set[str]:
@@ -93,25 +86,22 @@ def entries(platform: Sandbox, conn_type: str) -> list[tuple[str, dict[str, str]
     return [("Standard Fields", {**usual, **standard}), ("Extra Fields", extra)]
 
 
-def enter(page: Page, conn_id: str, conn_type: str, sections: list[tuple[str, dict[str, str]]]) -> None:
-    """Fill in the form for a new connection, and save it."""
-    form = Form.new(page, conn_id, conn_type)
+def press(page: Page, button: str, conn_id: str) -> None:
+    row = page.get_by_role("row").filter(has=page.get_by_text(conn_id, exact=True))
+    row.get_by_role("button", name=button).click()
+
+
+def enter(page: Page, conn_id: str, conn_type: str, sections: list[tuple[str, dict[str, str]]]) -> Locator:
+    """Fill in the form for a new connection, save and test it; return what Airflow shows of the test."""
+    form = Form(page)
+    form.begin(conn_id, conn_type)
     for title, values in sections:
         form.open_section(title)
         for label, value in values.items():
             form.input(label).fill(value)
     form.dialog.get_by_role("button", name="Save").click()
     expect(form.dialog).to_have_count(0)
-
-
-def press(page: Page, button: str, conn_id: str) -> None:
-    """Press a button in the connection's row."""
-    row = page.get_by_role("row").filter(has=page.get_by_text(conn_id, exact=True))
-    row.get_by_role("button", name=button).click()
-
-
-def said(page: Page) -> Locator:
-    """Return what Airflow shows of a test."""
+    press(page, "Test Connection", conn_id)
     toast = page.get_by_role("status").filter(has_text="Test Connection").last
     expect(toast).to_be_visible()
     return toast
@@ -122,7 +112,8 @@ def test_the_form_shows_exactly_the_fields_with_their_help_texts(connections: Pa
     general, standard = ["Connection ID", "Connection Type"], STANDARD_FIELDS[conn_type]
     help_texts = {field["label"]: field["description"] for field in INFO[conn_type]["conn-fields"].values()}
     extra = list(help_texts)
-    form = Form.new(connections, "unsaved", conn_type)
+    form = Form(connections)
+    form.begin("unsaved", conn_type)
     assert sorted(form.labels()) == sorted(general + standard)
     assert form.masked(standard) == MASKED.intersection(standard)
     form.open_section("Extra Fields")
@@ -141,10 +132,8 @@ def test_a_saved_connection_is_tested_and_shown_again_without_its_secret(
 ) -> None:
     conn_id, sections = f"{conn_type}_evening", entries(platform, conn_type)
     platform.add_campaign(campaign_type="sonarly" if conn_type == "sonarly" else "sms")
-    enter(connections, conn_id, conn_type, sections)
-    press(connections, "Test Connection", conn_id)
     account = "ag-sandbox-0000 has 1" if conn_type == "sonarly" else "acc-sandbox-0000/st-sandbox-0000 has"
-    expect(said(connections)).to_contain_text(f"account {account}")
+    expect(enter(connections, conn_id, conn_type, sections)).to_contain_text(f"account {account}")
     assert [request.action for request in platform.requests].count("list") == 1
 
     press(connections, "Edit Connection", conn_id)
@@ -161,8 +150,7 @@ def test_a_saved_connection_is_tested_and_shown_again_without_its_secret(
 def test_the_test_button_says_what_to_fix_if_the_secret_is_wrong(connections: Page, platform: Sandbox) -> None:
     sections = entries(platform, "kore")
     sections[0][1]["Client Secret"] = "not-the-secret"
-    enter(connections, "wrong", "kore", sections)
-    press(connections, "Test Connection", "wrong")
+    toast = enter(connections, "wrong", "kore", sections)
     for text in ("HTTP 401", "Client Secret"):
-        expect(said(connections)).to_contain_text(text)
-    take_picture(said(connections), "connection-test-kore")
+        expect(toast).to_contain_text(text)
+    take_picture(toast, "connection-test-kore")

@@ -16,13 +16,7 @@ from tests.system.live_airflow import LiveAirflow
 from tests.system.live_airflow.waiting import wait_until
 
 DAG_ID = "deadline_alert"
-INTERVAL = timedelta(minutes=5)
-"""What the DAG allows itself after the end of the window."""
-
-
-def start_run(airflow: LiveAirflow, deadline: datetime) -> str:
-    """Start a run for a window that ended just so long ago that the alarm is due then; return its id."""
-    return airflow.trigger_dag(DAG_ID, logical_date=(deadline - INTERVAL).isoformat())
+INTERVAL = timedelta(minutes=5)  # what the DAG allows itself after the end of the window
 
 
 @pytest.fixture
@@ -35,13 +29,13 @@ def smtp(backend: SecretsBackend) -> Iterator[SmtpServer]:
 def test_a_mail_is_sent_for_the_run_that_misses_its_deadline_only(
     airflow: LiveAirflow, platform: Sandbox, smtp: SmtpServer
 ) -> None:
-    deadline = datetime.now(UTC) + timedelta(seconds=60)
+    ended = datetime.now(UTC) + timedelta(seconds=60) - INTERVAL  # so that the alarm is due in a minute
     platform.add_campaign("cd-good")
-    in_time = start_run(airflow, deadline)
+    in_time = airflow.trigger_dag(DAG_ID, logical_date=ended.isoformat())
     airflow.wait_for_run(DAG_ID, in_time)
 
     platform.add_campaign("cd-bad", stoppable=False)
-    late = start_run(airflow, deadline + timedelta(seconds=1))
+    late = airflow.trigger_dag(DAG_ID, logical_date=(ended + timedelta(seconds=1)).isoformat())
     triggerer = airflow.processes["triggerer"]
     try:
         wait_until(

@@ -7,6 +7,5 @@ from packaging.version import Version
 from tests.system.live_airflow.live import LiveAirflow
 
 VERSION = Version(version("apache-airflow"))
-"""Which Airflow it is."""
 
 __all__ = ["VERSION", "LiveAirflow"]

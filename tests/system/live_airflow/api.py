@@ -16,7 +16,6 @@ from tests.system.live_airflow.waiting import wait_until
 Json = dict[str, Any]
 
 PAGE = 1000
-FINISHED = frozenset({"success", "failed"})
 PARSING_TIMEOUT = 60.0
 REQUEST_TIMEOUT = 60
 
@@ -42,12 +41,10 @@ class AirflowApi:
         """Send one request; return the JSON of the answer, or raise with its body if its status is an error."""
         answer = self.request(method, path, **kwargs)
         if not answer.ok:
-            said = f"{method} {path}: {answer.status_code} {answer.text}"
-            raise requests.HTTPError(said, request=answer.request, response=answer)
+            raise requests.HTTPError(f"{method} {path}: {answer.status_code} {answer.text}", response=answer)
         return answer.json() if answer.content else None
 
     def pages(self, path: str, field: str, **params: Any) -> list[Json]:
-        """Return all entries of a collection, page by page."""
         entries: list[Json] = []
         while True:
             page = self.api("GET", path, params={"limit": PAGE, "offset": len(entries), **params})
@@ -63,13 +60,11 @@ class AirflowApi:
         return str(self.api("POST", f"/dags/{dag_id}/dagRuns", json=request)["dag_run_id"])
 
     def run_dag(self, dag_id: str, conf: Mapping[str, Any] | None = None, state: str = "success") -> str:
-        """Start a run, wait until it has ended as it should, and return its id."""
         run_id = self.trigger_dag(dag_id, conf)
         self.wait_for_run(dag_id, run_id, state)
         return run_id
 
     def pause(self, dag_id: str, *, is_paused: bool) -> None:
-        """Pause a DAG, or unpause it."""
         self.api("PATCH", f"/dags/{dag_id}", json={"is_paused": is_paused})
 
     def wait_for_dag(self, dag_id: str) -> Json:
@@ -85,28 +80,21 @@ class AirflowApi:
 
         return wait_until(dag, PARSING_TIMEOUT, failure)
 
-    def dag_run(self, dag_id: str, run_id: str) -> Json:
-        """Return a DAG run."""
-        run: Json = self.api("GET", f"/dags/{dag_id}/dagRuns/{run_id}")
-        return run
-
     def wait_for_run(self, dag_id: str, run_id: str, state: str | None = "success", timeout: float = 240) -> Json:
         """Wait until a run has ended, in a state unless that is None; return it, or fail with the ends of the logs."""
 
         def finished() -> Json | None:
-            run = self.dag_run(dag_id, run_id)
-            return run if run["state"] in FINISHED else None
+            run: Json = self.api("GET", f"/dags/{dag_id}/dagRuns/{run_id}")
+            return run if run["state"] in ("success", "failed") else None
 
         run = wait_until(finished, timeout, lambda: f"run not finished\n{self.describe(dag_id, run_id)}", 0.2)
         assert state in (None, run["state"]), self.describe(dag_id, run_id)
         return run
 
     def task_instances(self, dag_id: str, run_id: str) -> list[Json]:
-        """Return all task instances of a run, mapped ones one by one."""
         return self.pages(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", "task_instances", order_by="id")
 
     def wait_for_tasks(self, dag_id: str, run_id: str, state: str, count: int, timeout: float = 120) -> None:
-        """Wait until that many tasks of a run are in a state, or more."""
         wait_until(
             lambda: sum(task["state"] == state for task in self.task_instances(dag_id, run_id)) >= count,
             timeout,
@@ -115,7 +103,6 @@ class AirflowApi:
         )
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Any:
-        """Return what a task has returned."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
         return self.api("GET", path, params={"map_index": map_index, "deserialize": False})["value"]
 
@@ -127,7 +114,6 @@ class AirflowApi:
         return "\n".join(" ".join(map(str, entry)) for entry in entries)
 
     def enter_connection(self, method: str, conn_id: str, connection: Mapping[str, Any]) -> None:
-        """Create a connection (``POST``), or change it (``PATCH``)."""
         path = "/connections" if method == "POST" else f"/connections/{conn_id}"
         body = {"connection_id": conn_id, **connection, "extra": json.dumps(connection["extra"])}
         self.api(method, path, json=body)
@@ -143,8 +129,5 @@ class AirflowApi:
     def describe(self, dag_id: str, run_id: str) -> str:
         """Say how a run stands, for a person who has to find out why it hangs."""
         tasks = self.task_instances(dag_id, run_id)
-        counts = Counter((task["task_id"], str(task["state"]), task["try_number"]) for task in tasks)
-        lines = [f"{dag_id} {run_id}: {self.dag_run(dag_id, run_id)['state']} at {time.strftime('%X')}"]
-        for (task, state, tries), count in sorted(counts.items()):
-            lines.append(f"  {task} try {tries}: {state} x {count}")
-        return "\n".join(lines)
+        counts = Counter(f"{task['task_id']} try {task['try_number']}: {task['state']}" for task in tasks)
+        return "\n  ".join([f"{dag_id} {run_id} at {time.strftime('%X')}", *map(str, sorted(counts.items()))])

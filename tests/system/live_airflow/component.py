@@ -50,12 +50,10 @@ class Component:
 
     @property
     def pid(self) -> int:
-        """The process id of the program."""
         assert self._process is not None
         return int(self._process.pid)
 
     def start(self) -> None:
-        """Start the program."""
         if self.is_alive():
             raise RuntimeError(f"{self.name} is running, pid {self.pid}")
         self._starts += 1
@@ -76,11 +74,9 @@ class Component:
             )
 
     def is_alive(self) -> bool:
-        """Return whether the program is running."""
         return self._process is not None and self._process.poll() is None
 
     def pids(self) -> list[int]:
-        """Return the process ids of the program and of all that it has started."""
         return [process.pid for process in self._family()]
 
     def _family(self) -> list[psutil.Process]:
@@ -101,11 +97,9 @@ class Component:
             self.wait(END_TIMEOUT)  # until all of its threads have ended, too
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the program itself."""
-        signal_each([self._family()[0]], number)
+        signal_each(self._family()[:1], number)
 
     def wait(self, timeout: float) -> int:
-        """Wait until the program has ended, and return its exit status."""
         assert self._process is not None
         return int(self._process.wait(timeout))
 
@@ -133,11 +127,9 @@ class Component:
         wait_until(ready, START_TIMEOUT, lambda: f"{self.name} not ready:\n{self.tail()}")
 
     def output(self) -> str:
-        """Return what the program has written since it was last started."""
         return self.log.read_text(errors="replace") if self._starts else ""
 
     def tail(self, lines: int = 30) -> str:
-        """Return the last lines of its output."""
         return "\n".join(self.output().splitlines()[-lines:])
 
 
@@ -149,7 +141,6 @@ def has_ended(pid: int) -> bool:
 
 
 def signal_each(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
-    """Send a signal to processes; some may have ended."""
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.send_signal(number)

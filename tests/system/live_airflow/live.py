@@ -24,7 +24,6 @@ from tests.system.live_airflow.waiting import wait_until
 SETTINGS = {
     "CORE__HOSTNAME_CALLABLE": "socket.gethostname",
     "CORE__PARALLELISM": 16,
-    "API__EXPOSE_CONFIG": True,
     "API__EXPOSE_STACKTRACE": True,
     "API__MAXIMUM_PAGE_LIMIT": 1000,
     "LOGGING__COLORED_CONSOLE_LOG": False,
@@ -49,8 +48,6 @@ SETTINGS = {
     "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": 10,
 }
 """What all live Airflows have in common, beside the playground's settings."""
-
-SERVICES = ("postgres", "redis")
 
 
 class LiveAirflow(AirflowApi):
@@ -77,10 +74,8 @@ class LiveAirflow(AirflowApi):
         self.port = free_port()
         super().__init__(f"http://127.0.0.1:{self.port}")
         self.dags_folder = Path(dags_folder).resolve()
-        self.celery = celery
-        self.path = path
+        self.celery, self.path, self.python = celery, path, python
         self.extra_environment = dict(env or {})
-        self.python = python
         self.environment: dict[str, str] = {}
         self.processes: dict[str, Component] = {}
         self.directory = Path()
@@ -149,18 +144,16 @@ class LiveAirflow(AirflowApi):
         return beat is not None and datetime.fromisoformat(beat) >= since
 
     def _launch(self, *components: Component) -> None:
+        self.processes |= {component.name: component for component in components}
         for component in components:
-            self.processes[component.name] = component
             component.start()
         for component in components:
             component.wait_until_ready()
 
     def kill(self, name: str) -> None:
-        """Kill a component with SIGKILL, and all that it had started, as if its machine had lost power."""
         self.processes[name].kill()
 
     def start(self, name: str) -> None:
-        """Start a component again that was killed or stopped."""
         self.processes[name].start()
         self.processes[name].wait_until_ready()
 
@@ -187,26 +180,17 @@ class LiveAirflow(AirflowApi):
 
     def cli(self, *arguments: str) -> None:
         """Run ``airflow …``; raise with all it wrote if it fails."""
+        command = [self.python, "-m", "airflow", *arguments]
         done = subprocess.run(
-            [self.python, "-m", "airflow", *arguments],
-            env=self.environment,
-            cwd=self.directory,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=START_TIMEOUT,
-            check=False,
+            command, env=self.environment, cwd=self.directory, input="", capture_output=True, text=True
         )
         if done.returncode:
-            raise RuntimeError(f"airflow {' '.join(arguments)}: {done.returncode}\n{done.stdout}")
+            raise RuntimeError(f"airflow {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}")
 
     def describe(self, dag_id: str, run_id: str) -> str:
-        """Say how a run stands, with the ends of the components' logs."""
         logs = [
-            f"--- {name} ({'alive' if component.is_alive() else 'not running'}), end of its log:\n{component.tail()}"
+            f"--- {name} ({'alive' if component.is_alive() else 'not running'}):\n{component.tail()}"
             for name, component in self.processes.items()
-            if name not in SERVICES
         ]
         return "\n".join([*logs, f"--- {super().describe(dag_id, run_id)}"])
 
@@ -214,7 +198,7 @@ class LiveAirflow(AirflowApi):
         """End everything, first Airflow and then what it stands on, and remove the files."""
         atexit.unregister(self.close)
         for name, component in reversed(self.processes.items()):
-            if name in SERVICES:
+            if name in ("postgres", "redis"):
                 component.stop()
             else:
                 component.kill()

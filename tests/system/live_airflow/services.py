@@ -52,7 +52,6 @@ def postgres(directory: Path, environment: Mapping[str, str]) -> Component:
 
 
 def postgres_url(directory: Path) -> str:
-    """Return the URL of such a cluster for SQLAlchemy."""
     return f"postgresql+psycopg2://airflow@/postgres?host={directory}"
 
 
@@ -72,12 +71,10 @@ def redis(directory: Path, environment: Mapping[str, str]) -> Component:
 
 
 def redis_url(directory: Path) -> str:
-    """Return the URL of such a Redis for Celery."""
     return f"redis+socket://{directory / 'socket'}"
 
 
 def newest_postgres() -> Path:
-    """Return the directory of the newest PostgreSQL's programs."""
     found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
     if not found:
         raise RuntimeError("no PostgreSQL in /usr/lib/postgresql: install the Debian package 'postgresql'")
@@ -85,6 +82,5 @@ def newest_postgres() -> Path:
 
 
 def free_port() -> int:
-    """Return a free TCP port of 127.0.0.1."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])

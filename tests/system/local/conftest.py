@@ -25,7 +25,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def airflow(local_airflow: LiveAirflow, folder: Path, request: pytest.FixtureRequest) -> Iterator[LiveAirflow]:
-    """Give Airflow the DAGs of a module."""
     file = local_airflow.dags_folder / f"{request.path.stem}.py"
     file.write_text(request.module.DAGS.replace("FOLDER", str(folder)))
     yield local_airflow

@@ -19,29 +19,19 @@ from datetime import timedelta
 
 from airflow.sdk import DAG
 
-from airflow_provider_campaign.operators.campaign import (
-    DeleteCampaignOperator,
-    StartCampaignOperator,
-    StopActiveCampaignsOperator,
-    StopCampaignOperator,
-)
+from airflow_provider_campaign.operators import campaign
 
 AGAIN = {"retries": 1, "retry_delay": timedelta(seconds=1)}
-OPERATORS = {"stop": StopCampaignOperator, "start": StartCampaignOperator, "delete": DeleteCampaignOperator}
 
-for name, operator in OPERATORS.items():
+for action in ("stop", "start", "delete"):
     for conn_id, campaign_type in (("campaign_default", "sms"), ("sonarly", None)):
-        with DAG(f"{name}_{campaign_type or 'sonarly'}"):
-            operator(
-                task_id="task",
-                campaign_id="{{ dag_run.conf['campaign_id'] }}",
-                campaign_conn_id=conn_id,
-                campaign_type=campaign_type,
-                **AGAIN,
-            )
+        with DAG(f"{action}_{campaign_type or 'sonarly'}"):
+            which = {"campaign_id": "{{ dag_run.conf['campaign_id'] }}", "campaign_type": campaign_type}
+            operator = getattr(campaign, f"{action.title()}CampaignOperator")
+            operator(task_id="task", campaign_conn_id=conn_id, **which, **AGAIN)
 
 with DAG("killed_sweep"):
-    StopActiveCampaignsOperator(task_id="sweep", **AGAIN)
+    campaign.StopActiveCampaignsOperator(task_id="sweep", **AGAIN)
 """
 
 
@@ -55,7 +45,6 @@ CASES = [
     # Whoever is killed leaves no record, so nothing says that a delete was sent: a mistyped id would look the same.
     ("delete", "sms", "lost", 2, "failed"),
 ]
-BEFORE = {"stop": "Active", "start": "Stopped", "delete": "Stopped"}
 AFTER = {"stop": "Stopped", "start": "Active", "delete": None}
 
 
@@ -67,7 +56,7 @@ def test_what_a_killed_task_had_asked_for_is_done_once(airflow: LiveAirflow, pla
     runs = []
     for action, campaign_type, fault, *_ in CASES:
         campaign_id = f"{action}-{campaign_type}-{fault}"
-        platform.add_campaign(campaign_id, campaign_type, status=BEFORE[action])
+        platform.add_campaign(campaign_id, campaign_type, status="Active" if action == "stop" else "Stopped")
         options: dict[str, Any] = {"how": "hang"} if fault == "lost" else {}
         platform.add_fault(Fault(fault, action=action, campaign_id=campaign_id, **options))
         runs.append((campaign_id, airflow.trigger_dag(f"{action}_{campaign_type}", {"campaign_id": campaign_id})))

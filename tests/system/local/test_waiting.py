@@ -1,4 +1,4 @@
-"""Deferred waits on a live Airflow: ended by the trigger, when the triggerer is lost, as an asset."""
+"""Deferred tasks on a live Airflow: ended by the trigger, when the triggerer is lost, rate-limited, as an asset."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from packaging.version import Version
 
-from airflow_provider_campaign.sandbox import Sandbox
+from airflow_provider_campaign.sandbox import Fault, Sandbox
+from tests.meanwhile import requests_received
 from tests.odd_texts import ODD
 from tests.system.conftest import SecretsBackend
 from tests.system.live_airflow import VERSION, LiveAirflow
@@ -25,8 +25,6 @@ MANY = 50  # that many reads need not wait for the next minute's
 STOPS = 12
 
 DAGS = f"""
-from pathlib import Path
-
 from airflow.sdk import DAG, Asset, AssetWatcher, task
 
 from airflow_provider_campaign.operators.campaign import StopSmsCampaignOperator
@@ -36,11 +34,6 @@ from airflow_provider_campaign.triggers.campaign import CampaignStatusTrigger
 STOP = {{"deferrable": True, "poll_interval": 3}}
 WAIT = {{"deferrable": True, "poke_interval": 3}}
 BRIEF = {{"campaign_id": "cd-live", "timeout": 5, "retries": 0, **WAIT}}
-
-
-def note(context):
-    Path("FOLDER/callback").write_text("called back")
-
 
 with DAG("stops"):
     stop = StopSmsCampaignOperator.partial(task_id="stop", **STOP).expand(
@@ -53,9 +46,10 @@ with DAG("stops"):
 
     stopped(stop.output)
 
-with DAG("left_to_do"):
-    StopSmsCampaignOperator(task_id="outlet", campaign_id="cd-outlet", outlets=[Asset("stopped")], **STOP)
-    StopSmsCampaignOperator(task_id="callback", campaign_id="cd-callback", on_success_callback=note, **STOP)
+with DAG("rate_limited"):
+    StopSmsCampaignOperator.partial(task_id="stop", retries=0, **STOP).expand(
+        campaign_id=[f"cd-stop-{{number}}" for number in range({STOPS})]
+    )
 
 with DAG("timeouts"):
     CampaignStatusSensor(task_id="from_worker", **BRIEF)
@@ -65,21 +59,13 @@ with DAG("timeouts"):
     StopSmsCampaignOperator(task_id="stop", campaign_id="cd-deaf", timeout=5, retries=0, **STOP)
 
 with DAG("many"):
+    WAIT["start_from_trigger"] = True
     for number in range({MANY}):
-        CampaignStatusSensor(
-            task_id=f"wait_{{number}}", campaign_id=f"cd-many-{{number}}", start_from_trigger=True, **WAIT
-        )
-    CampaignStatusSensor.partial(task_id="mapped", start_from_trigger=True, **WAIT).expand(campaign_id=["cd-many-0"])
+        CampaignStatusSensor(task_id=f"wait_{{number}}", campaign_id=f"cd-many-{{number}}", **WAIT)
+    CampaignStatusSensor.partial(task_id="mapped", **WAIT).expand(campaign_id=["cd-many-0"])
 
-stopped = Asset(
-    "cd-watched-stopped",
-    watchers=[
-        AssetWatcher(
-            name="stopped",
-            trigger=CampaignStatusTrigger(campaign_id="cd-watched", campaign_conn_id="watched", poll_interval=3),
-        )
-    ],
-)
+trigger = CampaignStatusTrigger(campaign_id="cd-watched", campaign_conn_id="watched", poll_interval=3)
+stopped = Asset("cd-watched-stopped", watchers=[AssetWatcher(name="stopped", trigger=trigger)])
 
 with DAG("report", schedule=[stopped]):
 
@@ -93,16 +79,14 @@ with DAG("report", schedule=[stopped]):
 
 
 def states(airflow: LiveAirflow, dag_id: str, run_id: str) -> Counter[tuple[str, int]]:
-    """Count the states and tries of a run's tasks."""
     return Counter((task["state"], task["try_number"]) for task in airflow.task_instances(dag_id, run_id))
 
 
 def test_stops_of_campaigns_with_odd_names_are_ended_from_the_trigger(airflow: LiveAirflow, platform: Sandbox) -> None:
-    """A name that Airflow can't keep would end the triggerer's process, and each one that takes the trigger over."""
     ids = [f"cd-stop-{number}" for number in range(STOPS)]
     for campaign_id, fields in zip(ids, itertools.cycle(ODD.values()), strict=False):
         platform.add_campaign(campaign_id, stop_delay=12.0, **fields)
-    before = airflow.processes["triggerer"].pids()
+    before = airflow.processes["triggerer"].pids()  # a name that Airflow can't keep would end them
     run_id = airflow.run_dag("stops")
     assert states(airflow, "stops", run_id) == {("success", 1): STOPS + 1}
     assert airflow.xcom("stops", run_id, "stopped") == ids
@@ -116,16 +100,29 @@ def test_stops_of_campaigns_with_odd_names_are_ended_from_the_trigger(airflow: L
     assert Counter(request.action for request in platform.requests)["stop"] == STOPS
 
 
-def test_a_task_with_outlets_or_a_callback_ends_on_a_worker(
-    airflow: LiveAirflow, platform: Sandbox, folder: Path
+def test_the_loss_of_the_triggerer_loses_and_repeats_no_rate_limited_stop(
+    airflow: LiveAirflow, platform: Sandbox
 ) -> None:
-    for name in ("outlet", "callback"):
-        platform.add_campaign(f"cd-{name}", stop_delay=8.0)
-    run_id = airflow.run_dag("left_to_do")
-    wait_until((folder / "callback").exists, 10, lambda: "not called back")
-    events = airflow.pages("/assets/events", "asset_events", source_dag_id="left_to_do")
-    assert [event["source_task_id"] for event in events] == ["outlet"]
-    assert airflow.xcom("left_to_do", run_id, "outlet")["status"] == "Stopped"
+    ids = [f"cd-stop-{number}" for number in range(STOPS)]
+
+    def stops() -> Counter[tuple[str | None, int | None]]:
+        sent = (request for request in platform.requests if request.action == "stop")
+        return Counter((request.campaign_id, request.status_code) for request in sent)
+
+    for number, campaign_id in enumerate(ids):
+        platform.add_campaign(campaign_id, stop_delay=5.0 * (number % 2))
+        platform.add_fault(Fault("rate_limit", action="stop", campaign_id=campaign_id, retry_after="60"))
+    run_id = airflow.trigger_dag("rate_limited")
+    airflow.wait_for_tasks("rate_limited", run_id, "deferred", count=STOPS)
+    wait_until(lambda: not airflow.task_processes(), 30, lambda: "tasks hold their slots")
+    for _ in range(2):  # before the first stop is accepted, and after it
+        airflow.kill("triggerer")
+        airflow.start("triggerer")
+        platform.wait_for(lambda _: any(status == 200 for _, status in stops()), 120)
+    airflow.wait_for_run("rate_limited", run_id)
+    assert states(airflow, "rate_limited", run_id) == {("success", 1): STOPS}
+    assert stops() == {(campaign_id, status): 1 for campaign_id in ids for status in (200, 429)}
+    assert not any(campaign.live for campaign in platform.campaigns())
 
 
 def test_a_wait_that_runs_out_of_time_fails_or_is_skipped_as_a_poking_one(
@@ -135,11 +132,7 @@ def test_a_wait_that_runs_out_of_time_fails_or_is_skipped_as_a_poking_one(
     platform.add_campaign("cd-deaf", stoppable=False)
     run_id = airflow.run_dag("timeouts", state="failed")
     ends = {task["task_id"]: task["state"] for task in airflow.task_instances("timeouts", run_id)}
-    errors = {
-        "from_worker": "AirflowSensorTimeout",
-        "from_trigger": "AirflowSensorTimeout",
-        "stop": "CampaignTimeoutError",
-    }
+    errors = dict.fromkeys(("from_worker", "from_trigger"), "AirflowSensorTimeout") | {"stop": "CampaignTimeoutError"}
     assert ends == {"softly": "skipped", "softly_from_trigger": "skipped", **dict.fromkeys(errors, "failed")}
     for task, error in errors.items():
         log = airflow.task_log("timeouts", run_id, task)
@@ -178,7 +171,6 @@ def test_waits_survive_the_loss_of_the_triggerer_and_need_no_worker(airflow: Liv
 
 @pytest.fixture(scope="module", autouse=True)
 def watched(backend: SecretsBackend) -> Iterator[Sandbox]:
-    """An account of its own, from before to after its watcher."""
     with Sandbox(rate_limit=None) as sandbox:
         backend.store(watched=sandbox.kore_connection())
         sandbox.add_campaign("cd-watched", status="Stopped", **ODD["half an emoji"])
@@ -187,10 +179,9 @@ def watched(backend: SecretsBackend) -> Iterator[Sandbox]:
 
 @pytest.mark.usefixtures("platform")
 def test_an_asset_starts_its_dag_each_time_its_campaign_is_stopped(airflow: LiveAirflow, watched: Sandbox) -> None:
-    def look_twice() -> None:
-        """Wait until the watcher has judged what it saw first."""
+    def look_twice() -> None:  # so that the watcher has judged what it saw first
         watched.clear_requests()
-        watched.wait_for(lambda sandbox: len(sandbox.requests) >= 2, 120)
+        watched.wait_for(requests_received(2), 120)
 
     def runs() -> list[dict[str, Any]]:
         return airflow.pages("/dags/report/dagRuns", "dag_runs")
@@ -215,5 +206,4 @@ def test_an_asset_starts_its_dag_each_time_its_campaign_is_stopped(airflow: Live
     run_id = runs()[0]["dag_run_id"]
     airflow.wait_for_run("report", run_id)
     extra = str(airflow.xcom("report", run_id, "report"))
-    assert "cd-watched" in extra
-    assert "Stopped" in extra
+    assert ("cd-watched" in extra, "Stopped" in extra) == (True, True)

@@ -11,19 +11,13 @@ from pathlib import Path
 
 from airflow_provider_campaign.sandbox import Sandbox
 from airflow_provider_campaign.sandbox.playground import isolated_environment
+from tests.calling_hours import daily
 from tests.system.live_airflow import LiveAirflow
 from tests.system.live_airflow.waiting import wait_until
 
-GRACE = 45
-"""Seconds that the newest record may be old; the DAG runs every fifteen."""
-
+GRACE = 45  # seconds that the newest record may be old; the DAG runs every fifteen
 NOW = datetime.now(UTC)
-HOURS = {
-    "frequency": "DAILY",
-    "timezone": "UTC",
-    "start": f"{NOW + timedelta(hours=12):%H:%M}",
-    "end": f"{NOW - timedelta(minutes=15):%H:%M}",
-}
+HOURS = daily("UTC", (f"{NOW + timedelta(hours=12):%H:%M}", f"{NOW - timedelta(minutes=15):%H:%M}"))
 
 DAGS = f"""
 from datetime import datetime, timedelta, timezone
@@ -37,12 +31,9 @@ with DAG("guard", schedule=timedelta(seconds=15), start_date=datetime(2026, 1, 1
 
 
 def command(environment: Mapping[str, str], *arguments: str) -> tuple[int, str]:
-    """Run a command in a process of its own; return its exit status and what it says."""
-    done = subprocess.run(
-        [sys.executable, "-m", "airflow_provider_campaign", *arguments],
-        env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    print(arguments, done.returncode, done.stdout, done.stderr)
+    whole = [sys.executable, "-m", "airflow_provider_campaign", *arguments]
+    done = subprocess.run(whole, env=environment, input="", capture_output=True, text=True, check=False)
+    print(arguments, done)
     return done.returncode, done.stderr
 
 
@@ -54,11 +45,8 @@ def test_a_paused_dag_is_4_and_a_start_while_everything_is_dead_is_3(
     (tmp_path / "hours.json").write_text(json.dumps(HOURS))
     records = ("--records-path", f"file://{folder}", "--newest-record", str(GRACE))
     cron = ("watch", "--calling-hours", f"{tmp_path}/hours.json", *records)
-    alone = {
-        **isolated_environment(),
-        "AIRFLOW_CONN_CAMPAIGN_DEFAULT": json.dumps(kore),
-        "AIRFLOW_HOME": f"{tmp_path}/home",
-    }
+    known = {"AIRFLOW_CONN_CAMPAIGN_DEFAULT": json.dumps(kore), "AIRFLOW_HOME": f"{tmp_path}/home"}
+    alone = {**isolated_environment(), **known}
 
     def becomes(status: int) -> Callable[[], bool]:
         return lambda: command(alone, *cron)[0] == status
