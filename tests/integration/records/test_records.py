@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,12 @@ from airflow_provider_campaign.operators.campaign import (
     StopVoiceCampaignOperator,
 )
 from airflow_provider_campaign.records.store import RecordStore
-from airflow_provider_campaign.sandbox import Fault, Sandbox
+from airflow_provider_campaign.sandbox import Fault
 from airflow_provider_campaign.sandbox.task_runs import Outcome, StateStore
 from airflow_provider_campaign.sandbox.virtual_clock import VirtualClock
 from tests.calling_hours import daily
 from tests.certificates import Authority
-from tests.integration.sweep.runs import Dag, add, ids, live, plant
+from tests.integration.sweep.runs import Account, Dag, ids, plant
 from tests.kinds import Connect
 from tests.records_guard import RECORDS_PATH, read_all, verify_records
 from tests.servers import RawServer
@@ -39,10 +39,11 @@ RunTask = Callable[..., Outcome]
 
 
 @pytest.fixture
-def sandbox(sandbox: Sandbox, connect: Connect) -> Sandbox:
-    connect(sandbox.kore_connection("v2"))
-    add(sandbox, 4, name="Sale")
-    return sandbox
+def sandbox(clock: VirtualClock, connect: Connect) -> Iterator[Account]:
+    with Account(clock=clock) as account:
+        account.use("v2", connect)
+        account.add(4, name="Sale")
+        yield account
 
 
 @pytest.fixture
@@ -57,11 +58,11 @@ def records_of(store: RecordStore) -> list[Any]:
     return [file.record for file in read_all(store)]
 
 
-def stick(sandbox: Sandbox) -> None:
+def stick(sandbox: Account) -> None:
     sandbox.add_fault(Fault("error", action="stop", campaign_id="c-3", count=None))
 
 
-def test_the_last_of_three_tries_holds_what_all_of_them_did(sandbox: Sandbox, store: RecordStore, dag: Dag) -> None:
+def test_the_last_of_three_tries_holds_what_all_of_them_did(sandbox: Account, store: RecordStore, dag: Dag) -> None:
     stick(sandbox)
     run = dag.triggered()
     tries = [run.attempt() for _ in range(3)]
@@ -82,7 +83,7 @@ def test_the_last_of_three_tries_holds_what_all_of_them_did(sandbox: Sandbox, st
 
 
 @pytest.mark.parametrize("status", ["Stopped", "Scheduled"])
-def test_a_campaign_that_changes_between_two_tries_is_read_by_the_next(sandbox: Sandbox, dag: Dag, status: str) -> None:
+def test_a_campaign_that_changes_between_two_tries_is_read_by_the_next(sandbox: Account, dag: Dag, status: str) -> None:
     stick(sandbox)
     run = dag.triggered()
     run.attempt()
@@ -101,7 +102,7 @@ def test_a_campaign_that_changes_between_two_tries_is_read_by_the_next(sandbox: 
 
 
 def test_runs_with_nothing_live_skipped_or_with_a_wrong_argument_leave_records(
-    sandbox: Sandbox, store: RecordStore, dag: Dag
+    sandbox: Account, store: RecordStore, dag: Dag
 ) -> None:
     refused = dag.sweep(campaign_types="{{ none }}")
     now, hours = dag.clock.date, timedelta(hours=2)
@@ -126,7 +127,7 @@ def test_runs_with_nothing_live_skipped_or_with_a_wrong_argument_leave_records(
 
 @pytest.mark.parametrize("has_state_store", [False, True])
 def test_a_records_path_that_cannot_be_written_fails_once_all_is_stopped(
-    sandbox: Sandbox, dag: Dag, tmp_path: Path, caplog: pytest.LogCaptureFixture, has_state_store: bool
+    sandbox: Account, dag: Dag, tmp_path: Path, caplog: pytest.LogCaptureFixture, has_state_store: bool
 ) -> None:
     dag.runner.has_state_store = has_state_store
     folder = tmp_path / "records"
@@ -143,7 +144,7 @@ def test_a_records_path_that_cannot_be_written_fails_once_all_is_stopped(
     assert len(json.loads(logged.partition(": ")[2])["campaigns"]) == 4
     folder.unlink()
     assert run.attempt().result["outcome"] == "success"
-    assert live(sandbox) == set()
+    assert sandbox.live == set()
     assert ("Previous tries of this task have left no record: 1" in caplog.text) == (not has_state_store)
     [record] = records_of(RecordStore(f"file://{folder}"))
     [earlier] = record["earlier_tries"]
@@ -161,7 +162,7 @@ class PlainStore(StateStore):
 
 @pytest.mark.parametrize("has_state_store", [True, False])
 def test_without_a_records_path_the_task_state_store_keeps_the_result(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, dag: Dag, has_state_store: bool
+    sandbox: Account, monkeypatch: pytest.MonkeyPatch, dag: Dag, has_state_store: bool
 ) -> None:
     monkeypatch.delenv(RECORDS_PATH)
     dag.runner.has_state_store = has_state_store
@@ -205,7 +206,7 @@ def single(store: RecordStore, operator: type[Any] = StopSmsCampaignOperator, **
     ],
 )
 def test_a_single_action_leaves_a_record_where_a_path_is_set(
-    sandbox: Sandbox, store: RecordStore, operator: type, action: str, statuses: tuple[str | None, str]
+    sandbox: Account, store: RecordStore, operator: type, action: str, statuses: tuple[str | None, str]
 ) -> None:
     if action == "start":
         sandbox.set_status("c-0", "Ready")
@@ -220,7 +221,7 @@ def test_a_single_action_leaves_a_record_where_a_path_is_set(
 
 
 def test_a_single_stop_that_fails_leaves_a_record_and_its_retry_too(
-    sandbox: Sandbox, store: RecordStore, run_task: RunTask
+    sandbox: Account, store: RecordStore, run_task: RunTask
 ) -> None:
     sandbox.add_fault(Fault("lost", how="error", action="stop", campaign_id="c-0"))
     sandbox.add_fault(Fault("error", action="status", campaign_id="c-0", count=200))
@@ -235,7 +236,7 @@ def test_a_single_stop_that_fails_leaves_a_record_and_its_retry_too(
 
 
 def test_a_deferred_stop_leaves_its_record_when_it_resumes(
-    sandbox: Sandbox, store: RecordStore, run_task: RunTask
+    sandbox: Account, store: RecordStore, run_task: RunTask
 ) -> None:
     sandbox.campaign("c-0").stop_delay = 600
     with pytest.raises(TaskDeferred) as deferred:
@@ -276,7 +277,7 @@ LOST, LIMITED = Fault("lost", how="error", action="stop"), Fault("rate_limit", a
     ids=["refused", "a conflict", "the wrong type", "lost", "rate-limited"],
 )
 def test_a_stop_that_fails_leaves_the_status_that_its_error_shows_and_whether_it_was_answered(
-    sandbox: Sandbox,
+    sandbox: Account,
     store: RecordStore,
     status: str | None,
     operator: type,
@@ -296,7 +297,7 @@ def test_a_stop_that_fails_leaves_the_status_that_its_error_shows_and_whether_it
 
 @pytest.mark.parametrize("is_trusted", [True, False], ids=["no connection", "a refused certificate"])
 def test_nothing_was_asked_where_nothing_was_sent(
-    sandbox: Sandbox, connect: Connect, store: RecordStore, tmp_path: Path, is_trusted: bool
+    sandbox: Account, connect: Connect, store: RecordStore, tmp_path: Path, is_trusted: bool
 ) -> None:
     with RawServer(lambda connection: None, Authority(tmp_path).server_context()) as server:
         host = "http://127.0.0.1:1" if is_trusted else server.url
