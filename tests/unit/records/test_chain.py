@@ -15,11 +15,13 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_campaign.campaign import LIVE_STATUSES
 from airflow_provider_campaign.exceptions import CampaignRecordError
 from airflow_provider_campaign.records.progress import Progress
 from airflow_provider_campaign.records.record import RecordDraft
 from airflow_provider_campaign.records.shape import canonical, read_record
 from airflow_provider_campaign.records.store import RecordStore
+from tests.accounts import KORE_V2
 from tests.records_guard import TAMPERED, check_record, check_records, read_all, verify_records
 
 ENDED_AT, DAY = 1_800_000_000.0, 86400.0
@@ -305,3 +307,18 @@ def test_recent_records_are_those_that_the_chain_names_since_a_day(store: Record
     assert store.recent("another", last, last) == []
     (tmp_path / path_of(2)).write_bytes((tmp_path / path_of(1)).read_bytes())
     assert recent(1) == [path_of(1)]
+
+
+def test_a_run_that_found_nothing_is_a_small_record(tmp_path: Path) -> None:
+    """With ids as long as an Airflow that names its DAGs well has them."""
+    at = datetime(2026, 11, 21, 21, tzinfo=UTC)
+    run = draft_of(f"scheduled__{at}", dag_id="keep_campaigns_closed_kore_us", task_id="stop_everything").run
+    closing = {"rule": "*", "end": at.isoformat(), "verified_at": "2026-11-21T21:00:02.123456+00:00", "live_at_end": []}
+    scope = {"campaign_types": ["sms", "voice"], "statuses": sorted(LIVE_STATUSES), "dry_run": False}
+    began = ("sweep", {**run, "logical_date": at.isoformat()}, at.timestamp() + 0.123456, "kore_us_production", KORE_V2)
+    draft = RecordDraft(*began, scope, "End of calling hours", at, "America/New_York")
+    progress = Progress(closings=[closing], requests=2)
+    store = RecordStore(f"file://{tmp_path}")
+    for later in (0, 300):
+        store.write(draft.record(progress, at.timestamp() + later + 0.234567, "success"))
+    assert max(path.stat().st_size for path in tmp_path.rglob("*.json")) < 1024
