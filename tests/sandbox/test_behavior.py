@@ -146,7 +146,7 @@ def test_sonarly_may_have_numbers_for_ids_and_statuses_of_its_own(sandbox: Sandb
 TOTAL = 25
 
 
-def test_a_fault_applies_to_matching_requests_in_the_order_in_which_they_were_planned(
+def test_a_fault_applies_to_matching_requests_in_the_order_of_their_plans(
     sandbox: Sandbox, kore: KoreClient, sonarly: SonarlyClient
 ) -> None:
     first, second = sandbox.add_campaign(), sandbox.add_campaign()

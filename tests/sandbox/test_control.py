@@ -85,7 +85,8 @@ def test_campaigns_faults_and_settings_can_be_changed(
     assert control("DELETE", "faults").status_code == 200
     assert kore.stop(voice, "voice").status_code == 200
 
-    settings = {"ignore_sort": True, "rate_limit": None, "sonarly_permissions": ["campaigns:read"]}
+    allowed = ["campaigns:read"]
+    settings = {"ignore_sort": True, "clock_offset": -3600, "rate_limit": None, "sonarly_permissions": allowed}
     response = control("PATCH", "config", settings)
     assert response.status_code == 200
     assert response.json() == control("GET", "state").json()["config"] == sandbox.config.public_settings()

@@ -260,7 +260,7 @@ def test_no_command_shows_a_secret_that_the_platform_echoes(
 # Records.
 
 
-def test_an_account_that_fails_keeps_no_other_from_being_stopped_and_leaves_a_record(
+def test_an_account_that_fails_keeps_no_other_from_its_turn_and_leaves_a_record(
     accounts: Sandbox, command: Command, store: RecordStore
 ) -> None:
     accounts.add_fault(Fault("unauthorized", platform="sonarly", count=None))

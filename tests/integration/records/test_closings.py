@@ -261,7 +261,7 @@ def test_the_last_record_is_missed_by_the_hash_that_its_run_has_logged(beginning
     assert (shown.status, sha256 in shown.stderr) == (1, True)
 
 
-def test_csv_and_page_have_a_line_for_each_campaign_and_neither_formulas_nor_markup(month: Month) -> None:
+def test_csv_and_page_have_a_line_a_campaign_and_neither_formulas_nor_markup(month: Month) -> None:
     printed, page = (month.show("records", form).stdout for form in ("--csv", "--html"))
     lines = list(csv.DictReader(io.StringIO(printed)))
     kept = {(line["campaign_id"], line["outcome"], line["name"], bool(line["confirmed_at"])) for line in lines}
