@@ -33,7 +33,7 @@ COPIED = (PACKAGE, "tests", "example_dags", "docs", "README.md", "pyproject.toml
 
 TESTS = ("tests/unit", "tests/integration")
 SLOW = (
-    *("airflow_runs", "changelog", "demo", "dependencies", "docs", "example_dags", "messages", "packaging"),
+    *("airflow_runs", "changelog", "demo", "docs", "example_dags", "messages", "packaging"),
     *("provider_commands", "repository", "samples", "words"),
 )
 """Whole Airflows, and tools, and what looks at the repository: what they would find, others find sooner."""
