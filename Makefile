@@ -20,7 +20,7 @@ PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14)
 IS_SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, $(NEWEST_PYTHON)))
 
 CORE := tests/unit/client/test_transport.py $(patsubst %,tests/integration/%.py,client/test_wire operators/test_campaign \
-	hooks/test_connection_settings waiting/test_triggers docs/test_demo)
+	hooks/test_connection_settings waiting/test_triggers waiting/test_watchers docs/test_demo)
 
 # The developer's own Airflow stays out of it, and without bytecode Airflow starts half as fast.
 unexport AIRFLOW_HOME AIRFLOW_CONFIG PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHONPATH VIRTUAL_ENV

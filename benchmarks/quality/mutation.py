@@ -158,7 +158,8 @@ def draw(files: list[list[Mutant]], count: int, seed: int) -> list[Mutant]:
 
 def run_tests(folder: Path, *arguments: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
     """Run pytest in a copy of the repository, until a test fails."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--timeout=120", *arguments]
+    limit = ("--timeout=120", "--timeout-method=thread")  # which ends the process, whatever its threads wait for
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *limit, *arguments]
     environment = {**os.environ, "PYTHONPATH": str(folder), "COVERAGE_FILE": str(folder / "coverage.data")}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout)
 
