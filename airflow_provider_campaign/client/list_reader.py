@@ -48,8 +48,6 @@ class ListReader:
 
         One that may have too many rows for the platform is requested again with half as many.
         """
-        if self.is_finished:
-            return []
         campaigns = self._requester.retrying(deadline)(self._request_page)
         self.pages_read += 1
         return campaigns
