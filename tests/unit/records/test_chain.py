@@ -17,6 +17,7 @@ import pytest
 
 from airflow_provider_campaign.campaign import LIVE_STATUSES
 from airflow_provider_campaign.exceptions import CampaignRecordError
+from airflow_provider_campaign.records.files import record_path
 from airflow_provider_campaign.records.progress import Progress
 from airflow_provider_campaign.records.record import RecordDraft
 from airflow_provider_campaign.records.shape import canonical, read_record
@@ -168,6 +169,7 @@ def test_nothing_is_overwritten_and_nothing_is_written_twice(store: RecordStore,
 def test_each_part_of_a_path_is_safe(tmp_path: Path, run: dict[str, Any], path: str) -> None:
     store = RecordStore(f"file://{tmp_path}")
     assert store.write(record_of(**run))["path"] == f"closing/{path}.json"
+    assert record_path({"command": "stop"}, "2026-11-30") == "@commands/2026-11-30/stop.try1"
     assert len({store.write(record_of(":" * 249 + end))["path"] for end in "ab"}) == 2  # the name is cut, and unique
     assert [each for each in verify_records(store.read()) if each.is_error] == []
 
