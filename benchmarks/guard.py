@@ -25,6 +25,7 @@ from typing import Any
 
 from airflow_provider_campaign.calling_hours import CallingRules
 from airflow_provider_campaign.campaign import Campaign
+from airflow_provider_campaign.records.store import RecordStore
 from airflow_provider_campaign.sandbox import Sandbox
 from benchmarks.common.measuring import LATENCY, TaskProcesses
 from benchmarks.common.reporting import RESULTS
@@ -229,7 +230,7 @@ def main() -> None:
             airflow.pause("guard", is_paused=False)
             guarded.run()
         runs = Counter(run["state"] for run in airflow.pages("/dags/guard/dagRuns", "dag_runs"))
-        kept = [json.loads(path.read_text()) for path in sorted((folder / "records").rglob("*.json"))]
+        kept = [file.record for file in RecordStore(f"file://{folder}/records").read() if file.record]
         found = guarded.outcome() | {
             "runs": dict(runs),
             "records": dict(Counter(record["outcome"] for record in kept)),
