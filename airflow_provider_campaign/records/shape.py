@@ -49,15 +49,17 @@ def sha256_of(content: bytes) -> str:
 def read_record(content: bytes) -> Mapping[str, Any] | None:
     """Return the record in bytes, with its defaults; None if there is none that is as its schema says."""
     try:
-        return _validate()(json.loads(content.decode(), parse_constant=float.fromhex))  # no NaN, no Infinity
+        record = json.loads(content.decode(), parse_constant=float.fromhex)  # a ValueError for NaN and Infinity
+        _validate()(record)
+        return {**DEFAULTS, **record}
     except (ValueError, RecursionError):
         return None
 
 
 @cache
-def _validate() -> Callable[[Any], Mapping[str, Any]]:
-    """Return what returns a record with its defaults, or raises a ValueError if it is not as the schema says."""
+def _validate() -> Callable[[Any], object]:
+    """Return what raises a ValueError for a record that is not as the schema says."""
     import fastjsonschema  # a DAG file needs none
 
     formats = {"date-time": lambda text: datetime.fromisoformat(text).isoformat() == text}  # not the 30th of February
-    return fastjsonschema.compile(json.loads(SCHEMA_TEXT), formats=formats)
+    return fastjsonschema.compile(json.loads(SCHEMA_TEXT), formats=formats, use_default=False)  # each would get its own
