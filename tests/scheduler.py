@@ -12,6 +12,7 @@ GROUPS = {
     "tests/integration/docs/test_example_dags.py": "airflow",
     "tests/integration/docs/test_demo.py::test_a_campaign_of_ones_own": "airflow",
     "tests/integration/test_packaging.py": "packaging",
+    "tests/integration/records/test_closings.py": "closings",
     "tests/integration/hooks/test_provider_commands.py": "airflow",
     "tests/integration/operators/test_termination.py": "termination",
     "tests/system/local": "local",

@@ -125,8 +125,7 @@ class TaskRunner:
     def __init__(self, clock: VirtualClock) -> None:
         self.clock = clock
         self.runs: list[DagRun] = []
-        self.has_state_store = SHARED_STREAMS
-        """Whether Airflow keeps what a task hands on to its next try: 3.3 has brought that, and shared streams."""
+        self.has_state_store = SHARED_STREAMS  # whether Airflow keeps what a task hands on to its next try (3.3)
 
     def run_task(self, operator: BaseOperator, at: datetime | str | None = None, **run: Any) -> Outcome:
         """
@@ -274,8 +273,7 @@ class TaskRunner:
             "ts": run.date.isoformat(),
             "params": {**{name: operator.params[name] for name in operator.params if name not in run.conf}, **run.conf},
             "var": {"value": _Found(Variable.get), "json": _Found(partial(Variable.get, deserialize_json=True))},
-            "prev_data_interval_start_success": last and last.date,
-            "prev_data_interval_end_success": last and last.date,
+            **dict.fromkeys(("prev_data_interval_start_success", "prev_data_interval_end_success"), last and last.date),
             "prev_start_date_success": last and last.began,
             "prev_end_date_success": last and last.ended,
             "outlet_events": _Found(lambda outlet: send),

@@ -44,7 +44,7 @@ def switch_schedules_off(
     client: CampaignClient,
     campaign_types: Iterable[str | None],
     deadline: Deadline,
-    is_due: Callable[[Campaign], bool],
+    may_start: Callable[[Campaign], bool],
 ) -> tuple[list[Campaign], list[str]]:
     """Switch schedules off; return the campaigns as they read back, and what is not verified off."""
     scheduled, seen, problems = list[Campaign](), list[Campaign](), list[str]()
@@ -58,7 +58,7 @@ def switch_schedules_off(
             problems.append(f"Other campaigns may start by themselves: {failure}")
     for campaign in scheduled:
         try:
-            if campaign.status in SCHEDULED_STATUSES and is_due(campaign):
+            if campaign.status in SCHEDULED_STATUSES and may_start(campaign):
                 seen.append(_switch_off(client, campaign, deadline))
         except Exception as error:  # noqa: BLE001 an error with one must not stop the others
             failure = as_campaign_error(error, f"Schedule of campaign {campaign.id!r} ({client.description})")
