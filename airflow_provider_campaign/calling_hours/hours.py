@@ -77,7 +77,7 @@ class CallingHours:
     def _changes(self, which: int, after: datetime, until: datetime) -> Iterator[datetime]:
         for number in range(_period_of(after), _period_of(until) + 1):
             changes = (opening[which] for opening in self._openings(number))
-            yield from (each for each in changes if _period_of(each) == number and after < each <= until)
+            yield from (each for each in changes if after < each <= until and _period_of(each) == number)
 
     @cached_property
     def _periods(self) -> dict[int, list[Opening]]:

@@ -48,7 +48,6 @@ INSTEAD = {
 
 EXCEPTIONS = {
     ("docs/page.md", "the page"): "it is about that page alone",
-    ("docs/benchmarks.md", "night"): "an example of a rule: alerts may run at night",
     ("CONTRIBUTING.md", "the page"): "any page in docs/",
     ("CODE_OF_CONDUCT.md", "told"): "of people, not of data",
     ("code", "the page"): "a page of a list, or the page that a module makes",
