@@ -14,17 +14,17 @@ import ssl
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from functools import cached_property
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
-from threading import Event, Thread, Timer
+from threading import Event, Timer
 from urllib.parse import urlsplit
 
 from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_auth_from_url, get_environ_proxies, select_proxy
 from urllib3 import make_headers
 
+from airflow_provider_campaign.client.threads import in_thread
 from airflow_provider_campaign.exceptions import forget_variables
 from airflow_provider_campaign.platforms.base import HttpRequest, HttpResponse
 
@@ -78,7 +78,8 @@ class Transport:
         ends, is_connected = time.monotonic() + seconds, False
         try:
             with closing(self._connection(min(seconds, CONNECT_TIMEOUT))) as connection:
-                _connect(connection, min(seconds, CONNECT_TIMEOUT))
+                # Neither the system's resolver nor a host with many addresses keeps to a time-out.
+                in_thread(connection.connect).result(min(seconds, CONNECT_TIMEOUT))
                 is_connected = True
                 with _time_limit(connection.sock, ends - time.monotonic()):
                     body, headers = self._content(request)
@@ -146,22 +147,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _connect(connection: HTTPConnection, seconds: float) -> None:
-    """Connect in a thread: neither the system's resolver nor a host with many addresses keeps to a time-out."""
-    connected: Future[None] = Future()
-
-    def settle() -> None:
-        try:
-            connection.connect()
-        except Exception as error:  # noqa: BLE001 it is raised where the connection is waited for
-            connected.set_exception(error)
-        else:
-            connected.set_result(None)
-
-    Thread(target=settle, daemon=True).start()
-    connected.result(seconds)
 
 
 @contextmanager

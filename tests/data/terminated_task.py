@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import threading
 from collections.abc import Callable, Mapping
+from types import FrameType
 from typing import Any
 
 from airflow_provider_campaign.operators.campaign import (
@@ -12,6 +15,7 @@ from airflow_provider_campaign.operators.campaign import (
     StopSmsCampaignOperator,
 )
 from airflow_provider_campaign.sensors.campaign import CampaignStatusSensor
+from airflow_provider_campaign.sweep.traffic import Traffic
 
 TASKS: dict[str, Callable[[], Any]] = {
     "sweep": lambda: StopActiveCampaignsOperator(task_id="sweep", campaign_types=("sms",)),
@@ -25,6 +29,26 @@ TASKS: dict[str, Callable[[], Any]] = {
 
 class Terminated(BaseException):
     """What Airflow raises in its signal handler."""
+
+
+def raise_once_locked(number: int) -> None:
+    """Raise when this thread has taken so many conditions' locks since a sweep began to stop, and holds the last."""
+    entered = 0
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal entered
+        if frame.f_code is Traffic.send.__code__:
+            entered = max(entered, 1)
+        if not entered or frame.f_code is not threading.Condition.__enter__.__code__:
+            return None
+        if event == "return":
+            entered += 1
+            if entered > number:
+                sys.settrace(None)
+                raise Terminated
+        return trace
+
+    sys.settrace(trace)
 
 
 def run(name: str, how: str, environment: Mapping[str, str]) -> None:
@@ -42,6 +66,8 @@ def run(name: str, how: str, environment: Mapping[str, str]) -> None:
             raise Terminated
 
     signal.signal(signal.SIGTERM, terminate)
+    if how.isdecimal():
+        raise_once_locked(int(how))
     try:
         task.execute({})
     except Terminated:

@@ -87,6 +87,18 @@ def test_a_sweep_in_the_middle_of_its_stops_ends_with_those_under_way(how: str, 
         assert asked >= {request.campaign_id for request in sandbox.requests if request.action == "stop"}
 
 
+@pytest.mark.parametrize("locks", [1, 2, 3])
+def test_a_sweep_ends_whatever_lock_it_holds(locks: int, records: RecordStore) -> None:
+    with Sandbox() as sandbox:
+        for number in range(50):
+            sandbox.add_campaign(f"c-{number}")
+        with task_process(sandbox, "sweep", str(locks)) as process:
+            process.join(WINDOW / 2)
+            assert process.exitcode == 1, "it succeeded, or still runs"
+        [file] = read_all(records)
+        assert (file.record or {})["outcome"] == "killed"
+
+
 @pytest.mark.parametrize(("task", "confirmed"), [("sweep", [False] * 5 + [True] * 2), ("recorded stop", [False])])
 def test_a_task_whose_requests_hang_leaves_its_record(records: RecordStore, task: str, confirmed: list[bool]) -> None:
     with Sandbox() as sandbox:
