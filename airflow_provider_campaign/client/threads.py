@@ -1,18 +1,24 @@
-"""Work in a thread of its own, so that whoever waits for it can be interrupted."""
+"""Calls in a thread of their own, so that whoever waits for them can be interrupted."""
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from threading import Thread
 
+SIGNAL_CHECK_INTERVAL = 0.25  # seconds after which a signal is handled that came just before a wait began
 
-def in_thread(call: Callable[[], object]) -> Future[None]:
+
+def call_in_thread(call: Callable[[], object], seconds: float = math.inf) -> None:
     """
-    Call in a daemon thread, and return what waits for the end, or raises the call's error.
+    Call in a daemon thread, wait until it has ended, and raise its error.
 
     Airflow's signal handlers raise wherever the main thread is. Within :class:`threading.Condition`, on which pools,
     queues, and events are built, that leaves a lock locked for ever: only this thread can be held up by it then.
+
+    :raises TimeoutError: When it takes longer than this number of seconds; it goes on.
     """
     ended: Future[None] = Future()
 
@@ -24,5 +30,8 @@ def in_thread(call: Callable[[], object]) -> Future[None]:
         else:
             ended.set_result(None)
 
+    ends = time.monotonic() + seconds
     Thread(target=run, daemon=True).start()
-    return ended
+    while (left := ends - time.monotonic()) > 0 and wait([ended], min(left, SIGNAL_CHECK_INTERVAL)).not_done:
+        pass
+    ended.result(0)

@@ -24,7 +24,7 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_auth_from_url, get_environ_proxies, select_proxy
 from urllib3 import make_headers
 
-from airflow_provider_campaign.client.threads import in_thread
+from airflow_provider_campaign.client.threads import call_in_thread
 from airflow_provider_campaign.exceptions import forget_variables
 from airflow_provider_campaign.platforms.base import HttpRequest, HttpResponse
 
@@ -79,7 +79,7 @@ class Transport:
         try:
             with closing(self._connection(min(seconds, CONNECT_TIMEOUT))) as connection:
                 # Neither the system's resolver nor a host with many addresses keeps to a time-out.
-                in_thread(connection.connect).result(min(seconds, CONNECT_TIMEOUT))
+                call_in_thread(connection.connect, min(seconds, CONNECT_TIMEOUT))
                 is_connected = True
                 with _time_limit(connection.sock, ends - time.monotonic()):
                     body, headers = self._content(request)

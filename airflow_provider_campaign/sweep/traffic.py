@@ -12,7 +12,7 @@ from airflow_provider_campaign.client.client import CampaignClient
 from airflow_provider_campaign.client.clock import Deadline
 from airflow_provider_campaign.client.errors import RETRY_AFTER_MARGIN, as_campaign_error
 from airflow_provider_campaign.client.rate_limiter import LOG_WAIT_THRESHOLD
-from airflow_provider_campaign.client.threads import in_thread
+from airflow_provider_campaign.client.threads import call_in_thread
 from airflow_provider_campaign.exceptions import CampaignError, CampaignRateLimitError
 from airflow_provider_campaign.platforms.base import Action, ApiRequest
 from airflow_provider_campaign.sweep.entry import SweepEntry
@@ -58,7 +58,7 @@ class Traffic:
         requests, refused, limit = self.requests, self.refused, self.client.platform.rate_limit
         pool = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="sweep")
         try:
-            in_thread(lambda: list(pool.map(self._attempt, allowed))).result()
+            call_in_thread(lambda: list(pool.map(self._attempt, allowed)))
         except BaseException:
             self._deadline.cancellation.request()  # the task is to end: nothing more is sent
             raise
