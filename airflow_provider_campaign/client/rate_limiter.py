@@ -52,7 +52,8 @@ class RateLimiter:
     def delay(self) -> float:
         """Seconds until a request may leave, never negative; 0 while that depends on those in flight."""
         with self._changed:
-            return max(0.0, (self._free_at() or 0.0) - self._clock.monotonic())
+            now = self._clock.monotonic()
+            return max(now, self._free_at() or now) - now
 
     def recent(self) -> list[float]:
         """Return when the responses came that still count (seconds since the epoch), for another process."""

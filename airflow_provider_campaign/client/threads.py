@@ -34,4 +34,6 @@ def call_in_thread(call: Callable[[], object], seconds: float = math.inf) -> Non
     Thread(target=run, daemon=True).start()
     while (left := ends - time.monotonic()) > 0 and wait([ended], min(left, SIGNAL_CHECK_INTERVAL)).not_done:
         pass
-    ended.result(0)
+    if not ended.done():
+        raise TimeoutError
+    ended.result()
