@@ -20,15 +20,13 @@ def call_in_thread(call: Callable[[], object], seconds: float = math.inf) -> Non
 
     :raises TimeoutError: When it takes longer than this number of seconds; it goes on.
     """
-    ended: Future[None] = Future()
+    ended: Future[object] = Future()
 
     def run() -> None:
         try:
-            call()
+            ended.set_result(call())
         except BaseException as error:  # noqa: BLE001 it is raised where the end is waited for
             ended.set_exception(error)
-        else:
-            ended.set_result(None)
 
     ends = time.monotonic() + seconds
     Thread(target=run, daemon=True).start()

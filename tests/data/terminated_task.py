@@ -33,22 +33,17 @@ class Terminated(BaseException):
 
 def raise_once_locked(number: int) -> None:
     """Raise when this thread has taken so many conditions' locks since a sweep began to stop, and holds the last."""
-    entered = 0
+    has_begun = False
 
-    def trace(frame: FrameType, event: str, _: Any) -> Any:
-        nonlocal entered
-        if frame.f_code is Traffic.send.__code__:
-            entered = max(entered, 1)
-        if not entered or frame.f_code is not threading.Condition.__enter__.__code__:
-            return None
-        if event == "return":
-            entered += 1
-            if entered > number:
-                sys.settrace(None)
+    def profile(frame: FrameType, event: str, _: object) -> None:
+        nonlocal has_begun, number
+        has_begun = has_begun or frame.f_code is Traffic.send.__code__
+        if has_begun and event == "return" and frame.f_code is threading.Condition.__enter__.__code__:
+            number -= 1
+            if not number:
                 raise Terminated
-        return trace
 
-    sys.settrace(trace)
+    sys.setprofile(profile)
 
 
 def run(name: str, how: str, environment: Mapping[str, str]) -> None:

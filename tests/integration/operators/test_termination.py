@@ -23,6 +23,7 @@ from tests.records_guard import RECORDS_PATH, read_all
 FORK_SERVER = multiprocessing.get_context("forkserver")
 FORK_SERVER.set_forkserver_preload([terminated_task.__name__])
 WAYS = ["on_kill and go on", "on_kill and raise", "raise and on_kill"]
+LOCKS = ["1", "2", "3"]  # the first of those that a sweep holds for a moment, and is terminated by itself
 WINDOW = 60.0  # seconds
 RATE_LIMIT = 60  # requests in it
 
@@ -52,8 +53,9 @@ def task_process(sandbox: Sandbox, task: str, how: str) -> Iterator[BaseProcess]
 def run_until(sandbox: Sandbox, requests: int, task: str, how: str) -> None:
     """Run a task, terminate it once the sandbox has received so many requests, and wait for its end."""
     with task_process(sandbox, task, how) as process:
-        sandbox.wait_for(requests_received(requests), timeout=60)
-        process.terminate()
+        if how in WAYS:
+            sandbox.wait_for(requests_received(requests), timeout=60)
+            process.terminate()
         process.join(WINDOW / 2)  # far from the next window
         assert process.exitcode, "it succeeded, or still runs"
 
@@ -70,7 +72,7 @@ def test_a_task_that_waits_ends_and_sends_nothing_more(task: str, how: str, requ
         assert len(sandbox.requests) <= requests + more  # the sensor may poll once more before it is told
 
 
-@pytest.mark.parametrize("how", WAYS)
+@pytest.mark.parametrize("how", [*WAYS, *LOCKS])
 def test_a_sweep_in_the_middle_of_its_stops_ends_with_those_under_way(how: str, records: RecordStore) -> None:
     with Sandbox(latency=0.3) as sandbox:
         for number in range(50):
@@ -85,18 +87,6 @@ def test_a_sweep_in_the_middle_of_its_stops_ends_with_those_under_way(how: str, 
         assert confirmed <= {campaign.id for campaign in sandbox.campaigns() if not campaign.live}
         asked = {row["campaign_id"] for row in record["campaigns"] if row["asked_at"]}
         assert asked >= {request.campaign_id for request in sandbox.requests if request.action == "stop"}
-
-
-@pytest.mark.parametrize("locks", [1, 2, 3])
-def test_a_sweep_ends_whatever_lock_it_holds(locks: int, records: RecordStore) -> None:
-    with Sandbox() as sandbox:
-        for number in range(50):
-            sandbox.add_campaign(f"c-{number}")
-        with task_process(sandbox, "sweep", str(locks)) as process:
-            process.join(WINDOW / 2)
-            assert process.exitcode == 1, "it succeeded, or still runs"
-        [file] = read_all(records)
-        assert (file.record or {})["outcome"] == "killed"
 
 
 @pytest.mark.parametrize(("task", "confirmed"), [("sweep", [False] * 5 + [True] * 2), ("recorded stop", [False])])
