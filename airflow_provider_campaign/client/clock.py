@@ -20,7 +20,7 @@ INITIAL_RETRY_DELAY = 1.0  # seconds: the upper bound of the first delay, which 
 MAX_RETRY_DELAY = 30.0  # seconds: the upper bound of any delay after a failure other than a rate-limit error
 FINAL_ATTEMPT_RESERVE = 5.0  # seconds kept back at the end of a deadline, so that the final attempt may be answered
 CLOCK_ROUNDING = 0.001  # seconds: a moment as near as this has come. Sums of floats don't meet exactly
-CANCEL_CHECK_INTERVAL = 0.25  # seconds after which a sleep notices that its operation was cancelled
+CANCEL_CHECK_INTERVAL = 0.25  # seconds after which a sleep, or a wait for a thread, notices a cancellation
 
 _BACKOFF = wait_random_exponential(multiplier=INITIAL_RETRY_DELAY, max=MAX_RETRY_DELAY)
 
@@ -65,7 +65,7 @@ class Deadline:
 
     :param seconds: How long it may take from now on.
     :param retries: Whether a failed request is sent a second time at all.
-    :param max_rate_wait: Seconds that one request may be delayed for the rate limit, before it is sent or after a 429.
+    :param max_rate_wait: Seconds that one request may be delayed by the rate limit, before it is sent or after a 429.
     :param limit: When the operation that this is a part of must have ended, by the clock's monotonic seconds.
     """
 
@@ -82,7 +82,7 @@ class Deadline:
         self._limit = self._at if self.limit is None else self.limit
 
     def sooner(self, seconds: float = math.inf, **changes: Any) -> Self:
-        """Return a deadline for a part of the operation, which may take longer by what it waits for the rate limit."""
+        """Return a deadline for a part of the operation, which may take longer by what the rate limit holds it up."""
         seconds = min(seconds, self._at - self.clock.monotonic())
         return replace(self, seconds=seconds, limit=self._limit, **changes)
 

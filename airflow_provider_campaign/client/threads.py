@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from threading import Thread
 
-SIGNAL_CHECK_INTERVAL = 0.25  # seconds after which a signal is handled that came just before a wait began
+from airflow_provider_campaign.client.clock import CANCEL_CHECK_INTERVAL
 
 
 def call_in_thread(call: Callable[[], object], seconds: float = math.inf) -> None:
@@ -16,7 +16,8 @@ def call_in_thread(call: Callable[[], object], seconds: float = math.inf) -> Non
     Call in a daemon thread, wait until it has ended, and raise its error.
 
     Airflow's signal handlers raise wherever the main thread is. Within :class:`threading.Condition`, on which pools,
-    queues, and events are built, that leaves a lock locked for ever: only this thread can be held up by it then.
+    queues, and events are built, that leaves a lock locked for ever: only this thread can be held up by it then. The
+    wait is in slices, because a signal that comes just before one is handled at its end.
 
     :raises TimeoutError: When it takes longer than this number of seconds; it goes on.
     """
@@ -30,7 +31,7 @@ def call_in_thread(call: Callable[[], object], seconds: float = math.inf) -> Non
 
     ends = time.monotonic() + seconds
     Thread(target=run, daemon=True).start()
-    while (left := ends - time.monotonic()) > 0 and wait([ended], min(left, SIGNAL_CHECK_INTERVAL)).not_done:
+    while (left := ends - time.monotonic()) > 0 and wait([ended], min(left, CANCEL_CHECK_INTERVAL)).not_done:
         pass
     if not ended.done():
         raise TimeoutError
